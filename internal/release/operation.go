@@ -1,0 +1,147 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package release
+
+import (
+	"context"
+	"time"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/chart"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+)
+
+// Observation is what Read needs to know of a release, at the cost of two requests: a metadata LIST of Helm's Secrets and a
+// GET of the record.
+type Observation struct {
+	// Revision is the newest one, 0 where there is none; Status its Helm status ("deployed", "failed", "pending-upgrade").
+	Revision int
+	Status   string
+	// Deployed is the newest revision with status deployed, 0 where there is none.
+	Deployed int
+	// Record is ours, nil where there is none.
+	Record *Record
+}
+
+// Absent reports that neither a revision nor a record is there.
+func (o *Observation) Absent() bool { return o.Revision == 0 && o.Record == nil }
+
+// Outside reports that the newest revision was not made by Slipway, or not recorded.
+func (o *Observation) Outside() bool {
+	return o.Revision != 0 && (o.Record == nil || o.Record.Revision != o.Revision)
+}
+
+// Record is the ConfigMap "slipway-release-<name>": what Slipway did last, for the next run, which may be another process.
+// Its JSON carries a schema version; a record newer than this code is read for display and never written
+// (*NewerRecordError). It holds no secret.
+type Record struct {
+	SchemaVersion int         `json:"schemaVersion"`
+	InstanceID    string      `json:"instanceID"`
+	Client        string      `json:"client"`
+	Stage         string      `json:"stage"`
+	NamespaceUID  string      `json:"namespaceUID"`
+	Phase         string      `json:"phase"` // "installing", "upgrading", "deployed", "failed"
+	Holder        string      `json:"holder"`
+	Started       time.Time   `json:"started"`
+	Finished      time.Time   `json:"finished,omitzero"`
+	Revision      int         `json:"revision"` // the revision of the phase
+	Digest        string      `json:"digest"`   // Rendering.Digest of it
+	Version       string      `json:"version"`
+	Chart         ChartRecord `json:"chart"`
+	// KnownGood are revisions that were deployed and became ready, newest first.
+	KnownGood []KnownGood `json:"knownGood,omitempty"`
+	// Failure is what the last failed operation said, shortened, without secrets.
+	Failure string `json:"failure,omitempty"`
+}
+
+// ChartRecord is enough to find the chart again on import.
+type ChartRecord struct {
+	Source  chart.Source `json:"source"`
+	Name    string       `json:"name"`
+	Version string       `json:"version"`
+	Digest  string       `json:"digest"`
+}
+
+// KnownGood is one revision that worked.
+type KnownGood struct {
+	Revision int       `json:"revision"`
+	Version  string    `json:"version"`
+	Digest   string    `json:"digest"`
+	At       time.Time `json:"at"`
+}
+
+// Observe reads a release. A release that does not exist is no error (see Absent). Errors as from cluster.Classify;
+// *ForeignRecordError where the record belongs to another client or stage.
+func Observe(ctx context.Context, target Target) (*Observation, error)
+
+// ApplyOptions steer Apply.
+type ApplyOptions struct {
+	// InstanceID is the resource's id in state; on create a new one, which is used unless a record has one to take over.
+	InstanceID string
+	// ClusterUID and is checked against the live one before anything is written; empty on create.
+	ClusterUID string
+	// Planned are the objects that the plan showed (known entries only); anything else is refused (*PlanMismatchError).
+	// Nil: no check. PlannedChartDigest likewise.
+	Planned            map[object.Key]string
+	PlannedChartDigest string
+	// Timeout for hooks and readiness together.
+	Timeout time.Duration
+	// FailOnPending refuses to recover a pending release of another tool (on_pending = "fail").
+	FailOnPending bool
+	// MaxHistory is how many revisions are kept (default 10); the deployed, the newest known-good and the one before, and
+	// pending ones are always kept.
+	MaxHistory int
+	// Progress receives short sentences ("waiting for Deployment/x: 1 of 2 pods ready"), at most one every 10 s per topic.
+	Progress func(string)
+}
+
+// Outcome is what is there after Apply, also beside an error.
+type Outcome struct {
+	InstanceID   string
+	ClusterUID   string
+	NamespaceUID string
+	Revision     int
+	Status       string
+	// Changed is false where the cluster already had exactly this content and no revision was made.
+	Changed bool
+	// Recovered says in words what was found half done and finished or put right; empty in the usual case.
+	Recovered []string
+	// Rendering is what was installed.
+	Rendering *Rendering
+}
+
+// Apply brings a release to spec: checks cluster, namespace and ownership, takes the Lease, classifies what is there (absent,
+// foreign, failed install, deployed, pending …), recovers it by kind, and installs or upgrades. It returns after the
+// Helm action has returned, never before, and after the record tells the truth. The Outcome is valid also beside an error
+// wherever something is there. Errors: *OwnershipError (the release is not ours), *PlanMismatchError, *PendingError,
+// *RolloutError (objects with their events and last log lines), *HookError, *CancelledError (interrupt: records and
+// stops), *DeadlineError, *cluster.HeldError and others of package cluster and environment.
+func Apply(ctx context.Context, target Target, spec Spec, options ApplyOptions) (*Outcome, error)
+
+// RemoveOptions steer Remove.
+type RemoveOptions struct {
+	InstanceID string
+	ClusterUID string
+	Timeout    time.Duration
+	Progress   func(string)
+}
+
+// Remove uninstalls a release, waits until its objects are gone, and deletes the record. A release that is absent is no
+// error; one that carries another instance id is left alone (forgotten = true).
+func Remove(ctx context.Context, target Target, options RemoveOptions) (forgotten bool, err error)
+
+// Imported is what Import found.
+type Imported struct {
+	Observation *Observation
+	// Values is the user-supplied configuration of the release. It may hold secrets; see Import.
+	Values  map[string]any
+	Chart   ChartRecord
+	Objects map[object.Key]string
+	Digest  string
+	Version string
+}
+
+// Import reads an existing deployed release for terraform import. A release without our record is accepted only in a
+// namespace that belongs to the handle. Objects are masked (Secret data, and leaves at which a Secret's decoded value
+// appears).
+func Import(ctx context.Context, target Target) (*Imported, error)

@@ -5,6 +5,7 @@ package release
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/chart"
@@ -72,7 +73,9 @@ type KnownGood struct {
 
 // Observe reads a release. A release that does not exist is no error (see Absent). Errors as from cluster.Classify;
 // *ForeignRecordError where the record belongs to another client or stage.
-func Observe(ctx context.Context, target Target) (*Observation, error)
+func Observe(ctx context.Context, target Target) (*Observation, error) {
+	return nil, errors.ErrUnsupported
+}
 
 // ApplyOptions steer Apply.
 type ApplyOptions struct {
@@ -116,7 +119,9 @@ type Outcome struct {
 // wherever something is there. Errors: *OwnershipError (the release is not ours), *PlanMismatchError, *PendingError,
 // *RolloutError (objects with their events and last log lines), *HookError, *CancelledError (interrupt: records and
 // stops), *DeadlineError, *cluster.HeldError and others of package cluster and environment.
-func Apply(ctx context.Context, target Target, spec Spec, options ApplyOptions) (*Outcome, error)
+func Apply(ctx context.Context, target Target, spec Spec, options ApplyOptions) (*Outcome, error) {
+	return nil, errors.ErrUnsupported
+}
 
 // RemoveOptions steer Remove.
 type RemoveOptions struct {
@@ -128,7 +133,9 @@ type RemoveOptions struct {
 
 // Remove uninstalls a release, waits until its objects are gone, and deletes the record. A release that is absent is no
 // error; one that carries another instance id is left alone (forgotten = true).
-func Remove(ctx context.Context, target Target, options RemoveOptions) (forgotten bool, err error)
+func Remove(ctx context.Context, target Target, options RemoveOptions) (forgotten bool, err error) {
+	return false, errors.ErrUnsupported
+}
 
 // Imported is what Import found.
 type Imported struct {
@@ -144,4 +151,6 @@ type Imported struct {
 // Import reads an existing deployed release for terraform import. A release without our record is accepted only in a
 // namespace that belongs to the handle. Objects are masked (Secret data, and leaves at which a Secret's decoded value
 // appears).
-func Import(ctx context.Context, target Target) (*Imported, error)
+func Import(ctx context.Context, target Target) (*Imported, error) {
+	return nil, errors.ErrUnsupported
+}

@@ -1,0 +1,113 @@
+# The root module of a vendor's deployments: the same stack in every workspace, one workspace per client and stage.
+#
+#     terraform workspace new client-a-prod
+#     terraform apply -var-file=clients/client-a/prod.tfvars
+#
+# Copy this file and clients/ to start a repository of your own.
+
+terraform {
+  required_version = ">= 1.11"
+
+  required_providers {
+    slipway = {
+      source = "slipway-dev/slipway"
+    }
+  }
+}
+
+# Clusters are found in the kubeconfig (KUBECONFIG, else ~/.kube/config). The workspace lets the provider refuse
+# anything, destroys included, that belongs to another client.
+provider "slipway" {
+  workspace = terraform.workspace
+}
+
+variable "client" {
+  description = "Name of the client."
+  type        = string
+}
+
+variable "stage" {
+  description = "dev, staging or prod."
+  type        = string
+}
+
+variable "context" {
+  description = "Kubeconfig context of the client's cluster."
+  type        = string
+}
+
+variable "namespace" {
+  description = "The client's namespace."
+  type        = string
+}
+
+variable "app_version" {
+  description = "Version of the application."
+  type        = string
+}
+
+variable "deletion_protection" {
+  description = "Refuse to destroy the environment."
+  type        = bool
+  default     = true
+}
+
+variable "values" {
+  description = "Helm values over those in the files, for what is tried out or known only to Terraform."
+  type        = any
+  default     = {}
+}
+
+variable "secret_values" {
+  description = "Helm values that are never stored, for example from TF_VAR_secret_values in the pipeline."
+  type        = any
+  default     = null
+  ephemeral   = true
+}
+
+variable "secret_values_version" {
+  description = "Raised when secret_values change."
+  type        = number
+  default     = null
+}
+
+locals {
+  # What all clients share, then what the client has of its own, then what one of its stages has.
+  stage_values = "${path.root}/clients/${var.client}/values-${var.stage}.yaml"
+  values_files = concat(
+    ["${path.root}/clients/values.yaml", "${path.root}/clients/${var.client}/values.yaml"],
+    fileexists(local.stage_values) ? [local.stage_values] : [],
+  )
+}
+
+module "stack" {
+  source = "./examples/client-stack"
+
+  client    = var.client
+  stage     = var.stage
+  namespace = var.namespace
+
+  # On Amazon EKS, in the client's own account:
+  # cluster = { eks = { name = "client-a-prod", region = "eu-central-1", account_id = "111111111111" } }
+  cluster = { context = var.context }
+
+  chart        = { path = "${path.root}/examples/data-collection/chart/data-collection-service" }
+  app_version  = var.app_version
+  values_files = local.values_files
+  values       = var.values
+
+  secret_values         = var.secret_values
+  secret_values_version = var.secret_values_version
+
+  deletion_protection = var.deletion_protection
+}
+
+output "namespace" {
+  description = "The client's namespace."
+  value       = module.stack.namespace
+}
+
+output "release" {
+  description = "What runs now."
+  value       = module.stack.release
+}

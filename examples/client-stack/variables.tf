@@ -1,0 +1,131 @@
+variable "client" {
+  description = "Name of the client, for example \"client-a\". With the stage it names the workspace."
+  type        = string
+  nullable    = false
+}
+
+variable "stage" {
+  description = "Stage of the environment: dev, staging or prod. It has no hyphen, so that \"<client>-<stage>\" can be taken apart."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z0-9]+$", var.stage))
+    error_message = "The stage is made of lower-case letters and digits, for example \"prod\"."
+  }
+}
+
+variable "workspace" {
+  description = "The workspace that must be \"<client>-<stage>\". Leave it unset outside of tests: it is the selected workspace, which `terraform test` always calls \"default\"."
+  type        = string
+  default     = null
+}
+
+variable "cluster" {
+  description = "The cluster, by the name of a kubeconfig context or as an Amazon EKS cluster. Exactly one of the two."
+  type = object({
+    context = optional(string)
+    eks = optional(object({
+      name       = string
+      region     = string
+      account_id = string
+      role_arn   = optional(string)
+    }))
+  })
+  nullable = false
+
+  # Terraform drops arguments that an object type does not have, so a misspelt one would otherwise pass unseen.
+  validation {
+    condition     = (var.cluster.context != null) != (var.cluster.eks != null)
+    error_message = "Set either cluster.context or cluster.eks."
+  }
+}
+
+variable "namespace" {
+  description = "The client's namespace, for example \"data-collection-client-a\". It becomes the environment's for good."
+  type        = string
+  nullable    = false
+}
+
+variable "deletion_protection" {
+  description = "Refuse to destroy the environment while this is true."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "release_name" {
+  description = "Name of the Helm release. Null takes the chart's name."
+  type        = string
+  default     = null
+}
+
+variable "chart" {
+  description = "The Helm chart: a path, or name and exact version in a repository (https:// or oci://)."
+  type = object({
+    path       = optional(string)
+    repository = optional(string)
+    name       = optional(string)
+    version    = optional(string)
+  })
+  nullable = false
+
+  validation {
+    condition = (
+      var.chart.path != null
+      ? alltrue([for v in [var.chart.repository, var.chart.name, var.chart.version] : v == null])
+      : alltrue([for v in [var.chart.repository, var.chart.name, var.chart.version] : v != null])
+    )
+    error_message = "Set either chart.path, or chart.repository, chart.name and chart.version together."
+  }
+}
+
+variable "app_version" {
+  description = "Version of the application, a SemVer tag such as \"v1.2.0\". It is written into the chart's values at image.tag."
+  type        = string
+  nullable    = false
+}
+
+variable "values_files" {
+  description = "Helm values files, later ones win."
+  type        = list(string)
+  default     = []
+  nullable    = false
+}
+
+variable "values" {
+  description = "Public Helm values over the files. Reviewers see every leaf of them; put nothing secret here."
+  type        = any
+  default     = {}
+}
+
+variable "sensitive_values" {
+  description = "Helm values that plans hide. They are in the state; prefer secret_values."
+  type        = any
+  default     = null
+  sensitive   = true
+}
+
+variable "secret_values" {
+  description = "Helm values that neither plan nor state ever hold. Change secret_values_version when they change."
+  type        = any
+  default     = null
+  ephemeral   = true
+}
+
+variable "secret_values_version" {
+  description = "Any number that is raised when secret_values change, since Terraform cannot compare what it does not store."
+  type        = number
+  default     = null
+}
+
+variable "timeouts" {
+  description = "How long a create, update or delete of the release may take, as durations such as \"10m\"."
+  type = object({
+    create = optional(string, "10m")
+    update = optional(string, "10m")
+    delete = optional(string, "10m")
+  })
+  default  = {}
+  nullable = false
+}

@@ -5,54 +5,290 @@ package cluster
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"sync"
 
+	"golang.org/x/sync/singleflight"
 	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/version"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/restmapper"
 )
 
 // Connections makes and shares one Cluster per Coordinate for the life of the process. Safe for concurrent use.
-type Connections struct{}
+type Connections struct {
+	config Config
+
+	mu       sync.Mutex
+	clusters map[string]*Cluster
+}
 
 // NewConnections keeps config; it reads no file and sends no request.
-func NewConnections(config Config) *Connections
+func NewConnections(config Config) *Connections {
+	return &Connections{config: config, clusters: map[string]*Cluster{}}
+}
 
 // Cluster returns the shared Cluster of a coordinate. It reads kubeconfig but sends no request. Errors:
-// *NoCoordinateError, *UnknownContextError, *UnknownConnectionError, *UnsupportedError.
-func (c *Connections) Cluster(ctx context.Context, coordinate Coordinate) (*Cluster, error)
+// *NoCoordinateError, *UnknownContextError, *UnknownConnectionError, *KubeconfigError, *UnsupportedError.
+func (c *Connections) Cluster(ctx context.Context, coordinate Coordinate) (*Cluster, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	switch {
+	case coordinate.Context != "" && coordinate.EKS != nil:
+		return nil, &NoCoordinateError{Both: true}
+	case coordinate.EKS != nil:
+		return nil, &UnsupportedError{What: "cluster.eks"}
+	case coordinate.Context == "":
+		return nil, &NoCoordinateError{}
+	}
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if known, ok := c.clusters[coordinate.Context]; ok {
+		return known, nil
+	}
+	config, err := c.restConfig(coordinate.Context)
+	if err != nil {
+		return nil, err
+	}
+	shared, err := share(config, c.config.UserAgent)
+	if err != nil {
+		return nil, &KubeconfigError{Context: coordinate.Context, Cause: err}
+	}
+	made := &Cluster{coordinate: coordinate, config: shared, leases: map[string]*sharedLease{}, timing: defaultTiming}
+	c.clusters[coordinate.Context] = made
+	return made, nil
+}
+
+func (c *Connections) restConfig(context string) (*rest.Config, error) {
+	paths := c.config.ConfigPaths
+	if len(paths) == 0 {
+		paths = defaultPaths()
+	}
+	connection, ok := c.config.Clusters[context]
+	if !ok {
+		return contextConfig(paths, context, slices.Sorted(maps.Keys(c.config.Clusters)))
+	}
+	if connection.Unknown {
+		return nil, &UnknownConnectionError{Name: context}
+	}
+	return connectionConfig(context, connection, paths)
+}
 
 // Cluster is one API server with everything that is shared between the operations on it: transport, typed, dynamic and
-// metadata clients, discovery and REST mapper (each built on first use, behind singleflight).
-type Cluster struct{}
+// metadata clients, discovery and REST mapper, each built on first use. Safe for concurrent use.
+type Cluster struct {
+	coordinate Coordinate
+	config     *rest.Config
 
-func (c *Cluster) Coordinate() Coordinate
+	kubernetes once[kubernetes.Interface]
+	dynamic    once[dynamic.Interface]
+	metadata   once[metadata.Interface]
+	discovery  once[discovery.CachedDiscoveryInterface]
+	mapper     once[meta.ResettableRESTMapper]
+
+	asked singleflight.Group // UID and capabilities
+
+	mu           sync.Mutex
+	uid          string
+	capabilities *Capabilities
+
+	leaseMu sync.Mutex
+	leases  map[string]*sharedLease
+	timing  timing
+}
+
+// Coordinate is what the cluster was asked for by.
+func (c *Cluster) Coordinate() Coordinate { return c.coordinate }
+
+// Host is the address of the API server, for messages.
+func (c *Cluster) Host() string { return c.config.Host }
 
 // UID is the UID of namespace kube-system, by which a cluster is recognised whatever its address is. Asked once per
 // process. Errors as from Classify.
-func (c *Cluster) UID(ctx context.Context) (string, error)
+func (c *Cluster) UID(ctx context.Context) (string, error) {
+	c.mu.Lock()
+	uid := c.uid
+	c.mu.Unlock()
+	if uid != "" {
+		return uid, nil
+	}
+	answer, err := c.ask(ctx, "uid", func(ctx context.Context) (any, error) {
+		client, err := c.Metadata()
+		if err != nil {
+			return "", err
+		}
+		namespace, err := client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}).
+			Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
+		if err != nil {
+			return "", c.Classify(fmt.Errorf("reading the cluster's identity: %w", err))
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.uid = string(namespace.UID)
+		return c.uid, nil
+	})
+	if err != nil {
+		return "", err
+	}
+	uid, _ = answer.(string)
+	return uid, nil
+}
 
-// RESTConfig is a copy, so that a caller may wrap its transport (see Gate).
-func (c *Cluster) RESTConfig() *rest.Config
+// RequireUID compares the cluster with the recorded one. An empty want is no requirement. Errors: *MismatchError, others as
+// from UID.
+func (c *Cluster) RequireUID(ctx context.Context, want string) error {
+	if want == "" {
+		return nil
+	}
+	got, err := c.UID(ctx)
+	if err != nil {
+		return err
+	}
+	if got != want {
+		return &MismatchError{Context: c.coordinate.Context, Want: want, Got: got}
+	}
+	return nil
+}
 
-func (c *Cluster) Kubernetes() (kubernetes.Interface, error)
-func (c *Cluster) Dynamic() (dynamic.Interface, error)
-func (c *Cluster) Metadata() (metadata.Interface, error)
+// ask lets concurrent callers share one question. The question is not cut short when one of those who wait gives up; it
+// ends by the transport's own limits.
+func (c *Cluster) ask(ctx context.Context, key string, question func(context.Context) (any, error)) (any, error) {
+	answer := c.asked.DoChan(key, func() (any, error) { return question(context.WithoutCancel(ctx)) })
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case result := <-answer:
+		return result.Val, result.Err
+	}
+}
 
-// Discovery and RESTMapper are cached for the process; Invalidate drops what they know (after CRDs were made).
-func (c *Cluster) Discovery() (discovery.CachedDiscoveryInterface, error)
-func (c *Cluster) RESTMapper() (meta.ResettableRESTMapper, error)
-func (c *Cluster) Invalidate()
+// Classify is the package's Classify, which also adds the host where the error names none.
+func (c *Cluster) Classify(err error) error {
+	switch typed := Classify(err).(type) { //nolint:errorlint // Only what Classify made just now is completed.
+	case *UnreachableError:
+		typed.Host = firstOf(typed.Host, c.config.Host)
+		return typed
+	case *UnauthorizedError:
+		typed.Host = firstOf(typed.Host, c.config.Host)
+		return typed
+	default:
+		return typed
+	}
+}
 
-// Capabilities is what charts can ask about a cluster: its version, and every group/version and group/version/kind it
-// serves, as Helm lists them. Cached for the process.
-func (c *Cluster) Capabilities(ctx context.Context) (Capabilities, error)
+// RESTConfig is a copy that holds no credentials: its Transport is the shared, authenticated one, so that a caller may wrap
+// it (see Gate).
+func (c *Cluster) RESTConfig() *rest.Config { return rest.CopyConfig(c.config) }
 
-// Capabilities of a cluster.
-type Capabilities struct {
-	Version     version.Info
-	APIVersions []string
+// Kubernetes is the typed client. It speaks protobuf.
+func (c *Cluster) Kubernetes() (kubernetes.Interface, error) {
+	return c.kubernetes.get(func() (kubernetes.Interface, error) { return NewKubernetes(c.RESTConfig()) })
+}
+
+// NewKubernetes makes a typed client that speaks protobuf from a (wrapped) copy of RESTConfig.
+func NewKubernetes(config *rest.Config) (kubernetes.Interface, error) {
+	config.ContentType = runtime.ContentTypeProtobuf
+	config.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
+	return kubernetes.NewForConfigAndClient(config, httpClient(config))
+}
+
+// Dynamic is the client for objects of any kind.
+func (c *Cluster) Dynamic() (dynamic.Interface, error) {
+	return c.dynamic.get(func() (dynamic.Interface, error) {
+		config := c.RESTConfig()
+		return dynamic.NewForConfigAndClient(config, httpClient(config))
+	})
+}
+
+// Metadata is the client that reads only metadata.
+func (c *Cluster) Metadata() (metadata.Interface, error) {
+	return c.metadata.get(func() (metadata.Interface, error) {
+		config := c.RESTConfig()
+		return metadata.NewForConfigAndClient(config, httpClient(config))
+	})
+}
+
+// Discovery is cached for the process; Invalidate drops what it knows (after CRDs were made).
+func (c *Cluster) Discovery() (discovery.CachedDiscoveryInterface, error) {
+	return c.discovery.get(func() (discovery.CachedDiscoveryInterface, error) {
+		config := c.RESTConfig()
+		client, err := discovery.NewDiscoveryClientForConfigAndClient(config, httpClient(config))
+		if err != nil {
+			return nil, err
+		}
+		return memory.NewMemCacheClient(client), nil
+	})
+}
+
+// RESTMapper is cached like Discovery, which it asks.
+func (c *Cluster) RESTMapper() (meta.ResettableRESTMapper, error) {
+	return c.mapper.get(func() (meta.ResettableRESTMapper, error) {
+		client, err := c.Discovery()
+		if err != nil {
+			return nil, err
+		}
+		return restmapper.NewDeferredDiscoveryRESTMapper(client), nil
+	})
+}
+
+// Invalidate drops what discovery, REST mapper and Capabilities know.
+func (c *Cluster) Invalidate() {
+	if mapper, made := c.mapper.made(); made {
+		mapper.Reset()
+	}
+	if client, made := c.discovery.made(); made {
+		client.Invalidate()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.capabilities = nil
+}
+
+// httpClient uses the transport of config as it is, with what a caller wrapped around it. The clients' own way would add
+// a second layer of user agent and bookkeeping per client.
+func httpClient(config *rest.Config) *http.Client {
+	next := config.Transport
+	if config.WrapTransport != nil {
+		next = config.WrapTransport(next)
+	}
+	return &http.Client{Transport: next}
+}
+
+// once builds a value on first use. A failure is not kept.
+type once[T any] struct {
+	mu    sync.Mutex
+	value T
+	done  bool
+}
+
+func (o *once[T]) get(build func() (T, error)) (T, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.done {
+		return o.value, nil
+	}
+	value, err := build()
+	if err != nil {
+		return value, err
+	}
+	o.value, o.done = value, true
+	return value, nil
+}
+
+func (o *once[T]) made() (T, bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.value, o.done
 }

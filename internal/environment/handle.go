@@ -5,11 +5,7 @@
 // of its namespace.
 package environment
 
-import (
-	"context"
-
-	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
-)
+import "github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 
 // Handle is what every other resource knows of an environment: coordinates only, no credentials.
 type Handle struct {
@@ -38,10 +34,5 @@ const (
 // Workspace is the Terraform workspace that may manage the environment: "<client>-<stage>".
 func (h Handle) Workspace() string { return h.Client + "-" + h.Stage }
 
-// GuardWorkspace returns a *WorkspaceError when workspace (from provider { workspace = terraform.workspace }) is set and
-// is not the handle's. An empty workspace means that the provider was not told, and guards nothing.
-func GuardWorkspace(workspace string, h Handle) error
-
-// Check reads the namespace and returns its UID when it belongs to the handle. Errors: *NamespaceMissingError,
-// *NamespaceForeignError (labels of another client or stage, or none), others as from cluster.Classify.
-func Check(ctx context.Context, c *cluster.Cluster, h Handle) (namespaceUID string, err error)
+// Name is how the environment is called in messages: "<client>/<stage>".
+func (h Handle) Name() string { return h.Client + "/" + h.Stage }

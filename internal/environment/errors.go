@@ -1,0 +1,90 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package environment
+
+import (
+	"fmt"
+	"strings"
+)
+
+// WorkspaceError means that the Terraform workspace belongs to another client or stage than what it is about to touch.
+type WorkspaceError struct {
+	Workspace string
+	Client    string
+	Stage     string
+}
+
+// Explain implements the explanation that diagnostics print.
+func (e *WorkspaceError) Explain() (happened, observed, advice string) {
+	want := e.Client + "-" + e.Stage
+	return fmt.Sprintf("The Terraform workspace %q must not touch client %q, stage %q.", e.Workspace, e.Client, e.Stage),
+		fmt.Sprintf("Client %q and stage %q belong to the workspace %q.", e.Client, e.Stage, want),
+		fmt.Sprintf("Choose the workspace (terraform workspace select %s), or the var-file that belongs to %q.", want, e.Workspace)
+}
+
+func (e *WorkspaceError) Error() string { return oneLine(e.Explain()) }
+
+// NamespaceMissingError means that the environment's namespace does not exist.
+type NamespaceMissingError struct {
+	Namespace string
+	Context   string
+}
+
+// Explain implements the explanation that diagnostics print.
+func (e *NamespaceMissingError) Explain() (happened, observed, advice string) {
+	return fmt.Sprintf("Namespace %q does not exist.", e.Namespace),
+		fmt.Sprintf("The cluster of context %q answers, and has no such namespace.", e.Context),
+		"Apply the slipway_environment that makes it first. Pass the resource itself (environment = slipway_environment.this), so " +
+			"that Terraform knows the order."
+}
+
+func (e *NamespaceMissingError) Error() string { return oneLine(e.Explain()) }
+
+// NamespaceForeignError means that a namespace is not the environment's: its labels name another client or stage, or none.
+type NamespaceForeignError struct {
+	Namespace string
+	// Client and Stage are who asked, OwnerClient and OwnerStage what the labels say; both empty where there are none.
+	Client      string
+	Stage       string
+	OwnerClient string
+	OwnerStage  string
+}
+
+// Explain implements the explanation that diagnostics print.
+func (e *NamespaceForeignError) Explain() (happened, observed, advice string) {
+	happened = fmt.Sprintf("Namespace %q does not belong to client %q, stage %q.", e.Namespace, e.Client, e.Stage)
+	if e.OwnerClient == "" && e.OwnerStage == "" {
+		return happened, fmt.Sprintf("The namespace exists, without the labels %s and %s: somebody else made it.", LabelClient, LabelStage),
+			"Choose another namespace name, or take this one over on purpose with namespace = { name = \"" + e.Namespace + "\", adopt = true }. " +
+				"An adopted namespace is never deleted."
+	}
+	return happened, fmt.Sprintf("Its labels say that it belongs to client %q, stage %q.", e.OwnerClient, e.OwnerStage),
+		"Choose another namespace name. A namespace of another client is never taken over; if the labels are wrong, correct them by hand."
+}
+
+func (e *NamespaceForeignError) Error() string { return oneLine(e.Explain()) }
+
+// NamespaceTerminatingError means that a namespace is being deleted.
+type NamespaceTerminatingError struct {
+	Namespace string
+	// Remaining says in words what keeps it from going.
+	Remaining []string
+}
+
+// Explain implements the explanation that diagnostics print.
+func (e *NamespaceTerminatingError) Explain() (happened, observed, advice string) {
+	observed = "The cluster does not say what it is waiting for."
+	if len(e.Remaining) > 0 {
+		observed = strings.Join(e.Remaining, "\n")
+	}
+	return fmt.Sprintf("Namespace %q is being deleted.", e.Namespace), observed,
+		"Wait until it is gone and apply again. Objects with finalizers stay until the controller that set the finalizer has done its work; " +
+			"if that controller is gone, remove the finalizer by hand."
+}
+
+func (e *NamespaceTerminatingError) Error() string { return oneLine(e.Explain()) }
+
+func oneLine(happened, observed, advice string) string {
+	return strings.Join([]string{happened, observed, advice}, " ")
+}

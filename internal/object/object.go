@@ -5,6 +5,12 @@
 // neither Helm nor Terraform and sends no request.
 package object
 
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
 // Key names an object in a release: "apps/v1/Deployment/data-collection", or with its namespace in front of the name
 // where that is not the release's own: "v1/ConfigMap/other-namespace/name". Core kinds have no group: "v1/Service/x".
 type Key string
@@ -14,7 +20,7 @@ type Rendered struct {
 	Key    Key
 	Source string         // template file, for example "data-collection-service/templates/deployment.yaml"
 	Hook   bool           // carries helm.sh/hook
-	Object map[string]any // as parsed from YAML with Helm's rules (sigs.k8s.io/yaml)
+	Object map[string]any // as parsed from YAML with Helm's rules; numbers are int64, float64, or json.Number beyond both
 }
 
 // Mask replaces what must not be shown.
@@ -23,44 +29,95 @@ const (
 	MaskRevision = "(release revision)"
 )
 
-// ParseManifest splits a multi-document manifest into objects in their order. Errors: *ParseError with document number,
-// source comment and line; *DuplicateKeyError.
-func ParseManifest(manifest string, releaseNamespace string) ([]Rendered, error)
+// KeyOf names an object. Objects of releaseNamespace, and those without a namespace, have no namespace in their key. The
+// error says which of apiVersion, kind and metadata.name is missing.
+func KeyOf(o map[string]any, releaseNamespace string) (Key, error) {
+	apiVersion, _ := o["apiVersion"].(string)
+	kind, _ := o["kind"].(string)
+	metadata, _ := o["metadata"].(map[string]any)
+	name, _ := metadata["name"].(string)
+	namespace, _ := metadata["namespace"].(string)
+	switch {
+	case kind == "":
+		return "", fmt.Errorf("the object has no kind")
+	case apiVersion == "":
+		return "", fmt.Errorf("the %s has no apiVersion", kind)
+	case name == "" && metadata["generateName"] != nil:
+		return "", fmt.Errorf("the %s has generateName instead of metadata.name: an object of a release needs a fixed name", kind)
+	case name == "":
+		return "", fmt.Errorf("the %s has no metadata.name", kind)
+	}
+	if namespace == "" || namespace == releaseNamespace {
+		return Key(apiVersion + "/" + kind + "/" + name), nil
+	}
+	return Key(apiVersion + "/" + kind + "/" + namespace + "/" + name), nil
+}
 
-// Canonical is the canonical JSON of a value: sorted keys, no insignificant space, integral numbers as integers.
-func Canonical(v any) (string, error)
+var versionSegment = regexp.MustCompile(`^v[0-9]+((alpha|beta)[0-9]+)?$`)
 
-// Digest of an object set: "c1:sha256:<hex>" over sorted keys and canonical JSON. "c1" names this canonicalisation.
-func Digest(objects map[Key]string) string
+// Parts takes a key apart. The namespace is empty for objects of the release's own namespace and for cluster-wide ones.
+// A key of another form is returned whole as name.
+func (k Key) Parts() (apiVersion, kind, namespace, name string) {
+	segments := strings.Split(string(k), "/")
+	grouped := len(segments) >= 4 && !versionSegment.MatchString(segments[0])
+	if grouped {
+		apiVersion, segments = segments[0]+"/"+segments[1], segments[2:]
+	} else {
+		apiVersion, segments = segments[0], segments[1:]
+	}
+	switch len(segments) {
+	case 2:
+		return apiVersion, segments[0], "", segments[1]
+	case 3:
+		return apiVersion, segments[0], segments[1], segments[2]
+	}
+	return "", "", "", string(k)
+}
 
-// MaskSecretData returns a copy in which data, stringData (and binaryData) of a v1 Secret are MaskSecret; other kinds are
-// returned unchanged.
-func MaskSecretData(o map[string]any) map[string]any
+// Short is the key without its API version, as people speak of objects: "Deployment/data-collection".
+func (k Key) Short() string {
+	_, kind, namespace, name := k.Parts()
+	switch {
+	case kind == "":
+		return name
+	case namespace == "":
+		return kind + "/" + name
+	}
+	return kind + "/" + namespace + "/" + name
+}
 
-// MaskDifferences returns a copy of base in which every leaf that differs from one of variants (or is missing there) is
-// mask; a map or list whose shape differs is masked at the smallest subtree that does. masked lists the paths.
-func MaskDifferences(base map[string]any, mask string, variants ...map[string]any) (out map[string]any, masked []string)
+// ParseError is a document of a manifest that is no Kubernetes object.
+type ParseError struct {
+	Document int    // counted from 1, empty documents not counted
+	Source   string // template file, empty where the document does not say
+	Line     int    // in what the template rendered, counted from 1; 0 where it is not known
+	Reason   string
+}
 
-// Summary describes the difference of two object sets in words, sorted by key, for reviewers:
-//
-//	Deployment/data-collection-service: image v1.1.1 → v1.2.0
-//	Deployment/data-collection-service: replicas 2 → 3
-//	ConfigMap/data-collection-service: data.LOG_LEVEL "info" → "debug"
-//	HorizontalPodAutoscaler/data-collection-service: maxReplicas 20 → 50
-//	Secret/data-collection-service: data.apiToken changed (sensitive value)
-//	Job/seed: added
-//	Service/old: removed
-//
-// Containers, env, ports and volumes are matched by name, not by index. Long values are cut, at most maxLinesPerObject
-// lines are given per object ("… and 12 more changes").
-func Summary(before, after map[Key]string) []string
+func (e *ParseError) Error() string {
+	place := fmt.Sprintf("document %d of the manifest", e.Document)
+	if e.Source != "" {
+		place = e.Source
+	}
+	if e.Line > 0 {
+		place += fmt.Sprintf(", line %d of its output", e.Line)
+	}
+	return place + ": " + e.Reason
+}
 
-// Diff lists the leaf differences of two objects as JSON paths with old and new value.
-func Diff(before, after map[string]any) []Change
+// DuplicateKeyError is an object that a manifest holds twice: which of the two would stay depends on their order.
+type DuplicateKeyError struct {
+	Key     Key
+	Sources []string // the template files of both, where they are known
+}
 
-// Change is one differing leaf. Before or After is nil when the leaf was added or removed.
-type Change struct {
-	Path   string
-	Before any
-	After  any
+func (e *DuplicateKeyError) Error() string {
+	text := fmt.Sprintf("%s is rendered twice", e.Key.Short())
+	if len(e.Sources) == 2 && e.Sources[0] != e.Sources[1] {
+		return text + fmt.Sprintf(", by %s and %s", e.Sources[0], e.Sources[1])
+	}
+	if len(e.Sources) > 0 && e.Sources[0] != "" {
+		return text + ", by " + e.Sources[0]
+	}
+	return text
 }

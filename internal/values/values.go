@@ -5,28 +5,158 @@
 // replaced, and null deletes a key.
 package values
 
-// Merge merges layers, later ones win, as "helm -f a -f b" does. Inputs are not changed. A null in a later layer stays
-// a null here, since Helm removes the chart's default with it.
-func Merge(layers ...map[string]any) map[string]any
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
 
-// ReadFile reads a values file with Helm's YAML rules (sigs.k8s.io/yaml); an empty file is an empty map. Duplicate keys,
-// a top level that is no map, and text that is no UTF-8 are *FileError with file and line.
-func ReadFile(path string) (map[string]any, error)
+// Merge merges layers, later ones win, as "helm -f a -f b" does. Inputs are not changed, and nothing of them is shared
+// with the result. A null in a later layer stays a null here, since Helm removes the chart's default with it.
+func Merge(layers ...map[string]any) map[string]any {
+	out := map[string]any{}
+	for _, layer := range layers {
+		mergeInto(out, layer)
+	}
+	return out
+}
 
-// Set returns v with the dotted path ("image.tag") set to value, making maps on the way. Error: *PathError where a
-// non-map is in the way.
-func Set(v map[string]any, path string, value any) (map[string]any, error)
+// mergeInto merges layer into out, which the caller owns.
+func mergeInto(out, layer map[string]any) {
+	for key, value := range layer {
+		table, isTable := value.(map[string]any)
+		below, isBelow := out[key].(map[string]any)
+		if isTable && isBelow {
+			mergeInto(below, table)
+			continue
+		}
+		out[key] = clone(value)
+	}
+}
 
-// Leaves lists the dotted paths of all leaves, sorted.
-func Leaves(v map[string]any) []string
+func clone(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		if v == nil {
+			return v
+		}
+		out := make(map[string]any, len(v))
+		for key, value := range v {
+			out[key] = clone(value)
+		}
+		return out
+	case []any:
+		if v == nil {
+			return v
+		}
+		out := make([]any, len(v))
+		for i, value := range v {
+			out[i] = clone(value)
+		}
+		return out
+	}
+	return v
+}
 
-// UnknownKeys compares v with the keys that a chart knows (its own values, those of its subcharts, "global", and where
-// there is a schema its properties) and returns those it does not know, each with the nearest known one. Maps that are
-// empty in the chart's defaults (labels, annotations, env) are open.
-func UnknownKeys(v map[string]any, known map[string]any) []UnknownKey
+// PathError is a path that cannot be set, or that is no path.
+type PathError struct {
+	Path   string
+	Reason string
+}
 
-// UnknownKey is a key that the chart does not have.
-type UnknownKey struct {
-	Path    string
-	Nearest string // "" where nothing is near
+func (e *PathError) Error() string { return fmt.Sprintf("cannot set %q: %s", e.Path, e.Reason) }
+
+// Set returns a copy of v with the dotted path ("image.tag") set to value, making maps on the way; a dot in a key is
+// written "\.". Error: *PathError where a non-map is in the way, or the path has an empty part.
+func Set(v map[string]any, path string, value any) (map[string]any, error) {
+	keys := splitPath(path)
+	if slices.Contains(keys, "") {
+		return nil, &PathError{Path: path, Reason: "a part of the path is empty"}
+	}
+	out := maps.Clone(v)
+	if out == nil {
+		out = map[string]any{}
+	}
+	at := out
+	for i, key := range keys[:len(keys)-1] {
+		switch below := at[key].(type) {
+		case nil:
+			at[key] = map[string]any{}
+		case map[string]any:
+			at[key] = maps.Clone(below)
+		default:
+			return nil, &PathError{Path: path, Reason: fmt.Sprintf("%s is %s, not a map", joinPath(keys[:i+1]), describe(below))}
+		}
+		next, ok := at[key].(map[string]any)
+		if !ok || next == nil {
+			next = map[string]any{}
+			at[key] = next
+		}
+		at = next
+	}
+	at[keys[len(keys)-1]] = value
+	return out, nil
+}
+
+// Leaves lists the dotted paths of all leaves, sorted. Lists and empty maps are leaves; a dot in a key is written "\.".
+func Leaves(v map[string]any) []string {
+	paths := leaves(nil, nil, v)
+	slices.Sort(paths)
+	return paths
+}
+
+func leaves(paths []string, at []string, v map[string]any) []string {
+	for key, value := range v {
+		below := append(slices.Clip(at), key)
+		if table, ok := value.(map[string]any); ok && len(table) > 0 {
+			paths = leaves(paths, below, table)
+			continue
+		}
+		paths = append(paths, joinPath(below))
+	}
+	return paths
+}
+
+func joinPath(keys []string) string {
+	escaped := make([]string, len(keys))
+	for i, key := range keys {
+		escaped[i] = strings.ReplaceAll(strings.ReplaceAll(key, `\`, `\\`), ".", `\.`)
+	}
+	return strings.Join(escaped, ".")
+}
+
+func splitPath(path string) []string {
+	var keys []string
+	var key strings.Builder
+	for i := 0; i < len(path); i++ {
+		switch c := path[i]; {
+		case c == '\\' && i+1 < len(path):
+			i++
+			key.WriteByte(path[i])
+		case c == '.':
+			keys = append(keys, key.String())
+			key.Reset()
+		default:
+			key.WriteByte(c)
+		}
+	}
+	return append(keys, key.String())
+}
+
+func describe(v any) string {
+	switch v.(type) {
+	case nil:
+		return "null"
+	case map[string]any:
+		return "a map"
+	case []any:
+		return "a list"
+	case string:
+		return "a string"
+	case bool:
+		return "a boolean"
+	default:
+		return "a number"
+	}
 }

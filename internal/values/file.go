@@ -1,0 +1,158 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package values
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"sigs.k8s.io/yaml"
+)
+
+// FileError is a values file that cannot be used.
+type FileError struct {
+	Path   string
+	Line   int // counted from 1; 0 where it is not known
+	Reason string
+	Err    error // what the file system said, nil for bad content
+}
+
+func (e *FileError) Error() string {
+	if e.Line > 0 {
+		return fmt.Sprintf("values file %s, line %d: %s", e.Path, e.Line, e.Reason)
+	}
+	return fmt.Sprintf("values file %s: %s", e.Path, e.Reason)
+}
+
+func (e *FileError) Unwrap() error { return e.Err }
+
+// ReadFile reads a values file with Helm's YAML rules (sigs.k8s.io/yaml); an empty file is an empty map. Numbers are int64
+// where they are integral, so that templates print 1000000 and not 1e+06. Duplicate keys, a top level that is no map, and
+// text that is no UTF-8 are *FileError with file and line, and so is a file that cannot be read.
+func ReadFile(path string) (map[string]any, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		reason := err.Error()
+		var pathError *fs.PathError
+		if errors.As(err, &pathError) {
+			reason = pathError.Err.Error()
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			reason = "there is no such file"
+		}
+		return nil, &FileError{Path: path, Reason: reason, Err: err}
+	}
+	v, err := Parse(content)
+	var fileError *FileError
+	if errors.As(err, &fileError) {
+		fileError.Path = path
+		return nil, fileError
+	}
+	return v, err
+}
+
+// Parse reads the content of a values file; see ReadFile. The *FileError has no Path.
+func Parse(content []byte) (map[string]any, error) {
+	if line := firstInvalidLine(content); line > 0 {
+		return nil, &FileError{Line: line, Reason: "the text is no UTF-8"}
+	}
+	asJSON, err := yaml.YAMLToJSONStrict(content)
+	if err != nil {
+		return nil, yamlError(err)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(asJSON))
+	decoder.UseNumber()
+	var v any
+	if err := decoder.Decode(&v); err != nil {
+		return nil, &FileError{Reason: err.Error()}
+	}
+	switch v := plainNumbers(v).(type) {
+	case nil:
+		return map[string]any{}, nil
+	case map[string]any:
+		return v, nil
+	default:
+		return nil, &FileError{Line: firstContentLine(content), Reason: fmt.Sprintf("the top level is %s; values are a map of keys", describe(v))}
+	}
+}
+
+// plainNumbers turns the numbers of a decoded document into int64 where they are integral, float64 where they are not, and
+// leaves json.Number where an integer does not fit.
+func plainNumbers(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for key, value := range v {
+			v[key] = plainNumbers(value)
+		}
+	case []any:
+		for i, value := range v {
+			v[i] = plainNumbers(value)
+		}
+	case json.Number:
+		if n, err := v.Int64(); err == nil {
+			return n
+		}
+		if !strings.ContainsAny(v.String(), ".eE") {
+			return v
+		}
+		if f, err := v.Float64(); err == nil {
+			if n := int64(f); float64(n) == f && n > -1<<53 && n < 1<<53 {
+				return n
+			}
+			return f
+		}
+	}
+	return v
+}
+
+var (
+	yamlLine     = regexp.MustCompile(`line ([0-9]+): ?`)
+	duplicateKey = regexp.MustCompile(`key "(.*)" already set in map`)
+	yamlPrefixes = []string{"error converting YAML to JSON: ", "yaml: ", "unmarshal errors:", "error unmarshaling JSON: "}
+)
+
+func yamlError(err error) *FileError {
+	reason := err.Error()
+	for _, prefix := range yamlPrefixes {
+		reason = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(reason), prefix))
+	}
+	// Several findings stand on a line each; the first one is enough to go on.
+	reason, _, _ = strings.Cut(reason, "\n")
+	out := &FileError{Reason: strings.TrimSpace(reason)}
+	if place := yamlLine.FindStringSubmatch(reason); place != nil {
+		out.Line, _ = strconv.Atoi(place[1])
+		out.Reason = strings.TrimSpace(strings.Replace(reason, place[0], "", 1))
+	}
+	if key := duplicateKey.FindStringSubmatch(out.Reason); key != nil {
+		out.Reason = fmt.Sprintf("the key %q stands twice in one map", key[1])
+	}
+	return out
+}
+
+func firstInvalidLine(content []byte) int {
+	for i, line := range bytes.Split(content, []byte("\n")) {
+		if !utf8.Valid(line) {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+func firstContentLine(content []byte) int {
+	for i, line := range bytes.Split(content, []byte("\n")) {
+		text := strings.TrimSpace(string(line))
+		if text != "" && !strings.HasPrefix(text, "#") && !strings.HasPrefix(text, "---") {
+			return i + 1
+		}
+	}
+	return 0
+}

@@ -43,13 +43,17 @@ type Rendering struct {
 	Digest string
 	// Notes is NOTES.txt, masked like objects.
 	Notes string
-	// raw objects for Trial and Apply stay inside this package.
+
+	// raw is what Helm would store, with secrets in clear, for Trial and Apply.
+	raw *rawRendering
 }
 
 // Render renders offline, exactly as Helm stores it (same order, same parsing), and renders again with perturbed inputs
 // to find what depends on secrets, the revision, the operation and the capabilities. Errors: *TemplateError (file, line,
 // cause; no secret in it), *ParseError of package object, *SchemaError.
-func Render(ctx context.Context, spec Spec, options RenderOptions) (*Rendering, error)
+func Render(ctx context.Context, spec Spec, options RenderOptions) (*Rendering, error) {
+	return render(ctx, spec, options)
+}
 
 // Finding is a remark of the chart review.
 type Finding struct {
@@ -60,7 +64,9 @@ type Finding struct {
 
 // Review looks for what makes rollouts lose requests or capacity: pods behind a Service without preStop delay, replicas
 // beside an HPA, config that pods do not notice (no checksum annotation and no hashed name).
-func Review(r *Rendering) []Finding
+func Review(r *Rendering) []Finding {
+	return review(r)
+}
 
 // TrialResult is what the API server says of a rendering that is not applied yet.
 type TrialResult struct {
@@ -93,4 +99,6 @@ type Overwrite struct {
 // (replicas + surge). Unchanged objects cost nothing; work is bounded-parallel. Nothing is written. The base of the
 // three-way patch is the stored manifest of the deployed revision. Errors only for what hinders the trial as a whole
 // (cluster.Classify).
-func Trial(ctx context.Context, target Target, previous map[object.Key]string, next *Rendering) (*TrialResult, error)
+func Trial(ctx context.Context, target Target, previous map[object.Key]string, next *Rendering) (*TrialResult, error) {
+	return try(ctx, target, previous, next)
+}

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Writes docs/ from the provider's schema, templates/ and examples/. TERRAFORM says which program describes the schema:
+# terraform or tofu, by name or path.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/../.." && pwd)
+terraform=${TERRAFORM:-terraform}
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+go -C "$root" build -o "$work/terraform-provider-slipway" .
+
+# tfplugindocs looks the provider up under the namespace "hashicorp", whatever its real one is.
+mkdir "$work/root"
+cat >"$work/root/main.tf" <<-'EOF'
+	terraform {
+	  required_providers {
+	    slipway = { source = "registry.terraform.io/hashicorp/slipway" }
+	  }
+	}
+EOF
+cat >"$work/terraformrc" <<-EOF
+	provider_installation {
+	  dev_overrides { "registry.terraform.io/hashicorp/slipway" = "$work" }
+	}
+EOF
+TF_CLI_CONFIG_FILE=$work/terraformrc CHECKPOINT_DISABLE=1 \
+	"$terraform" -chdir="$work/root" providers schema -json >"$work/schema.json"
+
+go -C "$root/tools/docs" tool tfplugindocs generate --provider-dir "$root" --providers-schema "$work/schema.json" \
+	--provider-name slipway --rendered-provider-name Slipway
+go -C "$root/tools/docs" tool tfplugindocs validate --provider-dir "$root" --providers-schema "$work/schema.json" \
+	--provider-name slipway

@@ -107,6 +107,7 @@ type Cluster struct {
 	leaseMu sync.Mutex
 	leases  map[string]*sharedLease
 	timing  timing
+	holder  string // who holds our Leases; empty: processHolder
 }
 
 // Coordinate is what the cluster was asked for by.

@@ -5,34 +5,227 @@ package cluster
 
 import (
 	"context"
-	"net/http"
+	"errors"
+	"fmt"
+	"sync"
 	"time"
 )
 
+// FieldManager is the field manager of every write.
+const FieldManager = "slipway"
+
 const leaseName = "slipway"
 
-type timing struct{ takeover, renew, valid time.Duration }
-
-var defaultTiming = timing{30 * time.Second, 10 * time.Second, 20 * time.Second}
-
-type sharedLease struct{}
-
-// Lease is this Terraform run's right to mutate one namespace: the Kubernetes Lease "slipway" in it.
-type Lease struct{}
-
-// Hold takes the Lease of a namespace or joins it.
-func (c *Cluster) Hold(ctx context.Context, namespace string, waiting func(holder string)) (*Lease, error) {
-	return &Lease{}, nil
+// timing are the durations of the Lease protocol; tests shorten them.
+type timing struct {
+	takeover time.Duration // a Lease of another holder is taken after it was seen unchanged for this long
+	renew    time.Duration // how often our own is renewed
+	valid    time.Duration // how old the last renewal may be for mutations to go on; shorter than takeover
+	retry    time.Duration // pause after a failed renewal, and between looks at another holder's Lease
+	tell     time.Duration // least time between two calls of waiting
+	request  time.Duration // limit of one request
 }
 
-// Release gives the Lease back.
-func (l *Lease) Release(ctx context.Context) error { return nil }
+var defaultTiming = timing{
+	takeover: 30 * time.Second,
+	renew:    10 * time.Second,
+	valid:    20 * time.Second,
+	retry:    2 * time.Second,
+	tell:     10 * time.Second,
+	request:  8 * time.Second,
+}
 
-// Valid returns an error when the last successful renewal is too old.
-func (l *Lease) Valid() error { return nil }
+// sharedLease is the Lease of one namespace as all operations of this process share it.
+type sharedLease struct {
+	// turn lets one operation at a time take or give back. It is a channel so that waiting for it can be given up.
+	turn    chan struct{}
+	current *session
+}
+
+// session is one unbroken time of holding a Lease, from taking it to giving it back or losing it.
+type session struct {
+	lock   leaseLock
+	shared *sharedLease
+	users  int // guarded by shared.turn
+
+	stop    context.CancelFunc
+	stopped chan struct{}
+
+	mu      sync.Mutex
+	renewed time.Time // when the last successful renewal was sent
+	failure error     // of the renewals since then
+	lost    error     // for good
+}
+
+// Lease is this Terraform run's right to mutate one namespace: the Kubernetes Lease "slipway" in it. All operations of
+// one Terraform run (holder: its process, parent pid, start time, host) share it, counted; others wait.
+type Lease struct {
+	session  *session
+	released sync.Once
+}
+
+// Hold takes the Lease of a namespace or joins it where this process holds it already, waiting for another holder until
+// ctx ends. A Lease is taken over only after it was seen unchanged for 30 s on our own clock, so no clocks are compared.
+// It is renewed every 10 s until the last user has released it. waiting may be nil; it is called, at most every 10 s,
+// with the holder that is waited for. Errors: *HeldError when ctx ends first, others as from Classify.
+func (c *Cluster) Hold(ctx context.Context, namespace string, waiting func(holder string)) (*Lease, error) {
+	shared := c.sharedLease(namespace)
+	if err := shared.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer shared.unlock()
+
+	// A session whose renewals fail cannot be joined; its users find out by Valid. A new one takes the Lease again.
+	if current := shared.current; current != nil && current.valid() == nil {
+		current.users++
+		return &Lease{session: current}, nil
+	}
+	client, err := c.Kubernetes()
+	if err != nil {
+		return nil, err
+	}
+	lock := leaseLock{
+		leases:    client.CoordinationV1().Leases(namespace),
+		namespace: namespace,
+		holder:    c.holderName(),
+		user:      newUser(),
+		timing:    c.timing,
+		classify:  c.Classify,
+	}
+	sent, err := lock.take(ctx, waiting)
+	if err != nil {
+		return nil, err
+	}
+	renewing, stop := context.WithCancel(context.WithoutCancel(ctx))
+	made := &session{lock: lock, shared: shared, users: 1, stop: stop, stopped: make(chan struct{}), renewed: sent}
+	shared.current = made
+	go made.renew(renewing)
+	return &Lease{session: made}, nil
+}
+
+func (c *Cluster) sharedLease(namespace string) *sharedLease {
+	c.leaseMu.Lock()
+	defer c.leaseMu.Unlock()
+	shared, ok := c.leases[namespace]
+	if !ok {
+		shared = &sharedLease{turn: make(chan struct{}, 1)}
+		c.leases[namespace] = shared
+	}
+	return shared
+}
+
+func (c *Cluster) holderName() string {
+	if c.holder != "" {
+		return c.holder
+	}
+	return processHolder()
+}
+
+func (s *sharedLease) lock(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case s.turn <- struct{}{}:
+		return nil
+	}
+}
+
+func (s *sharedLease) unlock() { <-s.turn }
+
+// Release gives the Lease back when the last user of it in this process releases it. It works although the operation's
+// context has ended. Releasing twice does nothing. An error means that others have to wait until the Lease runs out.
+func (l *Lease) Release(ctx context.Context) error {
+	var err error
+	l.released.Do(func() { err = l.session.release(ctx) })
+	return err
+}
+
+func (s *session) release(ctx context.Context) error {
+	ctx = context.WithoutCancel(ctx)
+	if err := s.shared.lock(ctx); err != nil {
+		return err
+	}
+	defer s.shared.unlock()
+	s.users--
+	if s.users > 0 {
+		return nil
+	}
+	if s.shared.current == s {
+		s.shared.current = nil
+	}
+	s.stop()
+	<-s.stopped
+	if s.lostFor() != nil {
+		return nil
+	}
+	if err := s.lock.give(ctx); err != nil {
+		return fmt.Errorf("giving back the Lease %s/%s: %w", s.lock.namespace, leaseName, err)
+	}
+	return nil
+}
+
+// Valid returns a *LostError when the Lease was lost, or when its last successful renewal is older than 20 s by the wall
+// clock or the monotonic clock.
+func (l *Lease) Valid() error { return l.session.valid() }
 
 // Holder is who holds it, in words, as written into the Lease.
-func (l *Lease) Holder() string { return "" }
+func (l *Lease) Holder() string { return l.session.lock.holder }
 
-// Gate wraps a transport.
-func Gate(ctx context.Context, lease *Lease, next http.RoundTripper) http.RoundTripper { return next }
+func (s *session) valid() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lost != nil {
+		return s.lost
+	}
+	// Go's monotonic clock stands still while a machine sleeps, and the wall clock can be set: whichever says more counts.
+	now := time.Now()
+	age := max(now.Sub(s.renewed), now.Round(0).Sub(s.renewed.Round(0)))
+	if age <= s.lock.timing.valid {
+		return nil
+	}
+	cause := s.failure
+	if cause == nil {
+		cause = errors.New("this machine was asleep, or too busy")
+	}
+	return &LostError{Namespace: s.lock.namespace, Cause: fmt.Errorf("the last renewal was %s ago: %w", age.Round(time.Second), cause)}
+}
+
+func (s *session) lostFor() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lost
+}
+
+// renew goes on until the session is stopped or the Lease is lost for good. A failed renewal is tried again, since the
+// right comes back when nobody else has taken the Lease meanwhile.
+func (s *session) renew(ctx context.Context) {
+	defer close(s.stopped)
+	pause := s.lock.timing.renew
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+		sent := time.Now()
+		err := s.lock.renew(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		var lost *LostError
+		s.mu.Lock()
+		switch {
+		case err == nil:
+			s.renewed, s.failure, pause = sent, nil, s.lock.timing.renew
+		case errors.As(err, &lost):
+			s.lost = err
+		default:
+			s.failure, pause = err, s.lock.timing.retry
+		}
+		gone := s.lost != nil
+		s.mu.Unlock()
+		if gone {
+			return
+		}
+	}
+}

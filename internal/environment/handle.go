@@ -28,7 +28,7 @@ const (
 	LabelClient        = "slipway.dev/client"
 	LabelStage         = "slipway.dev/stage"
 	AnnotationInstance = "slipway.dev/instance-id"
-	FieldManager       = "slipway"
+	FieldManager       = cluster.FieldManager
 )
 
 // Workspace is the Terraform workspace that may manage the environment: "<client>-<stage>".

@@ -1,0 +1,274 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/hashicorp/terraform-plugin-log/tflog"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
+)
+
+// defaultReleaseTimeout is how long an operation on a release may take where timeouts says nothing.
+const defaultReleaseTimeout = 5 * time.Minute
+
+// Create installs the release, or takes over what an earlier Create of the same release left at whatever step it stood. On
+// failure it returns no state: a state beside an error is tainted, and the next apply would destroy the release.
+func (r *ReleaseResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
+	var plan releaseModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	var writeOnly types.Dynamic
+	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("values_wo"), &writeOnly)...)
+	timeout, diags := plan.Timeouts.Create(ctx, defaultReleaseTimeout)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	outcome, handle, diags := r.apply(ctx, plan, writeOnly, release.ApplyOptions{InstanceID: uuid.NewString(), Timeout: timeout})
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	resp.Diagnostics.Append(r.keepCapabilities(ctx, resp.Private, handle, outcome.Rendering)...)
+	resp.Diagnostics.Append(resp.State.Set(ctx, plan.applied(outcome))...)
+}
+
+// Update upgrades the release. When that fails, the state keeps what it was but for the revision and status that are really
+// there, so that the next plan shows the same difference again.
+func (r *ReleaseResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
+	var plan, state releaseModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	var writeOnly types.Dynamic
+	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("values_wo"), &writeOnly)...)
+	timeout, diags := plan.Timeouts.Update(ctx, defaultReleaseTimeout)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	outcome, handle, diags := r.apply(ctx, plan, writeOnly, release.ApplyOptions{
+		InstanceID: state.ID.ValueString(),
+		ClusterUID: state.ClusterUID.ValueString(),
+		Timeout:    timeout,
+	})
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		if outcome != nil && outcome.Revision != 0 {
+			resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("revision"), types.Int64Value(int64(outcome.Revision)))...)
+			resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("status"), types.StringValue(outcome.Status))...)
+		}
+		return
+	}
+	resp.Diagnostics.Append(r.keepCapabilities(ctx, resp.Private, handle, outcome.Rendering)...)
+	resp.Diagnostics.Append(resp.State.Set(ctx, plan.applied(outcome))...)
+}
+
+// apply does what Create and Update share. The outcome may be there beside an error.
+func (r *ReleaseResource) apply(ctx context.Context, plan releaseModel, writeOnly types.Dynamic, options release.ApplyOptions) (
+	*release.Outcome, environment.Handle, diag.Diagnostics,
+) {
+	handle, _, diags := handleFrom(ctx, plan.Environment)
+	if diags.HasError() {
+		return nil, handle, diags
+	}
+	diags.Append(guardPlan(r.data, handle)...)
+	source, _, d := plan.source(ctx)
+	diags.Append(d...)
+	l, known, d := plan.layers(ctx, writeOnly)
+	diags.Append(d...)
+	if diags.HasError() {
+		return nil, handle, diags
+	}
+	verb, what := "install", "release "+plan.Name.ValueString()
+	if options.ClusterUID != "" {
+		verb = "upgrade"
+	}
+	if !known {
+		diags.AddError("Cannot "+verb+" "+what, "Some of its values are still unknown in the apply. This is a bug in the provider.")
+		return nil, handle, diags
+	}
+	c, err := r.data.Charts.Get(ctx, source, plan.ChartDigest.ValueString())
+	if err != nil {
+		diags.Append(chartDiagnostic(err))
+		return nil, handle, diags
+	}
+	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
+	if err != nil {
+		diags.Append(errorDiagnostic(verb, what, handle, err))
+		return nil, handle, diags
+	}
+	options.Planned, err = knownObjects(plan.Objects)
+	if err != nil {
+		diags.AddError("Cannot read the planned objects", err.Error())
+		return nil, handle, diags
+	}
+	options.PlannedChartDigest = plan.ChartDigest.ValueString()
+	options.FailOnPending = plan.OnPending.ValueString() == "fail"
+	options.MaxHistory = int(plan.MaxHistory.ValueInt64())
+	options.Progress = progress(ctx, handle, plan.Name.ValueString())
+
+	outcome, err := release.Apply(ctx, release.Target{Cluster: live, Handle: handle, Name: plan.Name.ValueString()}, plan.spec(c, source, l), options)
+	if outcome != nil {
+		for _, recovered := range outcome.Recovered {
+			diags.AddWarning("Release "+plan.Name.ValueString()+" was found half done", recovered)
+		}
+	}
+	if err != nil {
+		diags.Append(errorDiagnostic(verb, what, handle, err))
+	}
+	return outcome, handle, diags
+}
+
+// applied is the state after a successful apply: the plan, with what only the cluster knew.
+func (m releaseModel) applied(outcome *release.Outcome) releaseModel {
+	m.ID = types.StringValue(outcome.InstanceID)
+	m.ClusterUID = types.StringValue(outcome.ClusterUID)
+	m.Revision = types.Int64Value(int64(outcome.Revision))
+	m.Status = types.StringValue(outcome.Status)
+	m.Objects = objectsValue(outcome.Rendering.Objects, nil)
+	if m.ManifestDigest.IsUnknown() {
+		m.ManifestDigest = types.StringValue(outcome.Rendering.Digest)
+	}
+	if m.ChangeSummary.IsUnknown() {
+		m.ChangeSummary = types.ListNull(types.StringType)
+	}
+	if m.Findings.IsUnknown() {
+		m.Findings = stringsValue(findingLines(release.Review(outcome.Rendering)))
+	}
+	m.ValuesWO = types.DynamicNull()
+	return m
+}
+
+// Read looks at the release with two requests. It leaves the state only when the release is certainly gone; a cluster that
+// cannot be asked keeps the prior state, with a warning.
+func (r *ReleaseResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
+	var state releaseModel
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	handle, _, diags := handleFrom(ctx, state.Environment)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	what := "release " + state.Name.ValueString()
+	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
+	if err != nil {
+		resp.Diagnostics.Append(staleDiagnostic(what, handle, err))
+		return
+	}
+	if uid := state.ClusterUID.ValueString(); uid != "" {
+		if err := verifyCluster(ctx, live, uid); err != nil {
+			resp.Diagnostics.Append(readDiagnostic(what, handle, err))
+			return
+		}
+	}
+	observation, err := release.Observe(ctx, release.Target{Cluster: live, Handle: handle, Name: state.Name.ValueString()})
+	if err != nil {
+		resp.Diagnostics.Append(readDiagnostic(what, handle, err))
+		return
+	}
+	if observation.Revision == 0 {
+		resp.State.RemoveResource(ctx)
+		return
+	}
+	status := observation.Status
+	if observation.Outside() && status == statusDeployed {
+		status = statusModified
+	}
+	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("revision"), types.Int64Value(int64(observation.Revision)))...)
+	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("status"), types.StringValue(status))...)
+	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("change_summary"), types.ListNull(types.StringType))...)
+	r.refreshCapabilities(ctx, req.Private, resp, handle)
+}
+
+// Delete uninstalls the release, unless what is there under its name carries another instance id.
+func (r *ReleaseResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
+	var state releaseModel
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	timeout, diags := state.Timeouts.Delete(ctx, defaultReleaseTimeout)
+	resp.Diagnostics.Append(diags...)
+	handle, _, diags := handleFrom(ctx, state.Environment)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	resp.Diagnostics.Append(guardDestroy(r.data, handle)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	what := "release " + state.Name.ValueString()
+	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
+	if err != nil {
+		resp.Diagnostics.Append(errorDiagnostic("remove", what, handle, err))
+		return
+	}
+	forgotten, err := release.Remove(ctx, release.Target{Cluster: live, Handle: handle, Name: state.Name.ValueString()}, release.RemoveOptions{
+		InstanceID: state.ID.ValueString(),
+		ClusterUID: state.ClusterUID.ValueString(),
+		Timeout:    timeout,
+		Progress:   progress(ctx, handle, state.Name.ValueString()),
+	})
+	if err != nil {
+		resp.Diagnostics.Append(errorDiagnostic("remove", what, handle, err))
+		return
+	}
+	if forgotten {
+		resp.Diagnostics.AddWarning("Release "+state.Name.ValueString()+" was left alone",
+			"The release in the cluster carries another instance id than this resource, so another state manages it now. It was only forgotten here.")
+	}
+}
+
+// keepCapabilities remembers the cluster's capabilities in private state for charts that ask for them.
+func (r *ReleaseResource) keepCapabilities(ctx context.Context, private privateWriter, handle environment.Handle, rendering *release.Rendering) diag.Diagnostics {
+	if !rendering.DependsOnCapabilities {
+		return private.SetKey(ctx, privateCapabilities, nil)
+	}
+	return r.writeCapabilities(ctx, private, handle)
+}
+
+// refreshCapabilities does the same in Read; a cluster that does not answer keeps what was remembered.
+func (r *ReleaseResource) refreshCapabilities(ctx context.Context, private privateReader, resp *resource.ReadResponse, handle environment.Handle) {
+	raw, diags := private.GetKey(ctx, privateCapabilities)
+	resp.Diagnostics.Append(diags...)
+	if len(raw) == 0 || resp.Diagnostics.HasError() {
+		return
+	}
+	resp.Diagnostics.Append(r.writeCapabilities(ctx, resp.Private, handle)...)
+}
+
+func (r *ReleaseResource) writeCapabilities(ctx context.Context, private privateWriter, handle environment.Handle) (diags diag.Diagnostics) {
+	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
+	if err == nil {
+		capabilities, cerr := live.Capabilities(ctx)
+		if cerr == nil {
+			raw, jerr := json.Marshal(capabilities)
+			if jerr == nil {
+				return private.SetKey(ctx, privateCapabilities, raw)
+			}
+			cerr = jerr
+		}
+		err = cerr
+	}
+	diags.AddWarning("The capabilities of the cluster could not be read",
+		"The next plan shows objects that depend on them as known after apply, because: "+err.Error())
+	return diags
+}
+
+// progress passes short sentences on to Terraform's log, the only place where a provider can speak during an apply.
+func progress(ctx context.Context, handle environment.Handle, name string) func(string) {
+	return func(sentence string) {
+		tflog.Info(ctx, sentence, map[string]any{"client": handle.Client, "stage": handle.Stage, "release": name})
+	}
+}

@@ -1,0 +1,142 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/chart"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
+)
+
+// ImportState imports "<context>/<namespace>/<name>", parsed from the right, because a context may contain slashes (those of EKS
+// are ARNs). Client and stage come from the namespace's labels, chart and version from the record of the release. Public values are
+// taken from Helm's record without those that were given as secret; where Slipway has no record of the release, values stay
+// empty, since nobody can tell which of them are secret.
+func (r *ReleaseResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+	rest, name, ok := cutLast(req.ID)
+	contextName, namespace, ok2 := cutLast(rest)
+	if !ok || !ok2 || contextName == "" || namespace == "" || name == "" {
+		resp.Diagnostics.AddError("Cannot import release "+req.ID,
+			fmt.Sprintf("The import id %q is not of the form <context>/<namespace>/<release>, for example client-a-prod/data-collection-client-a/data-collection-service.", req.ID))
+		return
+	}
+	coordinate := cluster.Coordinate{Context: contextName}
+	live, err := r.data.Connections.Cluster(ctx, coordinate)
+	handle := environment.Handle{Cluster: coordinate, Namespace: namespace}
+	if err == nil {
+		handle, err = environment.FromNamespace(ctx, live, coordinate, namespace)
+	}
+	if err != nil {
+		resp.Diagnostics.Append(errorDiagnostic("import", "release "+name, handle, err))
+		return
+	}
+	resp.Diagnostics.Append(guardPlan(r.data, handle)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	imported, err := release.Import(ctx, release.Target{Cluster: live, Handle: handle, Name: name})
+	if err != nil {
+		resp.Diagnostics.Append(errorDiagnostic("import", "release "+name, handle, err))
+		return
+	}
+	uid, err := live.UID(ctx)
+	if err != nil {
+		resp.Diagnostics.Append(errorDiagnostic("import", "release "+name, handle, err))
+		return
+	}
+	state, diags := importedModel(ctx, handle, name, uid, imported)
+	resp.Diagnostics.Append(diags...)
+	if !resp.Diagnostics.HasError() {
+		resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
+	}
+}
+
+// cutLast cuts at the last slash.
+func cutLast(s string) (before, after string, found bool) {
+	i := strings.LastIndexByte(s, '/')
+	if i < 0 {
+		return "", s, false
+	}
+	return s[:i], s[i+1:], true
+}
+
+// chartValue is the attribute "chart" of a source.
+func chartValue(source chart.Source) types.Object {
+	orNull := func(s string) attr.Value {
+		if s == "" {
+			return types.StringNull()
+		}
+		return types.StringValue(s)
+	}
+	return types.ObjectValueMust(chartAttributeTypes, map[string]attr.Value{
+		"path": orNull(source.Path), "repository": orNull(source.Repository), "name": orNull(source.Name), "version": orNull(source.Version),
+	})
+}
+
+// importedTimeouts is the null value of the attribute "timeouts".
+func importedTimeouts() timeouts.Value {
+	return timeouts.Value{Object: types.ObjectNull(map[string]attr.Type{
+		"create": types.StringType, "update": types.StringType, "delete": types.StringType,
+	})}
+}
+
+// importedModel is the state after an import. What cannot be known (the configuration's own spelling) stays null, so that the
+// next plan shows the configuration as an update; where it renders to what is installed, that update makes no revision.
+func importedModel(ctx context.Context, handle environment.Handle, name, clusterUID string, imported *release.Imported) (releaseModel, diag.Diagnostics) {
+	m := releaseModel{
+		Environment:     handleValue(handle),
+		Name:            types.StringValue(name),
+		Chart:           chartValue(imported.Chart.Source),
+		VersionPath:     types.StringValue(defaultVersionPath),
+		ValuesFiles:     types.ListNull(types.StringType),
+		Values:          types.DynamicNull(),
+		SensitiveValues: types.DynamicNull(),
+		ValuesWO:        types.DynamicNull(),
+		ValuesWOVersion: types.Int64Null(),
+		CRDs:            types.StringValue(defaultCRDs),
+		OnPending:       types.StringValue(defaultOnPending),
+		MaxHistory:      types.Int64Value(defaultMaxHistory),
+		Timeouts:        importedTimeouts(),
+
+		ID:             types.StringValue(uuid.NewString()),
+		Revision:       types.Int64Value(int64(imported.Observation.Revision)),
+		Status:         types.StringValue(imported.Observation.Status),
+		ClusterUID:     types.StringValue(clusterUID),
+		ChartVersion:   types.StringValue(imported.Chart.Version),
+		ChartDigest:    types.StringValue(imported.Chart.Digest),
+		ValuesDigest:   types.StringNull(),
+		ManifestDigest: types.StringValue(imported.Digest),
+		Objects:        objectsValue(imported.Objects, nil),
+		ChangeSummary:  types.ListNull(types.StringType),
+		Findings:       types.ListNull(types.StringType),
+	}
+	if imported.Version != "" {
+		m.Version = types.StringValue(imported.Version)
+	}
+	if record := imported.Observation.Record; record != nil {
+		m.ID = types.StringValue(record.InstanceID)
+	}
+	var diags diag.Diagnostics
+	if len(imported.Values) > 0 {
+		public, err := goToDynamic(imported.Values)
+		if err != nil {
+			diags.AddError("Cannot import the values of release "+name, err.Error())
+			return m, diags
+		}
+		m.Values = public
+	}
+	return m, diags
+}

@@ -1,0 +1,332 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/chart"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
+)
+
+// privateCapabilities is the key in private state of the cluster's capabilities as Read saw them last. It is there only for
+// charts that ask for them, and makes the plan of an update a function of the state instead of the live cluster.
+const privateCapabilities = "capabilities"
+
+// privateReader and privateWriter are the parts of the framework's private state that are used here.
+type (
+	privateReader interface {
+		GetKey(ctx context.Context, key string) ([]byte, diag.Diagnostics)
+	}
+	privateWriter interface {
+		SetKey(ctx context.Context, key string, value []byte) diag.Diagnostics
+	}
+)
+
+// ModifyPlan plans a release: a pure function of configuration, prior state, chart and values files. What it learns from the
+// live cluster (the trial) becomes errors and warnings, never planned values, because Terraform runs it again during the
+// apply and compares.
+func (r *ReleaseResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+	if r.data == nil {
+		return // validation without a configured provider
+	}
+	if req.Plan.Raw.IsNull() {
+		r.planDestroy(ctx, req, resp)
+		return
+	}
+	var plan releaseModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	var writeOnly types.Dynamic
+	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("values_wo"), &writeOnly)...)
+	var state *releaseModel
+	if !req.State.Raw.IsNull() {
+		state = &releaseModel{}
+		resp.Diagnostics.Append(req.State.Get(ctx, state)...)
+	}
+	if resp.Diagnostics.HasError() {
+		return
+	}
+
+	handle, handleKnown, diags := handleFrom(ctx, plan.Environment)
+	resp.Diagnostics.Append(diags...)
+	if handleKnown && !resp.Diagnostics.HasError() {
+		resp.Diagnostics.Append(guardPlan(r.data, handle)...)
+	}
+	source, sourceKnown, diags := plan.source(ctx)
+	resp.Diagnostics.Append(diags...)
+	l, layersKnown, diags := plan.layers(ctx, writeOnly)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() || !sourceKnown {
+		return
+	}
+
+	c, err := r.data.Charts.Get(ctx, source, "")
+	if err != nil {
+		resp.Diagnostics.Append(chartDiagnostic(err))
+		return
+	}
+	if state == nil && plan.Name.IsUnknown() {
+		plan.Name = types.StringValue(c.Name)
+		resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("name"), plan.Name)...)
+	}
+	plan.ChartDigest, plan.ChartVersion = types.StringValue(c.Digest), types.StringValue(c.Version)
+	setPlanned(ctx, resp, map[string]attr.Value{"chart_digest": plan.ChartDigest, "chart_version": plan.ChartVersion})
+	if !layersKnown || !handleKnown || resp.Diagnostics.HasError() {
+		return
+	}
+	plan.ValuesDigest = types.StringValue(l.digest)
+	setPlanned(ctx, resp, map[string]attr.Value{"values_digest": plan.ValuesDigest})
+
+	if state != nil && plan.sameInputs(ctx, *state) && settled(state.Status) && sameIdentity(ctx, plan.Environment, state.Environment) {
+		keepPrior(ctx, resp, plan, *state)
+		return
+	}
+	resp.Diagnostics.Append(valuesDiagnostics(c, l)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	r.planChange(ctx, req.Private, resp, plan, state, handle, plan.spec(c, source, l))
+}
+
+// settled reports that the last operation ended well and nobody else made a revision since.
+func settled(status types.String) bool { return status.ValueString() == statusDeployed }
+
+// keepPrior plans nothing: every computed attribute as it is, and values in the spelling of the state, because Terraform
+// takes a tuple that became a list for a change although the JSON is the same.
+func keepPrior(ctx context.Context, resp *resource.ModifyPlanResponse, plan, state releaseModel) {
+	kept := map[string]attr.Value{
+		"revision":        state.Revision,
+		"status":          state.Status,
+		"manifest_digest": state.ManifestDigest,
+		"objects":         state.Objects,
+		"change_summary":  state.ChangeSummary,
+		"findings":        state.Findings,
+	}
+	if dynamicEqual(ctx, plan.Values, state.Values) {
+		kept["values"] = state.Values
+	}
+	if dynamicEqual(ctx, plan.SensitiveValues, state.SensitiveValues) {
+		kept["sensitive_values"] = state.SensitiveValues
+	}
+	setPlanned(ctx, resp, kept)
+}
+
+// planChange renders, tells reviewers what changes, and tries it on the API server.
+func (r *ReleaseResource) planChange(ctx context.Context, private privateReader, resp *resource.ModifyPlanResponse,
+	plan releaseModel, state *releaseModel, handle environment.Handle, spec release.Spec,
+) {
+	live, unreachable := r.data.Connections.Cluster(ctx, handle.Cluster)
+	if unreachable != nil && !isNotYetKnown(unreachable) {
+		// A context that does not exist, or no coordinate: nothing can be applied with it.
+		resp.Diagnostics.Append(errorDiagnostic("plan", "release "+plan.Name.ValueString(), handle, unreachable))
+		return
+	}
+	options := release.RenderOptions{
+		ReleaseName: plan.Name.ValueString(),
+		Namespace:   handle.Namespace,
+		Install:     state == nil,
+		Revision:    1,
+	}
+	var capabilities *cluster.Capabilities
+	if state == nil {
+		options.CapabilitiesMayChange, options.OperationMayChange = true, true
+	} else {
+		options.Revision = int(state.Revision.ValueInt64()) + 1
+		recorded, err := recordedCapabilities(ctx, private)
+		if err != nil {
+			resp.Diagnostics.Append(err...)
+			return
+		}
+		capabilities = recorded
+		options.CapabilitiesMayChange = recorded == nil
+	}
+	if capabilities == nil && unreachable == nil {
+		found, err := live.Capabilities(ctx)
+		if err != nil {
+			unreachable = err
+		} else {
+			capabilities = &found
+		}
+	}
+	options.Capabilities = capabilities
+
+	next, err := release.Render(ctx, spec, options)
+	if err != nil {
+		resp.Diagnostics.Append(errorDiagnostic("render", "release "+plan.Name.ValueString(), handle, err))
+		return
+	}
+	var previous map[object.Key]string
+	if state != nil {
+		previous, err = knownObjects(state.Objects)
+		if err != nil {
+			resp.Diagnostics.AddError("Cannot read the objects in the state", err.Error())
+			return
+		}
+	}
+	planned := map[string]attr.Value{
+		"status":         types.StringValue(statusDeployed),
+		"revision":       types.Int64Unknown(),
+		"objects":        objectsValue(next.Objects, next.Volatile),
+		"change_summary": stringsValue(summarise(plan, state, previous, next)),
+		"findings":       stringsValue(findingLines(release.Review(next))),
+	}
+	planned["manifest_digest"] = types.StringValue(next.Digest)
+	if len(next.Volatile) > 0 {
+		planned["manifest_digest"] = types.StringUnknown()
+	}
+	if next.VolatileSet != "" {
+		planned["objects"] = types.MapUnknown(types.StringType)
+		planned["manifest_digest"] = types.StringUnknown()
+	}
+	setPlanned(ctx, resp, planned)
+
+	if unreachable != nil {
+		resp.Diagnostics.AddWarning("Release "+plan.Name.ValueString()+" was not tried on the cluster",
+			fmt.Sprintf("Everything that needs no cluster is planned. What admission, quota or immutable fields would refuse shows only in the apply, because: %s.", unreachable))
+		return
+	}
+	r.try(ctx, resp, release.Target{Cluster: live, Handle: handle, Name: plan.Name.ValueString()}, previous, next)
+}
+
+// try asks the API server what it would say, and passes it on as errors and warnings.
+func (r *ReleaseResource) try(ctx context.Context, resp *resource.ModifyPlanResponse, target release.Target,
+	previous map[object.Key]string, next *release.Rendering,
+) {
+	what := "release " + target.Name
+	result, err := release.Trial(ctx, target, previous, next)
+	var missing *environment.NamespaceMissingError
+	var foreign *environment.NamespaceForeignError
+	switch {
+	case errors.As(err, &missing):
+		resp.Diagnostics.AddWarning("Release "+target.Name+" was not tried on the cluster",
+			fmt.Sprintf("Namespace %s does not exist yet, so what admission, quota or immutable fields would refuse shows only in the apply.", target.Handle.Namespace))
+		return
+	case errors.As(err, &foreign):
+		resp.Diagnostics.Append(errorDiagnostic("plan", what, target.Handle, err))
+		return
+	case err != nil:
+		resp.Diagnostics.AddWarning("Release "+target.Name+" was not tried on the cluster",
+			fmt.Sprintf("Everything that needs no cluster is planned. What admission, quota or immutable fields would refuse shows only in the apply, because: %s.", err))
+		return
+	}
+	for _, refusal := range result.Refusals {
+		resp.Diagnostics.AddError(
+			fmt.Sprintf("Cannot apply %s of %s in %s/%s", refusal.Object, what, target.Handle.Client, target.Handle.Stage),
+			fmt.Sprintf("The API server of the cluster refuses the object in a dry run (%s):\n\n%s\n\n"+
+				"Change the chart or its values, or what refuses them in the cluster. To destroy in spite of this error, run terraform destroy -refresh=false.",
+				refusal.Reason, refusal.Message))
+	}
+	if lines := overwriteLines(result.Overwrites); len(lines) > 0 {
+		resp.Diagnostics.AddWarning("Release "+target.Name+" will overwrite changes made in the cluster",
+			strings.Join(lines, "\n")+"\n\nThese fields differ live from what was rendered last; the apply puts them back. Take them into the values to keep them.")
+	}
+	if len(result.Skipped) > 0 {
+		resp.Diagnostics.AddWarning("Release "+target.Name+" was tried only in part", strings.Join(result.Skipped, "\n"))
+	}
+}
+
+// planDestroy guards the removal; nothing is planned for it.
+func (r *ReleaseResource) planDestroy(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+	var state releaseModel
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	handle, _, diags := handleFrom(ctx, state.Environment)
+	resp.Diagnostics.Append(diags...)
+	if !resp.Diagnostics.HasError() {
+		resp.Diagnostics.Append(guardDestroy(r.data, handle)...)
+	}
+}
+
+// summarise says in words what changes, for reviewers.
+func summarise(plan releaseModel, state *releaseModel, previous map[object.Key]string, next *release.Rendering) []string {
+	if state == nil {
+		line := fmt.Sprintf("install chart %s", plan.ChartVersion.ValueString())
+		if v := plan.Version.ValueString(); v != "" {
+			line = fmt.Sprintf("install %s (chart %s)", v, plan.ChartVersion.ValueString())
+		}
+		return []string{fmt.Sprintf("%s: %d objects", line, len(next.Objects))}
+	}
+	var lines []string
+	if !plan.Version.Equal(state.Version) {
+		lines = append(lines, fmt.Sprintf("version %s → %s", orNone(state.Version), orNone(plan.Version)))
+	}
+	if !plan.ChartVersion.Equal(state.ChartVersion) {
+		lines = append(lines, fmt.Sprintf("chart %s → %s", orNone(state.ChartVersion), orNone(plan.ChartVersion)))
+	}
+	if !settled(state.Status) {
+		lines = append(lines, fmt.Sprintf("revision %d is %q: it is put right", state.Revision.ValueInt64(), state.Status.ValueString()))
+	}
+	if !plan.ValuesWOVersion.Equal(state.ValuesWOVersion) {
+		lines = append(lines, "values_wo changed (sensitive value)")
+	}
+	stable := make(map[object.Key]string, len(next.Objects))
+	before := make(map[object.Key]string, len(previous))
+	for k, v := range previous {
+		if _, volatile := next.Volatile[k]; !volatile {
+			before[k] = v
+		}
+	}
+	for k, v := range next.Objects {
+		if reason, volatile := next.Volatile[k]; volatile {
+			lines = append(lines, fmt.Sprintf("%s: not known before the apply (%s)", k, reason))
+			continue
+		}
+		stable[k] = v
+	}
+	return append(sorted(lines), object.Summary(before, stable)...)
+}
+
+// valuesDiagnostics are the problems that the chart's schema and its known keys find in the values.
+func valuesDiagnostics(c *chart.Chart, l layers) (diags diag.Diagnostics) {
+	secret := func(p string) bool {
+		_, inSensitive := valueAt(l.sensitive, p)
+		_, inWriteOnly := valueAt(l.writeOnly, p)
+		return inSensitive || inWriteOnly
+	}
+	for _, problem := range c.ValidateValues(l.merged()) {
+		text := problem.Text
+		if secret(problem.Path) && !problem.Unknown {
+			text = fmt.Sprintf("%s: the (sensitive) value does not fit the chart's schema", problem.Path)
+		}
+		summary := fmt.Sprintf("Chart %s %s does not accept the values", c.Name, c.Version)
+		diags.AddAttributeError(path.Root("values"), summary, text)
+	}
+	return diags
+}
+
+// recordedCapabilities reads what Read left in private state; nil where it left nothing.
+func recordedCapabilities(ctx context.Context, private privateReader) (*cluster.Capabilities, diag.Diagnostics) {
+	raw, diags := private.GetKey(ctx, privateCapabilities)
+	if diags.HasError() || len(raw) == 0 {
+		return nil, diags
+	}
+	var c cluster.Capabilities
+	if err := json.Unmarshal(raw, &c); err != nil {
+		diags.AddError("Cannot read the private state of the release", fmt.Sprintf("The recorded capabilities are no JSON: %s.", err))
+		return nil, diags
+	}
+	return &c, nil
+}
+
+// setPlanned sets single attributes; rewriting the whole plan would strip sensitivity from nested values.
+func setPlanned(ctx context.Context, resp *resource.ModifyPlanResponse, planned map[string]attr.Value) {
+	for name, value := range planned {
+		resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root(name), value)...)
+	}
+}

@@ -1,0 +1,52 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
+)
+
+// Statuses of a release that are not Helm's own words for a newest revision.
+const (
+	statusDeployed = "deployed"
+	statusModified = "modified"
+)
+
+// findingLines are the review's findings as reviewers read them.
+func findingLines(findings []release.Finding) []string {
+	lines := make([]string, len(findings))
+	for i, f := range findings {
+		lines[i] = fmt.Sprintf("%s: %s (%s)", f.Object, f.Text, f.Rule)
+	}
+	return sorted(lines)
+}
+
+// overwriteLines are live differences as reviewers read them.
+func overwriteLines(overwrites []release.Overwrite) []string {
+	lines := make([]string, len(overwrites))
+	for i, o := range overwrites {
+		lines[i] = fmt.Sprintf("%s: %s %s → %s", o.Object, o.Path, o.Live, o.Target)
+	}
+	return sorted(lines)
+}
+
+func sorted(lines []string) []string {
+	slices.Sort(lines)
+	return lines
+}
+
+func orNone(v types.String) string {
+	if v.ValueString() == "" {
+		return "(none)"
+	}
+	return v.ValueString()
+}
+
+func splitDotted(path string) []string { return strings.Split(path, ".") }

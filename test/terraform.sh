@@ -6,7 +6,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 
 program=${TERRAFORM:-$(command -v terraform || true)}
 if [[ -z $program ]]; then
-	program=$("$root/test/tofu.sh" --path)
+	program=$(go -C "$root" run ./test/cluster/cmd/build opentofu)/tofu
 fi
 if [[ ${1:-} == --path ]]; then
 	command -v "$program"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Writes docs/ from the provider's schema, templates/ and examples/. TERRAFORM says which program describes the schema:
-# terraform or tofu, by name or path.
+# terraform or tofu, by name or path; see test/terraform.sh.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
-terraform=${TERRAFORM:-terraform}
+terraform=$("$root/test/terraform.sh" --path)
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

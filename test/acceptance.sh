@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Runs the tests that need a cluster, on the one of SLIPWAY_TEST_KUBECONFIG, else of KUBECONFIG, else of `make cluster-up`.
+# What Terraform itself drives runs with each program of SLIPWAY_TEST_TOOLS (names or paths; default: terraform where it is
+# installed, and an OpenTofu that is built). RUN limits the tests to those that match, as -run does.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+kubeconfig=${SLIPWAY_TEST_KUBECONFIG:-${KUBECONFIG:-}}
+if [[ -z $kubeconfig ]]; then
+	kubeconfig=$(go run ./test/cluster/cmd/cluster kubeconfig --name slipway)
+fi
+export SLIPWAY_TEST_KUBECONFIG=$kubeconfig CHECKPOINT_DISABLE=1
+
+if [[ -z ${SLIPWAY_TEST_TOOLS:-} ]]; then
+	SLIPWAY_TEST_TOOLS="$(command -v terraform || true) $(go run ./test/cluster/cmd/build opentofu)/tofu"
+fi
+
+flags=(-p 2 -timeout 25m)
+if [[ -n ${RUN:-} ]]; then
+	flags+=(-run "$RUN")
+fi
+
+# Packages with tests that Terraform drives; all others run once, without it.
+driven=(./internal/provider/...)
+if [[ -d test/acceptance ]]; then
+	driven+=(./test/acceptance/...)
+fi
+mapfile -t others < <(comm -23 <(go list ./... | sort) <(go list "${driven[@]}" | sort))
+
+failed=0
+echo "-- integration tests"
+go test "${flags[@]}" "${others[@]}" || failed=1
+
+for tool in $SLIPWAY_TEST_TOOLS; do
+	program=$(command -v "$tool")
+	version=$("$program" version)
+	echo "-- acceptance tests with ${version%%$'\n'*}"
+	registry=registry.terraform.io
+	if [[ $version == OpenTofu* ]]; then
+		registry=registry.opentofu.org
+	fi
+	TF_ACC=1 TF_ACC_TERRAFORM_PATH=$program TF_ACC_PROVIDER_HOST=$registry TF_ACC_PROVIDER_NAMESPACE=slipway-dev \
+		go test "${flags[@]}" "${driven[@]}" || failed=1
+done
+exit "$failed"

@@ -1,0 +1,42 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+// Command demo deploys two clients the way a user would, and shows each step and command: a workspace and a var-file per
+// client, a release for both, an upgrade that is reviewed and applied for one of them, and what happens to a mistake. It runs
+// on a local Kubernetes that it starts, or on the cluster that KUBECONFIG names. Everything that it makes on the machine
+// lies in the cache directory; running it again goes on from what is there.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	down := flag.Bool("down", false, "take down what an earlier run left")
+	flag.Parse()
+
+	// The first interrupt reaches terraform too, which is in the same process group and ends in its own time.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+
+	run := show
+	if *down {
+		run = takeDown
+	}
+	if err := run(ctx); err != nil {
+		fmt.Fprintf(os.Stderr, "\ndemo: %v\n", err)
+		if errors.Is(err, errUsage) {
+			os.Exit(2)
+		}
+		os.Exit(1)
+	}
+}
+
+// errUsage marks what the user can only put right before the demo starts.
+var errUsage = errors.New("the demo cannot start")

@@ -5,65 +5,97 @@
 package chart
 
 import (
-	"context"
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
 
 	helmchart "helm.sh/helm/v3/pkg/chart"
+	"helm.sh/helm/v3/pkg/chart/loader"
 )
 
-// Source says where a chart comes from: either Path, or Repository with Name and Version.
-type Source struct {
-	// Path of a chart directory or .tgz file.
-	Path string
-	// Repository is "https://…" (or http://) for an index.yaml repository, "oci://…" for a registry.
-	Repository string
-	Name       string
-	// Version is an exact SemVer version; ranges are refused, since a plan must name what apply installs.
-	Version string
-}
-
-// Chart is a loaded chart. Helm changes charts while it renders: use Load for a fresh copy.
+// Chart is a loaded chart. Helm changes charts while it renders: use Load for a fresh copy. Safe for concurrent use.
 type Chart struct {
 	Name       string
 	Version    string
 	AppVersion string
-	// Digest is "sha256:…": of the packed archive for repositories (for OCI the layer's digest), and of the canonical
-	// listing of files and contents (after .helmignore) for a directory.
+	// Digest is "sha256:…": of the packed archive for repositories (for OCI the layer's digest) and .tgz files, and of the
+	// canonical listing of files and contents (after .helmignore) for a directory.
 	Digest string
+
+	place string // what errors call it: a path or an address
+	files []*loader.BufferedFile
+	facts chartFacts
 }
 
-// Load parses the chart anew, so that the caller owns it.
-func (c *Chart) Load() (*helmchart.Chart, error)
-
-// DefaultValues are the chart's own, with its subcharts' defaults under their names (aliases respected).
-func (c *Chart) DefaultValues() map[string]any
-
-// Loader locates charts; it is shared by the process, and each source is resolved once. Safe for concurrent use.
-type Loader struct{}
-
-// Registry holds the credential of a chart repository or OCI registry.
-type Registry struct {
-	// URL is "oci://host[/path]" or "https://host[/path]"; the longest prefix of a source wins.
-	URL      string
-	Username string
-	Password string
+// newChart parses the files once, to find what is wrong with them.
+func newChart(place, digest string, files []*loader.BufferedFile) (*Chart, error) {
+	c := &Chart{Digest: digest, place: place, files: files}
+	parsed, err := c.Load()
+	if err != nil {
+		return nil, err
+	}
+	if parsed.Metadata.Type == "library" {
+		return nil, &InvalidError{Chart: place, File: "Chart.yaml", Reason: "it is a library chart (type: library), which cannot be installed; " +
+			"name the application chart that uses it"}
+	}
+	if missing := missingDependencies(parsed); len(missing) > 0 {
+		return nil, &InvalidError{Chart: place, File: "Chart.yaml", Reason: fmt.Sprintf("the dependencies %s are not in its charts/ folder; "+
+			"run `helm dependency build` on the chart, then try again", joinQuoted(missing))}
+	}
+	c.Name, c.Version, c.AppVersion = parsed.Metadata.Name, parsed.Metadata.Version, parsed.Metadata.AppVersion
+	c.facts = gatherFacts(parsed)
+	return c, nil
 }
 
-// NewLoader makes a loader that keeps pulled charts, by digest, under cacheDir (default: os.UserCacheDir()/slipway/charts).
-func NewLoader(cacheDir string, registries []Registry) *Loader
+// Load parses the chart anew, so that the caller owns it. Error: *InvalidError.
+func (c *Chart) Load() (*helmchart.Chart, error) {
+	// Helm renames the files of subcharts while it parses, and templates are slices: both get a copy.
+	files := make([]*loader.BufferedFile, len(c.files))
+	for i, file := range c.files {
+		files[i] = &loader.BufferedFile{Name: file.Name, Data: slices.Clone(file.Data)}
+	}
+	parsed, err := loader.LoadFiles(files)
+	if err != nil {
+		return nil, invalid(c.place, err)
+	}
+	// Helm reads the folder charts/ by way of a map.
+	dependencies := parsed.Dependencies()
+	slices.SortFunc(dependencies, func(a, b *helmchart.Chart) int {
+		return cmp.Or(cmp.Compare(a.Name(), b.Name()), cmp.Compare(a.Metadata.Version, b.Metadata.Version))
+	})
+	return parsed, nil
+}
 
-// Get returns the chart of a source. Where digest is not empty it is what the chart must have: a cached chart is taken
-// without a request, and another content is a *DigestError. baseDir is what relative paths are relative to. Errors:
-// *NotFoundError (chart or version missing, with what is there), *SourceError (bad input, with the field's name),
-// *UnreachableError, *UnauthorizedError, *InvalidError (broken chart, missing dependency).
-func (l *Loader) Get(ctx context.Context, source Source, digest string) (*Chart, error)
+// missingDependencies names what Chart.yaml lists and charts/ does not hold.
+func missingDependencies(c *helmchart.Chart) []string {
+	var missing []string
+	for _, dependency := range c.Metadata.Dependencies {
+		if dependency == nil {
+			continue
+		}
+		if findDependency(c, dependency) == nil {
+			missing = append(missing, dependency.Name)
+		}
+	}
+	slices.Sort(missing)
+	return slices.Compact(missing)
+}
 
-// ValidateValues checks values against values.schema.json of the chart and its subcharts, and for unknown keys. The
-// returned problems carry the dotted path, what was found, what is allowed.
-func (c *Chart) ValidateValues(values map[string]any) []Problem
+// listingDigest is the digest of a chart that is no archive: names, sizes and contents in the order of names.
+func listingDigest(files []*loader.BufferedFile) string {
+	sorted := slices.Clone(files)
+	slices.SortFunc(sorted, func(a, b *loader.BufferedFile) int { return cmp.Compare(a.Name, b.Name) })
+	sum := sha256.New()
+	for _, file := range sorted {
+		content := sha256.Sum256(file.Data)
+		fmt.Fprintf(sum, "%d:%s %d:%x\n", len(file.Name), file.Name, len(file.Data), content)
+	}
+	return "sha256:" + hex.EncodeToString(sum.Sum(nil))
+}
 
-// Problem is one finding in values.
-type Problem struct {
-	Path    string
-	Text    string
-	Unknown bool // an unknown key, with the nearest known one in Text
+func archiveDigest(archive []byte) string {
+	sum := sha256.Sum256(archive)
+	return "sha256:" + hex.EncodeToString(sum[:])
 }

@@ -6,6 +6,7 @@ package values
 import (
 	"maps"
 	"slices"
+	"strings"
 )
 
 // UnknownKey is a key that the chart does not have.
@@ -27,7 +28,7 @@ func unknownKeys(found []UnknownKey, at []string, v, known map[string]any) []Unk
 		below, ok := known[key]
 		if !ok {
 			unknown := UnknownKey{Path: joinPath(path)}
-			if nearest := nearestKey(key, known); nearest != "" {
+			if nearest := Nearest(key, slices.Collect(maps.Keys(known))); nearest != "" {
 				unknown.Nearest = joinPath(append(slices.Clip(at), nearest))
 			}
 			found = append(found, unknown)
@@ -42,12 +43,16 @@ func unknownKeys(found []UnknownKey, at []string, v, known map[string]any) []Unk
 	return found
 }
 
-// nearestKey is the known key with the smallest edit distance, where that is at most a third of the key's length (but
-// one edit is always near); the first by name among equals.
-func nearestKey(key string, known map[string]any) string {
-	nearest, best := "", max(1, len([]rune(key))/3)+1
-	for _, candidate := range slices.Sorted(maps.Keys(known)) {
-		if d := distance(key, candidate); d < best {
+// Nearest is the candidate with the smallest edit distance to name, where that is at most a third of the name's length
+// (one edit is always near); the first by name among equals, "" where none is near.
+func Nearest(name string, candidates []string) string {
+	nearest, best := "", max(1, len([]rune(name))/3)+1
+	for _, candidate := range slices.Sorted(slices.Values(candidates)) {
+		d := distance(name, candidate)
+		if d > 0 && strings.EqualFold(name, candidate) {
+			d = 1
+		}
+		if d < best {
 			nearest, best = candidate, d
 		}
 	}
@@ -55,7 +60,7 @@ func nearestKey(key string, known map[string]any) string {
 }
 
 // distance is the number of single-character edits (insert, delete, replace, and swap of two neighbours) between two
-// texts; letters that differ only in case count as equal with an edit for the whole text.
+// texts.
 func distance(a, b string) int {
 	left, right := []rune(a), []rune(b)
 	previous, current := make([]int, len(right)+1), make([]int, len(right)+1)

@@ -1,0 +1,57 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package chart
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+)
+
+var digestForm = regexp.MustCompile(`^sha256:([0-9a-f]{64})$`)
+
+// cachePath is where an archive with this digest is kept; empty where it cannot be.
+func (l *Loader) cachePath(digest string) string {
+	hash := digestForm.FindStringSubmatch(digest)
+	if hash == nil || l.cacheDir == "" {
+		return ""
+	}
+	return filepath.Join(l.cacheDir, "sha256", hash[1]+".tgz")
+}
+
+// cached returns the archive with this digest, or nil. A file whose content is not what its name says is removed.
+func (l *Loader) cached(digest string) []byte {
+	path := l.cachePath(digest)
+	if path == "" {
+		return nil
+	}
+	archive, err := os.ReadFile(path)
+	if err != nil {
+		return nil
+	}
+	if archiveDigest(archive) != digest {
+		// Whether it can be removed does not matter: it is checked at each use.
+		_ = os.Remove(path)
+		return nil
+	}
+	return archive
+}
+
+// store keeps an archive; see NewLoader for why it cannot fail. Another process may store the same one at the same
+// moment: the file appears whole, by a rename.
+func (l *Loader) store(digest string, archive []byte) {
+	path := l.cachePath(digest)
+	if path == "" || os.MkdirAll(filepath.Dir(path), 0o755) != nil {
+		return
+	}
+	temporary, err := os.CreateTemp(filepath.Dir(path), ".incoming-*")
+	if err != nil {
+		return
+	}
+	_, errWrite := temporary.Write(archive)
+	errClose := temporary.Close()
+	if errWrite != nil || errClose != nil || os.Rename(temporary.Name(), path) != nil {
+		_ = os.Remove(temporary.Name())
+	}
+}

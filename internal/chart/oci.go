@@ -1,0 +1,121 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package chart
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+
+	"helm.sh/helm/v3/pkg/registry"
+	"oras.land/oras-go/v2/errdef"
+	"oras.land/oras-go/v2/registry/remote/auth"
+	"oras.land/oras-go/v2/registry/remote/errcode"
+)
+
+// pull gets a packed chart from an OCI registry.
+func (l *Loader) pull(ctx context.Context, source Source) ([]byte, error) {
+	repository := strings.TrimPrefix(source.place(), "oci://") + "/" + source.Name
+	// A tag has no "+"; Helm writes "_" for it.
+	return l.pullReference(ctx, source, repository+":"+strings.ReplaceAll(source.Version, "+", "_"))
+}
+
+// pullReference pulls "host/path:tag".
+func (l *Loader) pullReference(ctx context.Context, source Source, reference string) ([]byte, error) {
+	client, credential, err := l.registryClient(ctx, reference)
+	if err != nil {
+		return nil, err
+	}
+	var archive []byte
+	err = retry(ctx, func() error {
+		result, err := client.Pull(reference)
+		if err != nil {
+			return pullError(ctx, source, reference, credential != nil, err)
+		}
+		archive = result.Chart.Data
+		return nil
+	})
+	var missing *NotFoundError
+	if errors.As(err, &missing) {
+		// A registry may keep its tags to itself; the error is good enough without them.
+		if tags, err := client.Tags(strings.TrimSuffix(reference, ":"+tagOf(reference))); err == nil {
+			missing.Available = shorten(tags)
+		}
+	}
+	return archive, err
+}
+
+// registryClient makes a client for one pull. Helm's client knows no context: its transport does.
+func (l *Loader) registryClient(ctx context.Context, reference string) (*registry.Client, *Registry, error) {
+	host, _, _ := strings.Cut(reference, "/")
+	options := []registry.ClientOption{
+		registry.ClientOptHTTPClient(&http.Client{Transport: contextTransport{ctx: ctx, base: l.client.Transport}}),
+	}
+	if isLoopback(host) {
+		options = append(options, registry.ClientOptPlainHTTP())
+	}
+	credential := l.credential("oci://" + reference)
+	if credential != nil {
+		options = append(options, registry.ClientOptBasicAuth(credential.Username, credential.Password))
+	}
+	if file := os.Getenv("HELM_REGISTRY_CONFIG"); file != "" {
+		options = append(options, registry.ClientOptCredentialsFile(file))
+	}
+	client, err := registry.NewClient(options...)
+	if err != nil {
+		return nil, nil, &UnreachableError{Address: "oci://" + host, Err: fmt.Errorf("cannot read the stored registry credentials: %w", err)}
+	}
+	return client, credential, nil
+}
+
+// isLoopback names the hosts that are spoken to without TLS.
+func isLoopback(hostPort string) bool {
+	host := hostPort
+	if h, _, err := net.SplitHostPort(hostPort); err == nil {
+		host = h
+	}
+	host = strings.Trim(host, "[]")
+	ip := net.ParseIP(host)
+	return host == "localhost" || (ip != nil && ip.IsLoopback())
+}
+
+func pullError(ctx context.Context, source Source, reference string, hadCredential bool, err error) error {
+	address := "oci://" + strings.TrimSuffix(reference, ":"+tagOf(reference))
+	var response *errcode.ErrorResponse
+	switch {
+	case ctx.Err() != nil:
+		return &UnreachableError{Address: address, Err: context.Cause(ctx)}
+	case errors.Is(err, auth.ErrBasicCredentialNotFound):
+		return &UnauthorizedError{Address: address, HadCredential: false}
+	case errors.As(err, &response) && (response.StatusCode == http.StatusUnauthorized || response.StatusCode == http.StatusForbidden):
+		return &UnauthorizedError{Address: address, HadCredential: hadCredential}
+	case errors.As(err, &response) && response.StatusCode == http.StatusNotFound, errors.Is(err, errdef.ErrNotFound):
+		return &NotFoundError{Place: source.place(), Name: source.Name, Version: source.Version}
+	case errors.As(err, &response):
+		return &UnreachableError{Address: address, Err: statusError(response.StatusCode)}
+	case errors.Is(err, errdef.ErrInvalidReference):
+		return &SourceError{Field: "repository", Reason: fmt.Sprintf("%q is no reference of a registry", reference)}
+	case strings.Contains(err.Error(), "mediatype") || strings.Contains(err.Error(), "number of descriptors"):
+		return &InvalidError{Chart: address + ":" + tagOf(reference), Reason: "it is no Helm chart but another artifact (an image, perhaps)", Err: err}
+	}
+	return unreachable(address, err)
+}
+
+func tagOf(reference string) string {
+	return reference[strings.LastIndex(reference, ":")+1:]
+}
+
+// contextTransport ends requests with a context that their maker does not know.
+type contextTransport struct {
+	ctx  context.Context
+	base http.RoundTripper
+}
+
+func (t contextTransport) RoundTrip(request *http.Request) (*http.Response, error) {
+	return t.base.RoundTrip(request.WithContext(t.ctx))
+}

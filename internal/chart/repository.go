@@ -1,0 +1,283 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package chart
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"helm.sh/helm/v3/pkg/repo"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
+)
+
+const (
+	maxIndex     = 100 << 20 // bytes; the largest public index has about 25 MiB
+	maxAvailable = 8         // how many versions an error lists
+	attempts     = 3
+	firstPause   = 250 * time.Millisecond
+)
+
+func newHTTPClient() *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+		TLSHandshakeTimeout:   10 * time.Second,
+		ResponseHeaderTimeout: 20 * time.Second,
+		IdleConnTimeout:       30 * time.Second,
+		ForceAttemptHTTP2:     true,
+	}}
+}
+
+// download gets a packed chart from an index.yaml repository.
+func (l *Loader) download(ctx context.Context, source Source) ([]byte, error) {
+	index, err := l.index(ctx, source.place())
+	if err != nil {
+		return nil, err
+	}
+	entry, err := findEntry(index, source)
+	if err != nil {
+		return nil, err
+	}
+	missing := &NotFoundError{Place: source.place(), Name: source.Name, Version: source.Version}
+	var failure error = missing
+	for _, reference := range entry.URLs {
+		address, err := repo.ResolveReferenceURL(source.place(), reference)
+		if err != nil {
+			failure = &InvalidError{Chart: source.place(), File: "index.yaml", Reason: fmt.Sprintf("the address of %s %s is none", source.Name, source.Version)}
+			continue
+		}
+		if reference, ok := strings.CutPrefix(address, "oci://"); ok {
+			return l.pullReference(ctx, source, reference)
+		}
+		archive, status, err := l.get(ctx, address, maxArchive)
+		switch {
+		case err != nil:
+			failure = err
+		case status == http.StatusNotFound || status == http.StatusGone:
+			failure = missing
+		default:
+			return archive, checkIndexDigest(source, entry.Digest, archive)
+		}
+	}
+	return nil, failure
+}
+
+// checkIndexDigest compares an archive with what the index says of it. Old indexes say nothing.
+func checkIndexDigest(source Source, want string, archive []byte) error {
+	want = "sha256:" + strings.TrimPrefix(strings.ToLower(want), "sha256:")
+	if got := archiveDigest(archive); want != "sha256:" && want != got {
+		return &DigestError{Place: fmt.Sprintf("%s (%s %s), by its index.yaml", source.place(), source.Name, source.Version), Want: want, Got: got}
+	}
+	return nil
+}
+
+// index reads a repository's index.yaml, once in the life of the process.
+func (l *Loader) index(ctx context.Context, repository string) (*repo.IndexFile, error) {
+	l.mu.Lock()
+	known := l.indexes[repository]
+	l.mu.Unlock()
+	if known != nil {
+		return known, nil
+	}
+	address, err := repo.ResolveReferenceURL(repository, "index.yaml")
+	if err != nil {
+		return nil, &SourceError{Field: "repository", Reason: "it is no address"}
+	}
+	content, status, err := l.get(ctx, address, maxIndex)
+	if err != nil {
+		return nil, err
+	}
+	if status == http.StatusNotFound {
+		return nil, &UnreachableError{Address: repository, Err: errors.New("it has no index.yaml (HTTP 404), so it is no chart repository; for a registry write oci:// in front")}
+	}
+	index, err := parseIndex(content)
+	if err != nil {
+		return nil, &UnreachableError{Address: repository, Err: fmt.Errorf("what it returns as index.yaml is none: %w", err)}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.indexes[repository] = index
+	return index, nil
+}
+
+// parseIndex goes by way of a file, since that is the only way into Helm's reader.
+func parseIndex(content []byte) (*repo.IndexFile, error) {
+	file, err := os.CreateTemp("", "slipway-index-*.yaml")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.Remove(file.Name()) }()
+	_, errWrite := file.Write(content)
+	if err := errors.Join(errWrite, file.Close()); err != nil {
+		return nil, err
+	}
+	index, err := repo.LoadIndexFile(file.Name())
+	if err != nil {
+		return nil, errors.New(strings.ReplaceAll(err.Error(), file.Name(), "index.yaml"))
+	}
+	return index, nil
+}
+
+// findEntry takes exact versions only; Helm's own lookup would also take what satisfies a range.
+func findEntry(index *repo.IndexFile, source Source) (*repo.ChartVersion, error) {
+	versions := index.Entries[source.Name]
+	if len(versions) == 0 {
+		names := make([]string, 0, len(index.Entries))
+		for name := range index.Entries {
+			names = append(names, name)
+		}
+		missing := &NotFoundError{Place: source.place(), Name: source.Name}
+		if nearest := values.Nearest(source.Name, names); nearest != "" {
+			missing.Available = []string{nearest}
+		} else if len(names) <= maxAvailable {
+			slices.Sort(names)
+			missing.Available = names
+		}
+		return nil, missing
+	}
+	available := make([]string, 0, len(versions))
+	var same *repo.ChartVersion
+	for _, entry := range versions {
+		if entry.Version == source.Version {
+			return entry, nil
+		}
+		if sameVersion(entry.Version, source.Version) {
+			same = entry
+		}
+		available = append(available, entry.Version)
+	}
+	if same != nil {
+		return same, nil
+	}
+	return nil, &NotFoundError{Place: source.place(), Name: source.Name, Version: source.Version, Available: shorten(available)}
+}
+
+func shorten(versions []string) []string {
+	if len(versions) > maxAvailable {
+		return append(slices.Clone(versions[:maxAvailable]), fmt.Sprintf("and %d older ones", len(versions)-maxAvailable))
+	}
+	return versions
+}
+
+// get fetches an address. It tries again after a failure that may pass. status is 200, or 404 or 410 without content;
+// anything else is an error.
+func (l *Loader) get(ctx context.Context, address string, limit int64) (content []byte, status int, err error) {
+	err = retry(ctx, func() error {
+		content, status, err = l.getOnce(ctx, address, limit)
+		return err
+	})
+	return content, status, err
+}
+
+func (l *Loader) getOnce(ctx context.Context, address string, limit int64) ([]byte, int, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, 0, &SourceError{Field: "repository", Reason: "it is no address"}
+	}
+	credential := l.credential(address)
+	if credential != nil {
+		request.SetBasicAuth(credential.Username, credential.Password)
+	}
+	shown := redactURL(address)
+	response, err := l.client.Do(request)
+	if err != nil {
+		return nil, 0, unreachable(shown, err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	switch response.StatusCode {
+	case http.StatusOK:
+	case http.StatusNotFound, http.StatusGone:
+		return nil, response.StatusCode, nil
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return nil, 0, &UnauthorizedError{Address: shown, HadCredential: credential != nil}
+	default:
+		return nil, 0, &UnreachableError{Address: shown, Err: statusError(response.StatusCode)}
+	}
+	content, err := io.ReadAll(io.LimitReader(response.Body, limit+1))
+	if err != nil {
+		return nil, 0, unreachable(shown, err)
+	}
+	if int64(len(content)) > limit {
+		return nil, 0, &InvalidError{Chart: shown, Reason: fmt.Sprintf("it has more than %d bytes", limit)}
+	}
+	return content, response.StatusCode, nil
+}
+
+// credential finds the registry entry with the longest prefix, at a border of path parts.
+func (l *Loader) credential(address string) *Registry {
+	var found *Registry
+	longest := -1
+	for i, registry := range l.registries {
+		prefix := strings.TrimSuffix(registry.URL, "/")
+		rest, ok := strings.CutPrefix(address, prefix)
+		if ok && prefix != "" && (rest == "" || rest[0] == '/' || rest[0] == ':' && strings.HasPrefix(prefix, "oci://") && strings.Count(prefix, "/") > 2) && len(prefix) > longest {
+			found, longest = &l.registries[i], len(prefix)
+		}
+	}
+	return found
+}
+
+type statusError int
+
+func (e statusError) Error() string {
+	return fmt.Sprintf("it answers HTTP %d (%s)", int(e), http.StatusText(int(e)))
+}
+
+// unreachable takes method and address off what net/http says: the address is named already, and may hold a query.
+func unreachable(address string, err error) error {
+	var urlError *url.Error
+	if errors.As(err, &urlError) {
+		err = urlError.Err
+	}
+	return &UnreachableError{Address: address, Err: err}
+}
+
+// retry tries up to attempts times, as long as the failure may pass by itself.
+func retry(ctx context.Context, try func() error) error {
+	pause := firstPause
+	for attempt := 1; ; attempt++ {
+		err := try()
+		if err == nil || attempt == attempts || !mayPass(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pause):
+		}
+		pause *= 2
+	}
+}
+
+// mayPass tells failures of the moment from answers.
+func mayPass(err error) bool {
+	if interrupted(err) {
+		return false
+	}
+	var unreachable *UnreachableError
+	if !errors.As(err, &unreachable) {
+		return false
+	}
+	var status statusError
+	if errors.As(err, &status) {
+		return status >= 500 || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout
+	}
+	var network net.Error
+	return errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF)
+}
+
+// interrupted reports that a context ended, not that a server was slow.
+func interrupted(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}

@@ -94,7 +94,7 @@ module "stack" {
   chart        = { path = "${path.root}/examples/data-collection/chart/data-collection-service" }
   app_version  = var.app_version
   values_files = local.values_files
-  values       = var.values
+  values       = merge({ stage = var.stage }, var.values)
 
   secret_values         = var.secret_values
   secret_values_version = var.secret_values_version

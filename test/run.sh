@@ -66,6 +66,7 @@ step "module tests"
 test/module.sh
 
 step "starting the cluster"
+"$work/cluster" down --name "$cluster" --purge # what a killed run left
 "$work/cluster" up --name "$cluster"
 for version in v1.1.1 v1.2.0; do
 	"$work/image" data-collection --version "$version" --out "$work/data-collection-$version.tar"

@@ -61,6 +61,7 @@ func newDeployments(ctx context.Context, s *screen, p place, mirror, dir string)
 		return strings.HasPrefix(v, "TF_") || strings.HasPrefix(v, "KUBECONFIG=") || strings.HasPrefix(v, "KUBE_")
 	})
 	env = append(env, "KUBECONFIG="+p.kubeconfig, "TF_CLI_CONFIG_FILE="+config, "CHECKPOINT_DISABLE=1")
+	env = append(env, secretEnv...)
 	if !s.color {
 		env = append(env, "TF_CLI_ARGS=-no-color")
 	}

@@ -19,6 +19,7 @@ import (
 
 func main() {
 	down := flag.Bool("down", false, "take down what an earlier run left")
+	flag.StringVar(&clusterName, "name", clusterName, "name of the local Kubernetes; each has a repository of its own")
 	flag.Parse()
 
 	// The first interrupt reaches terraform too, which is in the same process group and ends in its own time.

@@ -16,8 +16,8 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/test/cluster"
 )
 
-// clusterName is the demo's local Kubernetes.
-const clusterName = "slipway-demo"
+// clusterName is the demo's local Kubernetes, and the name of its directory in the cache.
+var clusterName = "slipway-demo"
 
 // place is the cluster that the demo deploys to.
 type place struct {

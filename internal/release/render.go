@@ -6,35 +6,294 @@ package release
 import (
 	"context"
 	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	helmchart "helm.sh/helm/v3/pkg/chart"
+	"helm.sh/helm/v3/pkg/chartutil"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
 )
 
+// renderer renders one spec several times: as it is, and with one input changed at a time, to see what depends on it. Inputs
+// that no template mentions are not tried.
+type renderer struct {
+	spec  Spec
+	in    renderInput
+	scrub *scrubber
+	raw   *rawRendering
+}
+
 func render(ctx context.Context, spec Spec, options RenderOptions) (*Rendering, error) {
-	in := renderInput{
-		values:       values.Merge(spec.Values, spec.Sensitive, spec.WriteOnly),
-		releaseName:  options.ReleaseName,
-		namespace:    options.Namespace,
-		install:      options.Install,
-		revision:     options.Revision,
-		capabilities: helmCapabilities(options.Capabilities),
+	r := &renderer{
+		spec:  spec,
+		scrub: newScrubber(spec.Sensitive, spec.WriteOnly),
+		in: renderInput{
+			values:       values.Merge(spec.Values, spec.Sensitive, spec.WriteOnly),
+			releaseName:  options.ReleaseName,
+			namespace:    options.Namespace,
+			install:      options.Install,
+			revision:     options.Revision,
+			capabilities: helmCapabilities(options.Capabilities),
+		},
 	}
-	ch, err := spec.Chart.Load()
+	var err error
+	if r.raw, err = r.once(ctx, r.in); err != nil {
+		return nil, r.scrub.renderError(err)
+	}
+	purity, err := analysePurity(r.raw.chart, r.raw.values)
 	if err != nil {
-		return nil, fmt.Errorf("loading chart %s: %w", spec.Chart.Name, err)
+		return nil, r.scrub.renderError(err)
 	}
-	raw, err := renderOnce(ctx, ch, in)
+	masks, err := r.masks(ctx)
 	if err != nil {
 		return nil, err
 	}
-	out := &Rendering{Objects: map[object.Key]string{}, Volatile: map[object.Key]string{}, raw: raw}
-	for _, o := range raw.objects {
-		if out.Objects[o.Key], err = object.Canonical(object.MaskSecretData(o.Object)); err != nil {
+	out := &Rendering{
+		Volatile:              map[object.Key]string{},
+		DependsOnCapabilities: purity.all.text&usesCapabilities != 0,
+		raw:                   r.raw,
+		scrub:                 r.scrub,
+	}
+	if err := masks.fill(out); err != nil {
+		return nil, err
+	}
+	v := &volatility{rendering: out, raw: r.raw, keys: masks.keys, reasons: make([]string, len(r.raw.objects))}
+	v.fromTemplates(purity, options)
+	if options.OperationMayChange {
+		if err := r.perturbOperation(ctx, v); err != nil {
 			return nil, err
 		}
 	}
-	out.Digest = object.Digest(out.Objects)
-	out.Notes = raw.notes
+	if out.DependsOnCapabilities && (options.CapabilitiesMayChange || options.Capabilities == nil) {
+		if err := r.perturbCapabilities(ctx, v); err != nil {
+			return nil, err
+		}
+	}
+	v.write()
+	for _, o := range r.raw.objects {
+		r.scrub.addObject(o.Object)
+	}
+	r.scrub.order()
+	// What the templates were made of is not needed any more, and large.
+	r.raw.chart, r.raw.values = nil, nil
+	out.Digest = object.Digest(out.steady())
 	return out, nil
+}
+
+// once renders a fresh copy of the chart.
+func (r *renderer) once(ctx context.Context, in renderInput) (*rawRendering, error) {
+	ch, err := r.spec.Chart.Load()
+	if err != nil {
+		return nil, fmt.Errorf("loading chart %s: %w", r.spec.Chart.Name, err)
+	}
+	return renderOnce(ctx, ch, in)
+}
+
+// perturbed renders with a changed input that nobody gave. A chart may refuse such an input, and then it says nothing about
+// what is rendered with the real one: the result is nil. The error is only that of an ended context.
+func (r *renderer) perturbed(ctx context.Context, in renderInput) (*rawRendering, error) {
+	in.perturbed = true
+	raw, err := r.once(ctx, in)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		return nil, nil //nolint:nilerr // the chart does not accept this input
+	}
+	return raw, nil
+}
+
+// mentions reports whether a template, or a text that may be given to tpl, matches.
+func (r *rawRendering) mentions(pattern *regexp.Regexp) bool {
+	found := false
+	visitCharts(r.chart, func(c *helmchart.Chart) {
+		for _, files := range [][]*helmchart.File{c.Templates, c.Files} {
+			for _, f := range files {
+				found = found || (f != nil && pattern.Match(f.Data))
+			}
+		}
+	})
+	eachString(r.values, func(s string) {
+		found = found || (strings.Contains(s, "{{") && pattern.MatchString(s))
+	})
+	return found
+}
+
+// The last two alternatives are .Release handed on as a whole.
+var (
+	mentionsRevision  = regexp.MustCompile(`Revision|\.Release(?:[^.\w]|$)|"Release"`)
+	mentionsOperation = regexp.MustCompile(`IsInstall|IsUpgrade|\.Release(?:[^.\w]|$)|"Release"`)
+	apiVersionLiteral = regexp.MustCompile(`Has\s+["` + "`" + `]([^"` + "`" + `]+)["` + "`" + `]`)
+)
+
+// otherRevision has as many digits as revision and shares none of them in its place.
+func otherRevision(revision int) int {
+	digits := []byte(strconv.Itoa(max(revision, 1)))
+	for i, d := range digits {
+		if i == 0 {
+			digits[i] = '1' + (d-'1'+4)%9
+		} else {
+			digits[i] = '0' + (d-'0'+4)%10
+		}
+	}
+	return number(string(digits))
+}
+
+// steady are the objects that are not volatile.
+func (r *Rendering) steady() map[object.Key]string {
+	out := maps.Clone(r.Objects)
+	for key := range r.Volatile {
+		delete(out, key)
+	}
+	return out
+}
+
+// volatility collects why objects may come out differently.
+type volatility struct {
+	rendering *Rendering
+	raw       *rawRendering
+	keys      []object.Key
+	reasons   []string
+}
+
+func (v *volatility) add(i int, reason string) {
+	if v.reasons[i] == "" {
+		v.reasons[i] = reason
+	} else if !slices.Contains(strings.Split(v.reasons[i], ", "), reason) {
+		v.reasons[i] += ", " + reason
+	}
+}
+
+func (v *volatility) addSet(reason string) {
+	if v.rendering.VolatileSet == "" {
+		v.rendering.VolatileSet = reason
+	}
+}
+
+func (v *volatility) fromTemplates(p *purity, options RenderOptions) {
+	counted := impure
+	if options.CapabilitiesMayChange || options.Capabilities == nil {
+		counted |= opaqueCapabilities
+	}
+	for i, o := range v.raw.objects {
+		text := p.files[o.Source].text & counted
+		if text&impure != 0 {
+			v.add(i, "uses "+text.String())
+		}
+		if text&opaqueCapabilities != 0 {
+			v.add(i, "depends on the cluster's capabilities")
+		}
+	}
+	if reason := p.setReason(counted); reason != "" {
+		v.addSet(reason)
+	}
+}
+
+// compare notes what another rendering shows differently.
+func (v *volatility) compare(other *rawRendering, reason string) error {
+	if other == nil {
+		return nil
+	}
+	partners, extra := pair(v.raw.objects, other.objects)
+	for i, o := range v.raw.objects {
+		if partners[i] == nil || partners[i].Key != o.Key {
+			v.add(i, reason)
+			v.addSet("which objects there are, or their names, " + reason)
+			continue
+		}
+		same, err := sameContent(o.Object, partners[i].Object)
+		if err != nil {
+			return err
+		}
+		if !same {
+			v.add(i, reason)
+		}
+	}
+	if len(extra) > 0 {
+		v.addSet("which objects there are " + reason)
+	}
+	return nil
+}
+
+func (v *volatility) write() {
+	for i, reason := range v.reasons {
+		if reason != "" {
+			v.rendering.Volatile[v.keys[i]] = reason
+		}
+	}
+}
+
+func sameContent(a, b map[string]any) (bool, error) {
+	left, err := object.Canonical(a)
+	if err != nil {
+		return false, err
+	}
+	right, err := object.Canonical(b)
+	return left == right, err
+}
+
+func (r *renderer) perturbOperation(ctx context.Context, v *volatility) error {
+	if !r.raw.mentions(mentionsOperation) {
+		return nil
+	}
+	in := r.in
+	in.install = !in.install
+	other, err := r.perturbed(ctx, in)
+	if err != nil {
+		return err
+	}
+	return v.compare(other, "depends on whether this is an install or an upgrade")
+}
+
+// Capabilities between which those of the cluster lie: the oldest version that Slipway supports with Kubernetes' own APIs, and
+// a version of the far future with every API that the chart asks for.
+const (
+	oldestKubernetes = "v1.31.0"
+	futureKubernetes = "v1.99.0"
+)
+
+func (r *renderer) perturbCapabilities(ctx context.Context, v *volatility) error {
+	least := &chartutil.Capabilities{
+		KubeVersion: chartutil.KubeVersion{Version: oldestKubernetes, Major: "1", Minor: "31"},
+		APIVersions: chartutil.DefaultVersionSet,
+		HelmVersion: r.in.capabilities.HelmVersion,
+	}
+	most := &chartutil.Capabilities{
+		KubeVersion: chartutil.KubeVersion{Version: futureKubernetes, Major: "1", Minor: "99"},
+		APIVersions: slices.Concat(r.in.capabilities.APIVersions, r.raw.askedAPIVersions()),
+		HelmVersion: r.in.capabilities.HelmVersion,
+	}
+	for _, c := range []*chartutil.Capabilities{least, most} {
+		in := r.in
+		in.capabilities = c
+		other, err := r.perturbed(ctx, in)
+		if err != nil {
+			return err
+		}
+		if err := v.compare(other, "depends on the cluster's capabilities"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// askedAPIVersions are the literals of .Capabilities.APIVersions.Has.
+func (r *rawRendering) askedAPIVersions() chartutil.VersionSet {
+	var out chartutil.VersionSet
+	visitCharts(r.chart, func(c *helmchart.Chart) {
+		for _, t := range c.Templates {
+			if t == nil {
+				continue
+			}
+			for _, m := range apiVersionLiteral.FindAllSubmatch(t.Data, -1) {
+				out = append(out, string(m[1]))
+			}
+		}
+	})
+	return out
 }

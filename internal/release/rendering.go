@@ -46,6 +46,10 @@ type Rendering struct {
 
 	// raw is what Helm would store, with secrets in clear, for Trial and Apply.
 	raw *rawRendering
+	// byKey are the objects of raw under the keys of Objects.
+	byKey map[object.Key]object.Rendered
+	// scrub finds the secrets of the spec, and the data of rendered Secrets, in texts.
+	scrub *scrubber
 }
 
 // Render renders offline, exactly as Helm stores it (same order, same parsing), and renders again with perturbed inputs

@@ -1,0 +1,352 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package release
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+)
+
+// maxStubborn is how many secret leaves are tried one by one where the chart does not render with all of them replaced.
+const maxStubborn = 40
+
+// masks is what the perturbed renderings say of which leaves depend on secrets and on the revision.
+type masks struct {
+	raw *rawRendering
+	// secret are renderings with sentinels in place of secrets, revision with another revision.
+	secret   []*rawRendering
+	revision []*rawRendering
+	// stubborn finds the secrets for which no sentinel renders; nil where there is none.
+	stubborn *scrubber
+	// writeOnly says that write-only values are among the secrets: the apply may get others than the plan.
+	writeOnly bool
+	// keys of raw.objects, with what depends on a secret or the revision masked. Filled by fill.
+	keys []object.Key
+}
+
+func (r *renderer) masks(ctx context.Context) (*masks, error) {
+	m := &masks{raw: r.raw, writeOnly: len(r.spec.WriteOnly) > 0}
+	if err := r.perturbSecrets(ctx, m); err != nil {
+		return nil, err
+	}
+	if !r.raw.mentions(mentionsRevision) {
+		return m, nil
+	}
+	revisions := []int{otherRevision(r.in.revision)}
+	if r.in.revision > 1 {
+		revisions = append(revisions, 1)
+	}
+	for _, revision := range revisions {
+		in := r.in
+		in.revision = revision
+		other, err := r.perturbed(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		if other != nil {
+			m.revision = append(m.revision, other)
+		}
+	}
+	return m, nil
+}
+
+// perturbSecrets renders with sentinels in place of all secrets at once. A chart that refuses them (it takes the secret
+// apart, or checks it) gets other shapes of sentinels, then one secret replaced at a time. A secret that no sentinel can stand
+// in for is left to a search for it in the rendered text.
+func (r *renderer) perturbSecrets(ctx context.Context, m *masks) error {
+	leaves := secretLeaves(r.spec.Sensitive, r.spec.WriteOnly)
+	if len(leaves) == 0 {
+		return nil
+	}
+	for _, s := range shapes {
+		found, err := r.withSecrets(ctx, s, nil)
+		if err != nil || found != nil {
+			m.secret = found
+			return err
+		}
+	}
+	stubborn := &scrubber{}
+	for i, leaf := range leaves {
+		var found []*rawRendering
+		for _, s := range shapes {
+			if i >= maxStubborn || found != nil {
+				break
+			}
+			var err error
+			if found, err = r.withSecrets(ctx, s, func(path string) bool { return path == leaf.path }); err != nil {
+				return err
+			}
+		}
+		m.secret = append(m.secret, found...)
+		if found == nil {
+			stubborn.add(leaf.value)
+		}
+	}
+	if stubborn.order(); len(stubborn.forms) > 0 {
+		m.stubborn = stubborn
+	}
+	return nil
+}
+
+// withSecrets renders twice, with two sentinels in place of each chosen secret; nil where the chart refuses one of them.
+func (r *renderer) withSecrets(ctx context.Context, s shape, chosen func(path string) bool) ([]*rawRendering, error) {
+	var out []*rawRendering
+	for shift := 1; shift <= 2; shift++ {
+		in := r.in
+		in.values = mergeSecrets(r.spec, func(secrets map[string]any) map[string]any {
+			return withSentinels(secrets, s, shift, chosen)
+		})
+		raw, err := r.perturbed(ctx, in)
+		if err != nil || raw == nil {
+			return nil, err
+		}
+		out = append(out, raw)
+	}
+	return out, nil
+}
+
+type secretLeaf struct {
+	path  string
+	value any
+}
+
+// secretLeaves are the leaves that can hide something.
+func secretLeaves(secrets ...map[string]any) []secretLeaf {
+	var out []secretLeaf
+	for _, values := range secrets {
+		mapLeaves(values, "", func(path string, leaf any) any {
+			if leaf != nil && leaf != "" {
+				out = append(out, secretLeaf{path, leaf})
+			}
+			return leaf
+		})
+	}
+	return out
+}
+
+// fill writes the masked objects and notes, and what is to be said of their set.
+func (m *masks) fill(out *Rendering) error {
+	objects := m.raw.objects
+	secret, missing, appeared := partnersIn(objects, m.secret)
+	revision, _, _ := partnersIn(objects, m.revision)
+	if m.writeOnly && (missing || appeared) {
+		out.VolatileSet = "which objects there are depends on a write-only value"
+	}
+	out.Objects = make(map[object.Key]string, len(objects))
+	out.byKey = make(map[object.Key]object.Rendered, len(objects))
+	m.keys = make([]object.Key, len(objects))
+	for i, o := range objects {
+		masked := m.mask(o, secret[i], revision[i])
+		key := m.key(o, secret[i], revision[i])
+		for n := 2; ; n++ {
+			if _, taken := out.Objects[key]; !taken {
+				break
+			}
+			key = object.Key(fmt.Sprintf("%s %d", m.key(o, secret[i], revision[i]), n))
+		}
+		text, err := object.Canonical(masked)
+		if err != nil {
+			return fmt.Errorf("writing %s: %w", key, err)
+		}
+		m.keys[i] = key
+		out.Objects[key] = text
+		out.byKey[key] = o
+	}
+	out.Notes = m.notes(out.scrub)
+	return nil
+}
+
+// partnersIn pairs each object with what it is in each of the other renderings; nil there where it is missing. missing and
+// appeared say that some object is not in all of the renderings.
+func partnersIn(objects []object.Rendered, others []*rawRendering) (partners [][]*object.Rendered, missing, appeared bool) {
+	partners = make([][]*object.Rendered, len(objects))
+	for _, other := range others {
+		found, extra := pair(objects, other.objects)
+		appeared = appeared || len(extra) > 0
+		for i := range objects {
+			partners[i] = append(partners[i], found[i])
+			missing = missing || found[i] == nil
+		}
+	}
+	return partners, missing, appeared
+}
+
+// pair finds each object of base in another rendering: by its key, else, since a key may hold what was changed, as the next
+// one of its kind from the same template. extra are those of other that base has not.
+func pair(base, other []object.Rendered) (partners []*object.Rendered, extra []*object.Rendered) {
+	type group struct {
+		source, apiVersion, kind string
+		hook                     bool
+	}
+	groupOf := func(o *object.Rendered) group {
+		apiVersion, _ := o.Object["apiVersion"].(string)
+		kind, _ := o.Object["kind"].(string)
+		return group{o.Source, apiVersion, kind, o.Hook}
+	}
+	byKey := make(map[object.Key]*object.Rendered, len(other))
+	for i := range other {
+		byKey[other[i].Key] = &other[i]
+	}
+	partners = make([]*object.Rendered, len(base))
+	for i := range base {
+		if o, ok := byKey[base[i].Key]; ok {
+			partners[i] = o
+			delete(byKey, base[i].Key)
+		}
+	}
+	rest := map[group][]*object.Rendered{}
+	for i := range other {
+		if _, ok := byKey[other[i].Key]; ok {
+			g := groupOf(&other[i])
+			rest[g] = append(rest[g], &other[i])
+		}
+	}
+	for i := range base {
+		g := groupOf(&base[i])
+		if partners[i] == nil && len(rest[g]) > 0 {
+			partners[i], rest[g] = rest[g][0], rest[g][1:]
+		}
+	}
+	for _, left := range rest {
+		extra = append(extra, left...)
+	}
+	return partners, extra
+}
+
+func (m *masks) mask(o object.Rendered, secret, revision []*object.Rendered) any {
+	shown := object.MaskSecretData(o.Object)
+	if m.stubborn != nil {
+		if masked, ok := m.stubborn.maskOccurrences(shown).(map[string]any); ok {
+			shown = masked
+		}
+	}
+	variants, all := dataOf(secret)
+	if !all {
+		return shell(shown)
+	}
+	hidden, _ := object.MaskDifferences(o.Object, object.MaskSecret, variants...)
+	variants, _ = dataOf(revision)
+	numbered, _ := object.MaskDifferences(o.Object, object.MaskRevision, variants...)
+	return overlay(shown, hidden, numbered)
+}
+
+// dataOf are the objects that are there; all is false where one is missing.
+func dataOf(partners []*object.Rendered) (out []map[string]any, all bool) {
+	all = true
+	for _, p := range partners {
+		if p == nil {
+			all = false
+			continue
+		}
+		out = append(out, p.Object)
+	}
+	return out, all
+}
+
+// shell shows of an object, whose very presence depends on a secret, only that it is there.
+func shell(o map[string]any) map[string]any {
+	out := make(map[string]any, len(o))
+	for field := range o {
+		out[field] = object.MaskSecret
+	}
+	out["apiVersion"], out["kind"] = o["apiVersion"], o["kind"]
+	if metadata, ok := o["metadata"].(map[string]any); ok {
+		out["metadata"] = map[string]any{"name": metadata["name"]}
+	}
+	return out
+}
+
+// overlay masks in shown what is masked in one of the others. A secret wins over a revision.
+func overlay(shown, hidden, numbered any) any {
+	switch {
+	case shown == object.MaskSecret || hidden == object.MaskSecret:
+		return object.MaskSecret
+	case numbered == object.MaskRevision:
+		return object.MaskRevision
+	}
+	switch shown := shown.(type) {
+	case map[string]any:
+		h, _ := hidden.(map[string]any)
+		n, _ := numbered.(map[string]any)
+		out := make(map[string]any, len(shown))
+		for k, v := range shown {
+			out[k] = overlay(v, h[k], n[k])
+		}
+		return out
+	case []any:
+		h, _ := hidden.([]any)
+		n, _ := numbered.([]any)
+		out := make([]any, len(shown))
+		for i, v := range shown {
+			out[i] = overlay(v, at(h, i), at(n, i))
+		}
+		return out
+	}
+	return shown
+}
+
+func at(list []any, i int) any {
+	if i < len(list) {
+		return list[i]
+	}
+	return nil
+}
+
+// key masks the name where it depends on a secret (whole, since another secret gives another name) or on the revision (the
+// number alone: "batch/v1/Job/migrate-(release revision)").
+func (m *masks) key(o object.Rendered, secret, revision []*object.Rendered) object.Key {
+	apiVersion, kind, _, _ := o.Key.Parts()
+	renamed := m.stubborn != nil && m.stubborn.finds(string(o.Key))
+	for _, p := range secret {
+		renamed = renamed || (p != nil && p.Key != o.Key)
+	}
+	if renamed {
+		return object.Key(apiVersion + "/" + kind + "/" + object.MaskSecret)
+	}
+	if len(revision) > 0 && revision[0] != nil && revision[0].Key != o.Key {
+		before, after := differing(string(o.Key), string(revision[0].Key))
+		return object.Key(before + object.MaskRevision + after)
+	}
+	return o.Key
+}
+
+// differing is what two texts begin and end with in common.
+func differing(a, b string) (before, after string) {
+	i := 0
+	for i < len(a) && i < len(b) && a[i] == b[i] {
+		i++
+	}
+	j := 0
+	for j < len(a)-i && j < len(b)-i && a[len(a)-1-j] == b[len(b)-1-j] {
+		j++
+	}
+	return a[:i], a[len(a)-j:]
+}
+
+// notes masks the lines of NOTES.txt that depend on secrets or the revision.
+func (m *masks) notes(scrub *scrubber) string {
+	lines := strings.Split(m.raw.notes, "\n")
+	mask := func(others []*rawRendering, with string) {
+		for _, other := range others {
+			theirs := strings.Split(other.notes, "\n")
+			if len(theirs) != len(lines) {
+				lines = []string{with}
+				return
+			}
+			for i := range lines {
+				if theirs[i] != lines[i] && lines[i] != object.MaskSecret {
+					lines[i] = with
+				}
+			}
+		}
+	}
+	mask(m.secret, object.MaskSecret)
+	if len(lines) > 1 || lines[0] != object.MaskSecret {
+		mask(m.revision, object.MaskRevision)
+	}
+	return scrub.text(strings.Join(lines, "\n"))
+}

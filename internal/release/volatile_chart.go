@@ -1,0 +1,213 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package release
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"text/template/parse"
+
+	helmchart "helm.sh/helm/v3/pkg/chart"
+)
+
+// mayMatter finds the words without which no template needs to be parsed.
+var mayMatter = regexp.MustCompile(`\b(?:Capabilities|` + strings.Join(impureFunctions, "|") + `)\b`)
+
+// analysePurity walks the templates of a chart and its subcharts, as they are left after the values have switched subcharts
+// off, and the texts that tpl may be given: strings of the values, and files of the charts.
+func analysePurity(ch *helmchart.Chart, values map[string]any) (*purity, error) {
+	a := &purityAnalysis{
+		templates: map[string][]parse.Node{},
+		memo:      map[call]influence{},
+		docs:      map[string]bool{},
+	}
+	matters := false
+	var files []string
+	visitCharts(ch, func(c *helmchart.Chart) {
+		for _, t := range c.Templates {
+			if t == nil {
+				continue
+			}
+			name := path.Join(c.ChartFullPath(), t.Name)
+			matters = matters || mayMatter.Match(t.Data)
+			a.sources = append(a.sources, source{name: name, text: string(t.Data)})
+			base := path.Base(t.Name)
+			if !strings.HasPrefix(base, "_") && !strings.EqualFold(c.Metadata.Type, "library") {
+				files = append(files, name)
+			}
+		}
+		for _, f := range c.Files {
+			if f != nil && strings.Contains(string(f.Data), "{{") {
+				matters = matters || mayMatter.Match(f.Data)
+				a.tplTexts = append(a.tplTexts, string(f.Data))
+			}
+		}
+	})
+	eachString(values, func(s string) {
+		if strings.Contains(s, "{{") {
+			matters = matters || mayMatter.MatchString(s)
+			a.tplTexts = append(a.tplTexts, s)
+		}
+	})
+	out := &purity{files: map[string]influence{}}
+	if !matters {
+		return out, nil
+	}
+	if err := a.parse(); err != nil {
+		return nil, err
+	}
+	out.files = a.solve(files)
+	for name, i := range out.files {
+		out.all = out.all.with(i)
+		if strings.HasSuffix(name, notesFile) {
+			out.notes = out.notes.with(i)
+			delete(out.files, name)
+		}
+	}
+	return out, nil
+}
+
+func visitCharts(ch *helmchart.Chart, visit func(*helmchart.Chart)) {
+	visit(ch)
+	for _, dependency := range ch.Dependencies() {
+		visitCharts(dependency, visit)
+	}
+}
+
+func eachString(v any, visit func(string)) {
+	switch v := v.(type) {
+	case string:
+		visit(v)
+	case map[string]any:
+		for _, child := range v {
+			eachString(child, visit)
+		}
+	case []any:
+		for _, child := range v {
+			eachString(child, visit)
+		}
+	}
+}
+
+type source struct{ name, text string }
+
+// call is a template together with what its dot can depend on.
+type call struct {
+	name string
+	dot  influence
+}
+
+type purityAnalysis struct {
+	sources []source
+	// tplTexts may be executed by tpl.
+	tplTexts []string
+	// templates by name: files, defines and, under tplName, the texts of tpl. All definitions of a name count, since
+	// which of them wins is decided by the order of parsing.
+	templates map[string][]parse.Node
+	// docs says of a template that it can print whole objects.
+	docs map[string]bool
+	memo map[call]influence
+	// visiting are the calls of the current round: each is computed once in it.
+	visiting map[call]bool
+	// shared is what templates write into values that all of them see ({{ set .Values … }}).
+	shared  influence
+	changed bool
+}
+
+// tplName is the name under which the texts that tpl may be given are kept; no template can have it.
+const tplName = "\x00tpl"
+
+func (a *purityAnalysis) parse() error {
+	for _, s := range a.sources {
+		if err := a.add(s.name, s.text); err != nil {
+			return fmt.Errorf("parsing template %s: %w", s.name, err)
+		}
+	}
+	for _, text := range a.tplTexts {
+		a.addTpl(text)
+	}
+	for name, nodes := range a.templates {
+		a.docs[name] = slices.ContainsFunc(nodes, func(n parse.Node) bool { return documentStart.MatchString(n.String()) })
+	}
+	return nil
+}
+
+func (a *purityAnalysis) add(name, text string) error {
+	trees := map[string]*parse.Tree{}
+	tree := parse.New(name)
+	tree.Mode = parse.SkipFuncCheck
+	if _, err := tree.Parse(text, "", "", trees); err != nil {
+		return err
+	}
+	for defined, t := range trees {
+		if t.Root != nil {
+			a.templates[defined] = append(a.templates[defined], t.Root)
+		}
+	}
+	return nil
+}
+
+// addTpl adds a text that tpl may execute. What does not parse cannot be executed either.
+func (a *purityAnalysis) addTpl(text string) {
+	if err := a.add(tplName, text); err != nil {
+		return
+	}
+}
+
+// solve computes what each file depends on. Templates call each other and write into what others read, so it repeats until
+// nothing is added; the sets only grow, so it ends.
+func (a *purityAnalysis) solve(files []string) map[string]influence {
+	out := map[string]influence{}
+	for a.changed = true; a.changed; {
+		a.changed = false
+		a.visiting = map[call]bool{}
+		for _, name := range files {
+			out[name] = a.template(name, a.shared)
+		}
+	}
+	return out
+}
+
+// template is what the output of a template depends on when its dot depends on dot.
+func (a *purityAnalysis) template(name string, dot influence) influence {
+	c := call{name, dot}
+	if a.visiting[c] {
+		return a.memo[c]
+	}
+	a.visiting[c] = true
+	out := a.memo[c]
+	for _, node := range a.templates[name] {
+		out = out.with(a.walkTemplate(node, dot))
+	}
+	if out != a.memo[c] {
+		a.memo[c] = out
+		a.changed = true
+	}
+	return out
+}
+
+// matching resolves the name of an include that is put together at run time ({{ include (print $.Template.BasePath
+// "/secret.yaml") . }}) by the literal that it ends with; all templates where there is none.
+func (a *purityAnalysis) matching(literal string) []string {
+	if i := strings.LastIndexByte(literal, '%'); i >= 0 && i+2 <= len(literal) {
+		literal = literal[i+2:]
+	}
+	var names, all []string
+	for name := range a.templates {
+		if strings.HasPrefix(name, tplName) {
+			continue
+		}
+		all = append(all, name)
+		if literal != "" && strings.HasSuffix(name, literal) {
+			names = append(names, name)
+		}
+	}
+	if len(names) > 0 {
+		return names
+	}
+	return all
+}

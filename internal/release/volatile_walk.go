@@ -1,0 +1,212 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package release
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"text/template/parse"
+)
+
+var (
+	// documentStart is a line with which an object begins: its kind, or a document marker, in the first column.
+	documentStart = regexp.MustCompile(`(?m)^(?:kind:|apiVersion:|---)`)
+	// identityLine is the begun line of a field that decides an object's key. Containers and the like are indented deeper.
+	identityLine = regexp.MustCompile(`^(?:(?:kind|apiVersion):| {1,4}(?:name|namespace|generateName):)[^\n]*$`)
+	// fresh are functions whose result nobody else holds, so that writing into it is seen only there.
+	fresh = map[string]bool{"dict": true, "deepCopy": true, "mustDeepCopy": true, "fromYaml": true, "fromJson": true,
+		"omit": true, "pick": true, "lookup": true}
+	// writers change their first argument.
+	writers = map[string]bool{"set": true, "unset": true, "merge": true, "mustMerge": true, "mergeOverwrite": true, "mustMergeOverwrite": true}
+	// digests leave nothing of the objects that a text holds.
+	digests = map[string]bool{"sha1sum": true, "sha256sum": true, "sha512sum": true, "adler32sum": true, "len": true,
+		"b64enc": true, "b32enc": true, "quote": true, "squote": true, "toJson": true}
+)
+
+// scope is one template under analysis. Variables are told apart by name only, and keep the union of all that is assigned.
+type scope struct {
+	a         *purityAnalysis
+	root      influence
+	variables map[string]influence
+	// aliases are variables that may hold a part of what all templates share.
+	aliases map[string]bool
+	out     influence
+	grown   bool
+	// line is the text of the current output line, as far as it is literal.
+	line string
+}
+
+func (a *purityAnalysis) walkTemplate(root parse.Node, dot influence) influence {
+	s := &scope{a: a, root: dot, variables: map[string]influence{}, aliases: map[string]bool{}}
+	// A variable may be used in a loop before the place where it is assigned.
+	for s.grown = true; s.grown; {
+		s.grown = false
+		s.line = ""
+		s.walk(root, dot, influence{})
+	}
+	return s.out
+}
+
+// walk adds what node prints. dot is what "." depends on, guard what decides whether node is reached.
+func (s *scope) walk(node parse.Node, dot, guard influence) {
+	switch n := node.(type) {
+	case *parse.ListNode:
+		if n == nil {
+			return
+		}
+		for _, child := range n.Nodes {
+			s.walk(child, dot, guard)
+		}
+	case *parse.TextNode:
+		text := string(n.Text)
+		if i := strings.LastIndexByte(text, '\n'); i >= 0 {
+			s.line = text[i+1:]
+		} else {
+			s.line += text
+		}
+	case *parse.ActionNode:
+		v := s.pipe(n.Pipe, dot)
+		if len(n.Pipe.Decl) > 0 {
+			s.assign(n.Pipe, v.with(influence{text: guard.text}))
+			return
+		}
+		s.print(influence{v.text | guard.text, v.set})
+	case *parse.TemplateNode:
+		s.print(s.call([]string{n.Name}, s.pipe(n.Pipe, dot)).with(influence{text: guard.text}))
+	case *parse.IfNode:
+		s.branch(&n.BranchNode, dot, guard, false)
+	case *parse.WithNode:
+		s.branch(&n.BranchNode, dot, guard, true)
+	case *parse.RangeNode:
+		s.branch(&n.BranchNode, dot, guard, true)
+	}
+}
+
+func (s *scope) branch(n *parse.BranchNode, dot, guard influence, moveDot bool) {
+	condition := s.pipe(n.Pipe, dot)
+	s.assign(n.Pipe, condition)
+	before := s.line
+	if condition.text != 0 {
+		s.print(influence{text: condition.text})
+		if s.printsDocuments(n.List) || s.printsDocuments(n.ElseList) {
+			s.out.set |= condition.text
+		}
+	}
+	inner := influence{text: guard.text | condition.text}
+	innerDot := dot
+	if moveDot {
+		innerDot = condition
+	}
+	s.walk(n.List, innerDot, inner)
+	s.line = before
+	s.walk(n.ElseList, dot, inner)
+}
+
+// printsDocuments reports whether a branch can print whole objects, by itself or through a template.
+func (s *scope) printsDocuments(list *parse.ListNode) bool {
+	if list == nil {
+		return false
+	}
+	if documentStart.MatchString(list.String()) {
+		return true
+	}
+	found := false
+	inspect(list, func(n parse.Node) {
+		switch n := n.(type) {
+		case *parse.TemplateNode:
+			found = found || s.a.docs[n.Name]
+		case *parse.CommandNode:
+			if functionName(n) == "include" && len(n.Args) > 1 {
+				names, _ := s.includeNames(n.Args[1])
+				found = found || slices.ContainsFunc(names, func(name string) bool { return s.a.docs[name] })
+			}
+		}
+	})
+	return found
+}
+
+func (s *scope) print(v influence) {
+	if v.text != 0 && identityLine.MatchString(s.line) {
+		v.set |= v.text
+	}
+	s.out = s.out.with(v)
+}
+
+// assign gives the variables that a pipe declares or sets what its value depends on.
+func (s *scope) assign(pipe *parse.PipeNode, v influence) {
+	if pipe == nil {
+		return
+	}
+	for _, variable := range pipe.Decl {
+		name := variable.Ident[0]
+		s.grow(name, v)
+		if !fresh[functionName(pipe.Cmds[len(pipe.Cmds)-1])] {
+			s.aliases[name] = true
+		}
+	}
+}
+
+func (s *scope) grow(name string, v influence) {
+	if grown := s.variables[name].with(v); grown != s.variables[name] {
+		s.variables[name] = grown
+		s.grown = true
+	}
+}
+
+// share notes that a value which all templates see now depends on v.
+func (s *scope) share(v influence) {
+	if grown := s.a.shared.with(v); grown != s.a.shared {
+		s.a.shared = grown
+		s.a.changed = true
+	}
+}
+
+// call is what the output of one of the named templates depends on.
+func (s *scope) call(names []string, dot influence) influence {
+	var out influence
+	for _, name := range names {
+		out = out.with(s.a.template(name, dot.with(s.a.shared)))
+	}
+	return out
+}
+
+// inspect visits all nodes below n that can hold calls.
+func inspect(n parse.Node, visit func(parse.Node)) {
+	switch n := n.(type) {
+	case *parse.ListNode:
+		if n == nil {
+			return
+		}
+		for _, child := range n.Nodes {
+			inspect(child, visit)
+		}
+	case *parse.ActionNode:
+		inspect(n.Pipe, visit)
+	case *parse.TemplateNode:
+		visit(n)
+	case *parse.IfNode:
+		inspectBranch(&n.BranchNode, visit)
+	case *parse.WithNode:
+		inspectBranch(&n.BranchNode, visit)
+	case *parse.RangeNode:
+		inspectBranch(&n.BranchNode, visit)
+	case *parse.PipeNode:
+		if n == nil {
+			return
+		}
+		for _, c := range n.Cmds {
+			visit(c)
+			for _, arg := range c.Args {
+				inspect(arg, visit)
+			}
+		}
+	}
+}
+
+func inspectBranch(n *parse.BranchNode, visit func(parse.Node)) {
+	inspect(n.Pipe, visit)
+	inspect(n.List, visit)
+	inspect(n.ElseList, visit)
+}

@@ -47,15 +47,15 @@ app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
+{{/* Of the Deployment and its pods. */}}
 {{- define "versionLabel" -}}
 app.kubernetes.io/version: {{ include "version" . | trunc 63 | trimAll "-_." | quote }}
 {{- end -}}
 
-{{/* Labels of every object. */}}
+{{/* Labels of every object. The version is not among them: a new one would then change every object of the release. */}}
 {{- define "labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 {{ include "selectorLabels" . }}
-{{ include "versionLabel" . }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 slipway.dev/app: {{ include "app" . }}
 {{- end -}}

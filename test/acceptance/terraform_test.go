@@ -11,8 +11,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -312,7 +310,3 @@ func copyTree(t *testing.T, from, to string) {
 	}
 }
 
-// sortedKeys lists keys for messages.
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
-
-var _ io.Writer = (*process)(nil)

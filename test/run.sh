@@ -68,12 +68,13 @@ test/module.sh
 step "starting the cluster"
 "$work/cluster" down --name "$cluster" --purge # what a killed run left
 "$work/cluster" up --name "$cluster"
-for version in v1.1.1 v1.2.0; do
-	"$work/image" data-collection --version "$version" --out "$work/data-collection-$version.tar"
-	"$work/cluster" load --name "$cluster" "$work/data-collection-$version.tar"
-done
+"$work/image" data-collection --version v1.1.1 --version v1.2.0 --out "$work/images.tar"
+"$work/cluster" load --name "$cluster" "$work/images.tar"
 SLIPWAY_TEST_KUBECONFIG=$("$work/cluster" kubeconfig --name "$cluster")
 export SLIPWAY_TEST_KUBECONFIG
 
 step "integration and acceptance tests"
 test/acceptance.sh
+
+step "the demo, on the same cluster"
+go run ./test/demo --name "$cluster"

@@ -56,14 +56,13 @@ func choosePlace() (place, error) {
 		return place{}, fmt.Errorf(`%w: a cluster of yours needs the sample service in a registry that it can pull from.
 Build the images with
 
-    go run ./test/image/cmd/image data-collection --version %s --out %[2]s.tar
-    go run ./test/image/cmd/image data-collection --version %s --out %[3]s.tar
+    go run ./test/image/cmd/image data-collection --version %s --version %s --out images.tar
 
 push them with those tags, name the repository and run the demo again:
 
-    DEMO_IMAGE=registry.example.com/data-collection KUBECONFIG=%[4]s make demo
+    DEMO_IMAGE=registry.example.com/data-collection KUBECONFIG=%s make demo
 
-Without KUBECONFIG the demo runs on a local Kubernetes`, errUsage, oldVersion, oldVersion, newVersion, given)
+Without KUBECONFIG the demo runs on a local Kubernetes`, errUsage, oldVersion, newVersion, given)
 	}
 	return p, nil
 }

@@ -171,15 +171,11 @@ func startLocalCluster(ctx context.Context, s *screen, home string) error {
 	if err != nil {
 		return err
 	}
-	archives := make([]string, 0, 2)
-	for _, version := range []string{oldVersion, newVersion} {
-		archive := filepath.Join(home, "data-collection-"+version+".tar")
-		if err := goRun("./test/image/cmd/image", "data-collection", "--version", version, "--out", archive); err != nil {
-			return err
-		}
-		archives = append(archives, archive)
+	archive := filepath.Join(home, "images.tar")
+	if err := goRun("./test/image/cmd/image", "data-collection", "--version", oldVersion, "--version", newVersion, "--out", archive); err != nil {
+		return err
 	}
-	return goRun(append([]string{"./test/cluster/cmd/cluster", "load", "--name", clusterName}, archives...)...)
+	return goRun("./test/cluster/cmd/cluster", "load", "--name", clusterName, archive)
 }
 
 // planFile is where the reviewed plan is kept until it is applied, in the repository.

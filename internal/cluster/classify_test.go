@@ -68,7 +68,7 @@ func TestClassify_Answers(t *testing.T) {
 			if IsNotFound(err) != test.notFound {
 				t.Errorf("IsNotFound(%v) = %v", err, !test.notFound)
 			}
-			if again := Classify(got); again != got { //nolint:errorlint // The very same value is meant.
+			if again := Classify(got); again != got { // the very same value is meant
 				t.Errorf("classifying twice changed %v to %v", got, again)
 			}
 		})
@@ -147,7 +147,7 @@ func TestClassify_ConnectionsThatFail(t *testing.T) {
 
 func TestClassify_LeavesTheEndOfAContextAlone(t *testing.T) {
 	for _, err := range []error{context.Canceled, fmt.Errorf("wait: %w", context.DeadlineExceeded), nil, errors.New("something else")} {
-		if got := Classify(err); got != err { //nolint:errorlint // The very same value is meant.
+		if got := Classify(err); got != err { // the very same value is meant
 			t.Errorf("%v became %T", err, got)
 		}
 	}

@@ -78,9 +78,12 @@ func (c *Connections) restConfig(context string) (*rest.Config, error) {
 	}
 	connection, ok := c.config.Clusters[context]
 	if !ok {
+		if c.config.ClustersUnknown || c.config.PathsUnknown {
+			return nil, &UnknownConnectionError{Name: context}
+		}
 		return contextConfig(paths, context, slices.Sorted(maps.Keys(c.config.Clusters)))
 	}
-	if connection.Unknown {
+	if connection.Unknown || c.config.PathsUnknown && connection.Host == "" && connection.ConfigPath == "" {
 		return nil, &UnknownConnectionError{Name: context}
 	}
 	return connectionConfig(context, connection, paths)
@@ -177,7 +180,7 @@ func (c *Cluster) ask(ctx context.Context, key string, question func(context.Con
 
 // Classify is the package's Classify, which also adds the host where the error names none.
 func (c *Cluster) Classify(err error) error {
-	switch typed := Classify(err).(type) { //nolint:errorlint // Only what Classify made just now is completed.
+	switch typed := Classify(err).(type) {
 	case *UnreachableError:
 		typed.Host = firstOf(typed.Host, c.config.Host)
 		return typed

@@ -5,13 +5,15 @@ package cluster
 
 // Config is how clusters are reached. It is the provider's configuration; nothing of it is ever stored.
 type Config struct {
-	// Workspace is not used here; see package environment.
-
 	// ConfigPaths are kubeconfig files, merged in order as kubectl does. Empty: KUBECONFIG, else ~/.kube/config.
 	ConfigPaths []string
 	// Clusters are connections by name, for clusters that are in no kubeconfig. They win over kubeconfig contexts
 	// of the same name.
 	Clusters map[string]Connection
+	// PathsUnknown and ClustersUnknown mark values that are not known yet. A context that might be in what is unknown is
+	// an *UnknownConnectionError, since taking it from elsewhere could lead to another cluster.
+	PathsUnknown    bool
+	ClustersUnknown bool
 	// UserAgent is sent with every request, for example "terraform-provider-slipway/0.1.0".
 	UserAgent string
 }

@@ -18,7 +18,7 @@ func Gate(ctx context.Context, lease *Lease, next http.RoundTripper) http.RoundT
 }
 
 type gate struct {
-	ctx   context.Context //nolint:containedctx // The gate is as long-lived as the operation whose context this is.
+	ctx   context.Context // as long-lived as the gate itself
 	lease *Lease
 	next  http.RoundTripper
 }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/slipway-dev/terraform-provider-slipway/test/cluster"
@@ -165,6 +166,8 @@ func (b *benchmark) run(ctx context.Context, module string, args ...string) erro
 	cmd.Env = b.env
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
+	// One interrupt, from here, and not the terminal's as well: at the second Terraform stops at once.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("%s %s of the %s: %w\n%s", filepath.Base(b.terraform), args[0], module, err, output.String())

@@ -29,7 +29,7 @@ func watchMemory(dir string) memoryWatch {
 			case <-w.done:
 				w.peak <- peak
 				return
-			case <-time.After(10 * time.Millisecond):
+			case <-time.After(20 * time.Millisecond):
 			}
 		}
 	}()

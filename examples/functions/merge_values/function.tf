@@ -1,16 +1,9 @@
 locals {
-  defaults = {
-    image       = { repository = "registry.company.com/data-collection" }
-    autoscaling = { minReplicas = 2, maxReplicas = 20 }
-  }
-
-  # Objects are merged key by key: the result has minReplicas = 2 and maxReplicas = 50.
-  values = provider::slipway::merge_values(
-    local.defaults,
-    { autoscaling = { maxReplicas = 50 } },
-  )
+  fleet  = { autoscaling = { enabled = true, maxReplicas = 10 }, config = { LOG_LEVEL = "info" } }
+  client = { autoscaling = { maxReplicas = 50 } }
 }
 
+# { autoscaling = { enabled = true, maxReplicas = 50 }, config = { LOG_LEVEL = "info" } }
 output "values" {
-  value = local.values
+  value = provider::slipway::merge_values(local.fleet, local.client)
 }

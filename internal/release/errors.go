@@ -7,28 +7,31 @@ import (
 	"fmt"
 	"strings"
 	"time"
-
-	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 )
 
-// OwnershipError says that a release, or one of the objects that it would make, belongs to somebody else. Nothing was written.
+// OwnershipError says that a release, or one of the objects that it would make, belongs to somebody else. Nothing was written to
+// it.
 type OwnershipError struct {
 	Release   string
 	Namespace string
-	// Revision and Status of the foreign release; 0 where an object is foreign and not the release.
+	// Revision and Status of the foreign release; 0 where an object or the record is foreign and not the release.
 	Revision int
 	Status   string
-	// Reason says what was observed and how the reader gets on.
+	// Reason says what was observed, Advice how the reader gets on.
 	Reason string
+	Advice string
 }
 
-func (e *OwnershipError) Error() string {
+// Explain says it in three paragraphs.
+func (e *OwnershipError) Explain() (happened, observed, advice string) {
 	if e.Revision == 0 {
-		return fmt.Sprintf("release %s in namespace %s would take what is not its own: %s", e.Release, e.Namespace, e.Reason)
+		return fmt.Sprintf("Release %s in namespace %s would take what is not its own.", e.Release, e.Namespace), e.Reason, e.Advice
 	}
-	return fmt.Sprintf("release %s in namespace %s exists already (revision %d, %s) and was not made by Slipway: %s",
-		e.Release, e.Namespace, e.Revision, e.Status, e.Reason)
+	return fmt.Sprintf("Release %s exists already in namespace %s and was not made by Slipway.", e.Release, e.Namespace),
+		fmt.Sprintf("Its newest revision is %d (%s), and there is no record of it. Nothing was changed.", e.Revision, e.Status), e.Advice
 }
+
+func (e *OwnershipError) Error() string { return oneLine(e.Explain()) }
 
 // PlanMismatchError says that apply would install something else than the plan showed. Nothing was written.
 type PlanMismatchError struct {
@@ -38,12 +41,16 @@ type PlanMismatchError struct {
 	Chart string
 }
 
-func (e *PlanMismatchError) Error() string {
+// Explain says it in three paragraphs.
+func (e *PlanMismatchError) Explain() (happened, observed, advice string) {
+	advice = "Nothing was changed. Plan again, and look at what differs."
 	if e.Chart != "" {
-		return "the chart is not the one that was planned: " + e.Chart
+		return "The chart is not the one that was planned.", e.Chart, advice
 	}
-	return "the chart renders to something else than the plan showed:\n  " + strings.Join(e.Differences, "\n  ")
+	return "The chart renders to something else than the plan showed.", "Planned → rendered now:\n  " + strings.Join(e.Differences, "\n  "), advice
 }
+
+func (e *PlanMismatchError) Error() string { return oneLine(e.Explain()) }
 
 // PendingError says that an operation on the release was left half done, or still runs, and is not recovered.
 type PendingError struct {
@@ -53,83 +60,87 @@ type PendingError struct {
 	Since    time.Time
 	// Running names hook Jobs and Pods that still run.
 	Running []string
-	// Reason says why it is left alone and what to do.
+	// Reason says why it is left alone, Advice what to do.
 	Reason string
+	Advice string
 }
 
-func (e *PendingError) Error() string {
-	text := fmt.Sprintf("release %s is %s at revision %d since %s", e.Release, e.Status, e.Revision, e.Since.UTC().Format(time.RFC3339))
+// Explain says it in three paragraphs.
+func (e *PendingError) Explain() (happened, observed, advice string) {
+	happened = fmt.Sprintf("Revision %d of release %s is %s since %s.", e.Revision, e.Release, e.Status, e.Since.UTC().Format(time.RFC3339))
+	observed = e.Reason
 	if len(e.Running) > 0 {
-		text += ", and still runs " + strings.Join(e.Running, ", ")
+		observed += "\nStill running: " + strings.Join(e.Running, ", ")
 	}
-	return text + ": " + e.Reason
+	return happened, observed, e.Advice
 }
 
-// ObjectReport is what was observed of one object that did not become ready.
-type ObjectReport struct {
-	Object object.Key
-	// Observed is the state in words ("1 of 2 pods ready").
-	Observed string
-	// Details are conditions, container states, events and log lines, ready to print, without secrets.
-	Details []string
-}
-
-// RolloutError says that the release was written but did not become ready, or that the API server refused an object.
-type RolloutError struct {
-	Release  string
-	Revision int
-	// Cause is the first thing that went wrong.
-	Cause string
-	// Objects are those that are not ready.
-	Objects []ObjectReport
-}
-
-func (e *RolloutError) Error() string {
-	return fmt.Sprintf("revision %d of release %s did not become ready: %s%s", e.Revision, e.Release, e.Cause, reportText(e.Objects))
-}
-
-// HookError says that a hook of the chart failed.
-type HookError struct {
-	Release  string
-	Revision int
-	// Event is "pre-install", "post-upgrade" and so on, empty where Helm did not say.
-	Event   string
-	Cause   string
-	Objects []ObjectReport
-}
-
-func (e *HookError) Error() string {
-	return fmt.Sprintf("a %s hook of revision %d of release %s failed: %s%s", e.Event, e.Revision, e.Release, e.Cause, reportText(e.Objects))
-}
+func (e *PendingError) Error() string { return oneLine(e.Explain()) }
 
 // CancelledError says that the operation was interrupted. What had been done is recorded; the next apply goes on from there.
 type CancelledError struct {
-	Release  string
+	Release string
+	// Revision that was being made; 0 where none had been begun.
 	Revision int
+	// Removal says that the release was being uninstalled.
+	Removal bool
 	// During says what was going on.
 	During string
 	Cause  error
 }
 
-func (e *CancelledError) Error() string {
-	return fmt.Sprintf("release %s: interrupted while %s (revision %d is recorded as failed; the next apply goes on from there)",
-		e.Release, e.During, e.Revision)
+// Explain says it in three paragraphs.
+func (e *CancelledError) Explain() (happened, observed, advice string) {
+	happened = fmt.Sprintf("Work on release %s was interrupted while %s.", e.Release, e.During)
+	switch {
+	case e.Removal:
+		observed = "Some of its objects may be gone already. Nothing of it goes on in the background."
+		advice = "Run terraform destroy again to finish it."
+	case e.Revision == 0:
+		observed = "No revision had been begun."
+		advice = "Apply again."
+	default:
+		observed = fmt.Sprintf("Revision %d is recorded as failed, and nothing of it goes on in the background. It was not rolled back.", e.Revision)
+		advice = "Apply again: it goes on from there."
+	}
+	return happened, observed, advice
 }
 
+func (e *CancelledError) Error() string { return oneLine(e.Explain()) }
 func (e *CancelledError) Unwrap() error { return e.Cause }
 
-// DeadlineError says that the operation's own timeout passed.
-type DeadlineError struct {
+// UnrecordedError says that Helm's storage could not be brought up to date at the end of an operation.
+type UnrecordedError struct {
 	Release  string
 	Revision int
-	Timeout  time.Duration
-	During   string
-	Objects  []ObjectReport
+	// Want is the status that the revision should have in storage.
+	Want  string
+	Cause error
 }
 
-func (e *DeadlineError) Error() string {
-	return fmt.Sprintf("release %s: revision %d was not done after %s, while %s%s", e.Release, e.Revision, e.Timeout, e.During, reportText(e.Objects))
+// Explain says it in three paragraphs.
+func (e *UnrecordedError) Explain() (happened, observed, advice string) {
+	return fmt.Sprintf("Revision %d of release %s is %s, but Helm's storage does not say so.", e.Revision, e.Release, e.Want),
+		e.Cause.Error(), "Apply again: it puts the storage right."
 }
+
+func (e *UnrecordedError) Error() string { return oneLine(e.Explain()) }
+func (e *UnrecordedError) Unwrap() error { return e.Cause }
+
+// NotImportableError says that there is no release that could be imported.
+type NotImportableError struct {
+	Release   string
+	Namespace string
+	Reason    string
+}
+
+// Explain says it in three paragraphs.
+func (e *NotImportableError) Explain() (happened, observed, advice string) {
+	return fmt.Sprintf("Release %s in namespace %s cannot be imported.", e.Release, e.Namespace), e.Reason,
+		"Check the import id, or let an apply install the release."
+}
+
+func (e *NotImportableError) Error() string { return oneLine(e.Explain()) }
 
 // NewerRecordError says that the record was written by a newer Slipway, which this one must not overwrite.
 type NewerRecordError struct {
@@ -137,10 +148,14 @@ type NewerRecordError struct {
 	SchemaVersion int
 }
 
-func (e *NewerRecordError) Error() string {
-	return fmt.Sprintf("ConfigMap %s has schema version %d, newer than this provider writes (%d): use the newer provider version",
-		e.Name, e.SchemaVersion, recordSchemaVersion)
+// Explain says it in three paragraphs.
+func (e *NewerRecordError) Explain() (happened, observed, advice string) {
+	return fmt.Sprintf("The record in ConfigMap %s was written by a newer provider.", e.Name),
+		fmt.Sprintf("Its schema version is %d, and this provider writes %d.", e.SchemaVersion, recordSchemaVersion),
+		"Use the provider version that wrote it, or a newer one. Nothing was changed."
 }
+
+func (e *NewerRecordError) Error() string { return oneLine(e.Explain()) }
 
 // ForeignRecordError says that the record under the release's name belongs to another client or stage, or is not ours at all.
 type ForeignRecordError struct {
@@ -151,21 +166,25 @@ type ForeignRecordError struct {
 	Reason string
 }
 
-func (e *ForeignRecordError) Error() string {
+// Explain says it in three paragraphs.
+func (e *ForeignRecordError) Explain() (happened, observed, advice string) {
+	happened = fmt.Sprintf("ConfigMap %s is not the record of this release.", e.Name)
 	if e.Reason != "" {
-		return fmt.Sprintf("ConfigMap %s is not a record of this release: %s", e.Name, e.Reason)
+		return happened, "The ConfigMap is there, but " + e.Reason + ".", "Delete or rename it if nobody needs it, and apply again."
 	}
-	return fmt.Sprintf("ConfigMap %s belongs to client %s, stage %s", e.Name, e.Client, e.Stage)
+	return happened, fmt.Sprintf("It belongs to client %q, stage %q.", e.Client, e.Stage),
+		"Check the workspace, the var-file and the namespace. Nothing was changed."
 }
 
-// reportText prints reports below an error's first line.
-func reportText(reports []ObjectReport) string {
-	var b strings.Builder
-	for _, r := range reports {
-		fmt.Fprintf(&b, "\n\n%s: %s", r.Object, r.Observed)
-		for _, d := range r.Details {
-			b.WriteString("\n  " + strings.ReplaceAll(d, "\n", "\n  "))
+func (e *ForeignRecordError) Error() string { return oneLine(e.Explain()) }
+
+// oneLine puts the paragraphs that are there behind each other.
+func oneLine(paragraphs ...string) string {
+	var there []string
+	for _, p := range paragraphs {
+		if p != "" {
+			there = append(there, p)
 		}
 	}
-	return b.String()
+	return strings.Join(there, " ")
 }

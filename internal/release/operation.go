@@ -5,7 +5,6 @@ package release
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/chart"
@@ -53,6 +52,9 @@ type Record struct {
 	KnownGood []KnownGood `json:"knownGood,omitempty"`
 	// Failure is what the last failed operation said, shortened, without secrets.
 	Failure string `json:"failure,omitempty"`
+	// SecretPaths are the dotted paths of the values that were given as sensitive or write-only, so that an import leaves
+	// them out. The values themselves are not here.
+	SecretPaths []string `json:"secretPaths,omitempty"`
 }
 
 // ChartRecord is enough to find the chart again on import.
@@ -74,14 +76,17 @@ type KnownGood struct {
 // Observe reads a release. A release that does not exist is no error (see Absent). Errors as from cluster.Classify;
 // *ForeignRecordError where the record belongs to another client or stage.
 func Observe(ctx context.Context, target Target) (*Observation, error) {
-	return nil, errors.ErrUnsupported
+	out, _, _, err := observe(ctx, target)
+	return out, err
 }
 
 // ApplyOptions steer Apply.
 type ApplyOptions struct {
-	// InstanceID is the resource's id in state; on create a new one, which is used unless a record has one to take over.
+	// InstanceID is the resource's id in state; on create a new one. It is written into the record: what an earlier Create or
+	// another state left is taken over by that, and a Delete with the old id then only forgets it.
 	InstanceID string
-	// ClusterUID and is checked against the live one before anything is written; empty on create.
+	// ClusterUID is checked against the live one before anything is written; empty on create. On an update a record with
+	// another instance id is refused: another state manages the release now.
 	ClusterUID string
 	// Planned are the objects that the plan showed (known entries only); anything else is refused (*PlanMismatchError).
 	// Nil: no check. PlannedChartDigest likewise.
@@ -96,6 +101,10 @@ type ApplyOptions struct {
 	MaxHistory int
 	// Progress receives short sentences ("waiting for Deployment/x: 1 of 2 pods ready"), at most one every 10 s per topic.
 	Progress func(string)
+
+	// Seams for tests of this package: failing storage, short graces.
+	storage wrapStorage
+	graces  *graces
 }
 
 // Outcome is what is there after Apply, also beside an error.
@@ -118,9 +127,12 @@ type Outcome struct {
 // Helm action has returned, never before, and after the record tells the truth. The Outcome is valid also beside an error
 // wherever something is there. Errors: *OwnershipError (the release is not ours), *PlanMismatchError, *PendingError,
 // *RolloutError (objects with their events and last log lines), *HookError, *CancelledError (interrupt: records and
-// stops), *DeadlineError, *cluster.HeldError and others of package cluster and environment.
+// stops), *DeadlineError, *UnrecordedError (Helm's storage failed at the end), *ForeignRecordError, *NewerRecordError,
+// *cluster.HeldError and others of package cluster and environment.
 func Apply(ctx context.Context, target Target, spec Spec, options ApplyOptions) (*Outcome, error) {
-	return nil, errors.ErrUnsupported
+	a := &application{spec: spec, options: options, outcome: &Outcome{InstanceID: options.InstanceID}}
+	err := a.apply(ctx, target)
+	return a.outcome, err
 }
 
 // RemoveOptions steer Remove.
@@ -134,13 +146,14 @@ type RemoveOptions struct {
 // Remove uninstalls a release, waits until its objects are gone, and deletes the record. A release that is absent is no
 // error; one that carries another instance id is left alone (forgotten = true).
 func Remove(ctx context.Context, target Target, options RemoveOptions) (forgotten bool, err error) {
-	return false, errors.ErrUnsupported
+	return remove(ctx, target, options)
 }
 
 // Imported is what Import found.
 type Imported struct {
 	Observation *Observation
-	// Values is the user-supplied configuration of the release. It may hold secrets; see Import.
+	// Values is the user-supplied configuration of the release without what was given as secret; nil where there is no record
+	// that says what was.
 	Values  map[string]any
 	Chart   ChartRecord
 	Objects map[object.Key]string
@@ -150,7 +163,7 @@ type Imported struct {
 
 // Import reads an existing deployed release for terraform import. A release without our record is accepted only in a
 // namespace that belongs to the handle. Objects are masked (Secret data, and leaves at which a Secret's decoded value
-// appears).
+// appears). Errors: *NotImportableError, *ForeignRecordError, those of environment.Check, others as from cluster.Classify.
 func Import(ctx context.Context, target Target) (*Imported, error) {
-	return nil, errors.ErrUnsupported
+	return importRelease(ctx, target)
 }

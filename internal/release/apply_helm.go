@@ -1,0 +1,213 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package release
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"helm.sh/helm/v3/pkg/action"
+	"helm.sh/helm/v3/pkg/kube"
+	helmrelease "helm.sh/helm/v3/pkg/release"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/cli-runtime/pkg/resource"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+)
+
+// maxAttempted is how many failed revisions in a row are looked at for what they left.
+const maxAttempted = 5
+
+// keepAttempted reads what failed revisions may have made, before they are written over.
+func (a *application) keepAttempted(s situation) error {
+	attempted := s.attempted[max(0, len(s.attempted)-maxAttempted):]
+	for _, number := range attempted {
+		stored, err := a.helm.Releases.Get(a.target.Name, number)
+		if err != nil {
+			return a.target.Cluster.Classify(fmt.Errorf("reading revision %d of release %s: %w", number, a.target.Name, err))
+		}
+		list, err := a.kube.buildTolerant(stored.Manifest)
+		if err != nil {
+			return a.target.Cluster.Classify(fmt.Errorf("reading the objects of revision %d of release %s: %w", number, a.target.Name, err))
+		}
+		a.kube.attempted = append(a.kube.attempted, list...)
+	}
+	return nil
+}
+
+// runHelm installs or upgrades. It never uses RunWithContext, which returns while a goroutine of it goes on writing: Run ends
+// when ctxKube does, and that ends with the operation's context.
+func (a *application) runHelm(s situation) (*helmrelease.Release, error) {
+	chart, err := a.spec.Chart.Load()
+	if err != nil {
+		return nil, fmt.Errorf("loading chart %s: %w", a.spec.Chart.Name, err)
+	}
+	labels := map[string]string{
+		environment.LabelClient: a.target.Handle.Client,
+		environment.LabelStage:  a.target.Handle.Stage,
+	}
+	var result *helmrelease.Release
+	if s.installs() {
+		a.doing(fmt.Sprintf("installing revision %d", s.next()))
+		install := action.NewInstall(a.helm)
+		install.ReleaseName = a.target.Name
+		install.Namespace = a.target.Handle.Namespace
+		install.Replace = s.next() > 1
+		install.SkipCRDs = true // They are ours, see makeCRDs.
+		install.Wait = true
+		install.WaitForJobs = true
+		install.DisableOpenAPIValidation = true
+		install.Timeout = a.timeout
+		install.Labels = labels
+		install.Description = fmt.Sprintf("Installed by Slipway (%s)", a.lease.Holder())
+		result, err = install.Run(chart, a.values())
+	} else {
+		a.doing(fmt.Sprintf("upgrading to revision %d", s.next()))
+		upgrade := action.NewUpgrade(a.helm)
+		upgrade.Namespace = a.target.Handle.Namespace
+		upgrade.ResetValues = true
+		upgrade.SkipCRDs = true
+		upgrade.Wait = true
+		upgrade.WaitForJobs = true
+		upgrade.DisableOpenAPIValidation = true
+		upgrade.Timeout = a.timeout
+		upgrade.Labels = labels
+		upgrade.Description = fmt.Sprintf("Upgraded by Slipway (%s)", a.lease.Holder())
+		result, err = upgrade.Run(a.target.Name, chart, a.values())
+	}
+	if err != nil && result != nil && result.Info != nil && result.Info.Status == helmrelease.StatusDeployed {
+		// Only the last write of the storage failed, which settle repeats.
+		return result, nil
+	}
+	return result, err
+}
+
+// makeCRDs creates the chart's CRDs that the cluster does not have. Existing ones are left as they are.
+func (a *application) makeCRDs() error {
+	if !a.spec.CreateCRDs {
+		return nil
+	}
+	chart, err := a.spec.Chart.Load()
+	if err != nil {
+		return fmt.Errorf("loading chart %s: %w", a.spec.Chart.Name, err)
+	}
+	var made kube.ResourceList
+	for _, crd := range chart.CRDObjects() {
+		list, err := a.kube.Build(bytes.NewReader(crd.File.Data), false)
+		if err != nil {
+			return fmt.Errorf("reading the CRDs of %s: %w", crd.Filename, err)
+		}
+		for _, info := range list {
+			created, err := a.makeCRD(info)
+			if err != nil {
+				return err
+			}
+			if created {
+				made.Append(info)
+			}
+		}
+	}
+	if len(made) == 0 {
+		return nil
+	}
+	if err := a.waitReady(made); err != nil {
+		return a.kube.fail(err)
+	}
+	a.target.Cluster.Invalidate()
+	capabilities, err := a.target.Cluster.Capabilities(a.ctx)
+	if err != nil {
+		return err
+	}
+	a.helm.Capabilities = helmCapabilities(&capabilities)
+	return nil
+}
+
+func (a *application) makeCRD(info *resource.Info) (bool, error) {
+	if err := a.ended(); err != nil {
+		return false, a.kube.fail(err)
+	}
+	a.doing("creating CustomResourceDefinition " + info.Name)
+	_, err := resource.NewHelper(info.Client, info.Mapping).Get(info.Namespace, info.Name)
+	if err == nil {
+		return false, nil
+	}
+	if !apierrors.IsNotFound(err) {
+		return false, a.kube.fail(&refusedError{object: a.keyOf(info), verb: "read", cause: err})
+	}
+	_, err = a.kube.client.Create(kube.ResourceList{info})
+	switch {
+	case err != nil && strings.Contains(err.Error(), "already exists"):
+		return false, nil // Another release made it at the same moment.
+	case err != nil:
+		return false, a.kube.fail(&refusedError{object: a.keyOf(info), verb: "create", cause: err})
+	}
+	return true, nil
+}
+
+// explain turns what Helm returned, which is text, into what really went wrong.
+func (a *application) explain(ran error, number int) error {
+	cause := a.ended()
+	switch {
+	case a.interrupted():
+		return &CancelledError{Release: a.target.Name, Revision: number, During: a.now(), Cause: cause}
+	case isOwnError(ran):
+		return ran
+	case errors.Is(cause, errDeadline):
+		return &DeadlineError{Release: a.target.Name, Revision: number, Timeout: a.timeout, During: a.now(), Objects: a.pending}
+	}
+	var (
+		notReady *notReadyError
+		refused  *refusedError
+	)
+	failure := a.kube.failure
+	switch {
+	case errors.As(failure, &notReady) && notReady.hook:
+		return &HookError{Release: a.target.Name, Revision: number, Event: hookEvent(ran), Cause: a.secrets.text(notReady.cause), Objects: notReady.reports}
+	case errors.As(failure, &notReady):
+		return &RolloutError{Release: a.target.Name, Revision: number, Cause: a.secrets.text(notReady.cause), Objects: notReady.reports}
+	case errors.As(failure, &refused) && cluster.IsTransient(refused.cause):
+		return a.target.Cluster.Classify(refused.cause)
+	case errors.As(failure, &refused) && refused.hook:
+		return &HookError{Release: a.target.Name, Revision: number, Event: hookEvent(ran), Cause: a.secrets.text(refused.Error())}
+	case errors.As(failure, &refused):
+		return &RolloutError{Release: a.target.Name, Revision: number, Cause: a.secrets.text(refused.Error()), Refused: true}
+	case failure != nil && cluster.IsTransient(failure):
+		return a.target.Cluster.Classify(failure)
+	case cause != nil:
+		return cause // The Lease was lost.
+	}
+	text := a.secrets.text(shortText(ran))
+	if strings.Contains(text, "exists and cannot be imported into the current release") {
+		return &OwnershipError{Release: a.target.Name, Namespace: a.target.Handle.Namespace, Reason: text,
+			Advice: "Remove that object, or leave it out of the chart, or give it to this release by Helm's label and annotations. Apply again then."}
+	}
+	if cluster.IsTransient(ran) {
+		return a.target.Cluster.Classify(ran)
+	}
+	return fmt.Errorf("Helm could not write revision %d of release %s: %s", number, a.target.Name, text)
+}
+
+// isOwnError reports that an error says what it means already.
+func isOwnError(err error) bool {
+	var (
+		pending   *PendingError
+		cancelled *CancelledError
+	)
+	return errors.As(err, &pending) || errors.As(err, &cancelled)
+}
+
+// hookEvent finds the kind of hook in Helm's error.
+func hookEvent(ran error) string {
+	text := ran.Error()
+	events := []string{"pre-install", "post-install", "pre-upgrade", "post-upgrade", "pre-delete", "post-delete"}
+	i := slices.IndexFunc(events, func(e string) bool { return strings.Contains(text, "failed "+e) || strings.Contains(text, e+" hooks failed") })
+	if i < 0 {
+		return ""
+	}
+	return events[i]
+}

@@ -1,0 +1,242 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package release
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+const (
+	maxReports    = 5
+	maxPods       = 2
+	maxEvents     = 5
+	maxLogLines   = 20
+	maxLogBytes   = 2 << 10
+	maxEventBytes = 400
+	// diagnoseTimeout bounds the look at what went wrong, which happens after the wait is over.
+	diagnoseTimeout = 10 * time.Second
+)
+
+// diagnose describes objects that are not ready: conditions, containers, events, last log lines. What cannot be read is said.
+func (o *operation) diagnose(open []*watched) []ObjectReport {
+	ctx, stop := context.WithTimeout(context.WithoutCancel(o.caller), diagnoseTimeout)
+	defer stop()
+	d := &diagnosis{operation: o, ctx: ctx}
+	// Those that are known to be in trouble come first.
+	slices.SortStableFunc(open, func(a, b *watched) int { return cmp.Compare(rank(a), rank(b)) })
+	var reports []ObjectReport
+	for i, w := range open {
+		report := ObjectReport{Object: o.keyOf(w.info), Observed: o.secrets.text(w.status.text)}
+		if t := w.status.trouble; t != nil && t.text != w.status.text {
+			report.Observed = o.secrets.text(strings.TrimPrefix(report.Observed+"; "+t.text, "; "))
+		}
+		if i < maxReports && w.live != nil {
+			for _, line := range d.details(w.live) {
+				report.Details = append(report.Details, o.secrets.text(line))
+			}
+		}
+		reports = append(reports, report)
+	}
+	return reports
+}
+
+func rank(w *watched) int {
+	if w.status.trouble != nil {
+		return 0
+	}
+	return 1
+}
+
+// diagnosis is a look at a cluster after a failure, under a context of its own.
+type diagnosis struct {
+	*operation
+	ctx context.Context
+	// warnings are the namespace's Warning events, read once.
+	warnings map[string][]corev1.Event
+}
+
+func (d *diagnosis) details(live *unstructured.Unstructured) []string {
+	lines := conditionLines(live)
+	involved := []types.UID{live.GetUID()}
+	pods, err := d.podsOf(d.ctx, live)
+	if err != nil {
+		lines = append(lines, "(its pods could not be read: "+shortText(err)+")")
+	}
+	if live.GetKind() == "Deployment" {
+		if selector, err := selectorOf(live); err == nil {
+			set, err := d.newestReplicaSet(d.ctx, live, selector)
+			if err == nil && set != nil {
+				involved = append(involved, set.UID)
+			}
+		}
+	}
+	slices.SortStableFunc(pods, func(a, b corev1.Pod) int { return cmp.Compare(podRank(&a), podRank(&b)) })
+	shown := pods[:min(len(pods), maxPods)]
+	for i := range pods {
+		involved = append(involved, pods[i].UID)
+	}
+	for i := range shown {
+		lines = append(lines, podLines(&shown[i])...)
+	}
+	lines = append(lines, d.eventLines(live.GetNamespace(), involved)...)
+	for i := range shown {
+		lines = append(lines, d.logLines(&shown[i])...)
+	}
+	return lines
+}
+
+// conditionLines prints the conditions that are not as they should be.
+func conditionLines(live *unstructured.Unstructured) []string {
+	var lines []string
+	for _, name := range []string{"Available", "Progressing", "Ready", "Established", "Stalled", "ReplicaFailure", "Failed"} {
+		c := findCondition(live, name)
+		bad := metav1.ConditionFalse
+		if name == "Stalled" || name == "ReplicaFailure" || name == "Failed" {
+			bad = metav1.ConditionTrue
+		}
+		if c != nil && c.Status == bad {
+			lines = append(lines, fmt.Sprintf("condition %s is %s%s", name, c.Status, afterColon(c.Reason, c.Message)))
+		}
+	}
+	return lines
+}
+
+func podRank(p *corev1.Pod) int {
+	for _, c := range p.Status.ContainerStatuses {
+		if !c.Ready {
+			return 0
+		}
+	}
+	if len(p.Status.ContainerStatuses) == 0 {
+		return 0
+	}
+	return 1
+}
+
+func podLines(p *corev1.Pod) []string {
+	lines := []string{"pod " + p.Name + " is " + string(p.Status.Phase) + afterColon(p.Status.Reason, p.Status.Message)}
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
+			lines = append(lines, "  not scheduled"+afterColon(c.Reason, c.Message))
+		}
+	}
+	for _, c := range append(append([]corev1.ContainerStatus{}, p.Status.InitContainerStatuses...), p.Status.ContainerStatuses...) {
+		line := "  container " + c.Name + " (" + c.Image + ") "
+		switch {
+		case c.State.Waiting != nil:
+			line += "waits: " + c.State.Waiting.Reason + afterColon(strings.TrimSpace(c.State.Waiting.Message))
+			line += lastEnd(c)
+		case c.State.Terminated != nil:
+			line += "has ended" + lastEnd(c)
+		case !c.Ready:
+			line += "runs, but is not ready" + lastEnd(c)
+		default:
+			continue
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// eventLines prints the newest Warning events, each text once.
+func (d *diagnosis) eventLines(namespace string, involved []types.UID) []string {
+	if d.warnings == nil {
+		d.warnings = map[string][]corev1.Event{}
+	}
+	all, read := d.warnings[namespace]
+	if !read {
+		list, err := d.reads.CoreV1().Events(namespace).List(d.ctx, metav1.ListOptions{FieldSelector: "type=Warning"})
+		if err != nil {
+			return []string{"(its events could not be read: " + shortText(err) + ")"}
+		}
+		all = list.Items
+		slices.SortStableFunc(all, func(a, b corev1.Event) int { return eventTime(&b).Compare(eventTime(&a)) })
+		d.warnings[namespace] = all
+	}
+	var lines []string
+	seen := map[string]bool{}
+	for i := range all {
+		e := &all[i]
+		// Kubernetes words the same event once per pod: the reason and the text without the pod's name are what counts.
+		text := e.Reason + strings.ReplaceAll(e.Message, e.InvolvedObject.Name, "")
+		if !slices.Contains(involved, e.InvolvedObject.UID) || seen[text] {
+			continue
+		}
+		seen[text] = true
+		line := fmt.Sprintf("event %s %s: %s", eventTime(e).UTC().Format("15:04:05"), e.Reason, cut(strings.TrimSpace(e.Message), maxEventBytes))
+		if e.Count > 1 {
+			line += fmt.Sprintf(" (%d times)", e.Count)
+		}
+		if lines = append(lines, line); len(lines) == maxEvents {
+			break
+		}
+	}
+	return lines
+}
+
+// logLines prints the end of what the containers that are not well have written.
+func (d *diagnosis) logLines(p *corev1.Pod) []string {
+	var lines []string
+	for _, c := range append(append([]corev1.ContainerStatus{}, p.Status.InitContainerStatuses...), p.Status.ContainerStatuses...) {
+		ended := c.State.Terminated != nil
+		crashed := c.LastTerminationState.Terminated != nil && c.State.Running == nil
+		if c.Ready && !ended || ended && c.State.Terminated.ExitCode == 0 || c.ContainerID == "" && !crashed {
+			continue
+		}
+		text, err := d.lastLog(p, c.Name, crashed && !ended)
+		switch {
+		case err != nil:
+			lines = append(lines, "(the log of container "+c.Name+" could not be read: "+shortText(err)+")")
+		case text != "":
+			lines = append(lines, "last lines of container "+c.Name+" in pod "+p.Name+":\n  "+strings.ReplaceAll(text, "\n", "\n  "))
+		default:
+			lines = append(lines, "container "+c.Name+" in pod "+p.Name+" has written no log")
+		}
+	}
+	return lines
+}
+
+func (d *diagnosis) lastLog(p *corev1.Pod, container string, previous bool) (string, error) {
+	tail := int64(maxLogLines)
+	stream, err := d.reads.CoreV1().Pods(p.Namespace).GetLogs(p.Name, &corev1.PodLogOptions{
+		Container: container, Previous: previous, TailLines: &tail,
+	}).Stream(d.ctx)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = stream.Close() }()
+	// A line can be of any length; what is kept is the end.
+	var last []byte
+	buffer := make([]byte, maxLogBytes)
+	for {
+		n, err := stream.Read(buffer)
+		last = append(last, buffer[:n]...)
+		if over := len(last) - 64*maxLogBytes; over > 0 {
+			last = last[over:]
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	// Secrets are taken out before the text is cut, since half a secret is not recognised.
+	text := d.secrets.text(strings.TrimSpace(strings.ToValidUTF8(string(last), "�")))
+	if over := len(text) - maxLogBytes; over > 0 {
+		text = "…" + strings.ToValidUTF8(text[over:], "")
+	}
+	return text, nil
+}

@@ -1,0 +1,100 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package release
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+)
+
+// ObjectReport is what was observed of one object that did not become ready.
+type ObjectReport struct {
+	Object object.Key
+	// Observed is the state in words ("1 of 2 pods updated, 0 available").
+	Observed string
+	// Details are conditions, container states, events and log lines, ready to print, without secrets.
+	Details []string
+}
+
+// RolloutError says that the API server refused an object, or that the release was written but did not become ready.
+type RolloutError struct {
+	Release  string
+	Revision int
+	// Cause is the first thing that went wrong.
+	Cause string
+	// Refused says that it was the API server that refused an object.
+	Refused bool
+	// Objects are those that are not ready.
+	Objects []ObjectReport
+}
+
+const afterFailure = "Nothing was rolled back. Put right what is named above and apply again: it goes on from what is there."
+
+// Explain says it in three paragraphs.
+func (e *RolloutError) Explain() (happened, observed, advice string) {
+	what := "did not become ready"
+	if e.Refused {
+		what = "could not be written"
+	}
+	return fmt.Sprintf("Revision %d of release %s %s: %s", e.Revision, e.Release, what, e.Cause), reportText(e.Objects), afterFailure
+}
+
+func (e *RolloutError) Error() string { return oneLine(e.Explain()) }
+
+// HookError says that a hook of the chart failed.
+type HookError struct {
+	Release  string
+	Revision int
+	// Event is "pre-install", "post-upgrade" and so on, empty where it is not known.
+	Event   string
+	Cause   string
+	Objects []ObjectReport
+}
+
+// Explain says it in three paragraphs.
+func (e *HookError) Explain() (happened, observed, advice string) {
+	hook := "hook"
+	if e.Event != "" {
+		hook = e.Event + " hook"
+	}
+	return fmt.Sprintf("A %s of revision %d of release %s failed: %s", hook, e.Revision, e.Release, e.Cause), reportText(e.Objects), afterFailure
+}
+
+func (e *HookError) Error() string { return oneLine(e.Explain()) }
+
+// DeadlineError says that the operation's own timeout passed.
+type DeadlineError struct {
+	Release  string
+	Revision int
+	Timeout  time.Duration
+	// During says what was going on.
+	During string
+	// Objects are those that were not ready.
+	Objects []ObjectReport
+}
+
+// Explain says it in three paragraphs.
+func (e *DeadlineError) Explain() (happened, observed, advice string) {
+	return fmt.Sprintf("Revision %d of release %s was not done after %s; the time ran out while %s.", e.Revision, e.Release, e.Timeout, e.During),
+		reportText(e.Objects), afterFailure + " Where it only needs longer, raise it in timeouts."
+}
+
+func (e *DeadlineError) Error() string { return oneLine(e.Explain()) }
+
+// reportText prints reports one below the other.
+func reportText(reports []ObjectReport) string {
+	var blocks []string
+	for _, r := range reports {
+		var b strings.Builder
+		fmt.Fprintf(&b, "%s: %s", r.Object.Short(), r.Observed)
+		for _, d := range r.Details {
+			b.WriteString("\n  " + strings.ReplaceAll(d, "\n", "\n  "))
+		}
+		blocks = append(blocks, b.String())
+	}
+	return strings.Join(blocks, "\n")
+}

@@ -1,0 +1,22 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package release
+
+import "strings"
+
+// shortText is an error's text without the ornaments of the libraries below.
+func shortText(err error) string {
+	text := strings.TrimSpace(err.Error())
+	// Helm collects the errors of several objects in a list, also where there is one.
+	text = strings.TrimPrefix(text, "1 error occurred:\n\t* ")
+	return strings.TrimSpace(strings.ReplaceAll(text, "\n\n", "\n"))
+}
+
+// cut shortens text for people.
+func cut(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	return strings.ToValidUTF8(text[:limit], "") + "…"
+}

@@ -1,0 +1,95 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package release
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	helmrelease "helm.sh/helm/v3/pkg/release"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+)
+
+var secretsResource = schema.GroupVersionResource{Version: "v1", Resource: "secrets"}
+
+// revision is what the metadata of one of Helm's Secrets says.
+type revision struct {
+	number int
+	status helmrelease.Status
+	labels map[string]string
+	// created is the API server's time.
+	created time.Time
+}
+
+// byHandle reports that Slipway made the revision, or one before it: Helm passes labels on.
+func (r revision) byHandle(h environment.Handle) bool {
+	return r.labels[environment.LabelClient] == h.Client && r.labels[environment.LabelStage] == h.Stage
+}
+
+// listRevisions reads the revisions of a release, oldest first, without their contents.
+func listRevisions(ctx context.Context, target Target) ([]revision, error) {
+	client, err := target.Cluster.Metadata()
+	if err != nil {
+		return nil, err
+	}
+	list, err := client.Resource(secretsResource).Namespace(target.Handle.Namespace).List(ctx, metav1.ListOptions{
+		LabelSelector: "owner=helm,name=" + target.Name,
+	})
+	if err != nil {
+		return nil, target.Cluster.Classify(fmt.Errorf("listing the revisions of release %s: %w", target.Name, err))
+	}
+	var out []revision
+	for i := range list.Items {
+		item := &list.Items[i]
+		number, err := strconv.Atoi(item.Labels["version"])
+		if err != nil {
+			return nil, fmt.Errorf("Secret %s of release %s has no revision number in its label \"version\": %w", item.Name, target.Name, err)
+		}
+		out = append(out, revision{
+			number:  number,
+			status:  helmrelease.Status(item.Labels["status"]),
+			labels:  item.Labels,
+			created: item.CreationTimestamp.Time,
+		})
+	}
+	slices.SortFunc(out, func(a, b revision) int { return a.number - b.number })
+	return out, nil
+}
+
+// newestDeployed returns the newest revision with status deployed, 0 where there is none.
+func newestDeployed(revisions []revision) int {
+	for _, r := range slices.Backward(revisions) {
+		if r.status == helmrelease.StatusDeployed {
+			return r.number
+		}
+	}
+	return 0
+}
+
+func observe(ctx context.Context, target Target) (*Observation, []revision, recorded, error) {
+	revisions, err := listRevisions(ctx, target)
+	if err != nil {
+		return nil, nil, recorded{}, err
+	}
+	client, err := target.Cluster.Kubernetes()
+	if err != nil {
+		return nil, nil, recorded{}, err
+	}
+	found, err := readRecord(ctx, client, target)
+	if err != nil {
+		return nil, nil, recorded{}, err
+	}
+	out := &Observation{Deployed: newestDeployed(revisions), Record: found.record}
+	if len(revisions) > 0 {
+		last := revisions[len(revisions)-1]
+		out.Revision, out.Status = last.number, last.status.String()
+	}
+	return out, revisions, found, nil
+}

@@ -1,0 +1,222 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"helm.sh/helm/v3/pkg/action"
+	helmrelease "helm.sh/helm/v3/pkg/release"
+	"helm.sh/helm/v3/pkg/storage/driver"
+)
+
+// foreignPendingAge is from which age on a pending revision of another tool counts as left behind. Helm's own default timeout is
+// 5 minutes, and hooks have it for themselves again. Its Lease would tell, but other tools have none.
+const foreignPendingAge = 15 * time.Minute
+
+// recover brings what was left half done to a state from which Helm goes on. It returns what it did, in words.
+func (a *application) recover(s situation) ([]string, error) {
+	switch s.condition {
+	case pendingInstall, pendingUpgrade:
+		return a.recoverPending(s)
+	case uninstalling:
+		return a.finishUninstall(s)
+	case failedInstall, failedUpgrade:
+		return a.recoverFailed(s)
+	case uninstalled:
+		return []string{fmt.Sprintf("revision %d was uninstalled before with its history kept; the release was installed again over it", s.last.number)}, nil
+	}
+	return nil, nil
+}
+
+// recoverFailed says what is taken over. A status "unknown", which Helm leaves when it could not write, is made "failed", since Helm
+// goes on from nothing else.
+func (a *application) recoverFailed(s situation) ([]string, error) {
+	if s.last.status == helmrelease.StatusUnknown {
+		if err := a.markFailed(s.last, "its state was unknown"); err != nil {
+			return nil, err
+		}
+	}
+	if s.condition == failedInstall {
+		return []string{fmt.Sprintf("revision %d had failed to install; what it had made was taken over", s.last.number)}, nil
+	}
+	return nil, nil
+}
+
+// recoverPending waits for hooks that still run, and marks the revision failed. Marking first would let the next operation
+// delete a running migration and start a second one.
+func (a *application) recoverPending(s situation) ([]string, error) {
+	stored, err := a.helm.Releases.Get(a.target.Name, s.last.number)
+	if err != nil {
+		return nil, fmt.Errorf("reading revision %d of release %s: %w", s.last.number, a.target.Name, err)
+	}
+	whose := "another tool, which left no word of itself"
+	mine := a.found.record != nil && a.found.record.Revision == s.last.number
+	if mine {
+		whose = a.found.record.Holder
+	}
+	if err := a.mayRecover(s, mine); err != nil {
+		return nil, err
+	}
+	idle, err := a.waitForOldHooks(s, stored)
+	if err != nil {
+		return nil, err
+	}
+	reason := fmt.Sprintf("the apply of %s, begun %s, ended without finishing it (it was %s)",
+		whose, s.last.created.UTC().Format(time.RFC3339), s.last.status)
+	if err := a.markFailed(s.last, reason); err != nil {
+		return nil, err
+	}
+	out := []string{fmt.Sprintf("revision %d: %s; it was marked failed, and this apply went on from there", s.last.number, reason)}
+	return append(out, idle...), nil
+}
+
+// mayRecover refuses the pending revision of another tool where the configuration says so, and while that tool may still be at
+// work. Ours are free: we hold the Lease, so whoever made them does not run any more.
+func (a *application) mayRecover(s situation, mine bool) error {
+	if mine {
+		return nil
+	}
+	refusal := &PendingError{Release: a.target.Name, Revision: s.last.number, Status: s.last.status.String(), Since: s.last.created}
+	switch age := time.Since(s.last.created); {
+	case a.options.FailOnPending:
+		refusal.Reason = "It was not begun by Slipway, and on_pending is \"fail\". Nothing was changed."
+		refusal.Advice = "Find out whether the tool that began it still runs. When it does not, set on_pending = \"recover\" and apply again."
+		return refusal
+	case age < foreignPendingAge:
+		refusal.Reason = fmt.Sprintf("It was not begun by Slipway, and it is %s old, too young to say that the tool that began it has died. "+
+			"Nothing was changed.", age.Round(time.Second))
+		refusal.Advice = fmt.Sprintf("Wait until that tool has ended, and apply again. From %s on it counts as left behind and is recovered.", foreignPendingAge)
+		return refusal
+	}
+	return nil
+}
+
+// markFailed writes a revision's end into Helm's storage, with the name of the apply that died.
+func (a *application) markFailed(r revision, reason string) error {
+	stored, err := a.helm.Releases.Get(a.target.Name, r.number)
+	if err != nil {
+		return fmt.Errorf("reading revision %d of release %s: %w", r.number, a.target.Name, err)
+	}
+	stored.SetStatus(helmrelease.StatusFailed, fmt.Sprintf("Slipway: %s. Marked failed by %s.", reason, a.lease.Holder()))
+	if err := a.helm.Releases.Update(stored); err != nil {
+		return a.target.Cluster.Classify(fmt.Errorf("marking revision %d of release %s as failed: %w", r.number, a.target.Name, err))
+	}
+	return nil
+}
+
+// finishUninstall goes on with a removal that ended half way.
+func (a *application) finishUninstall(s situation) ([]string, error) {
+	if err := a.uninstall(); err != nil {
+		return nil, fmt.Errorf("finishing the removal of release %s that was begun before: %w", a.target.Name, err)
+	}
+	return []string{fmt.Sprintf("a removal of revision %d had ended half way; it was finished, and the release installed anew", s.last.number)}, nil
+}
+
+// uninstall removes the release with its history, and waits until its objects are gone.
+func (o *operation) uninstall() error {
+	o.doing("uninstalling")
+	u := action.NewUninstall(o.helm)
+	u.Wait = true
+	u.Timeout = o.timeout
+	u.DeletionPropagation = "background"
+	_, err := u.Run(o.target.Name)
+	if errors.Is(err, driver.ErrReleaseNotFound) {
+		return nil
+	}
+	return err
+}
+
+// settled is what a revision is after Helm has returned.
+type settled struct {
+	number int
+	status helmrelease.Status
+}
+
+// settle reads again what Helm wrote. Helm calls an install done whose last write failed, and leaves it pending: that is put
+// right here, or reported.
+func (o *operation) settle(ctx context.Context, number int, result *helmrelease.Release, ran error) (settled, error) {
+	want := helmrelease.StatusDeployed
+	if ran != nil {
+		want = helmrelease.StatusFailed
+	}
+	var last error
+	for try := range 4 {
+		if try > 0 {
+			pause(ctx, pollEvery)
+			if ctx.Err() != nil {
+				break
+			}
+		}
+		revisions, err := listRevisions(ctx, o.target)
+		if err != nil {
+			last = err
+			continue
+		}
+		now, err := o.settleOnce(revisions, number, want, result, ran)
+		if err == nil {
+			return now, nil
+		}
+		last = err
+	}
+	return settled{number: number, status: helmrelease.StatusUnknown}, &UnrecordedError{
+		Release: o.target.Name, Revision: number, Want: want.String(), Cause: o.target.Cluster.Classify(last),
+	}
+}
+
+func (o *operation) settleOnce(revisions []revision, number int, want helmrelease.Status, result *helmrelease.Release, ran error) (settled, error) {
+	var mine *revision
+	newest := settled{}
+	for i := range revisions {
+		if revisions[i].number == number {
+			mine = &revisions[i]
+		}
+		newest = settled{revisions[i].number, revisions[i].status}
+	}
+	if mine == nil {
+		if ran != nil {
+			// Helm failed before it stored the revision.
+			return newest, nil
+		}
+		return newest, fmt.Errorf("revision %d of release %s is not in Helm's storage", number, o.target.Name)
+	}
+	if mine.status != want {
+		if err := o.rewrite(number, want, result, ran); err != nil {
+			return newest, err
+		}
+	}
+	if want == helmrelease.StatusDeployed {
+		for _, r := range revisions {
+			if r.number < number && r.status == helmrelease.StatusDeployed {
+				if err := o.rewrite(r.number, helmrelease.StatusSuperseded, nil, nil); err != nil {
+					return newest, err
+				}
+			}
+		}
+	}
+	return settled{number, want}, nil
+}
+
+// rewrite gives a revision in storage the status that it has.
+func (o *operation) rewrite(number int, status helmrelease.Status, result *helmrelease.Release, ran error) error {
+	if result == nil || result.Version != number {
+		stored, err := o.helm.Releases.Get(o.target.Name, number)
+		if err != nil {
+			return fmt.Errorf("reading revision %d of release %s: %w", number, o.target.Name, err)
+		}
+		result = stored
+	}
+	description := result.Info.Description
+	if ran != nil {
+		description = o.secrets.text(shortText(ran))
+	}
+	result.SetStatus(status, description)
+	if err := o.helm.Releases.Update(result); err != nil {
+		return fmt.Errorf("writing revision %d of release %s as %s: %w", number, o.target.Name, status, err)
+	}
+	return nil
+}

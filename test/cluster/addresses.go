@@ -40,7 +40,7 @@ type addresses struct {
 func addressesOf(index int) addresses {
 	base := clusterRange.Addr().As4()
 	at := func(third, fourth int) netip.Addr {
-		v := int(base[1])<<16 | index<<13 | third<<8 | fourth
+		v := int(base[1])<<16 + index<<13 + third<<8 + fourth
 		return netip.AddrFrom4([4]byte{base[0], byte(v >> 16), byte(v >> 8), byte(v)})
 	}
 	return addresses{

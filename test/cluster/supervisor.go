@@ -101,7 +101,10 @@ func (c *Cluster) startSupervisor() error {
 	if _, err := goAhead.WriteString("go\n"); err != nil {
 		return fail(err)
 	}
-	return cmd.Process.Release()
+	// Whoever calls Up may outlive the cluster, and then has to collect the supervisor's exit status. How it ended is in its
+	// log.
+	go func() { _ = cmd.Wait() }()
+	return nil
 }
 
 // supervise is the life of the supervisor: it makes the node, runs the components until it is asked to end, and ends

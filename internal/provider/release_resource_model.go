@@ -5,7 +5,6 @@ package provider
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"reflect"
 
@@ -159,14 +158,14 @@ func valuesObject(ctx context.Context, at path.Path, v types.Dynamic) (out map[s
 	if v.IsUnknown() || v.IsUnderlyingValueUnknown() {
 		return nil, false, nil
 	}
-	any, known, diags := dynamicToGo(ctx, v.UnderlyingValue())
+	plain, known, diags := dynamicToGo(ctx, v.UnderlyingValue())
 	if diags.HasError() || !known {
 		return nil, known, withPath(at, diags)
 	}
-	out, ok := any.(map[string]any)
+	out, ok := plain.(map[string]any)
 	if !ok {
 		diags.AddAttributeError(at, "Values must be an object",
-			fmt.Sprintf("Found %T where an object such as { image = { tag = \"v1.2.0\" } } is expected.", any))
+			fmt.Sprintf("Found %s where an object such as { image = { tag = \"v1.2.0\" } } is expected.", v.UnderlyingValue().Type(ctx)))
 		return nil, false, diags
 	}
 	return out, true, diags
@@ -275,6 +274,3 @@ func digestOf(v map[string]any) (string, error) {
 	}
 	return object.Digest(map[object.Key]string{"values": canonical}), nil
 }
-
-// errNotConfigured is a bug in the provider or a resource used in a way Terraform does not.
-var errNotConfigured = errors.New("the provider was not configured")

@@ -16,7 +16,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
-	"github.com/slipway-dev/terraform-provider-slipway/internal/chart"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
@@ -290,24 +289,6 @@ func summarise(plan releaseModel, state *releaseModel, previous map[object.Key]s
 		stable[k] = v
 	}
 	return append(sorted(lines), object.Summary(before, stable)...)
-}
-
-// valuesDiagnostics are the problems that the chart's schema and its known keys find in the values.
-func valuesDiagnostics(c *chart.Chart, l layers) (diags diag.Diagnostics) {
-	secret := func(p string) bool {
-		_, inSensitive := valueAt(l.sensitive, p)
-		_, inWriteOnly := valueAt(l.writeOnly, p)
-		return inSensitive || inWriteOnly
-	}
-	for _, problem := range c.ValidateValues(l.merged()) {
-		text := problem.Text
-		if secret(problem.Path) && !problem.Unknown {
-			text = fmt.Sprintf("%s: the (sensitive) value does not fit the chart's schema", problem.Path)
-		}
-		summary := fmt.Sprintf("Chart %s %s does not accept the values", c.Name, c.Version)
-		diags.AddAttributeError(path.Root("values"), summary, text)
-	}
-	return diags
 }
 
 // recordedCapabilities reads what Read left in private state; nil where it left nothing.

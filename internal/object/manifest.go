@@ -209,6 +209,8 @@ func yamlReason(err error) (reason string, line int) {
 
 func describeKind(v any) string {
 	switch v.(type) {
+	case map[string]any:
+		return "a map"
 	case []any:
 		return "a list"
 	case string:

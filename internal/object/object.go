@@ -44,6 +44,8 @@ func KeyOf(o map[string]any, releaseNamespace string) (Key, error) {
 		return "", fmt.Errorf("the %s has no apiVersion", kind)
 	case name == "" && metadata["generateName"] != nil:
 		return "", fmt.Errorf("the %s has generateName instead of metadata.name: an object of a release needs a fixed name", kind)
+	case name == "" && metadata["name"] != nil && metadata["name"] != "":
+		return "", fmt.Errorf("the metadata.name of the %s is %s, not a string; quote it in the template", kind, describeKind(metadata["name"]))
 	case name == "":
 		return "", fmt.Errorf("the %s has no metadata.name", kind)
 	}

@@ -32,18 +32,17 @@ type Faults struct {
 type Injector struct {
 	faults  Faults
 	started time.Time
-	now     func() time.Time
 	count   atomic.Int64
 }
 
 // NewInjector counts times from now on.
 func NewInjector(f Faults) *Injector {
-	return &Injector{faults: f, started: time.Now(), now: time.Now}
+	return &Injector{faults: f, started: time.Now()}
 }
 
 // Readiness returns an error while the service is to say that it is not ready.
 func (i *Injector) Readiness() error {
-	age := i.now().Sub(i.started)
+	age := time.Since(i.started)
 	switch {
 	case age < i.faults.ReadinessDelay:
 		return fmt.Errorf("READINESS_DELAY=%s has not passed", i.faults.ReadinessDelay)

@@ -15,17 +15,15 @@ if [[ -z ${SLIPWAY_TEST_TOOLS:-} ]]; then
 	SLIPWAY_TEST_TOOLS="$(command -v terraform || true) $(go run ./test/cluster/cmd/build opentofu)/tofu"
 fi
 
-flags=(-p 2 -timeout 25m)
+# Not from go's cache of results, which does not see that the cluster or the provider's program are other ones.
+flags=(-count 1 -p 2 -timeout 25m)
 if [[ -n ${RUN:-} ]]; then
 	flags+=(-run "$RUN")
 fi
 
-# Packages with tests that Terraform drives; all others run once, without it.
-driven=(./internal/provider/...)
-if [[ -d test/acceptance ]]; then
-	driven+=(./test/acceptance/...)
-fi
-mapfile -t others < <(comm -23 <(go list ./... | sort) <(go list "${driven[@]}" | sort))
+# Packages whose tests Terraform drives run with each program; the rest of internal/ runs once.
+driven=(./internal/provider/... ./test/acceptance/...)
+mapfile -t others < <(comm -23 <(go list ./internal/... | sort) <(go list "${driven[@]}" | sort))
 
 failed=0
 echo "-- integration tests"

@@ -44,7 +44,7 @@ go build -o "$work/" ./test/cluster/cmd/build ./test/cluster/cmd/cluster ./test/
 builder=$!
 
 step "unit tests"
-go test -p 2 -timeout 15m ./...
+go test -short -p 2 -timeout 10m ./...
 
 step "tests of the sample service and its chart"
 go -C examples/data-collection test -p 2 -timeout 10m ./...
@@ -64,6 +64,9 @@ test/docs.sh
 
 step "module tests"
 test/module.sh
+
+step "tests of the local Kubernetes"
+go test -timeout 15m ./test/cluster/...
 
 step "starting the cluster"
 "$work/cluster" down --name "$cluster" --purge # what a killed run left

@@ -3,4 +3,166 @@
 
 package release
 
-func review(*Rendering) []Finding { return nil }
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+)
+
+// Rules of the review.
+const (
+	ruleNoPreStopDelay   = "no-prestop-delay"
+	ruleReplicasAndHPA   = "replicas-beside-hpa"
+	ruleConfigNotNoticed = "config-not-noticed"
+)
+
+// reviewed is one object under review.
+type reviewed struct {
+	key       object.Key
+	namespace string
+	kind      string
+	name      string
+	fields    map[string]any
+}
+
+// review works on what is shown, so that findings can hold no secret.
+func review(r *Rendering) []Finding {
+	var all []reviewed
+	for _, key := range slices.Sorted(maps.Keys(r.Objects)) {
+		fields, err := decodeObject(r.Objects[key])
+		if err != nil || r.byKey[key].Hook {
+			continue // hooks are gone before the rollout
+		}
+		_, kind, namespace, name := key.Parts()
+		all = append(all, reviewed{key, namespace, kind, name, fields})
+	}
+	var out []Finding
+	for _, w := range all {
+		if templateOf(w.fields) == nil || w.kind == "Job" || w.kind == "CronJob" {
+			continue
+		}
+		out = append(out, reviewPreStop(w, all)...)
+		out = append(out, reviewReplicas(w, all)...)
+		out = append(out, reviewConfig(w, all)...)
+	}
+	return out
+}
+
+// reviewPreStop looks for pods behind a Service that stop at once: they get requests until every node has heard of it.
+func reviewPreStop(w reviewed, all []reviewed) []Finding {
+	template := templateOf(w.fields)
+	labels, _, _ := unstructured.NestedMap(template, "metadata", "labels")
+	i := slices.IndexFunc(all, func(s reviewed) bool {
+		if s.kind != "Service" || s.namespace != w.namespace {
+			return false
+		}
+		selector, _, _ := unstructured.NestedMap(s.fields, "spec", "selector")
+		for k, v := range selector {
+			if labels[k] != v {
+				return false
+			}
+		}
+		return len(selector) > 0
+	})
+	if i < 0 {
+		return nil
+	}
+	for _, c := range containersOf(template) {
+		if _, delayed, _ := unstructured.NestedFieldNoCopy(c, "lifecycle", "preStop"); delayed {
+			return nil
+		}
+	}
+	return []Finding{{ruleNoPreStopDelay, w.key, fmt.Sprintf("its pods are behind %s and stop at once when they are replaced, while requests are still sent "+
+		"to them, so a rollout drops requests. Give the container lifecycle.preStop.sleep.seconds of 5 to 15, less than terminationGracePeriodSeconds",
+		all[i].key.Short())}}
+}
+
+// reviewReplicas looks for a fixed number of pods beside an autoscaler, which every upgrade by other tools puts back.
+func reviewReplicas(w reviewed, all []reviewed) []Finding {
+	if !hasReplicas(w.fields) {
+		return nil
+	}
+	for _, h := range all {
+		targets := map[scaled]bool{}
+		addScaleTarget(targets, h.namespace, h.fields)
+		if targets[scaled{w.namespace, w.kind, w.name}] {
+			return []Finding{{ruleReplicasAndHPA, w.key, fmt.Sprintf("it sets spec.replicas although %s scales it. Slipway leaves the live number alone; "+
+				"helm upgrade and helm rollback would reset it. Leave replicas out of the template where autoscaling is on", h.key.Short())}}
+		}
+	}
+	return nil
+}
+
+var (
+	hashedName = regexp.MustCompile(`-[0-9a-f]{8,}$|-[bcdfghjklmnpqrstvwxz2456789]{10}$`)
+	noticing   = regexp.MustCompile(`(?i)checksum|hash|sha256|reloader\.stakater\.com`)
+)
+
+// reviewConfig looks for ConfigMaps and Secrets of the release whose change the pods would not notice.
+func reviewConfig(w reviewed, all []reviewed) []Finding {
+	template := templateOf(w.fields)
+	for _, where := range []map[string]any{template, w.fields} {
+		annotations, _, _ := unstructured.NestedMap(where, "metadata", "annotations")
+		for key := range annotations {
+			if noticing.MatchString(key) {
+				return nil
+			}
+		}
+	}
+	var unnoticed []string
+	for _, o := range all {
+		if (o.kind != "ConfigMap" && o.kind != "Secret") || o.namespace != w.namespace || hashedName.MatchString(o.name) ||
+			strings.Contains(o.name, "(") || o.fields["immutable"] == true {
+			continue
+		}
+		if readsConfig(template["spec"], o.kind, o.name) {
+			unnoticed = append(unnoticed, o.key.Short())
+		}
+	}
+	if len(unnoticed) == 0 {
+		return nil
+	}
+	return []Finding{{ruleConfigNotNoticed, w.key, fmt.Sprintf("its pods read %s, and do not restart when that changes: a release that changes only the "+
+		"configuration, or a rollback of it, has no effect. Add a checksum/config annotation with the sha256sum of the template to the pod template, "+
+		"or put a hash of the content into the name", strings.Join(unnoticed, ", "))}}
+}
+
+// readsConfig looks for a reference to a ConfigMap or Secret in a pod: environment, volumes, projected volumes.
+func readsConfig(v any, kind, name string) bool {
+	switch v := v.(type) {
+	case map[string]any:
+		for field, child := range v {
+			ref, isRef := child.(map[string]any)
+			switch {
+			case kind == "ConfigMap" && (field == "configMapKeyRef" || field == "configMapRef" || field == "configMap"),
+				kind == "Secret" && (field == "secretKeyRef" || field == "secretRef" || field == "secret"):
+				if isRef && (ref["name"] == name || ref["secretName"] == name) {
+					return true
+				}
+			}
+			if readsConfig(child, kind, name) {
+				return true
+			}
+		}
+	case []any:
+		return slices.ContainsFunc(v, func(child any) bool { return readsConfig(child, kind, name) })
+	}
+	return false
+}
+
+func containersOf(template map[string]any) []map[string]any {
+	list, _, _ := unstructured.NestedSlice(template, "spec", "containers")
+	var out []map[string]any
+	for _, item := range list {
+		if c, ok := item.(map[string]any); ok {
+			out = append(out, c)
+		}
+	}
+	return out
+}

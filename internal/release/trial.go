@@ -5,10 +5,212 @@ package release
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
 
+	"golang.org/x/sync/errgroup"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 )
 
-func try(context.Context, Target, map[object.Key]string, *Rendering) (*TrialResult, error) {
-	return &TrialResult{}, nil
+// trialParallel is how many requests of one trial are under way at a time.
+const trialParallel = 8
+
+// identity is an object of the cluster, whatever API version it is written in.
+type identity struct{ group, kind, namespace, name string }
+
+// trial is one Trial while it runs.
+type trial struct {
+	target   Target
+	previous map[object.Key]string
+	next     *Rendering
+
+	objects dynamic.Interface
+	client  kubernetes.Interface
+	mapper  meta.RESTMapper
+	// base are the objects of the deployed revision as they were rendered, without hooks; empty where nothing is deployed.
+	base map[identity]map[string]any
+	// scaled are the workloads whose replicas an autoscaler sets.
+	scaled map[scaled]bool
+
+	mu         sync.Mutex
+	refusals   []Refusal
+	overwrites []Overwrite
+	skipped    map[string][]string // by reason
+	loads      []*load
+}
+
+func try(ctx context.Context, target Target, previous map[object.Key]string, next *Rendering) (*TrialResult, error) {
+	t := &trial{target: target, previous: previous, next: next, skipped: map[string][]string{}}
+	if !t.anythingToTry() {
+		return &TrialResult{}, nil
+	}
+	if _, err := environment.Check(ctx, target.Cluster, target.Handle); err != nil {
+		return nil, err
+	}
+	if err := t.connect(); err != nil {
+		return nil, target.Cluster.Classify(err)
+	}
+	if err := t.readBase(ctx); err != nil {
+		return nil, err
+	}
+	changed := t.changed()
+	if err := t.readAutoscalers(ctx, changed); err != nil {
+		return nil, err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(trialParallel)
+	for _, key := range changed {
+		group.Go(func() error { return t.object(ctx, key, next.byKey[key]) })
+	}
+	if err := group.Wait(); err != nil {
+		return nil, target.Cluster.Classify(err)
+	}
+	if err := t.pods(ctx); err != nil {
+		return nil, target.Cluster.Classify(err)
+	}
+	if err := t.quotas(ctx); err != nil {
+		return nil, target.Cluster.Classify(err)
+	}
+	return t.result(), nil
+}
+
+// anythingToTry is whether an object differs, or may differ where the plan shows only a mask.
+func (t *trial) anythingToTry() bool {
+	for key, text := range t.next.Objects {
+		if t.differs(key) || strings.Contains(text, object.MaskSecret) {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *trial) differs(key object.Key) bool {
+	_, volatile := t.next.Volatile[key]
+	before, there := t.previous[key]
+	return volatile || !there || before != t.next.Objects[key]
+}
+
+// changed are the objects to try: those that differ from previous, and those with a secret that is another one than in the
+// deployed revision.
+func (t *trial) changed() []object.Key {
+	var out []object.Key
+	for _, key := range slices.Sorted(maps.Keys(t.next.Objects)) {
+		if t.differs(key) {
+			out = append(out, key)
+			continue
+		}
+		o := t.next.byKey[key]
+		stored, there := t.base[t.identify(o.Object)]
+		if there && strings.Contains(t.next.Objects[key], object.MaskSecret) && !sameValue(stored, o.Object) {
+			out = append(out, key)
+		}
+	}
+	return out
+}
+
+func (t *trial) connect() error {
+	var err error
+	if t.objects, err = t.target.Cluster.Dynamic(); err != nil {
+		return err
+	}
+	if t.client, err = t.target.Cluster.Kubernetes(); err != nil {
+		return err
+	}
+	t.mapper, err = t.target.Cluster.RESTMapper()
+	return err
+}
+
+// identify takes the release's namespace for an object that names none; for objects of the whole cluster that is as good as
+// any other.
+func (t *trial) identify(o map[string]any) identity {
+	gvk := gvkOf(o)
+	name, namespace := nameOf(o)
+	if namespace == "" {
+		namespace = t.target.Handle.Namespace
+	}
+	return identity{gvk.Group, gvk.Kind, namespace, name}
+}
+
+func gvkOf(o map[string]any) schema.GroupVersionKind {
+	apiVersion, _ := o["apiVersion"].(string)
+	kind, _ := o["kind"].(string)
+	return schema.FromAPIVersionAndKind(apiVersion, kind)
+}
+
+func nameOf(o map[string]any) (name, namespace string) {
+	metadata, _ := o["metadata"].(map[string]any)
+	name, _ = metadata["name"].(string)
+	namespace, _ = metadata["namespace"].(string)
+	return name, namespace
+}
+
+// readAutoscalers finds the autoscalers of the rendering, and those of the cluster where a changed workload sets replicas.
+func (t *trial) readAutoscalers(ctx context.Context, changed []object.Key) error {
+	t.scaled = map[scaled]bool{}
+	for _, o := range t.next.byKey {
+		addScaleTarget(t.scaled, t.identify(o.Object).namespace, o.Object)
+	}
+	source := liveAutoscalers(t.client)
+	for _, key := range changed {
+		o := t.next.byKey[key]
+		if !hasReplicas(o.Object) || o.Hook {
+			continue
+		}
+		err := addLiveTargets(ctx, source, t.identify(o.Object).namespace, t.scaled)
+		if lacksRight(err) {
+			t.skip("the cluster's HorizontalPodAutoscalers cannot be listed, so replicas that one of them sets may be shown as changed", key)
+			return nil
+		}
+		if err != nil {
+			return t.target.Cluster.Classify(err)
+		}
+	}
+	return nil
+}
+
+func (t *trial) refuse(key object.Key, reason, message string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.refusals = append(t.refusals, Refusal{Object: key, Reason: reason, Message: t.next.scrub.text(message)})
+}
+
+func (t *trial) skip(reason string, key object.Key) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !slices.Contains(t.skipped[reason], key.Short()) {
+		t.skipped[reason] = append(t.skipped[reason], key.Short())
+	}
+}
+
+func (t *trial) result() *TrialResult {
+	out := &TrialResult{Refusals: t.refusals, Overwrites: t.overwrites}
+	slices.SortFunc(out.Refusals, func(a, b Refusal) int {
+		return strings.Compare(string(a.Object)+"\x00"+a.Message, string(b.Object)+"\x00"+b.Message)
+	})
+	slices.SortFunc(out.Overwrites, func(a, b Overwrite) int {
+		return strings.Compare(string(a.Object)+"\x00"+a.Path, string(b.Object)+"\x00"+b.Path)
+	})
+	for _, reason := range slices.Sorted(maps.Keys(t.skipped)) {
+		names := t.skipped[reason]
+		slices.Sort(names)
+		out.Skipped = append(out.Skipped, fmt.Sprintf("%s: %s", strings.Join(names, ", "), t.next.scrub.text(reason)))
+	}
+	return out
+}
+
+// lacksRight reports a 403 that says what the user may not do, as opposed to one with which admission refuses an object.
+func lacksRight(err error) bool {
+	var forbidden *cluster.ForbiddenError
+	return errors.As(cluster.Classify(err), &forbidden)
 }

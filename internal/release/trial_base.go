@@ -1,0 +1,60 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"helm.sh/helm/v3/pkg/storage/driver"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+)
+
+// readBase reads the manifest of the deployed revision, which is what Helm takes for the old state. Without the right to read
+// it the trial goes on: what is live is then compared with what is rendered only.
+func (t *trial) readBase(ctx context.Context) error {
+	t.base = map[identity]map[string]any{}
+	secrets := boundSecrets{SecretInterface: t.client.CoreV1().Secrets(t.target.Handle.Namespace), ctx: ctx}
+	found, err := driver.NewSecrets(secrets).Query(map[string]string{"owner": "helm", "name": t.target.Name, "status": "deployed"})
+	switch {
+	case errors.Is(err, driver.ErrReleaseNotFound):
+		return nil
+	case lacksRight(err):
+		t.skip("the deployed revision cannot be read (no right to list Secrets), so fields that the chart no longer sets are not tried", "all objects")
+		return nil
+	case err != nil:
+		return t.target.Cluster.Classify(fmt.Errorf("reading the deployed revision of release %s: %w", t.target.Name, err))
+	}
+	newest := found[0]
+	for _, r := range found {
+		if r.Version > newest.Version {
+			newest = r
+		}
+	}
+	objects, err := object.ParseManifest(newest.Manifest, t.target.Handle.Namespace)
+	if err != nil {
+		return fmt.Errorf("reading the manifest of revision %d of release %s: %w", newest.Version, t.target.Name, err)
+	}
+	for _, o := range objects {
+		t.base[t.identify(o.Object)] = o.Object
+		t.next.scrub.addObject(o.Object)
+	}
+	t.next.scrub.order()
+	return nil
+}
+
+// boundSecrets gives Helm's storage driver, which takes no context, the one of the trial.
+type boundSecrets struct {
+	typedcorev1.SecretInterface
+	ctx context.Context
+}
+
+func (s boundSecrets) List(_ context.Context, options metav1.ListOptions) (*corev1.SecretList, error) {
+	return s.SecretInterface.List(s.ctx, options)
+}

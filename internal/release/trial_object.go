@@ -1,0 +1,227 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/dynamic"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+)
+
+// Helm's mark on the objects of a release, beside the annotations with the release's name and namespace.
+const (
+	labelManagedBy = "app.kubernetes.io/managed-by"
+	managedByHelm  = "Helm"
+)
+
+// object tries one object: a POST where it does not exist, else the patch that Helm would send. The error is one that hinders
+// the whole trial.
+func (t *trial) object(ctx context.Context, key object.Key, o object.Rendered) error {
+	mapping, err := t.mapper.RESTMapping(gvkOf(o.Object).GroupKind(), gvkOf(o.Object).Version)
+	if meta.IsNoMatchError(err) {
+		t.skip(t.whyNotServed(o), key)
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("asking the cluster for %s: %w", gvkOf(o.Object).GroupKind(), err)
+	}
+	name, _ := nameOf(o.Object)
+	target := deepCopyMap(o.Object)
+	var client dynamic.ResourceInterface = t.objects.Resource(mapping.Resource)
+	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
+		namespace := t.identify(o.Object).namespace
+		setMetadata(target, "namespace", namespace)
+		client = t.objects.Resource(mapping.Resource).Namespace(namespace)
+	}
+	live, err := client.Get(ctx, name, metav1.GetOptions{})
+	switch {
+	case cluster.IsNotFound(err):
+		return t.create(ctx, client, key, o, target)
+	case err != nil:
+		return t.refusedBy(key, "", err)
+	case o.Hook:
+		// Helm deletes an old hook before it makes the new one, so its name is free, and its fields are not patched.
+		t.workload(key, o, nil, target, nil)
+		return nil
+	}
+	base, stored := t.base[t.identify(o.Object)]
+	if !stored {
+		if owner := t.foreignOwner(live); owner != "" {
+			t.refuse(key, "AlreadyExists", fmt.Sprintf("the name is taken: the object exists in the cluster and belongs to %s. "+
+				"Give it another name, or let its owner drop it first", owner))
+			return nil
+		}
+		// Helm takes for the old state what it is about to write.
+		base = target
+	}
+	return t.patch(ctx, client, mapping, key, o, base, target, live)
+}
+
+func (t *trial) create(ctx context.Context, client dynamic.ResourceInterface, key object.Key, o object.Rendered, target map[string]any) error {
+	if !o.Hook {
+		t.own(target)
+	}
+	made, err := client.Create(ctx, &unstructured.Unstructured{Object: target}, metav1.CreateOptions{
+		DryRun: []string{metav1.DryRunAll}, FieldManager: environment.FieldManager, FieldValidation: metav1.FieldValidationStrict,
+	})
+	if err != nil {
+		return t.refusedBy(key, "", err)
+	}
+	t.workload(key, o, nil, made.Object, nil)
+	return nil
+}
+
+func (t *trial) patch(ctx context.Context, client dynamic.ResourceInterface, mapping *meta.RESTMapping, key object.Key, o object.Rendered,
+	base, target map[string]any, live *unstructured.Unstructured,
+) error {
+	if _, ns := nameOf(target); ns != "" {
+		base = deepCopyMap(base)
+		setMetadata(base, "namespace", ns)
+	}
+	t.own(target)
+	id := t.identify(o.Object)
+	if t.scaled[scaled{id.namespace, id.kind, id.name}] {
+		base, target = withoutReplicas(base), withoutReplicas(target)
+	}
+	patch, kind, err := threeWayPatch(mapping, base, target, live.Object)
+	if err != nil {
+		t.refuse(key, "Invalid", err.Error())
+		return nil
+	}
+	result := live
+	if patch != nil {
+		result, err = client.Patch(ctx, live.GetName(), kind, patch, metav1.PatchOptions{
+			DryRun: []string{metav1.DryRunAll}, FieldManager: environment.FieldManager, FieldValidation: metav1.FieldValidationStrict,
+		})
+		if err != nil {
+			return t.refusedBy(key, "", err)
+		}
+	}
+	found, err := t.overwritten(key, base, live.Object, result.Object)
+	if err != nil {
+		return err
+	}
+	t.mu.Lock()
+	t.overwrites = append(t.overwrites, found...)
+	t.mu.Unlock()
+	t.workload(key, o, base, result.Object, live.Object)
+	return nil
+}
+
+// own puts Helm's mark on an object, as Helm does before it writes it.
+func (t *trial) own(o map[string]any) {
+	metadata, ok := o["metadata"].(map[string]any)
+	if !ok {
+		return
+	}
+	put := func(field string, marks map[string]string) {
+		known, ok := metadata[field].(map[string]any)
+		if !ok {
+			known = map[string]any{}
+			metadata[field] = known
+		}
+		for k, v := range marks {
+			known[k] = v
+		}
+	}
+	put("labels", map[string]string{labelManagedBy: managedByHelm})
+	put("annotations", map[string]string{annotationReleaseName: t.target.Name, annotationReleaseNamespace: t.target.Handle.Namespace})
+}
+
+func setMetadata(o map[string]any, field string, value any) {
+	if metadata, ok := o["metadata"].(map[string]any); ok {
+		metadata[field] = value
+	}
+}
+
+// foreignOwner says to whom an object belongs; empty where Helm would take it for this release's.
+func (t *trial) foreignOwner(live *unstructured.Unstructured) string {
+	annotations := live.GetAnnotations()
+	name, namespace := annotations[annotationReleaseName], annotations[annotationReleaseNamespace]
+	ours := name == t.target.Name && namespace == t.target.Handle.Namespace
+	switch {
+	case ours && live.GetLabels()[labelManagedBy] == managedByHelm:
+		return ""
+	case name != "" && !ours:
+		return fmt.Sprintf("the Helm release %s in namespace %s", name, namespace)
+	case live.GetLabels()[labelManagedBy] != "" && live.GetLabels()[labelManagedBy] != managedByHelm:
+		return fmt.Sprintf("%q (label %s), not to a Helm release", live.GetLabels()[labelManagedBy], labelManagedBy)
+	}
+	if managers := live.GetManagedFields(); len(managers) > 0 {
+		return fmt.Sprintf("no Helm release (it was made by %s)", managers[0].Manager)
+	}
+	return "no Helm release"
+}
+
+// whyNotServed tells a CRD that comes with the chart from a kind that nobody brings.
+func (t *trial) whyNotServed(o object.Rendered) string {
+	gvk := gvkOf(o.Object)
+	for _, other := range t.next.byKey {
+		group, _, _ := unstructured.NestedString(other.Object, "spec", "group")
+		kind, _, _ := unstructured.NestedString(other.Object, "spec", "names", "kind")
+		if other.Object["kind"] == "CustomResourceDefinition" && group == gvk.Group && kind == gvk.Kind {
+			return fmt.Sprintf("not tried, since the definition of %s comes with the same release", gvk.GroupKind())
+		}
+	}
+	return fmt.Sprintf("not tried, since the cluster does not serve %s in %s; the apply needs its definition (CRD) to be there", gvk.Kind, gvk.GroupVersion())
+}
+
+// refusedBy sorts the API server's answer: a missing right and a webhook that cannot be tried are said, what answers nothing about the
+// object hinders the trial, and all else is a refusal. prefix begins its message.
+func (t *trial) refusedBy(key object.Key, prefix string, err error) error {
+	var status apierrors.APIStatus
+	switch {
+	case lacksRight(err):
+		t.skip("not tried for lack of a right: "+errorText(err), key)
+		return nil
+	case strings.Contains(err.Error(), "does not support dry run"):
+		t.skip("not tried, since an admission webhook does not support dry runs: "+errorText(err), key)
+		return nil
+	case cluster.IsTransient(err) || !errors.As(err, &status) || apierrors.IsTooManyRequests(err) || apierrors.IsServerTimeout(err) ||
+		apierrors.IsTimeout(err) || apierrors.IsServiceUnavailable(err):
+		return fmt.Errorf("trying %s: %w", key, err)
+	case missingNamespace(status) != "" && t.rendersNamespace(missingNamespace(status)):
+		t.skip("not tried, since their namespace "+missingNamespace(status)+" comes with the same release", key)
+		return nil
+	}
+	reason := string(status.Status().Reason)
+	if reason == "" {
+		reason = "Refused"
+	}
+	t.refuse(key, reason, prefix+errorText(err))
+	return nil
+}
+
+func errorText(err error) string {
+	var status apierrors.APIStatus
+	if errors.As(err, &status) && status.Status().Message != "" {
+		return status.Status().Message
+	}
+	return err.Error()
+}
+
+// missingNamespace is the namespace that an object was to be made in and that does not exist.
+func missingNamespace(status apierrors.APIStatus) string {
+	details := status.Status().Details
+	if status.Status().Reason == metav1.StatusReasonNotFound && details != nil && details.Kind == "namespaces" {
+		return details.Name
+	}
+	return ""
+}
+
+func (t *trial) rendersNamespace(name string) bool {
+	_, there := t.next.byKey[object.Key("v1/Namespace/"+name)]
+	return there
+}

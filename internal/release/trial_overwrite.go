@@ -1,0 +1,189 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package release
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+)
+
+// overwritten lists the leaves that somebody else changed in the cluster since the deployed revision was rendered, and that
+// the apply would change again. A leaf that base does not set is none of the release's: what the apply does to it is in the
+// rendering's own difference.
+func (t *trial) overwritten(key object.Key, base, live, result map[string]any) ([]Overwrite, error) {
+	w := &overwriteWalk{trial: t, key: key}
+	masks := []any{}
+	for _, text := range []string{t.previous[key], t.next.Objects[key]} {
+		if text == "" {
+			continue
+		}
+		shown, err := decodeObject(text)
+		if err != nil {
+			return nil, err
+		}
+		masks = append(masks, shown)
+	}
+	masks = append(masks, object.MaskSecretData(base))
+	for _, field := range slices.Sorted(maps.Keys(base)) {
+		switch field {
+		case "apiVersion", "kind", "status":
+		case "metadata":
+			for _, part := range []string{"labels", "annotations"} {
+				w.walk("metadata."+part, inMap(inMap(base, field), part), inMap(inMap(live, field), part), inMap(inMap(result, field), part), below(below(masks, field), part))
+			}
+		default:
+			w.walk(field, base[field], live[field], result[field], below(masks, field))
+		}
+	}
+	return w.found, nil
+}
+
+type overwriteWalk struct {
+	trial *trial
+	key   object.Key
+	found []Overwrite
+}
+
+// walk compares one place of base, live and result. masks are what may be shown of the place.
+func (w *overwriteWalk) walk(path string, base, live, result any, masks []any) {
+	switch base := base.(type) {
+	case nil:
+		return
+	case map[string]any:
+		for _, k := range slices.Sorted(maps.Keys(base)) {
+			w.walk(path+fieldPath(k), base[k], inMap(live, k), inMap(result, k), below(masks, k))
+		}
+		return
+	case []any:
+		if merge := mergeKey(base); merge != "" {
+			for _, item := range base {
+				id := inMap(item, merge)
+				w.walk(fmt.Sprintf("%s[%s=%v]", path, merge, id), item, inList(live, merge, id), inList(result, merge, id), belowItem(masks, merge, id))
+			}
+			return
+		}
+	}
+	if sameValue(live, result) || sameValue(base, live) {
+		return
+	}
+	if slices.ContainsFunc(masks, hasMask) {
+		w.add(path, object.MaskSecret, object.MaskSecret)
+		return
+	}
+	w.add(path, w.trial.next.scrub.text(leafText(live)), w.trial.next.scrub.text(leafText(result)))
+}
+
+func (w *overwriteWalk) add(path, live, target string) {
+	w.found = append(w.found, Overwrite{Object: w.key, Path: path, Live: live, Target: target})
+}
+
+// hasMask reports a mask in a value or anywhere below it.
+func hasMask(v any) bool {
+	switch v := v.(type) {
+	case string:
+		return v == object.MaskSecret
+	case map[string]any:
+		return slices.ContainsFunc(slices.Collect(maps.Values(v)), hasMask)
+	case []any:
+		return slices.ContainsFunc(v, hasMask)
+	}
+	return false
+}
+
+func inMap(v any, key string) any {
+	m, _ := v.(map[string]any)
+	return m[key]
+}
+
+func inList(v any, key string, id any) any {
+	list, _ := v.([]any)
+	for _, item := range list {
+		if sameValue(inMap(item, key), id) {
+			return item
+		}
+	}
+	return nil
+}
+
+// below goes one field down in all masks; a mask covers what is below it.
+func below(masks []any, key string) []any {
+	out := make([]any, 0, len(masks))
+	for _, m := range masks {
+		if m == object.MaskSecret {
+			out = append(out, m)
+		} else {
+			out = append(out, inMap(m, key))
+		}
+	}
+	return out
+}
+
+func belowItem(masks []any, key string, id any) []any {
+	out := make([]any, 0, len(masks))
+	for _, m := range masks {
+		if m == object.MaskSecret {
+			out = append(out, m)
+		} else {
+			out = append(out, inList(m, key, id))
+		}
+	}
+	return out
+}
+
+// mergeKey is the field that tells the items of a list apart, as Kubernetes merges them; empty where none does.
+func mergeKey(list []any) string {
+	for _, key := range []string{"name", "mountPath", "containerPort", "port", "ip", "topologyKey", "type"} {
+		seen := map[string]bool{}
+		for _, item := range list {
+			id := inMap(item, key)
+			if id == nil || seen[fmt.Sprint(id)] {
+				break
+			}
+			seen[fmt.Sprint(id)] = true
+		}
+		if len(list) > 0 && len(seen) == len(list) {
+			return key
+		}
+	}
+	return ""
+}
+
+func fieldPath(key string) string {
+	for _, r := range key {
+		if r != '_' && r != '-' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') {
+			return "[" + strconv.Quote(key) + "]"
+		}
+	}
+	return "." + key
+}
+
+// sameValue compares by canonical JSON, and quantities by their amount: the API server writes 2000m as 2.
+func sameValue(a, b any) bool {
+	left, errLeft := object.Canonical(a)
+	right, errRight := object.Canonical(b)
+	if errLeft != nil || errRight != nil {
+		return false
+	}
+	if left == right {
+		return true
+	}
+	one, okOne := quantity(a)
+	two, okTwo := quantity(b)
+	return okOne && okTwo && one.Cmp(two) == 0
+}
+
+func quantity(v any) (resource.Quantity, bool) {
+	switch v.(type) {
+	case string, int64, float64:
+		q, err := resource.ParseQuantity(fmt.Sprint(v))
+		return q, err == nil
+	}
+	return resource.Quantity{}, false
+}

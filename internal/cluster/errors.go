@@ -203,7 +203,7 @@ type HeldError struct {
 // Explain implements the explanation that diagnostics print.
 func (e *HeldError) Explain() (happened, observed, advice string) {
 	return fmt.Sprintf("Another run is changing namespace %q.", e.Namespace),
-		fmt.Sprintf("The Lease %q is held by %s, and was still renewed when the time to wait ended (%v).", leaseName, e.Holder, e.Cause),
+		fmt.Sprintf("The Lease %q is held by %s, and was still renewed when the time to wait ended (%v).", LeaseName, e.Holder, e.Cause),
 		"Wait until the other run is done, then apply again. A run that died is taken over by itself after 30 seconds."
 }
 
@@ -220,9 +220,9 @@ type LostError struct {
 
 // Explain implements the explanation that diagnostics print.
 func (e *LostError) Explain() (happened, observed, advice string) {
-	observed = fmt.Sprintf("The Lease %q could not be renewed in time: %v.", leaseName, e.Cause)
+	observed = fmt.Sprintf("The Lease %q could not be renewed in time: %v.", LeaseName, e.Cause)
 	if e.Holder != "" {
-		observed = fmt.Sprintf("The Lease %q is now held by %s.", leaseName, e.Holder)
+		observed = fmt.Sprintf("The Lease %q is now held by %s.", LeaseName, e.Holder)
 	}
 	return fmt.Sprintf("The right to change namespace %q was lost.", e.Namespace), observed,
 		"Nothing more was changed. Apply again when the cluster answers and no other run is under way."

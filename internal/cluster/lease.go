@@ -14,7 +14,8 @@ import (
 // FieldManager is the field manager of every write.
 const FieldManager = "slipway"
 
-const leaseName = "slipway"
+// LeaseName is the name of the Lease in each namespace.
+const LeaseName = "slipway"
 
 // timing are the durations of the Lease protocol; tests shorten them.
 type timing struct {
@@ -159,7 +160,7 @@ func (s *session) release(ctx context.Context) error {
 		return nil
 	}
 	if err := s.lock.give(ctx); err != nil {
-		return fmt.Errorf("giving back the Lease %s/%s: %w", s.lock.namespace, leaseName, err)
+		return fmt.Errorf("giving back the Lease %s/%s: %w", s.lock.namespace, LeaseName, err)
 	}
 	return nil
 }

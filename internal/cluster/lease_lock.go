@@ -85,7 +85,7 @@ func (l *leaseLock) try(ctx context.Context, version string, since time.Time) (s
 	defer cancel()
 	for {
 		sent = time.Now()
-		current, err := l.leases.Get(ctx, leaseName, metav1.GetOptions{})
+		current, err := l.leases.Get(ctx, LeaseName, metav1.GetOptions{})
 		switch {
 		case IsNotFound(err):
 			_, err = l.leases.Create(ctx, l.stamp(&coordinationv1.Lease{}), metav1.CreateOptions{FieldManager: FieldManager})
@@ -111,7 +111,7 @@ func (l *leaseLock) mayTake(current *coordinationv1.Lease, version string, since
 // stamp writes us into a Lease, as its only user where it was another holder's.
 func (l *leaseLock) stamp(lease *coordinationv1.Lease) *coordinationv1.Lease {
 	now := metav1.NowMicro()
-	lease.Name = leaseName
+	lease.Name = LeaseName
 	users := usersOf(lease)
 	if holderOf(lease) != l.holder {
 		users = nil
@@ -158,7 +158,7 @@ func (l *leaseLock) change(ctx context.Context, edit func(*coordinationv1.Lease)
 	ctx, cancel := context.WithTimeout(ctx, l.timing.request)
 	defer cancel()
 	for {
-		current, err := l.leases.Get(ctx, leaseName, metav1.GetOptions{})
+		current, err := l.leases.Get(ctx, LeaseName, metav1.GetOptions{})
 		switch {
 		case IsNotFound(err):
 			return &LostError{Namespace: l.namespace, Cause: errors.New("it was deleted")}

@@ -69,7 +69,7 @@ func readLease(t *testing.T, c *Cluster, namespace string) *coordinationv1.Lease
 	if err != nil {
 		t.Fatal(err)
 	}
-	lease, err := client.CoordinationV1().Leases(namespace).Get(t.Context(), leaseName, metav1.GetOptions{})
+	lease, err := client.CoordinationV1().Leases(namespace).Get(t.Context(), LeaseName, metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

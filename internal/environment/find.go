@@ -70,7 +70,7 @@ func Find(ctx context.Context, c *cluster.Cluster, coordinate cluster.Coordinate
 		Labels:      foreignTo(applied(live, "labels"), live.GetLabels()),
 		Annotations: foreignTo(applied(live, "annotations"), live.GetAnnotations()),
 		PodSecurity: podSecurityFrom(live.GetLabels()),
-		Network:     Network{Ingress: TrafficAllow, Egress: TrafficAllow},
+		Network:     Network{Ingress: TrafficAllow, Egress: TrafficAllow, DNS: true},
 	}
 	if err := findObjects(ctx, c, client, &spec); err != nil {
 		return nil, err

@@ -8,12 +8,9 @@ import (
 	"fmt"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 )
-
-var namespaces = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
 
 // GuardWorkspace returns a *WorkspaceError when workspace (from provider { workspace = terraform.workspace }) is set and
 // is not the handle's. An empty workspace means that the provider was not told, and guards nothing.

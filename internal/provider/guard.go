@@ -16,12 +16,17 @@ import (
 
 // guardPlan refuses to create or change what belongs to another workspace than the one that Terraform runs in. It runs in
 // the plan and again before each mutation.
-func guardPlan(data *Data, handle environment.Handle) (diags diag.Diagnostics) {
+func guardPlan(data *Data, handle environment.Handle) diag.Diagnostics {
+	return guardPlanAt(path.Root("environment"), data, handle)
+}
+
+// guardPlanAt is guardPlan for a resource whose coordinates are at base.
+func guardPlanAt(base path.Path, data *Data, handle environment.Handle) (diags diag.Diagnostics) {
 	if data == nil || data.WorkspaceUnknown {
 		return nil
 	}
 	if err := environment.GuardWorkspace(data.Workspace, handle); err != nil {
-		diags.Append(diagnostic(path.Root("environment"), "change", "anything", handle, err))
+		diags.Append(diagnostic(base, "change", "anything", handle, err))
 	}
 	return diags
 }

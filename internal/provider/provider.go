@@ -103,7 +103,7 @@ func (p *Provider) DataSources(context.Context) []func() datasource.DataSource {
 // Functions lists the provider functions. They work without a configured provider.
 func (p *Provider) Functions(context.Context) []func() function.Function {
 	return []func() function.Function{
-		// NewMergeValuesFunction,
-		// NewWorkspaceNameFunction,
+		NewMergeValuesFunction,
+		NewWorkspaceNameFunction,
 	}
 }

@@ -1,0 +1,236 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package environment
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+const (
+	labelManagedBy  = "app.kubernetes.io/managed-by"
+	labelPartOf     = "slipway.dev/part-of"
+	partEnvironment = "environment"
+
+	// annotationOrigin says whether the namespace is ours to delete.
+	annotationOrigin = "slipway.dev/origin"
+	originCreated    = "created"
+	originAdopted    = "adopted"
+
+	// annotationNetwork keeps Network beside the policy that it was turned into, so that an import finds it again.
+	annotationNetwork = "slipway.dev/network"
+
+	quotaName      = "slipway"
+	limitRangeName = "slipway"
+	defaultAccount = "default" // the ServiceAccount that every namespace has
+)
+
+var (
+	namespaces      = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
+	serviceAccounts = schema.GroupVersionResource{Version: "v1", Resource: "serviceaccounts"}
+	networkPolicies = schema.GroupVersionResource{Group: "networking.k8s.io", Version: "v1", Resource: "networkpolicies"}
+	quotas          = schema.GroupVersionResource{Version: "v1", Resource: "resourcequotas"}
+	limitRanges     = schema.GroupVersionResource{Version: "v1", Resource: "limitranges"}
+)
+
+// ownedKinds are the kinds of the objects in a namespace that belong to its environment.
+var ownedKinds = []schema.GroupVersionResource{serviceAccounts, networkPolicies, quotas, limitRanges}
+
+var kindOf = map[schema.GroupVersionResource]string{
+	namespaces: "Namespace", serviceAccounts: "ServiceAccount", networkPolicies: "NetworkPolicy", quotas: "ResourceQuota", limitRanges: "LimitRange",
+}
+
+// ownerLabels are on everything that an environment owns.
+func ownerLabels(h Handle) map[string]string {
+	return map[string]string{LabelClient: h.Client, LabelStage: h.Stage, labelManagedBy: FieldManager}
+}
+
+// namespaceLabels are all labels of the namespace that we set; Slipway's own win.
+func (s Spec) namespaceLabels() map[string]string {
+	labels := maps.Clone(s.Labels)
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	maps.Copy(labels, s.PodSecurity.labels())
+	maps.Copy(labels, ownerLabels(s.Handle))
+	return labels
+}
+
+func (s Spec) namespaceAnnotations(instanceID, origin string) map[string]string {
+	annotations := maps.Clone(s.Annotations)
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	annotations[AnnotationInstance] = instanceID
+	annotations[annotationOrigin] = origin
+	return annotations
+}
+
+// wanted is one object that the environment owns wholly.
+type wanted struct {
+	resource    schema.GroupVersionResource
+	name        string
+	spec        map[string]any
+	annotations map[string]string
+	// same compares the live spec, which the API server may have completed or written another way.
+	same func(live, want map[string]any) bool
+}
+
+// wanted are the objects that are ours alone. The ServiceAccount is not among them: others write to it too.
+func (s Spec) wanted() ([]wanted, error) {
+	var all []wanted
+	network, err := json.Marshal(s.Network)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the network settings: %w", err)
+	}
+	policies := s.Network.policies(s.Handle.Database)
+	for _, name := range slices.Sorted(maps.Keys(policies)) {
+		all = append(all, wanted{
+			resource: networkPolicies, name: name, spec: policies[name], same: samePolicy,
+			annotations: map[string]string{annotationNetwork: string(network)},
+		})
+	}
+	if len(s.Quota) > 0 {
+		all = append(all, wanted{resource: quotas, name: quotaName, spec: map[string]any{"hard": anyMap(s.Quota)}, same: sameQuota})
+	}
+	if s.LimitRange != nil {
+		limits := map[string]any{"type": "Container"}
+		for field, quantities := range s.LimitRange.bounds() {
+			if len(quantities) > 0 {
+				limits[field] = anyMap(quantities)
+			}
+		}
+		all = append(all, wanted{resource: limitRanges, name: limitRangeName, spec: map[string]any{"limits": []any{limits}}, same: sameLimits})
+	}
+	return all, nil
+}
+
+// object is what is written to the API server.
+func (w wanted) object(h Handle) *unstructured.Unstructured {
+	labels := ownerLabels(h)
+	labels[labelPartOf] = partEnvironment
+	return newObject(w.resource, w.name, labels, w.annotations, map[string]any{"spec": w.spec})
+}
+
+func newObject(gvr schema.GroupVersionResource, name string, labels, annotations map[string]string, content map[string]any) *unstructured.Unstructured {
+	object := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": gvr.GroupVersion().String(),
+		"kind":       kindOf[gvr],
+	}}
+	maps.Copy(object.Object, content)
+	object.SetName(name)
+	object.SetLabels(labels)
+	if len(annotations) > 0 {
+		object.SetAnnotations(annotations)
+	}
+	return object
+}
+
+// matches reports that a live object is as wanted, in spec and in our labels and annotations.
+func (w wanted) matches(h Handle, live *unstructured.Unstructured) bool {
+	want := w.object(h)
+	return w.same(specOf(live), w.spec) && covers(live.GetLabels(), want.GetLabels()) && covers(live.GetAnnotations(), w.annotations)
+}
+
+// covers reports that have contains all of want.
+func covers(have, want map[string]string) bool {
+	for key, value := range want {
+		if got, ok := have[key]; !ok || got != value {
+			return false
+		}
+	}
+	return true
+}
+
+func samePolicy(live, want map[string]any) bool {
+	return reflect.DeepEqual(withoutEmptyLists(live), withoutEmptyLists(want))
+}
+
+func withoutEmptyLists(spec map[string]any) map[string]any {
+	out := map[string]any{}
+	for key, value := range spec {
+		if list, ok := value.([]any); !ok || len(list) > 0 {
+			out[key] = value
+		}
+	}
+	return out
+}
+
+func sameQuota(live, want map[string]any) bool {
+	hard, wantHard := stringsAt(live, "hard"), stringsAt(want, "hard")
+	return len(hard) == len(wantHard) && quantitiesCover(hard, wantHard)
+}
+
+// sameLimits ignores what the API server completed: a maximum becomes the default, a default becomes the default request.
+func sameLimits(live, want map[string]any) bool {
+	liveLimits, wantLimits := firstLimits(live), firstLimits(want)
+	if liveLimits == nil || liveLimits["type"] != wantLimits["type"] {
+		return false
+	}
+	for _, field := range limitFields {
+		if !quantitiesCover(stringsAt(liveLimits, field), stringsAt(wantLimits, field)) {
+			return false
+		}
+	}
+	return true
+}
+
+var limitFields = []string{"default", "defaultRequest", "max", "min"}
+
+func firstLimits(spec map[string]any) map[string]any {
+	list, _ := spec["limits"].([]any)
+	if len(list) != 1 {
+		return nil
+	}
+	limits, _ := list[0].(map[string]any)
+	return limits
+}
+
+// quantitiesCover reports that have contains all of want, in whatever spelling: "1" is "1000m".
+func quantitiesCover(have, want map[string]string) bool {
+	for key, value := range want {
+		if got, ok := have[key]; !ok || !sameQuantity(got, value) {
+			return false
+		}
+	}
+	return true
+}
+
+func sameQuantity(a, b string) bool {
+	one, err := resource.ParseQuantity(a)
+	if err != nil {
+		return a == b
+	}
+	other, err := resource.ParseQuantity(b)
+	return err == nil && one.Cmp(other) == 0
+}
+
+// ValidQuantity reports that s is a Kubernetes quantity that is not negative, for example "500m" or "4Gi".
+func ValidQuantity(s string) bool {
+	quantity, err := resource.ParseQuantity(s)
+	return err == nil && quantity.Sign() >= 0
+}
+
+func stringsAt(object map[string]any, field string) map[string]string {
+	values, _, err := unstructured.NestedStringMap(object, field)
+	if err != nil {
+		return nil
+	}
+	return values
+}
+
+func anyMap(values map[string]string) map[string]any {
+	out := make(map[string]any, len(values))
+	for key, value := range values {
+		out[key] = value
+	}
+	return out
+}

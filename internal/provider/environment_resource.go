@@ -1,0 +1,269 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/hashicorp/terraform-plugin-log/tflog"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+)
+
+var (
+	_ resource.ResourceWithConfigure   = (*EnvironmentResource)(nil)
+	_ resource.ResourceWithModifyPlan  = (*EnvironmentResource)(nil)
+	_ resource.ResourceWithImportState = (*EnvironmentResource)(nil)
+)
+
+// NewEnvironmentResource is the constructor that the provider registers.
+func NewEnvironmentResource() resource.Resource { return &EnvironmentResource{} }
+
+// EnvironmentResource is slipway_environment: one client in one stage, as a namespace with what belongs to it.
+type EnvironmentResource struct {
+	data *Data
+}
+
+// How long an operation may take where timeouts says nothing.
+const (
+	defaultEnvironmentTimeout       = 5 * time.Minute
+	defaultEnvironmentDeleteTimeout = 10 * time.Minute
+)
+
+// Metadata names the resource type.
+func (r *EnvironmentResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
+	resp.TypeName = req.ProviderTypeName + "_environment"
+}
+
+// Configure takes the connections that all resources share.
+func (r *EnvironmentResource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
+	r.data = configuredData(req.ProviderData, &resp.Diagnostics)
+}
+
+// Create makes the namespace and its objects, or takes over what an earlier Create of the same client and stage left. On
+// failure it returns no state: a state beside an error is tainted, and the next apply would destroy the environment.
+func (r *EnvironmentResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
+	var plan environmentModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	timeout, diags := plan.Timeouts.Create(ctx, defaultEnvironmentTimeout)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	plan.ID = types.StringValue(uuid.NewString())
+	state, diags := r.ensure(ctx, plan, "create", timeout, environment.EnsureOptions{InstanceID: plan.ID.ValueString()})
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
+}
+
+// Update puts the environment's objects to what is planned. When it fails, the state stays what it was, and the next plan
+// shows the same difference.
+func (r *EnvironmentResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
+	var plan, state environmentModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	timeout, diags := plan.Timeouts.Update(ctx, defaultEnvironmentTimeout)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	options := environment.EnsureOptions{InstanceID: state.ID.ValueString(), ClusterUID: state.ClusterUID.ValueString(), Update: true}
+	if plan.ID.IsUnknown() { // The client moves to another cluster: what is in the old one is forgotten.
+		plan.ID = types.StringValue(uuid.NewString())
+		options = environment.EnsureOptions{InstanceID: plan.ID.ValueString(), ClusterUID: plan.AllowClusterMove.ValueString()}
+	}
+	updated, diags := r.ensure(ctx, plan, "update", timeout, options)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	resp.Diagnostics.Append(resp.State.Set(ctx, updated)...)
+}
+
+// ensure does what Create and Update share, and returns the new state.
+func (r *EnvironmentResource) ensure(ctx context.Context, plan environmentModel, verb string, timeout time.Duration, options environment.EnsureOptions) (
+	environmentModel, diag.Diagnostics,
+) {
+	spec, known, diags := plan.spec(ctx)
+	if diags.HasError() {
+		return plan, diags
+	}
+	if !known {
+		diags.AddError("Cannot "+verb+" the environment", "Some of its values are still unknown in the apply. This is a bug in the provider.")
+		return plan, diags
+	}
+	diags.Append(guardPlanAt(path.Empty(), r.data, spec.Handle)...)
+	if diags.HasError() {
+		return plan, diags
+	}
+	live, err := r.data.Connections.Cluster(ctx, spec.Handle.Cluster)
+	if err != nil {
+		diags.Append(environmentDiagnostic(verb, spec.Handle, err))
+		return plan, diags
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	options.Progress = environmentProgress(ctx, spec.Handle)
+	ensured, err := environment.Ensure(ctx, live, spec, options)
+	if err != nil {
+		diags.Append(environmentDiagnostic(verb, spec.Handle, err))
+		return plan, diags
+	}
+	plan.ClusterUID = types.StringValue(ensured.ClusterUID)
+	plan.NamespaceUID = types.StringValue(ensured.NamespaceUID)
+	plan.Drift = types.ListNull(types.StringType)
+	return plan, diags
+}
+
+// Read looks at the namespace and its objects. The resource leaves the state only when the right cluster says that the
+// namespace does not exist; a cluster that cannot be asked keeps the prior state, with a warning.
+func (r *EnvironmentResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
+	var state environmentModel
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	spec, _, diags := state.spec(ctx)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	live, err := r.data.Connections.Cluster(ctx, spec.Handle.Cluster)
+	if err != nil {
+		resp.Diagnostics.Append(staleDiagnostic("the environment", spec.Handle, err))
+		return
+	}
+	if err := verifyCluster(ctx, live, state.ClusterUID.ValueString()); err != nil {
+		if _, another := errors.AsType[*cluster.MismatchError](err); another {
+			return // The plan refuses it, or allows the move: only the configuration knows.
+		}
+		resp.Diagnostics.Append(environmentReadDiagnostic(spec.Handle, err))
+		return
+	}
+	observation, err := environment.Observe(ctx, live, spec, state.ID.ValueString())
+	if _, missing := errors.AsType[*environment.NamespaceMissingError](err); missing {
+		resp.State.RemoveResource(ctx)
+		return
+	}
+	if err != nil {
+		resp.Diagnostics.Append(environmentReadDiagnostic(spec.Handle, err))
+		return
+	}
+	if id := state.ID.ValueString(); observation.InstanceID != "" && observation.InstanceID != id {
+		err := &environment.InstanceError{Namespace: spec.Handle.Namespace, Want: id, Got: observation.InstanceID}
+		resp.Diagnostics.AddWarning("The environment "+spec.Handle.Name()+" belongs to another state", detailOf(err))
+		return
+	}
+	if observation.Terminating {
+		resp.Diagnostics.AddWarning("The environment "+spec.Handle.Name()+" is going away",
+			"Namespace "+spec.Handle.Namespace+" is being deleted, by somebody else or by an earlier run.")
+		return
+	}
+	state, diags = state.observed(ctx, observation)
+	resp.Diagnostics.Append(diags...)
+	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
+}
+
+// Delete removes the environment, unless it is protected or another instance manages it by now.
+func (r *EnvironmentResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
+	var state environmentModel
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	timeout, diags := state.Timeouts.Delete(ctx, defaultEnvironmentDeleteTimeout)
+	resp.Diagnostics.Append(diags...)
+	handle, _, diags := state.handle(ctx)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	resp.Diagnostics.Append(guardDestroy(r.data, handle)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
+	if err != nil {
+		resp.Diagnostics.Append(pathless(environmentDiagnostic("destroy", handle, err)))
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	forgotten, err := environment.Remove(ctx, live, handle, environment.RemoveOptions{
+		InstanceID:   state.ID.ValueString(),
+		ClusterUID:   state.ClusterUID.ValueString(),
+		NamespaceUID: state.NamespaceUID.ValueString(),
+		Protected:    state.DeletionProtection.ValueBool(),
+		Progress:     environmentProgress(ctx, handle),
+	})
+	if err != nil {
+		resp.Diagnostics.Append(pathless(environmentDiagnostic("destroy", handle, err)))
+		return
+	}
+	if forgotten {
+		resp.Diagnostics.AddWarning("Namespace "+handle.Namespace+" was left alone",
+			"The namespace in the cluster carries another instance id than this resource, so another resource or state manages it now. It was only forgotten here.")
+	}
+}
+
+// ImportState imports "<context>/<namespace>", parsed from the right, because a context may contain slashes (those of EKS
+// are ARNs). Client and stage come from the namespace's labels.
+func (r *EnvironmentResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+	contextName, namespace, ok := cutLast(req.ID)
+	if !ok || contextName == "" || namespace == "" {
+		resp.Diagnostics.AddError("Cannot import environment "+req.ID,
+			"The import id is not of the form <context>/<namespace>, for example client-a-prod/data-collection-client-a.")
+		return
+	}
+	coordinate := cluster.Coordinate{Context: contextName}
+	handle := environment.Handle{Cluster: coordinate, Namespace: namespace}
+	live, err := r.data.Connections.Cluster(ctx, coordinate)
+	var found *environment.Found
+	if err == nil {
+		found, err = environment.Find(ctx, live, coordinate, namespace)
+	}
+	if err != nil {
+		resp.Diagnostics.Append(pathless(diagnostic(path.Empty(), "import", "environment "+req.ID, handle, err)))
+		return
+	}
+	for _, refusal := range guardPlanAt(path.Empty(), r.data, found.Spec.Handle) {
+		resp.Diagnostics.Append(pathless(refusal))
+	}
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	if found.InstanceID == "" {
+		found.InstanceID = uuid.NewString() // The annotation was removed; the next apply puts this one there.
+	}
+	state, diags := environmentFrom(ctx, found)
+	resp.Diagnostics.Append(diags...)
+	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
+}
+
+// environmentDiagnostic has the coordinates at the resource's own attributes.
+func environmentDiagnostic(verb string, handle environment.Handle, err error) diag.Diagnostic {
+	return diagnostic(path.Empty(), verb, "the environment", handle, err)
+}
+
+func environmentReadDiagnostic(handle environment.Handle, err error) diag.Diagnostic {
+	if cluster.IsTransient(err) {
+		return staleDiagnostic("the environment", handle, err)
+	}
+	return pathless(environmentDiagnostic("read", handle, err))
+}
+
+// environmentProgress passes short sentences on to Terraform's log, the only place where a provider can speak during an apply.
+func environmentProgress(ctx context.Context, handle environment.Handle) func(string) {
+	return func(sentence string) {
+		tflog.Info(ctx, sentence, map[string]any{"client": handle.Client, "stage": handle.Stage})
+	}
+}

@@ -1,0 +1,72 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+)
+
+// What Kubernetes would refuse only in the apply is refused by these validators in the plan.
+type (
+	metadataKey struct{}
+	labelValue  struct{}
+	quantity    struct{}
+	cidr        struct{}
+)
+
+func (metadataKey) Description(context.Context) string {
+	return "must be a label or annotation key that is not Slipway's own"
+}
+func (v metadataKey) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
+
+func (metadataKey) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+	key := req.ConfigValue.ValueString()
+	if environment.Reserved(key) {
+		resp.Diagnostics.AddAttributeError(req.Path, "Reserved key",
+			fmt.Sprintf("%q is set by Slipway or Kubernetes itself.\n\nChoose another key; for Pod Security use pod_security.", key))
+		return
+	}
+	if problems := validation.IsQualifiedName(strings.ToLower(key)); len(problems) > 0 {
+		resp.Diagnostics.AddAttributeError(req.Path, "Invalid key", fmt.Sprintf("%q: %s.", key, strings.Join(problems, "; ")))
+	}
+}
+
+func (labelValue) Description(context.Context) string               { return "must be a label value" }
+func (v labelValue) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
+
+func (labelValue) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+	if req.ConfigValue.IsUnknown() {
+		return
+	}
+	if problems := validation.IsValidLabelValue(req.ConfigValue.ValueString()); len(problems) > 0 {
+		resp.Diagnostics.AddAttributeError(req.Path, "Invalid label value", fmt.Sprintf("%q: %s.", req.ConfigValue.ValueString(), strings.Join(problems, "; ")))
+	}
+}
+
+func (quantity) Description(context.Context) string               { return "must be a Kubernetes quantity" }
+func (v quantity) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
+
+func (quantity) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+	if !req.ConfigValue.IsUnknown() && !environment.ValidQuantity(req.ConfigValue.ValueString()) {
+		resp.Diagnostics.AddAttributeError(req.Path, "Invalid quantity",
+			fmt.Sprintf("%q is no Kubernetes quantity. Examples: \"500m\", \"2\", \"4Gi\".", req.ConfigValue.ValueString()))
+	}
+}
+
+func (cidr) Description(context.Context) string               { return "must be a network in CIDR notation" }
+func (v cidr) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
+
+func (cidr) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+	if !req.ConfigValue.IsUnknown() && !environment.ValidCIDR(req.ConfigValue.ValueString()) {
+		resp.Diagnostics.AddAttributeError(req.Path, "Invalid network",
+			fmt.Sprintf("%q is no network in CIDR notation. Example: \"10.0.0.0/16\".", req.ConfigValue.ValueString()))
+	}
+}

@@ -29,12 +29,12 @@ var clusterRange = netip.MustParsePrefix("198.18.0.0/15")
 
 // addresses are the address block of one cluster.
 type addresses struct {
-	Block, Pods, Services          netip.Prefix
-	Host, Node                     netip.Addr // the two ends of the link
-	Gateway                        netip.Addr // of the pods' bridge
-	KubernetesService, DNSService  netip.Addr // fixed ClusterIPs
-	LinkPrefixLength               int
-	HostLink, NodeLink, NodeBridge string // interface names
+	Block, Pods, Services         netip.Prefix
+	Host, Node                    netip.Addr // the two ends of the link
+	Gateway                       netip.Addr // of the pods
+	KubernetesService, DNSService netip.Addr // fixed ClusterIPs
+	LinkPrefixLength              int
+	HostLink, NodeLink            string // interface names
 }
 
 func addressesOf(index int) addresses {
@@ -55,7 +55,6 @@ func addressesOf(index int) addresses {
 		LinkPrefixLength:  30,
 		HostLink:          fmt.Sprintf("slipway%d", index),
 		NodeLink:          "eth0",
-		NodeBridge:        "cni0",
 	}
 }
 

@@ -15,14 +15,14 @@ import (
 	"time"
 )
 
-// Each cluster has one cgroup, slipway-NAME, at the root of every hierarchy: pods are below it, where the kubelet puts
-// them, and the supervisor with all other processes is in its child "system".
+// Each cluster has one cgroup, slipwayN-NAME, at the root of every hierarchy, where N is the number of its address block:
+// pods are below it, where the kubelet puts them, and the supervisor with all other processes is in its child "system".
 const (
 	systemCgroup = "system"
 	cgroupMount  = "/sys/fs/cgroup"
 )
 
-func (c *Cluster) cgroupName() string { return "slipway-" + c.Name() }
+func (c *Cluster) cgroupName() string { return fmt.Sprintf("slipway%d-%s", c.instance.Index, c.Name()) }
 
 // cgroupHierarchy is one mounted tree of cgroups: the one of v2, or that of one v1 controller.
 type cgroupHierarchy struct {

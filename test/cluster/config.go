@@ -11,6 +11,8 @@ import (
 	"path"
 	"path/filepath"
 	"text/template"
+
+	"golang.org/x/sys/unix"
 )
 
 //go:embed config
@@ -22,6 +24,7 @@ type configValues struct {
 	Name, NodeName, Server string
 	Dir                    string // the cluster's data
 	PauseImage             string
+	Snapshotter            string // how containerd makes the file systems of containers
 	Cgroup                 string
 	CNIPlugins             string
 	ContainerdSocket       string
@@ -30,9 +33,13 @@ type configValues struct {
 
 // writeConfig renders the configuration of every component into etc/ of the cluster's data.
 func (c *Cluster) writeConfig() error {
+	snapshotter, err := snapshotterFor(c.path("var"))
+	if err != nil {
+		return err
+	}
 	values := configValues{
 		addresses: c.addresses(), Name: c.Name(), NodeName: c.NodeName(), Server: c.Server(), Dir: c.dir,
-		PauseImage: pauseImage, Cgroup: "/" + c.cgroupName(), CNIPlugins: cniPlugins,
+		PauseImage: pauseImage, Snapshotter: snapshotter, Cgroup: "/" + c.cgroupName(), CNIPlugins: cniPlugins,
 		ContainerdSocket: containerdSocket, DNSUser: dnsUser,
 	}
 	templates, err := template.New("").Option("missingkey=error").ParseFS(configFiles, "config/*")
@@ -59,4 +66,20 @@ func (c *Cluster) writeConfig() error {
 		}
 	}
 	return nil
+}
+
+// snapshotterFor returns the snapshotter that works on the file system of dir: overlayfs, or, where dir is on an overlay
+// itself as in most containers, the one that copies.
+func snapshotterFor(dir string) (string, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dir, &fs); err != nil {
+		return "", fmt.Errorf("reading the type of the file system of %s: %w", dir, err)
+	}
+	if fs.Type == unix.OVERLAYFS_SUPER_MAGIC {
+		return "native", nil
+	}
+	return "overlayfs", nil
 }

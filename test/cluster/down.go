@@ -56,15 +56,19 @@ func (c *Cluster) down(ctx context.Context, log *stepLog) error {
 	if err := c.stopSupervisor(ctx, log); err != nil {
 		return err
 	}
-	if err := c.removeCgroups(ctx); err != nil {
-		return err
-	}
 	machine, err := lockMachine(ctx)
 	if err != nil {
 		return err
 	}
 	defer machine.release()
-	return c.removeLink()
+	err = c.removeLink()
+	if errors.Is(err, errAddressesTaken) {
+		return nil // so nothing of this cluster is left
+	}
+	if err != nil {
+		return err
+	}
+	return c.removeCgroups(ctx)
 }
 
 func (c *Cluster) stopSupervisor(ctx context.Context, log *stepLog) error {

@@ -121,8 +121,8 @@ func TestUp_CompletesAnUpThatWasKilled(t *testing.T) {
 		t.Fatalf("building the command: %v\n%s", err, out)
 	}
 
-	for i, delay := range []time.Duration{5, 50, 100, 150, 200, 250, 300, 350, 400, 500, 700, 1000, 2000, 3500} {
-		delay *= time.Millisecond
+	for i, milliseconds := range []int{5, 50, 100, 150, 200, 250, 300, 350, 400, 500, 700, 1000, 2000, 3500} {
+		delay := time.Duration(milliseconds) * time.Millisecond
 		killUp(t, program, name, delay)
 		c, err := Open(name)
 		if errors.Is(err, ErrNotFound) {

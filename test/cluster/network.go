@@ -6,7 +6,6 @@ package cluster
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/netip"
 	"os"
 
@@ -60,16 +59,9 @@ func (c *Cluster) connectNode() error {
 	if err := addRoute(a.NodeLink, a.Services, a.Host); err != nil {
 		return err
 	}
-	for path, required := range map[string]bool{
-		"/proc/sys/net/ipv4/ip_forward": true,
-		// Bridged packets must pass kube-proxy's rules: pod to ClusterIP to a pod on the same bridge. Absent where the kernel
-		// has no br_netfilter.
-		"/proc/sys/net/bridge/bridge-nf-call-iptables": false,
-	} {
-		err := os.WriteFile(path, []byte("1\n"), 0)
-		if err != nil && (required || !errors.Is(err, fs.ErrNotExist)) {
-			return fmt.Errorf("setting a kernel parameter of the cluster's network: %w", err)
-		}
+	// Pods reach each other, and the host them, through the node.
+	if err := os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1\n"), 0); err != nil {
+		return fmt.Errorf("letting the cluster's network forward packets: %w", err)
 	}
 	return nil
 }
@@ -100,9 +92,13 @@ func addRoute(linkName string, dst netip.Prefix, via netip.Addr) error {
 	return nil
 }
 
-// removeLink removes the link that an earlier run of this cluster left, if any. It never touches a link of another
-// cluster that has come to the same name. The machine must be locked: then a link without an owner is one whose maker was
-// killed before it could say so.
+// errAddressesTaken says that the addresses of this cluster, which does not run, are used by a cluster that does and that
+// was made in another cache directory. What carries the block's number, link and cgroup, is then the other's.
+var errAddressesTaken = errors.New("its addresses are used by a cluster with another SLIPWAY_CACHE")
+
+// removeLink removes the link that an earlier run of this cluster left, if any. The error is errAddressesTaken if the
+// link is another cluster's. The machine must be locked: then a link without an owner is one whose maker was killed
+// before it could say so.
 func (c *Cluster) removeLink() error {
 	name := c.addresses().HostLink
 	link, err := netlink.LinkByName(name)
@@ -112,8 +108,8 @@ func (c *Cluster) removeLink() error {
 	if err != nil {
 		return fmt.Errorf("finding link %s: %w", name, err)
 	}
-	if alias := link.Attrs().Alias; alias != c.dir && alias != "" {
-		return nil
+	if owner := link.Attrs().Alias; owner != c.dir && owner != "" {
+		return fmt.Errorf("%w: %s", errAddressesTaken, owner)
 	}
 	// It may go by itself at the same moment, because its namespace does.
 	if err := netlink.LinkDel(link); err != nil && !errors.Is(err, unix.ENODEV) && !errors.Is(err, unix.EINVAL) {
@@ -129,7 +125,7 @@ func (c *Cluster) linkTaken() error {
 		return err
 	}
 	if p := conflict(used, c.addresses().Block); p != nil {
-		return fmt.Errorf("the host has a route to %s, inside %s, which cluster %s was given when it was made; remove that route (`ip route`, `ip link`: another cluster's link names its directory), or delete this cluster's data (down --purge) so that it gets other addresses",
+		return fmt.Errorf("the host has a route to %s, inside %s, which cluster %s was given when it was made; remove that route (`ip route` shows it), or delete this cluster's data (down --purge) so that it gets other addresses",
 			p, c.addresses().Block, c.Name())
 	}
 	return nil

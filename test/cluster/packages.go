@@ -19,7 +19,7 @@ var distributionPackages = []struct{ name, program string }{
 	{"containerd", "containerd"},
 	{"containerd", "ctr"},
 	{"runc", "runc"},
-	{"containernetworking-plugins", cniPlugins + "/bridge"},
+	{"containernetworking-plugins", cniPlugins + "/ptp"},
 	{"containernetworking-plugins", cniPlugins + "/host-local"},
 	{"nftables", "nft"},        // kube-proxy
 	{"conntrack", "conntrack"}, // kube-proxy

@@ -141,9 +141,6 @@ func (c *Cluster) up(ctx context.Context, options Options, programs []string, lo
 
 // start starts the supervisor of a cluster that does not run, after removing what a killed one may have left.
 func (c *Cluster) start(ctx context.Context, log *stepLog) error {
-	if err := c.removeCgroups(ctx); err != nil {
-		return err
-	}
 	for _, dir := range []string{"log", "var/lib/kubelet", "var/lib/etcd", "var/lib/containerd", "var/log/pods", "var/log/containers", "audit"} {
 		if err := os.MkdirAll(c.path(dir), 0o755); err != nil {
 			return err
@@ -162,6 +159,9 @@ func (c *Cluster) start(ctx context.Context, log *stepLog) error {
 	}
 	defer machine.release()
 	if err := errors.Join(c.removeLink(), c.linkTaken()); err != nil {
+		return err
+	}
+	if err := c.removeCgroups(ctx); err != nil {
 		return err
 	}
 	if err := c.startSupervisor(); err != nil {

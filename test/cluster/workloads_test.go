@@ -74,6 +74,18 @@ func TestCluster_RunsWorkloads(t *testing.T) {
 			}
 		}
 	})
+	t.Run("from pod to pod by Service", func(t *testing.T) {
+		// Both pods answer sooner or later, the asking one, too.
+		answered := map[string]bool{}
+		for range 40 {
+			out := kubectl(t, c, "exec", pods[0].Name, "--", "/bin/testserver", "get", "http://web.default.svc.cluster.local/")
+			answered[strings.Fields(out)[0]] = true
+			if len(answered) == len(pods) {
+				return
+			}
+		}
+		t.Errorf("40 requests were answered by %v; want by both pods", answered)
+	})
 	t.Run("Job", func(t *testing.T) { runsJob(t, client) })
 	t.Run("image that was not loaded", func(t *testing.T) { failsToPull(t, client) })
 	t.Run("admission", func(t *testing.T) { refusesByAdmission(t, client) })

@@ -5,17 +5,20 @@
 //
 //	testserver serve            answer HTTP on :8080 with the host's name
 //	testserver resolve NAME     print the addresses of NAME
+//	testserver get URL          print what URL answers
 //	testserver print TEXT       print TEXT
 package main
 
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
 
 func main() {
@@ -32,6 +35,14 @@ func run(args []string) error {
 	case len(args) == 2 && args[0] == "resolve":
 		addresses, err := net.DefaultResolver.LookupHost(context.Background(), args[1])
 		fmt.Println(addresses)
+		return err
+	case len(args) == 2 && args[0] == "get":
+		response, err := (&http.Client{Timeout: 2 * time.Second}).Get(args[1])
+		if err != nil {
+			return err
+		}
+		defer func() { _ = response.Body.Close() }()
+		_, err = io.Copy(os.Stdout, response.Body)
 		return err
 	case len(args) == 2 && args[0] == "print":
 		fmt.Println(args[1])

@@ -29,7 +29,7 @@ func (a *application) checkPlace(ctx context.Context, target Target) error {
 		return err
 	}
 	if want := a.options.PlannedChartDigest; want != "" && want != a.spec.Chart.Digest {
-		return &PlanMismatchError{Chart: fmt.Sprintf("%s %s has the digest %s, planned was %s. Plan again",
+		return &PlanMismatchError{Chart: fmt.Sprintf("%s %s has the digest %s, planned was %s.",
 			a.spec.Chart.Name, a.spec.Chart.Version, a.spec.Chart.Digest, want)}
 	}
 	return nil
@@ -89,6 +89,7 @@ func (a *application) renderAsPlanned(s situation, capabilities *cluster.Capabil
 	if a.options.ClusterUID == "" {
 		options.CapabilitiesMayChange, options.OperationMayChange = true, true
 	}
+	a.doing("rendering the chart")
 	rendering, err := Render(a.ctx, a.spec, options)
 	if err != nil {
 		return err

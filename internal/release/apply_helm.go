@@ -205,7 +205,9 @@ func isOwnError(err error) bool {
 func hookEvent(ran error) string {
 	text := ran.Error()
 	events := []string{"pre-install", "post-install", "pre-upgrade", "post-upgrade", "pre-delete", "post-delete"}
-	i := slices.IndexFunc(events, func(e string) bool { return strings.Contains(text, "failed "+e) || strings.Contains(text, e+" hooks failed") })
+	i := slices.IndexFunc(events, func(e string) bool {
+		return strings.Contains(text, "failed "+e) || strings.Contains(text, e+" hooks failed")
+	})
 	if i < 0 {
 		return ""
 	}

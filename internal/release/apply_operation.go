@@ -56,6 +56,7 @@ type operation struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 
+	unlock  func()
 	lease   *cluster.Lease
 	clients *clients
 	reads   kubernetes.Interface
@@ -91,6 +92,10 @@ func begin(ctx context.Context, target Target, timeout time.Duration, grace *gra
 		return nil, err
 	}
 	o.autoscalers = liveAutoscalers(o.reads)
+	// All operations of one Terraform run share the Lease, so that it does not keep two on the same release apart.
+	if o.unlock, err = lockRelease(ctx, target); err != nil {
+		return nil, &CancelledError{Release: target.Name, During: "waiting for another operation on it", Cause: err}
+	}
 	o.doing("waiting for the Lease of namespace " + target.Handle.Namespace)
 	holding, stop := context.WithTimeoutCause(ctx, timeout, errDeadline)
 	defer stop()
@@ -98,6 +103,7 @@ func begin(ctx context.Context, target Target, timeout time.Duration, grace *gra
 		o.progress.say("lease", "waiting for "+holder+", which works on namespace "+target.Handle.Namespace)
 	})
 	if err != nil {
+		o.unlock()
 		if ctx.Err() != nil {
 			return nil, &CancelledError{Release: target.Name, During: o.now(), Cause: err}
 		}
@@ -110,11 +116,30 @@ func begin(ctx context.Context, target Target, timeout time.Duration, grace *gra
 	return o, nil
 }
 
+// atWork holds a channel for each release that this process has worked on; who can send into it has the release for himself.
+var atWork sync.Map
+
+func lockRelease(ctx context.Context, target Target) (unlock func(), err error) {
+	key := target.Cluster.Host() + " " + target.Handle.Namespace + " " + target.Name
+	made, _ := atWork.LoadOrStore(key, make(chan struct{}, 1))
+	turn, ok := made.(chan struct{})
+	if !ok {
+		return nil, fmt.Errorf("the lock of release %s is a %T", target.Name, made)
+	}
+	select {
+	case turn <- struct{}{}:
+		return sync.OnceFunc(func() { <-turn }), nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
 // defaultTimeout is Helm's.
 const defaultTimeout = 5 * time.Minute
 
 // finish gives the Lease back. Nothing of the operation runs any more.
 func (o *operation) finish() error {
+	defer o.unlock()
 	o.cancel()
 	ctx, stop := o.afterwards()
 	defer stop()

@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -29,8 +30,9 @@ const (
 	diagnoseTimeout = 10 * time.Second
 )
 
-// diagnose describes objects that are not ready: conditions, containers, events, last log lines. What cannot be read is said.
-func (o *operation) diagnose(open []*watched) []ObjectReport {
+// diagnose describes objects that are not ready: conditions, containers, events, last log lines. What cannot be read is said. The
+// trouble of the one that is told as the cause is not told again.
+func (o *operation) diagnose(open []*watched, told *watched) []ObjectReport {
 	ctx, stop := context.WithTimeout(context.WithoutCancel(o.caller), diagnoseTimeout)
 	defer stop()
 	d := &diagnosis{operation: o, ctx: ctx}
@@ -39,7 +41,7 @@ func (o *operation) diagnose(open []*watched) []ObjectReport {
 	var reports []ObjectReport
 	for i, w := range open {
 		report := ObjectReport{Object: o.keyOf(w.info), Observed: o.secrets.text(w.status.text)}
-		if t := w.status.trouble; t != nil && t.text != w.status.text {
+		if t := w.status.trouble; t != nil && w != told && t.text != w.status.text {
 			report.Observed = o.secrets.text(strings.TrimPrefix(report.Observed+"; "+t.text, "; "))
 		}
 		if i < maxReports && w.live != nil {
@@ -83,9 +85,12 @@ func (d *diagnosis) details(live *unstructured.Unstructured) []string {
 		}
 	}
 	slices.SortStableFunc(pods, func(a, b corev1.Pod) int { return cmp.Compare(podRank(&a), podRank(&b)) })
-	shown := pods[:min(len(pods), maxPods)]
+	var shown []corev1.Pod
 	for i := range pods {
 		involved = append(involved, pods[i].UID)
+		if podRank(&pods[i]) == 0 && len(shown) < maxPods {
+			shown = append(shown, pods[i])
+		}
 	}
 	for i := range shown {
 		lines = append(lines, podLines(&shown[i])...)
@@ -113,16 +118,14 @@ func conditionLines(live *unstructured.Unstructured) []string {
 	return lines
 }
 
+// podRank puts pods that are not ready first.
 func podRank(p *corev1.Pod) int {
-	for _, c := range p.Status.ContainerStatuses {
-		if !c.Ready {
-			return 0
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue {
+			return 1
 		}
 	}
-	if len(p.Status.ContainerStatuses) == 0 {
-		return 0
-	}
-	return 1
+	return 0
 }
 
 func podLines(p *corev1.Pod) []string {
@@ -136,7 +139,7 @@ func podLines(p *corev1.Pod) []string {
 		line := "  container " + c.Name + " (" + c.Image + ") "
 		switch {
 		case c.State.Waiting != nil:
-			line += "waits: " + c.State.Waiting.Reason + afterColon(strings.TrimSpace(c.State.Waiting.Message))
+			line += "waits: " + c.State.Waiting.Reason + afterColon(cut(strings.TrimSpace(c.State.Waiting.Message), maxEventBytes))
 			line += lastEnd(c)
 		case c.State.Terminated != nil:
 			line += "has ended" + lastEnd(c)
@@ -169,8 +172,7 @@ func (d *diagnosis) eventLines(namespace string, involved []types.UID) []string 
 	seen := map[string]bool{}
 	for i := range all {
 		e := &all[i]
-		// Kubernetes words the same event once per pod: the reason and the text without the pod's name are what counts.
-		text := e.Reason + strings.ReplaceAll(e.Message, e.InvolvedObject.Name, "")
+		text := e.Reason + eventText(e)
 		if !slices.Contains(involved, e.InvolvedObject.UID) || seen[text] {
 			continue
 		}
@@ -184,6 +186,14 @@ func (d *diagnosis) eventLines(namespace string, involved []types.UID) []string 
 		}
 	}
 	return lines
+}
+
+var podSuffix = regexp.MustCompile(`(-[a-z0-9]{8,10})?-[a-z0-9]{5}\b`)
+
+// eventText is what two events that say the same have in common: Kubernetes words one for each pod.
+func eventText(e *corev1.Event) string {
+	text := strings.TrimPrefix(e.Message, "(combined from similar events): ")
+	return podSuffix.ReplaceAllLiteralString(strings.ReplaceAll(text, e.InvolvedObject.Name, ""), "")
 }
 
 // logLines prints the end of what the containers that are not well have written.

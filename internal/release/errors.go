@@ -178,12 +178,17 @@ func (e *ForeignRecordError) Explain() (happened, observed, advice string) {
 
 func (e *ForeignRecordError) Error() string { return oneLine(e.Explain()) }
 
-// oneLine puts the paragraphs that are there behind each other.
+// oneLine puts the paragraphs that are there behind each other, or below each other where one has several lines.
 func oneLine(paragraphs ...string) string {
 	var there []string
 	for _, p := range paragraphs {
 		if p != "" {
 			there = append(there, p)
+		}
+	}
+	for _, p := range there {
+		if strings.Contains(p, "\n") {
+			return strings.Join(there, "\n")
 		}
 	}
 	return strings.Join(there, " ")

@@ -21,11 +21,11 @@ import (
 
 const (
 	// recordSchemaVersion is the newest schema of Record that this code writes.
-	recordSchemaVersion = 1
-	recordPrefix        = "slipway-release-"
-	recordKey           = "record"
-	labelManagedBy      = "app.kubernetes.io/managed-by"
-	labelRelease        = "slipway.dev/release"
+	recordSchemaVersion  = 1
+	recordPrefix         = "slipway-release-"
+	recordKey            = "record"
+	labelRecordManagedBy = "app.kubernetes.io/managed-by"
+	labelRelease         = "slipway.dev/release"
 	// maxKnownGood is how many revisions that worked are remembered.
 	maxKnownGood = 5
 	// maxFailureText is how much of an error the record keeps.
@@ -59,8 +59,8 @@ func readRecord(ctx context.Context, client kubernetes.Interface, target Target)
 	if err != nil {
 		return recorded{}, target.Cluster.Classify(fmt.Errorf("reading ConfigMap %s: %w", name, err))
 	}
-	if found.Labels[labelManagedBy] != environment.FieldManager {
-		return recorded{}, &ForeignRecordError{Name: name, Reason: "it does not carry the label " + labelManagedBy + "=" + environment.FieldManager}
+	if found.Labels[labelRecordManagedBy] != environment.FieldManager {
+		return recorded{}, &ForeignRecordError{Name: name, Reason: "it does not carry the label " + labelRecordManagedBy + "=" + environment.FieldManager}
 	}
 	var record Record
 	if err := json.Unmarshal([]byte(found.Data[recordKey]), &record); err != nil {
@@ -94,7 +94,7 @@ func (r *recorded) save(ctx context.Context, client kubernetes.Interface, target
 			Labels: map[string]string{
 				environment.LabelClient: target.Handle.Client,
 				environment.LabelStage:  target.Handle.Stage,
-				labelManagedBy:          environment.FieldManager,
+				labelRecordManagedBy:    environment.FieldManager,
 				labelRelease:            target.Name,
 			},
 			Annotations: map[string]string{environment.AnnotationInstance: record.InstanceID},

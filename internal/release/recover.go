@@ -33,7 +33,7 @@ func (a *application) recover(s situation) ([]string, error) {
 	return nil, nil
 }
 
-// recoverFailed says what is taken over. A status "unknown", which Helm leaves when it could not write, is made "failed", since Helm
+// recoverFailed waits for hooks that outlived their apply, and says what is taken over. A status "unknown", which Helm leaves when it could not write, is made "failed", since Helm
 // goes on from nothing else.
 func (a *application) recoverFailed(s situation) ([]string, error) {
 	if s.last.status == helmrelease.StatusUnknown {
@@ -41,10 +41,19 @@ func (a *application) recoverFailed(s situation) ([]string, error) {
 			return nil, err
 		}
 	}
-	if s.condition == failedInstall {
-		return []string{fmt.Sprintf("revision %d had failed to install; what it had made was taken over", s.last.number)}, nil
+	// A hook goes on in the cluster when whoever waited for it gives up.
+	stored, err := a.helm.Releases.Get(a.target.Name, s.last.number)
+	if err != nil {
+		return nil, fmt.Errorf("reading revision %d of release %s: %w", s.last.number, a.target.Name, err)
 	}
-	return nil, nil
+	out, err := a.waitForOldHooks(s, stored)
+	if err != nil {
+		return nil, err
+	}
+	if s.condition == failedInstall {
+		out = append(out, fmt.Sprintf("revision %d had failed to install; what it had made was taken over", s.last.number))
+	}
+	return out, nil
 }
 
 // recoverPending waits for hooks that still run, and marks the revision failed. Marking first would let the next operation

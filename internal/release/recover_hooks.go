@@ -37,7 +37,7 @@ func (a *application) waitForOldHooks(s situation, stored *helmrelease.Release) 
 			}
 			return nil, &PendingError{
 				Release: a.target.Name, Revision: s.last.number, Status: s.last.status.String(), Since: s.last.created, Running: running,
-				Reason: "The apply that began it has died, but hooks of it still run, and going on would stop them and start them a second time.",
+				Reason: "The apply that began it has ended, but hooks of it still run, and going on would stop them and start them a second time.",
 				Advice: "Let them end, or delete them when you know that they may be stopped, and apply again.",
 			}
 		}

@@ -32,7 +32,9 @@ type watched struct {
 // status is what one look at an object says.
 type status struct {
 	ready bool
-	text  string
+	// unseen says that the object's controller has not looked at it since it was written: what its pods say is old.
+	unseen bool
+	text   string
 	// trouble is something that usually does not heal.
 	trouble *trouble
 }
@@ -110,7 +112,7 @@ func (o *operation) wait(all []*watched, hook bool) error {
 		}
 		for _, w := range open {
 			if t := w.overdue(); t != nil {
-				reports := o.diagnose(open)
+				reports := o.diagnose(open, w)
 				return &notReadyError{cause: o.keyOf(w.info).Short() + ": " + t.text, hook: hook, reports: reports}
 			}
 			o.progress.say(string(o.keyOf(w.info)), "waiting for "+o.keyOf(w.info).Short()+": "+w.status.text)
@@ -122,7 +124,7 @@ func (o *operation) wait(all []*watched, hook bool) error {
 // stopWaiting looks a last time at what was waited for, unless somebody waits for us to end.
 func (o *operation) stopWaiting(cause error, open []*watched, hook bool) error {
 	if errors.Is(cause, errDeadline) {
-		o.pending = o.diagnose(open)
+		o.pending = o.diagnose(open, nil)
 		if hook {
 			return fmt.Errorf("waiting for a hook: %w", cause)
 		}

@@ -41,7 +41,7 @@ func (o *operation) judge(w *watched, hook bool) error {
 		s = hookStatus(w.live, s)
 	}
 	w.status = s
-	if s.ready || s.trouble != nil && s.trouble.grace == 0 {
+	if s.ready || s.unseen || s.trouble != nil && s.trouble.grace == 0 {
 		return nil
 	}
 	if w.live.GetKind() == "PersistentVolumeClaim" {

@@ -73,6 +73,8 @@ func judgeAs[T any](live *unstructured.Unstructured, judge func(*T) status) (sta
 	return judge(&typed), nil
 }
 
+var unseen = status{unseen: true, text: "its controller has not seen the change yet"}
+
 func (g graces) deployment(d *appsv1.Deployment) status {
 	want := int32(1)
 	if d.Spec.Replicas != nil {
@@ -80,12 +82,15 @@ func (g graces) deployment(d *appsv1.Deployment) status {
 	}
 	s := d.Status
 	if s.ObservedGeneration < d.Generation {
-		return status{text: "its controller has not seen the change yet"}
+		return unseen
 	}
 	if d.Spec.Paused {
 		return status{ready: true}
 	}
 	out := status{text: fmt.Sprintf("%d of %d pods updated, %d available", s.UpdatedReplicas, want, s.AvailableReplicas)}
+	if old := s.Replicas - s.UpdatedReplicas; old > 0 {
+		out.text += fmt.Sprintf(" (with %d old ones)", old)
+	}
 	for _, c := range d.Status.Conditions {
 		switch {
 		case c.Type == appsv1.DeploymentProgressing && c.Reason == "ProgressDeadlineExceeded":
@@ -96,12 +101,7 @@ func (g graces) deployment(d *appsv1.Deployment) status {
 		}
 	}
 	switch {
-	case s.UpdatedReplicas < want:
-		return out
-	case s.Replicas > s.UpdatedReplicas:
-		out.text = fmt.Sprintf("%d old pods are still there", s.Replicas-s.UpdatedReplicas)
-		return out
-	case s.AvailableReplicas < s.UpdatedReplicas || s.UpdatedReplicas > want:
+	case s.UpdatedReplicas != want, s.Replicas > s.UpdatedReplicas, s.AvailableReplicas < s.UpdatedReplicas:
 		return out
 	}
 	return status{ready: true}
@@ -120,7 +120,7 @@ func statefulSet(s *appsv1.StatefulSet) status {
 		want = *s.Spec.Replicas
 	}
 	if s.Status.ObservedGeneration < s.Generation {
-		return status{text: "its controller has not seen the change yet"}
+		return unseen
 	}
 	text := status{text: fmt.Sprintf("%d of %d pods updated, %d available", s.Status.UpdatedReplicas, want, s.Status.AvailableReplicas)}
 	if s.Status.Replicas != want || s.Status.AvailableReplicas < want {
@@ -143,7 +143,7 @@ func statefulSet(s *appsv1.StatefulSet) status {
 func daemonSet(d *appsv1.DaemonSet) status {
 	s := d.Status
 	if s.ObservedGeneration < d.Generation {
-		return status{text: "its controller has not seen the change yet"}
+		return unseen
 	}
 	out := status{text: fmt.Sprintf("%d of %d pods updated, %d available", s.UpdatedNumberScheduled, s.DesiredNumberScheduled, s.NumberAvailable)}
 	if d.Spec.UpdateStrategy.Type != appsv1.OnDeleteDaemonSetStrategyType && s.UpdatedNumberScheduled < s.DesiredNumberScheduled {
@@ -238,7 +238,7 @@ func service(s *corev1.Service) status {
 func custom(live *unstructured.Unstructured) status {
 	observed, found, err := unstructured.NestedInt64(live.Object, "status", "observedGeneration")
 	if err == nil && found && observed < live.GetGeneration() {
-		return status{text: "its controller has not seen the change yet"}
+		return unseen
 	}
 	if c := findCondition(live, "Stalled"); c != nil && c.Status == metav1.ConditionTrue {
 		return status{text: c.Message, trouble: &trouble{kind: "stalled", text: "its controller has given up" + afterColon(c.Reason, c.Message)}}

@@ -23,7 +23,11 @@ type NotFoundError struct {
 func (e *NotFoundError) Error() string {
 	switch {
 	case e.Name == "":
-		return fmt.Sprintf("there is no chart at %s: neither a folder with Chart.yaml nor a .tgz file", e.Place)
+		text := fmt.Sprintf("there is no chart at %s: neither a folder with Chart.yaml nor a .tgz file", e.Place)
+		if len(e.Available) > 0 {
+			text += "; the nearest name there is " + e.Available[0]
+		}
+		return text
 	case e.Version == "":
 		text := fmt.Sprintf("%s has no chart %q", e.Place, e.Name)
 		if len(e.Available) > 0 {

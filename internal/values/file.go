@@ -36,7 +36,7 @@ func (e *FileError) Error() string {
 func (e *FileError) Unwrap() error { return e.Err }
 
 // ReadFile reads a values file with Helm's YAML rules (sigs.k8s.io/yaml); an empty file is an empty map. Numbers are int64
-// where they are integral, so that templates print 1000000 and not 1e+06. Duplicate keys, a top level that is no map, and
+// where they are integral, so that templates print 1000000 and not 1e+06. Duplicate keys, a second document, a top level that is no map, and
 // text that is no UTF-8 are *FileError with file and line, and so is a file that cannot be read.
 func ReadFile(path string) (map[string]any, error) {
 	content, err := os.ReadFile(path)
@@ -64,6 +64,9 @@ func ReadFile(path string) (map[string]any, error) {
 func Parse(content []byte) (map[string]any, error) {
 	if line := firstInvalidLine(content); line > 0 {
 		return nil, &FileError{Line: line, Reason: "the text is no UTF-8"}
+	}
+	if line := secondDocumentLine(content); line > 0 {
+		return nil, &FileError{Line: line, Reason: "a second document begins; Helm would read the first one only"}
 	}
 	asJSON, err := yaml.YAMLToJSONStrict(content)
 	if err != nil {
@@ -143,6 +146,30 @@ func firstInvalidLine(content []byte) int {
 		if !utf8.Valid(line) {
 			return i + 1
 		}
+	}
+	return 0
+}
+
+// secondDocumentLine finds the line that parts two documents with content. A line that begins with "---" is nothing else.
+func secondDocumentLine(content []byte) int {
+	seen, marker := false, 0
+	for i, line := range strings.Split(string(content), "\n") {
+		rest, isMarker := strings.CutPrefix(line, "---")
+		isMarker = isMarker && (strings.TrimSpace(rest) == "" || rest[0] == ' ' || rest[0] == '\t')
+		if isMarker {
+			line = rest
+			if seen && marker == 0 {
+				marker = i + 1
+			}
+		}
+		text := strings.TrimSpace(line)
+		if text == "" || text[0] == '#' || text[0] == '%' {
+			continue
+		}
+		if marker > 0 {
+			return marker
+		}
+		seen = true
 	}
 	return 0
 }

@@ -18,7 +18,7 @@ import (
 // specOf is a spec of a chart in testdata/charts.
 func specOf(t testing.TB, name string) Spec {
 	t.Helper()
-	return loadSpec(t, filepath.Join("testdata", "charts", name))
+	return specFrom(t, filepath.Join("testdata", "charts", name))
 }
 
 // specWith is a spec of a chart that consists of the given files; Chart.yaml is added.
@@ -31,7 +31,7 @@ func specWith(t testing.TB, files map[string]string) Spec {
 	for name, text := range files {
 		writeFile(t, filepath.Join(dir, name), text)
 	}
-	return loadSpec(t, dir)
+	return specFrom(t, dir)
 }
 
 func writeFile(t testing.TB, file, text string) {
@@ -44,7 +44,7 @@ func writeFile(t testing.TB, file, text string) {
 	}
 }
 
-func loadSpec(t testing.TB, dir string) Spec {
+func specFrom(t testing.TB, dir string) Spec {
 	t.Helper()
 	absolute, err := filepath.Abs(dir)
 	if err != nil {

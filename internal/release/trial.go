@@ -68,12 +68,8 @@ func try(ctx context.Context, target Target, previous map[object.Key]string, nex
 	if err := t.readAutoscalers(ctx, changed); err != nil {
 		return nil, err
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(trialParallel)
-	for _, key := range changed {
-		group.Go(func() error { return t.object(ctx, key, next.byKey[key]) })
-	}
-	if err := group.Wait(); err != nil {
+	err := parallel(ctx, changed, func(ctx context.Context, key object.Key) error { return t.object(ctx, key, next.byKey[key]) })
+	if err != nil {
 		return nil, target.Cluster.Classify(err)
 	}
 	if err := t.pods(ctx); err != nil {
@@ -83,6 +79,16 @@ func try(ctx context.Context, target Target, previous map[object.Key]string, nex
 		return nil, target.Cluster.Classify(err)
 	}
 	return t.result(), nil
+}
+
+// parallel does the same with each item, a bounded number at a time, until one fails.
+func parallel[T any](ctx context.Context, items []T, do func(context.Context, T) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(trialParallel)
+	for _, item := range items {
+		group.Go(func() error { return do(ctx, item) })
+	}
+	return group.Wait()
 }
 
 // anythingToTry is whether an object differs, or may differ where the plan shows only a mask.

@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -73,22 +72,17 @@ func (t *trial) workload(key object.Key, o object.Rendered, base, next, live map
 // pods tries one pod of each changed template: what admission, Pod Security, a LimitRange or a quota says of a pod it does not
 // say of the workload that makes it.
 func (t *trial) pods(ctx context.Context) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(trialParallel)
-	for _, l := range t.loads {
-		group.Go(func() error {
-			pod, err := podOf(l.next, l.namespace)
-			if err != nil {
-				return fmt.Errorf("reading the pod template of %s: %w", l.key, err)
-			}
-			l.pod = &pod.Spec
-			if !l.templateChanged {
-				return nil
-			}
-			return t.pod(ctx, l, pod)
-		})
-	}
-	return group.Wait()
+	return parallel(ctx, t.loads, func(ctx context.Context, l *load) error {
+		pod, err := podOf(l.next, l.namespace)
+		if err != nil {
+			return fmt.Errorf("reading the pod template of %s: %w", l.key, err)
+		}
+		l.pod = &pod.Spec
+		if !l.templateChanged {
+			return nil
+		}
+		return t.pod(ctx, l, pod)
+	})
 }
 
 var (

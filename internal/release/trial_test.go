@@ -1,0 +1,302 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package release
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+)
+
+// trialChart has one Deployment whose parts the values decide. Its image does not exist, since no test needs it to run.
+func trialChart(t *testing.T, values map[string]any) Spec {
+	t.Helper()
+	spec := specWith(t, map[string]string{
+		"values.yaml": "image: v1\nreplicas: 2\nselector: x\nenv: {A: '1', B: '2'}\nextra: ''\ncpu: 100m\nsurge: 1\nunavailable: 0\nhpa: false\nsecret: canary-one\n",
+		"templates/deployment.yaml": `apiVersion: apps/v1
+kind: Deployment
+metadata: {name: app, labels: {tier: web}}
+spec:
+  replicas: {{ .Values.replicas }}
+  selector: {matchLabels: {app: "{{ .Values.selector }}"}}
+  strategy: {rollingUpdate: {maxSurge: {{ .Values.surge }}, maxUnavailable: {{ .Values.unavailable }}}}
+  template:
+    metadata: {labels: {app: "{{ .Values.selector }}"}}
+    spec:
+      serviceAccountName: app
+      containers:
+        - name: app
+          image: "missing.invalid/app:{{ .Values.image }}"
+          resources: {requests: {cpu: "{{ .Values.cpu }}"}}
+          env:
+            {{- range $k, $v := .Values.env }}
+            - {name: {{ $k }}, value: {{ $v | quote }}}
+            {{- end }}
+`,
+		"templates/account.yaml": "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: app}\n",
+		"templates/secret.yaml":  "apiVersion: v1\nkind: Secret\nmetadata: {name: app}\nimmutable: true\nstringData: {token: {{ .Values.secret | quote }}}\n",
+		"templates/hpa.yaml":     "{{ if .Values.hpa }}\n" + strings.TrimPrefix(reviewHPA, "\n---\n") + "{{ end }}",
+		"templates/extra.yaml":   "{{ .Values.extra }}",
+	})
+	spec.Values = values
+	return spec
+}
+
+// deployed installs a chart by Helm and returns what the state would hold of it.
+func (b *bench) deployed(spec Spec) map[object.Key]string {
+	b.t.Helper()
+	b.helmInstall(spec)
+	return mustRender(b.t, spec, b.options(true, 1)).Objects
+}
+
+func (b *bench) try(previous map[object.Key]string, spec Spec) *TrialResult {
+	b.t.Helper()
+	result, err := Trial(b.t.Context(), b.target, previous, mustRender(b.t, spec, b.options(false, 2)))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return result
+}
+
+func TestTrial_SaysWhatTheAPIServerWouldRefuse(t *testing.T) {
+	cases := []struct {
+		name   string
+		values map[string]any
+		object object.Key
+		reason string
+		text   []string
+	}{
+		{"immutable field", map[string]any{"selector": "y"}, "apps/v1/Deployment/app", "Invalid", []string{"field is immutable"}},
+		{"unknown field", map[string]any{"extra": "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {ports: [{port: 80, prot: x}]}"}, "v1/Service/s", "BadRequest", []string{"unknown field", "prot"}},
+		{"bad name", map[string]any{"extra": configMap("b") + "  bad/key: x\n"}, "v1/ConfigMap/one", "Invalid", []string{"bad/key"}},
+		{"bad quantity in a pod", map[string]any{"cpu": "-1"}, "apps/v1/Deployment/app", "Invalid", []string{"must be greater than or equal to 0"}},
+		{"taken name", map[string]any{"extra": strings.Replace(configMap("b"), "one", "theirs", 1)}, "v1/ConfigMap/theirs", "AlreadyExists", []string{"Helm release other in namespace elsewhere"}},
+		{"name taken by hand", map[string]any{"extra": strings.Replace(configMap("b"), "one", "handmade", 1)}, "v1/ConfigMap/handmade", "AlreadyExists", []string{"no Helm release", "slipway-test"}},
+		{"missing account", map[string]any{"extra": strings.Replace(podWith("serviceAccountName: nobody"), "Pod", "Pod", 1)}, "v1/Pod/p", "Forbidden", []string{"nobody"}},
+		{"missing namespace", map[string]any{"extra": strings.Replace(configMap("b"), "name: one", "name: one\n  namespace: does-not-exist-anywhere", 1)}, "v1/ConfigMap/does-not-exist-anywhere/one", "NotFound", []string{"does-not-exist-anywhere"}},
+		{"a secret that cannot change", map[string]any{"secret": "canary-two"}, "v1/Secret/app", "Invalid", []string{"immutable"}},
+	}
+	b := newBench(t)
+	previous := b.deployed(trialChart(t, nil))
+	for name, annotations := range map[string]map[string]string{"theirs": {annotationReleaseName: "other", annotationReleaseNamespace: "elsewhere"}, "handmade": nil} {
+		labels := map[string]string{}
+		if annotations != nil {
+			labels[labelManagedBy] = managedByHelm
+		}
+		_, err := b.client.CoreV1().ConfigMaps(b.namespace()).Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{
+			Name: name, Annotations: annotations, Labels: labels}, Data: map[string]string{"a": "b"}}, metav1.CreateOptions{FieldManager: "slipway-test"})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			spec := trialChart(t, c.values)
+			if spec.Values["extra"] != nil {
+				// A multi-document value is text of a template of its own.
+				spec = trialChart(t, c.values)
+			}
+			result := b.try(previous, spec)
+			if len(result.Refusals) == 0 {
+				t.Fatalf("nothing is refused: %+v", result)
+			}
+			first := result.Refusals[0]
+			if first.Object != c.object || first.Reason != c.reason {
+				t.Errorf("refused is %s (%s): %s", first.Object, first.Reason, first.Message)
+			}
+			wantText(t, first.Message, c.text...)
+			if strings.Contains(fmt.Sprint(result), "canary-") {
+				t.Errorf("a secret is shown: %+v", result)
+			}
+		})
+	}
+}
+
+func podWith(spec string) string {
+	return "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  " + spec + "\n  containers: [{name: a, image: missing.invalid/x}]\n"
+}
+
+func TestTrial_AcceptsWhatIsFine(t *testing.T) {
+	b := newBench(t)
+	first := trialChart(t, nil)
+	if result := b.try(nil, first); len(result.Refusals)+len(result.Overwrites)+len(result.Skipped) > 0 {
+		t.Errorf("on create (with a ServiceAccount of its own): %+v", result)
+	}
+	if pods, err := b.client.CoreV1().ConfigMaps(b.namespace()).List(t.Context(), metav1.ListOptions{LabelSelector: labelManagedBy}); err != nil || len(pods.Items) > 0 {
+		t.Errorf("the trial wrote something: %v %v", pods, err)
+	}
+	previous := b.deployed(first)
+	result := b.try(previous, trialChart(t, map[string]any{"image": "v2", "replicas": int64(3), "env": map[string]any{"B": nil, "C": "3"}, "cpu": "2000m"}))
+	if len(result.Refusals)+len(result.Overwrites)+len(result.Skipped) > 0 {
+		t.Errorf("on update: %+v", result)
+	}
+}
+
+func TestTrial_PredictsWhatHelmDoes(t *testing.T) {
+	b := newBench(t)
+	previous := b.deployed(trialChart(t, nil))
+	deployments := b.client.AppsV1().Deployments(b.namespace())
+	edit := `{"metadata":{"labels":{"tier":"edited","mine":"stays"}},"spec":{"replicas":5,"template":{"spec":{"containers":[{"name":"app","env":[{"name":"A","value":"by hand"},{"name":"Z","value":"26"}]}]}}}}`
+	if _, err := deployments.Patch(t.Context(), "app", types.StrategicMergePatchType, []byte(edit), metav1.PatchOptions{FieldManager: "kubectl-edit"}); err != nil {
+		t.Fatal(err)
+	}
+	next := trialChart(t, map[string]any{"image": "v2", "env": map[string]any{"B": nil, "C": "3"}})
+	result := b.try(previous, next)
+	got := map[string]string{}
+	for _, o := range result.Overwrites {
+		if o.Object != "apps/v1/Deployment/app" {
+			t.Errorf("overwrite of %s", o.Object)
+		}
+		got[o.Path] = o.Live + " → " + o.Target
+	}
+	want := map[string]string{
+		"metadata.labels.tier": `"edited" → "web"`,
+		"spec.replicas":        "5 → 2",
+		"spec.template.spec.containers[name=app].env[name=A].value": `"by hand" → "1"`,
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("overwrites are\n%v, want\n%v", got, want)
+	}
+	b.helmUpgrade(next)
+	live, err := deployments.Get(t.Context(), "app", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if live.Labels["tier"] != "web" || live.Labels["mine"] != "stays" || *live.Spec.Replicas != 2 {
+		t.Errorf("Helm did otherwise: %v, %d replicas", live.Labels, *live.Spec.Replicas)
+	}
+	if env := fmt.Sprint(live.Spec.Template.Spec.Containers[0].Env); !strings.Contains(env, "{A 1 ") || strings.Contains(env, "{B ") || !strings.Contains(env, "{Z 26 ") {
+		t.Errorf("Helm did otherwise: %v", env)
+	}
+}
+
+func TestTrial_LeavesReplicasToTheAutoscaler(t *testing.T) {
+	b := newBench(t)
+	previous := b.deployed(trialChart(t, map[string]any{"hpa": true}))
+	scale := []byte(`{"spec":{"replicas":3}}`)
+	if _, err := b.client.AppsV1().Deployments(b.namespace()).Patch(t.Context(), "app", types.MergePatchType, scale, metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if result := b.try(previous, trialChart(t, map[string]any{"hpa": true, "image": "v2"})); len(result.Overwrites) > 0 {
+		t.Errorf("overwrites: %+v", result.Overwrites)
+	}
+}
+
+func TestTrial_MasksOverwrittenSecrets(t *testing.T) {
+	b := newBench(t)
+	spec := trialChart(t, map[string]any{"env": map[string]any{"A": "public"}})
+	spec.Sensitive = map[string]any{"env": map[string]any{"B": "canary-env"}}
+	previous := b.deployed(spec)
+	edit := `{"spec":{"template":{"spec":{"containers":[{"name":"app","env":[{"name":"B","value":"canary-live"}]}]}}}}`
+	if _, err := b.client.AppsV1().Deployments(b.namespace()).Patch(t.Context(), "app", types.StrategicMergePatchType, []byte(edit), metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	next := spec
+	next.Values = map[string]any{"env": map[string]any{"A": "public"}, "image": "v2"}
+	result := b.try(previous, next)
+	if len(result.Overwrites) != 1 || result.Overwrites[0].Live != object.MaskSecret || strings.Contains(fmt.Sprint(result), "canary") {
+		t.Errorf("result is %+v", result)
+	}
+}
+
+func TestTrial_CountsQuotaForTheWholeRollout(t *testing.T) {
+	b := newBench(t)
+	previous := b.deployed(trialChart(t, nil))
+	quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: "team"}, Spec: corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{
+		"requests.cpu": resource.MustParse("250m"), "pods": resource.MustParse("10")}}}
+	quotas := b.client.CoreV1().ResourceQuotas(b.namespace())
+	if _, err := quotas.Create(t.Context(), quota, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	b.eventually("the quota counts two pods", func() bool {
+		q, err := quotas.Get(t.Context(), "team", metav1.GetOptions{})
+		used := q.Status.Used["requests.cpu"]
+		return err == nil && used.Cmp(resource.MustParse("200m")) == 0
+	})
+	cases := []struct {
+		name   string
+		values map[string]any
+		fits   bool
+		text   []string
+	}{
+		{"rollout without room for one more pod", map[string]any{"image": "v2"}, false, []string{"requests.cpu", "team", "50m of requests.cpu", "50m too much", "one pod beside"}},
+		{"rollout that makes its own room", map[string]any{"image": "v2", "unavailable": int64(1)}, true, nil},
+		{"smaller pods", map[string]any{"image": "v2", "cpu": "50m"}, true, nil},
+		{"one more replica", map[string]any{"replicas": int64(3)}, false, []string{"100m more", "3 × 100m instead of 2 × 100m"}},
+		{"larger pods", map[string]any{"cpu": "200m", "unavailable": int64(1)}, false, []string{"200m more"}},
+		{"fewer replicas", map[string]any{"replicas": int64(1)}, true, nil},
+		{"nothing about pods", map[string]any{"extra": configMap("b")}, true, nil},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			result := b.try(previous, trialChart(t, c.values))
+			if c.fits != (len(result.Refusals) == 0) {
+				t.Fatalf("fits: %v, result %+v", c.fits, result)
+			}
+			if !c.fits {
+				wantText(t, result.Refusals[0].Message, c.text...)
+				if result.Refusals[0].Object != "apps/v1/Deployment/app" {
+					t.Errorf("refused is %s", result.Refusals[0].Object)
+				}
+			}
+		})
+	}
+}
+
+func TestTrial_AsksForOnePodOfEachChangedTemplate(t *testing.T) {
+	b := newBench(t)
+	patch := []byte(`{"metadata":{"labels":{"pod-security.kubernetes.io/enforce":"restricted"}}}`)
+	if _, err := b.client.CoreV1().Namespaces().Patch(t.Context(), b.namespace(), types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	result := b.try(nil, trialChart(t, nil))
+	if len(result.Refusals) != 1 || result.Refusals[0].Object != "apps/v1/Deployment/app" {
+		t.Fatalf("result is %+v", result)
+	}
+	wantText(t, result.Refusals[0].Message, "its pods would be refused", "PodSecurity", "runAsNonRoot")
+}
+
+func TestTrial_SaysWhatItCannotTry(t *testing.T) {
+	b := newBench(t)
+	widget := "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: w}\n"
+	result := b.try(nil, trialChart(t, map[string]any{"extra": widget}))
+	if len(result.Skipped) != 1 || len(result.Refusals) > 0 {
+		t.Fatalf("result is %+v", result)
+	}
+	wantText(t, result.Skipped[0], "Widget/w", "does not serve")
+	crd := "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: widgets.example.com}\nspec:\n  group: example.com\n  scope: Namespaced\n" +
+		"  names: {kind: Widget, plural: widgets, singular: widget}\n  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]\n---\n"
+	result = b.try(nil, trialChart(t, map[string]any{"extra": crd + widget}))
+	if len(result.Skipped) != 1 || len(result.Refusals) > 0 {
+		t.Fatalf("result is %+v", result)
+	}
+	wantText(t, result.Skipped[0], "Widget/w", "comes with the same release")
+}
+
+func TestTrial_NamespaceMissing(t *testing.T) {
+	b := newBench(t)
+	next := mustRender(t, trialChart(t, nil), b.options(true, 1))
+	target := b.target
+	target.Handle.Namespace = "slipway-is-not-there"
+	_, err := Trial(t.Context(), target, nil, next)
+	asError[*environment.NamespaceMissingError](t, err)
+}
+
+func TestTrial_UnchangedObjectsCostNothing(t *testing.T) {
+	spec := specWith(t, map[string]string{"templates/one.yaml": configMap("b")})
+	next := mustRender(t, spec, installOf("live"))
+	// There is no cluster to ask.
+	result, err := Trial(t.Context(), Target{}, next.Objects, next)
+	if err != nil || len(result.Refusals)+len(result.Overwrites)+len(result.Skipped) > 0 {
+		t.Errorf("result %+v, error %v", result, err)
+	}
+}

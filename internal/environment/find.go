@@ -93,19 +93,25 @@ func findObjects(ctx context.Context, c *cluster.Cluster, client dynamic.Interfa
 				delete(annotations, annotationRoleARN)
 				spec.ServiceAccount = account
 			case networkPolicies:
-				if err := json.Unmarshal([]byte(object.GetAnnotations()[annotationNetwork]), &spec.Network); err != nil {
-					return fmt.Errorf("reading annotation %s of NetworkPolicy %s/%s: %w", annotationNetwork, spec.Handle.Namespace, object.GetName(), err)
+				if err := readAnnotation(object, annotationNetwork, &spec.Network); err != nil {
+					return err
 				}
 			case quotas:
 				spec.Quota = stringsAt(specOf(object), "hard")
 			case limitRanges:
-				limits := firstLimits(specOf(object))
-				spec.LimitRange = &LimitRange{
-					Default: stringsAt(limits, "default"), DefaultRequest: stringsAt(limits, "defaultRequest"),
-					Max: stringsAt(limits, "max"), Min: stringsAt(limits, "min"),
+				spec.LimitRange = &LimitRange{}
+				if err := readAnnotation(object, annotationLimits, spec.LimitRange); err != nil {
+					return err
 				}
 			}
 		}
+	}
+	return nil
+}
+
+func readAnnotation(object *unstructured.Unstructured, key string, into any) error {
+	if err := json.Unmarshal([]byte(object.GetAnnotations()[key]), into); err != nil {
+		return fmt.Errorf("reading annotation %s of %s %s/%s: %w", key, object.GetKind(), object.GetNamespace(), object.GetName(), err)
 	}
 	return nil
 }

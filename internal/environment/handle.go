@@ -23,6 +23,9 @@ type Database struct {
 	Name string
 }
 
+// DefaultDatabasePort is that of PostgreSQL.
+const DefaultDatabasePort = 5432
+
 // Labels and annotations on what Slipway owns.
 const (
 	LabelClient        = "slipway.dev/client"

@@ -86,8 +86,12 @@ func (n Network) egressRules(database *Database) []any {
 	if n.Istio != "" {
 		rules = append(rules, rule("to", []any{port("TCP", istiodPort)}, (&Peer{Namespace: n.Istio}).selector()))
 	}
-	if len(n.DatabaseCIDRs) > 0 && database != nil {
-		rules = append(rules, rule("to", []any{port("TCP", database.Port)}, blocks(n.DatabaseCIDRs)...))
+	if len(n.DatabaseCIDRs) > 0 {
+		number := int64(DefaultDatabasePort) // An import knows the networks and not the database.
+		if database != nil {
+			number = database.Port
+		}
+		rules = append(rules, rule("to", []any{port("TCP", number)}, blocks(n.DatabaseCIDRs)...))
 	}
 	if n.AWS {
 		rules = append(rules,

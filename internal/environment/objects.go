@@ -25,8 +25,10 @@ const (
 	originCreated    = "created"
 	originAdopted    = "adopted"
 
-	// annotationNetwork keeps Network beside the policy that it was turned into, so that an import finds it again.
+	// annotationNetwork and annotationLimits keep what was asked for beside what it was turned into (the API server completes
+	// a LimitRange), so that an import finds it again.
 	annotationNetwork = "slipway.dev/network"
+	annotationLimits  = "slipway.dev/limits"
 
 	quotaName      = "slipway"
 	limitRangeName = "slipway"
@@ -108,7 +110,14 @@ func (s Spec) wanted() ([]wanted, error) {
 				limits[field] = anyMap(quantities)
 			}
 		}
-		all = append(all, wanted{resource: limitRanges, name: limitRangeName, spec: map[string]any{"limits": []any{limits}}, same: sameLimits})
+		asked, err := json.Marshal(s.LimitRange)
+		if err != nil {
+			return nil, fmt.Errorf("encoding the limit range: %w", err)
+		}
+		all = append(all, wanted{
+			resource: limitRanges, name: limitRangeName, spec: map[string]any{"limits": []any{limits}}, same: sameLimits,
+			annotations: map[string]string{annotationLimits: string(asked)},
+		})
 	}
 	return all, nil
 }

@@ -70,10 +70,10 @@ func (s *ServiceAccount) annotations() map[string]string {
 
 // LimitRange holds defaults and bounds for containers: resource to quantity.
 type LimitRange struct {
-	Default        map[string]string
-	DefaultRequest map[string]string
-	Max            map[string]string
-	Min            map[string]string
+	Default        map[string]string `json:"default,omitempty"`
+	DefaultRequest map[string]string `json:"defaultRequest,omitempty"`
+	Max            map[string]string `json:"max,omitempty"`
+	Min            map[string]string `json:"min,omitempty"`
 }
 
 func (l *LimitRange) bounds() map[string]map[string]string {

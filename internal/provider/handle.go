@@ -150,7 +150,6 @@ func databaseAttribute() schema.SingleNestedAttribute {
 	}
 }
 
-const defaultDatabasePort = 5432
 
 // handleModel is the attribute "environment" of other resources, and a part of slipway_environment itself.
 type handleModel struct {
@@ -230,7 +229,7 @@ func (m handleModel) handle(ctx context.Context) (environment.Handle, bool, diag
 	if !m.Database.IsNull() && !diags.HasError() {
 		var database databaseModel
 		diags.Append(m.Database.As(ctx, &database, basetypes.ObjectAsOptions{})...)
-		handle.Database = &environment.Database{Host: database.Host.ValueString(), Port: defaultDatabasePort, Name: database.Name.ValueString()}
+		handle.Database = &environment.Database{Host: database.Host.ValueString(), Port: environment.DefaultDatabasePort, Name: database.Name.ValueString()}
 		if !database.Port.IsNull() {
 			handle.Database.Port = database.Port.ValueInt64()
 		}

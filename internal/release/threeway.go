@@ -99,7 +99,15 @@ func dropHPAReplicas(ctx context.Context, source autoscalerSource, original, tar
 		if err != nil {
 			return err
 		}
-		if before == nil || !hasReplicas(fields) {
+		if before == nil {
+			continue
+		}
+		stored, err := fieldsOf(before)
+		if err != nil {
+			return err
+		}
+		// Replicas that only the stored object has would be taken away from the autoscaler just as well.
+		if !hasReplicas(fields) && !hasReplicas(stored) {
 			continue
 		}
 		if err := addLiveTargets(ctx, source, info.Namespace, targets); err != nil {

@@ -4,15 +4,22 @@
 package release
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 )
@@ -81,7 +88,7 @@ func TestTrial_SaysWhatTheAPIServerWouldRefuse(t *testing.T) {
 		{"bad quantity in a pod", map[string]any{"cpu": "-1"}, "apps/v1/Deployment/app", "Invalid", []string{"must be greater than or equal to 0"}},
 		{"taken name", map[string]any{"extra": strings.Replace(configMap("b"), "one", "theirs", 1)}, "v1/ConfigMap/theirs", "AlreadyExists", []string{"Helm release other in namespace elsewhere"}},
 		{"name taken by hand", map[string]any{"extra": strings.Replace(configMap("b"), "one", "handmade", 1)}, "v1/ConfigMap/handmade", "AlreadyExists", []string{"no Helm release", "slipway-test"}},
-		{"missing account", map[string]any{"extra": strings.Replace(podWith("serviceAccountName: nobody"), "Pod", "Pod", 1)}, "v1/Pod/p", "Forbidden", []string{"nobody"}},
+		{"missing account", map[string]any{"extra": podWith("serviceAccountName: nobody")}, "v1/Pod/p", "Forbidden", []string{"nobody"}},
 		{"missing namespace", map[string]any{"extra": strings.Replace(configMap("b"), "name: one", "name: one\n  namespace: does-not-exist-anywhere", 1)}, "v1/ConfigMap/does-not-exist-anywhere/one", "NotFound", []string{"does-not-exist-anywhere"}},
 		{"a secret that cannot change", map[string]any{"secret": "canary-two"}, "v1/Secret/app", "Invalid", []string{"immutable"}},
 	}
@@ -101,10 +108,6 @@ func TestTrial_SaysWhatTheAPIServerWouldRefuse(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			spec := trialChart(t, c.values)
-			if spec.Values["extra"] != nil {
-				// A multi-document value is text of a template of its own.
-				spec = trialChart(t, c.values)
-			}
 			result := b.try(previous, spec)
 			if len(result.Refusals) == 0 {
 				t.Fatalf("nothing is refused: %+v", result)
@@ -280,6 +283,78 @@ func TestTrial_SaysWhatItCannotTry(t *testing.T) {
 		t.Fatalf("result is %+v", result)
 	}
 	wantText(t, result.Skipped[0], "Widget/w", "comes with the same release")
+}
+
+func TestTrial_LackOfRightsIsSaidAndNoError(t *testing.T) {
+	b := newBench(t)
+	previous := b.deployed(trialChart(t, nil))
+	if _, err := b.client.RbacV1().RoleBindings(b.namespace()).Create(t.Context(), &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "reader"},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "view"},
+		Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Name: "app", Namespace: b.namespace()}},
+	}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.client.RbacV1().ClusterRoleBindings().Create(t.Context(), &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: b.namespace()},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "view"},
+		Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Name: "app", Namespace: b.namespace()}},
+	}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.client.RbacV1().ClusterRoleBindings().Delete(context.Background(), b.namespace(), metav1.DeleteOptions{}); err != nil {
+			t.Error(err)
+		}
+	})
+	token, err := b.client.CoreV1().ServiceAccounts(b.namespace()).CreateToken(t.Context(), "app", &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	kubeconfig, err := clientcmd.BuildConfigFromFlags("", os.Getenv("SLIPWAY_TEST_KUBECONFIG"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca := kubeconfig.CAData
+	if len(ca) == 0 {
+		if ca, err = os.ReadFile(kubeconfig.CAFile); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limited, err := cluster.NewConnections(cluster.Config{Clusters: map[string]cluster.Connection{"limited": {
+		Host: kubeconfig.Host, ClusterCACertificate: string(ca), Token: token.Status.Token,
+	}}}).Cluster(t.Context(), cluster.Coordinate{Context: "limited"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := mustRender(t, trialChart(t, map[string]any{"image": "v2", "extra": configMap("b")}), b.options(false, 2))
+	target := b.target
+	target.Cluster = limited
+	var result *TrialResult
+	b.eventually("the rights reach the authorizer", func() bool {
+		var forbidden *cluster.ForbiddenError
+		result, err = Trial(t.Context(), target, previous, next)
+		return !errors.As(err, &forbidden)
+	})
+	if err != nil || len(result.Refusals) > 0 {
+		t.Fatalf("result %+v, error %v", result, err)
+	}
+	wantText(t, strings.Join(result.Skipped, "\n"), "Deployment/app", "ConfigMap/one", "cannot patch", "cannot create", "no right to list Secrets")
+}
+
+func TestTrial_TriesThePodsOfHooks(t *testing.T) {
+	b := newBench(t)
+	job := "apiVersion: batch/v1\nkind: Job\nmetadata: {name: migrate, annotations: {helm.sh/hook: pre-upgrade}}\nspec:\n  template:\n    spec:\n" +
+		"      restartPolicy: Never\n      serviceAccountName: %s\n      containers: [{name: a, image: missing.invalid/x}]\n"
+	result := b.try(nil, trialChart(t, map[string]any{"extra": fmt.Sprintf(job, "app")}))
+	if len(result.Refusals) > 0 {
+		t.Errorf("refused: %+v", result.Refusals)
+	}
+	result = b.try(nil, trialChart(t, map[string]any{"extra": fmt.Sprintf(job, "nobody")}))
+	if len(result.Refusals) != 1 || result.Refusals[0].Object != "batch/v1/Job/migrate" {
+		t.Fatalf("result is %+v", result)
+	}
+	wantText(t, result.Refusals[0].Message, "its pods would be refused", "nobody")
 }
 
 func TestTrial_NamespaceMissing(t *testing.T) {

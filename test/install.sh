@@ -6,10 +6,12 @@ cd "$(dirname "$0")/.."
 version=$1
 mirror=${2:-$HOME/.terraform.d/plugins}
 
-platform=$(go env GOOS)_$(go env GOARCH)
-for registry in registry.terraform.io registry.opentofu.org; do
-	dir=$mirror/$registry/slipway-dev/slipway/$version/$platform
-	mkdir -p "$dir"
-	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$version" -o "$dir/terraform-provider-slipway_v$version" .
-	echo "$dir/terraform-provider-slipway_v$version"
-done
+name=slipway-dev/slipway/$version/$(go env GOOS)_$(go env GOARCH)/terraform-provider-slipway_v$version
+built=$mirror/registry.terraform.io/$name
+CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$version" -o "$built" .
+
+# OpenTofu looks under the name of its own registry.
+copy=$mirror/registry.opentofu.org/$name
+mkdir -p "$(dirname "$copy")"
+cp -f "$built" "$copy"
+printf '%s\n' "$built" "$copy"

@@ -14,6 +14,7 @@ cat >"$work/terraformrc" <<-EOF
 	}
 EOF
 export TF_CLI_CONFIG_FILE=$work/terraformrc CHECKPOINT_DISABLE=1
+[[ -t 1 ]] || export TF_CLI_ARGS=-no-color
 
 # In a copy, so that nothing of the provider's build is left in the checkout.
 cd "$work"

@@ -27,7 +27,13 @@ EOF
 TF_CLI_CONFIG_FILE=$work/terraformrc CHECKPOINT_DISABLE=1 \
 	"$terraform" -chdir="$work/root" providers schema -json >"$work/schema.json"
 
-go -C "$root/tools/docs" tool tfplugindocs generate --provider-dir "$root" --providers-schema "$work/schema.json" \
-	--provider-name slipway --rendered-provider-name Slipway
-go -C "$root/tools/docs" tool tfplugindocs validate --provider-dir "$root" --providers-schema "$work/schema.json" \
-	--provider-name slipway
+# tfplugindocs tells all that it does; only what goes wrong is of interest.
+tfplugindocs() {
+	if ! go -C "$root/tools/docs" tool tfplugindocs "$@" --provider-dir "$root" --providers-schema "$work/schema.json" \
+		--provider-name slipway >"$work/log" 2>&1; then
+		cat "$work/log" >&2
+		return 1
+	fi
+}
+tfplugindocs generate --rendered-provider-name Slipway
+tfplugindocs validate

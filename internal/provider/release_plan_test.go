@@ -142,7 +142,7 @@ func TestRelease_InstallsUpgradesAndPlansNothingAfterwards(t *testing.T) {
 			ImportState:             true,
 			ImportStateId:           testContext(t) + "/" + r.namespace + "/plain",
 			ImportStateVerify:       true,
-			ImportStateVerifyIgnore: []string{"values", "values_digest", "change_summary", "findings", "timeouts", "name"},
+			ImportStateVerifyIgnore: []string{"values", "objects", "manifest_digest", "values_digest", "change_summary", "findings", "timeouts", "name"},
 		},
 	)
 }

@@ -5,7 +5,7 @@ output "environment" {
 
 output "namespace" {
   description = "The client's namespace."
-  value       = var.namespace
+  value       = slipway_environment.this.namespace.name
 }
 
 output "release" {

@@ -47,6 +47,14 @@ func newDeployments(ctx context.Context, s *screen, p place, mirror, dir string)
 			return nil, fmt.Errorf("copying %s to %s: %w", path, dir, err)
 		}
 	}
+	// So that a change can be shown. Nothing is committed.
+	for _, args := range [][]string{{"init", "--quiet"}, append([]string{"add", "--all"}, deploymentFiles...)} {
+		git := exec.CommandContext(ctx, "git", args...)
+		git.Dir = dir
+		if out, err := git.CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("git %s in %s: %w\n%s", args[0], dir, err, out)
+		}
+	}
 	// It holds the checksum of an earlier build of the provider.
 	if err := os.Remove(filepath.Join(dir, ".terraform.lock.hcl")); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -117,7 +125,9 @@ func (d *deployments) terraform(args ...string) command {
 }
 
 func (d *deployments) init(ctx context.Context) error {
-	return d.screen.must(ctx, d.terraform("init", "-input=false"))
+	init := d.terraform("init", "-input=false")
+	init.show = onlyIfFailed
+	return d.screen.must(ctx, init)
 }
 
 // workspace makes the workspace on the first run and selects it later.
@@ -138,9 +148,11 @@ func (d *deployments) varArgs(c client) []string {
 	return append([]string{"-var-file=" + c.varFile()}, d.extra...)
 }
 
-func (d *deployments) apply(ctx context.Context, c client, more ...string) error {
-	args := slices.Concat([]string{"apply"}, d.varArgs(c), more, []string{"-auto-approve"})
-	return d.screen.must(ctx, d.terraform(args...))
+// apply applies without asking, and without showing the plan.
+func (d *deployments) apply(ctx context.Context, c client) error {
+	apply := d.terraform(slices.Concat([]string{"apply"}, d.varArgs(c), []string{"-auto-approve"})...)
+	apply.show = withoutPlan
+	return d.screen.must(ctx, apply)
 }
 
 // plan plans into a file and reports whether there is anything to change.

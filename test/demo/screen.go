@@ -52,7 +52,17 @@ type command struct {
 	args    []string
 	dir     string   // default: the working directory
 	env     []string // default: this process's
+	show    showing
 }
+
+// showing is how much of a command's output is shown.
+type showing int
+
+const (
+	everything   showing = iota
+	withoutPlan          // all but the body of a plan
+	onlyIfFailed         // nothing, unless the command fails
+)
 
 // String is the command as a user would type it.
 func (c command) String() string {
@@ -85,7 +95,14 @@ func (s *screen) run(ctx context.Context, c command) (outcome, error) {
 	cmd := exec.CommandContext(ctx, c.program, c.args...)
 	cmd.Dir, cmd.Env = c.dir, c.env
 	var output bytes.Buffer
-	cmd.Stdout = io.MultiWriter(os.Stdout, &output)
+	var shown io.Writer = os.Stdout
+	switch c.show {
+	case withoutPlan:
+		shown = &planFolder{to: os.Stdout}
+	case onlyIfFailed:
+		shown = io.Discard
+	}
+	cmd.Stdout = io.MultiWriter(shown, &output)
 	cmd.Stderr = cmd.Stdout
 	// Terraform stops cleanly at the first interrupt and at once at the second. In a process group of its own it gets
 	// only the one sent here, not the terminal's as well.
@@ -96,6 +113,9 @@ func (s *screen) run(ctx context.Context, c command) (outcome, error) {
 	err := cmd.Run()
 	if ctx.Err() != nil {
 		return outcome{}, fmt.Errorf("interrupted during: %s", c)
+	}
+	if err != nil && c.show == onlyIfFailed {
+		s.say("%s", output.String())
 	}
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {

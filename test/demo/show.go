@@ -191,12 +191,8 @@ func upgradeClientA(ctx context.Context, s *screen, d *deployments) error {
 	if err != nil {
 		return err
 	}
-	o, err := s.run(ctx, command{program: "diff", args: []string{"-ru", "clients/client-a", filepath.Join(d.dir, "clients/client-a")}})
-	if err != nil {
+	if err := s.must(ctx, command{program: "git", args: []string{"--no-pager", "diff"}, dir: d.dir}); err != nil {
 		return err
-	}
-	if o.exitCode != 1 {
-		return fmt.Errorf("the edited files cannot be compared: diff ended with exit code %d", o.exitCode)
 	}
 
 	s.heading("What its reviewer sees")

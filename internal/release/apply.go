@@ -106,10 +106,12 @@ func (a *application) conclude(number int, result *helmrelease.Release, ran erro
 		a.outcome.Revision, a.outcome.Status = now.number, now.status.String()
 		a.outcome.Changed = now.number == number
 	}
-	if err != nil {
-		return errors.Join(failure, err, a.recordEnd(ctx, number, errors.Join(failure, err)))
+	var cancelled *CancelledError
+	if errors.As(failure, &cancelled) && now.number != number {
+		cancelled.Revision = 0
 	}
-	if err := a.recordEnd(ctx, number, failure); err != nil {
+	failure = errors.Join(failure, err)
+	if err := a.recordEnd(ctx, now.number, failure); err != nil {
 		return errors.Join(failure, err)
 	}
 	if failure != nil {
@@ -169,7 +171,8 @@ func (a *application) recordEnd(ctx context.Context, number int, failure error) 
 		next.Phase, next.Revision, next.Failure = phaseDeployed, number, ""
 		next.addKnownGood(a.knownGood(number), a.exists)
 	} else {
-		next.Phase, next.Failure = phaseFailed, cut(a.secrets.text(failure.Error()), maxFailureText)
+		// Helm may have failed before it stored the revision; then the one before is still the newest.
+		next.Phase, next.Revision, next.Failure = phaseFailed, number, cut(a.secrets.text(failure.Error()), maxFailureText)
 	}
 	return a.found.saveUnlessEnded(ctx, a.clients.durable, a.target, &next)
 }

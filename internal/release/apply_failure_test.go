@@ -42,7 +42,7 @@ func TestApply_SaysWhatKeptARolloutFromBecomingReady(t *testing.T) {
 			name:    "a service that never becomes ready",
 			broken:  map[string]any{"readinessPath": "/not-there"},
 			timeout: 6 * time.Second,
-			want:    []string{"not done after 6s", "waiting until", "1 of 1 pods updated, 1 available (with 1 old ones)", "runs, but is not ready", "Readiness probe failed"},
+			want:    []string{"not done after 6s", "waiting for 1 object to become ready", "1 of 1 pods updated, 1 available, 1 old still there", "runs, but is not ready", "Readiness probe failed"},
 		},
 		{
 			name:   "a missing secret",
@@ -291,7 +291,7 @@ func TestApply_KeepsSecretsOutOfErrorsAndRecord(t *testing.T) {
 	// The container writes the secret into its log and into its termination message, and an invalid object quotes it.
 	for _, spec := range []Spec{
 		{Sensitive: map[string]any{"args": []any{secret}, "token": secret}},
-		{WriteOnly: map[string]any{"readinessPath": secret, "token": secret}},
+		{WriteOnly: map[string]any{"env": []any{map[string]any{"name": "LOG_LEVEL", "value": secret}}, "token": secret}},
 		{WriteOnly: map[string]any{"token": secret, "extra": []any{map[string]any{
 			"apiVersion": "v1", "kind": "Service", "metadata": map[string]any{"name": secret + "_is_no_name"}, "spec": map[string]any{"ports": []any{map[string]any{"port": 80}}},
 		}}}},

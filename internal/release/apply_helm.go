@@ -189,7 +189,7 @@ func (a *application) explain(ran error, number int) error {
 	if cluster.IsTransient(ran) {
 		return a.target.Cluster.Classify(ran)
 	}
-	return fmt.Errorf("Helm could not write revision %d of release %s: %s", number, a.target.Name, text)
+	return fmt.Errorf("writing revision %d of release %s: %s", number, a.target.Name, text)
 }
 
 // isOwnError reports that an error says what it means already.

@@ -135,7 +135,7 @@ func podLines(p *corev1.Pod) []string {
 			lines = append(lines, "  not scheduled"+afterColon(c.Reason, c.Message))
 		}
 	}
-	for _, c := range append(append([]corev1.ContainerStatus{}, p.Status.InitContainerStatuses...), p.Status.ContainerStatuses...) {
+	for _, c := range containerStates(p) {
 		line := "  container " + c.Name + " (" + c.Image + ") "
 		switch {
 		case c.State.Waiting != nil:
@@ -199,7 +199,7 @@ func eventText(e *corev1.Event) string {
 // logLines prints the end of what the containers that are not well have written.
 func (d *diagnosis) logLines(p *corev1.Pod) []string {
 	var lines []string
-	for _, c := range append(append([]corev1.ContainerStatus{}, p.Status.InitContainerStatuses...), p.Status.ContainerStatuses...) {
+	for _, c := range containerStates(p) {
 		ended := c.State.Terminated != nil
 		crashed := c.LastTerminationState.Terminated != nil && c.State.Running == nil
 		if c.Ready && !ended || ended && c.State.Terminated.ExitCode == 0 || c.ContainerID == "" && !crashed {

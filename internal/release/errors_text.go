@@ -3,7 +3,10 @@
 
 package release
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // shortText is an error's text without the ornaments of the libraries below.
 func shortText(err error) string {
@@ -19,4 +22,12 @@ func cut(text string, limit int) string {
 		return text
 	}
 	return strings.ToValidUTF8(text[:limit], "") + "…"
+}
+
+// counted is "1 object" or "3 objects".
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }

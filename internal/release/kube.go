@@ -66,7 +66,7 @@ func (k *ctxKube) Create(resources kube.ResourceList) (*kube.Result, error) {
 	if hook {
 		k.op.doing("running the hook " + shortNames(resources))
 	} else {
-		k.op.doing(fmt.Sprintf("creating %d objects", len(resources)))
+		k.op.doing("creating " + counted(len(resources), "object"))
 	}
 	result := &kube.Result{}
 	for _, info := range resources {
@@ -86,10 +86,16 @@ func (k *ctxKube) Create(resources kube.ResourceList) (*kube.Result, error) {
 
 // Update writes target over original, object by object, and removes what only original has.
 func (k *ctxKube) Update(original, target kube.ResourceList, force bool) (*kube.Result, error) {
-	k.op.doing(fmt.Sprintf("writing %d objects", len(target)))
+	k.op.doing("writing " + counted(len(target), "object"))
 	result := &kube.Result{}
-	if err := dropHPAReplicas(k.op.ctx, k.op.autoscalers, original, target); err != nil {
-		return result, k.fail(err)
+	bases := []kube.ResourceList{original}
+	for _, info := range k.attempted {
+		bases = append(bases, kube.ResourceList{info})
+	}
+	for _, base := range bases {
+		if err := dropHPAReplicas(k.op.ctx, k.op.autoscalers, base, target); err != nil {
+			return result, k.fail(err)
+		}
 	}
 	for _, info := range target {
 		if err := k.op.ended(); err != nil {
@@ -194,7 +200,7 @@ func (k *ctxKube) DeleteWithPropagationPolicy(resources kube.ResourceList, polic
 	}
 	doomed := resources
 	if !isHookList(resources) {
-		k.op.doing(fmt.Sprintf("deleting %d objects", len(resources)))
+		k.op.doing("deleting " + counted(len(resources), "object"))
 		doomed = nil
 		for _, info := range resources {
 			mine, err := k.mayDelete(info)

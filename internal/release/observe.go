@@ -50,7 +50,7 @@ func listRevisions(ctx context.Context, target Target) ([]revision, error) {
 		item := &list.Items[i]
 		number, err := strconv.Atoi(item.Labels["version"])
 		if err != nil {
-			return nil, fmt.Errorf("Secret %s of release %s has no revision number in its label \"version\": %w", item.Name, target.Name, err)
+			return nil, fmt.Errorf("the Secret %s of release %s has no revision number in its label \"version\": %w", item.Name, target.Name, err)
 		}
 		out = append(out, revision{
 			number:  number,

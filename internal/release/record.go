@@ -110,7 +110,7 @@ func (r *recorded) save(ctx context.Context, client kubernetes.Interface, target
 	}
 	switch {
 	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err):
-		return fmt.Errorf("ConfigMap %s was changed by somebody else while release %s was worked on: apply again: %w", object.Name, target.Name, err)
+		return fmt.Errorf("the ConfigMap %s was changed by somebody else while release %s was worked on: apply again: %w", object.Name, target.Name, err)
 	case err != nil:
 		return target.Cluster.Classify(fmt.Errorf("writing ConfigMap %s: %w", object.Name, err))
 	}

@@ -20,10 +20,14 @@ import (
 // waitForOldHooks waits for the Jobs and Pods that a half-done revision had started. Those that cannot start (an image that cannot be
 // pulled) are not waited for, and named.
 func (a *application) waitForOldHooks(s situation, stored *helmrelease.Release) (idle []string, err error) {
+	var running []string
 	for {
-		running, stuck, err := a.oldHooks(stored)
+		now, stuck, err := a.oldHooks(stored)
 		if err != nil && a.ctx.Err() == nil {
 			return nil, err
+		}
+		if err == nil {
+			running = now
 		}
 		if err == nil && len(running) == 0 {
 			for _, name := range stuck {
@@ -41,7 +45,7 @@ func (a *application) waitForOldHooks(s situation, stored *helmrelease.Release) 
 				Advice: "Let them end, or delete them when you know that they may be stopped, and apply again.",
 			}
 		}
-		a.doing("waiting for hooks of revision " + fmt.Sprint(s.last.number) + " that still run: " + strings.Join(running, ", "))
+		a.doing(fmt.Sprintf("waiting for hooks of revision %d that still run: %s", s.last.number, strings.Join(running, ", ")))
 		pause(a.ctx, pollEvery)
 	}
 }
@@ -121,11 +125,11 @@ func podRuns(p *corev1.Pod) bool {
 
 // mayStart is false for a pod none of whose containers has begun, because something is wrong that does not heal by itself.
 func (a *application) mayStart(p *corev1.Pod) bool {
-	t := a.graces.podTrouble(p, false)
-	if t == nil || t.kind == "unschedulable" {
+	t := a.graces.podTrouble(p, nil)
+	if t == nil || t.kind == "unschedulable" || t.kind == "crash" {
 		return true
 	}
-	for _, c := range append(append([]corev1.ContainerStatus{}, p.Status.InitContainerStatuses...), p.Status.ContainerStatuses...) {
+	for _, c := range containerStates(p) {
 		if c.State.Running != nil || c.State.Terminated != nil || c.LastTerminationState.Terminated != nil {
 			return true
 		}

@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -34,7 +35,7 @@ func TestApply_StopsWhenItIsInterrupted(t *testing.T) {
 		at     func(*bench) bool
 	}{
 		{"in a hook", with(t, jobHook("migrate", "pre-install,pre-upgrade", "sleep", "8s")), "running the hook Job/app-migrate", (*bench).hookRuns},
-		{"in the wait", with(t, slow), "waiting until", (*bench).deploymentThere},
+		{"in the wait", with(t, slow), "waiting for 1 object to become ready", (*bench).deploymentThere},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -380,6 +381,12 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		os.Exit(0)
+	}
+	// The tests mostly wait for the cluster.
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		fmt.Println(err)
+		os.Exit(1)
 	}
 	os.Exit(m.Run())
 }

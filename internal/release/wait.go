@@ -27,6 +27,9 @@ type watched struct {
 	status status
 	// since is when each kind of trouble was first seen without a break.
 	since map[string]time.Time
+	// restarts are those that containers had when they were first looked at. Pods that crashed before may well run now, with
+	// another ConfigMap for example. Nil before the first look.
+	restarts map[string]int32
 }
 
 // status is what one look at an object says.
@@ -63,7 +66,7 @@ func (o *operation) waitReady(resources kube.ResourceList) error {
 			all = append(all, newWatched(info))
 		}
 	}
-	o.doing(fmt.Sprintf("waiting until %d objects are ready", len(all)))
+	o.doing("waiting for " + counted(len(all), "object") + " to become ready")
 	return o.wait(all, false)
 }
 
@@ -103,6 +106,10 @@ func (o *operation) wait(all []*watched, hook bool) error {
 			// Objects that became ready early may not be so any more.
 			if len(all) > 1 {
 				if err := o.look(all, hook); err != nil {
+					if o.ctx.Err() != nil {
+						open = all
+						continue
+					}
 					return err
 				}
 			}

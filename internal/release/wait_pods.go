@@ -6,6 +6,7 @@ package release
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,9 +52,10 @@ func (o *operation) judge(w *watched, hook bool) error {
 	if err != nil {
 		return err
 	}
+	w.remember(pods)
 	for i := range pods {
 		// What hinders a container says more than what the workload makes of it.
-		if t := o.graces.podTrouble(&pods[i], w.live.GetKind() != "Job"); t != nil {
+		if t := o.graces.podTrouble(&pods[i], w.restarts); t != nil && (t.kind != "crash" || w.live.GetKind() != "Job") {
 			w.status.trouble = t
 			return nil
 		}
@@ -62,6 +64,24 @@ func (o *operation) judge(w *watched, hook bool) error {
 		w.status.trouble, err = o.refusedPods(w.live)
 	}
 	return err
+}
+
+// remember keeps the restarts that the first look finds.
+func (w *watched) remember(pods []corev1.Pod) {
+	if w.restarts != nil {
+		return
+	}
+	w.restarts = map[string]int32{}
+	for i := range pods {
+		for _, c := range containerStates(&pods[i]) {
+			w.restarts[pods[i].Name+"/"+c.Name] = c.RestartCount
+		}
+	}
+}
+
+// containerStates are the states of all containers of a pod, in the order in which they start.
+func containerStates(p *corev1.Pod) []corev1.ContainerStatus {
+	return slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses)
 }
 
 // hookStatus: a hook is done when it has ended well, not when it runs.
@@ -191,14 +211,15 @@ func (o *operation) newestReplicaSet(ctx context.Context, live *unstructured.Uns
 	return nil, nil
 }
 
-// podTrouble finds what keeps a pod from running. The crashes of a Job's pods are counted by the Job.
-func (g graces) podTrouble(p *corev1.Pod, crashes bool) *trouble {
+// podTrouble finds what keeps a pod from running. Of its restarts those in before do not count; the crashes of a Job's pods
+// ("crash") are counted by the Job.
+func (g graces) podTrouble(p *corev1.Pod, before map[string]int32) *trouble {
 	for _, c := range p.Status.Conditions {
 		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {
 			return &trouble{kind: "unschedulable", text: "pod " + p.Name + " finds no node: " + c.Message, grace: g.unschedulable}
 		}
 	}
-	for _, c := range append(append([]corev1.ContainerStatus{}, p.Status.InitContainerStatuses...), p.Status.ContainerStatuses...) {
+	for _, c := range containerStates(p) {
 		waiting := c.State.Waiting
 		if waiting == nil {
 			continue
@@ -212,7 +233,7 @@ func (g graces) podTrouble(p *corev1.Pod, crashes bool) *trouble {
 		case "CreateContainerConfigError", "CreateContainerError", "RunContainerError":
 			return &trouble{kind: "config", text: where + afterColon(waiting.Message), grace: g.config}
 		case "CrashLoopBackOff":
-			if crashes && c.RestartCount >= g.crashes {
+			if c.RestartCount-before[p.Name+"/"+c.Name] >= g.crashes {
 				return &trouble{kind: "crash", text: where + lastEnd(c)}
 			}
 		}

@@ -89,12 +89,13 @@ func (g graces) deployment(d *appsv1.Deployment) status {
 	}
 	out := status{text: fmt.Sprintf("%d of %d pods updated, %d available", s.UpdatedReplicas, want, s.AvailableReplicas)}
 	if old := s.Replicas - s.UpdatedReplicas; old > 0 {
-		out.text += fmt.Sprintf(" (with %d old ones)", old)
+		out.text += fmt.Sprintf(", %d old still there", old)
 	}
 	for _, c := range d.Status.Conditions {
 		switch {
 		case c.Type == appsv1.DeploymentProgressing && c.Reason == "ProgressDeadlineExceeded":
-			out.trouble = &trouble{kind: "deadline", text: "no progress for " + fmt.Sprint(deadlineOf(d)) + " s (progressDeadlineSeconds): " + out.text}
+			// It may be left from the revision before, where the pod template is the same.
+			out.trouble = &trouble{kind: "deadline", text: "no progress for " + fmt.Sprint(deadlineOf(d)) + " s (progressDeadlineSeconds): " + out.text, grace: g.refused}
 			return out
 		case c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue:
 			out.trouble = &trouble{kind: "refused", text: "its pods are refused: " + c.Message, grace: g.refused}
@@ -241,7 +242,7 @@ func custom(live *unstructured.Unstructured) status {
 		return unseen
 	}
 	if c := findCondition(live, "Stalled"); c != nil && c.Status == metav1.ConditionTrue {
-		return status{text: c.Message, trouble: &trouble{kind: "stalled", text: "its controller has given up" + afterColon(c.Reason, c.Message)}}
+		return status{text: "its controller has given up", trouble: &trouble{kind: "stalled", text: "its controller has given up" + afterColon(c.Reason, c.Message)}}
 	}
 	if c := findCondition(live, "Reconciling"); c != nil && c.Status == metav1.ConditionTrue {
 		return status{text: "its controller is at work" + afterColon(c.Reason, c.Message)}

@@ -25,12 +25,12 @@ type shape func(secret string, shift int) string
 var shapes = []shape{sameForm, sameCharacters, onlyLetters, onlyDigits}
 
 // withSentinels returns a copy of secrets in which each chosen leaf (nil: each) is a sentinel.
-func withSentinels(secrets map[string]any, make shape, shift int, chosen func(path string) bool) map[string]any {
+func withSentinels(secrets map[string]any, form shape, shift int, chosen func(path string) bool) map[string]any {
 	out, _ := mapLeaves(secrets, "", func(path string, leaf any) any {
 		if chosen != nil && !chosen(path) {
 			return leaf
 		}
-		return sentinel(leaf, make, shift)
+		return sentinel(leaf, form, shift)
 	}).(map[string]any)
 	return out
 }
@@ -56,10 +56,10 @@ func mapLeaves(v any, path string, change func(path string, leaf any) any) any {
 }
 
 // sentinel is what stands in a leaf's place. Null stays, since it deletes a key, and an empty string hides nothing.
-func sentinel(leaf any, make shape, shift int) any {
+func sentinel(leaf any, form shape, shift int) any {
 	switch v := leaf.(type) {
 	case string:
-		return make(v, shift)
+		return form(v, shift)
 	case bool:
 		// There are only two: the second sentinel is the value itself.
 		return v != (shift == 1)

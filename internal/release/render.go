@@ -14,6 +14,7 @@ import (
 
 	helmchart "helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chartutil"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
@@ -79,10 +80,38 @@ func render(ctx context.Context, spec Spec, options RenderOptions) (*Rendering, 
 		r.scrub.addObject(o.Object)
 	}
 	r.scrub.order()
+	if spec.CreateCRDs {
+		out.brings = definedKinds(r.raw.chart)
+	}
 	// What the templates were made of is not needed any more, and large.
 	r.raw.chart, r.raw.values = nil, nil
 	out.Digest = object.Digest(out.steady())
 	return out, nil
+}
+
+// definedKinds are the kinds of the definitions in the crds folders. What is no definition there fails in the apply, not here.
+func definedKinds(ch *helmchart.Chart) map[string]bool {
+	out := map[string]bool{}
+	for _, crd := range ch.CRDObjects() {
+		objects, err := object.ParseManifest(string(crd.File.Data), "")
+		if err != nil {
+			continue
+		}
+		for _, o := range objects {
+			out[definedKind(o.Object)] = true
+		}
+	}
+	return out
+}
+
+// definedKind is the kind that a CustomResourceDefinition defines, "Widget.example.com"; empty for other objects.
+func definedKind(o map[string]any) string {
+	group, _, _ := unstructured.NestedString(o, "spec", "group")
+	kind, _, _ := unstructured.NestedString(o, "spec", "names", "kind")
+	if o["kind"] != "CustomResourceDefinition" {
+		return ""
+	}
+	return kind + "." + group
 }
 
 // once renders a fresh copy of the chart.

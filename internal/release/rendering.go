@@ -48,6 +48,8 @@ type Rendering struct {
 	raw *rawRendering
 	// byKey are the objects of raw under the keys of Objects.
 	byKey map[object.Key]object.Rendered
+	// brings are the kinds ("Widget.example.com") that the chart's crds folder defines, where the apply installs it.
+	brings map[string]bool
 	// scrub finds the secrets of the spec, and the data of rendered Secrets, in texts.
 	scrub *scrubber
 }

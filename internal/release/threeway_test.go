@@ -80,7 +80,8 @@ func TestThreeWayPatch_IsOfTheTypeThatHelmSends(t *testing.T) {
 	}
 	side := func(o map[string]any) map[string]any {
 		spec, _ := o["spec"].(map[string]any)
-		spec["containers"] = append(spec["containers"].([]any), map[string]any{"name": "injected", "image": "x"}) //nolint:forcetypeassert // made above
+		containers, _ := spec["containers"].([]any)
+		spec["containers"] = append(containers, map[string]any{"name": "injected", "image": "x"})
 		return o
 	}
 	object := func(apiVersion, kind string, o map[string]any) map[string]any {

@@ -168,12 +168,13 @@ func (t *trial) foreignOwner(live *unstructured.Unstructured) string {
 // whyNotServed tells a CRD that comes with the chart from a kind that nobody brings.
 func (t *trial) whyNotServed(o object.Rendered) string {
 	gvk := gvkOf(o.Object)
+	kind := gvk.Kind + "." + gvk.Group
+	brought := t.next.brings[kind]
 	for _, other := range t.next.byKey {
-		group, _, _ := unstructured.NestedString(other.Object, "spec", "group")
-		kind, _, _ := unstructured.NestedString(other.Object, "spec", "names", "kind")
-		if other.Object["kind"] == "CustomResourceDefinition" && group == gvk.Group && kind == gvk.Kind {
-			return fmt.Sprintf("not tried, since the definition of %s comes with the same release", gvk.GroupKind())
-		}
+		brought = brought || definedKind(other.Object) == kind
+	}
+	if brought {
+		return fmt.Sprintf("not tried, since the definition of %s comes with the same release", gvk.GroupKind())
 	}
 	return fmt.Sprintf("not tried, since the cluster does not serve %s in %s; the apply needs its definition (CRD) to be there", gvk.Kind, gvk.GroupVersion())
 }

@@ -38,10 +38,7 @@ func (t *trial) quotas(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listing the quotas of namespace %s: %w", namespace, err)
 	}
-	freed, err := t.freed(namespace)
-	if err != nil {
-		return err
-	}
+	freed := t.freed(namespace)
 	for i := range list.Items {
 		quota := &list.Items[i]
 		if !covers(quota) {
@@ -108,7 +105,7 @@ func (t *trial) quota(quota *corev1.ResourceQuota, name corev1.ResourceName, har
 }
 
 // freed are the workloads of the deployed revision that the new one does not have any more.
-func (t *trial) freed(namespace string) ([]*load, error) {
+func (t *trial) freed(namespace string) []*load {
 	kept := map[identity]bool{}
 	for _, o := range t.next.byKey {
 		kept[t.identify(o.Object)] = true
@@ -122,7 +119,7 @@ func (t *trial) freed(namespace string) ([]*load, error) {
 		l.key = object.Key(id.kind + "/" + id.name)
 		out = append(out, l)
 	}
-	return out, nil
+	return out
 }
 
 // demand is what a workload needs of a resource beyond what it uses now; negative where it gives some back.

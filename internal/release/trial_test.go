@@ -283,6 +283,9 @@ func TestTrial_SaysWhatItCannotTry(t *testing.T) {
 		t.Fatalf("result is %+v", result)
 	}
 	wantText(t, result.Skipped[0], "Widget/w", "comes with the same release")
+	spec := specWith(t, map[string]string{"crds/widget.yaml": crd, "templates/w.yaml": widget})
+	spec.CreateCRDs = true
+	wantText(t, strings.Join(b.try(nil, spec).Skipped, ""), "Widget/w", "comes with the same release")
 }
 
 func TestTrial_LackOfRightsIsSaidAndNoError(t *testing.T) {

@@ -39,8 +39,7 @@ func (s *scope) command(c *parse.CommandNode, dot, piped influence, hasPiped boo
 	case orderedBy[name]:
 		v.text &^= orderBits
 	case name == "include" && len(c.Args) > 1:
-		names, _ := s.includeNames(c.Args[1])
-		v = v.with(s.call(names, arguments))
+		v = v.with(s.call(s.includeNames(c.Args[1]), arguments))
 	case name == "include" && hasPiped:
 		v = v.with(s.call(s.a.matching(""), arguments))
 	case name == "tpl":
@@ -114,14 +113,14 @@ func capabilities(fields []string) influence {
 	return influence{text: usesCapabilities | opaqueCapabilities}
 }
 
-// includeNames are the templates that the first argument of include can name. exact is false where it is computed.
-func (s *scope) includeNames(n parse.Node) (names []string, exact bool) {
+// includeNames are the templates that the first argument of include can name.
+func (s *scope) includeNames(n parse.Node) []string {
 	if literal, ok := n.(*parse.StringNode); ok {
-		return []string{literal.Text}, true
+		return []string{literal.Text}
 	}
 	last := ""
 	inspectStrings(n, func(text string) { last = text })
-	return s.a.matching(last), false
+	return s.a.matching(last)
 }
 
 // tpl is what executing a text as a template depends on: the text itself where it is literal, else any text that the

@@ -119,8 +119,7 @@ func (s *scope) printsDocuments(list *parse.ListNode) bool {
 			found = found || s.a.docs[n.Name]
 		case *parse.CommandNode:
 			if functionName(n) == "include" && len(n.Args) > 1 {
-				names, _ := s.includeNames(n.Args[1])
-				found = found || slices.ContainsFunc(names, func(name string) bool { return s.a.docs[name] })
+				found = found || slices.ContainsFunc(s.includeNames(n.Args[1]), func(name string) bool { return s.a.docs[name] })
 			}
 		}
 	})

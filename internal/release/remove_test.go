@@ -5,7 +5,11 @@ package release
 
 import (
 	"encoding/base64"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -281,5 +285,38 @@ func TestObserve_RefusesTheRecordOfOthersAndOfNewerVersions(t *testing.T) {
 	asError[*ForeignRecordError](t, err)
 	if got := b.config("level"); got != "info" {
 		t.Errorf("it was changed: %s", got)
+	}
+}
+
+func TestObserve_TakesTwoRequests(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.mustApply(with(t))
+	config := b.target.Cluster.RESTConfig()
+	address, err := url.Parse(config.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var requests []string
+	proxy := &httputil.ReverseProxy{Transport: config.Transport, Rewrite: func(r *httputil.ProxyRequest) {
+		mu.Lock()
+		requests = append(requests, r.In.Method+" "+r.In.URL.Path)
+		mu.Unlock()
+		r.SetURL(address)
+	}}
+	server := httptest.NewServer(proxy)
+	defer server.Close()
+	counted, err := cluster.NewConnections(cluster.Config{Clusters: map[string]cluster.Connection{"counted": {Host: server.URL}}}).
+		Cluster(t.Context(), cluster.Coordinate{Context: "counted"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen, err := Observe(t.Context(), benchTarget(counted, b.namespace()))
+	if err != nil || seen.Revision != 1 || seen.Record == nil {
+		t.Fatalf("%+v, %v", seen, err)
+	}
+	if len(requests) != 2 {
+		t.Errorf("it took %d requests: %v", len(requests), requests)
 	}
 }

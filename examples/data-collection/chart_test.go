@@ -15,10 +15,10 @@ import (
 	"strings"
 	"testing"
 
-	"helm.sh/helm/v3/pkg/chart"
-	"helm.sh/helm/v3/pkg/chart/loader"
-	"helm.sh/helm/v3/pkg/chartutil"
-	"helm.sh/helm/v3/pkg/engine"
+	"helm.sh/helm/v3/pkg/chart"        //nolint:depguard // not a part of the provider
+	"helm.sh/helm/v3/pkg/chart/loader" //nolint:depguard // not a part of the provider
+	"helm.sh/helm/v3/pkg/chartutil"    //nolint:depguard // not a part of the provider
+	"helm.sh/helm/v3/pkg/engine"       //nolint:depguard // not a part of the provider
 	"sigs.k8s.io/yaml"
 )
 

@@ -34,9 +34,6 @@ const usage = `usage: data-collection [COMMAND]
 
 `
 
-// errUsage asks for the usage text and exit code 2.
-var errUsage = errors.New("usage")
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
@@ -44,7 +41,8 @@ func main() {
 	var exit *exitError
 	switch {
 	case err == nil:
-	case errors.Is(err, errUsage):
+	case errors.Is(err, probe.ErrUsage):
+		fmt.Fprintf(os.Stderr, "data-collection: %v\n\n%s", err, usage)
 		os.Exit(2)
 	case errors.As(err, &exit):
 		fmt.Fprintln(os.Stderr, "data-collection:", err)
@@ -72,35 +70,26 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case "serve":
 		return serve(ctx, os.Getenv, stdout, func(listening) {})
 	case "probe":
-		return asUsage(probe.Run(ctx, args, stdout, stderr))
+		return probe.Run(ctx, args, stdout, stderr)
 	case "load":
-		return asUsage(probe.RunLoad(ctx, args, stdout, stderr))
+		return probe.RunLoad(ctx, args, stdout, stderr)
 	case "sleep":
-		return sleep(ctx, args, stderr)
+		return sleep(ctx, args)
 	case "version":
 		_, err := fmt.Fprintln(stdout, version)
 		return err
 	default:
-		fmt.Fprintf(stderr, "unknown command %q\n\n%s", command, usage)
-		return errUsage
+		return fmt.Errorf("%w: unknown command %q", probe.ErrUsage, command)
 	}
 }
 
-func asUsage(err error) error {
-	if errors.Is(err, probe.ErrUsage) {
-		return errUsage
-	}
-	return err
-}
-
-func sleep(ctx context.Context, args []string, stderr io.Writer) error {
+func sleep(ctx context.Context, args []string) error {
 	if len(args) != 1 {
-		fmt.Fprint(stderr, usage)
-		return errUsage
+		return fmt.Errorf("%w: sleep needs a duration such as 5s", probe.ErrUsage)
 	}
 	duration, err := time.ParseDuration(args[0])
 	if err != nil {
-		return fmt.Errorf("sleep: %w", err)
+		return fmt.Errorf("%w: sleep: %w", probe.ErrUsage, err)
 	}
 	select {
 	case <-time.After(duration):

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/slipway-dev/terraform-provider-slipway/examples/data-collection/internal/pgtest"
+	"github.com/slipway-dev/terraform-provider-slipway/examples/data-collection/internal/probe"
 )
 
 // running is a service in this process.
@@ -184,8 +185,8 @@ func TestServe_KeepsRecordsInPostgreSQLAcrossRestarts(t *testing.T) {
 
 func TestRun_ExplainsItsCommands(t *testing.T) {
 	var stdout, stderr bytes.Buffer
-	if err := run(t.Context(), []string{"dance"}, &stdout, &stderr); !errors.Is(err, errUsage) || !strings.Contains(stderr.String(), `unknown command "dance"`) {
-		t.Errorf("got %v, %s", err, stderr.String())
+	if err := run(t.Context(), []string{"dance"}, &stdout, &stderr); !errors.Is(err, probe.ErrUsage) || !strings.Contains(err.Error(), `unknown command "dance"`) {
+		t.Errorf("got %v", err)
 	}
 	if err := run(t.Context(), []string{"version"}, &stdout, &stderr); err != nil || stdout.String() != "dev\n" {
 		t.Errorf("got %v, %s", err, stdout.String())

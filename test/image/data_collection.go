@@ -167,7 +167,7 @@ func cacheDir() (string, error) {
 func contentKey(module string, parts ...string) (string, error) {
 	sum := sha256.New()
 	for _, part := range parts {
-		fmt.Fprintf(sum, "%q\n", part)
+		sum.Write(fmt.Appendf(nil, "%q\n", part))
 	}
 	err := filepath.WalkDir(module, func(file string, entry fs.DirEntry, err error) error {
 		if err != nil {
@@ -192,7 +192,7 @@ func contentKey(module string, parts ...string) (string, error) {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(sum, "%q %x\n", filepath.ToSlash(relative), sha256.Sum256(content))
+		sum.Write(fmt.Appendf(nil, "%q %x\n", filepath.ToSlash(relative), sha256.Sum256(content)))
 		return nil
 	})
 	if err != nil {

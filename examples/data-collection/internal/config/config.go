@@ -45,9 +45,9 @@ func Load(getenv func(string) string) (Config, error) {
 		Stage:           r.text("STAGE", ""),
 		APIToken:        r.text("API_TOKEN", ""),
 		LogLevel:        r.level("LOG_LEVEL"),
-		MaxRecordBytes:  int64(r.number("MAX_RECORD_BYTES", 64<<10, 1, 16<<20)),
-		MemoryRecords:   r.number("MEMORY_RECORDS", 10_000, 1, 10_000_000),
-		MemoryBytes:     r.number("MEMORY_BYTES", 16<<20, 1, 1<<30),
+		MaxRecordBytes:  int64(r.number("MAX_RECORD_BYTES", 64<<10, 16<<20)),
+		MemoryRecords:   r.number("MEMORY_RECORDS", 10_000, 10_000_000),
+		MemoryBytes:     r.number("MEMORY_BYTES", 16<<20, 1<<30),
 		DatabaseURL:     r.databaseURL(),
 		CreateTable:     r.flag("DB_CREATE_TABLE"),
 		ReadyTimeout:    r.duration("READY_TIMEOUT", time.Second),
@@ -83,14 +83,15 @@ func (r *reader) text(name, fallback string) string {
 	return fallback
 }
 
-func (r *reader) number(name string, fallback, least, most int) int {
+// number reads a whole number from 1 to most.
+func (r *reader) number(name string, fallback, most int) int {
 	v := r.getenv(name)
 	if v == "" {
 		return fallback
 	}
 	n, err := strconv.Atoi(v)
-	if err != nil || n < least || n > most {
-		r.bad(name, v, fmt.Sprintf("a whole number from %d to %d is needed", least, most))
+	if err != nil || n < 1 || n > most {
+		r.bad(name, v, fmt.Sprintf("a whole number from 1 to %d is needed", most))
 		return fallback
 	}
 	return n
@@ -155,7 +156,7 @@ func (r *reader) databaseURL() string {
 	}
 	u := url.URL{
 		Scheme: "postgres",
-		Host:   net.JoinHostPort(host, strconv.Itoa(r.number("DB_PORT", 5432, 1, 65535))),
+		Host:   net.JoinHostPort(host, strconv.Itoa(r.number("DB_PORT", 5432, 65535))),
 		Path:   "/" + r.text("DB_NAME", "data-collection"),
 	}
 	if user := r.getenv("DB_USER"); user != "" {

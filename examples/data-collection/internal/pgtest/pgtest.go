@@ -42,7 +42,7 @@ func Start(t *testing.T) *Server {
 	t.Helper()
 	bin := findBin(t)
 	// Not t.TempDir: only its owner can enter it, and the server does not run as root.
-	dir, err := os.MkdirTemp("", "pgtest-")
+	dir, err := os.MkdirTemp("", "pgtest-") //nolint:usetesting // see above
 	if err != nil {
 		t.Fatal(err)
 	}

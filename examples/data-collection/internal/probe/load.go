@@ -59,8 +59,7 @@ func RunLoad(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	}
 	o.URL = url
 	if o.Rate <= 0 || o.Workers < 1 || o.Duration <= 0 {
-		fmt.Fprintln(stderr, "load: -rate, -workers and -duration must be positive")
-		return ErrUsage
+		return fmt.Errorf("%w: -rate, -workers and -duration must be positive", ErrUsage)
 	}
 
 	report := Load(ctx, o)

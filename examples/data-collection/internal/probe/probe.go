@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// ErrUsage says that the arguments are wrong, which has been printed.
+// ErrUsage says that the arguments are wrong.
 var ErrUsage = errors.New("wrong arguments")
 
 // bodyLimit is how much of an answer is read.
@@ -35,8 +35,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	key, value, ok := strings.Cut(*expect, "=")
 	if *expect != "" && !ok {
-		fmt.Fprintf(stderr, "-expect %q is not key=value\n", *expect)
-		return ErrUsage
+		return fmt.Errorf("%w: -expect %q is not key=value", ErrUsage, *expect)
 	}
 
 	client := &http.Client{
@@ -65,12 +64,10 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 // parse parses flags and the one URL after them.
 func parse(flags *flag.FlagSet, args []string) (string, error) {
 	if err := flags.Parse(args); err != nil {
-		return "", ErrUsage // the flag set has said what is wrong
+		return "", fmt.Errorf("%w: %w", ErrUsage, err)
 	}
 	if flags.NArg() != 1 {
-		fmt.Fprintf(flags.Output(), "%s: exactly one URL is needed\n", flags.Name())
-		flags.Usage()
-		return "", ErrUsage
+		return "", fmt.Errorf("%w: %s needs exactly one URL, %d are given", ErrUsage, flags.Name(), flags.NArg())
 	}
 	return flags.Arg(0), nil
 }

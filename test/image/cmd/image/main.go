@@ -26,10 +26,11 @@ paths of the archives, one a line. With --out, all versions are written to FILE.
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	err := run(ctx, os.Args[1:], os.Stdout)
 	stop()
 	switch {
 	case errors.Is(err, errUsage):
+		fmt.Fprintf(os.Stderr, "image: %v\n\n%s", err, usage)
 		os.Exit(2)
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "image:", err)
@@ -37,16 +38,13 @@ func main() {
 	}
 }
 
-// errUsage says that the arguments are wrong, which has been printed.
+// errUsage says that the arguments are wrong.
 var errUsage = errors.New("wrong arguments")
 
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+func run(ctx context.Context, args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("image", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() {
-		fmt.Fprint(stderr, usage)
-		flags.PrintDefaults()
-	}
+	flags.SetOutput(io.Discard)
+	flags.Usage = func() {} // main prints it
 	var versions []string
 	flags.Func("version", "version of the service, for example v1.1.1; may be given several times", func(v string) error {
 		versions = append(versions, v)
@@ -55,15 +53,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	out := flags.String("out", "", "archive to write; by default, one for each version in the cache")
 
 	if len(args) == 0 || args[0] != "data-collection" {
-		flags.Usage()
-		return errUsage
+		return fmt.Errorf("%w: the only image there is is data-collection", errUsage)
 	}
 	if err := flags.Parse(args[1:]); err != nil {
-		return errUsage
+		return fmt.Errorf("%w: %w", errUsage, err)
 	}
 	if len(versions) == 0 || flags.NArg() > 0 {
-		flags.Usage()
-		return errUsage
+		return fmt.Errorf("%w: --version is needed, and nothing but options is taken", errUsage)
 	}
 
 	if *out != "" {

@@ -49,8 +49,8 @@ func TestEnvironment_RefusesInThePlan(t *testing.T) {
 			fmt.Sprintf("The Terraform workspace %q must not touch client %q, stage %q.", "client-b-prod", client, "prod"),
 		},
 		"unknown context": {workspace + block(client, "no-such-context", name), `There is no cluster context "no-such-context".`},
-		"no cluster":      {workspace + fmt.Sprintf("resource \"slipway_environment\" \"this\" {\n client = %q\n stage = \"prod\"\n cluster = { contxt = \"x\" }\n namespace = %s\n}", client, name), "Exactly one of these attributes must be configured"},
-		"empty context":   {workspace + block(client, "", name), "string length must be at least 1"},
+		"no cluster":      {workspace + fmt.Sprintf("resource \"slipway_environment\" \"this\" {\n client = %q\n stage = \"prod\"\n cluster = { contxt = \"x\" }\n namespace = %s\n}", client, name), "No cluster is named."},
+		"empty context":   {workspace + block(client, "", name), "No cluster is named."},
 		"eks": {
 			workspace + fmt.Sprintf("resource \"slipway_environment\" \"this\" {\n client = %q\n stage = \"prod\"\n cluster = { eks = { name = \"a\", region = \"eu-west-1\", account_id = \"111111111111\" } }\n namespace = %s\n}", client, name),
 			"cluster.eks is not supported yet.",
@@ -111,6 +111,7 @@ func TestEnvironment_IdentityCannotChange(t *testing.T) {
 				Config:      testProvider(t, client+"x-prod") + environmentBlock(client+"x", testContext(t), fmt.Sprintf("{ name = %q }", namespace), unprotected),
 				ExpectError: errorText("Cannot change the client of the environment"),
 			},
+			{Config: environmentConfig(t, client, namespace, unprotected)},
 		},
 	})
 }

@@ -71,6 +71,8 @@ func makeNamespace(t *testing.T, name string, labels map[string]string) {
 	}
 }
 
+const systemNamespace = "/api/v1/namespaces/kube-system"
+
 // fakeUID is the identity of the cluster that a testAPI pretends to be.
 const fakeUID = "0a3f0d5e-6a1c-4e9e-9a55-3f6f0c1d2e3f"
 
@@ -101,7 +103,7 @@ func newTestAPI(t *testing.T) *testAPI {
 		Transport: transport,
 		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(target); r.Out.Header.Del("Authorization") },
 		ModifyResponse: func(response *http.Response) error {
-			if !api.another.Load() || response.Request.URL.Path != "/api/v1/namespaces/kube-system" {
+			if !api.another.Load() || response.Request.URL.Path != systemNamespace {
 				return nil
 			}
 			body, err := io.ReadAll(response.Body)
@@ -131,6 +133,9 @@ func newTestAPI(t *testing.T) *testAPI {
 			return
 		}
 		r.Header.Set("Accept-Encoding", "identity")
+		if r.URL.Path == systemNamespace { // Readable for ModifyResponse; the provider asks for protobuf.
+			r.Header.Set("Accept", "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1")
+		}
 		proxy.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)

@@ -11,7 +11,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
-	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/objectplanmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
@@ -90,14 +89,11 @@ func clusterAttribute() schema.SingleNestedAttribute {
 	return schema.SingleNestedAttribute{
 		MarkdownDescription: "The cluster: either `context` or `eks`. There is no default. Credentials are no part of it; they come from kubeconfig or the provider configuration.",
 		Required:            true,
+		Validators:          []validator.Object{oneCluster{}},
 		Attributes: map[string]schema.Attribute{
 			"context": schema.StringAttribute{
 				MarkdownDescription: "Name of an entry under `clusters` in the provider configuration or, where there is none, of a kubeconfig context. Example: `\"client-a-prod\"`.",
 				Optional:            true,
-				Validators: []validator.String{
-					stringvalidator.LengthAtLeast(1),
-					stringvalidator.ExactlyOneOf(path.MatchRelative().AtParent().AtName("eks")),
-				},
 			},
 			"eks": schema.SingleNestedAttribute{
 				MarkdownDescription: "An Amazon EKS cluster, reached without kubeconfig. Not supported yet: it is an error at plan.",
@@ -149,7 +145,6 @@ func databaseAttribute() schema.SingleNestedAttribute {
 		},
 	}
 }
-
 
 // handleModel is the attribute "environment" of other resources, and a part of slipway_environment itself.
 type handleModel struct {

@@ -40,6 +40,7 @@ func render(ctx context.Context, spec Spec, options RenderOptions) (*Rendering, 
 			install:      options.Install,
 			revision:     options.Revision,
 			capabilities: helmCapabilities(options.Capabilities),
+			anyCluster:   options.Capabilities == nil,
 		},
 	}
 	var err error
@@ -287,11 +288,7 @@ const (
 )
 
 func (r *renderer) perturbCapabilities(ctx context.Context, v *volatility) error {
-	least := &chartutil.Capabilities{
-		KubeVersion: chartutil.KubeVersion{Version: oldestKubernetes, Major: "1", Minor: "31"},
-		APIVersions: chartutil.DefaultVersionSet,
-		HelmVersion: r.in.capabilities.HelmVersion,
-	}
+	least := helmCapabilities(nil)
 	most := &chartutil.Capabilities{
 		KubeVersion: chartutil.KubeVersion{Version: futureKubernetes, Major: "1", Minor: "99"},
 		APIVersions: slices.Concat(r.in.capabilities.APIVersions, r.raw.askedAPIVersions()),

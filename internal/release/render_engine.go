@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	helmchart "helm.sh/helm/v3/pkg/chart"
@@ -30,6 +31,8 @@ type renderInput struct {
 	install      bool
 	revision     int
 	capabilities *chartutil.Capabilities
+	// anyCluster says that the cluster is not known, so that a chart's kubeVersion cannot be checked.
+	anyCluster bool
 	// perturbed renderings stand for inputs that nobody gave: neither the schema nor the chart's kubeVersion judges them.
 	perturbed bool
 }
@@ -74,7 +77,7 @@ func renderOnce(ctx context.Context, ch *helmchart.Chart, in renderInput) (*rawR
 		if err := chartutil.ValidateAgainstSchema(ch, merged); err != nil {
 			return nil, &SchemaError{Chart: name, Problems: strings.TrimSpace(err.Error())}
 		}
-		if want := ch.Metadata.KubeVersion; want != "" && !chartutil.IsCompatibleRange(want, in.capabilities.KubeVersion.String()) {
+		if want := ch.Metadata.KubeVersion; want != "" && !in.anyCluster && !chartutil.IsCompatibleRange(want, in.capabilities.KubeVersion.String()) {
 			return nil, &TemplateError{Chart: name, File: path.Join(name, "Chart.yaml"), Cause: fmt.Sprintf(
 				"the chart requires Kubernetes %s, and the cluster is %s", want, in.capabilities.KubeVersion.String())}
 		}
@@ -138,10 +141,15 @@ func (r *rawRendering) parse(namespace string) error {
 	return nil
 }
 
-// helmCapabilities is what templates see as .Capabilities; nil stands for Helm's defaults.
+// helmCapabilities is what templates see as .Capabilities; nil stands for the oldest Kubernetes that Slipway supports, with the
+// APIs that Helm knows (Helm's own default version is that of its build, or v1.20.0).
 func helmCapabilities(c *cluster.Capabilities) *chartutil.Capabilities {
 	if c == nil {
-		return chartutil.DefaultCapabilities.Copy()
+		return &chartutil.Capabilities{
+			KubeVersion: chartutil.KubeVersion{Version: oldestKubernetes, Major: "1", Minor: "31"},
+			APIVersions: slices.Clone(chartutil.DefaultVersionSet),
+			HelmVersion: chartutil.DefaultCapabilities.HelmVersion,
+		}
 	}
 	return &chartutil.Capabilities{
 		APIVersions: append(chartutil.VersionSet(nil), c.APIVersions...),

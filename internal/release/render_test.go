@@ -231,3 +231,16 @@ func TestDiverges_SaysWhatIsNotAsPlanned(t *testing.T) {
 		t.Errorf("an unplanned object is not named: %v", back)
 	}
 }
+
+func TestRender_ChecksKubeVersionWhereTheClusterIsKnown(t *testing.T) {
+	spec := specWith(t, map[string]string{
+		"Chart.yaml":         "apiVersion: v2\nname: sample\nversion: 1.0.0\nkubeVersion: \">=1.40.0-0\"\n",
+		"templates/one.yaml": configMap("b"),
+	})
+	_, err := Render(t.Context(), spec, known(installOf("live")))
+	var failed *TemplateError
+	if !errors.As(err, &failed) || !strings.Contains(failed.Cause, "requires Kubernetes >=1.40.0-0, and the cluster is v1.33.1") {
+		t.Errorf("error is %v", err)
+	}
+	mustRender(t, spec, installOf("live"))
+}

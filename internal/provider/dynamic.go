@@ -31,7 +31,7 @@ const numberPrecision = 512
 func dynamicToGo(ctx context.Context, v attr.Value) (out any, known bool, diags diag.Diagnostics) {
 	out, known, err := toGo(ctx, "", v)
 	if err != nil {
-		diags.AddError("Value cannot be used", err.Error())
+		diags.AddError("Value cannot be used", err.Error()+".")
 		return nil, false, diags
 	}
 	if !known {
@@ -40,9 +40,10 @@ func dynamicToGo(ctx context.Context, v attr.Value) (out any, known bool, diags 
 	return out, true, diags
 }
 
-const setReason = "is a set. A set has no order, and a chart's values have no sets: write a list, or tolist(…) around it."
+const setReason = "is a set. A set has no order, and a chart's values have no sets: write a list, or tolist(…) around it"
 
-// valueError is a value that has no counterpart in a chart's values.
+// valueError is a value that has no counterpart in a chart's values. Its text has no full stop, which Terraform adds to
+// errors of functions.
 type valueError struct {
 	path   string
 	reason string
@@ -88,7 +89,7 @@ func toGo(ctx context.Context, at string, v attr.Value) (out any, known bool, er
 	case basetypes.SetValue:
 		return nil, false, &valueError{at, setReason}
 	}
-	return nil, false, &valueError{at, fmt.Sprintf("is of type %s, which a chart's values do not have.", v.Type(ctx))}
+	return nil, false, &valueError{at, fmt.Sprintf("is of type %s, which a chart's values do not have", v.Type(ctx))}
 }
 
 func mapToGo(ctx context.Context, at string, elements map[string]attr.Value) (any, bool, error) {
@@ -187,11 +188,11 @@ func toTerraform(at string, v any) (attr.Value, error) {
 	// Numbers of any type, by way of their decimal text.
 	text, err := object.Canonical(v)
 	if err != nil {
-		return nil, &valueError{at, fmt.Sprintf("cannot be passed to Terraform: %v.", err)}
+		return nil, &valueError{at, fmt.Sprintf("cannot be passed to Terraform: %v", err)}
 	}
 	number, _, err := big.ParseFloat(text, 10, numberPrecision, big.ToNearestEven)
 	if err != nil {
-		return nil, &valueError{at, fmt.Sprintf("is a %T, which Terraform does not have.", v)}
+		return nil, &valueError{at, fmt.Sprintf("is a %T, which Terraform does not have", v)}
 	}
 	return types.NumberValue(number), nil
 }

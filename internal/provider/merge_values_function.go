@@ -68,7 +68,7 @@ func (*mergeValuesFunction) Run(ctx context.Context, req function.RunRequest, re
 				unknown = true
 				continue
 			}
-			resp.Error = function.NewArgumentFuncError(int64(i), "A layer of values must be an object or a map, such as { image = { tag = \"v1.2.0\" } }.")
+			resp.Error = function.NewArgumentFuncError(int64(i), "A layer of values must be an object or a map, such as { image = { tag = \"v1.2.0\" } }")
 			return
 		}
 	}

@@ -62,12 +62,12 @@ func (*workspaceNameFunction) Run(ctx context.Context, req function.RunRequest, 
 	}
 	if !clientForm.MatchString(client) {
 		resp.Error = function.NewArgumentFuncError(0, fmt.Sprintf("The client is %q. A client's name consists of lower-case letters, digits and "+
-			"hyphens, and begins and ends with a letter or digit, for example \"client-a\".", client))
+			"hyphens, and begins and ends with a letter or digit, for example \"client-a\"", client))
 		return
 	}
 	if !stageForm.MatchString(stage) {
 		resp.Error = function.NewArgumentFuncError(1, fmt.Sprintf("The stage is %q. A stage consists of lower-case letters and digits, for "+
-			"example \"prod\"; a hyphen would make the name of the workspace ambiguous.", stage))
+			"example \"prod\"; a hyphen would make the name of the workspace ambiguous", stage))
 		return
 	}
 	resp.Error = resp.Result.Set(ctx, environment.Handle{Client: client, Stage: stage}.Workspace())

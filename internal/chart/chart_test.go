@@ -48,13 +48,13 @@ func writeFolder(t *testing.T, files map[string]string) string {
 }
 
 // pack makes a .tgz as `helm package` does.
-func pack(t *testing.T, root string, files map[string]string) []byte {
+func pack(t *testing.T, files map[string]string) []byte {
 	t.Helper()
 	var out bytes.Buffer
 	zipped := gzip.NewWriter(&out)
 	archive := tar.NewWriter(zipped)
 	for _, name := range slices.Sorted(maps.Keys(files)) {
-		header := &tar.Header{Name: root + "/" + name, Mode: 0o644, Size: int64(len(files[name])), Typeflag: tar.TypeReg}
+		header := &tar.Header{Name: "web/" + name, Mode: 0o644, Size: int64(len(files[name])), Typeflag: tar.TypeReg}
 		if err := archive.WriteHeader(header); err != nil {
 			t.Fatal(err)
 		}
@@ -140,7 +140,7 @@ func TestLoader_NoticesThatAFolderWasEdited(t *testing.T) {
 
 func TestLoader_ReadsAnArchive(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "web-1.2.0.tgz")
-	archive := pack(t, "web", webChart(nil))
+	archive := pack(t, webChart(nil))
 	if err := os.WriteFile(file, archive, 0o644); err != nil {
 		t.Fatal(err)
 	}

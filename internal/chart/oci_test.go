@@ -67,7 +67,7 @@ func (r *ociRegistry) source(version string) Source {
 
 func TestOCI_PullsAndKeepsByDigest(t *testing.T) {
 	r := newRegistry(t)
-	archive := pack(t, "web", webChart(nil))
+	archive := pack(t, webChart(nil))
 	r.push(t, archive, "1.2.0")
 	cache := t.TempDir()
 	c := mustGet(t, NewLoader(cache, nil), r.source("1.2.0"), "")
@@ -83,7 +83,7 @@ func TestOCI_PullsAndKeepsByDigest(t *testing.T) {
 
 func TestOCI_FindsAVersionWithBuildData(t *testing.T) {
 	r := newRegistry(t)
-	r.push(t, pack(t, "web", version("1.2.0+build.5")), "1.2.0_build.5")
+	r.push(t, pack(t, version("1.2.0+build.5")), "1.2.0_build.5")
 	if c := mustGet(t, newTestLoader(t), r.source("1.2.0+build.5"), ""); c.Version != "1.2.0+build.5" {
 		t.Errorf("got %s", c.Version)
 	}
@@ -92,7 +92,7 @@ func TestOCI_FindsAVersionWithBuildData(t *testing.T) {
 func TestOCI_SaysWhichVersionsAreThere(t *testing.T) {
 	r := newRegistry(t)
 	for _, v := range []string{"1.0.0", "1.1.0"} {
-		r.push(t, pack(t, "web", version(v)), v)
+		r.push(t, pack(t, version(v)), v)
 	}
 	_, err := newTestLoader(t).Get(t.Context(), r.source("1.2.0"), "")
 	var missing *NotFoundError
@@ -111,7 +111,7 @@ func TestOCI_SaysWhichVersionsAreThere(t *testing.T) {
 
 func TestOCI_RefusesATagThatWasMoved(t *testing.T) {
 	r := newRegistry(t)
-	first, second := pack(t, "web", webChart(nil)), pack(t, "web", webChart(map[string]string{"values.yaml": "replicas: 9\n"}))
+	first, second := pack(t, webChart(nil)), pack(t, webChart(map[string]string{"values.yaml": "replicas: 9\n"}))
 	r.push(t, first, "1.2.0")
 	digest := mustGet(t, newTestLoader(t), r.source("1.2.0"), "").Digest
 	r.push(t, second, "1.2.0")
@@ -125,7 +125,7 @@ func TestOCI_RefusesATagThatWasMoved(t *testing.T) {
 func TestOCI_UsesCredentials(t *testing.T) {
 	r := newRegistry(t)
 	r.password = "hunter2-canary"
-	r.push(t, pack(t, "web", webChart(nil)), "1.2.0")
+	r.push(t, pack(t, webChart(nil)), "1.2.0")
 	entry := Registry{URL: "oci://" + r.host + "/charts", Username: "robot", Password: r.password}
 
 	t.Run("of the provider", func(t *testing.T) {

@@ -68,7 +68,7 @@ func version(v string) map[string]string {
 }
 
 func TestRepository_FetchesOnceAndThenTakesTheCache(t *testing.T) {
-	archive := pack(t, "web", webChart(nil))
+	archive := pack(t, webChart(nil))
 	r := newRepository(t, map[string][]byte{"web-1.2.0.tgz": archive})
 	source := Source{Repository: r.url + "/", Name: "web", Version: "1.2.0"}
 	cache := t.TempDir()
@@ -93,7 +93,7 @@ func TestRepository_FetchesOnceAndThenTakesTheCache(t *testing.T) {
 }
 
 func TestRepository_DoesNotTrustItsCache(t *testing.T) {
-	archive := pack(t, "web", webChart(nil))
+	archive := pack(t, webChart(nil))
 	r := newRepository(t, map[string][]byte{"web-1.2.0.tgz": archive})
 	source := Source{Repository: r.url, Name: "web", Version: "1.2.0"}
 	cache := t.TempDir()
@@ -112,7 +112,7 @@ func TestRepository_DoesNotTrustItsCache(t *testing.T) {
 }
 
 func TestRepository_WorksWithoutACache(t *testing.T) {
-	archive := pack(t, "web", webChart(nil))
+	archive := pack(t, webChart(nil))
 	r := newRepository(t, map[string][]byte{"web-1.2.0.tgz": archive})
 	blocked := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(blocked, nil, 0o644); err != nil {
@@ -130,7 +130,7 @@ func TestRepository_WorksWithoutACache(t *testing.T) {
 func TestRepository_SaysWhatIsThere(t *testing.T) {
 	archives := map[string][]byte{}
 	for _, v := range []string{"1.0.0", "1.1.0", "1.10.0", "2.0.0-rc.1"} {
-		archives["web-"+v+".tgz"] = pack(t, "web", version(v))
+		archives["web-"+v+".tgz"] = pack(t, version(v))
 	}
 	r := newRepository(t, archives)
 	tests := map[string]struct {
@@ -152,7 +152,7 @@ func TestRepository_SaysWhatIsThere(t *testing.T) {
 }
 
 func TestRepository_RefusesAnotherContent(t *testing.T) {
-	first, second := pack(t, "web", webChart(nil)), pack(t, "web", webChart(map[string]string{"values.yaml": "replicas: 9\n"}))
+	first, second := pack(t, webChart(nil)), pack(t, webChart(map[string]string{"values.yaml": "replicas: 9\n"}))
 	r := newRepository(t, map[string][]byte{"web-1.2.0.tgz": first})
 	source := Source{Repository: r.url, Name: "web", Version: "1.2.0"}
 	r.put(t, map[string][]byte{"web-1.2.0.tgz": second})
@@ -172,7 +172,7 @@ func TestRepository_RefusesAnotherContent(t *testing.T) {
 }
 
 func TestRepository_RefusesWhatIsFiledUnderAnotherName(t *testing.T) {
-	r := newRepository(t, map[string][]byte{"web-1.2.0.tgz": pack(t, "web", webChart(nil))})
+	r := newRepository(t, map[string][]byte{"web-1.2.0.tgz": pack(t, webChart(nil))})
 	index := "apiVersion: v1\nentries:\n  api:\n  - {apiVersion: v2, name: api, version: 1.2.0, urls: [web-1.2.0.tgz]}\n"
 	if err := os.WriteFile(filepath.Join(r.dir, "index.yaml"), []byte(index), 0o644); err != nil {
 		t.Fatal(err)
@@ -185,7 +185,7 @@ func TestRepository_RefusesWhatIsFiledUnderAnotherName(t *testing.T) {
 }
 
 func TestRepository_UsesTheCredentialOfTheLongestPrefix(t *testing.T) {
-	r := newRepository(t, map[string][]byte{"web-1.2.0.tgz": pack(t, "web", webChart(nil))})
+	r := newRepository(t, map[string][]byte{"web-1.2.0.tgz": pack(t, webChart(nil))})
 	r.handle = func(w http.ResponseWriter, request *http.Request) bool {
 		user, password, ok := request.BasicAuth()
 		if ok && user == "robot" && password == "hunter2" {
@@ -215,7 +215,7 @@ func TestRepository_UsesTheCredentialOfTheLongestPrefix(t *testing.T) {
 
 func TestRepository_DoesNotSendCredentialsElsewhere(t *testing.T) {
 	var seen atomic.Value
-	archive := pack(t, "web", webChart(nil))
+	archive := pack(t, webChart(nil))
 	elsewhere := newRepository(t, map[string][]byte{"web-1.2.0.tgz": archive})
 	elsewhere.handle = func(_ http.ResponseWriter, request *http.Request) bool {
 		seen.Store(request.Header.Get("Authorization"))
@@ -233,7 +233,7 @@ func TestRepository_DoesNotSendCredentialsElsewhere(t *testing.T) {
 }
 
 func TestRepository_TriesAgainWhatMayPass(t *testing.T) {
-	r := newRepository(t, map[string][]byte{"web-1.2.0.tgz": pack(t, "web", webChart(nil))})
+	r := newRepository(t, map[string][]byte{"web-1.2.0.tgz": pack(t, webChart(nil))})
 	var failures atomic.Int64
 	r.handle = func(w http.ResponseWriter, _ *http.Request) bool {
 		if failures.Add(1) <= 2 {
@@ -333,7 +333,7 @@ func TestLoader_EndsWithItsContext(t *testing.T) {
 }
 
 func TestLoader_AnotherCallersContextEndsNothing(t *testing.T) {
-	archive := pack(t, "web", webChart(nil))
+	archive := pack(t, webChart(nil))
 	r := newRepository(t, map[string][]byte{"web-1.2.0.tgz": archive})
 	entered, release := make(chan struct{}, 10), make(chan struct{})
 	r.handle = func(_ http.ResponseWriter, request *http.Request) bool {

@@ -37,7 +37,7 @@ func Digest(objects map[Key]string) string {
 	sum := sha256.New()
 	for _, key := range keys {
 		// The lengths keep what belongs to the key apart from what belongs to the object.
-		fmt.Fprintf(sum, "%d:%s%d:%s", len(key), key, len(objects[key]), objects[key])
+		_, _ = fmt.Fprintf(sum, "%d:%s%d:%s", len(key), key, len(objects[key]), objects[key]) // a hash takes all
 	}
 	return "c1:sha256:" + hex.EncodeToString(sum.Sum(nil))
 }

@@ -93,7 +93,6 @@ func (p treePath) to(name string) treePath { return append(slices.Clip(p), part{
 func (p treePath) element(name string) treePath {
 	return append(slices.Clip(p), part{name: name, element: true})
 }
-func (p treePath) last() part { return p[len(p)-1] }
 
 // edit is a difference at the highest subtree at which it can be told: a leaf with two values, or a subtree that one side
 // does not have.

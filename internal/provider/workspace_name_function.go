@@ -6,7 +6,6 @@ package provider
 import (
 	"context"
 	"fmt"
-	"regexp"
 
 	"github.com/hashicorp/terraform-plugin-framework/function"
 
@@ -50,22 +49,17 @@ func (*workspaceNameFunction) Definition(_ context.Context, _ function.Definitio
 	}
 }
 
-var (
-	clientForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
-	stageForm  = regexp.MustCompile(`^[a-z0-9]+$`)
-)
-
 func (*workspaceNameFunction) Run(ctx context.Context, req function.RunRequest, resp *function.RunResponse) {
 	var client, stage string
 	if resp.Error = req.Arguments.Get(ctx, &client, &stage); resp.Error != nil {
 		return
 	}
-	if !clientForm.MatchString(client) {
+	if !clientPattern.MatchString(client) {
 		resp.Error = function.NewArgumentFuncError(0, fmt.Sprintf("The client is %q. A client's name consists of lower-case letters, digits and "+
-			"hyphens, and begins and ends with a letter or digit, for example \"client-a\"", client))
+			"hyphens, at most 63 of them, and begins and ends with a letter or digit, for example \"client-a\"", client))
 		return
 	}
-	if !stageForm.MatchString(stage) {
+	if !stagePattern.MatchString(stage) {
 		resp.Error = function.NewArgumentFuncError(1, fmt.Sprintf("The stage is %q. A stage consists of lower-case letters and digits, for "+
 			"example \"prod\"; a hyphen would make the name of the workspace ambiguous", stage))
 		return

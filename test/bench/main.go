@@ -87,16 +87,17 @@ func parseCounts(text string) ([]int, error) {
 func printRows(rows []row, runs int, version string) error {
 	fmt.Printf("\nPlans without changes, median of %d, %s\n\n", runs, version)
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintln(w, "releases\tterraform_data\tslipway\tratio\tprovider memory\trequests\tper release\t")
+	_, _ = fmt.Fprintln(w, "releases\tterraform_data\tslipway\tratio\tCPU\tprovider memory\trequests\tper release\t")
 	for _, r := range rows {
-		_, _ = fmt.Fprintf(w, "%d\t%.2f s\t%.2f s\t%.1f\t%.0f MiB\t%d\t%.2f\t\n",
-			r.releases, r.baseline.Seconds(), r.plan.Seconds(), r.plan.Seconds()/r.baseline.Seconds(),
+		_, _ = fmt.Fprintf(w, "%d\t%.2f s\t%.2f s\t%.1f\t%.2f s / %.2f s\t%.0f MiB\t%d\t%.2f\t\n",
+			r.releases, r.baseline.wall.Seconds(), r.plan.wall.Seconds(), r.plan.wall.Seconds()/r.baseline.wall.Seconds(),
+			r.baseline.cpu.Seconds(), r.plan.cpu.Seconds(),
 			float64(r.memory)/(1<<20), r.requests, float64(r.requests)/float64(r.releases))
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	fmt.Println("\nMemory is the largest resident set of a provider process. Requests are those of one plan that the API server audited.")
+	fmt.Println("\nCPU is the processor time of Terraform and its plugins, of terraform_data / slipway. Memory is the largest resident set of a provider process. Requests are those of one plan that the API server audited.")
 	return nil
 }
 

@@ -21,10 +21,15 @@ import (
 // row is what one number of releases costs.
 type row struct {
 	releases int
-	baseline time.Duration // plan of as many terraform_data
-	plan     time.Duration
+	baseline cost // plan of as many terraform_data
+	plan     cost
 	memory   uint64 // bytes
 	requests int
+}
+
+// cost is the time of one plan: on the wall, and of all processors together.
+type cost struct {
+	wall, cpu time.Duration
 }
 
 // benchmark has what all measurements share.
@@ -83,7 +88,7 @@ func newBenchmark(ctx context.Context, c *cluster.Cluster, dir string) (*benchma
 		if err := os.WriteFile(filepath.Join(module, "main.tf"), []byte(text), 0o644); err != nil {
 			return nil, err
 		}
-		if err := b.run(ctx, name, "init", "-input=false"); err != nil {
+		if _, err := b.run(ctx, name, "init", "-input=false"); err != nil {
 			return nil, err
 		}
 	}
@@ -95,28 +100,28 @@ func (b *benchmark) measure(ctx context.Context, n, runs int) (row, error) {
 	r := row{releases: n}
 	count := fmt.Sprintf("-var=releases=%d", n)
 	for _, module := range []string{"environments", "releases", "baseline"} {
-		begin := time.Now()
-		if err := b.run(ctx, module, "apply", "-auto-approve", count); err != nil {
+		apply, err := b.run(ctx, module, "apply", "-auto-approve", count)
+		if err != nil {
 			return r, err
 		}
-		fmt.Fprintf(os.Stderr, "%d %s are there after %.1f s\n", n, module, time.Since(begin).Seconds())
+		fmt.Fprintf(os.Stderr, "%d %s: applied in %.1f s\n", n, module, apply.wall.Seconds())
 	}
 
-	var baselines, plans []time.Duration
+	var baselines, plans []cost
 	for range runs {
 		// Alternating, so that a busy moment of the machine hits both.
-		d, _, err := b.plan(ctx, "baseline", count)
+		baseline, _, err := b.plan(ctx, "baseline", count)
 		if err != nil {
 			return r, err
 		}
-		baselines = append(baselines, d)
+		baselines = append(baselines, baseline)
 
 		since := time.Now()
-		d, memory, err := b.plan(ctx, "releases", count)
+		plan, memory, err := b.plan(ctx, "releases", count)
 		if err != nil {
 			return r, err
 		}
-		plans = append(plans, d)
+		plans = append(plans, plan)
 		r.memory = max(r.memory, memory)
 		if r.requests, err = b.requests(ctx, since); err != nil {
 			return r, err
@@ -127,13 +132,10 @@ func (b *benchmark) measure(ctx context.Context, n, runs int) (row, error) {
 }
 
 // plan takes the time of a plan that must have nothing to change, and the memory that the provider used meanwhile.
-func (b *benchmark) plan(ctx context.Context, module string, args ...string) (time.Duration, uint64, error) {
+func (b *benchmark) plan(ctx context.Context, module string, args ...string) (cost, uint64, error) {
 	watch := watchMemory(b.provider)
-	begin := time.Now()
-	err := b.run(ctx, module, append([]string{"plan", "-detailed-exitcode"}, args...)...)
-	took := time.Since(begin)
-	memory := watch.stop()
-	return took, memory, err
+	c, err := b.run(ctx, module, append([]string{"plan", "-detailed-exitcode"}, args...)...)
+	return c, watch.stop(), err
 }
 
 // requests counts what the provider asked of the API server since a moment.
@@ -160,7 +162,7 @@ func (b *benchmark) requests(ctx context.Context, since time.Time) (int, error) 
 	return n, nil
 }
 
-func (b *benchmark) run(ctx context.Context, module string, args ...string) error {
+func (b *benchmark) run(ctx context.Context, module string, args ...string) (cost, error) {
 	cmd := exec.CommandContext(ctx, b.terraform, args...)
 	cmd.Dir = filepath.Join(b.dir, module)
 	cmd.Env = b.env
@@ -169,13 +171,23 @@ func (b *benchmark) run(ctx context.Context, module string, args ...string) erro
 	// One interrupt, from here, and not the terminal's as well: at the second Terraform stops at once.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	begin := time.Now()
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("%s %s of the %s: %w\n%s", filepath.Base(b.terraform), args[0], module, err, output.String())
+		return cost{}, fmt.Errorf("%s %s of the %s: %w\n%s", filepath.Base(b.terraform), args[0], module, err, output.String())
 	}
-	return nil
+	// The times of the provider, which Terraform waited for, are in Terraform's.
+	return cost{time.Since(begin), cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}, nil
 }
 
-func median(d []time.Duration) time.Duration {
-	slices.Sort(d)
-	return d[len(d)/2]
+// median is that of the wall times, and that of the processor times.
+func median(costs []cost) cost {
+	middle := func(value func(cost) time.Duration) time.Duration {
+		var all []time.Duration
+		for _, c := range costs {
+			all = append(all, value(c))
+		}
+		slices.Sort(all)
+		return all[len(all)/2]
+	}
+	return cost{middle(func(c cost) time.Duration { return c.wall }), middle(func(c cost) time.Duration { return c.cpu })}
 }

@@ -30,10 +30,13 @@ type application struct {
 
 // apply reads as the story of what must happen, in the order in which it must.
 func (a *application) apply(ctx context.Context, target Target) (err error) {
-	if err := a.checkPlace(ctx, target); err != nil {
-		return err
+	if err = a.checkPlace(ctx, target); err == nil {
+		err = a.lookAt(ctx, target)
 	}
-	if err := a.lookAt(ctx, target); err != nil {
+	if err != nil && ctx.Err() != nil {
+		return &CancelledError{Release: target.Name, During: "looking at what is there", Cause: err}
+	}
+	if err != nil {
 		return err
 	}
 	a.operation, err = begin(ctx, target, a.options.Timeout, a.options.graces, a.options.Progress)
@@ -60,9 +63,7 @@ func (a *application) underLease() error {
 	if err != nil {
 		return err
 	}
-	if a.helm, err = a.helmConfiguration(&capabilities, a.options.storage); err != nil {
-		return err
-	}
+	a.helm = a.helmConfiguration(&capabilities, a.options.storage)
 	s, err := classify(a.revisions, a.helm.Releases, a.target.Name)
 	if err != nil {
 		return a.target.Cluster.Classify(err)

@@ -68,9 +68,9 @@ func TestApply_SaysWhatKeptARolloutFromBecomingReady(t *testing.T) {
 				t.Fatal("it did not fail")
 			}
 			if tc.timeout != 0 {
-				asError[*DeadlineError](t, err)
+				wantError[*DeadlineError](t, err)
 			} else {
-				asError[*RolloutError](t, err)
+				wantError[*RolloutError](t, err)
 			}
 			wantText(t, err.Error(), tc.want...)
 			seen := b.wantEnd(2, "failed", phaseFailed)
@@ -93,7 +93,7 @@ func TestApply_SaysWhyPodsAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := b.apply(t.Context(), with(t, map[string]any{"replicas": 2}))
-	asError[*RolloutError](t, err)
+	wantError[*RolloutError](t, err)
 	wantText(t, err.Error(), "exceeded quota: small", "pods=1")
 
 	// A Job has no condition for it: only its events tell.
@@ -175,9 +175,9 @@ func TestApply_LeavesAReleaseOfOthersAlone(t *testing.T) {
 	b := newBench(t)
 	b.foreignInstall(with(t), "app")
 	_, err := b.apply(t.Context(), with(t, config("debug")))
-	asError[*OwnershipError](t, err)
+	wantError[*OwnershipError](t, err)
 	wantText(t, err.Error(), "not made by Slipway", "Import it")
-	if got := b.config("level"); got != "info" {
+	if got := b.liveLevel(); got != "info" {
 		t.Errorf("it was changed: %s", got)
 	}
 
@@ -195,9 +195,9 @@ func TestApply_LeavesObjectsOfOtherReleasesAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := b.apply(t.Context(), with(t))
-	asError[*OwnershipError](t, err)
+	wantError[*OwnershipError](t, err)
 	wantText(t, err.Error(), `ConfigMap "app"`)
-	if got := b.config("level"); got != "mine" {
+	if got := b.liveLevel(); got != "mine" {
 		t.Errorf("it was changed: %s", got)
 	}
 }
@@ -211,7 +211,7 @@ func TestApply_TakesOverAFailedFirstInstall(t *testing.T) {
 		"extra":         []any{extraConfig("left-over")},
 	}, jobHook("seed", "post-install", "sleep", "100ms"))
 	_, err := b.apply(t.Context(), broken, timeout(4*time.Second))
-	asError[*DeadlineError](t, err)
+	wantError[*DeadlineError](t, err)
 	b.wantEnd(1, "failed", phaseFailed)
 
 	outcome := b.mustApply(with(t, jobHook("seed", "post-install", "sleep", "100ms")))
@@ -243,7 +243,7 @@ func TestApply_CleansUpAfterAFailedUpgrade(t *testing.T) {
 		"env":           []any{map[string]any{"name": "OLD", "value": "1"}},
 		"extra":         []any{extraConfig("left-over")},
 	}), timeout(4*time.Second))
-	asError[*DeadlineError](t, err)
+	wantError[*DeadlineError](t, err)
 
 	// Nearly what was deployed before: Helm alone would leave OLD and left-over behind.
 	b.mustApply(with(t, map[string]any{"env": []any{map[string]any{"name": "KEPT", "value": "2"}}}))

@@ -32,7 +32,7 @@ func TestApply_InstallsUpgradesAndLeavesAloneWhatIsTheSame(t *testing.T) {
 		t.Errorf("upgrade: %+v", second)
 	}
 	b.wantEnd(2, "deployed", phaseDeployed)
-	if got := b.config("level"); got != "debug" {
+	if got := b.liveLevel(); got != "debug" {
 		t.Errorf("live level is %s", got)
 	}
 
@@ -87,7 +87,7 @@ func TestApply_RefusesAnotherClientsNamespaceAndCluster(t *testing.T) {
 	wantText(t, err.Error(), "another")
 	b.target.Handle.Client = "client-b"
 	_, err = b.apply(t.Context(), with(t))
-	asError[*environment.NamespaceForeignError](t, err)
+	wantError[*environment.NamespaceForeignError](t, err)
 }
 
 func TestApply_WaitsForJobsAndHooks(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	helmrelease "helm.sh/helm/v3/pkg/release"
 	"helm.sh/helm/v3/pkg/storage"
@@ -80,6 +81,30 @@ func TestClassify_RefusesAStatusThatNobodyWrites(t *testing.T) {
 	revisions, releases := history(t, "sleeping")
 	if _, err := classify(revisions, releases, "app"); err == nil || !strings.Contains(err.Error(), "sleeping") {
 		t.Errorf("error: %v", err)
+	}
+}
+
+func TestMayRecover_LooksAtOwnerPolicyAndAge(t *testing.T) {
+	for _, tc := range []struct {
+		name     string
+		mine     bool
+		policy   bool
+		age      time.Duration
+		recovers bool
+	}{
+		{"ours, just made", true, false, time.Second, true},
+		{"ours, though others are not to be recovered", true, true, time.Second, true},
+		{"of others, young", false, false, time.Minute, false},
+		{"of others, old", false, false, time.Hour, true},
+		{"of others, old, not to be recovered", false, true, time.Hour, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			a := &application{operation: &operation{target: Target{Name: "app"}}, options: ApplyOptions{FailOnPending: tc.policy}}
+			s := situation{last: revision{number: 2, status: helmrelease.StatusPendingUpgrade, created: time.Now().Add(-tc.age)}}
+			if err := a.mayRecover(s, tc.mine); (err == nil) != tc.recovers {
+				t.Errorf("error: %v", err)
+			}
+		})
 	}
 }
 

@@ -24,10 +24,10 @@ func cut(text string, limit int) string {
 	return strings.ToValidUTF8(text[:limit], "") + "…"
 }
 
-// counted is "1 object" or "3 objects".
-func counted(n int, noun string) string {
+// objectCount is "1 object" or "3 objects".
+func objectCount(n int) string {
 	if n == 1 {
-		return "1 " + noun
+		return "1 object"
 	}
-	return fmt.Sprintf("%d %ss", n, noun)
+	return fmt.Sprintf("%d objects", n)
 }

@@ -19,16 +19,13 @@ func importRelease(ctx context.Context, target Target) (*Imported, error) {
 	if _, err := environment.Check(ctx, target.Cluster, target.Handle); err != nil {
 		return nil, err
 	}
-	seen, _, err := observeForImport(ctx, target)
+	seen, err := observeForImport(ctx, target)
 	if err != nil {
 		return nil, err
 	}
 	client, err := target.Cluster.Kubernetes()
 	if err != nil {
 		return nil, err
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, context.Cause(ctx)
 	}
 	releases := storage.Init(driver.NewSecrets(client.CoreV1().Secrets(target.Handle.Namespace)))
 	stored, err := releases.Get(target.Name, seen.Deployed)
@@ -55,21 +52,21 @@ func importRelease(ctx context.Context, target Target) (*Imported, error) {
 	return out, nil
 }
 
-func observeForImport(ctx context.Context, target Target) (*Observation, []revision, error) {
-	seen, revisions, _, err := observe(ctx, target)
+func observeForImport(ctx context.Context, target Target) (*Observation, error) {
+	seen, _, _, err := observe(ctx, target)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	refuse := func(reason string) error {
 		return &NotImportableError{Release: target.Name, Namespace: target.Handle.Namespace, Reason: reason}
 	}
 	switch {
 	case seen.Revision == 0:
-		return nil, nil, refuse("there is no such release")
+		return nil, refuse("there is no such release")
 	case seen.Deployed == 0:
-		return nil, nil, refuse(fmt.Sprintf("no revision of it is deployed (revision %d is %s). Install it by an apply instead", seen.Revision, seen.Status))
+		return nil, refuse(fmt.Sprintf("no revision of it is deployed (revision %d is %s). Install it by an apply instead", seen.Revision, seen.Status))
 	}
-	return seen, revisions, nil
+	return seen, nil
 }
 
 // maskStored masks what was stored: data of Secrets, and every leaf at which one of their values appears.

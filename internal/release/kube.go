@@ -66,7 +66,7 @@ func (k *ctxKube) Create(resources kube.ResourceList) (*kube.Result, error) {
 	if hook {
 		k.op.doing("running the hook " + shortNames(resources))
 	} else {
-		k.op.doing("creating " + counted(len(resources), "object"))
+		k.op.doing("creating " + objectCount(len(resources)))
 	}
 	result := &kube.Result{}
 	for _, info := range resources {
@@ -86,7 +86,7 @@ func (k *ctxKube) Create(resources kube.ResourceList) (*kube.Result, error) {
 
 // Update writes target over original, object by object, and removes what only original has.
 func (k *ctxKube) Update(original, target kube.ResourceList, force bool) (*kube.Result, error) {
-	k.op.doing("writing " + counted(len(target), "object"))
+	k.op.doing("writing " + objectCount(len(target)))
 	result := &kube.Result{}
 	bases := []kube.ResourceList{original}
 	for _, info := range k.attempted {
@@ -200,7 +200,7 @@ func (k *ctxKube) DeleteWithPropagationPolicy(resources kube.ResourceList, polic
 	}
 	doomed := resources
 	if !isHookList(resources) {
-		k.op.doing("deleting " + counted(len(resources), "object"))
+		k.op.doing("deleting " + objectCount(len(resources)))
 		doomed = nil
 		for _, info := range resources {
 			mine, err := k.mayDelete(info)

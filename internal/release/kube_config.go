@@ -76,7 +76,7 @@ func (t *timeLimit) RoundTrip(request *http.Request) (*http.Response, error) {
 }
 
 // helmConfiguration is what one Helm action works with. It is never shared: Helm changes it while it runs.
-func (o *operation) helmConfiguration(capabilities *cluster.Capabilities, wrap wrapStorage) (*action.Configuration, error) {
+func (o *operation) helmConfiguration(capabilities *cluster.Capabilities, wrap wrapStorage) *action.Configuration {
 	getter := &restGetter{cluster: o.target.Cluster, config: o.clients.gated, namespace: o.target.Handle.Namespace}
 	client := kube.New(getter)
 	client.Namespace = o.target.Handle.Namespace
@@ -87,7 +87,7 @@ func (o *operation) helmConfiguration(capabilities *cluster.Capabilities, wrap w
 		KubeClient:       o.kube,
 		Capabilities:     helmCapabilities(capabilities),
 		Log:              func(string, ...any) {},
-	}, nil
+	}
 }
 
 // newStorage is Helm's storage of releases in Secrets. It has no limit of revisions: Helm would prune known-good ones.

@@ -201,14 +201,14 @@ func (b *bench) storage() *storage.Storage {
 	return storage.Init(driver.NewSecrets(b.client.CoreV1().Secrets(b.namespace())))
 }
 
-// config reads a key of the release's ConfigMap: what is really live.
-func (b *bench) config(key string) string {
+// liveLevel reads what is really live of config("…").
+func (b *bench) liveLevel() string {
 	b.t.Helper()
 	m, err := b.client.CoreV1().ConfigMaps(b.namespace()).Get(b.t.Context(), "app", metav1.GetOptions{})
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return m.Data[key]
+	return m.Data["level"]
 }
 
 // eventually waits for something in the cluster.
@@ -229,6 +229,12 @@ func asError[T error](t *testing.T, err error) T {
 		t.Fatalf("the error is a %T, want a %T: %v", err, want, err)
 	}
 	return want
+}
+
+// wantError is asError where only the kind of error matters.
+func wantError[T error](t *testing.T, err error) {
+	t.Helper()
+	_ = asError[T](t, err)
 }
 
 func wantText(t *testing.T, text string, parts ...string) {

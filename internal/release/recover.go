@@ -188,8 +188,7 @@ func (o *operation) settleOnce(revisions []revision, number int, want helmreleas
 	}
 	if mine == nil {
 		if ran != nil {
-			// Helm failed before it stored the revision.
-			return newest, nil
+			return newest, nil //nolint:nilerr // Helm failed before it stored the revision, and ran is told by who called.
 		}
 		return newest, fmt.Errorf("revision %d of release %s is not in Helm's storage", number, o.target.Name)
 	}

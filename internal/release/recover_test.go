@@ -4,13 +4,9 @@
 package release
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
-	"os"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -21,8 +17,6 @@ import (
 	"helm.sh/helm/v3/pkg/storage/driver"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 )
 
 func TestApply_StopsWhenItIsInterrupted(t *testing.T) {
@@ -201,7 +195,7 @@ func TestApply_RecoversPendingReleasesOfOthersByAgeAndPolicy(t *testing.T) {
 	wantText(t, asError[*PendingError](t, err).Error(), "too young")
 	_, err = b.apply(t.Context(), with(t, config("debug")), func(o *ApplyOptions) { o.FailOnPending = true })
 	wantText(t, asError[*PendingError](t, err).Error(), "on_pending")
-	if got := b.config("level"); got != "info" {
+	if got := b.liveLevel(); got != "info" {
 		t.Errorf("it was changed: %s", got)
 	}
 }
@@ -360,113 +354,6 @@ func (b *bench) written() string {
 	}
 	for _, j := range jobs.Items {
 		fmt.Fprintln(&out, "Job", j.Name, j.UID, j.Generation, j.DeletionTimestamp)
-	}
-	return out.String()
-}
-
-// childVariable makes the test binary an apply in a process of its own.
-const childVariable = "SLIPWAY_TEST_APPLY"
-
-type childOrder struct {
-	Context, Namespace, ID string
-	Values                 map[string]any
-	// Die is the beginning of the sentence of progress, or "last write", at which the child kills itself.
-	Die string
-}
-
-func TestMain(m *testing.M) {
-	if order := os.Getenv(childVariable); order != "" {
-		if err := runChild(order); err != nil {
-			fmt.Println("child failed:", err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
-	// The tests mostly wait for the cluster.
-	flag.Parse()
-	if err := flag.Set("test.parallel", "8"); err != nil {
-		fmt.Println(err)
-		os.Exit(1)
-	}
-	os.Exit(m.Run())
-}
-
-func runChild(text string) error {
-	var order childOrder
-	if err := json.Unmarshal([]byte(text), &order); err != nil {
-		return err
-	}
-	c, err := cluster.NewConnections(cluster.Config{ConfigPaths: []string{os.Getenv("SLIPWAY_TEST_KUBECONFIG")}, UserAgent: "slipway-test-child"}).
-		Cluster(context.Background(), cluster.Coordinate{Context: order.Context})
-	if err != nil {
-		return err
-	}
-	cache, err := os.MkdirTemp("", "slipway-child-")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.RemoveAll(cache) }()
-	spec, err := loadOperationSpec(context.Background(), cache, "app", order.Values)
-	if err != nil {
-		return err
-	}
-	options := ApplyOptions{InstanceID: order.ID, Timeout: time.Minute, graces: shortGraces, Progress: func(sentence string) {
-		fmt.Println("progress:", sentence)
-		if order.Die != "" && strings.HasPrefix(sentence, order.Die) {
-			dieNow()
-		}
-	}}
-	if order.Die == "last write" {
-		options.storage = func(d driver.Driver) driver.Driver {
-			return &failingStorage{Driver: d, fail: func(r *helmrelease.Release, creating bool) bool {
-				if !creating && r.Info.Status == helmrelease.StatusDeployed {
-					dieNow()
-				}
-				return false
-			}}
-		}
-	}
-	outcome, err := Apply(context.Background(), benchTarget(c, order.Namespace), spec, options)
-	fmt.Println("recovered:", strings.Join(outcome.Recovered, "; "))
-	return err
-}
-
-// dieNow ends the process as kill -9 does.
-func dieNow() {
-	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-	select {}
-}
-
-// startChild applies the test chart in a process of its own. All children of a test process count as one Terraform run.
-func (b *bench) startChild(values map[string]any, die string) *exec.Cmd {
-	b.t.Helper()
-	all := map[string]any{"image": testImage()}
-	for k, v := range values {
-		all[k] = v
-	}
-	order, err := json.Marshal(childOrder{Context: b.target.Handle.Cluster.Context, Namespace: b.namespace(), ID: b.id, Values: all, Die: die})
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	self, err := os.Executable()
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	child := exec.CommandContext(b.t.Context(), self)
-	child.Env = append(os.Environ(), childVariable+"="+string(order))
-	out := &bytes.Buffer{}
-	child.Stdout, child.Stderr = out, out
-	if err := child.Start(); err != nil {
-		b.t.Fatal(err)
-	}
-	return child
-}
-
-// childOutput is what a child that has ended has written.
-func childOutput(child *exec.Cmd) string {
-	out, ok := child.Stdout.(*bytes.Buffer)
-	if !ok {
-		return ""
 	}
 	return out.String()
 }

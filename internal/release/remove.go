@@ -15,12 +15,12 @@ func remove(ctx context.Context, target Target, options RemoveOptions) (forgotte
 	if err := target.Cluster.RequireUID(ctx, options.ClusterUID); err != nil {
 		return false, err
 	}
-	// A namespace that is gone has taken everything with it.
+	// A namespace that is gone, or going, takes everything with it.
 	var missing *environment.NamespaceMissingError
 	var terminating *environment.NamespaceTerminatingError
-	if _, err := environment.Check(ctx, target.Cluster, target.Handle); errors.As(err, &missing) {
+	if _, err := environment.Check(ctx, target.Cluster, target.Handle); errors.As(err, &missing) || errors.As(err, &terminating) {
 		return false, nil
-	} else if err != nil && !errors.As(err, &terminating) {
+	} else if err != nil {
 		return false, err
 	}
 	if seen, forgotten, err := mayRemove(ctx, target, options); err != nil || forgotten || seen.Absent() {
@@ -55,9 +55,7 @@ func (o *operation) remove(options RemoveOptions) (forgotten bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if o.helm, err = o.helmConfiguration(&capabilities, nil); err != nil {
-		return false, err
-	}
+	o.helm = o.helmConfiguration(&capabilities, nil)
 	if seen.Revision != 0 {
 		if err := o.uninstall(); err != nil {
 			return false, o.explainRemoval(err, seen.Revision)

@@ -106,7 +106,7 @@ func TestImport_ReadsWithoutSecrets(t *testing.T) {
 	if _, err := Import(t.Context(), b.target); err == nil {
 		t.Error("a release that is not there was imported")
 	} else {
-		asError[*NotImportableError](t, err)
+		wantError[*NotImportableError](t, err)
 	}
 	spec := with(t, map[string]any{"env": []any{map[string]any{"name": "URL", "value": "postgres://app:" + secret + "@db"}}})
 	spec.WriteOnly = map[string]any{"token": secret}
@@ -178,11 +178,13 @@ func TestApply_CreatesMissingCRDsOnly(t *testing.T) {
 	}
 	const name = "widgets.release.slipway.test"
 	gone := func() {
-		_ = live.Resource(crds).Delete(t.Context(), name, metav1.DeleteOptions{})
-		b.eventually("the CRD is gone", func() bool {
-			_, err := live.Resource(crds).Get(t.Context(), name, metav1.GetOptions{})
-			return cluster.IsNotFound(err)
-		})
+		for _, name := range []string{name, "gadgets.release.slipway.test"} {
+			_ = live.Resource(crds).Delete(t.Context(), name, metav1.DeleteOptions{})
+			b.eventually("the CRD is gone", func() bool {
+				_, err := live.Resource(crds).Get(t.Context(), name, metav1.GetOptions{})
+				return cluster.IsNotFound(err)
+			})
+		}
 	}
 	gone()
 	b.target.Cluster.Invalidate()
@@ -271,7 +273,7 @@ func TestObserve_RefusesTheRecordOfOthersAndOfNewerVersions(t *testing.T) {
 		t.Errorf("a newer record cannot be read: %v", err)
 	}
 	_, err := b.apply(t.Context(), with(t, config("debug")))
-	asError[*NewerRecordError](t, err)
+	wantError[*NewerRecordError](t, err)
 	change(`"schemaVersion":2`, `"schemaVersion":1`)
 
 	b.id = "another-state"
@@ -282,8 +284,8 @@ func TestObserve_RefusesTheRecordOfOthersAndOfNewerVersions(t *testing.T) {
 	_, err = Observe(t.Context(), b.target)
 	wantText(t, asError[*ForeignRecordError](t, err).Error(), "client-b")
 	_, err = b.apply(t.Context(), with(t, config("debug")))
-	asError[*ForeignRecordError](t, err)
-	if got := b.config("level"); got != "info" {
+	wantError[*ForeignRecordError](t, err)
+	if got := b.liveLevel(); got != "info" {
 		t.Errorf("it was changed: %s", got)
 	}
 }

@@ -19,6 +19,9 @@ import (
 // pollEvery is the pace of all waits: a request per second and kind.
 const pollEvery = time.Second
 
+// podsEvery is the pace at which the pods of a workload that is not ready are looked at.
+const podsEvery = 3 * time.Second
+
 // watched is one object that is waited for.
 type watched struct {
 	info *resource.Info
@@ -30,6 +33,9 @@ type watched struct {
 	// restarts are those that containers had when they were first looked at. Pods that crashed before may well run now, with
 	// another ConfigMap for example. Nil before the first look.
 	restarts map[string]int32
+	// podsAt is when the pods were last looked at, and podTrouble what was found.
+	podsAt     time.Time
+	podTrouble *trouble
 }
 
 // status is what one look at an object says.
@@ -66,7 +72,7 @@ func (o *operation) waitReady(resources kube.ResourceList) error {
 			all = append(all, newWatched(info))
 		}
 	}
-	o.doing("waiting for " + counted(len(all), "object") + " to become ready")
+	o.doing("waiting for " + objectCount(len(all)) + " to become ready")
 	return o.wait(all, false)
 }
 

@@ -12,6 +12,7 @@ import (
 	"helm.sh/helm/v3/pkg/kube"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -19,7 +20,10 @@ import (
 )
 
 // helmLabel is on every object of every release but hooks, so that one LIST can stand for many GETs.
-const helmLabel = "app.kubernetes.io/managed-by=Helm"
+const (
+	helmLabel      = "app.kubernetes.io/managed-by"
+	helmLabelValue = "Helm"
+)
 
 // place is a kind in a namespace.
 type place struct {
@@ -32,7 +36,15 @@ func (o *operation) fetch(all []*watched) error {
 	groups := map[place][]*watched{}
 	for _, w := range all {
 		p := place{w.info.Mapping.Resource, w.info.Namespace}
-		groups[p] = append(groups[p], w)
+		accessor, err := meta.Accessor(w.info.Object)
+		if err == nil && accessor.GetLabels()[helmLabel] == helmLabelValue {
+			groups[p] = append(groups[p], w)
+			continue
+		}
+		// Hooks and CRDs do not carry the label.
+		if err := o.fetchGroup(p, []*watched{w}); err != nil {
+			return err
+		}
 	}
 	for p, group := range groups {
 		if err := o.fetchGroup(p, group); err != nil {
@@ -58,7 +70,7 @@ func (o *operation) fetchGroup(p place, group []*watched) error {
 		group[0].live = live
 		return nil
 	}
-	list, err := client.List(o.ctx, metav1.ListOptions{LabelSelector: helmLabel})
+	list, err := client.List(o.ctx, metav1.ListOptions{LabelSelector: helmLabel + "=" + helmLabelValue})
 	if err != nil {
 		return fmt.Errorf("listing %s: %w", p.gvr.Resource, err)
 	}

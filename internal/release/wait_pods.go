@@ -48,22 +48,45 @@ func (o *operation) judge(w *watched, hook bool) error {
 	if w.live.GetKind() == "PersistentVolumeClaim" {
 		return o.judgeClaim(w)
 	}
-	pods, err := o.podsOf(o.ctx, w.live)
+	if time.Since(w.podsAt) >= podsEvery {
+		if w.podTrouble, err = o.judgePods(w); err != nil {
+			return err
+		}
+		w.podsAt = time.Now()
+	}
+	// What hinders a container says more than what the workload makes of it.
+	if w.podTrouble != nil {
+		w.status.trouble = w.podTrouble
+	}
+	return nil
+}
+
+// judgePods finds what keeps the pods of a workload from running. Those of an earlier template may be broken without being in the
+// way.
+func (o *operation) judgePods(w *watched) (*trouble, error) {
+	pods, selector, err := o.allPods(o.ctx, w.live)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	w.remember(pods)
-	for i := range pods {
-		// What hinders a container says more than what the workload makes of it.
-		if t := o.graces.podTrouble(&pods[i], w.restarts); t != nil && (t.kind != "crash" || w.live.GetKind() != "Job") {
-			w.status.trouble = t
+	if len(pods) == 0 && makesPods(w.live) && time.Since(w.live.GetCreationTimestamp().Time) > noPodsAfter {
+		return o.refusedPods(w.live)
+	}
+	found := func(p *corev1.Pod) *trouble {
+		t := o.graces.podTrouble(p, w.restarts)
+		if t != nil && t.kind == "crash" && w.live.GetKind() == "Job" {
 			return nil
 		}
+		return t
 	}
-	if len(pods) == 0 && w.status.trouble == nil && makesPods(w.live) && time.Since(w.live.GetCreationTimestamp().Time) > noPodsAfter {
-		w.status.trouble, err = o.refusedPods(w.live)
+	broken := slices.DeleteFunc(pods, func(p corev1.Pod) bool { return found(&p) == nil })
+	if len(broken) == 0 {
+		return nil, nil
 	}
-	return err
+	if broken, err = o.presentPods(o.ctx, w.live, selector, broken); err != nil || len(broken) == 0 {
+		return nil, err
+	}
+	return found(&broken[0]), nil
 }
 
 // remember keeps the restarts that the first look finds.
@@ -128,34 +151,45 @@ func (o *operation) judgeClaim(w *watched) error {
 	return nil
 }
 
-// podsOf lists the pods that a workload made for its present template. A bare Pod is its own.
+// podsOf lists the pods that a workload made for its present template.
 func (o *operation) podsOf(ctx context.Context, live *unstructured.Unstructured) ([]corev1.Pod, error) {
+	pods, selector, err := o.allPods(ctx, live)
+	if err != nil {
+		return nil, err
+	}
+	return o.presentPods(ctx, live, selector, pods)
+}
+
+// allPods lists the pods of a workload, and returns its selector. A bare Pod is its own, and has none.
+func (o *operation) allPods(ctx context.Context, live *unstructured.Unstructured) ([]corev1.Pod, string, error) {
 	if live.GetKind() == "Pod" {
 		var p corev1.Pod
 		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(live.Object, &p); err != nil {
-			return nil, fmt.Errorf("reading Pod/%s: %w", live.GetName(), err)
+			return nil, "", fmt.Errorf("reading Pod/%s: %w", live.GetName(), err)
 		}
-		return []corev1.Pod{p}, nil
+		return []corev1.Pod{p}, "", nil
 	}
 	selector, err := selectorOf(live)
 	if err != nil || selector == "" {
-		return nil, err
+		return nil, "", err
 	}
 	list, err := o.reads.CoreV1().Pods(live.GetNamespace()).List(ctx, metav1.ListOptions{LabelSelector: selector})
 	if err != nil {
-		return nil, fmt.Errorf("listing the pods of %s/%s: %w", live.GetKind(), live.GetName(), err)
+		return nil, "", fmt.Errorf("listing the pods of %s/%s: %w", live.GetKind(), live.GetName(), err)
+	}
+	return list.Items, selector, nil
+}
+
+// presentPods leaves out the pods of earlier templates.
+func (o *operation) presentPods(ctx context.Context, live *unstructured.Unstructured, selector string, pods []corev1.Pod) ([]corev1.Pod, error) {
+	if len(pods) == 0 {
+		return nil, nil
 	}
 	key, value, err := o.templateLabel(ctx, live, selector)
-	if err != nil {
-		return nil, err
+	if err != nil || key == "" {
+		return pods, err
 	}
-	var pods []corev1.Pod
-	for _, p := range list.Items {
-		if key == "" || p.Labels[key] == value {
-			pods = append(pods, p)
-		}
-	}
-	return pods, nil
+	return slices.DeleteFunc(pods, func(p corev1.Pod) bool { return p.Labels[key] != value }), nil
 }
 
 func selectorOf(live *unstructured.Unstructured) (string, error) {

@@ -15,18 +15,18 @@ import (
 const maxShown = 60
 
 // changeOf goes on after a place: " a → b", " set to b", " removed (was a)", " changed (sensitive value)".
-func changeOf(e edit, quote bool) string {
+func changeOf(e edit) string {
 	mask := maskIn(e.before)
 	if mask == "" {
 		mask = maskIn(e.after)
 	}
 	switch {
 	case e.before == (absent{}):
-		return " set to " + show(e.after, quote)
+		return " set to " + show(e.after)
 	case e.after == (absent{}) && mask != "":
 		return " removed"
 	case e.after == (absent{}):
-		return " removed (was " + show(e.before, quote) + ")"
+		return " removed (was " + show(e.before) + ")"
 	case mask != "":
 		return " changed " + mask
 	}
@@ -34,9 +34,9 @@ func changeOf(e edit, quote bool) string {
 		return textChange(before, after)
 	}
 	if before, after, ok := bothLists(e); ok {
-		return " order " + show(before, quote) + " → " + show(after, quote)
+		return " order " + show(before) + " → " + show(after)
 	}
-	before, after := show(e.before, quote), show(e.after, quote)
+	before, after := show(e.before), show(e.after)
 	if before == after {
 		// The difference is behind the cut.
 		return " changed, after the first " + strconv.Itoa(maxShown) + " characters"
@@ -79,7 +79,7 @@ func textChange(before, after string) string {
 	line := first + 1
 	switch {
 	case len(left) == 1 && len(right) == 1:
-		was, now := show(strings.TrimSpace(left[0]), true), show(strings.TrimSpace(right[0]), true)
+		was, now := show(strings.TrimSpace(left[0])), show(strings.TrimSpace(right[0]))
 		if was == now {
 			return fmt.Sprintf(" changed in line %d", line)
 		}
@@ -106,12 +106,12 @@ var (
 
 // show prints a value: numbers and words as they are, texts that could be taken for something else in quotes, maps and
 // lists as JSON. Long values are cut.
-func show(v any, quote bool) string {
+func show(v any) string {
 	if mask := maskIn(v); mask != "" {
 		return mask
 	}
 	if text, ok := v.(string); ok {
-		if !quote && plainText.MatchString(text) && !looksTyped.MatchString(text) {
+		if plainText.MatchString(text) && !looksTyped.MatchString(text) {
 			return cut(text)
 		}
 		runes := []rune(text)
@@ -138,7 +138,7 @@ func cut(text string) string {
 func imageChange(e edit) string {
 	before, after, ok := bothTexts(e)
 	if !ok || maskIn(before) != "" || maskIn(after) != "" {
-		return changeOf(e, false)
+		return changeOf(e)
 	}
 	left, right := splitImage(before), splitImage(after)
 	if left.repository != right.repository {

@@ -113,22 +113,18 @@ func (w words) tell(e edit) string {
 	if len(at) == 3 && at[0].name == "metadata" {
 		switch at[1].name {
 		case "labels":
-			return "label " + at[2].name + changeOf(e, false)
+			return "label " + at[2].name + changeOf(e)
 		case "annotations":
-			return "annotation " + at[2].name + changeOf(e, false)
+			return "annotation " + at[2].name + changeOf(e)
 		}
 	}
-	quote := false
-	switch {
-	case at[0].name == "data" || at[0].name == "stringData" || at[0].name == "binaryData":
-		quote = true
-	case at[0].name == "spec" && len(at) > 1:
+	if at[0].name == "spec" && len(at) > 1 {
 		at = at[1:]
 	}
 	if len(at) == 2 && at[0].name == "ports" && at[1].element {
 		return "port " + at[1].name + afterName(nil, e)
 	}
-	return place(at) + changeOf(e, quote)
+	return place(at) + changeOf(e)
 }
 
 func (w words) tellPod(below treePath, e edit) string {
@@ -136,11 +132,11 @@ func (w words) tellPod(below treePath, e edit) string {
 		key := below[2].name
 		switch {
 		case below[1].name == "labels":
-			return "pod label " + key + changeOf(e, false)
+			return "pod label " + key + changeOf(e)
 		case below[1].name == "annotations" && isChecksum(key, e):
 			return "pods restart: " + checksumSubject(key) + " changed"
 		case below[1].name == "annotations":
-			return "pod annotation " + key + changeOf(e, false)
+			return "pod annotation " + key + changeOf(e)
 		}
 	}
 	if len(below) >= 3 && below[0].name == "spec" && below[1].name == "volumes" && below[2].element {
@@ -149,7 +145,7 @@ func (w words) tellPod(below treePath, e edit) string {
 	if len(below) > 1 && below[0].name == "spec" {
 		below = below[1:]
 	}
-	return "pod " + place(below) + changeOf(e, false)
+	return "pod " + place(below) + changeOf(e)
 }
 
 func (w words) tellContainer(list, name string, rest treePath, e edit) string {
@@ -189,19 +185,19 @@ func containerPart(rest treePath, e edit) string {
 			return "mount " + rest[1].name + afterName(rest[2:], e)
 		}
 	}
-	return place(rest) + changeOf(e, false)
+	return place(rest) + changeOf(e)
 }
 
 // afterName goes on after the name of a list's element: ": field a → b", " added (…)" or " removed".
 func afterName(rest treePath, e edit) string {
 	if len(rest) > 0 {
-		return ": " + place(rest) + changeOf(e, false)
+		return ": " + place(rest) + changeOf(e)
 	}
 	return comeOrGo(e, func(v any) string {
 		element, _ := v.(map[string]any)
 		for _, name := range []string{"containerPort", "port", "mountPath"} {
 			if value, ok := element[name]; ok {
-				return show(value, false)
+				return show(value)
 			}
 		}
 		return ""
@@ -226,7 +222,7 @@ func comeOrGo(e edit, detail func(any) string) string {
 		}
 		return " added"
 	}
-	return changeOf(e, false)
+	return changeOf(e)
 }
 
 func envChange(e edit) string {
@@ -249,7 +245,7 @@ func envValue(v any) string {
 	from, ok := entry["valueFrom"].(map[string]any)
 	if !ok {
 		if value, ok := entry["value"]; ok {
-			return show(value, true)
+			return show(value)
 		}
 		return `""`
 	}
@@ -261,7 +257,7 @@ func envValue(v any) string {
 	if reference, ok := from["fieldRef"].(map[string]any); ok {
 		return fmt.Sprintf("from field %v", reference["fieldPath"])
 	}
-	return "from " + show(from, false)
+	return "from " + show(from)
 }
 
 var (

@@ -13,6 +13,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/chart"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
 )
 
 // chartDiagnostic says that a chart cannot be had, at the attribute that names it.
@@ -39,7 +40,8 @@ func chartDiagnostic(err error) diag.Diagnostic {
 			at = at.AtName("version")
 		}
 	case errors.As(err, &digest):
-		advice = "Nothing was changed. Plan again, and look at what differs."
+		advice = "Nothing was changed. If a folder was edited after the plan, plan again. A version in a repository has to keep its content: " +
+			"publish the other content under a new version."
 	case errors.As(err, &invalid):
 		advice = "Mend the chart; helm lint names what is wrong."
 	case errors.As(err, &unauthorized):
@@ -59,7 +61,7 @@ func valuesDiagnostics(c *chart.Chart, l layers) (diags diag.Diagnostics) {
 	for _, problem := range c.ValidateValues(l.merged()) {
 		at, text := path.Root("values"), problem.Text
 		for name, secret := range map[string]map[string]any{"sensitive_values": l.sensitive, "values_wo": l.writeOnly} {
-			if _, ok := valueAt(secret, problem.Path); !ok || problem.Path == "" {
+			if _, ok := values.Get(secret, problem.Path); !ok || problem.Path == "" {
 				continue
 			}
 			at = path.Root(name)

@@ -131,7 +131,7 @@ func TestRelease_InstallsUpgradesAndPlansNothingAfterwards(t *testing.T) {
   values  = { logLevel = "debug", replicas = 0 }`),
 			ConfigPlanChecks: plans(
 				plancheck.ExpectResourceAction(testReleaseAddress, plancheck.ResourceActionUpdate),
-				says("version v1.1.1 → v1.2.0", "image v1.1.1 → v1.2.0", `LOG_LEVEL "info" → "debug"`),
+				says("version v1.1.1 → v1.2.0", "image v1.1.1 → v1.2.0", "LOG_LEVEL info → debug"),
 			),
 			ConfigStateChecks: []statecheck.StateCheck{
 				statecheck.ExpectKnownValue(testReleaseAddress, tfjsonpath.New("revision"), knownvalue.Int64Exact(2)),
@@ -176,7 +176,7 @@ func TestRelease_ContentOfAValuesFileIsPlanned(t *testing.T) {
 	r.run(
 		resource.TestStep{PreConfig: write("logLevel: info\n"), Config: config},
 		resource.TestStep{PreConfig: write("# a comment\nlogLevel: info\n"), Config: config, ConfigPlanChecks: plans(plancheck.ExpectEmptyPlan())},
-		resource.TestStep{PreConfig: write("logLevel: debug\n"), Config: config, ConfigPlanChecks: plans(says(`LOG_LEVEL "info" → "debug"`))},
+		resource.TestStep{PreConfig: write("logLevel: debug\n"), Config: config, ConfigPlanChecks: plans(says("LOG_LEVEL info → debug"))},
 	)
 }
 
@@ -205,7 +205,7 @@ func TestRelease_ObjectsThatDifferEachTimeAreUnknownAndNamed(t *testing.T) {
 		resource.TestStep{
 			Config: r.config(`values = { random = true, logLevel = "debug" }`),
 			ConfigPlanChecks: plans(
-				says("v1/ConfigMap/plain-random: not known before the apply", "randAlphaNum", `LOG_LEVEL "info" → "debug"`),
+				says("v1/ConfigMap/plain-random: not known before the apply", "randAlphaNum", "LOG_LEVEL info → debug"),
 				plancheck.ExpectUnknownValue(testReleaseAddress, tfjsonpath.New("objects").AtMapKey("v1/ConfigMap/plain-random")),
 			),
 		},

@@ -81,6 +81,15 @@ func (m releaseModel) source(ctx context.Context) (source chart.Source, known bo
 	}, true, diags
 }
 
+// recordedDigest is the digest that the same chart of a repository had when it was planned before, with which it is taken from
+// the cache without a request. A folder or archive has to be read, since it may have been edited.
+func (m releaseModel) recordedDigest(source chart.Source, state *releaseModel) string {
+	if state == nil || source.Path != "" || !m.Chart.Equal(state.Chart) {
+		return ""
+	}
+	return state.ChartDigest.ValueString()
+}
+
 // layers are the values of one release as configured.
 type layers struct {
 	// public is values_files, version and values, merged; sensitive and writeOnly come over it.
@@ -133,7 +142,7 @@ func (m releaseModel) layers(ctx context.Context, writeOnly types.Dynamic) (l la
 			diags.AddAttributeError(path.Root("version_path"), "Cannot write the version into the values", err.Error())
 			return layers{}, false, diags
 		}
-		if other, set := valueAt(inline, m.VersionPath.ValueString()); set && other != v {
+		if other, set := values.Get(inline, m.VersionPath.ValueString()); set && other != v {
 			diags.AddAttributeError(path.Root("values"), "Two versions for one image",
 				fmt.Sprintf("version = %q is written to the values at %s, where values says %q.\n\nSet one of the two.", v, m.VersionPath.ValueString(), fmt.Sprint(other)))
 			return layers{}, false, diags
@@ -181,21 +190,6 @@ func withPath(at path.Path, diags diag.Diagnostics) diag.Diagnostics {
 		out = append(out, d)
 	}
 	return out
-}
-
-// valueAt looks up a dotted path.
-func valueAt(v map[string]any, dotted string) (any, bool) {
-	var at any = v
-	for _, key := range splitDotted(dotted) {
-		m, ok := at.(map[string]any)
-		if !ok {
-			return nil, false
-		}
-		if at, ok = m[key]; !ok {
-			return nil, false
-		}
-	}
-	return at, true
 }
 
 // spec is what package release renders.

@@ -73,7 +73,7 @@ func (r *ReleaseResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 		return
 	}
 
-	c, err := r.data.Charts.Get(ctx, source, "")
+	c, err := r.data.Charts.Get(ctx, source, plan.recordedDigest(source, state))
 	if err != nil {
 		resp.Diagnostics.Append(chartDiagnostic(err))
 		return

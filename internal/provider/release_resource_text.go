@@ -6,7 +6,6 @@ package provider
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
@@ -48,5 +47,3 @@ func orNone(v types.String) string {
 	}
 	return v.ValueString()
 }
-
-func splitDotted(path string) []string { return strings.Split(path, ".") }

@@ -99,6 +99,21 @@ func Set(v map[string]any, path string, value any) (map[string]any, error) {
 	return out, nil
 }
 
+// Get returns what is at a dotted path, written as for Set.
+func Get(v map[string]any, path string) (value any, ok bool) {
+	value = v
+	for _, key := range splitPath(path) {
+		at, isMap := value.(map[string]any)
+		if !isMap {
+			return nil, false
+		}
+		if value, ok = at[key]; !ok {
+			return nil, false
+		}
+	}
+	return value, true
+}
+
 // Leaves lists the dotted paths of all leaves, sorted. Lists and empty maps are leaves; a dot in a key is written "\.".
 func Leaves(v map[string]any) []string {
 	paths := leaves(nil, nil, v)

@@ -247,3 +247,16 @@ func TestUnknownKeys(t *testing.T) {
 		})
 	}
 }
+
+func TestGet_FindsWhatSetWrote(t *testing.T) {
+	v, err := Set(map[string]any{"image": map[string]any{"pullPolicy": "Always"}}, `image.example\.com/tag`, "v1.2.0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]any{`image.example\.com/tag`: "v1.2.0", "image.pullPolicy": "Always", "image.missing": nil, "image.pullPolicy.deeper": nil} {
+		got, ok := Get(v, path)
+		if got != want || ok != (want != nil) {
+			t.Errorf("Get(%s) = %v, %v; want %v", path, got, ok, want)
+		}
+	}
+}

@@ -92,8 +92,8 @@ func TestPlan_RefusesWhatTheClusterWouldRefuse(t *testing.T) {
 	more := strings.TrimSuffix(quick, "}") + `, resources = { requests = { cpu = "400m" } } }`
 	w.write("main.tf", c.stack("v1.1.1", more, ""))
 	text := w.refused("plan", "-no-color", "-input=false")
-	if !strings.Contains(text, "quota") || !strings.Contains(text, "small") {
-		t.Errorf("the plan does not name the quota:\n%s", text)
+	if !strings.Contains(text, "ResourceQuota small leaves 80m of requests.cpu") {
+		t.Errorf("the plan does not say what the quota leaves:\n%s", text)
 	}
 	w.write("main.tf", c.stack("v1.1.1", quick, ""))
 	w.noChanges()

@@ -41,11 +41,16 @@ variable "namespace" { type = string }
 	want("apply", w.refused("apply", "-auto-approve", "-no-color", "-input=false", "-var-file=b.tfvars"))
 	want("destroy", w.refused("destroy", "-auto-approve", "-no-color", "-input=false", "-var-file=b.tfvars"))
 
-	// The state of client A under the workspace of client B: what a wrong -state or a copied backend key does.
-	w.must("workspace", "new", b.client+"-prod", "-state=terraform.tfstate.d/"+a.client+"-prod/terraform.tfstate")
+	// The state of client A under the workspace of client B: what a copied state or a wrong backend key does.
+	w.must("workspace", "new", "-state=terraform.tfstate.d/"+a.client+"-prod/terraform.tfstate", b.client+"-prod")
 	want("destroy without refresh", w.refused("destroy", "-auto-approve", "-refresh=false", "-no-color", "-input=false", "-var-file=b.tfvars"))
-	want("destroy of a resource that is gone from the configuration",
+	w.write("main.tf", config[:strings.Index(config, `resource "slipway_environment"`)]+`
+variable "client" { type = string }
+variable "namespace" { type = string }
+`)
+	want("destroy of resources that are gone from the configuration",
 		w.refused("apply", "-auto-approve", "-refresh=false", "-no-color", "-input=false", "-var-file=b.tfvars"))
+	w.write("main.tf", config)
 	a.answersWith("v1.1.1")
 
 	w.must("workspace", "select", a.client+"-prod")

@@ -26,14 +26,14 @@ var getOptions = metav1.GetOptions{}
 func TestPlan_ShowsAnUpgradeLeafByLeaf(t *testing.T) {
 	t.Parallel()
 	c := newTenant(t)
-	values := `{ environment = "client-a", autoscaling = { maxReplicas = %d, minReplicas = 1 }, config = { LOG_LEVEL = "%s" }, preStopSleepSeconds = 1, terminationGracePeriodSeconds = 2, database = { host = "client-a-db" } }`
+	values := `{ environment = "client-a", autoscaling = { maxReplicas = %d, minReplicas = 1 }, config = { LOG_LEVEL = "%s" }, preStopSleepSeconds = 1, terminationGracePeriodSeconds = 2 }`
 	w := newWorkspace(t, map[string]string{"main.tf": c.stack("v1.1.1", fmt.Sprintf(values, 20, "info"), "")})
 	w.apply()
 	w.noChanges()
 	w.write("main.tf", c.stack("v1.2.0", fmt.Sprintf(values, 50, "debug"), ""))
 	text := w.plan()
 	for _, want := range []string{
-		"image v1.1.1 → v1.2.0", "maxReplicas 20 → 50", `LOG_LEVEL "info" → "debug"`,
+		"image v1.1.1 → v1.2.0", "maxReplicas 20 → 50", "data.LOG_LEVEL info → debug",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the plan does not say %q:\n%s", want, text)

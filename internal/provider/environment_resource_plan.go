@@ -45,16 +45,16 @@ func (r *EnvironmentResource) ModifyPlan(ctx context.Context, req resource.Modif
 		resp.Diagnostics.Append(environmentDiagnostic("plan", environment.Handle{}, &cluster.UnsupportedError{What: "cluster.eks"}))
 		return
 	}
-	if state != nil {
-		resp.Diagnostics.Append(sameEnvironment(plan, *state)...)
-	}
 	handle, known, diags := plan.handle(ctx)
 	resp.Diagnostics.Append(diags...)
-	if !known || resp.Diagnostics.HasError() {
-		return
+	if known && !resp.Diagnostics.HasError() {
+		resp.Diagnostics.Append(guardPlanAt(path.Empty(), r.data, handle)...)
 	}
-	resp.Diagnostics.Append(guardPlanAt(path.Empty(), r.data, handle)...)
-	if resp.Diagnostics.HasError() {
+	// A var-file of another client changes the identity too; the workspace is then the better explanation.
+	if state != nil && !resp.Diagnostics.HasError() {
+		resp.Diagnostics.Append(sameEnvironment(plan, *state)...)
+	}
+	if !known || resp.Diagnostics.HasError() {
 		return
 	}
 	r.planLive(ctx, req, resp, plan, state, handle)

@@ -26,6 +26,8 @@ type application struct {
 	revisions []revision
 	rendering *Rendering
 	started   time.Time
+	// notes go into Outcome.Recovered.
+	notes []string
 }
 
 // apply reads as the story of what must happen, in the order in which it must.
@@ -48,8 +50,11 @@ func (a *application) apply(ctx context.Context, target Target) (err error) {
 	a.secrets = newScrubber(a.spec.Sensitive, a.spec.WriteOnly)
 
 	err = a.underLease()
-	if err != nil && a.interrupted() {
+	switch {
+	case err != nil && a.interrupted():
 		return a.cancelled(err)
+	case errors.Is(err, errDeadline):
+		return &DeadlineError{Release: target.Name, Revision: a.outcome.Revision, Timeout: a.timeout, During: a.now(), Objects: a.pending}
 	}
 	return err
 }
@@ -80,9 +85,11 @@ func (a *application) underLease() error {
 	if err := a.keepAttempted(s); err != nil {
 		return err
 	}
-	if a.outcome.Recovered, err = a.recover(s); err != nil {
+	recovered, err := a.recover(s)
+	if err != nil {
 		return a.explain(err, s.last.number)
 	}
+	a.outcome.Recovered = append(recovered, a.notes...)
 	if err := a.recordBegin(s); err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 )
 
 // maxAttempted is how many failed revisions in a row are looked at for what they left.
@@ -32,6 +33,12 @@ func (a *application) keepAttempted(s situation) error {
 			return a.target.Cluster.Classify(fmt.Errorf("reading revision %d of release %s: %w", number, a.target.Name, err))
 		}
 		list, err := a.kube.buildTolerant(stored.Manifest)
+		var unreadable *object.ParseError
+		var twice *object.DuplicateKeyError
+		if errors.As(err, &unreadable) || errors.As(err, &twice) {
+			a.notes = append(a.notes, fmt.Sprintf("what revision %d may have left was not cleaned up, since its objects cannot be told apart: %v", number, err))
+			continue
+		}
 		if err != nil {
 			return a.target.Cluster.Classify(fmt.Errorf("reading the objects of revision %d of release %s: %w", number, a.target.Name, err))
 		}
@@ -170,6 +177,8 @@ func (a *application) explain(ran error, number int) error {
 		return &HookError{Release: a.target.Name, Revision: number, Event: hookEvent(ran), Cause: a.secrets.text(notReady.cause), Objects: notReady.reports}
 	case errors.As(failure, &notReady):
 		return &RolloutError{Release: a.target.Name, Revision: number, Cause: a.secrets.text(notReady.cause), Objects: notReady.reports}
+	case cause != nil:
+		return cause // The Lease was lost, and with it the right to write.
 	case errors.As(failure, &refused) && cluster.IsTransient(refused.cause):
 		return a.target.Cluster.Classify(refused.cause)
 	case errors.As(failure, &refused) && refused.hook:
@@ -178,8 +187,6 @@ func (a *application) explain(ran error, number int) error {
 		return &RolloutError{Release: a.target.Name, Revision: number, Cause: a.secrets.text(refused.Error()), Refused: true}
 	case failure != nil && cluster.IsTransient(failure):
 		return a.target.Cluster.Classify(failure)
-	case cause != nil:
-		return cause // The Lease was lost.
 	}
 	text := a.secrets.text(shortText(ran))
 	if strings.Contains(text, "exists and cannot be imported into the current release") {

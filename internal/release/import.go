@@ -69,13 +69,19 @@ func observeForImport(ctx context.Context, target Target) (*Observation, error) 
 	return seen, nil
 }
 
-// maskStored masks what was stored: data of Secrets, and every leaf at which one of their values appears.
-func maskStored(raw *rawRendering, secret map[string]any) (map[object.Key]string, error) {
+// storedSecrets knows the secrets of a stored release.
+func storedSecrets(raw *rawRendering, secret map[string]any) *scrubber {
 	scrub := newScrubber(secret)
 	for _, o := range raw.objects {
 		scrub.addObject(o.Object)
 	}
 	scrub.order()
+	return scrub
+}
+
+// maskStored masks what was stored: data of Secrets, and every leaf at which one of their values appears.
+func maskStored(raw *rawRendering, secret map[string]any) (map[object.Key]string, error) {
+	scrub := storedSecrets(raw, secret)
 	out := make(map[object.Key]string, len(raw.objects))
 	for _, o := range raw.objects {
 		masked := scrub.maskOccurrences(object.MaskSecretData(o.Object))

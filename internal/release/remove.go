@@ -57,6 +57,9 @@ func (o *operation) remove(options RemoveOptions) (forgotten bool, err error) {
 	}
 	o.helm = o.helmConfiguration(&capabilities, nil)
 	if seen.Revision != 0 {
+		if err := o.learnSecrets(seen); err != nil {
+			return false, err
+		}
 		if err := o.uninstall(); err != nil {
 			return false, o.explainRemoval(err, seen.Revision)
 		}
@@ -77,6 +80,25 @@ func (o *operation) remove(options RemoveOptions) (forgotten bool, err error) {
 		return false, err
 	}
 	return false, found.remove(ctx, o.clients.durable, o.target)
+}
+
+// learnSecrets keeps what the release holds out of the errors of its removal: a failed hook is shown with its log.
+func (o *operation) learnSecrets(seen *Observation) error {
+	stored, err := o.helm.Releases.Get(o.target.Name, seen.Revision)
+	if err != nil {
+		return o.target.Cluster.Classify(fmt.Errorf("reading revision %d of release %s: %w", seen.Revision, o.target.Name, err))
+	}
+	raw := &rawRendering{manifest: stored.Manifest, hooks: stored.Hooks}
+	if err := raw.parse(o.target.Handle.Namespace); err != nil {
+		// A release of another tool may hold an object twice. It is removed all the same.
+		o.progress.say("secrets", "its Secrets are not known: "+err.Error())
+	}
+	var secret map[string]any
+	if seen.Record != nil {
+		_, secret = splitSecrets(stored.Config, seen.Record.SecretPaths)
+	}
+	o.secrets = storedSecrets(raw, secret)
+	return nil
 }
 
 func (o *operation) explainRemoval(ran error, number int) error {

@@ -70,6 +70,24 @@ func TestRemove_LeavesNothingBehindAndOthersAlone(t *testing.T) {
 	}
 }
 
+func TestRemove_SaysWhyAHookFailedWithoutSecrets(t *testing.T) {
+	t.Parallel()
+	const secret = "canary-of-the-removal"
+	b := newBench(t)
+	spec := with(t, jobHook("farewell", "pre-delete", "say "+secret))
+	spec.WriteOnly = map[string]any{"token": secret}
+	b.mustApply(spec)
+	_, err := b.remove(b.id)
+	hook := asError[*HookError](t, err)
+	wantText(t, hook.Error(), "Job/app-farewell", "last lines of container hook", object.MaskSecret)
+	if strings.Contains(hook.Error(), secret) {
+		t.Errorf("the secret is in the error: %v", err)
+	}
+	if !b.deploymentThere() {
+		t.Error("the release was removed although its hook failed")
+	}
+}
+
 func TestApply_FinishesAHalfDoneRemovalAndInstallsOverKeptHistory(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

@@ -59,19 +59,24 @@ func chartDiagnostic(err error) diag.Diagnostic {
 // valuesDiagnostics are the problems that the chart's schema and its known keys find in the values.
 func valuesDiagnostics(c *chart.Chart, l layers) (diags diag.Diagnostics) {
 	for _, problem := range c.ValidateValues(l.merged()) {
-		at, text := path.Root("values"), problem.Text
+		text, source := problem.Text, "values or values_files"
 		for name, secret := range map[string]map[string]any{"sensitive_values": l.sensitive, "values_wo": l.writeOnly} {
 			if _, ok := values.Get(secret, problem.Path); !ok || problem.Path == "" {
 				continue
 			}
-			at = path.Root(name)
+			source = name
 			if !problem.Unknown {
 				text = problem.Path + ": the (sensitive) value does not fit the chart's schema"
 			}
 		}
-		text = withoutSecrets(text, l)
-		diags.AddAttributeError(at, fmt.Sprintf("Chart %s %s does not accept the values", c.Name, c.Version),
-			capitalised(text)+".\n\nCorrect the value where it is set: values, values_files, sensitive_values or values_wo.")
+		summary := fmt.Sprintf("Chart %s %s does not accept the values", c.Name, c.Version)
+		detail := fmt.Sprintf("%s.\n\nCorrect it in %s.", withoutSecrets(text, l), source)
+		if source == "sensitive_values" || source == "values_wo" {
+			// Terraform quotes the line of the configuration that a path points at, with what is in it.
+			diags.AddError(summary, detail)
+			continue
+		}
+		diags.AddAttributeError(path.Root("values"), summary, detail)
 	}
 	return diags
 }

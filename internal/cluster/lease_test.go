@@ -28,9 +28,9 @@ var shortTiming = timing{
 // testHolder is a Terraform run of its own on the test cluster. breaker, when set, makes its requests fail.
 func testHolder(t *testing.T, holder string) (c *Cluster, breaker *atomic.Bool) {
 	t.Helper()
-	real := testCluster(t)
+	tested := testCluster(t)
 	breaker = &atomic.Bool{}
-	config := real.RESTConfig()
+	config := tested.RESTConfig()
 	next := config.Transport
 	config.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
 		if breaker.Load() {
@@ -38,7 +38,7 @@ func testHolder(t *testing.T, holder string) (c *Cluster, breaker *atomic.Bool) 
 		}
 		return next.RoundTrip(r)
 	})
-	return &Cluster{coordinate: real.coordinate, config: config, leases: map[string]*sharedLease{}, timing: shortTiming, holder: holder}, breaker
+	return &Cluster{coordinate: tested.coordinate, config: config, leases: map[string]*sharedLease{}, timing: shortTiming, holder: holder}, breaker
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)

@@ -84,7 +84,7 @@ func TestEnvironment_StageHasNoHyphen(t *testing.T) {
 
 func TestEnvironment_NeverTakesANamespaceOfAnotherClient(t *testing.T) {
 	client, namespace := testClient(t)
-	resource.Test(t, resource.TestCase{
+	resource.ParallelTest(t, resource.TestCase{
 		ProtoV6ProviderFactories: testFactories,
 		Steps: []resource.TestStep{{
 			PreConfig: func() {
@@ -102,7 +102,7 @@ func TestEnvironment_NeverTakesANamespaceOfAnotherClient(t *testing.T) {
 
 func TestEnvironment_IdentityCannotChange(t *testing.T) {
 	client, namespace := testClient(t)
-	resource.Test(t, resource.TestCase{
+	resource.ParallelTest(t, resource.TestCase{
 		ProtoV6ProviderFactories: testFactories,
 		Steps: []resource.TestStep{
 			{Config: environmentConfig(t, client, namespace, unprotected)},
@@ -119,7 +119,7 @@ func TestEnvironment_IdentityCannotChange(t *testing.T) {
 func TestEnvironment_ProtectionHoldsUntilItIsLifted(t *testing.T) {
 	client, namespace := testClient(t)
 	config := environmentConfig(t, client, namespace, "")
-	resource.Test(t, resource.TestCase{
+	resource.ParallelTest(t, resource.TestCase{
 		ProtoV6ProviderFactories: testFactories,
 		Steps: []resource.TestStep{
 			{Config: config},
@@ -172,7 +172,7 @@ func TestEnvironment_IsNotRemovedWithSomebodyInIt(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Name: "sh.helm.release.v1.data-collection-service.v1", Labels: map[string]string{"owner": "helm", "name": "data-collection-service"}},
 		Type:       "helm.sh/release.v1",
 	}
-	resource.Test(t, resource.TestCase{
+	resource.ParallelTest(t, resource.TestCase{
 		ProtoV6ProviderFactories: testFactories,
 		Steps: []resource.TestStep{
 			{Config: config},
@@ -202,7 +202,7 @@ func TestEnvironment_AHangingDeletionNamesWhatHangs(t *testing.T) {
 	config := environmentConfig(t, client, namespace, unprotected+`timeouts = { delete = "8s", create = "4s" }`)
 	kubernetes := testKubernetes(t)
 	hanging := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "hanging", Finalizers: []string{"example.com/never"}}}
-	resource.Test(t, resource.TestCase{
+	resource.ParallelTest(t, resource.TestCase{
 		ProtoV6ProviderFactories: testFactories,
 		Steps: []resource.TestStep{
 			{Config: config},
@@ -231,7 +231,7 @@ func TestEnvironment_AHangingDeletionNamesWhatHangs(t *testing.T) {
 func TestEnvironment_OnlyForgetsWhatAnotherStateTookOver(t *testing.T) {
 	client, namespace := testClient(t)
 	config := environmentConfig(t, client, namespace, "") // protected, and yet it can be forgotten
-	resource.Test(t, resource.TestCase{
+	resource.ParallelTest(t, resource.TestCase{
 		ProtoV6ProviderFactories: testFactories,
 		Steps: []resource.TestStep{
 			{Config: config},
@@ -263,7 +263,7 @@ func TestEnvironment_StateIsKeptWhileTheClusterCannotBeAsked(t *testing.T) {
 	block := environmentBlock(client, "proxied", fmt.Sprintf("{ name = %q }", namespace), unprotected)
 	changed := environmentBlock(client, "proxied", fmt.Sprintf("{ name = %q, labels = { a = \"b\" } }", namespace), unprotected)
 	kept := resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}}
-	resource.Test(t, resource.TestCase{
+	resource.ParallelTest(t, resource.TestCase{
 		ProtoV6ProviderFactories: testFactories,
 		Steps: []resource.TestStep{
 			{Config: api.provider(client+"-prod") + block},
@@ -288,7 +288,7 @@ func TestEnvironment_AnotherClusterIsRefusedUnlessTheMoveIsAllowed(t *testing.T)
 	config := func(extra string) string {
 		return api.provider(client+"-prod") + environmentBlock(client, "proxied", fmt.Sprintf("{ name = %q }", namespace), unprotected+extra)
 	}
-	resource.Test(t, resource.TestCase{
+	resource.ParallelTest(t, resource.TestCase{
 		ProtoV6ProviderFactories: testFactories,
 		Steps: []resource.TestStep{
 			{Config: config("")},
@@ -304,7 +304,7 @@ func TestEnvironment_WaitsForAnotherRun(t *testing.T) {
 	client, namespace := testClient(t)
 	kubernetes := testKubernetes(t)
 	holder, now := "terraform process 4711 on another-machine", metav1.NowMicro()
-	resource.Test(t, resource.TestCase{
+	resource.ParallelTest(t, resource.TestCase{
 		ProtoV6ProviderFactories: testFactories,
 		Steps: []resource.TestStep{
 			{Config: environmentConfig(t, client, namespace, unprotected)},

@@ -49,7 +49,7 @@ func TestEnvironment_IsMadeUpdatedImportedAndRemoved(t *testing.T) {
   }`, namespace), wholeEnvironment)
 	var uid types.UID
 
-	resource.Test(t, resource.TestCase{
+	resource.ParallelTest(t, resource.TestCase{
 		ProtoV6ProviderFactories: testFactories,
 		CheckDestroy: func(*terraform.State) error {
 			_, err := testKubernetes(t).CoreV1().Namespaces().Get(t.Context(), namespace, metav1.GetOptions{})
@@ -217,7 +217,7 @@ func TestEnvironment_DriftIsShownAndPutBack(t *testing.T) {
 			},
 		})
 	}
-	resource.Test(t, resource.TestCase{ProtoV6ProviderFactories: testFactories, Steps: steps})
+	resource.ParallelTest(t, resource.TestCase{ProtoV6ProviderFactories: testFactories, Steps: steps})
 }
 
 func patchNamespace(t *testing.T, namespace, patch string) error {
@@ -233,7 +233,7 @@ func TestEnvironment_AdoptsANamespaceAndLetsItGo(t *testing.T) {
 			fmt.Sprintf(`{ name = %q, adopt = %t, labels = { team = "data" } }`, namespace, adopt),
 			unprotected+`service_account = { name = "existing", role_arn = "arn:aws:iam::111111111111:role/x" }`)
 	}
-	resource.Test(t, resource.TestCase{
+	resource.ParallelTest(t, resource.TestCase{
 		ProtoV6ProviderFactories: testFactories,
 		CheckDestroy: func(*terraform.State) error {
 			live := liveNamespace(t, namespace)
@@ -277,7 +277,7 @@ func TestEnvironment_AdoptsANamespaceAndLetsItGo(t *testing.T) {
 
 func TestEnvironment_TakesOverWhatAFailedCreateLeft(t *testing.T) {
 	client, namespace := testClient(t)
-	resource.Test(t, resource.TestCase{
+	resource.ParallelTest(t, resource.TestCase{
 		ProtoV6ProviderFactories: testFactories,
 		Steps: []resource.TestStep{{
 			PreConfig: func() { // As after a kill between the namespace and the rest.
@@ -305,7 +305,7 @@ func TestEnvironment_TakesOverWhatAFailedCreateLeft(t *testing.T) {
 
 func TestEnvironment_CoordinatesMayBeUnknownInThePlan(t *testing.T) {
 	client, namespace := testClient(t)
-	resource.Test(t, resource.TestCase{
+	resource.ParallelTest(t, resource.TestCase{
 		ProtoV6ProviderFactories: testFactories,
 		Steps: []resource.TestStep{{
 			Config: fmt.Sprintf(`
@@ -326,7 +326,7 @@ resource "slipway_environment" "this" {
 func TestEnvironment_ReturnsWhenItWasDeletedByHand(t *testing.T) {
 	client, namespace := testClient(t)
 	config := environmentConfig(t, client, namespace, unprotected)
-	resource.Test(t, resource.TestCase{
+	resource.ParallelTest(t, resource.TestCase{
 		ProtoV6ProviderFactories: testFactories,
 		Steps: []resource.TestStep{
 			{Config: config},

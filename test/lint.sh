@@ -3,14 +3,16 @@
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 
+failed=0
 for module in "$root" "$root/examples/data-collection"; do
 	cd "$module"
-	"$root/tools/lint/lint.sh" run --config "$root/.golangci.yml" ./...
-	go vet ./...
+	"$root/tools/lint/lint.sh" run --config "$root/.golangci.yml" ./... || failed=1
+	go vet ./... || failed=1
 done
 
 cd "$root"
 if ! test/terraform.sh fmt -check -diff -recursive; then
 	echo "run \`make fmt\`" >&2
-	exit 1
+	failed=1
 fi
+exit "$failed"

@@ -269,7 +269,7 @@ func summarise(plan releaseModel, state *releaseModel, previous map[object.Key]s
 		lines = append(lines, fmt.Sprintf("chart %s → %s", orNone(state.ChartVersion), orNone(plan.ChartVersion)))
 	}
 	if !settled(state.Status) {
-		lines = append(lines, fmt.Sprintf("revision %d is %q: it is put right", state.Revision.ValueInt64(), state.Status.ValueString()))
+		lines = append(lines, fmt.Sprintf("revision %d is %s: it is put right", state.Revision.ValueInt64(), state.Status.ValueString()))
 	}
 	if !plan.ValuesWOVersion.Equal(state.ValuesWOVersion) {
 		lines = append(lines, "values_wo changed (sensitive value)")

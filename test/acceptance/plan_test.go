@@ -116,8 +116,14 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-// normalise replaces what differs from run to run.
+// normalise keeps the plan itself and replaces what differs from run to run.
 func normalise(c tenant, text string) string {
+	if _, plan, found := strings.Cut(text, "will perform the following actions:\n"); found {
+		text = plan
+	}
+	if plan, _, found := strings.Cut(text, "\n─"); found {
+		text = plan
+	}
 	for _, r := range []struct{ pattern, with string }{
 		{regexp.QuoteMeta(c.client), "client-a"},
 		{`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`, "<uuid>"},

@@ -10,6 +10,7 @@ if [[ -z $kubeconfig ]]; then
 	kubeconfig=$(go run ./test/cluster/cmd/cluster kubeconfig --name slipway)
 fi
 export SLIPWAY_TEST_KUBECONFIG=$kubeconfig CHECKPOINT_DISABLE=1
+unset TF_CLI_CONFIG_FILE # the tests have configurations of their own
 
 if [[ -z ${SLIPWAY_TEST_TOOLS:-} ]]; then
 	SLIPWAY_TEST_TOOLS="$(command -v terraform || true) $(go run ./test/cluster/cmd/build opentofu)/tofu"

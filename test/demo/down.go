@@ -6,7 +6,6 @@ package main
 import (
 	"context"
 	"os"
-	"path/filepath"
 	"slices"
 )
 
@@ -28,7 +27,7 @@ func takeDown(ctx context.Context) error {
 			return err
 		}
 		// Without its cluster the state is of no use.
-		return os.RemoveAll(filepath.Join(home, localRepository))
+		return os.RemoveAll(home)
 	}
 
 	d, err := prepare(ctx, s, &p)
@@ -47,8 +46,9 @@ func takeDown(ctx context.Context) error {
 		if err := d.apply(ctx, c); err != nil {
 			return err
 		}
-		destroy := slices.Concat([]string{"destroy"}, d.varArgs(c), []string{"-auto-approve"})
-		if err := s.must(ctx, d.terraform(destroy...)); err != nil {
+		destroy := d.terraform(slices.Concat([]string{"destroy"}, d.varArgs(c), []string{"-auto-approve"})...)
+		destroy.show = withoutPlan
+		if err := s.must(ctx, destroy); err != nil {
 			return err
 		}
 	}

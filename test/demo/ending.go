@@ -12,8 +12,10 @@ import (
 
 // tellWhatIsThere ends the demo with what can be done now.
 func tellWhatIsThere(s *screen, d *deployments, p place) error {
-	path := ""
-	if p.local {
+	path, down := "", "make demo-down"
+	if !p.local {
+		down = fmt.Sprintf("DEMO_IMAGE=%s make demo-down # with the same KUBECONFIG", p.repository)
+	} else {
 		local, err := cluster.Open(clusterName)
 		if err != nil {
 			return err
@@ -34,8 +36,8 @@ Go on deploying from the vendor's repository (the next demo puts the files back)
 
 Take everything down, from this checkout:
 
-    make demo-down
-`, p.kubeconfig, path, serviceName, d.dir, exports(secretEnv), d.terraform(append([]string{"plan"}, d.varArgs(clientA)...)...))
+    %s
+`, p.kubeconfig, path, serviceName, d.dir, exports(secretEnv), d.terraform(append([]string{"plan"}, d.varArgs(clientA)...)...), down)
 	return nil
 }
 

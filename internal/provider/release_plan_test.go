@@ -333,3 +333,36 @@ func TestRelease_OperationalSettingsMakeNoRevision(t *testing.T) {
 		},
 	)
 }
+
+func TestRelease_MovesToAnotherClusterOnlyWhereAllowed(t *testing.T) {
+	r := newTestRelease(t)
+	api := newTestAPI(t)
+	allowed := fmt.Sprintf("allow_cluster_move = %q", fakeUID)
+	config := func(extra string) string {
+		return api.provider(r.client+"-prod") + environmentBlock(r.client, "proxied", fmt.Sprintf("{ name = %q }", r.namespace), unprotected+allowed) + fmt.Sprintf(`
+resource "slipway_release" "app" {
+  environment = slipway_environment.this
+  chart       = { path = %q }
+  %s
+}
+`, r.chart, extra)
+	}
+	r.run(
+		resource.TestStep{Config: config("")},
+		resource.TestStep{
+			PreConfig:   func() { api.another.Store(true) },
+			Config:      config(""),
+			ExpectError: regexp.MustCompile(`release\s+plain[\s\S]*leads\s+to\s+another\s+cluster`),
+		},
+		resource.TestStep{
+			Config: config(allowed),
+			ConfigPlanChecks: plans(
+				plancheck.ExpectResourceAction(testReleaseAddress, plancheck.ResourceActionUpdate),
+				plancheck.ExpectUnknownValue(testReleaseAddress, tfjsonpath.New("cluster_uid")),
+			),
+			ConfigStateChecks: []statecheck.StateCheck{
+				statecheck.ExpectKnownValue(testReleaseAddress, tfjsonpath.New("cluster_uid"), knownvalue.StringExact(fakeUID)),
+			},
+		},
+	)
+}

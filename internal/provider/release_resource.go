@@ -186,6 +186,12 @@ func (r *ReleaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 				Default:    int64default.StaticInt64(defaultMaxHistory),
 				Validators: []validator.Int64{int64validator.AtLeast(2)},
 			},
+			"allow_cluster_move": schema.StringAttribute{
+				MarkdownDescription: "UID of the cluster that the release is allowed to move to together with its environment, as in `slipway_environment`. It is then installed there; " +
+					"what is in the old cluster is forgotten, not removed. Default: no move is allowed. Example: `\"0a3f0d5e-6a1c-4e9e-9a55-3f6f0c1d2e3f\"`.",
+				Optional:   true,
+				Validators: []validator.String{stringvalidator.RegexMatches(uidPattern, "must be a UID, for example 0a3f0d5e-6a1c-4e9e-9a55-3f6f0c1d2e3f")},
+			},
 			"timeouts": timeouts.Attributes(ctx, timeouts.Opts{
 				Create: true, Update: true, Delete: true,
 				CreateDescription: "How long install hooks and pods may take together, for example `\"10m\"`. Default: `\"5m\"`.",

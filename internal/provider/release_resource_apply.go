@@ -6,6 +6,7 @@ package provider
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,6 +16,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 
+	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
 )
@@ -56,11 +58,11 @@ func (r *ReleaseResource) Update(ctx context.Context, req resource.UpdateRequest
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	outcome, handle, diags := r.apply(ctx, plan, writeOnly, release.ApplyOptions{
-		InstanceID: state.ID.ValueString(),
-		ClusterUID: state.ClusterUID.ValueString(),
-		Timeout:    timeout,
-	})
+	options := release.ApplyOptions{InstanceID: state.ID.ValueString(), ClusterUID: state.ClusterUID.ValueString(), Timeout: timeout}
+	if plan.ClusterUID.IsUnknown() { // the plan moves the release to another cluster, where it is installed anew
+		options.InstanceID, options.ClusterUID = uuid.NewString(), ""
+	}
+	outcome, handle, diags := r.apply(ctx, plan, writeOnly, options)
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		if outcome != nil && outcome.Revision != 0 {
@@ -169,7 +171,11 @@ func (r *ReleaseResource) Read(ctx context.Context, req resource.ReadRequest, re
 		return
 	}
 	if uid := state.ClusterUID.ValueString(); uid != "" {
-		if err := verifyCluster(ctx, live, uid); err != nil {
+		err := verifyCluster(ctx, live, uid)
+		if _, another := errors.AsType[*cluster.MismatchError](err); another {
+			return // the plan judges it, since only the configuration knows whether a move is allowed
+		}
+		if err != nil {
 			resp.Diagnostics.Append(readDiagnostic(what, handle, err))
 			return
 		}

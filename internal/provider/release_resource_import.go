@@ -57,7 +57,7 @@ func (r *ReleaseResource) ImportState(ctx context.Context, req resource.ImportSt
 		resp.Diagnostics.Append(errorDiagnostic("import", "release "+name, handle, err))
 		return
 	}
-	state, diags := importedModel(ctx, handle, name, uid, imported)
+	state, diags := importedModel(handle, name, uid, imported)
 	resp.Diagnostics.Append(diags...)
 	if !resp.Diagnostics.HasError() {
 		resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
@@ -95,7 +95,7 @@ func importedTimeouts() timeouts.Value {
 
 // importedModel is the state after an import. What cannot be known (the configuration's own spelling) stays null, so that the
 // next plan shows the configuration as an update; where it renders to what is installed, that update makes no revision.
-func importedModel(ctx context.Context, handle environment.Handle, name, clusterUID string, imported *release.Imported) (releaseModel, diag.Diagnostics) {
+func importedModel(handle environment.Handle, name, clusterUID string, imported *release.Imported) (releaseModel, diag.Diagnostics) {
 	m := releaseModel{
 		Environment:     handleValue(handle),
 		Name:            types.StringValue(name),
@@ -110,6 +110,8 @@ func importedModel(ctx context.Context, handle environment.Handle, name, cluster
 		OnPending:       types.StringValue(defaultOnPending),
 		MaxHistory:      types.Int64Value(defaultMaxHistory),
 		Timeouts:        importedTimeouts(),
+		// Where a move is allowed is the configuration's to say.
+		AllowClusterMove: types.StringNull(),
 
 		ID:             types.StringValue(uuid.NewString()),
 		Revision:       types.Int64Value(int64(imported.Observation.Revision)),

@@ -39,6 +39,8 @@ type releaseModel struct {
 	MaxHistory      types.Int64    `tfsdk:"max_history"`
 	Timeouts        timeouts.Value `tfsdk:"timeouts"`
 
+	AllowClusterMove types.String `tfsdk:"allow_cluster_move"`
+
 	Revision       types.Int64  `tfsdk:"revision"`
 	Status         types.String `tfsdk:"status"`
 	ClusterUID     types.String `tfsdk:"cluster_uid"`

@@ -90,6 +90,12 @@ func (r *ReleaseResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 	plan.ValuesDigest = types.StringValue(l.digest)
 	setPlanned(ctx, resp, map[string]attr.Value{"values_digest": plan.ValuesDigest})
 
+	if state != nil && r.movesToAnotherCluster(ctx, resp, plan, *state, handle) {
+		state = nil // for the other cluster this is a first install
+	}
+	if resp.Diagnostics.HasError() {
+		return
+	}
 	if state != nil && plan.sameInputs(ctx, *state) && settled(state.Status) && sameIdentity(ctx, plan.Environment, state.Environment) {
 		keepPrior(ctx, resp, plan, *state)
 		return
@@ -99,6 +105,28 @@ func (r *ReleaseResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 		return
 	}
 	r.planChange(ctx, req.Private, resp, plan, state, handle, plan.spec(c, source, l))
+}
+
+// movesToAnotherCluster compares the cluster with the recorded one. Another one is an error unless the configuration allows to
+// move to just that one. A cluster that cannot be asked moves nothing; Read has warned of it.
+func (r *ReleaseResource) movesToAnotherCluster(ctx context.Context, resp *resource.ModifyPlanResponse, plan, state releaseModel, handle environment.Handle) bool {
+	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
+	if err != nil {
+		return false
+	}
+	err = verifyCluster(ctx, live, state.ClusterUID.ValueString())
+	mismatch, another := errors.AsType[*cluster.MismatchError](err)
+	if !another {
+		return false
+	}
+	if plan.AllowClusterMove.ValueString() != mismatch.Got {
+		resp.Diagnostics.Append(errorDiagnostic("plan", "release "+plan.Name.ValueString(), handle, err))
+		return false
+	}
+	setPlanned(ctx, resp, map[string]attr.Value{"id": types.StringUnknown(), "cluster_uid": types.StringUnknown()})
+	resp.Diagnostics.AddWarning("Release "+plan.Name.ValueString()+" moves to another cluster",
+		fmt.Sprintf("It is installed in the cluster %s. What is in the cluster %s is forgotten, not removed.", mismatch.Got, mismatch.Want))
+	return true
 }
 
 // settled reports that the last operation ended well and nobody else made a revision since.

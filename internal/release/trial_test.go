@@ -366,7 +366,7 @@ func TestTrial_NamespaceMissing(t *testing.T) {
 	target := b.target
 	target.Handle.Namespace = "slipway-is-not-there"
 	_, err := Trial(t.Context(), target, nil, next)
-	asError[*environment.NamespaceMissingError](t, err)
+	wantError[*environment.NamespaceMissingError](t, err)
 }
 
 func TestTrial_UnchangedObjectsCostNothing(t *testing.T) {

@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
@@ -175,21 +174,4 @@ func (c tenant) image(ctx context.Context) string {
 		return ""
 	}
 	return d.Spec.Template.Spec.Containers[0].Image
-}
-
-// serves reports that every pod the Deployment wants is ready.
-func (c tenant) serves(ctx context.Context) bool {
-	pods, err := live(c.t).CoreV1().Pods(c.namespace).List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return false
-	}
-	ready := 0
-	for _, p := range pods.Items {
-		for _, condition := range p.Status.Conditions {
-			if condition.Type == corev1.PodReady && condition.Status == corev1.ConditionTrue {
-				ready++
-			}
-		}
-	}
-	return ready > 0
 }

@@ -8,7 +8,9 @@ import (
 	"context"
 	"flag"
 	"log"
+	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
@@ -28,12 +30,26 @@ func main() {
 	// and wipe the private state. Terraform ends this process when it is done, and when Terraform dies, our contexts end too.
 	signal.Ignore(syscall.SIGTERM)
 
+	quietUnlessLogged()
 	err := providerserver.Serve(context.Background(), provider.New(version), providerserver.ServeOpts{
 		Address:         "registry.terraform.io/slipway-dev/slipway",
 		Debug:           *debug,
 		ProtocolVersion: 6,
 	})
 	if err != nil {
+		log.Fatal(err)
+	}
+}
+
+// quietUnlessLogged turns the plugin framework's own log off where nobody asked Terraform for a log. It is written at trace level
+// otherwise, for Terraform to throw away, which took a third of the time of a plan without changes.
+func quietUnlessLogged() {
+	for _, kv := range os.Environ() {
+		if strings.HasPrefix(kv, "TF_LOG") {
+			return
+		}
+	}
+	if err := os.Setenv("TF_LOG_SDK", "OFF"); err != nil {
 		log.Fatal(err)
 	}
 }

@@ -1,0 +1,181 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+// Package analysis decides whether a new version does well: health checks and Prometheus metrics are sampled for a while,
+// and a pure function, Assess, turns the samples into a verdict. Run takes the samples and asks Assess after each one.
+package analysis
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+)
+
+// Kind is what one sample says.
+type Kind string
+
+// The four kinds. Only pass and fail say something about the version; no_data and error say that it could not be judged.
+const (
+	// Pass means that the check was made and is content.
+	Pass Kind = "pass"
+	// Fail means that the check was made and is not content.
+	Fail Kind = "fail"
+	// NoData means that the check was made and there is nothing to judge by: no series, NaN, too few requests.
+	NoData Kind = "no_data"
+	// Error means that the check could not be made: Prometheus does not answer, a right is missing.
+	Error Kind = "error"
+)
+
+// Sample is one observation by one check. It holds no credentials and may be stored.
+type Sample struct {
+	// Check is the name of the health check or metric that the sample belongs to.
+	Check string `json:"check"`
+	// At is when the sample was begun. Two samples of one check at one instant are one sample, the worse one.
+	At time.Time `json:"at"`
+	// Kind is what the sample says. For metrics, Assess judges Value by the policy again where it is pass, fail or empty.
+	Kind Kind `json:"kind"`
+	// Value is the value of a metric; nothing for a health check.
+	Value Number `json:"value,omitzero"`
+	// Series is how many series the query returned, after the reducer.
+	Series int `json:"series,omitempty"`
+	// Requests is what the requests query returned where the metric has one.
+	Requests Number `json:"requests,omitzero"`
+	// Evidence says in words what was seen, for example "HTTP 503".
+	Evidence string `json:"evidence,omitempty"`
+}
+
+// Number is a float that survives JSON also as NaN and infinity, which are written as strings.
+type Number float64
+
+// MarshalJSON implements json.Marshaler.
+func (n Number) MarshalJSON() ([]byte, error) {
+	if !n.finite() {
+		return json.Marshal(n.String())
+	}
+	return json.Marshal(float64(n))
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *Number) UnmarshalJSON(data []byte) error {
+	var text string
+	if err := json.Unmarshal(data, &text); err != nil {
+		var value float64
+		if err := json.Unmarshal(data, &value); err != nil {
+			return fmt.Errorf("read the number of a sample: %w", err)
+		}
+		*n = Number(value)
+		return nil
+	}
+	value, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		return fmt.Errorf("read the number of a sample: %w", err)
+	}
+	*n = Number(value)
+	return nil
+}
+
+func (n Number) finite() bool { return !math.IsNaN(float64(n)) && !math.IsInf(float64(n), 0) }
+
+// String is the number with at most six significant digits.
+func (n Number) String() string { return strconv.FormatFloat(float64(n), 'g', 6, 64) }
+
+// exact is the shortest text that is the same number again.
+func exact(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }
+
+// Outcome is what a run has come to.
+type Outcome string
+
+// The outcomes. Pending is the only one that another sample may change, but see Assess.
+const (
+	// Pending means that the run is not over.
+	Pending Outcome = "pending"
+	// Passed means that every check was made often enough and none triggered.
+	Passed Outcome = "passed"
+	// Failed means that a rule triggered or that somebody aborted the run.
+	Failed Outcome = "failed"
+	// Inconclusive means that too little is known to say either.
+	Inconclusive Outcome = "inconclusive"
+)
+
+// Action is what the policy wants done about an outcome.
+type Action string
+
+// The actions.
+const (
+	// Wait belongs to Pending.
+	Wait Action = "wait"
+	// Accept keeps the new version.
+	Accept Action = "accept"
+	// Hold changes nothing and fails the apply.
+	Hold Action = "hold"
+	// Rollback restores the last known-good version.
+	Rollback Action = "rollback"
+)
+
+// Rule is what led to a verdict other than passed.
+type Rule string
+
+// The rules.
+const (
+	// ConsecutiveFailures: a health check failed more often in a row than allowed.
+	ConsecutiveFailures Rule = "consecutive_failures"
+	// EverySample: every sample of a metric over its span was beyond the limit.
+	EverySample Rule = "for"
+	// Average: the average of a metric over its span was beyond the limit.
+	Average Rule = "over"
+	// ErrorBudget: a check could not be made for longer than its budget.
+	ErrorBudget Rule = "error_budget"
+	// NoDataBudget: a check had nothing to judge by for longer than its budget.
+	NoDataBudget Rule = "no_data_budget"
+	// TooFewSamples: a check has fewer samples than its rule needs in order to trigger.
+	TooFewSamples Rule = "too_few_samples"
+	// StillFailing: a check was failing when the run ended, and the time beyond the end did not settle it.
+	StillFailing Rule = "still_failing"
+	// InvalidPolicy: nothing can be assessed by this policy.
+	InvalidPolicy Rule = "invalid_policy"
+	// Manual: somebody aborted the run.
+	Manual Rule = "manual"
+)
+
+// Trigger is the rule that decided, with what it decided by.
+type Trigger struct {
+	Rule Rule `json:"rule"`
+	// Check is the name of the check; empty for a manual abort.
+	Check string `json:"check,omitempty"`
+	// Query is the metric's query.
+	Query string `json:"query,omitempty"`
+	// Since is when the first sample of the evidence was taken, At when the rule was complete.
+	Since time.Time `json:"since,omitzero"`
+	At    time.Time `json:"at"`
+	// Samples are the evidence: those that completed the rule, or the latest of those that spent a budget.
+	Samples []Sample `json:"samples,omitempty"`
+}
+
+// Verdict is the result of an assessment.
+type Verdict struct {
+	Outcome Outcome `json:"outcome"`
+	Action  Action  `json:"action"`
+	// Reason is a sentence for people.
+	Reason string `json:"reason"`
+	// Trigger is nil for pending and passed.
+	Trigger *Trigger `json:"trigger,omitempty"`
+	// Checks says how each check stands, in the order of the policy.
+	Checks []Standing `json:"checks,omitempty"`
+}
+
+// Standing is how one check stands.
+type Standing struct {
+	Check  string `json:"check"`
+	Passed int    `json:"passed"`
+	Failed int    `json:"failed"`
+	NoData int    `json:"no_data"`
+	Errors int    `json:"errors"`
+	// Streak is the number of failures since the last pass; for metrics, since the last gap too.
+	Streak int `json:"streak"`
+	// Since is when the streak began, zero without one.
+	Since time.Time `json:"since,omitzero"`
+	// Missing is the time for which there is no sample at all where there should be some.
+	Missing time.Duration `json:"missing,omitempty"`
+}

@@ -1,0 +1,167 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package analysis
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+)
+
+// DefaultTimeout is how long a check waits for its answer.
+const DefaultTimeout = 5 * time.Second
+
+// HTTPProbe is a health check by one GET request.
+//
+// It passes when the status is one that is expected. It fails on any other status, when there is no answer in time, when
+// the connection is refused or cut, and when the certificate is expired or made for another name. An unknown certificate authority, a name
+// that does not resolve, and an API server that refuses to pass the request on are errors: they say nothing about the version.
+type HTTPProbe struct {
+	// Name is the name of the check.
+	Name string
+	// URL is asked. Neither its user nor its query appears in evidence.
+	URL string
+	// Client makes the request: with its TLS configuration, or through the API server. Redirects are not followed.
+	Client *http.Client
+	// Header is sent along. It does not appear in evidence.
+	Header http.Header
+	// Statuses pass. Without any, 200 to 399 do, as for the kubelet.
+	Statuses []int
+	// Timeout is DefaultTimeout where zero.
+	Timeout time.Duration
+	// Proxied says that URL is one of ProxyAddress, so that an answer may be the API server's own.
+	Proxied bool
+}
+
+// Validate returns a *ConfigError where the probe cannot be made.
+func (p *HTTPProbe) Validate() error {
+	u, err := url.Parse(p.URL)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
+		return &ConfigError{Field: "http.url", Problem: "is not an http or https URL"}
+	case p.Client == nil:
+		return &ConfigError{Field: "http", Problem: "has no HTTP client"}
+	case p.Timeout < 0:
+		return &ConfigError{Field: "http.timeout", Problem: "is negative"}
+	}
+	for _, status := range p.Statuses {
+		if status < 100 || status > 599 {
+			return &ConfigError{Field: "http.statuses", Problem: fmt.Sprintf("%d is not an HTTP status", status)}
+		}
+	}
+	return nil
+}
+
+// Check implements Sampler.
+func (p *HTTPProbe) Check() string { return p.Name }
+
+// Sample implements Sampler.
+func (p *HTTPProbe) Sample(ctx context.Context) Sample {
+	if err := p.Validate(); err != nil {
+		return Sample{Kind: Error, Evidence: err.Error()}
+	}
+	u, err := url.Parse(p.URL)
+	if err != nil {
+		return Sample{Kind: Error, Evidence: "the URL cannot be parsed"}
+	}
+	kind, text := p.ask(ctx)
+	return Sample{Kind: kind, Evidence: p.redactor(u).text("GET " + withoutSecrets(u) + ": " + text)}
+}
+
+func (p *HTTPProbe) ask(ctx context.Context) (Kind, string) {
+	timeout := p.Timeout
+	if timeout == 0 {
+		timeout = DefaultTimeout
+	}
+	limited, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(limited, http.MethodGet, p.URL, nil)
+	if err != nil {
+		return Error, "the request cannot be made"
+	}
+	maps.Copy(request.Header, p.Header.Clone())
+	if host := p.Header.Get("Host"); host != "" {
+		request.Host = host
+	}
+	client := *p.Client
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	response, err := client.Do(request)
+	if err != nil {
+		text, broken := describe(ctx, err, timeout)
+		if broken {
+			return Error, text
+		}
+		return Fail, text
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, 16<<10))
+	err = errors.Join(err, response.Body.Close())
+	if p.Proxied {
+		if kind, text := proxyAnswer(response, body); kind != "" {
+			return kind, text
+		}
+	}
+	if !p.expected(response.StatusCode) {
+		return Fail, fmt.Sprintf("HTTP %d", response.StatusCode)
+	}
+	if err != nil {
+		text, broken := describe(ctx, err, timeout)
+		if broken {
+			return Error, text
+		}
+		return Fail, fmt.Sprintf("HTTP %d, but the body was cut off: %s", response.StatusCode, text)
+	}
+	return Pass, fmt.Sprintf("HTTP %d", response.StatusCode)
+}
+
+func (p *HTTPProbe) expected(status int) bool {
+	if len(p.Statuses) > 0 {
+		return slices.Contains(p.Statuses, status)
+	}
+	return status >= 200 && status < 400
+}
+
+func (p *HTTPProbe) redactor(u *url.URL) redactor {
+	var secrets []string
+	if password, any := u.User.Password(); any {
+		secrets = append(secrets, password)
+	}
+	for _, values := range u.Query() {
+		secrets = append(secrets, values...)
+	}
+	for name, values := range p.Header {
+		if http.CanonicalHeaderKey(name) != "Host" {
+			secrets = append(secrets, values...)
+		}
+	}
+	return newRedactor(secrets...)
+}
+
+// proxyAnswer recognises what the API server says itself instead of passing on what the service said. That there is no
+// endpoint, or that it does not answer, is the version's failure; everything else is not.
+func proxyAnswer(response *http.Response, body []byte) (Kind, string) {
+	if response.StatusCode < 400 {
+		return "", ""
+	}
+	var status struct {
+		Kind       string `json:"kind"`
+		APIVersion string `json:"apiVersion"`
+		Message    string `json:"message"`
+	}
+	if json.Unmarshal(body, &status) != nil || status.Kind != "Status" || status.APIVersion != "v1" {
+		return "", ""
+	}
+	text := fmt.Sprintf("the API server answers %d: %s", response.StatusCode, status.Message)
+	switch response.StatusCode {
+	case http.StatusServiceUnavailable, http.StatusBadGateway, http.StatusGatewayTimeout:
+		return Fail, text
+	}
+	return Error, text
+}

@@ -1,0 +1,285 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package analysis
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/prometheus/client_golang/api"
+	promv1 "github.com/prometheus/client_golang/api/prometheus/v1"
+	"github.com/prometheus/common/model"
+)
+
+// PrometheusConfig says how a Prometheus, or what speaks its API, is reached. Its credentials are kept in memory only.
+type PrometheusConfig struct {
+	// Address is the URL below which /api/v1/query is found.
+	Address string
+	// Transport carries the requests where it is given, for example that of the API server, with an address of
+	// ProxyAddress. It brings its own TLS and credentials: Username, Password, BearerToken, CA, ServerName and a header
+	// Authorization cannot be given with it, since they would be sent to the API server.
+	Transport http.RoundTripper
+	// Username and Password are for basic authentication; not together with BearerToken.
+	Username, Password string
+	BearerToken        string
+	// Header is sent with each request, for example X-Scope-OrgID. Values count as secret.
+	Header http.Header
+	// CA is a bundle of certificate authorities in PEM, instead of those of the machine.
+	CA []byte
+	// ServerName is the name that the certificate is for, where it is not the host of Address.
+	ServerName string
+	// Timeout is for one sample, 10 seconds where zero.
+	Timeout time.Duration
+}
+
+// Prometheus answers queries. It is safe for concurrent use.
+type Prometheus struct {
+	api      promv1.API
+	client   *http.Client
+	redactor redactor
+	timeout  time.Duration
+}
+
+// NewPrometheus makes no request. The error is a *ConfigError.
+func NewPrometheus(config PrometheusConfig) (*Prometheus, error) {
+	address, err := url.Parse(config.Address)
+	if err != nil || address.Host == "" || address.Scheme != "http" && address.Scheme != "https" {
+		return nil, &ConfigError{Field: "prometheus.address", Problem: "is not an http or https URL"}
+	}
+	if address.User != nil {
+		if config.Username != "" || config.Password != "" {
+			return nil, &ConfigError{Field: "prometheus.address", Problem: "holds a user, and username and password are given as well"}
+		}
+		config.Username = address.User.Username()
+		config.Password, _ = address.User.Password()
+		address.User = nil
+	}
+	if err := config.consistent(); err != nil {
+		return nil, err
+	}
+	transport := config.Transport
+	if transport == nil {
+		if transport, err = config.direct(); err != nil {
+			return nil, err
+		}
+	}
+	timeout := config.Timeout
+	if timeout <= 0 {
+		timeout = 10 * time.Second
+	}
+	client := &http.Client{
+		Transport: &promTransport{next: transport, config: config},
+		// Credentials must not follow a redirect to wherever it leads.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	base, err := api.NewClient(api.Config{Address: address.String(), Client: client})
+	if err != nil {
+		return nil, &ConfigError{Field: "prometheus.address", Problem: "cannot be used"}
+	}
+	return &Prometheus{api: promv1.NewAPI(base), client: client, redactor: config.redactor(address), timeout: timeout}, nil
+}
+
+func (c *PrometheusConfig) consistent() error {
+	own := c.Username != "" || c.Password != "" || c.BearerToken != ""
+	switch {
+	case c.BearerToken != "" && (c.Username != "" || c.Password != ""):
+		return &ConfigError{Field: "prometheus.bearer_token", Problem: "excludes username and password"}
+	case own && c.Header.Get("Authorization") != "":
+		return &ConfigError{Field: "prometheus.headers", Problem: "Authorization excludes username, password and bearer_token"}
+	case c.Transport != nil && (own || c.Header.Get("Authorization") != ""):
+		return &ConfigError{Field: "prometheus", Problem: "credentials cannot be given together with the API server's proxy, which would receive them: give the address of Prometheus"}
+	case c.Transport != nil && (len(c.CA) > 0 || c.ServerName != ""):
+		return &ConfigError{Field: "prometheus.ca", Problem: "has no effect through the API server's proxy: give the address of Prometheus"}
+	}
+	return nil
+}
+
+// direct is a transport of its own, so that no other part of the process shares its trust.
+func (c *PrometheusConfig) direct() (http.RoundTripper, error) {
+	transport := &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		ForceAttemptHTTP2:     true,
+		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.ServerName},
+		IdleConnTimeout:       90 * time.Second,
+		TLSHandshakeTimeout:   10 * time.Second,
+		MaxIdleConnsPerHost:   4,
+		ResponseHeaderTimeout: c.Timeout,
+	}
+	if len(c.CA) > 0 {
+		pool := x509.NewCertPool()
+		if !pool.AppendCertsFromPEM(c.CA) {
+			return nil, &ConfigError{Field: "prometheus.ca", Problem: "holds no certificate in PEM"}
+		}
+		transport.TLSClientConfig.RootCAs = pool
+	}
+	return transport, nil
+}
+
+func (c *PrometheusConfig) redactor(address *url.URL) redactor {
+	secrets := []string{c.Password, c.BearerToken}
+	if c.Username != "" || c.Password != "" {
+		secrets = append(secrets, c.Username+":"+c.Password)
+	}
+	for _, values := range c.Header {
+		secrets = append(secrets, values...)
+	}
+	for _, values := range address.Query() {
+		secrets = append(secrets, values...)
+	}
+	return newRedactor(secrets...)
+}
+
+// Close frees idle connections. A Transport that was given is left alone.
+func (p *Prometheus) Close() { p.client.CloseIdleConnections() }
+
+// Metric is the sampler of m. interval is the time between two samples of it, for its history.
+func (p *Prometheus) Metric(m Metric, interval time.Duration) Historian {
+	return &promMetric{prometheus: p, metric: m, interval: interval}
+}
+
+type promMetric struct {
+	prometheus *Prometheus
+	metric     Metric
+	interval   time.Duration
+}
+
+func (s *promMetric) Check() string { return s.metric.Name }
+
+// Sample asks for the value as it is now by Prometheus' own clock.
+func (s *promMetric) Sample(ctx context.Context) Sample {
+	limited, cancel := context.WithTimeout(ctx, s.prometheus.timeout)
+	defer cancel()
+	value, err := s.prometheus.instant(ctx, limited, s.metric.Query, s.metric.Reduce)
+	if err != nil {
+		return Sample{Kind: Error, Evidence: err.Error()}
+	}
+	if value.Kind == "" && s.metric.MinRequests > 0 {
+		requests, err := s.prometheus.instant(ctx, limited, s.metric.RequestsQuery, ReduceNone)
+		if err != nil {
+			return Sample{Kind: Error, Evidence: "requests_query: " + err.Error()}
+		}
+		value = withRequests(value, requests)
+	}
+	return s.metric.Judge(value)
+}
+
+// withRequests adds what the requests query returned. No series means no requests.
+func withRequests(value, requests Sample) Sample {
+	switch {
+	case requests.Series > 1:
+		return Sample{Kind: Error, Evidence: "requests_query returns several series: use sum(…)", Series: requests.Series}
+	case requests.Kind == "" && requests.Series == 1:
+		value.Requests = requests.Value
+	}
+	return value
+}
+
+// instant makes one query. The kind of the sample is empty where there is a value to judge. The error is a *QueryError or an
+// *UnavailableError.
+func (p *Prometheus) instant(outer, ctx context.Context, query string, reduce Reduce) (Sample, error) {
+	// Without a time Prometheus takes its own, so that no clocks are compared.
+	result, warnings, err := p.api.Query(ctx, query, time.Time{})
+	if err != nil {
+		return Sample{}, p.explain(outer, err)
+	}
+	if len(warnings) > 0 {
+		return Sample{}, p.incomplete(warnings)
+	}
+	points, err := pointsOf(result)
+	if err != nil {
+		return Sample{}, err
+	}
+	return reduced(points, reduce), nil
+}
+
+// incomplete is for an answer with warnings: part of the data may be missing, so that nothing can be judged by it.
+func (p *Prometheus) incomplete(warnings []string) error {
+	return &UnavailableError{Problem: p.redactor.text("the answer of Prometheus is not complete: " + warnings[0])}
+}
+
+// History implements Historian. Where Prometheus' clock differs from the one here, the time of the samples is corrected.
+func (s *promMetric) History(ctx context.Context, from, to time.Time) ([]Sample, error) {
+	if s.interval <= 0 || to.Before(from) {
+		return nil, fmt.Errorf("the history of %s cannot be asked for from %s to %s in steps of %s", s.metric.Name, from, to, s.interval)
+	}
+	limited, cancel := context.WithTimeout(ctx, s.prometheus.timeout)
+	defer cancel()
+	skew, err := s.prometheus.skew(ctx, limited)
+	if err != nil {
+		return nil, err
+	}
+	// Prometheus calculates in milliseconds, so steps are compared in them too.
+	from, to = from.Round(0).Truncate(time.Millisecond), to.Round(0)
+	window := promv1.Range{Start: from.Add(skew), End: to.Add(skew), Step: s.interval}
+	values, err := s.prometheus.ranged(ctx, limited, s.metric.Query, window)
+	if err != nil {
+		return nil, err
+	}
+	var requests map[model.Time][]float64
+	if s.metric.MinRequests > 0 {
+		if requests, err = s.prometheus.ranged(ctx, limited, s.metric.RequestsQuery, window); err != nil {
+			return nil, fmt.Errorf("requests_query: %w", err)
+		}
+	}
+	var samples []Sample
+	for at := from; !at.After(to); at = at.Add(s.interval) {
+		step := model.TimeFromUnixNano(at.Add(skew).UnixNano())
+		sample := reduced(values[step], s.metric.Reduce)
+		if sample.Kind == "" && s.metric.MinRequests > 0 {
+			sample = withRequests(sample, reduced(requests[step], ReduceNone))
+		}
+		sample.Check, sample.At = s.metric.Name, at
+		samples = append(samples, s.metric.Judge(sample))
+	}
+	return samples, nil
+}
+
+// skew is by how much Prometheus' clock is ahead, zero for less than a second, which a request may take.
+func (p *Prometheus) skew(outer, ctx context.Context) (time.Duration, error) {
+	before := time.Now()
+	result, _, err := p.api.Query(ctx, "time()", time.Time{})
+	if err != nil {
+		return 0, p.explain(outer, err)
+	}
+	took := time.Since(before)
+	scalar, ok := result.(*model.Scalar)
+	if !ok {
+		return 0, fmt.Errorf("the query time() returns a %s", result.Type())
+	}
+	skew := time.UnixMilli(int64(scalar.Value * 1000)).Sub(before.Add(took / 2))
+	if skew.Abs() <= time.Second+took {
+		return 0, nil
+	}
+	return skew.Truncate(time.Millisecond), nil
+}
+
+// ranged makes a range query. The result is by time and holds the values of all series.
+func (p *Prometheus) ranged(outer, ctx context.Context, query string, window promv1.Range) (map[model.Time][]float64, error) {
+	result, warnings, err := p.api.QueryRange(ctx, query, window)
+	if err != nil {
+		return nil, p.explain(outer, err)
+	}
+	if len(warnings) > 0 {
+		return nil, p.incomplete(warnings)
+	}
+	matrix, ok := result.(model.Matrix)
+	if !ok {
+		return nil, &QueryError{Query: query, Problem: fmt.Sprintf("a range query returns a %s", result.Type())}
+	}
+	points := map[model.Time][]float64{}
+	for _, stream := range matrix {
+		if len(stream.Histograms) > 0 {
+			return nil, &QueryError{Query: query, Problem: histogramProblem}
+		}
+		for _, pair := range stream.Values {
+			points[pair.Timestamp] = append(points[pair.Timestamp], float64(pair.Value))
+		}
+	}
+	return points, nil
+}

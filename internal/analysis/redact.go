@@ -1,0 +1,73 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package analysis
+
+import (
+	"encoding/base64"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+const (
+	// longestEvidence is how much text of a foreign program is kept, in bytes.
+	longestEvidence = 300
+	// shortestMasked is the length from which a secret can be cut out of a text and leave the rest readable.
+	shortestMasked = 4
+)
+
+// redactor takes secrets out of texts that come from elsewhere: an error page may repeat what it was sent.
+type redactor struct {
+	secrets []string
+}
+
+func newRedactor(secrets ...string) redactor {
+	var r redactor
+	for _, s := range secrets {
+		if s == "" {
+			continue
+		}
+		r.secrets = append(r.secrets, s, url.QueryEscape(s), url.PathEscape(s), base64.StdEncoding.EncodeToString([]byte(s)))
+	}
+	// The longest first, since one may be part of another.
+	slices.SortFunc(r.secrets, func(a, b string) int { return len(b) - len(a) })
+	r.secrets = slices.Compact(r.secrets)
+	return r
+}
+
+// text is s in one line, cut to a length that fits evidence, without secrets.
+func (r redactor) text(s string) string {
+	for _, secret := range r.secrets {
+		if !strings.Contains(s, secret) {
+			continue
+		}
+		if len(secret) < shortestMasked {
+			return "(the text holds a credential and is left out)"
+		}
+		s = strings.ReplaceAll(s, secret, "(credential)")
+	}
+	return oneLine(s)
+}
+
+// oneLine joins lines and cuts what is too long.
+func oneLine(s string) string {
+	s = strings.ToValidUTF8(s, "?")
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
+	s = strings.Join(strings.Fields(s), " ")
+	if len(s) <= longestEvidence {
+		return s
+	}
+	cut := longestEvidence
+	for cut > 0 && !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return s[:cut] + "…"
+}

@@ -1,0 +1,234 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package analysis
+
+import (
+	"fmt"
+	"math"
+	"time"
+)
+
+// track is the state of one check while its samples go by, in order of time.
+type track struct {
+	check     check
+	unwatched time.Time // when watching was taken up again; the time before is not charged
+
+	passed, failed, noData, errors int
+	missing                        time.Duration
+	last                           time.Time // of the sample before, of any kind
+
+	streak []Sample // failures since the last pass; of a metric, without a gap
+	window []Sample // passes and failures that the average is made of
+	blind  *Trigger // the first budget that was spent
+	// latest are the most recent samples that spend the error budget, and those that spend the other.
+	lastErrors, lastNoData []Sample
+
+	trigger     *Trigger
+	reason      string
+	blindReason string
+	unsure      bool
+}
+
+// judge gives a sample a kind that can be relied on.
+func (t *track) judge(s Sample) Sample {
+	if t.check.metric != nil {
+		return t.check.metric.Judge(s)
+	}
+	if rank(s.Kind) < 0 {
+		s.Kind, s.Evidence = Error, fmt.Sprintf("the check said %q", s.Kind)
+	}
+	return s
+}
+
+func (t *track) add(s Sample) {
+	t.gap(t.last, s.At)
+	t.last = s.At
+	switch s.Kind {
+	case Pass:
+		t.passed++
+		t.streak = t.streak[:0]
+		t.average(s)
+	case Fail:
+		t.failed++
+		t.fail(s)
+		t.average(s)
+	case NoData:
+		t.noData++
+		t.lastNoData = append(t.lastNoData, s)
+	default:
+		t.errors++
+		t.lastErrors = append(t.lastErrors, s)
+	}
+	t.spend(s.At)
+}
+
+// gap charges the time between two samples of any kind where at least one is missing.
+func (t *track) gap(from, to time.Time) {
+	if t.unwatched.After(from) && !t.unwatched.After(to) {
+		from = t.unwatched
+	}
+	if between := to.Sub(from); between > 2*t.check.interval {
+		t.missing += between - t.check.interval
+	}
+}
+
+// finish charges the time between the last sample and the end of the run.
+func (t *track) finish(end time.Time) {
+	t.gap(t.last, end)
+	t.spend(end)
+}
+
+// apart reports that s is not part of the continuous span that ends with the samples before it.
+func (t *track) apart(before []Sample, s Sample) bool {
+	return len(before) > 0 && s.At.Sub(before[len(before)-1].At) > 2*t.check.interval
+}
+
+func (t *track) fail(s Sample) {
+	m := t.check.metric
+	if m != nil && t.apart(t.streak, s) {
+		t.streak = t.streak[:0]
+	}
+	t.streak = append(t.streak, s)
+	n, length := len(t.streak), s.At.Sub(t.streak[0].At)
+	switch {
+	case m == nil && n > t.check.failures:
+		t.fire(ConsecutiveFailures, t.streak, fmt.Sprintf("The health check %s failed %s in a row, %d are tolerated: %s.",
+			t.check.name, times(n), t.check.failures, evidence(s)))
+	case m != nil && m.For > 0 && n >= t.check.needed && length >= m.For:
+		t.fire(EverySample, t.streak, fmt.Sprintf("%s was %s in each of %d samples over %s (%s).",
+			m.Name, m.limit(), n, length.Round(time.Millisecond), values(t.streak)))
+	}
+}
+
+// average keeps the samples back to the one at which the span begins, and judges their average.
+func (t *track) average(s Sample) {
+	m := t.check.metric
+	if m == nil || m.Over <= 0 {
+		return
+	}
+	if t.apart(t.window, s) {
+		t.window = t.window[:0]
+	}
+	t.window = append(t.window, s)
+	edge := s.At.Add(-m.Over)
+	for len(t.window) > 1 && !t.window[1].At.After(edge) {
+		t.window = t.window[1:]
+	}
+	if t.window[0].At.After(edge) || len(t.window) < t.check.needed {
+		return
+	}
+	// The distance from the limit is averaged, not the value: the sum of equal values is not exact, and an average of
+	// exactly the limit must not trigger. The margin is what rounding may add, far below what can be measured.
+	var excess, margin float64
+	for _, w := range t.window {
+		excess += m.excess(float64(w.Value)) / float64(len(t.window))
+		margin = max(margin, math.Abs(float64(w.Value))*1e-14)
+	}
+	if excess <= margin {
+		return
+	}
+	limit := m.Above
+	average := excess
+	if limit == nil {
+		limit, average = m.Below, -excess
+	}
+	t.fire(Average, t.window, fmt.Sprintf("The average of %s was %s, which is %s, over %s and %d samples.",
+		m.Name, Number(*limit+average), m.limit(), s.At.Sub(t.window[0].At).Round(time.Millisecond), len(t.window)))
+}
+
+func (t *track) fire(rule Rule, samples []Sample, reason string) {
+	t.trigger, t.reason = t.made(rule, samples, samples[len(samples)-1].At), reason
+}
+
+func (t *track) made(rule Rule, samples []Sample, at time.Time) *Trigger {
+	trigger := &Trigger{Rule: rule, Check: t.check.name, At: at, Since: at, Samples: append([]Sample(nil), samples...)}
+	if t.check.metric != nil {
+		trigger.Query = t.check.metric.Query
+	}
+	if len(samples) > 0 {
+		trigger.Since = samples[0].At
+	}
+	return trigger
+}
+
+// spend compares what was used up with the budgets.
+func (t *track) spend(at time.Time) {
+	if t.blind != nil {
+		return
+	}
+	errors := time.Duration(t.errors) * t.check.interval
+	noData := time.Duration(t.noData)*t.check.interval + t.missing
+	switch {
+	case errors > t.check.errorBudget:
+		t.blind = t.made(ErrorBudget, latest(t.lastErrors), at)
+		t.blindReason = fmt.Sprintf("%s could not be checked for %s, its error budget is %s: %s.",
+			t.check.name, errors, t.check.errorBudget, evidence(t.lastErrors[len(t.lastErrors)-1]))
+	case noData > t.check.noDataBudget:
+		why := "samples are missing"
+		if n := len(t.lastNoData); n > 0 {
+			why = evidence(t.lastNoData[n-1])
+		}
+		t.blind = t.made(NoDataBudget, latest(t.lastNoData), at)
+		t.blindReason = fmt.Sprintf("%s had no data for %s, its budget is %s: %s.", t.check.name, noData.Round(time.Millisecond), t.check.noDataBudget, why)
+	}
+}
+
+// latest keeps what evidence needs of a long row of samples that say nothing about the version.
+func latest(samples []Sample) []Sample { return samples[max(0, len(samples)-20):] }
+
+func (t *track) seen() int { return t.passed + t.failed + t.noData + t.errors }
+
+// failing reports that the end of the run would cut off failures that may still complete a rule.
+func (t *track) failing() bool {
+	return len(t.streak) > 0 && (t.check.metric == nil || t.check.metric.For > 0)
+}
+
+// unsettled is why the check has not passed at the end of a run in which it did not trigger.
+func (t *track) unsettled(now time.Time) (*Trigger, string) {
+	judged := t.passed + t.failed
+	switch {
+	case t.blind != nil:
+		return t.blind, t.blindReason
+	case t.failing():
+		return t.made(StillFailing, t.streak, now), fmt.Sprintf("%s was failing at the end (%s in a row) without completing its rule: %s.",
+			t.check.name, times(len(t.streak)), evidence(t.streak[len(t.streak)-1]))
+	case judged < t.check.needed:
+		return t.made(TooFewSamples, nil, now), fmt.Sprintf("%s could be judged %s, and its rule needs %d samples.", t.check.name, times(judged), t.check.needed)
+	}
+	return nil, ""
+}
+
+func (t *track) standing() Standing {
+	s := Standing{
+		Check: t.check.name, Passed: t.passed, Failed: t.failed, NoData: t.noData, Errors: t.errors,
+		Streak: len(t.streak), Missing: t.missing,
+	}
+	if len(t.streak) > 0 {
+		s.Since = t.streak[0].At
+	}
+	return s
+}
+
+// evidence is what a sample saw, in words.
+func evidence(s Sample) string {
+	if s.Evidence != "" {
+		return s.Evidence
+	}
+	if s.Series > 0 {
+		return "the value is " + s.Value.String()
+	}
+	return string(s.Kind)
+}
+
+// values is the range of the values of samples.
+func values(samples []Sample) string {
+	low, high := samples[0].Value, samples[0].Value
+	for _, s := range samples {
+		low, high = min(low, s.Value), max(high, s.Value)
+	}
+	if low == high {
+		return low.String()
+	}
+	return low.String() + " to " + high.String()
+}

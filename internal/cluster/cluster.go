@@ -5,11 +5,13 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/singleflight"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -105,6 +107,8 @@ type Cluster struct {
 
 	mu           sync.Mutex
 	uid          string
+	silent       error     // why the cluster did not answer when it was asked for its UID last
+	silentAt     time.Time // when that was
 	capabilities *Capabilities
 
 	leaseMu sync.Mutex
@@ -119,14 +123,24 @@ func (c *Cluster) Coordinate() Coordinate { return c.coordinate }
 // Host is the address of the API server, for messages.
 func (c *Cluster) Host() string { return c.config.Host }
 
+// silence is how long a cluster that did not answer is taken for still silent: one round of reads, not the next operation.
+const silence = 15 * time.Second
+
 // UID is the UID of namespace kube-system, by which a cluster is recognised whatever its address is. Asked once per
-// process. Errors as from Classify.
+// process. A cluster that did not answer is not asked again for 15 s, or a plan of many resources would wait out a
+// timeout for each of them. Errors as from Classify.
 func (c *Cluster) UID(ctx context.Context) (string, error) {
 	c.mu.Lock()
-	uid := c.uid
+	uid, silent := c.uid, c.silent
+	if time.Since(c.silentAt) > silence {
+		silent = nil
+	}
 	c.mu.Unlock()
 	if uid != "" {
 		return uid, nil
+	}
+	if silent != nil {
+		return "", silent
 	}
 	answer, err := c.ask(ctx, "uid", func(ctx context.Context) (any, error) {
 		client, err := c.Metadata()
@@ -136,7 +150,13 @@ func (c *Cluster) UID(ctx context.Context) (string, error) {
 		namespace, err := client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}).
 			Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
 		if err != nil {
-			return "", c.Classify(fmt.Errorf("reading the cluster's identity: %w", err))
+			err = c.Classify(fmt.Errorf("reading the cluster's identity: %w", err))
+			if _, unreachable := errors.AsType[*UnreachableError](err); unreachable {
+				c.mu.Lock()
+				c.silent, c.silentAt = err, time.Now()
+				c.mu.Unlock()
+			}
+			return "", err
 		}
 		c.mu.Lock()
 		defer c.mu.Unlock()

@@ -318,3 +318,44 @@ func TestCluster_WaitingForAnAnswerEndsWithTheContext(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestCluster_SilentClusterIsNotAskedAgainAtOnce(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	var asked atomic.Int32
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			asked.Add(1)
+			_ = conn.Close()
+		}
+	}()
+	connections := NewConnections(Config{Clusters: map[string]Connection{"silent": {Host: "https://" + listener.Addr().String(), Token: "any"}}})
+	c, err := connections.Cluster(t.Context(), Coordinate{Context: "silent"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func() int32 {
+		t.Helper()
+		if _, err := c.UID(t.Context()); !IsTransient(err) {
+			t.Fatalf("a cluster that hangs up: %v, want an error that says it cannot be reached", err)
+		}
+		return asked.Load()
+	}
+	first := ask()
+	if again := ask(); again != first {
+		t.Errorf("the silent cluster was asked again at once: %d connections, then %d", first, again)
+	}
+	c.mu.Lock()
+	c.silentAt = c.silentAt.Add(-2 * silence)
+	c.mu.Unlock()
+	if later := ask(); later == first {
+		t.Error("the silent cluster was not asked again later")
+	}
+}

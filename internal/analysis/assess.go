@@ -16,7 +16,8 @@ type Span struct {
 	// Start is when the new version was there; the initial delay begins here.
 	Start time.Time
 	// Resumed is when a run that had been cut off was taken up again, zero otherwise. Health checks are not blamed for
-	// the time that nobody watched, and the run lasts at least Policy.Settle from here on.
+	// the time that nobody watched; instead they need as many samples from here on as from the start of a run, which lasts
+	// at least Policy.Settle from here on.
 	Resumed time.Time
 	// Now is the time of the assessment.
 	Now time.Time
@@ -133,7 +134,7 @@ func (a *assessment) conclude() Verdict {
 		if t.blind != nil && a.policy.onInconclusive() == RollbackInconclusive {
 			return a.blind(t)
 		}
-		if settling && (t.failing() || t.seen() < t.check.needed) {
+		if settling && (t.failing() || t.recent < t.check.needed) {
 			open = append(open, t.check.name)
 		}
 		if trigger, reason := t.unsettled(a.span.Now); trigger != nil {

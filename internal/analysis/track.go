@@ -15,6 +15,8 @@ type track struct {
 	unwatched time.Time // when watching was taken up again; the time before is not charged
 
 	passed, failed, noData, errors int
+	recent                         int // samples since watching was taken up again
+	recentJudged                   int // of these, passes and failures
 	missing                        time.Duration
 	last                           time.Time // of the sample before, of any kind
 
@@ -44,6 +46,12 @@ func (t *track) judge(s Sample) Sample {
 func (t *track) add(s Sample) {
 	t.gap(t.last, s.At)
 	t.last = s.At
+	if !s.At.Before(t.unwatched) {
+		t.recent++
+		if s.Kind == Pass || s.Kind == Fail {
+			t.recentJudged++
+		}
+	}
 	switch s.Kind {
 	case Pass:
 		t.passed++
@@ -177,8 +185,6 @@ func (t *track) spend(at time.Time) {
 // latest keeps what evidence needs of a long row of samples that say nothing about the version.
 func latest(samples []Sample) []Sample { return samples[max(0, len(samples)-20):] }
 
-func (t *track) seen() int { return t.passed + t.failed + t.noData + t.errors }
-
 // failing reports that the end of the run would cut off failures that may still complete a rule.
 func (t *track) failing() bool {
 	return len(t.streak) > 0 && (t.check.metric == nil || t.check.metric.For > 0)
@@ -186,7 +192,7 @@ func (t *track) failing() bool {
 
 // unsettled is why the check has not passed at the end of a run in which it did not trigger.
 func (t *track) unsettled(now time.Time) (*Trigger, string) {
-	judged := t.passed + t.failed
+	judged := t.recentJudged
 	switch {
 	case t.blind != nil:
 		return t.blind, t.blindReason

@@ -1,0 +1,508 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package analysis
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	step   = 10 * time.Second
+	health = "http"
+	rate   = "error_rate"
+)
+
+var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func limit(f float64) *float64 { return &f }
+
+// healthPolicy tolerates three failures and a minute each of errors and of no data.
+func healthPolicy() Policy {
+	return Policy{
+		Health:   &Health{Checks: []string{health}, ConsecutiveFailures: 3, ErrorBudget: time.Minute, NoDataBudget: time.Minute},
+		Duration: 5 * time.Minute, Interval: step,
+	}
+}
+
+// ratePolicy is "error rate above 5% for 2 minutes".
+func ratePolicy() Policy {
+	return Policy{
+		Metrics: []Metric{{
+			Name: rate, Query: "job:errors:ratio", Above: limit(0.05), For: 2 * time.Minute,
+			ErrorBudget: time.Minute, NoDataBudget: time.Minute,
+		}},
+		Duration: 5 * time.Minute, Interval: step, OnInconclusive: HoldInconclusive,
+	}
+}
+
+// row makes health samples one interval apart: P, F, N (no data), E (error), and a dot for none at all.
+func row(marks string) []Sample {
+	kinds := map[rune]Kind{'P': Pass, 'F': Fail, 'N': NoData, 'E': Error}
+	var samples []Sample
+	for i, mark := range []rune(marks) {
+		if kind, any := kinds[mark]; any {
+			samples = append(samples, Sample{Check: health, At: start.Add(time.Duration(i) * step), Kind: kind, Evidence: "HTTP 5xx"})
+		}
+	}
+	return samples
+}
+
+// series makes samples of the metric one interval apart.
+func series(values ...float64) []Sample {
+	var samples []Sample
+	for i, v := range values {
+		samples = append(samples, Sample{Check: rate, At: start.Add(time.Duration(i) * step), Value: Number(v), Series: 1})
+	}
+	return samples
+}
+
+func repeat(n int, v float64) []float64 { return slices.Repeat([]float64{v}, n) }
+
+func ended(p Policy) Span {
+	return Span{Start: start, Now: start.Add(p.Longest())}
+}
+
+func TestAssess_HealthFailsAtTheFailureAfterThoseTolerated(t *testing.T) {
+	many := func(s string, n int) string { return strings.Repeat(s, n) }
+	tests := map[string]struct {
+		marks   string
+		outcome Outcome
+		rule    Rule
+		at      int // the index of the sample at which the rule is complete
+	}{
+		"all pass":                      {many("P", 31), Passed, "", 0},
+		"3rd failure in a row":          {"FFF" + many("P", 28), Passed, "", 0},
+		"4th failure in a row":          {"FFFF" + many("P", 27), Failed, ConsecutiveFailures, 3},
+		"4th failure later on":          {"PPFFFFP" + many("P", 24), Failed, ConsecutiveFailures, 5},
+		"a pass between resets":         {"FFFPFFFP" + many("P", 23), Passed, "", 0},
+		"no data between neither":       {"FFFNF" + many("P", 26), Failed, ConsecutiveFailures, 4},
+		"no data does not count":        {"FFFN" + many("P", 27), Passed, "", 0},
+		"error between neither":         {"FFEEFF" + many("P", 25), Failed, ConsecutiveFailures, 5},
+		"error does not count":          {"FFFE" + many("P", 27), Passed, "", 0},
+		"missing samples do not reset":  {"FFF.....F" + many("P", 22), Failed, ConsecutiveFailures, 8},
+		"error budget just kept":        {many("E", 6) + many("P", 25), Passed, "", 0},
+		"error budget spent":            {many("E", 7) + many("P", 24), Inconclusive, ErrorBudget, 6},
+		"errors add up":                 {many("EEP", 4) + many("P", 20), Inconclusive, ErrorBudget, 9},
+		"failure after a spent budget":  {many("E", 9) + "FFFF" + many("P", 18), Failed, ConsecutiveFailures, 12},
+		"no data budget just kept":      {many("N", 6) + many("P", 25), Passed, "", 0},
+		"no data budget spent":          {many("N", 7) + many("P", 24), Inconclusive, NoDataBudget, 6},
+		"one missing is nothing":        {many("P.", 15) + "P", Passed, "", 0},
+		"missing samples are no data":   {"P" + many(".", 8) + many("P", 22), Inconclusive, NoDataBudget, 9},
+		"missing at the end":            {many("P", 20), Inconclusive, NoDataBudget, 30},
+		"still failing after the end":   {many("P", 28) + "FFF" + "NN", Inconclusive, StillFailing, 34},
+		"failing at the end completes":  {many("P", 28) + "FFF" + "F", Failed, ConsecutiveFailures, 31},
+		"failing at the end recovers":   {many("P", 28) + "FFF" + "P", Passed, "", 0},
+		"zero samples":                  {"", Inconclusive, NoDataBudget, 30},
+		"errors only, within no budget": {many("E", 31), Inconclusive, ErrorBudget, 6},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			policy := healthPolicy()
+			verdict := Assess(policy, row(test.marks), ended(policy))
+			requireVerdict(t, verdict, test.outcome, test.rule)
+			if test.rule != "" {
+				if want := start.Add(time.Duration(test.at) * step); !verdict.Trigger.At.Equal(want) {
+					t.Errorf("complete at %s, want %s", verdict.Trigger.At, want)
+				}
+			}
+		})
+	}
+}
+
+func TestAssess_MetricFailsWhenEverySampleOfTheSpanIsBeyondTheLimit(t *testing.T) {
+	nan, inf := math.NaN(), math.Inf(1)
+	with := func(values []float64, at int, v float64) []float64 {
+		values = slices.Clone(values)
+		values[at] = v
+		return values
+	}
+	bad, good := repeat(13, 0.2), repeat(18, 0.01)
+	tests := map[string]struct {
+		values  []float64
+		drop    []int
+		outcome Outcome
+		rule    Rule
+		at      int
+	}{
+		"13 samples over two minutes":    {values: append(bad, good...), outcome: Failed, rule: EverySample, at: 12},
+		"12 samples":                     {values: append(repeat(12, 0.2), repeat(19, 0)...), outcome: Passed},
+		"exactly 5%":                     {values: repeat(31, 0.05), outcome: Passed},
+		"the next number above 5%":       {values: repeat(31, math.Nextafter(0.05, 1)), outcome: Failed, rule: EverySample, at: 12},
+		"one sample at 5% between":       {values: append(with(bad, 6, 0.05), good...), outcome: Passed},
+		"one missing sample":             {values: append(bad, good...), drop: []int{6}, outcome: Passed},
+		"one missing, one more":          {values: append(repeat(14, 0.2), good...), drop: []int{6}, outcome: Failed, rule: EverySample, at: 13},
+		"two missing start anew":         {values: append(repeat(20, 0.2), good...), drop: []int{6, 7}, outcome: Passed},
+		"two missing, then a whole span": {values: append(repeat(21, 0.2), good...), drop: []int{6, 7}, outcome: Failed, rule: EverySample, at: 20},
+		"NaN between delays":             {values: append(with(repeat(14, 0.2), 6, nan), good...), outcome: Failed, rule: EverySample, at: 13},
+		"NaN between does not hide":      {values: append(with(bad, 6, nan), good...), outcome: Passed},
+		"+Inf is no data":                {values: repeat(31, inf), outcome: Inconclusive, rule: NoDataBudget, at: 6},
+		"-Inf is no data":                {values: repeat(31, math.Inf(-1)), outcome: Inconclusive, rule: NoDataBudget, at: 6},
+		"NaN is no data":                 {values: repeat(31, nan), outcome: Inconclusive, rule: NoDataBudget, at: 6},
+		"bad at the end is seen through": {values: append(repeat(30, 0), bad...), outcome: Failed, rule: EverySample, at: 42},
+		"bad at the end recovers":        {values: append(repeat(30, 0), 0.2, 0.2, 0), outcome: Passed},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			policy := ratePolicy()
+			all := series(test.values...)
+			var samples []Sample
+			for i, s := range all {
+				if !slices.Contains(test.drop, i) {
+					samples = append(samples, s)
+				}
+			}
+			verdict := Assess(policy, samples, ended(policy))
+			requireVerdict(t, verdict, test.outcome, test.rule)
+			if test.rule != "" && !verdict.Trigger.At.Equal(all[test.at].At) {
+				t.Errorf("complete at %s, want %s", verdict.Trigger.At.Sub(start), all[test.at].At.Sub(start))
+			}
+		})
+	}
+}
+
+func TestAssess_SpanIsNotCutShortByQuickSamples(t *testing.T) {
+	policy := ratePolicy()
+	samples := series(repeat(13, 0.2)...)
+	for i := range samples { // 13 samples, but over 119.4 seconds.
+		samples[i].At = start.Add(time.Duration(i) * 9950 * time.Millisecond)
+	}
+	span := Span{Start: start, Now: start.Add(2 * time.Minute)}
+	requireVerdict(t, Assess(policy, samples, span), Pending, "")
+	samples = append(samples, Sample{Check: rate, At: start.Add(2 * time.Minute), Value: 0.2, Series: 1})
+	requireVerdict(t, Assess(policy, samples, span), Failed, EverySample)
+}
+
+func TestAssess_AverageOverASpan(t *testing.T) {
+	alternating := func(n int, a, b float64) []float64 {
+		values := make([]float64, n)
+		for i := range values {
+			values[i] = []float64{a, b}[i%2]
+		}
+		return values
+	}
+	tests := map[string]struct {
+		values  []float64
+		below   bool
+		outcome Outcome
+		at      int
+	}{
+		"every other sample bad":      {values: alternating(31, 0.2, 0), outcome: Failed, at: 12},
+		"one outlier of 13":           {values: append([]float64{0.9}, repeat(30, 0)...), outcome: Failed, at: 12},
+		"an outlier that is averaged": {values: append([]float64{0.6}, repeat(30, 0)...), outcome: Passed},
+		"exactly the limit":           {values: repeat(31, 0.05), outcome: Passed},
+		"just above":                  {values: repeat(31, 0.0500001), outcome: Failed, at: 12},
+		"too short":                   {values: append(repeat(6, 0.09), repeat(25, 0)...), outcome: Passed},
+		"below":                       {values: repeat(31, 0.04), below: true, outcome: Failed, at: 12},
+		"below, exactly":              {values: repeat(31, 0.05), below: true, outcome: Passed},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			policy := ratePolicy()
+			m := &policy.Metrics[0]
+			m.For, m.Over = 0, 2*time.Minute
+			if test.below {
+				m.Above, m.Below = nil, m.Above
+			}
+			samples := series(test.values...)
+			verdict := Assess(policy, samples, ended(policy))
+			rule := Rule("")
+			if test.outcome == Failed {
+				rule = Average
+			}
+			requireVerdict(t, verdict, test.outcome, rule)
+			if rule != "" && !verdict.Trigger.At.Equal(samples[test.at].At) {
+				t.Errorf("complete at %s, want %s", verdict.Trigger.At.Sub(start), samples[test.at].At.Sub(start))
+			}
+		})
+	}
+}
+
+func TestAssess_AverageNeedsAContinuousSpan(t *testing.T) {
+	policy := ratePolicy()
+	policy.Metrics[0].For, policy.Metrics[0].Over = 0, 2*time.Minute
+	samples := slices.Delete(series(append(repeat(6, 0.2), repeat(25, 0)...)...), 8, 10) // a gap of 30 s
+	requireVerdict(t, Assess(policy, samples, ended(policy)), Passed, "")
+	whole := series(append(repeat(6, 0.2), repeat(25, 0)...)...)
+	requireVerdict(t, Assess(policy, whole, ended(policy)), Failed, Average)
+}
+
+func TestAssess_WhatCannotBeJudgedIsNoDataOrError(t *testing.T) {
+	tests := map[string]struct {
+		change func(*Metric, *Sample)
+		want   Kind
+		rule   Rule
+	}{
+		"empty":              {func(_ *Metric, s *Sample) { s.Series = 0 }, NoData, NoDataBudget},
+		"several series":     {func(_ *Metric, s *Sample) { s.Series = 3 }, Error, ErrorBudget},
+		"too few requests":   {func(m *Metric, s *Sample) { m.MinRequests, m.RequestsQuery, s.Requests = 20, "n", 19 }, NoData, NoDataBudget},
+		"enough requests":    {func(m *Metric, s *Sample) { m.MinRequests, m.RequestsQuery, s.Requests = 20, "n", 20 }, Fail, EverySample},
+		"requests not known": {func(m *Metric, s *Sample) { m.MinRequests, m.RequestsQuery, s.Requests = 20, "n", Number(math.NaN()) }, NoData, NoDataBudget},
+		"sampler: no data":   {func(_ *Metric, s *Sample) { s.Kind = NoData }, NoData, NoDataBudget},
+		"sampler: error":     {func(_ *Metric, s *Sample) { s.Kind = Error }, Error, ErrorBudget},
+		"sampler: pass":      {func(_ *Metric, s *Sample) { s.Kind = Pass }, Fail, EverySample}, // The policy decides, not the sampler.
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			policy := ratePolicy()
+			samples := series(repeat(31, 0.2)...)
+			for i := range samples {
+				test.change(&policy.Metrics[0], &samples[i])
+			}
+			judged := policy.Metrics[0].Judge(samples[0])
+			if judged.Kind != test.want {
+				t.Errorf("kind %s, want %s", judged.Kind, test.want)
+			}
+			if again := policy.Metrics[0].Judge(judged); again != judged && !math.IsNaN(float64(judged.Requests)) {
+				t.Errorf("judged again: %+v, before %+v", again, judged)
+			}
+			verdict := Assess(policy, samples, ended(policy))
+			outcome := Inconclusive
+			if test.want == Fail {
+				outcome = Failed
+			}
+			requireVerdict(t, verdict, outcome, test.rule)
+		})
+	}
+}
+
+func TestAssess_ZeroSamplesNeverPass(t *testing.T) {
+	for _, choice := range []OnInconclusive{AcceptIfHealthy, HoldInconclusive, RollbackInconclusive} {
+		for name, policy := range map[string]Policy{"health": healthPolicy(), "metric": ratePolicy()} {
+			policy.OnInconclusive = choice
+			if policy.Health != nil {
+				policy.Health.NoDataBudget = 24 * time.Hour
+			} else {
+				policy.Metrics[0].NoDataBudget = 24 * time.Hour
+			}
+			for _, now := range []time.Duration{0, time.Minute, policy.Duration, policy.Longest(), 24 * time.Hour} {
+				verdict := Assess(policy, nil, Span{Start: start, Now: start.Add(now)})
+				if verdict.Outcome == Passed || verdict.Action == Accept {
+					t.Errorf("%s, %s, after %s: %s and %s without a sample", name, choice, now, verdict.Outcome, verdict.Action)
+				}
+			}
+			requireVerdict(t, Assess(policy, nil, ended(policy)), Inconclusive, TooFewSamples)
+		}
+	}
+}
+
+func TestAssess_FewerSamplesThanTheRuleNeedsDoNotPass(t *testing.T) {
+	policy := ratePolicy()
+	policy.Metrics[0].NoDataBudget = time.Hour
+	requireVerdict(t, Assess(policy, series(repeat(12, 0)...), ended(policy)), Inconclusive, TooFewSamples)
+	requireVerdict(t, Assess(policy, series(repeat(13, 0)...), ended(policy)), Passed, "")
+}
+
+func TestAssess_PolicyForInconclusive(t *testing.T) {
+	quiet := func(p *Policy) []Sample { // Health is well, the metric has nobody to speak of.
+		p.Health = healthPolicy().Health
+		samples := row(strings.Repeat("P", 31))
+		for _, s := range series(repeat(31, math.NaN())...) {
+			samples = append(samples, s)
+		}
+		return samples
+	}
+	tests := map[string]struct {
+		choice OnInconclusive
+		change func([]Sample, *Policy) []Sample
+		action Action
+	}{
+		"default":                          {"", nil, Accept},
+		"accept":                           {AcceptIfHealthy, nil, Accept},
+		"accept, one failing sample":       {AcceptIfHealthy, func(s []Sample, _ *Policy) []Sample { s[40].Value = 0.2; return s }, Hold},
+		"accept, one passing sample":       {AcceptIfHealthy, func(s []Sample, _ *Policy) []Sample { s[40].Value = 0.01; return s }, Accept},
+		"accept, no health check":          {AcceptIfHealthy, func(s []Sample, p *Policy) []Sample { p.Health = nil; return s }, Hold},
+		"accept, no health sample":         {AcceptIfHealthy, func(s []Sample, _ *Policy) []Sample { return s[31:] }, Hold},
+		"accept, health still failing":     {AcceptIfHealthy, func(s []Sample, _ *Policy) []Sample { s[30].Kind = Fail; return s }, Hold},
+		"accept, health budget is spent":   {AcceptIfHealthy, func(s []Sample, _ *Policy) []Sample { return errorsIn(s[:31], s[31:]) }, Hold},
+		"accept, health failed in passing": {AcceptIfHealthy, func(s []Sample, _ *Policy) []Sample { s[5].Kind = Fail; return s }, Accept},
+		"hold":                             {HoldInconclusive, nil, Hold},
+		"rollback":                         {RollbackInconclusive, nil, Rollback},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			policy := ratePolicy()
+			policy.OnInconclusive = test.choice
+			samples := quiet(&policy)
+			if test.change != nil {
+				samples = test.change(samples, &policy)
+			}
+			verdict := Assess(policy, samples, ended(policy))
+			if verdict.Outcome != Inconclusive || verdict.Action != test.action {
+				t.Errorf("%s and %s, want inconclusive and %s: %s", verdict.Outcome, verdict.Action, test.action, verdict.Reason)
+			}
+		})
+	}
+}
+
+// errorsIn makes seven of the first samples errors.
+func errorsIn(first, rest []Sample) []Sample {
+	for i := range 7 {
+		first[i].Kind = Error
+	}
+	return append(first, rest...)
+}
+
+func TestAssess_SpentBudgetEndsARunOnlyWhereItIsRolledBack(t *testing.T) {
+	policy := healthPolicy()
+	samples := row("PPEEEEEEE")
+	span := Span{Start: start, Now: start.Add(90 * time.Second)}
+	for choice, want := range map[OnInconclusive]Outcome{AcceptIfHealthy: Pending, HoldInconclusive: Pending, RollbackInconclusive: Inconclusive} {
+		policy.OnInconclusive = choice
+		if got := Assess(policy, samples, span); got.Outcome != want {
+			t.Errorf("%s: %s, want %s: %s", choice, got.Outcome, want, got.Reason)
+		}
+	}
+}
+
+func TestAssess_InitialDelayDoesNotCount(t *testing.T) {
+	policy := healthPolicy()
+	policy.InitialDelay = time.Minute
+	marks := "FFFFFF" + strings.Repeat("P", 31) // 0 s to 50 s fail; what comes from 60 s on counts.
+	requireVerdict(t, Assess(policy, row(marks), ended(policy)), Passed, "")
+	policy.InitialDelay = 0
+	requireVerdict(t, Assess(policy, row(marks), ended(policy)), Failed, ConsecutiveFailures)
+}
+
+func TestAssess_EachHealthCheckCountsForItself(t *testing.T) {
+	policy := healthPolicy()
+	policy.Health.Checks = []string{health, "pods"}
+	samples := row(strings.Repeat("F", 4) + strings.Repeat("P", 27))
+	for _, s := range row(strings.Repeat("P", 31)) { // The other one passing in between resets nothing.
+		s.Check = "pods"
+		samples = append(samples, s)
+	}
+	verdict := Assess(policy, samples, ended(policy))
+	requireVerdict(t, verdict, Failed, ConsecutiveFailures)
+	if verdict.Trigger.Check != health {
+		t.Errorf("trigger of %s, want %s", verdict.Trigger.Check, health)
+	}
+}
+
+func TestAssess_ResumedRunIsNotBlamedForTheTimeNobodyWatched(t *testing.T) {
+	policy := healthPolicy()
+	resumed := 20 * time.Minute
+	samples := row(strings.Repeat("P", 12))
+	after := func(n int) []Sample {
+		all := slices.Clone(samples)
+		for i := range n {
+			all = append(all, Sample{Check: health, At: start.Add(resumed + time.Duration(i)*step), Kind: Pass})
+		}
+		return all
+	}
+	at := func(d time.Duration) Span {
+		return Span{Start: start, Resumed: start.Add(resumed), Now: start.Add(resumed + d)}
+	}
+	requireVerdict(t, Assess(policy, after(1), at(0)), Pending, "") // The rule can be seen through once more.
+	requireVerdict(t, Assess(policy, after(5), at(40*time.Second)), Passed, "")
+	requireVerdict(t, Assess(policy, after(0), at(10*time.Minute)), Inconclusive, TooFewSamples)
+	// Without the mark of resumption the same gap is missing data.
+	requireVerdict(t, Assess(policy, after(5), Span{Start: start, Now: start.Add(30 * time.Minute)}), Inconclusive, NoDataBudget)
+}
+
+func TestAssess_FailuresBeforeAndAfterAResumptionAreOneRow(t *testing.T) {
+	policy := healthPolicy()
+	samples := row("PPPFFF")
+	samples = append(samples, Sample{Check: health, At: start.Add(10 * time.Minute), Kind: Fail})
+	span := Span{Start: start, Resumed: start.Add(10 * time.Minute), Now: start.Add(10 * time.Minute)}
+	requireVerdict(t, Assess(policy, samples, span), Failed, ConsecutiveFailures)
+}
+
+func TestAssess_ClockThatJumpsForwardIsNoContinuousSpan(t *testing.T) {
+	policy := ratePolicy()
+	samples := series(repeat(7, 0.2)...)
+	for _, s := range series(repeat(7, 0.2)...) {
+		s.At = s.At.Add(time.Hour)
+		samples = append(samples, s)
+	}
+	verdict := Assess(policy, samples, Span{Start: start, Now: start.Add(2 * time.Hour)})
+	if verdict.Outcome != Inconclusive {
+		t.Errorf("%s: %s", verdict.Outcome, verdict.Reason)
+	}
+}
+
+func TestAssess_ClockThatJumpsForwardDoesNotEndTheRunAsPassed(t *testing.T) {
+	policy := healthPolicy()
+	verdict := Assess(policy, row("PPPPPP"), Span{Start: start, Now: start.Add(time.Hour)})
+	requireVerdict(t, verdict, Inconclusive, NoDataBudget)
+}
+
+func TestAssess_SamplesFromTheFutureCount(t *testing.T) {
+	verdict := Assess(healthPolicy(), row("PPFFFF"), Span{Start: start, Now: start.Add(time.Second)})
+	requireVerdict(t, verdict, Failed, ConsecutiveFailures)
+}
+
+func TestAssess_ForeignSamplesAndAnInvalidPolicyNeverPass(t *testing.T) {
+	policy := healthPolicy()
+	samples := row(strings.Repeat("P", 31))
+	for i := range samples {
+		samples[i].Check = "another"
+	}
+	requireVerdict(t, Assess(policy, samples, ended(policy)), Inconclusive, NoDataBudget)
+	verdict := Assess(Policy{Duration: time.Minute, Interval: step}, samples, ended(policy))
+	requireVerdict(t, verdict, Inconclusive, InvalidPolicy)
+	if verdict.Action != Hold {
+		t.Errorf("action %s", verdict.Action)
+	}
+}
+
+func TestAssess_HealthSampleOfUnknownKindIsAnError(t *testing.T) {
+	policy := healthPolicy()
+	samples := row(strings.Repeat("P", 31))
+	for i := range samples {
+		samples[i].Kind = "fine"
+	}
+	requireVerdict(t, Assess(policy, samples, ended(policy)), Inconclusive, ErrorBudget)
+}
+
+func TestAssess_EvidenceHoldsQuerySamplesAndTimes(t *testing.T) {
+	policy := ratePolicy()
+	samples := series(append(repeat(5, 0.01), repeat(13, 0.2)...)...)
+	verdict := Assess(policy, samples, Span{Start: start, Now: start.Add(3 * time.Minute)})
+	requireVerdict(t, verdict, Failed, EverySample)
+	trigger := verdict.Trigger
+	if trigger.Query != policy.Metrics[0].Query || trigger.Check != rate {
+		t.Errorf("query %q of %q", trigger.Query, trigger.Check)
+	}
+	if len(trigger.Samples) != 13 || !trigger.Since.Equal(samples[5].At) || !trigger.At.Equal(samples[17].At) {
+		t.Errorf("%d samples from %s to %s", len(trigger.Samples), trigger.Since, trigger.At)
+	}
+	for _, s := range trigger.Samples {
+		if s.Value != 0.2 || s.Kind != Fail || s.At.IsZero() {
+			t.Errorf("sample %+v", s)
+		}
+	}
+	want := "error_rate was above 0.05 in each of 13 samples over 2m0s (0.2)."
+	if verdict.Reason != want {
+		t.Errorf("reason %q, want %q", verdict.Reason, want)
+	}
+	if got := verdict.Checks[0]; got.Passed != 5 || got.Failed != 13 || got.Streak != 13 {
+		t.Errorf("standing %+v", got)
+	}
+	// What the caller does with its samples afterwards changes no evidence.
+	samples[10].Value = 7
+	if trigger.Samples[5].Value != 0.2 {
+		t.Error("the evidence is shared with the caller's samples")
+	}
+}
+
+func requireVerdict(t *testing.T, got Verdict, outcome Outcome, rule Rule) {
+	t.Helper()
+	if got.Outcome != outcome {
+		t.Fatalf("%s, want %s: %s", got.Outcome, outcome, got.Reason)
+	}
+	if rule != "" && (got.Trigger == nil || got.Trigger.Rule != rule) {
+		t.Fatalf("trigger %+v, want the rule %s: %s", got.Trigger, rule, got.Reason)
+	}
+	if got.Reason == "" || (got.Outcome == Passed || got.Outcome == Pending) != (got.Trigger == nil) {
+		t.Fatalf("%s with reason %q and trigger %s", got.Outcome, got.Reason, fmt.Sprint(got.Trigger))
+	}
+	if (got.Outcome == Failed) && got.Action != Rollback || (got.Outcome == Passed) && got.Action != Accept {
+		t.Fatalf("%s asks for %s", got.Outcome, got.Action)
+	}
+}

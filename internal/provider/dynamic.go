@@ -146,6 +146,23 @@ func numberToGo(f *big.Float) any {
 	return out
 }
 
+// kindOf names the kind of a value that dynamicToGo returned.
+func kindOf(v any) string {
+	switch v.(type) {
+	case nil:
+		return "null"
+	case map[string]any:
+		return "an object"
+	case []any:
+		return "a list"
+	case string:
+		return "a string"
+	case bool:
+		return "a bool"
+	}
+	return "a number"
+}
+
 // goToDynamic turns plain Go data into a dynamic value of objects and tuples, as literals in a configuration are. The
 // error names the path of what has no counterpart.
 func goToDynamic(v any) (types.Dynamic, error) {

@@ -7,9 +7,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -189,13 +191,27 @@ func (r *ReleaseResource) Read(ctx context.Context, req resource.ReadRequest, re
 		resp.State.RemoveResource(ctx)
 		return
 	}
+	if record := observation.Record; record != nil && record.InstanceID != state.ID.ValueString() {
+		resp.Diagnostics.AddWarning("Release "+state.Name.ValueString()+" has another owner now",
+			fmt.Sprintf("Its record in namespace %s carries the instance id %s, and this resource has %s: another resource or another Terraform state has taken it over.\n\n"+
+				"Remove it from the state that should not have it (a removed block with destroy = false, or terraform state rm), or give one of the two another name. "+
+				"A change of it from here is refused, and a destroy only forgets it.",
+				handle.Namespace, record.InstanceID, state.ID.ValueString()))
+	}
 	status := observation.Status
 	if observation.Outside() && status == statusDeployed {
 		status = statusModified
 	}
-	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("revision"), types.Int64Value(int64(observation.Revision)))...)
-	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("status"), types.StringValue(status))...)
-	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("change_summary"), types.ListNull(types.StringType))...)
+	prior := state.attributes()
+	for name, value := range map[string]attr.Value{
+		"revision":       types.Int64Value(int64(observation.Revision)),
+		"status":         types.StringValue(status),
+		"change_summary": types.ListNull(types.StringType),
+	} {
+		if !value.Equal(prior[name]) {
+			resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root(name), value)...)
+		}
+	}
 	r.refreshCapabilities(ctx, req.Private, resp, handle)
 }
 

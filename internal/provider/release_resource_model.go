@@ -176,7 +176,7 @@ func valuesObject(ctx context.Context, at path.Path, v types.Dynamic) (out map[s
 	out, ok := plain.(map[string]any)
 	if !ok {
 		diags.AddAttributeError(at, "Values must be an object",
-			fmt.Sprintf("Found %s where an object such as { image = { tag = \"v1.2.0\" } } is expected.", v.UnderlyingValue().Type(ctx)))
+			fmt.Sprintf("Found %s where an object such as { image = { tag = \"v1.2.0\" } } is expected.", kindOf(plain)))
 		return nil, false, diags
 	}
 	return out, true, diags

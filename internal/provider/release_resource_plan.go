@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -51,6 +50,8 @@ func (r *ReleaseResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
 	var writeOnly types.Dynamic
 	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("values_wo"), &writeOnly)...)
+	var configured types.String
+	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("name"), &configured)...)
 	var state *releaseModel
 	if !req.State.Raw.IsNull() {
 		state = &releaseModel{}
@@ -78,7 +79,7 @@ func (r *ReleaseResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 		resp.Diagnostics.Append(chartDiagnostic(err))
 		return
 	}
-	if state == nil && plan.Name.IsUnknown() {
+	if plan.Name.IsUnknown() && configured.IsNull() {
 		plan.Name = types.StringValue(c.Name)
 		resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("name"), plan.Name)...)
 	}
@@ -89,6 +90,9 @@ func (r *ReleaseResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 	}
 	plan.ValuesDigest = types.StringValue(l.digest)
 	setPlanned(ctx, resp, map[string]attr.Value{"values_digest": plan.ValuesDigest})
+	if plan.Name.IsUnknown() {
+		return // most charts write it into every object
+	}
 
 	if state != nil && r.movesToAnotherCluster(ctx, resp, plan, *state, handle) {
 		state = nil // for the other cluster this is a first install
@@ -226,44 +230,11 @@ func (r *ReleaseResource) planChange(ctx context.Context, private privateReader,
 			fmt.Sprintf("Everything that needs no cluster is planned. What admission, quota or immutable fields would refuse shows only in the apply, because: %s.", unreachable))
 		return
 	}
-	r.try(ctx, resp, release.Target{Cluster: live, Handle: handle, Name: plan.Name.ValueString()}, previous, next)
-}
-
-// try asks the API server what it would say, and passes it on as errors and warnings.
-func (r *ReleaseResource) try(ctx context.Context, resp *resource.ModifyPlanResponse, target release.Target,
-	previous map[object.Key]string, next *release.Rendering,
-) {
-	what := "release " + target.Name
-	result, err := release.Trial(ctx, target, previous, next)
-	var missing *environment.NamespaceMissingError
-	var foreign *environment.NamespaceForeignError
-	switch {
-	case errors.As(err, &missing):
-		resp.Diagnostics.AddWarning("Release "+target.Name+" was not tried on the cluster",
-			fmt.Sprintf("Namespace %s does not exist yet, so what admission, quota or immutable fields would refuse shows only in the apply.", target.Handle.Namespace))
-		return
-	case errors.As(err, &foreign):
-		resp.Diagnostics.Append(errorDiagnostic("plan", what, target.Handle, err))
-		return
-	case err != nil:
-		resp.Diagnostics.AddWarning("Release "+target.Name+" was not tried on the cluster",
-			fmt.Sprintf("Everything that needs no cluster is planned. What admission, quota or immutable fields would refuse shows only in the apply, because: %s.", err))
-		return
+	target := release.Target{Cluster: live, Handle: handle, Name: plan.Name.ValueString()}
+	if state == nil {
+		r.lookForAnother(ctx, resp, target)
 	}
-	for _, refusal := range result.Refusals {
-		resp.Diagnostics.AddError(
-			fmt.Sprintf("Cannot apply %s of %s in %s/%s", refusal.Object, what, target.Handle.Client, target.Handle.Stage),
-			fmt.Sprintf("The API server of the cluster refuses the object in a dry run (%s):\n\n%s\n\n"+
-				"Change the chart or its values, or what refuses them in the cluster. To destroy in spite of this error, run terraform destroy -refresh=false.",
-				refusal.Reason, refusal.Message))
-	}
-	if lines := overwriteLines(result.Overwrites); len(lines) > 0 {
-		resp.Diagnostics.AddWarning("Release "+target.Name+" will overwrite changes made in the cluster",
-			strings.Join(lines, "\n")+"\n\nThese fields differ live from what was rendered last; the apply puts them back. Take them into the values to keep them.")
-	}
-	if len(result.Skipped) > 0 {
-		resp.Diagnostics.AddWarning("Release "+target.Name+" was tried only in part", strings.Join(result.Skipped, "\n"))
-	}
+	r.try(ctx, resp, target, previous, next, state != nil && state.Status.ValueString() == statusModified)
 }
 
 // planDestroy guards the removal; nothing is planned for it.
@@ -287,7 +258,7 @@ func summarise(plan releaseModel, state *releaseModel, previous map[object.Key]s
 		if v := plan.Version.ValueString(); v != "" {
 			line = fmt.Sprintf("install %s (chart %s)", v, plan.ChartVersion.ValueString())
 		}
-		return []string{fmt.Sprintf("%s: %d objects", line, len(next.Objects))}
+		return []string{line + ": " + objectCount(len(next.Objects))}
 	}
 	var lines []string
 	if !plan.Version.Equal(state.Version) {
@@ -311,7 +282,7 @@ func summarise(plan releaseModel, state *releaseModel, previous map[object.Key]s
 	}
 	for k, v := range next.Objects {
 		if reason, volatile := next.Volatile[k]; volatile {
-			lines = append(lines, fmt.Sprintf("%s: not known before the apply (%s)", k, reason))
+			lines = append(lines, fmt.Sprintf("%s: not known before the apply (%s)", k.Short(), reason))
 			continue
 		}
 		stable[k] = v

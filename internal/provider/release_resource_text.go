@@ -47,3 +47,11 @@ func orNone(v types.String) string {
 	}
 	return v.ValueString()
 }
+
+// objectCount is "1 object" or "3 objects".
+func objectCount(n int) string {
+	if n == 1 {
+		return "1 object"
+	}
+	return fmt.Sprintf("%d objects", n)
+}

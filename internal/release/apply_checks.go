@@ -54,6 +54,11 @@ func (a *application) lookAt(ctx context.Context, target Target) error {
 func (a *application) checkOwner(target Target) error {
 	update := a.options.ClusterUID != ""
 	if record := a.found.record; record != nil {
+		if !update && a.madeInThisRun(record) {
+			return &OwnershipError{Release: target.Name, Namespace: target.Handle.Namespace,
+				Reason: "Another resource of this Terraform run has just installed it: two slipway_release have the same name in one namespace. Nothing was changed.",
+				Advice: "Give one of them another name; without one a release is called like its chart."}
+		}
 		if update && record.InstanceID != a.options.InstanceID {
 			return &OwnershipError{Release: target.Name, Namespace: target.Handle.Namespace, Reason: fmt.Sprintf(
 				"Its record carries the instance id %s and this state has %s: another Terraform state has taken the release over. Nothing was changed.",
@@ -62,10 +67,24 @@ func (a *application) checkOwner(target Target) error {
 		}
 		return nil
 	}
-	if update || len(a.revisions) == 0 {
+	if update {
 		return nil
 	}
-	last := a.revisions[len(a.revisions)-1]
+	return checkUnrecorded(target, a.revisions)
+}
+
+// madeInThisRun reports that a create of this Terraform run has finished what the record is of. What a create of an earlier
+// run left is taken over, but no run creates one resource twice.
+func (a *application) madeInThisRun(record *Record) bool {
+	return a.operation != nil && record.Phase == phaseDeployed && record.Holder == a.lease.Holder() && record.InstanceID != a.options.InstanceID
+}
+
+// checkUnrecorded refuses a release without a record that does not carry our labels either.
+func checkUnrecorded(target Target, revisions []revision) error {
+	if len(revisions) == 0 {
+		return nil
+	}
+	last := revisions[len(revisions)-1]
 	if last.status == helmrelease.StatusUninstalled || last.byHandle(target.Handle) {
 		return nil
 	}

@@ -93,3 +93,20 @@ func observe(ctx context.Context, target Target) (*Observation, []revision, reco
 	}
 	return out, revisions, found, nil
 }
+
+// observeForCreate refuses what Apply would refuse to take over on create.
+func observeForCreate(ctx context.Context, target Target) (*Observation, error) {
+	seen, revisions, found, err := observe(ctx, target)
+	if err != nil {
+		return nil, err
+	}
+	if err := found.checkWritable(target); err != nil {
+		return nil, err
+	}
+	if found.record == nil {
+		if err := checkUnrecorded(target, revisions); err != nil {
+			return nil, err
+		}
+	}
+	return seen, nil
+}

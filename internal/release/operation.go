@@ -80,6 +80,17 @@ func Observe(ctx context.Context, target Target) (*Observation, error) {
 	return out, err
 }
 
+// Working reports that a revision is deployed under a record that says so: somebody has it in a state, or had.
+func (o *Observation) Working() bool {
+	return o.Deployed != 0 && o.Record != nil && o.Record.Phase == phaseDeployed
+}
+
+// ObserveForCreate is Observe for a plan that creates the release. Errors besides those of Observe: *OwnershipError where the
+// release is not ours, *NewerRecordError.
+func ObserveForCreate(ctx context.Context, target Target) (*Observation, error) {
+	return observeForCreate(ctx, target)
+}
+
 // ApplyOptions steer Apply.
 type ApplyOptions struct {
 	// InstanceID is the resource's id in state; on create a new one. It is written into the record: what an earlier Create or

@@ -104,8 +104,9 @@ type Overwrite struct {
 // Trial tries the objects of next that differ from previous (nil on create) with dry runs: Helm's own three-way patch with
 // dryRun=All for what exists, POST for what does not, one Pod per changed pod template, and quota arithmetic over
 // (replicas + surge). Unchanged objects cost nothing; work is bounded-parallel. Nothing is written. The base of the
-// three-way patch is the stored manifest of the deployed revision. Errors only for what hinders the trial as a whole
-// (cluster.Classify).
-func Trial(ctx context.Context, target Target, previous map[object.Key]string, next *Rendering) (*TrialResult, error) {
-	return try(ctx, target, previous, next)
+// three-way patch is the stored manifest of the deployed revision. outside says that this revision was not made by Slipway:
+// then everything in which it differs from next is tried, and what it changed since previous counts as overwritten. Errors
+// only for what hinders the trial as a whole (cluster.Classify).
+func Trial(ctx context.Context, target Target, previous map[object.Key]string, next *Rendering, outside bool) (*TrialResult, error) {
+	return try(ctx, target, previous, next, outside)
 }

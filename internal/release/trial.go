@@ -34,6 +34,8 @@ type trial struct {
 	target   Target
 	previous map[object.Key]string
 	next     *Rendering
+	// outside says that the deployed revision is not the one that previous shows.
+	outside bool
 
 	objects dynamic.Interface
 	client  kubernetes.Interface
@@ -50,8 +52,8 @@ type trial struct {
 	loads      []*load
 }
 
-func try(ctx context.Context, target Target, previous map[object.Key]string, next *Rendering) (*TrialResult, error) {
-	t := &trial{target: target, previous: previous, next: next, skipped: map[string][]string{}}
+func try(ctx context.Context, target Target, previous map[object.Key]string, next *Rendering, outside bool) (*TrialResult, error) {
+	t := &trial{target: target, previous: previous, next: next, outside: outside, skipped: map[string][]string{}}
 	if !t.anythingToTry() {
 		return &TrialResult{}, nil
 	}
@@ -93,6 +95,9 @@ func parallel[T any](ctx context.Context, items []T, do func(context.Context, T)
 
 // anythingToTry is whether an object differs, or may differ where the plan shows only a mask.
 func (t *trial) anythingToTry() bool {
+	if t.outside {
+		return true
+	}
 	for key, text := range t.next.Objects {
 		if t.differs(key) || strings.Contains(text, object.MaskSecret) {
 			return true
@@ -108,7 +113,7 @@ func (t *trial) differs(key object.Key) bool {
 }
 
 // changed are the objects to try: those that differ from previous, and those with a secret that is another one than in the
-// deployed revision.
+// deployed revision. Where that was made outside, all in which it differs.
 func (t *trial) changed() []object.Key {
 	var out []object.Key
 	for _, key := range slices.Sorted(maps.Keys(t.next.Objects)) {
@@ -118,7 +123,8 @@ func (t *trial) changed() []object.Key {
 		}
 		o := t.next.byKey[key]
 		stored, there := t.base[t.identify(o.Object)]
-		if there && strings.Contains(t.next.Objects[key], object.MaskSecret) && !sameValue(stored, o.Object) {
+		masked := strings.Contains(t.next.Objects[key], object.MaskSecret)
+		if (t.outside && !o.Hook || there && masked) && !sameValue(stored, o.Object) {
 			out = append(out, key)
 		}
 	}

@@ -59,6 +59,11 @@ func (t *trial) object(ctx context.Context, key object.Key, o object.Rendered) e
 	base, stored := t.base[t.identify(o.Object)]
 	if !stored {
 		if owner := t.foreignOwner(live); owner != "" {
+			if sibling := t.siblingOwner(ctx, live); sibling != "" {
+				t.skip("not tried, since release "+sibling+" of this environment has it. The apply succeeds where that release is removed or replaced "+
+					"first, or drops it, as this plan may have it; else give one of the two another name", key)
+				return nil
+			}
 			t.refuse(key, "AlreadyExists", fmt.Sprintf("the name is taken: the object exists in the cluster and belongs to %s. "+
 				"Give it another name, or let its owner drop it first", owner))
 			return nil
@@ -163,6 +168,23 @@ func (t *trial) foreignOwner(live *unstructured.Unstructured) string {
 		return fmt.Sprintf("no Helm release (it was made by %s)", managers[0].Manager)
 	}
 	return "no Helm release"
+}
+
+// siblingOwner is another release of Slipway in the same namespace that has an object; empty where there is none, or where
+// that cannot be told.
+func (t *trial) siblingOwner(ctx context.Context, live *unstructured.Unstructured) string {
+	annotations := live.GetAnnotations()
+	name := annotations[annotationReleaseName]
+	if name == "" || annotations[annotationReleaseNamespace] != t.target.Handle.Namespace {
+		return ""
+	}
+	sibling := t.target
+	sibling.Name = name
+	found, err := readRecord(ctx, t.client, sibling)
+	if err != nil || found.record == nil {
+		return ""
+	}
+	return name
 }
 
 // whyNotServed tells a CRD that comes with the chart from a kind that nobody brings.

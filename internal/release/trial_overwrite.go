@@ -30,6 +30,13 @@ func (t *trial) overwritten(key object.Key, base, live, result map[string]any) (
 		}
 		masks = append(masks, shown)
 	}
+	if t.outside && t.previous[key] != "" {
+		rendered, err := decodeObject(t.previous[key])
+		if err != nil {
+			return nil, err
+		}
+		base = rendered
+	}
 	masks = append(masks, object.MaskSecretData(base))
 	for _, field := range slices.Sorted(maps.Keys(base)) {
 		switch field {
@@ -70,7 +77,7 @@ func (w *overwriteWalk) walk(path string, base, live, result any, masks []any) {
 			return
 		}
 	}
-	if sameValue(live, result) || sameValue(base, live) {
+	if sameValue(live, result) || sameValue(base, live) || base == object.MaskRevision {
 		return
 	}
 	if slices.ContainsFunc(masks, hasMask) {

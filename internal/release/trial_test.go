@@ -67,7 +67,7 @@ func (b *bench) deployed(spec Spec) map[object.Key]string {
 
 func (b *bench) try(previous map[object.Key]string, spec Spec) *TrialResult {
 	b.t.Helper()
-	result, err := Trial(b.t.Context(), b.target, previous, mustRender(b.t, spec, b.options(false, 2)))
+	result, err := Trial(b.t.Context(), b.target, previous, mustRender(b.t, spec, b.options(false, 2)), false)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -336,7 +336,7 @@ func TestTrial_LackOfRightsIsSaidAndNoError(t *testing.T) {
 	var result *TrialResult
 	b.eventually("the rights reach the authorizer", func() bool {
 		var forbidden *cluster.ForbiddenError
-		result, err = Trial(t.Context(), target, previous, next)
+		result, err = Trial(t.Context(), target, previous, next, false)
 		return !errors.As(err, &forbidden)
 	})
 	if err != nil || len(result.Refusals) > 0 {
@@ -365,7 +365,7 @@ func TestTrial_NamespaceMissing(t *testing.T) {
 	next := mustRender(t, trialChart(t, nil), b.options(true, 1))
 	target := b.target
 	target.Handle.Namespace = "slipway-is-not-there"
-	_, err := Trial(t.Context(), target, nil, next)
+	_, err := Trial(t.Context(), target, nil, next, false)
 	wantError[*environment.NamespaceMissingError](t, err)
 }
 
@@ -373,7 +373,7 @@ func TestTrial_UnchangedObjectsCostNothing(t *testing.T) {
 	spec := specWith(t, map[string]string{"templates/one.yaml": configMap("b")})
 	next := mustRender(t, spec, installOf("live"))
 	// There is no cluster to ask.
-	result, err := Trial(t.Context(), Target{}, next.Objects, next)
+	result, err := Trial(t.Context(), Target{}, next.Objects, next, false)
 	if err != nil || len(result.Refusals)+len(result.Overwrites)+len(result.Skipped) > 0 {
 		t.Errorf("result %+v, error %v", result, err)
 	}

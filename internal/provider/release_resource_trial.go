@@ -1,0 +1,74 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
+)
+
+// lookForAnother says before a create what the apply would find under the release's name: the release of somebody else is an
+// error, and one of Slipway that works is a warning, because the create takes it over. What cannot be read is left to the trial,
+// which says so.
+func (r *ReleaseResource) lookForAnother(ctx context.Context, resp *resource.ModifyPlanResponse, target release.Target) {
+	seen, err := release.ObserveForCreate(ctx, target)
+	var ownership *release.OwnershipError
+	var record *release.ForeignRecordError
+	var newer *release.NewerRecordError
+	switch {
+	case errors.As(err, &ownership), errors.As(err, &record), errors.As(err, &newer):
+		resp.Diagnostics.Append(errorDiagnostic("install", "release "+target.Name, target.Handle, err))
+	case err == nil && seen.Working():
+		resp.Diagnostics.AddWarning("Release "+target.Name+" exists already, and is taken over",
+			fmt.Sprintf("Revision %d of it is deployed in namespace %s; chart %s %s, put there by %s.\n\n"+
+				"That is as it should be where this plan replaces it, or where its state was lost. Where another slipway_release has this name, "+
+				"this one would overwrite it: give this one another name.",
+				seen.Deployed, target.Handle.Namespace, seen.Record.Chart.Name, seen.Record.Chart.Version, seen.Record.Holder))
+	}
+}
+
+// try asks the API server what it would say, and passes it on as errors and warnings.
+func (r *ReleaseResource) try(ctx context.Context, resp *resource.ModifyPlanResponse, target release.Target,
+	previous map[object.Key]string, next *release.Rendering, outside bool,
+) {
+	what := "release " + target.Name
+	result, err := release.Trial(ctx, target, previous, next, outside)
+	var missing *environment.NamespaceMissingError
+	var foreign *environment.NamespaceForeignError
+	switch {
+	case errors.As(err, &missing):
+		resp.Diagnostics.AddWarning("Release "+target.Name+" was not tried on the cluster",
+			fmt.Sprintf("Namespace %s does not exist yet, so what admission, quota or immutable fields would refuse shows only in the apply.", target.Handle.Namespace))
+		return
+	case errors.As(err, &foreign):
+		resp.Diagnostics.Append(errorDiagnostic("plan", what, target.Handle, err))
+		return
+	case err != nil:
+		resp.Diagnostics.AddWarning("Release "+target.Name+" was not tried on the cluster",
+			fmt.Sprintf("Everything that needs no cluster is planned. What admission, quota or immutable fields would refuse shows only in the apply, because: %s.", err))
+		return
+	}
+	for _, refusal := range result.Refusals {
+		resp.Diagnostics.AddError(
+			fmt.Sprintf("Cannot apply %s of %s in %s/%s", refusal.Object, what, target.Handle.Client, target.Handle.Stage),
+			fmt.Sprintf("The API server of the cluster refuses the object in a dry run (%s):\n\n%s\n\n"+
+				"Change the chart or its values, or what refuses them in the cluster. To destroy in spite of this error, run terraform destroy -refresh=false.",
+				refusal.Reason, refusal.Message))
+	}
+	if lines := overwriteLines(result.Overwrites); len(lines) > 0 {
+		resp.Diagnostics.AddWarning("Release "+target.Name+" will overwrite changes made in the cluster",
+			strings.Join(lines, "\n")+"\n\nThese fields differ live from what was rendered last; the apply puts them back. Take them into the values to keep them.")
+	}
+	if len(result.Skipped) > 0 {
+		resp.Diagnostics.AddWarning("Release "+target.Name+" was tried only in part", strings.Join(result.Skipped, "\n"))
+	}
+}

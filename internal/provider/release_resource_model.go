@@ -53,6 +53,15 @@ type releaseModel struct {
 	Findings       types.List   `tfsdk:"findings"`
 }
 
+// attributes are those that a plan may set, by name.
+func (m releaseModel) attributes() map[string]attr.Value {
+	return map[string]attr.Value{
+		"id": m.ID, "name": m.Name, "values": m.Values, "sensitive_values": m.SensitiveValues,
+		"revision": m.Revision, "status": m.Status, "cluster_uid": m.ClusterUID, "chart_version": m.ChartVersion, "chart_digest": m.ChartDigest,
+		"values_digest": m.ValuesDigest, "manifest_digest": m.ManifestDigest, "objects": m.Objects, "change_summary": m.ChangeSummary, "findings": m.Findings,
+	}
+}
+
 // chartModel is the attribute "chart".
 type chartModel struct {
 	Path       types.String `tfsdk:"path"`

@@ -83,13 +83,15 @@ func (r *ReleaseResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 		plan.Name = types.StringValue(c.Name)
 		resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("name"), plan.Name)...)
 	}
-	plan.ChartDigest, plan.ChartVersion = types.StringValue(c.Digest), types.StringValue(c.Version)
-	setPlanned(ctx, resp, map[string]attr.Value{"chart_digest": plan.ChartDigest, "chart_version": plan.ChartVersion})
+	chartDigest, chartVersion := types.StringValue(c.Digest), types.StringValue(c.Version)
+	plan.setPlanned(ctx, resp, map[string]attr.Value{"chart_digest": chartDigest, "chart_version": chartVersion})
+	plan.ChartDigest, plan.ChartVersion = chartDigest, chartVersion
 	if !layersKnown || !handleKnown || resp.Diagnostics.HasError() {
 		return
 	}
-	plan.ValuesDigest = types.StringValue(l.digest)
-	setPlanned(ctx, resp, map[string]attr.Value{"values_digest": plan.ValuesDigest})
+	valuesDigest := types.StringValue(l.digest)
+	plan.setPlanned(ctx, resp, map[string]attr.Value{"values_digest": valuesDigest})
+	plan.ValuesDigest = valuesDigest
 	if plan.Name.IsUnknown() {
 		return // most charts write it into every object
 	}
@@ -127,7 +129,7 @@ func (r *ReleaseResource) movesToAnotherCluster(ctx context.Context, resp *resou
 		resp.Diagnostics.Append(errorDiagnostic("plan", "release "+plan.Name.ValueString(), handle, err))
 		return false
 	}
-	setPlanned(ctx, resp, map[string]attr.Value{"id": types.StringUnknown(), "cluster_uid": types.StringUnknown()})
+	plan.setPlanned(ctx, resp, map[string]attr.Value{"id": types.StringUnknown(), "cluster_uid": types.StringUnknown()})
 	resp.Diagnostics.AddWarning("Release "+plan.Name.ValueString()+" moves to another cluster",
 		fmt.Sprintf("It is installed in the cluster %s. What is in the cluster %s is forgotten, not removed.", mismatch.Got, mismatch.Want))
 	return true
@@ -153,7 +155,7 @@ func keepPrior(ctx context.Context, resp *resource.ModifyPlanResponse, plan, sta
 	if dynamicEqual(ctx, plan.SensitiveValues, state.SensitiveValues) {
 		kept["sensitive_values"] = state.SensitiveValues
 	}
-	setPlanned(ctx, resp, kept)
+	plan.setPlanned(ctx, resp, kept)
 }
 
 // planChange renders, tells reviewers what changes, and tries it on the API server.
@@ -223,7 +225,7 @@ func (r *ReleaseResource) planChange(ctx context.Context, private privateReader,
 		planned["objects"] = types.MapUnknown(types.StringType)
 		planned["manifest_digest"] = types.StringUnknown()
 	}
-	setPlanned(ctx, resp, planned)
+	plan.setPlanned(ctx, resp, planned)
 
 	if unreachable != nil {
 		resp.Diagnostics.AddWarning("Release "+plan.Name.ValueString()+" was not tried on the cluster",
@@ -304,9 +306,13 @@ func recordedCapabilities(ctx context.Context, private privateReader) (*cluster.
 	return &c, nil
 }
 
-// setPlanned sets single attributes; rewriting the whole plan would strip sensitivity from nested values.
-func setPlanned(ctx context.Context, resp *resource.ModifyPlanResponse, planned map[string]attr.Value) {
+// setPlanned sets single attributes; rewriting the whole plan would strip sensitivity from nested values. What is planned so
+// already is left alone, because each set walks through the whole plan.
+func (m releaseModel) setPlanned(ctx context.Context, resp *resource.ModifyPlanResponse, planned map[string]attr.Value) {
+	proposed := m.attributes()
 	for name, value := range planned {
-		resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root(name), value)...)
+		if !value.Equal(proposed[name]) {
+			resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root(name), value)...)
+		}
 	}
 }

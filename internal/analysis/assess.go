@@ -15,9 +15,9 @@ import (
 type Span struct {
 	// Start is when the new version was there; the initial delay begins here.
 	Start time.Time
-	// Resumed is when a run that had been cut off was taken up again, zero otherwise. Health checks are not blamed for
-	// the time that nobody watched; instead they need as many samples from here on as from the start of a run, which lasts
-	// at least Policy.Settle from here on.
+	// Resumed is when a run that had been cut off was taken up again, zero otherwise. It lasts at least Policy.Settle from here
+	// on. Health checks are not blamed for the time in which nobody watched, but need as many samples from here on as from the
+	// start of a run. Metrics have a history, and are not blamed for what lies between the end of the duration and Resumed.
 	Resumed time.Time
 	// Now is the time of the assessment.
 	Now time.Time
@@ -65,9 +65,12 @@ func newAssessment(policy Policy, span Span) *assessment {
 	checks := policy.checks()
 	a.byName = make(map[string]*track, len(checks))
 	for _, c := range checks {
-		t := &track{check: c, last: a.begin}
-		if c.metric == nil {
-			t.unwatched = span.Resumed
+		t := &track{check: c, last: a.begin, resumed: span.Resumed}
+		if c.metric != nil {
+			t.watched = a.begin.Add(policy.Duration)
+			if span.Resumed.Before(t.watched) {
+				t.watched = span.Resumed
+			}
 		}
 		a.tracks = append(a.tracks, t)
 		a.byName[c.name] = t

@@ -11,11 +11,13 @@ import (
 
 // track is the state of one check while its samples go by, in order of time.
 type track struct {
-	check     check
-	unwatched time.Time // when watching was taken up again; the time before is not charged
+	check check
+	// resumed is when a run that was cut off was taken up again, and watched until when samples of the time before should be
+	// known: for a metric, which has a history, until the duration ended; for a health check not at all.
+	resumed, watched time.Time
 
 	passed, failed, noData, errors int
-	recent                         int // samples since watching was taken up again
+	recent                         int // samples that count for the length of the run; of a health check, those since resumed
 	recentJudged                   int // of these, passes and failures
 	missing                        time.Duration
 	last                           time.Time // of the sample before, of any kind
@@ -46,7 +48,7 @@ func (t *track) judge(s Sample) Sample {
 func (t *track) add(s Sample) {
 	t.gap(t.last, s.At)
 	t.last = s.At
-	if !s.At.Before(t.unwatched) {
+	if t.check.metric != nil || !s.At.Before(t.resumed) {
 		t.recent++
 		if s.Kind == Pass || s.Kind == Fail {
 			t.recentJudged++
@@ -73,10 +75,11 @@ func (t *track) add(s Sample) {
 
 // gap charges the time between two samples of any kind where at least one is missing.
 func (t *track) gap(from, to time.Time) {
-	if t.unwatched.After(from) && !t.unwatched.After(to) {
-		from = t.unwatched
+	between := to.Sub(from)
+	if t.resumed.After(from) && !t.resumed.After(to) {
+		between = to.Sub(t.resumed) + max(0, t.watched.Sub(from))
 	}
-	if between := to.Sub(from); between > 2*t.check.interval {
+	if between > 2*t.check.interval {
 		t.missing += between - t.check.interval
 	}
 }

@@ -52,6 +52,12 @@ variable "deletion_protection" {
   default     = true
 }
 
+variable "allow_cluster_move" {
+  description = "UID of the cluster that the client may move to."
+  type        = string
+  default     = null
+}
+
 variable "values" {
   description = "Helm values over those in the files, for what is tried out or known only to Terraform."
   type        = any
@@ -100,6 +106,7 @@ module "stack" {
   secret_values_version = var.secret_values_version
 
   deletion_protection = var.deletion_protection
+  allow_cluster_move  = var.allow_cluster_move
 }
 
 output "namespace" {

@@ -10,6 +10,7 @@ resource "slipway_environment" "this" {
   cluster             = var.cluster
   namespace           = { name = var.namespace }
   deletion_protection = var.deletion_protection
+  allow_cluster_move  = var.allow_cluster_move
 
   lifecycle {
     # The provider guards this too, at plan and on destroy; here it can be tested without a provider.
@@ -26,6 +27,8 @@ resource "slipway_environment" "this" {
 resource "slipway_release" "app" {
   environment = slipway_environment.this
   name        = var.release_name
+
+  allow_cluster_move = var.allow_cluster_move
 
   chart        = var.chart
   version      = var.app_version

@@ -54,6 +54,12 @@ variable "deletion_protection" {
   nullable    = false
 }
 
+variable "allow_cluster_move" {
+  description = "UID of the cluster that the client may move to, as the error says that reports another cluster. Unset it after the move."
+  type        = string
+  default     = null
+}
+
 variable "release_name" {
   description = "Name of the Helm release. Null takes the chart's name."
   type        = string

@@ -30,7 +30,7 @@ func sceneOf(config uint32, data []byte) scene {
 	p := healthPolicy()
 	p.Duration = 3 * time.Minute
 	p.Health.Checks = []string{health, "pods"}
-	p.Health.ConsecutiveFailures = bits(2)
+	p.Health.ConsecutiveFailures = 1 + bits(2)
 	p.Health.ErrorBudget = time.Duration(bits(3)) * step
 	p.Health.NoDataBudget = time.Duration(bits(3)) * 3 * step
 	p.InitialDelay = time.Duration(bits(1)) * step
@@ -71,7 +71,7 @@ func randomScene(random *rand.Rand) scene {
 		if i%2 == 1 { // Mostly forward, often by the interval.
 			data[i] = []byte{0, 10, 25, 25, 25, 50, 100, 127, 250}[random.IntN(9)]
 		}
-		if i%2 == 0 && random.IntN(3) > 0 { // Rules are completed more often where samples agree.
+		if i%2 == 0 && random.IntN(2) > 0 { // Rules are completed more often where samples agree.
 			data[i] = []byte{1 << 2, 1<<2 | 1, 4<<2 | 2, 1<<2 | 3}[random.IntN(4)]
 		}
 	}

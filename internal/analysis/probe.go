@@ -134,11 +134,11 @@ func (p *HTTPProbe) redactor(u *url.URL) redactor {
 		secrets = append(secrets, password)
 	}
 	for _, values := range u.Query() {
-		secrets = append(secrets, values...)
+		secrets = append(secrets, guesses(values)...)
 	}
 	for name, values := range p.Header {
 		if http.CanonicalHeaderKey(name) != "Host" {
-			secrets = append(secrets, values...)
+			secrets = append(secrets, guesses(values)...)
 		}
 	}
 	return newRedactor(secrets...)

@@ -127,10 +127,10 @@ func (c *PrometheusConfig) redactor(address *url.URL) redactor {
 		secrets = append(secrets, c.Username+":"+c.Password)
 	}
 	for _, values := range c.Header {
-		secrets = append(secrets, values...)
+		secrets = append(secrets, guesses(values)...)
 	}
 	for _, values := range address.Query() {
-		secrets = append(secrets, values...)
+		secrets = append(secrets, guesses(values)...)
 	}
 	return newRedactor(secrets...)
 }

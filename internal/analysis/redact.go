@@ -15,6 +15,8 @@ import (
 const (
 	// longestEvidence is how much text of a foreign program is kept, in bytes.
 	longestEvidence = 300
+	// shortestGuess is the length from which a value that only may be secret is taken for one: a header or a query.
+	shortestGuess = 6
 	// shortestMasked is the length from which a secret can be cut out of a text and leave the rest readable.
 	shortestMasked = 4
 )
@@ -36,6 +38,20 @@ func newRedactor(secrets ...string) redactor {
 	slices.SortFunc(r.secrets, func(a, b string) int { return len(b) - len(a) })
 	r.secrets = slices.Compact(r.secrets)
 	return r
+}
+
+// guesses are those of values that may be secrets: what is long enough, also behind the scheme of an Authorization.
+func guesses(values []string) []string {
+	var found []string
+	for _, value := range values {
+		if _, token, any := strings.Cut(value, " "); any && len(token) >= shortestGuess {
+			found = append(found, token)
+		}
+		if len(value) >= shortestGuess {
+			found = append(found, value)
+		}
+	}
+	return found
 }
 
 // text is s in one line, cut to a length that fits evidence, without secrets.

@@ -7,6 +7,7 @@ package provider
 
 import (
 	"context"
+	"sync"
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -43,6 +44,9 @@ type Data struct {
 	Charts           *chart.Loader
 	// Version of the provider.
 	Version string
+
+	// releases are the instance ids of the releases that this run has created or tried to.
+	releases sync.Map
 }
 
 // Metadata names the provider.

@@ -38,13 +38,21 @@ func (r *ReleaseResource) Create(ctx context.Context, req resource.CreateRequest
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	outcome, handle, diags := r.apply(ctx, plan, writeOnly, release.ApplyOptions{InstanceID: uuid.NewString(), Timeout: timeout})
+	outcome, handle, diags := r.apply(ctx, plan, writeOnly, release.ApplyOptions{InstanceID: r.newInstance(), Timeout: timeout})
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
 	resp.Diagnostics.Append(r.keepCapabilities(ctx, resp.Private, handle, outcome.Rendering)...)
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan.applied(outcome))...)
+}
+
+// newInstance is the id of a release that this run creates. It is remembered, since no other resource of the run may take that
+// release over.
+func (r *ReleaseResource) newInstance() string {
+	id := uuid.NewString()
+	r.data.releases.Store(id, nil)
+	return id
 }
 
 // Update upgrades the release. When that fails, the state keeps what it was but for the revision and status that are really
@@ -62,7 +70,7 @@ func (r *ReleaseResource) Update(ctx context.Context, req resource.UpdateRequest
 	}
 	options := release.ApplyOptions{InstanceID: state.ID.ValueString(), ClusterUID: state.ClusterUID.ValueString(), Timeout: timeout}
 	if plan.ClusterUID.IsUnknown() { // the plan moves the release to another cluster, where it is installed anew
-		options.InstanceID, options.ClusterUID = uuid.NewString(), ""
+		options.InstanceID, options.ClusterUID = r.newInstance(), ""
 	}
 	outcome, handle, diags := r.apply(ctx, plan, writeOnly, options)
 	resp.Diagnostics.Append(diags...)
@@ -117,6 +125,7 @@ func (r *ReleaseResource) apply(ctx context.Context, plan releaseModel, writeOnl
 		return nil, handle, diags
 	}
 	options.PlannedChartDigest = plan.ChartDigest.ValueString()
+	options.MadeInThisRun = func(id string) bool { _, ok := r.data.releases.Load(id); return ok }
 	options.FailOnPending = plan.OnPending.ValueString() == "fail"
 	options.MaxHistory = int(plan.MaxHistory.ValueInt64())
 	options.Progress = progress(ctx, handle, plan.Name.ValueString())

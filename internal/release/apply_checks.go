@@ -73,10 +73,10 @@ func (a *application) checkOwner(target Target) error {
 	return checkUnrecorded(target, a.revisions)
 }
 
-// madeInThisRun reports that a create of this Terraform run has finished what the record is of. What a create of an earlier
-// run left is taken over, but no run creates one resource twice.
+// madeInThisRun reports that the record is of another create of this Terraform run. What an earlier run left is taken over, but
+// no run creates one resource twice.
 func (a *application) madeInThisRun(record *Record) bool {
-	return a.operation != nil && record.Phase == phaseDeployed && record.Holder == a.lease.Holder() && record.InstanceID != a.options.InstanceID
+	return a.options.MadeInThisRun != nil && record.InstanceID != a.options.InstanceID && a.options.MadeInThisRun(record.InstanceID)
 }
 
 // checkUnrecorded refuses a release without a record that does not carry our labels either.

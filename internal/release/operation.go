@@ -99,6 +99,9 @@ type ApplyOptions struct {
 	// ClusterUID is checked against the live one before anything is written; empty on create. On an update a record with
 	// another instance id is refused: another state manages the release now.
 	ClusterUID string
+	// MadeInThisRun reports on create that an instance id is that of another release which this run of Terraform has made: two
+	// resources have the same name then, and nothing is taken over. Nil: none is.
+	MadeInThisRun func(instanceID string) bool
 	// Planned are the objects that the plan showed (known entries only); anything else is refused (*PlanMismatchError).
 	// Nil: no check. PlannedChartDigest likewise.
 	Planned            map[object.Key]string

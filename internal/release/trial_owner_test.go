@@ -54,7 +54,11 @@ func TestApply_RefusesTwoReleasesOfOneNameInOneRun(t *testing.T) {
 	b := newBench(t)
 	b.mustApply(with(t))
 	b.uid = "" // a second create
-	_, err := b.apply(t.Context(), with(t, config("debug")), func(o *ApplyOptions) { o.InstanceID = "22222222-0000-0000-0000-000000000002" })
+	first := b.id
+	_, err := b.apply(t.Context(), with(t, config("debug")), func(o *ApplyOptions) {
+		o.InstanceID = "22222222-0000-0000-0000-000000000002"
+		o.MadeInThisRun = func(id string) bool { return id == first }
+	})
 	wantError[*OwnershipError](t, err)
 	wantText(t, err.Error(), "two slipway_release have the same name", "another name")
 	if got := b.liveLevel(); got != "info" {

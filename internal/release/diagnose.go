@@ -86,9 +86,11 @@ func (d *diagnosis) details(live *unstructured.Unstructured) []string {
 	}
 	slices.SortStableFunc(pods, func(a, b corev1.Pod) int { return cmp.Compare(podRank(&a), podRank(&b)) })
 	var shown []corev1.Pod
+	// A Job that is not done has a pod that is well and goes on: what it is at shows in its log.
+	unfinished := live.GetKind() == "Job"
 	for i := range pods {
 		involved = append(involved, pods[i].UID)
-		if podRank(&pods[i]) == 0 && len(shown) < maxPods {
+		if (podRank(&pods[i]) == 0 || unfinished) && len(shown) < maxPods {
 			shown = append(shown, pods[i])
 		}
 	}
@@ -97,7 +99,7 @@ func (d *diagnosis) details(live *unstructured.Unstructured) []string {
 	}
 	lines = append(lines, d.eventLines(live.GetNamespace(), involved)...)
 	for i := range shown {
-		lines = append(lines, d.logLines(&shown[i])...)
+		lines = append(lines, d.logLines(&shown[i], unfinished)...)
 	}
 	return lines
 }
@@ -196,13 +198,13 @@ func eventText(e *corev1.Event) string {
 	return podSuffix.ReplaceAllLiteralString(strings.ReplaceAll(text, e.InvolvedObject.Name, ""), "")
 }
 
-// logLines prints the end of what the containers that are not well have written.
-func (d *diagnosis) logLines(p *corev1.Pod) []string {
+// logLines prints the end of what the containers have written that are not well, or that should have ended.
+func (d *diagnosis) logLines(p *corev1.Pod, unfinished bool) []string {
 	var lines []string
 	for _, c := range containerStates(p) {
 		ended := c.State.Terminated != nil
 		crashed := c.LastTerminationState.Terminated != nil && c.State.Running == nil
-		if c.Ready && !ended || ended && c.State.Terminated.ExitCode == 0 || c.ContainerID == "" && !crashed {
+		if c.Ready && !ended && !unfinished || ended && c.State.Terminated.ExitCode == 0 || c.ContainerID == "" && !crashed {
 			continue
 		}
 		text, err := d.lastLog(p, c.Name, crashed && !ended)

@@ -172,6 +172,8 @@ func TestApply_DoesNotWaitForEverForAHook(t *testing.T) {
 	_, err := b.apply(t.Context(), with(t, jobHook("migrate", "pre-upgrade", "sleep", "1h")), timeout(4*time.Second))
 	deadline := asError[*DeadlineError](t, err)
 	wantText(t, deadline.During, "Job/app-migrate")
+	// What a hook that hangs is at shows only in its log.
+	wantText(t, deadline.Error(), "1 pod runs", "pod app-migrate-", "is Running", "container")
 	_, err = b.apply(t.Context(), with(t, jobHook("migrate", "pre-upgrade", "sleep", "1h")), timeout(3*time.Second))
 	pending := asError[*PendingError](t, err)
 	if len(pending.Running) != 1 || pending.Running[0] != "Job/app-migrate" {

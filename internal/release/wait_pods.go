@@ -284,7 +284,10 @@ func lastEnd(c corev1.ContainerStatus) string {
 	if t == nil {
 		return ""
 	}
-	out := fmt.Sprintf(", restarted %d times, last exit code %d", c.RestartCount, t.ExitCode)
+	out := fmt.Sprintf(", exit code %d", t.ExitCode)
+	if c.RestartCount > 0 {
+		out = fmt.Sprintf(", restarted %d times, last exit code %d", c.RestartCount, t.ExitCode)
+	}
 	if t.Reason != "" && t.Reason != "Error" {
 		out += " (" + t.Reason + ")"
 	}

@@ -214,7 +214,14 @@ func job(j *batchv1.Job) status {
 	if j.Spec.Suspend != nil && *j.Spec.Suspend {
 		return status{ready: true}
 	}
-	return status{text: fmt.Sprintf("not done: %d pods run, %d failed", j.Status.Active, j.Status.Failed)}
+	return status{text: fmt.Sprintf("not done: %s, %d failed", podsRun(j.Status.Active), j.Status.Failed)}
+}
+
+func podsRun(n int32) string {
+	if n == 1 {
+		return "1 pod runs"
+	}
+	return fmt.Sprintf("%d pods run", n)
 }
 
 func claim(c *corev1.PersistentVolumeClaim) status {

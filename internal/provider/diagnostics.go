@@ -113,8 +113,8 @@ func pathless(d diag.Diagnostic) diag.Diagnostic {
 }
 
 func capitalised(s string) string {
-	if s == "" {
-		return s
+	if first, _, _ := strings.Cut(s, " "); s == "" || strings.Contains(first, "://") {
+		return s // an address is not a word
 	}
 	return strings.ToUpper(s[:1]) + s[1:]
 }

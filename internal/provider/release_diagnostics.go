@@ -29,11 +29,11 @@ func chartDiagnostic(err error) diag.Diagnostic {
 	case errors.As(err, &source):
 		at, advice = at.AtName(source.Field), "Correct the attribute."
 	case errors.As(err, &missing):
-		advice = "Correct the chart's place, name or version. A relative path starts at the directory in which Terraform runs; " +
-			"in a module write \"${path.module}/…\"."
+		advice = "Correct the chart's repository, name or version."
 		switch {
 		case missing.Name == "":
 			at = at.AtName("path")
+			advice = "Correct the path. A relative path starts at the directory in which Terraform runs; in a module write \"${path.module}/…\"."
 		case missing.Version == "":
 			at = at.AtName("name")
 		default:

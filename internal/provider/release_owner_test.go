@@ -34,22 +34,28 @@ func TestRelease_TwoOfOneNameAreRefused(t *testing.T) {
 	})
 }
 
+// writeChart makes a chart with one ConfigMap of a fixed name, and takes it from then on.
+func (r *testRelease) writeChart(name string) {
+	r.t.Helper()
+	r.chart = filepath.Join(r.t.TempDir(), "chart")
+	for file, text := range map[string]string{
+		"Chart.yaml":            "apiVersion: v2\nname: " + name + "\nversion: 0.1.0\n",
+		"templates/config.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: fixed}\n",
+	} {
+		file = filepath.Join(r.chart, file)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			r.t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
+
 // A chart whose objects have fixed names can only have its new release after the old one is gone.
 func TestRelease_RenamedReplacesObjectsWithFixedNames(t *testing.T) {
 	r := newTestRelease(t)
-	r.chart = filepath.Join(t.TempDir(), "fixed")
-	for name, text := range map[string]string{
-		"Chart.yaml":            "apiVersion: v2\nname: fixed\nversion: 0.1.0\n",
-		"templates/config.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: fixed}\n",
-	} {
-		file := filepath.Join(r.chart, name)
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	r.writeChart("fixed")
 	r.run(
 		resource.TestStep{Config: r.config(`name = "old"`)},
 		resource.TestStep{

@@ -205,7 +205,7 @@ func TestRelease_ObjectsThatDifferEachTimeAreUnknownAndNamed(t *testing.T) {
 		resource.TestStep{
 			Config: r.config(`values = { random = true, logLevel = "debug" }`),
 			ConfigPlanChecks: plans(
-				says("v1/ConfigMap/plain-random: not known before the apply", "randAlphaNum", "LOG_LEVEL info → debug"),
+				says("ConfigMap/plain-random: not known before the apply", "randAlphaNum", "LOG_LEVEL info → debug"),
 				plancheck.ExpectUnknownValue(testReleaseAddress, tfjsonpath.New("objects").AtMapKey("v1/ConfigMap/plain-random")),
 			),
 		},

@@ -60,6 +60,8 @@ const (
 	defaultMaxHistory  = 10
 )
 
+const releaseNameRule = "must be a DNS label of at most 53 characters: lower-case letters, digits and hyphens"
+
 // Schema describes slipway_release.
 func (r *ReleaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = schema.Schema{
@@ -77,10 +79,9 @@ func (r *ReleaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 			"name": schema.StringAttribute{
 				MarkdownDescription: "Name of the Helm release, unique in the namespace; at most 53 characters. Default: the chart's name. Changing it " +
 					"replaces the release. Example: `\"data-collection-service\"`.",
-				Optional: true,
-				Computed: true,
-				Validators: []validator.String{stringvalidator.RegexMatches(releaseNamePattern,
-					"must be a DNS label of at most 53 characters: lower-case letters, digits and hyphens")},
+				Optional:      true,
+				Computed:      true,
+				Validators:    []validator.String{stringvalidator.RegexMatches(releaseNamePattern, releaseNameRule)},
 				PlanModifiers: []planmodifier.String{stringplanmodifier.UseStateForUnknown(), stringplanmodifier.RequiresReplace()},
 			},
 			"chart": schema.SingleNestedAttribute{

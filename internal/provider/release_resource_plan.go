@@ -80,6 +80,11 @@ func (r *ReleaseResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 		return
 	}
 	if plan.Name.IsUnknown() && configured.IsNull() {
+		if !releaseNamePattern.MatchString(c.Name) {
+			resp.Diagnostics.AddAttributeError(path.Root("chart"), "The chart's name cannot be the release's name",
+				fmt.Sprintf("The chart is called %q, and a release %s.\n\nSet name.", c.Name, releaseNameRule))
+			return
+		}
 		plan.Name = types.StringValue(c.Name)
 		resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("name"), plan.Name)...)
 	}
@@ -214,7 +219,7 @@ func (r *ReleaseResource) planChange(ctx context.Context, private privateReader,
 		"status":         types.StringValue(statusDeployed),
 		"revision":       types.Int64Unknown(),
 		"objects":        objectsValue(next.Objects, next.Volatile),
-		"change_summary": stringsValue(summarise(plan, state, previous, next)),
+		"change_summary": stringsValue(summarise(ctx, plan, state, previous, next)),
 		"findings":       stringsValue(findingLines(release.Review(next))),
 	}
 	planned["manifest_digest"] = types.StringValue(next.Digest)
@@ -228,8 +233,7 @@ func (r *ReleaseResource) planChange(ctx context.Context, private privateReader,
 	plan.setPlanned(ctx, resp, planned)
 
 	if unreachable != nil {
-		resp.Diagnostics.AddWarning("Release "+plan.Name.ValueString()+" was not tried on the cluster",
-			fmt.Sprintf("Everything that needs no cluster is planned. What admission, quota or immutable fields would refuse shows only in the apply, because: %s.", unreachable))
+		resp.Diagnostics.Append(notTried(plan.Name.ValueString(), unreachable))
 		return
 	}
 	target := release.Target{Cluster: live, Handle: handle, Name: plan.Name.ValueString()}
@@ -254,7 +258,7 @@ func (r *ReleaseResource) planDestroy(ctx context.Context, req resource.ModifyPl
 }
 
 // summarise says in words what changes, for reviewers.
-func summarise(plan releaseModel, state *releaseModel, previous map[object.Key]string, next *release.Rendering) []string {
+func summarise(ctx context.Context, plan releaseModel, state *releaseModel, previous map[object.Key]string, next *release.Rendering) []string {
 	if state == nil {
 		line := fmt.Sprintf("install chart %s", plan.ChartVersion.ValueString())
 		if v := plan.Version.ValueString(); v != "" {
@@ -271,6 +275,9 @@ func summarise(plan releaseModel, state *releaseModel, previous map[object.Key]s
 	}
 	if !settled(state.Status) {
 		lines = append(lines, fmt.Sprintf("revision %d is %s: it is put right", state.Revision.ValueInt64(), state.Status.ValueString()))
+	}
+	if !dynamicEqual(ctx, plan.SensitiveValues, state.SensitiveValues) {
+		lines = append(lines, "sensitive_values changed (sensitive value)")
 	}
 	if !plan.ValuesWOVersion.Equal(state.ValuesWOVersion) {
 		lines = append(lines, "values_wo changed (sensitive value)")

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
@@ -53,8 +54,7 @@ func (r *ReleaseResource) try(ctx context.Context, resp *resource.ModifyPlanResp
 		resp.Diagnostics.Append(errorDiagnostic("plan", what, target.Handle, err))
 		return
 	case err != nil:
-		resp.Diagnostics.AddWarning("Release "+target.Name+" was not tried on the cluster",
-			fmt.Sprintf("Everything that needs no cluster is planned. What admission, quota or immutable fields would refuse shows only in the apply, because: %s.", err))
+		resp.Diagnostics.Append(notTried(target.Name, err))
 		return
 	}
 	for _, refusal := range result.Refusals {
@@ -71,4 +71,10 @@ func (r *ReleaseResource) try(ctx context.Context, resp *resource.ModifyPlanResp
 	if len(result.Skipped) > 0 {
 		resp.Diagnostics.AddWarning("Release "+target.Name+" was tried only in part", strings.Join(result.Skipped, "\n"))
 	}
+}
+
+// notTried says why a plan shows nothing of what the cluster would say.
+func notTried(name string, err error) diag.Diagnostic {
+	return diag.NewWarningDiagnostic("Release "+name+" was not tried on the cluster",
+		"Everything that needs no cluster is planned. What admission, quota or immutable fields would refuse shows only in the apply.\n\n"+detailOf(err))
 }

@@ -4,6 +4,7 @@
 package provider
 
 import (
+	"regexp"
 	"testing"
 
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
@@ -29,5 +30,26 @@ func TestRelease_NameThatIsNotKnownYet(t *testing.T) {
 		resource.TestStep{Config: config("first"), ConfigPlanChecks: unknown, ConfigStateChecks: named("first")},
 		resource.TestStep{Config: config("second"), ConfigPlanChecks: unknown, ConfigStateChecks: named("second")},
 		resource.TestStep{Config: config("second"), ConfigPlanChecks: plans(plancheck.ExpectEmptyPlan())},
+	)
+}
+
+// Most charts name their objects after the release, so that a name that Kubernetes does not take has to show in the plan.
+func TestRelease_ChartNameThatIsNoReleaseName(t *testing.T) {
+	r := newTestRelease(t)
+	r.writeChart("my_Chart.v2")
+	r.run(
+		resource.TestStep{Config: r.config(``), PlanOnly: true, ExpectError: regexp.MustCompile(`my_Chart\.v2[\s\S]*Set\s+name`)},
+		resource.TestStep{Config: r.config(`name = "fixed"`)},
+	)
+}
+
+func TestRelease_ChangeOfSensitiveValuesAloneIsSaid(t *testing.T) {
+	r := newTestRelease(t)
+	r.run(
+		resource.TestStep{Config: r.config(`sensitive_values = { database = { password = "first" } }`)},
+		resource.TestStep{
+			Config:           r.config(`sensitive_values = { database = { password = "second" } }`),
+			ConfigPlanChecks: plans(says("sensitive_values changed (sensitive value)")),
+		},
 	)
 }

@@ -242,7 +242,11 @@ func (r *run) begun(ctx context.Context, now time.Time) {
 		if p.busy || now.Before(p.due) {
 			continue
 		}
+		// Within the rhythm the time is exactly that of the rhythm: a span of n intervals must not be a microsecond short.
 		at := now
+		if now.Sub(p.due) < p.interval/10 {
+			at = p.due
+		}
 		if !at.After(p.last) { // The clock stood still: two samples of one instant would be one.
 			at = p.last.Add(1)
 		}

@@ -34,11 +34,12 @@ for tool in $SLIPWAY_TEST_TOOLS; do
 	program=$(command -v "$tool")
 	version=$("$program" version)
 	echo "-- acceptance tests with ${version%%$'\n'*}"
+	# Where each program looks for a provider of which the configuration gives no source.
 	registry=registry.terraform.io
 	if [[ $version == OpenTofu* ]]; then
 		registry=registry.opentofu.org
 	fi
-	TF_ACC=1 TF_ACC_TERRAFORM_PATH=$program TF_ACC_PROVIDER_HOST=$registry TF_ACC_PROVIDER_NAMESPACE=slipway-dev \
+	TF_ACC=1 TF_ACC_TERRAFORM_PATH=$program TF_ACC_PROVIDER_HOST=$registry \
 		go test "${flags[@]}" "${driven[@]}" || failed=1
 done
 exit "$failed"

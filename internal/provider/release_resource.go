@@ -148,7 +148,7 @@ func (r *ReleaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 			},
 			"sensitive_values": schema.DynamicAttribute{
 				MarkdownDescription: "Secret values as an object, merged over `values`. They are kept in the state (as sensitive) and masked in every other " +
-					"attribute, wherever the chart writes them. Example: `{ database = { password = var.password } }`.",
+					"attribute, wherever the chart writes them. Terraform's own debug log (`TF_LOG=DEBUG`) prints what is in the state; what must not be there either belongs into `values_wo`. Example: `{ database = { password = var.password } }`.",
 				Optional:  true,
 				Sensitive: true,
 			},

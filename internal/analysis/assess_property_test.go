@@ -112,9 +112,9 @@ func (s scene) sorted(check string) []Sample {
 		} else if sample.Kind == "" {
 			sample.Kind = Error
 		}
-		known, any := worst[sample.At.UnixNano()]
+		known, ok := worst[sample.At.UnixNano()]
 		worse := map[Kind]int{Fail: 3, Pass: 2, NoData: 1, Error: 0}
-		if !any || worse[sample.Kind] > worse[known.Kind] || worse[sample.Kind] == worse[known.Kind] && sample.Value < known.Value {
+		if !ok || worse[sample.Kind] > worse[known.Kind] || worse[sample.Kind] == worse[known.Kind] && sample.Value < known.Value {
 			worst[sample.At.UnixNano()] = sample
 		}
 	}

@@ -46,7 +46,7 @@ func row(marks string) []Sample {
 	kinds := map[rune]Kind{'P': Pass, 'F': Fail, 'N': NoData, 'E': Error}
 	var samples []Sample
 	for i, mark := range []rune(marks) {
-		if kind, any := kinds[mark]; any {
+		if kind, ok := kinds[mark]; ok {
 			samples = append(samples, Sample{Check: health, At: start.Add(time.Duration(i) * step), Kind: kind, Evidence: "HTTP 5xx"})
 		}
 	}
@@ -301,11 +301,7 @@ func TestAssess_FewerSamplesThanTheRuleNeedsDoNotPass(t *testing.T) {
 func TestAssess_PolicyForInconclusive(t *testing.T) {
 	quiet := func(p *Policy) []Sample { // Health is well, the metric has nobody to speak of.
 		p.Health = healthPolicy().Health
-		samples := row(strings.Repeat("P", 31))
-		for _, s := range series(repeat(31, math.NaN())...) {
-			samples = append(samples, s)
-		}
-		return samples
+		return append(row(strings.Repeat("P", 31)), series(repeat(31, math.NaN())...)...)
 	}
 	tests := map[string]struct {
 		choice OnInconclusive

@@ -130,7 +130,7 @@ func (p *HTTPProbe) expected(status int) bool {
 
 func (p *HTTPProbe) redactor(u *url.URL) redactor {
 	var secrets []string
-	if password, any := u.User.Password(); any {
+	if password, ok := u.User.Password(); ok {
 		secrets = append(secrets, password)
 	}
 	for _, values := range u.Query() {

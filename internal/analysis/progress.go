@@ -61,14 +61,14 @@ func (r *reporter) report(p Policy, span Span, v Verdict, samples []Sample) {
 	}
 	latest := map[string]Sample{}
 	for _, s := range samples {
-		if known, any := latest[s.Check]; !any || !s.At.Before(known.At) {
+		if known, ok := latest[s.Check]; !ok || !s.At.Before(known.At) {
 			latest[s.Check] = s
 		}
 	}
 	var changed, all []string
 	for i, c := range p.checks() {
-		s, any := latest[c.name]
-		if !any {
+		s, ok := latest[c.name]
+		if !ok {
 			continue
 		}
 		if c.metric != nil {
@@ -76,7 +76,7 @@ func (r *reporter) report(p Policy, span Span, v Verdict, samples []Sample) {
 		}
 		text := standing(c, v.Checks[i], s)
 		all = append(all, text)
-		if before, any := r.said[c.name]; any && before != string(s.Kind) || !any && s.Kind != Pass {
+		if before, told := r.said[c.name]; told && before != string(s.Kind) || !told && s.Kind != Pass {
 			changed = append(changed, text)
 		}
 	}
@@ -91,7 +91,7 @@ func (r *reporter) report(p Policy, span Span, v Verdict, samples []Sample) {
 		return
 	}
 	for _, c := range p.checks() {
-		if s, any := latest[c.name]; any {
+		if s, ok := latest[c.name]; ok {
 			if c.metric != nil {
 				s = c.metric.Judge(s)
 			}
@@ -133,9 +133,9 @@ func (r *reporter) abortTrouble(err error) {
 	if err != nil {
 		text = err.Error()
 	}
-	switch {
-	case text == r.abort:
-	case text == "":
+	switch text {
+	case r.abort:
+	case "":
 		r.line("Analysis: the abort mark can be read again.")
 	default:
 		r.line("Analysis: the abort mark cannot be read, the run goes on: " + text)

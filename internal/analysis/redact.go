@@ -44,7 +44,7 @@ func newRedactor(secrets ...string) redactor {
 func guesses(values []string) []string {
 	var found []string
 	for _, value := range values {
-		if _, token, any := strings.Cut(value, " "); any && len(token) >= shortestGuess {
+		if _, token, ok := strings.Cut(value, " "); ok && len(token) >= shortestGuess {
 			found = append(found, token)
 		}
 		if len(value) >= shortestGuess {

@@ -314,7 +314,7 @@ func (r *run) recall(ctx context.Context) {
 	for _, p := range r.probes {
 		historian, able := p.sampler.(Historian)
 		from := r.begin
-		if last, any := known[p.sampler.Check()]; any && last.Add(p.interval).After(from) {
+		if last, ok := known[p.sampler.Check()]; ok && last.Add(p.interval).After(from) {
 			from = last.Add(p.interval)
 		}
 		if !able || from.After(to) {

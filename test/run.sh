@@ -4,7 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-cluster=slipway-test
+# A name of this checkout's own, so that runs in two checkouts do not take each other's cluster down.
+cluster=slipway-test-$(pwd | cksum | cut -d ' ' -f 1)
 work=$(mktemp -d)
 builder=
 export CHECKPOINT_DISABLE=1

@@ -94,6 +94,7 @@ func TestAssess_HealthFailsAtTheFailureAfterThoseTolerated(t *testing.T) {
 		"no data budget spent":          {many("N", 7) + many("P", 24), Inconclusive, NoDataBudget, 6},
 		"one missing is nothing":        {many("P.", 15) + "P", Passed, "", 0},
 		"missing samples are no data":   {"P" + many(".", 8) + many("P", 22), Inconclusive, NoDataBudget, 9},
+		"two missing are no data":       {many("P..", 10) + "P", Inconclusive, NoDataBudget, 12}, // 20 s each.
 		"missing at the end":            {many("P", 20), Inconclusive, NoDataBudget, 30},
 		"still failing after the end":   {many("P", 28) + "FFF" + "NN", Inconclusive, StillFailing, 34},
 		"failing at the end completes":  {many("P", 28) + "FFF" + "F", Failed, ConsecutiveFailures, 31},

@@ -355,6 +355,30 @@ func TestRun_ClockThatIsSetNeverMakesItPassOrFailWrongly(t *testing.T) {
 	}
 }
 
+// tardy is a clock whose timers are late, each time a little less.
+type tardy struct{ late *time.Duration }
+
+func (tardy) Now() time.Time { return time.Now() }
+
+func (c tardy) After(d time.Duration) <-chan time.Time {
+	*c.late = max(*c.late-time.Millisecond, 0)
+	return time.After(d + *c.late)
+}
+
+func TestRun_LateTimersDoNotMakeASpanTooShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begun, late := time.Now(), 90*time.Millisecond
+		verdict, _, err := Run(t.Context(), Options{Policy: bothPolicy(), Clock: tardy{&late}, Samplers: []Sampler{always(health, Pass), rateOf(5*time.Second, time.Hour)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		requireVerdict(t, verdict, Failed, EverySample)
+		if took := time.Since(begun); took > 131*time.Second { // From the sample at 10 s to that at 130 s.
+			t.Errorf("took %s", took)
+		}
+	})
+}
+
 // remembering is a sampler that knows the past.
 type remembering struct {
 	*scripted

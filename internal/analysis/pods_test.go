@@ -6,16 +6,13 @@ package analysis
 import (
 	"context"
 	"errors"
-	"os"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
-	"k8s.io/client-go/tools/clientcmd"
 )
 
 // listed is a PodLister that tells one list after the other.
@@ -150,37 +147,4 @@ func TestSelectedPods_AsksForTheSelectedOnly(t *testing.T) {
 			t.Errorf("%+v: %v", bad, err)
 		}
 	}
-}
-
-// testClient is a client of the cluster of SLIPWAY_TEST_KUBECONFIG.
-func testClient(t *testing.T) kubernetes.Interface {
-	t.Helper()
-	path := os.Getenv("SLIPWAY_TEST_KUBECONFIG")
-	if path == "" {
-		t.Skip("SLIPWAY_TEST_KUBECONFIG is not set: no cluster to test against")
-	}
-	config, err := clientcmd.BuildConfigFromFlags("", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	client, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return client
-}
-
-func TestPodReadiness_OfRealPods(t *testing.T) {
-	client := testClient(t)
-	// CoreDNS is in every cluster, and its pods are ready.
-	check := &PodReadiness{Name: "pods", Pods: &SelectedPods{Client: client, Namespace: "kube-system", Selector: "k8s-app=kube-dns"}}
-	dns, err := client.CoreV1().Pods("kube-system").List(t.Context(), metav1.ListOptions{LabelSelector: "k8s-app=kube-dns"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(dns.Items) == 0 {
-		requireSample(t, check.Sample(t.Context()), Fail, "0 pods are ready")
-		t.Skip("the cluster has no pods labelled k8s-app=kube-dns")
-	}
-	requireSample(t, check.Sample(t.Context()), Pass, "ready")
 }

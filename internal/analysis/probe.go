@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -73,7 +74,7 @@ func (p *HTTPProbe) Sample(ctx context.Context) Sample {
 		return Sample{Kind: Error, Evidence: "the URL cannot be parsed"}
 	}
 	kind, text := p.ask(ctx)
-	return Sample{Kind: kind, Evidence: p.redactor(u).text("GET " + withoutSecrets(u) + ": " + text)}
+	return Sample{Kind: kind, Evidence: p.redactor(u).text("GET " + p.shown(u) + ": " + text)}
 }
 
 func (p *HTTPProbe) ask(ctx context.Context) (Kind, string) {
@@ -119,6 +120,16 @@ func (p *HTTPProbe) ask(ctx context.Context) (Kind, string) {
 		return Fail, fmt.Sprintf("HTTP %d, but the body was cut off: %s", response.StatusCode, text)
 	}
 	return Pass, fmt.Sprintf("HTTP %d", response.StatusCode)
+}
+
+// shown is what evidence calls the URL: behind the API server's proxy, the service and the path.
+func (p *HTTPProbe) shown(u *url.URL) string {
+	if p.Proxied {
+		if _, service, ok := strings.Cut(u.Path, "/services/"); ok {
+			return strings.Replace(service, "/proxy/", "/", 1)
+		}
+	}
+	return withoutSecrets(u)
 }
 
 func (p *HTTPProbe) expected(status int) bool {

@@ -171,7 +171,9 @@ func TestHTTPProbe_ThroughTheAPIServer(t *testing.T) {
 			if name == "expected, but not so" { // The service answers 503 when well; the API server's own 503 is not that.
 				probe.Statuses = []int{503}
 			}
-			requireSample(t, probe.Sample(t.Context()), test.kind, test.text)
+			got := probe.Sample(t.Context())
+			requireSample(t, got, test.kind, test.text)
+			requireSample(t, got, test.kind, "GET http:web:8080/readyz: ")
 		})
 	}
 }

@@ -214,6 +214,11 @@ func TestTrial_MasksOverwrittenSecrets(t *testing.T) {
 func TestTrial_CountsQuotaForTheWholeRollout(t *testing.T) {
 	b := newBench(t)
 	previous := b.deployed(trialChart(t, nil))
+	// The quota's controller can miss pods that are made while it counts for the first time, and counts again only after minutes.
+	b.eventually("two pods are there", func() bool {
+		pods, err := b.client.CoreV1().Pods(b.namespace()).List(t.Context(), metav1.ListOptions{})
+		return err == nil && len(pods.Items) == 2
+	})
 	quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: "team"}, Spec: corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{
 		"requests.cpu": resource.MustParse("250m"), "pods": resource.MustParse("10")}}}
 	quotas := b.client.CoreV1().ResourceQuotas(b.namespace())

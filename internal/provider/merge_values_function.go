@@ -30,7 +30,8 @@ func (*mergeValuesFunction) Definition(_ context.Context, _ function.DefinitionR
 		MarkdownDescription: "Merges objects of chart values as `helm -f first.yaml -f second.yaml` merges files: later arguments win, " +
 			"objects are merged key by key, and lists and scalars are replaced as a whole.\n\n" +
 			"A `null` inside an argument stays in the result, where it removes the chart's own default. An argument that is `null` as a " +
-			"whole (for instance `yamldecode` of an empty file) is skipped. Values that are not known yet stay unknown, leaf by leaf. " +
+			"whole (for instance `yamldecode` of an empty file) is skipped, but OpenTofu does not call functions with such arguments and returns `null`: " +
+			"write `var.extra == null ? {} : var.extra` where it is used. Values that are not known yet stay unknown, leaf by leaf. " +
 			"If any argument holds a sensitive value, Terraform marks the whole result as sensitive: pass secrets to `sensitive_values` or " +
 			"`values_wo` of `slipway_release` instead of merging them here.\n\n" +
 			"Terraform's `merge` differs: it replaces nested objects as a whole. Terraform's `yamldecode` reads some scalars otherwise than " +

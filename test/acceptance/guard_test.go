@@ -42,7 +42,8 @@ variable "namespace" { type = string }
 	want("destroy", w.refused("destroy", "-auto-approve", "-no-color", "-input=false", "-var-file=b.tfvars"))
 
 	// The state of client A under the workspace of client B: what a copied state or a wrong backend key does.
-	w.must("workspace", "new", "-state=terraform.tfstate.d/"+a.client+"-prod/terraform.tfstate", b.client+"-prod")
+	w.must("workspace", "new", b.client+"-prod")
+	copyFile(t, w, w, "terraform.tfstate.d/"+a.client+"-prod/terraform.tfstate", "terraform.tfstate.d/"+b.client+"-prod/terraform.tfstate")
 	want("destroy without refresh", w.refused("destroy", "-auto-approve", "-refresh=false", "-no-color", "-input=false", "-var-file=b.tfvars"))
 	w.write("main.tf", config[:strings.Index(config, `resource "slipway_environment"`)]+`
 variable "client" { type = string }

@@ -170,7 +170,7 @@ func TestApply_TwoAtOnce_TakeTurns(t *testing.T) {
 	w := newWorkspace(t, map[string]string{"main.tf": c.stack("v1.1.1", quick, "")})
 	w.apply()
 	other := newWorkspace(t, map[string]string{"main.tf": c.stack("v1.2.0", quick, "")})
-	copyFile(t, w, other, "terraform.tfstate")
+	copyFile(t, w, other, "terraform.tfstate", "terraform.tfstate")
 
 	w.write("main.tf", c.stack("v1.1.1", `{ autoscaling = { enabled = false }, replicaCount = 2, preStopSleepSeconds = 1, terminationGracePeriodSeconds = 2 }`, ""))
 	first := w.start("apply", "-auto-approve", "-no-color", "-input=false")
@@ -205,12 +205,12 @@ func onlyNewestDeployed(t *testing.T, c tenant) {
 	}
 }
 
-// copyFile copies a file of one workspace into another.
-func copyFile(t *testing.T, from, to *workspace, name string) {
+// copyFile copies a file of one workspace, as another name, into another.
+func copyFile(t *testing.T, from, to *workspace, name, as string) {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join(from.dir, name))
 	if err != nil {
 		t.Fatal(err)
 	}
-	to.write(name, string(content))
+	to.write(as, string(content))
 }

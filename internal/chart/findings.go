@@ -210,7 +210,7 @@ func (f schemaFindings) shown(location []string) string {
 	case bool:
 		return fmt.Sprint(v)
 	default:
-		return typeOf(v)
+		return values.Kind(v)
 	}
 }
 
@@ -230,7 +230,7 @@ const maxShown = 80
 func scalar(v any) string {
 	text, err := json.Marshal(v)
 	if err != nil {
-		return typeOf(v)
+		return values.Kind(v)
 	}
 	if runes := []rune(string(text)); len(runes) > maxShown {
 		return string(runes[:maxShown]) + "…"
@@ -266,21 +266,4 @@ func orList(types []string) string {
 		}
 	}
 	return strings.Join(named, " or ")
-}
-
-func typeOf(v any) string {
-	switch v.(type) {
-	case nil:
-		return "null"
-	case map[string]any:
-		return "a map"
-	case []any:
-		return "a list"
-	case string:
-		return "a string"
-	case bool:
-		return "a boolean"
-	default:
-		return "a number"
-	}
 }

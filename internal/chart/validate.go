@@ -97,7 +97,7 @@ func misplaced(c *helmchart.Chart, at []string, v map[string]any) []Problem {
 			problems = append(problems, misplaced(below[name], path, value)...)
 		default:
 			dotted := strings.Join(path, ".")
-			problems = append(problems, Problem{Path: dotted, Text: fmt.Sprintf("%s is %s; there stand the values of subchart %s, a map", dotted, typeOf(value), below[name].Name())})
+			problems = append(problems, Problem{Path: dotted, Text: fmt.Sprintf("%s is %s; there stand the values of subchart %s, a map", dotted, values.Kind(value), below[name].Name())})
 		}
 	}
 	return problems

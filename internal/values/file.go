@@ -84,7 +84,7 @@ func Parse(content []byte) (map[string]any, error) {
 	case map[string]any:
 		return v, nil
 	default:
-		return nil, &FileError{Line: firstContentLine(content), Reason: fmt.Sprintf("the top level is %s; values are a map of keys", describe(v))}
+		return nil, &FileError{Line: firstContentLine(content), Reason: fmt.Sprintf("the top level is %s; values are a map of keys", Kind(v))}
 	}
 }
 

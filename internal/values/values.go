@@ -86,7 +86,7 @@ func Set(v map[string]any, path string, value any) (map[string]any, error) {
 		case map[string]any:
 			at[key] = maps.Clone(below)
 		default:
-			return nil, &PathError{Path: path, Reason: fmt.Sprintf("%s is %s, not a map", joinPath(keys[:i+1]), describe(below))}
+			return nil, &PathError{Path: path, Reason: fmt.Sprintf("%s is %s, not a map", joinPath(keys[:i+1]), Kind(below))}
 		}
 		next, ok := at[key].(map[string]any)
 		if !ok || next == nil {
@@ -159,7 +159,8 @@ func splitPath(path string) []string {
 	return append(keys, key.String())
 }
 
-func describe(v any) string {
+// Kind names what a plain value is, for messages: "a map", "a list", "a string", "a boolean", "a number" or "null".
+func Kind(v any) string {
 	switch v.(type) {
 	case nil:
 		return "null"

@@ -1,0 +1,154 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package release
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
+)
+
+// Guard says how a new revision is watched once its pods are ready, and what happens when it does badly. The zero value
+// watches nothing and rolls nothing back.
+//
+// The order is: rollout, smoke tests, analysis, acceptance. The first that fails ends the run as failed.
+type Guard struct {
+	// SmokeTests run in their order; the first that fails ends the run as failed.
+	SmokeTests []Check
+	// Analysis is nil where none is made.
+	Analysis *Analysis
+	// Acceptance is asked last; a Job that ends well accepts. Nil accepts.
+	Acceptance *Check
+	// Rollback is nil where a failed revision stays as it is.
+	Rollback *RollbackPolicy
+	// Retry is any text; changing it lets content be deployed again whose verdict was failed.
+	Retry string
+}
+
+// Analysis is a policy and how its checks are made. The release's own pods are a health check where Pods is not nil.
+type Analysis struct {
+	Policy analysis.Policy
+	// Pods watches the pods of the release's workloads, under the name "pods".
+	Pods *PodsCheck
+	// Probes are health checks by HTTP; their names are those of the policy.
+	Probes []HTTPCheck
+	// Prometheus answers the policy's metrics; nil where it has none.
+	Prometheus *PrometheusSource
+}
+
+// PodsCheck is a health check by the state of the release's pods.
+type PodsCheck struct {
+	// MinReady is the least number of ready pods for each workload, 1 where zero.
+	MinReady int
+	// Grace is how long after its creation a pod may be not ready, one minute where zero.
+	Grace time.Duration
+}
+
+// HTTPCheck is one GET request, to a Service of the cluster through the API server, or to a URL.
+type HTTPCheck struct {
+	Name string
+	// Service is asked through the API server's service proxy. Its namespace is the environment's where empty. Exactly one
+	// of Service and URL is set.
+	Service *analysis.Service
+	URL     string
+	// Header is sent along; its values count as secret.
+	Header http.Header
+	// Statuses pass. Without any, 200 to 399 do.
+	Statuses []int
+	// Contains must be in the answer's body where it is set. Only smoke tests look at the body.
+	Contains string
+	Timeout  time.Duration
+}
+
+// PrometheusSource says how a Prometheus is reached: a Service through the API server's service proxy, or an address with
+// credentials of its own. Exactly one of Service and Address is set. Credentials are kept in memory only.
+type PrometheusSource struct {
+	Service *analysis.Service
+	Address string
+	// Username, Password, BearerToken, Header and CA belong to Address.
+	Username, Password, BearerToken string
+	Header                          http.Header
+	CA                              []byte
+	Timeout                         time.Duration
+}
+
+// Check is one smoke test, or the acceptance gate. Exactly one of HelmTest, HTTP and Job is set.
+type Check struct {
+	Name     string
+	HelmTest *HelmTest
+	HTTP     *HTTPCheck
+	Job      *JobCheck
+	// Timeout is for all attempts together, 5 minutes where zero.
+	Timeout time.Duration
+}
+
+// HelmTest runs the chart's test hooks.
+type HelmTest struct {
+	// Filter runs only tests of these names; empty runs all. A chart without any test fails.
+	Filter []string
+}
+
+// JobCheck runs a Job in the environment's namespace; exit code 0 is a pass. The container gets SLIPWAY_CLIENT,
+// SLIPWAY_STAGE, SLIPWAY_RELEASE, SLIPWAY_VERSION and SLIPWAY_NAMESPACE beside Env.
+type JobCheck struct {
+	Image          string
+	Command        []string
+	Args           []string
+	Env            map[string]string
+	ServiceAccount string
+	// PullSecrets are names of Secrets in the namespace.
+	PullSecrets []string
+}
+
+// RollbackPolicy says how a failed revision is taken back: to the newest known-good revision, never to Helm's guess.
+type RollbackPolicy struct {
+	// RunHooks runs the chart's rollback hooks; they are skipped otherwise, since one that fails blocks the rollback.
+	RunHooks bool
+	// Timeout is for the rollback's rollout, 5 minutes where zero. It starts when the rollback does.
+	Timeout time.Duration
+	// Validation is how long the restored revision is watched by the analysis' checks, over a window that starts after the
+	// rollback; its smoke tests and acceptance run as well. Zero makes one pass of each check.
+	Validation time.Duration
+	// Quarantine is how long content that failed is not deployed again, 24 hours where zero.
+	Quarantine time.Duration
+}
+
+// Longest is how long rollout, guard and rollback take at most, given the rollout's timeout.
+func (g Guard) Longest(rollout time.Duration) time.Duration {
+	total := rollout
+	for _, test := range g.SmokeTests {
+		total += test.timeout()
+	}
+	if g.Analysis != nil {
+		total += g.Analysis.Policy.Longest()
+	}
+	if g.Acceptance != nil {
+		total += g.Acceptance.timeout()
+	}
+	if g.Rollback != nil {
+		total += g.Rollback.timeout() + g.Rollback.Validation
+	}
+	return total
+}
+
+const (
+	defaultCheckTimeout    = 5 * time.Minute
+	defaultRollbackTimeout = 5 * time.Minute
+	defaultQuarantine      = 24 * time.Hour
+)
+
+func (c Check) timeout() time.Duration {
+	if c.Timeout == 0 {
+		return defaultCheckTimeout
+	}
+	return c.Timeout
+}
+
+func (p RollbackPolicy) timeout() time.Duration {
+	if p.Timeout == 0 {
+		return defaultRollbackTimeout
+	}
+	return p.Timeout
+}

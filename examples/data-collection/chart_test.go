@@ -48,7 +48,7 @@ imagePullSecrets: [{name: registry}]
 autoscaling: {enabled: false}
 replicaCount: 3
 config: {LOG_LEVEL: debug, MAX_RECORD_BYTES: 1000}
-faults: {readinessDelay: 5s, failReadinessAfter: 1m30s, errorShare: 0.2, latency: 10ms, crashAfter: 1h, crashOnStart: true}
+faults: {readinessDelay: 5s, failReadinessAfter: 1m30s, errorShare: 0.2, errorAfter: 20s, latency: 10ms, crashAfter: 1h, crashOnStart: true, reportVersion: v1.0.0}
 apiToken: "token \"with\" quotes"
 database: {host: db.company.com, user: app, password: "p: @ #", existingSecret: more, createTable: true}
 service: {type: LoadBalancer, annotations: {a: b}}

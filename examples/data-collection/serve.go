@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,10 +49,11 @@ func serve(ctx context.Context, getenv func(string) string, logs io.Writer, star
 	}
 	defer closeStore()
 
+	reported := cmp.Or(settings.Faults.ReportVersion, version)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	svc := service.New(service.Options{
-		Info:           service.Info{Version: version, Commit: commit, Client: settings.Client, Stage: settings.Stage},
+		Info:           service.Info{Version: reported, Commit: commit, Client: settings.Client, Stage: settings.Stage},
 		Store:          records,
 		Token:          settings.APIToken,
 		MaxRecordBytes: settings.MaxRecordBytes,
@@ -84,7 +86,7 @@ func serve(ctx context.Context, getenv func(string) string, logs io.Writer, star
 	go func() { failed <- fmt.Errorf("serving HTTP: %w", httpServer.Serve(httpListener)) }()
 	go func() { failed <- fmt.Errorf("serving gRPC: %w", grpcServer.Serve(grpcListener)) }()
 	log.Info("listening",
-		"version", version, "client", settings.Client, "stage", settings.Stage, "store", records.Name(),
+		"version", reported, "client", settings.Client, "stage", settings.Stage, "store", records.Name(),
 		"http", httpListener.Addr().String(), "grpc", grpcListener.Addr().String())
 	started(listening{http: httpListener.Addr(), grpc: grpcListener.Addr()})
 

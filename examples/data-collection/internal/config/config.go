@@ -56,9 +56,11 @@ func Load(getenv func(string) string) (Config, error) {
 			ReadinessDelay:     r.duration("READINESS_DELAY", 0),
 			FailReadinessAfter: r.duration("FAIL_READINESS_AFTER", 0),
 			ErrorShare:         r.share("ERROR_SHARE"),
+			ErrorAfter:         r.duration("ERROR_AFTER", 0),
 			Latency:            r.duration("LATENCY", 0),
 			CrashAfter:         r.duration("CRASH_AFTER", 0),
 			CrashOnStart:       r.flag("CRASH_ON_START"),
+			ReportVersion:      r.text("REPORT_VERSION", ""),
 		},
 	}
 	if err := errors.Join(r.errs...); err != nil {

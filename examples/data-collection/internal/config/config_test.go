@@ -31,22 +31,22 @@ func TestLoad_HasDefaults(t *testing.T) {
 
 func TestLoad_ReadsTheFaults(t *testing.T) {
 	c, err := load(map[string]string{
-		"READINESS_DELAY": "1s", "FAIL_READINESS_AFTER": "30s", "ERROR_SHARE": "0.2", "LATENCY": "5ms",
-		"CRASH_AFTER": "1m", "CRASH_ON_START": "1", "LOG_LEVEL": "debug",
+		"READINESS_DELAY": "1s", "FAIL_READINESS_AFTER": "30s", "ERROR_SHARE": "0.2", "ERROR_AFTER": "15s", "LATENCY": "5ms",
+		"REPORT_VERSION": "v1.0.0", "CRASH_AFTER": "1m", "CRASH_ON_START": "1", "LOG_LEVEL": "debug",
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	f := c.Faults
-	if f.ReadinessDelay != time.Second || f.FailReadinessAfter != 30*time.Second || f.ErrorShare != 0.2 ||
-		f.Latency != 5*time.Millisecond || f.CrashAfter != time.Minute || !f.CrashOnStart || c.LogLevel != slog.LevelDebug {
+	if f.ReadinessDelay != time.Second || f.FailReadinessAfter != 30*time.Second || f.ErrorShare != 0.2 || f.ErrorAfter != 15*time.Second ||
+		f.Latency != 5*time.Millisecond || f.CrashAfter != time.Minute || !f.CrashOnStart || f.ReportVersion != "v1.0.0" || c.LogLevel != slog.LevelDebug {
 		t.Errorf("got %+v", c)
 	}
 }
 
 func TestLoad_NamesEveryVariableThatIsWrong(t *testing.T) {
 	bad := map[string]string{
-		"ERROR_SHARE": "1.5", "LATENCY": "5", "CRASH_AFTER": "-1s", "CRASH_ON_START": "perhaps", "LOG_LEVEL": "loud",
+		"ERROR_SHARE": "1.5", "ERROR_AFTER": "soon", "LATENCY": "5", "CRASH_AFTER": "-1s", "CRASH_ON_START": "perhaps", "LOG_LEVEL": "loud",
 		"MAX_RECORD_BYTES": "0", "MEMORY_RECORDS": "many", "DB_HOST": "db", "DB_PORT": "70000",
 	}
 	_, err := load(bad)

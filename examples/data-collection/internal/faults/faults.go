@@ -20,12 +20,16 @@ type Faults struct {
 	// ErrorShare is the share of requests that fail, from 0 to 1. They are spread evenly and counted, not drawn: with
 	// 0.2 every fifth request fails. Probes are not requests.
 	ErrorShare float64
+	// ErrorAfter is when after the start requests begin to fail. Until then ErrorShare does nothing.
+	ErrorAfter time.Duration
 	// Latency is added to each request.
 	Latency time.Duration
 	// CrashAfter is when after the start the process ends itself; 0 is never.
 	CrashAfter time.Duration
 	// CrashOnStart ends the process before it listens.
 	CrashOnStart bool
+	// ReportVersion is the version that the service says it is, as a build from the wrong commit does. Empty is its own.
+	ReportVersion string
 }
 
 // Injector carries out Faults for one process.
@@ -62,7 +66,7 @@ func (i *Injector) Request(ctx context.Context) (fail bool) {
 		case <-ctx.Done():
 		}
 	}
-	if i.faults.ErrorShare <= 0 {
+	if i.faults.ErrorShare <= 0 || time.Since(i.started) < i.faults.ErrorAfter {
 		return false
 	}
 	n := float64(i.count.Add(1))

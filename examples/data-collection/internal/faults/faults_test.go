@@ -34,6 +34,28 @@ func TestInjector_SpreadsFailuresEvenly(t *testing.T) {
 	}
 }
 
+func TestInjector_FailsNoRequestBeforeItsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		injector := NewInjector(Faults{ErrorShare: 0.5, ErrorAfter: 10 * time.Second})
+		for second := range 20 {
+			failed := 0
+			for range 10 {
+				if injector.Request(t.Context()) {
+					failed++
+				}
+			}
+			want := 0
+			if second >= 10 {
+				want = 5
+			}
+			if failed != want {
+				t.Errorf("after %d s, %d of 10 requests fail, want %d", second, failed, want)
+			}
+			time.Sleep(time.Second)
+		}
+	})
+}
+
 func TestInjector_IsReadyBetweenDelayAndFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		injector := NewInjector(Faults{ReadinessDelay: 10 * time.Second, FailReadinessAfter: 30 * time.Second})

@@ -11,23 +11,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
-
-// Report says how the requests of a load were answered.
-type Report struct {
-	Requests int `json:"requests"`
-	// Failed counts answers other than 2xx and requests without an answer.
-	Failed int `json:"failed"`
-	// Codes counts answers by status code; "none" are requests without an answer.
-	Codes map[string]int `json:"codes"`
-	// Versions counts answers by their JSON field "version".
-	Versions map[string]int `json:"versions"`
-	// Errors are the first few different reasons why requests had no answer.
-	Errors []string `json:"errors,omitempty"`
-}
 
 // LoadOptions say how much load to make.
 type LoadOptions struct {
@@ -41,9 +28,13 @@ type LoadOptions struct {
 	Timeout time.Duration
 	// KeepAlive uses connections again, as most clients do. Without, each request is balanced anew.
 	KeepAlive bool
+	// Every is how often Progress gets the report so far; 0 is never.
+	Every    time.Duration
+	Progress func(Report)
 }
 
-// RunLoad makes load and prints the Report. It fails when a request failed.
+// RunLoad makes load and prints the Report, and with -every also the one so far, each on a line. It fails when a request
+// failed.
 func RunLoad(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var o LoadOptions
 	flags := flag.NewFlagSet("load", flag.ContinueOnError)
@@ -53,6 +44,7 @@ func RunLoad(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	flags.IntVar(&o.Workers, "workers", 8, "requests under way at once, at most")
 	flags.DurationVar(&o.Timeout, "timeout", 5*time.Second, "how long one request may take")
 	flags.BoolVar(&o.KeepAlive, "keep-alive", false, "use connections again")
+	flags.DurationVar(&o.Every, "every", 0, "how often to print the report so far, on one line")
 	url, err := parse(flags, args)
 	if err != nil {
 		return err
@@ -62,10 +54,15 @@ func RunLoad(ctx context.Context, args []string, stdout, stderr io.Writer) error
 		return fmt.Errorf("%w: -rate, -workers and -duration must be positive", ErrUsage)
 	}
 
-	report := Load(ctx, o)
 	encoder := json.NewEncoder(stdout)
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(report); err != nil {
+	var printing error
+	if o.Every > 0 {
+		o.Progress = func(report Report) { printing = errors.Join(printing, encoder.Encode(report)) }
+	} else {
+		encoder.SetIndent("", "  ")
+	}
+	report := Load(ctx, o)
+	if err := errors.Join(printing, encoder.Encode(report)); err != nil {
 		return err
 	}
 	switch {
@@ -86,51 +83,36 @@ func Load(ctx context.Context, o LoadOptions) Report {
 	}}
 	defer client.CloseIdleConnections()
 
-	var (
-		mu      sync.Mutex
-		report  = Report{Codes: map[string]int{}, Versions: map[string]int{}}
-		reasons = map[string]bool{}
-	)
-	count := func(code int, version string, err error) {
-		mu.Lock()
-		defer mu.Unlock()
-		report.Requests++
-		if err != nil || code < 200 || code > 299 {
-			report.Failed++
-		}
-		if err == nil {
-			report.Codes[strconv.Itoa(code)]++
-		} else {
-			report.Codes["none"]++
-			if reason := err.Error(); len(reasons) < 10 && !reasons[reason] {
-				reasons[reason] = true
-				report.Errors = append(report.Errors, reason)
-			}
-		}
-		if version != "" {
-			report.Versions[version]++
-		}
-	}
-
+	counts := newTally()
 	due := make(chan struct{})
 	var workers sync.WaitGroup
 	for range o.Workers {
 		workers.Go(func() {
 			for range due {
 				// Not under ctx: a request that is cut off by the end of the load is no failure of the server.
-				count(get(context.WithoutCancel(ctx), client, o.URL))
+				sent := time.Now()
+				code, version, err := get(context.WithoutCancel(ctx), client, o.URL)
+				counts.count(sent, code, version, err)
 			}
 		})
 	}
 	ticker := time.NewTicker(time.Duration(float64(time.Second) / o.Rate))
 	defer ticker.Stop()
 	end := time.After(o.Duration)
+	var report <-chan time.Time
+	if o.Every > 0 && o.Progress != nil {
+		reports := time.NewTicker(o.Every)
+		defer reports.Stop()
+		report = reports.C
+	}
 	for running := true; running; {
 		select {
 		case <-ctx.Done():
 			running = false
 		case <-end:
 			running = false
+		case <-report:
+			o.Progress(counts.soFar())
 		case <-ticker.C:
 			select {
 			case due <- struct{}{}:
@@ -140,7 +122,7 @@ func Load(ctx context.Context, o LoadOptions) Report {
 	}
 	close(due)
 	workers.Wait()
-	return report
+	return counts.soFar()
 }
 
 func get(ctx context.Context, client *http.Client, url string) (code int, version string, err error) {
@@ -157,11 +139,14 @@ func get(ctx context.Context, client *http.Client, url string) (code int, versio
 	if err != nil {
 		return 0, "", err
 	}
+	if name, version, found := strings.Cut(answer.Header.Get("Server"), "/"); found && name == "data-collection" {
+		return answer.StatusCode, version, nil
+	}
 	var fields struct {
 		Version string `json:"version"`
 	}
 	if json.Unmarshal(body, &fields) != nil {
-		return answer.StatusCode, "", nil // answers other than /version need not be JSON
+		return answer.StatusCode, "", nil // not every answer is JSON
 	}
 	return answer.StatusCode, fields.Version, nil
 }

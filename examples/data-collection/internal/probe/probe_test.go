@@ -78,6 +78,7 @@ func TestLoad_ReportsHowRequestsWereAnswered(t *testing.T) {
 	url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		switch asked.Add(1) % 4 {
 		case 0:
+			w.Header().Set("Server", "data-collection/v1.2.0")
 			http.Error(w, "broken", http.StatusInternalServerError)
 		case 1:
 			_, _ = fmt.Fprint(w, `{"version":"v1.2.0"}`)
@@ -92,9 +93,13 @@ func TestLoad_ReportsHowRequestsWereAnswered(t *testing.T) {
 		t.Fatalf("%v: %s", err, stdout.String())
 	}
 	n := int(asked.Load())
-	if n < 8 || report.Requests != n || report.Failed != n/4 || report.Codes["500"] != n/4 || report.Versions["v1.2.0"] != (n+3)/4 ||
-		report.Versions["v1.1.1"] != n-n/4-(n+3)/4 {
+	if n < 8 || report.Requests != n || report.Failed != n/4 || report.Codes["500"] != n/4 || report.Unserved != 0 ||
+		report.Versions["v1.2.0"].Requests != n/4+(n+3)/4 || report.Versions["v1.2.0"].Failed != n/4 ||
+		report.Versions["v1.1.1"].Requests != n-n/4-(n+3)/4 || report.Versions["v1.1.1"].Failed != 0 {
 		t.Errorf("the server had %d requests, the report says %+v", n, report)
+	}
+	if v := report.Versions["v1.2.0"]; v.First.IsZero() || !v.Last.After(v.First) {
+		t.Errorf("v1.2.0 answered from %s to %s", v.First, v.Last)
 	}
 	if want := fmt.Sprintf("load: %d of %d requests failed", n/4, n); err == nil || err.Error() != want {
 		t.Errorf("got error %v, want %s", err, want)
@@ -108,7 +113,26 @@ func TestLoad_CountsRequestsWithoutAnAnswerAsFailed(t *testing.T) {
 	if err := json.Unmarshal(stdout.Bytes(), &report); err != nil {
 		t.Fatalf("%v: %s", err, stdout.String())
 	}
-	if err == nil || report.Requests == 0 || report.Failed != report.Requests || report.Codes["none"] != report.Requests || len(report.Errors) != 1 {
+	if err == nil || report.Requests == 0 || report.Failed != report.Requests || report.Codes["none"] != report.Requests || report.Unserved != report.Requests || len(report.Errors) != 1 {
 		t.Errorf("got error %v and report %+v", err, report)
+	}
+}
+
+func TestLoad_PrintsTheReportSoFar(t *testing.T) {
+	url := serve(t, func(http.ResponseWriter, *http.Request) {})
+	var stdout bytes.Buffer
+	if err := RunLoad(t.Context(), []string{"-duration=500ms", "-rate=100", "-every=100ms", url}, &stdout, &bytes.Buffer{}); err != nil {
+		t.Fatal(err)
+	}
+	lines, last := strings.Split(strings.TrimSpace(stdout.String()), "\n"), 0
+	for _, line := range lines {
+		var report Report
+		if err := json.Unmarshal([]byte(line), &report); err != nil || report.Requests < last {
+			t.Errorf("after %d requests: %s (%v)", last, line, err)
+		}
+		last = report.Requests
+	}
+	if len(lines) < 3 || last == 0 {
+		t.Errorf("%d reports, the last after %d requests", len(lines), last)
 	}
 }

@@ -162,6 +162,7 @@ func (s *Service) reply(w http.ResponseWriter, code int, body any) {
 		code, text = http.StatusInternalServerError, []byte(`{"error":"the answer cannot be encoded"}`)
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Server", s.Info.Service+"/"+s.Info.Version) // tells who answered, errors included
 	w.WriteHeader(code)
 	if _, err := w.Write(append(text, '\n')); err != nil {
 		s.Log.Debug("sending an answer", "error", err.Error())

@@ -111,6 +111,15 @@ func TestHTTP_SaysWhichVersionRunsForWhom(t *testing.T) {
 	}
 }
 
+func TestHTTP_SaysWhichVersionAnsweredWithAnError(t *testing.T) {
+	s := newService(t, func(o *Options) { o.Faults = faults.NewInjector(faults.Faults{ErrorShare: 1}) })
+	answer := httptest.NewRecorder()
+	s.Handler().ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), "GET", "/version", nil))
+	if got := answer.Header().Get("Server"); answer.Code != 500 || got != "data-collection/v1.1.1" {
+		t.Errorf("got %d from the server %q", answer.Code, got)
+	}
+}
+
 func TestHTTP_AsksForTheTokenWhereOneIsSet(t *testing.T) {
 	s := newService(t, func(o *Options) { o.Token = "token-1" })
 	for header, want := range map[string]int{

@@ -18,8 +18,10 @@
 {{- with .readinessDelay }}{{ $_ := set $c "READINESS_DELAY" . }}{{ end -}}
 {{- with .failReadinessAfter }}{{ $_ := set $c "FAIL_READINESS_AFTER" . }}{{ end -}}
 {{- with .errorShare }}{{ $_ := set $c "ERROR_SHARE" (toString .) }}{{ end -}}
+{{- with .errorAfter }}{{ $_ := set $c "ERROR_AFTER" . }}{{ end -}}
 {{- with .latency }}{{ $_ := set $c "LATENCY" . }}{{ end -}}
 {{- with .crashAfter }}{{ $_ := set $c "CRASH_AFTER" . }}{{ end -}}
+{{- with .reportVersion }}{{ $_ := set $c "REPORT_VERSION" . }}{{ end -}}
 {{- if .crashOnStart }}{{ $_ := set $c "CRASH_ON_START" "true" }}{{ end -}}
 {{- end -}}
 {{- range $name, $value := .Values.config -}}

@@ -1,0 +1,29 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package release
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Explain says it in three paragraphs.
+func (e *CheckFailure) Explain() (happened, observed, advice string) {
+	name := e.Stage
+	if e.Check != "" {
+		name += " " + e.Check
+	}
+	happened = fmt.Sprintf("The %s did not pass: %s", name, e.Problem)
+	advice = "Put right what it found, in the version or in its configuration, and apply again."
+	if !e.Refused {
+		happened = fmt.Sprintf("The %s could not be made: %s", name, e.Problem)
+		advice = "This says nothing about the version. Put right what hinders the check, and apply again."
+	}
+	if len(e.Log) > 0 {
+		observed = "Last lines:\n  " + strings.Join(e.Log, "\n  ")
+	}
+	return happened, observed, advice
+}
+
+func (e *CheckFailure) Error() string { return oneLine(e.Explain()) }

@@ -23,6 +23,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/slipway-dev/terraform-provider-slipway/test/cache"
 )
 
 // DefaultName is the name of the cluster that is meant when none is given.
@@ -63,18 +65,8 @@ var ErrNotFound = errors.New("no such cluster")
 
 var validName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$`)
 
-// CacheDir is where built programs and the data of clusters are kept: $SLIPWAY_CACHE, or slipway in the user's cache
-// directory ($XDG_CACHE_HOME, ~/.cache).
-func CacheDir() (string, error) {
-	if dir := os.Getenv("SLIPWAY_CACHE"); dir != "" {
-		return filepath.Abs(dir)
-	}
-	base, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("finding the cache directory (set SLIPWAY_CACHE to choose one): %w", err)
-	}
-	return filepath.Join(base, "slipway"), nil
-}
+// CacheDir is where built programs and the data of clusters are kept; see cache.Dir.
+func CacheDir() (string, error) { return cache.Dir() }
 
 // Open returns the cluster called name (default DefaultName), whether it runs or not. The error is ErrNotFound when it
 // has no data on this machine.

@@ -21,6 +21,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+
+	"github.com/slipway-dev/terraform-provider-slipway/test/cache"
 )
 
 const (
@@ -31,7 +33,10 @@ const (
 	layout = "1"
 )
 
-var tagPattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+var (
+	tagPattern   = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+	faultPattern = regexp.MustCompile(`^[A-Z][A-Z_]*=[^,]+$`)
+)
 
 // DataCollectionReference is the image of the sample service in a version, as its chart names it:
 // registry.company.com/data-collection:v1.1.1.
@@ -39,28 +44,58 @@ func DataCollectionReference(version string) string {
 	return dataCollectionRepository + ":" + version
 }
 
-// DataCollection makes the image of the sample service with the given version, such as "v1.1.1", and returns the path
-// of its archive (see Save). All versions are the same program, which reports the version that it was given.
+// Version is one version of the sample service.
+type Version struct {
+	// Tag of the image, such as "v1.1.1", and what the program says that it is.
+	Tag string
+	// Faults are switches of the service, as NAME=value, that are built into the image: a bad release.
+	Faults []string
+}
+
+// ParseVersion reads a version as it is given on a command line: v1.1.1, or v1.2.1:ERROR_SHARE=0.2,ERROR_AFTER=10s.
+func ParseVersion(text string) (Version, error) {
+	tag, faults, some := strings.Cut(text, ":")
+	v := Version{Tag: tag}
+	if some {
+		v.Faults = strings.Split(faults, ",")
+	}
+	return v, v.validate()
+}
+
+func (v Version) validate() error {
+	if !tagPattern.MatchString(v.Tag) {
+		return fmt.Errorf("version %q cannot be the tag of an image", v.Tag)
+	}
+	for _, fault := range v.Faults {
+		if !faultPattern.MatchString(fault) {
+			return fmt.Errorf("version %s: the fault %q is not NAME=value", v.Tag, fault)
+		}
+	}
+	return nil
+}
+
+// DataCollection makes the image of the sample service in a version and returns the path of its archive (see Save). All
+// versions are the same program, which reports the version that it was given.
 //
-// Archives are kept by the content of the sources and the version of Go, in ${SLIPWAY_CACHE}/images, by default
-// ~/.cache/slipway/images: where nothing has changed, nothing is built. It must be called from within the checkout.
-func DataCollection(ctx context.Context, version string) (string, error) {
+// Archives are kept by the content of the sources and the version of Go, in the directory images of cache.Dir: where
+// nothing has changed, nothing is built. It must be called from within the checkout.
+func DataCollection(ctx context.Context, version Version) (string, error) {
 	archive, err := dataCollection(ctx, version)
 	if err != nil {
-		return "", fmt.Errorf("making the image %s: %w", DataCollectionReference(version), err)
+		return "", fmt.Errorf("making the image %s: %w", DataCollectionReference(version.Tag), err)
 	}
 	return archive, nil
 }
 
 // DataCollectionImages is DataCollection for several versions, in one archive at the given path.
-func DataCollectionImages(ctx context.Context, archive string, versions ...string) error {
+func DataCollectionImages(ctx context.Context, archive string, versions ...Version) error {
 	images := make(map[string]v1.Image, len(versions))
 	for _, version := range versions {
 		single, err := DataCollection(ctx, version)
 		if err != nil {
 			return err
 		}
-		reference := DataCollectionReference(version)
+		reference := DataCollectionReference(version.Tag)
 		tag, err := name.NewTag(reference, name.StrictValidation)
 		if err != nil {
 			return fmt.Errorf("image %q: %w", reference, err)
@@ -72,9 +107,9 @@ func DataCollectionImages(ctx context.Context, archive string, versions ...strin
 	return SaveAll(archive, images)
 }
 
-func dataCollection(ctx context.Context, version string) (_ string, err error) {
-	if !tagPattern.MatchString(version) {
-		return "", fmt.Errorf("version %q cannot be the tag of an image", version)
+func dataCollection(ctx context.Context, version Version) (_ string, err error) {
+	if err := version.validate(); err != nil {
+		return "", err
 	}
 	root, err := checkout()
 	if err != nil {
@@ -85,7 +120,7 @@ func dataCollection(ctx context.Context, version string) (_ string, err error) {
 	if err != nil {
 		return "", err
 	}
-	key, err := contentKey(module, layout, runtime.GOARCH, goVersion)
+	key, err := contentKey(module, append([]string{layout, runtime.GOARCH, goVersion}, version.Faults...)...)
 	if err != nil {
 		return "", fmt.Errorf("reading the sources: %w", err)
 	}
@@ -93,7 +128,7 @@ func dataCollection(ctx context.Context, version string) (_ string, err error) {
 	if err != nil {
 		return "", err
 	}
-	archive := filepath.Join(cache, fmt.Sprintf("data-collection-%s-%s.tar", version, key))
+	archive := filepath.Join(cache, fmt.Sprintf("data-collection-%s-%s.tar", version.Tag, key))
 	if _, err := os.Stat(archive); err == nil {
 		return archive, nil
 	} else if !errors.Is(err, fs.ErrNotExist) {
@@ -107,7 +142,7 @@ func dataCollection(ctx context.Context, version string) (_ string, err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
 	program := filepath.Join(work, "data-collection")
 	if _, err := goCommand(ctx, module, "build", "-trimpath", "-buildvcs=false",
-		"-ldflags", "-s -w -X main.version="+version, "-o", program, "."); err != nil {
+		"-ldflags", "-s -w -X main.version="+version.Tag, "-o", program, "."); err != nil {
 		return "", err
 	}
 	img, err := Build(ctx, dataCollectionSpec(program, version))
@@ -117,18 +152,19 @@ func dataCollection(ctx context.Context, version string) (_ string, err error) {
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return "", err
 	}
-	return archive, Save(archive, DataCollectionReference(version), img)
+	return archive, Save(archive, DataCollectionReference(version.Tag), img)
 }
 
-func dataCollectionSpec(program, version string) Spec {
+func dataCollectionSpec(program string, version Version) Spec {
 	return Spec{
 		Files:      []File{{Path: "/data-collection", Source: program, Mode: 0o755}},
 		Entrypoint: []string{"/data-collection"},
 		Cmd:        []string{"serve"},
+		Env:        version.Faults,
 		Ports:      []string{"8080/tcp", "9090/tcp"},
 		Labels: map[string]string{
 			"org.opencontainers.image.title":    "data-collection",
-			"org.opencontainers.image.version":  version,
+			"org.opencontainers.image.version":  version.Tag,
 			"org.opencontainers.image.source":   "https://github.com/slipway-dev/terraform-provider-slipway",
 			"org.opencontainers.image.licenses": "MPL-2.0",
 		},
@@ -153,14 +189,8 @@ func checkout() (string, error) {
 
 // cacheDir is where archives are kept. It need not exist yet.
 func cacheDir() (string, error) {
-	if dir := os.Getenv("SLIPWAY_CACHE"); dir != "" {
-		return filepath.Join(dir, "images"), nil
-	}
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("finding the cache directory (SLIPWAY_CACHE sets it): %w", err)
-	}
-	return filepath.Join(dir, "slipway", "images"), nil
+	dir, err := cache.Dir()
+	return filepath.Join(dir, "images"), err
 }
 
 // contentKey is a short hash of the parts and of the files that make up the program of a module.

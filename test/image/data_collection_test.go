@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -24,7 +25,7 @@ func TestDataCollection_IsAStaticProgramThatReportsItsVersion(t *testing.T) {
 		t.Skip("the program of the image is run, which needs Linux")
 	}
 	t.Setenv("SLIPWAY_CACHE", t.TempDir())
-	archive, err := DataCollection(t.Context(), "v9.8.7")
+	archive, err := DataCollection(t.Context(), Version{Tag: "v9.8.7"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +63,7 @@ func TestDataCollection_IsAStaticProgramThatReportsItsVersion(t *testing.T) {
 func TestDataCollection_IsBuiltOnceAndTheSameEverywhere(t *testing.T) {
 	first := t.TempDir()
 	t.Setenv("SLIPWAY_CACHE", first)
-	archive, err := DataCollection(t.Context(), "v1.1.1")
+	archive, err := DataCollection(t.Context(), Version{Tag: "v1.1.1"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +71,7 @@ func TestDataCollection_IsBuiltOnceAndTheSameEverywhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := DataCollection(t.Context(), "v1.1.1")
+	again, err := DataCollection(t.Context(), Version{Tag: "v1.1.1"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +84,7 @@ func TestDataCollection_IsBuiltOnceAndTheSameEverywhere(t *testing.T) {
 	}
 
 	t.Setenv("SLIPWAY_CACHE", t.TempDir())
-	elsewhere, err := DataCollection(t.Context(), "v1.1.1")
+	elsewhere, err := DataCollection(t.Context(), Version{Tag: "v1.1.1"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +108,7 @@ func hash(t *testing.T, file string) [sha256.Size]byte {
 func TestDataCollectionImages_PutsVersionsIntoOneArchive(t *testing.T) {
 	t.Setenv("SLIPWAY_CACHE", t.TempDir())
 	archive := filepath.Join(t.TempDir(), "both.tar")
-	if err := DataCollectionImages(t.Context(), archive, "v1.1.1", "v1.2.0"); err != nil {
+	if err := DataCollectionImages(t.Context(), archive, Version{Tag: "v1.1.1"}, Version{Tag: "v1.2.0"}); err != nil {
 		t.Fatal(err)
 	}
 	manifest, err := tarball.LoadManifest(opener(archive))
@@ -123,11 +124,42 @@ func TestDataCollectionImages_PutsVersionsIntoOneArchive(t *testing.T) {
 	}
 }
 
-func TestDataCollection_RefusesAVersionThatIsNoTag(t *testing.T) {
+func TestDataCollection_BuildsFaultsIntoTheImage(t *testing.T) {
 	t.Setenv("SLIPWAY_CACHE", t.TempDir())
-	for _, version := range []string{"", "v1 2", "-s", "v1.0.0+build"} {
-		if _, err := DataCollection(t.Context(), version); err == nil || !strings.Contains(err.Error(), "cannot be the tag") {
-			t.Errorf("version %q: got error %v", version, err)
+	paths := map[string]bool{}
+	for text, want := range map[string][]string{
+		"v1.2.1":                                 {"PATH=/"},
+		"v1.2.1:ERROR_SHARE=0.2,ERROR_AFTER=10s": {"PATH=/", "ERROR_SHARE=0.2", "ERROR_AFTER=10s"},
+	} {
+		version, err := ParseVersion(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		archive, err := DataCollection(t.Context(), version)
+		if err != nil {
+			t.Fatal(err)
+		}
+		paths[archive] = true
+		img, err := tarball.ImageFromPath(archive, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if config, err := img.ConfigFile(); err != nil || !slices.Equal(config.Config.Env, want) {
+			t.Errorf("%s: the image has the environment %v (%v), want %v", text, config.Config.Env, err, want)
+		}
+	}
+	if len(paths) != 2 {
+		t.Errorf("an image with faults and one without have the same archive: %v", paths)
+	}
+}
+
+func TestParseVersion_RefusesWhatIsNoTagOrFault(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "cannot be the tag", "v1 2": "cannot be the tag", "-s": "cannot be the tag", "v1.0.0+build": "cannot be the tag",
+		"v1.2.1:": "not NAME=value", "v1.2.1:slow": "not NAME=value", "v1.2.1:LATENCY=": "not NAME=value",
+	} {
+		if _, err := ParseVersion(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got error %v, want %q", text, err, want)
 		}
 	}
 }

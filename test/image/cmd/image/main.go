@@ -17,10 +17,14 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/test/image"
 )
 
-const usage = `usage: go run ./test/image/cmd/image data-collection --version VERSION... [--out FILE]
+const usage = `usage: go run ./test/image/cmd/image data-collection --version VERSION[:FAULT=VALUE,...]... [--out FILE]
+       go run ./test/image/cmd/image prometheus --out FILE
 
-Makes the image registry.company.com/data-collection:VERSION of the sample service, for each --version, and prints the
-paths of the archives, one a line. With --out, all versions are written to FILE.
+data-collection makes the image registry.company.com/data-collection:VERSION of the sample service, for each --version,
+and prints the paths of the archives, one a line. With --out, all versions are written to FILE. Faults are the service's
+switches for tests, for example v1.2.1:ERROR_SHARE=0.2.
+
+prometheus makes the image slipway.local/prometheus:debian of the distribution's Prometheus.
 
 `
 
@@ -42,31 +46,49 @@ func main() {
 var errUsage = errors.New("wrong arguments")
 
 func run(ctx context.Context, args []string, stdout io.Writer) error {
-	flags := flag.NewFlagSet("image", flag.ContinueOnError)
+	if len(args) == 0 {
+		return fmt.Errorf("%w: which image?", errUsage)
+	}
+	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	flags.Usage = func() {} // main prints it
-	var versions []string
-	flags.Func("version", "version of the service, for example v1.1.1; may be given several times", func(v string) error {
-		versions = append(versions, v)
-		return nil
+	out := flags.String("out", "", "archive to write")
+	var versions []image.Version
+	flags.Func("version", "version of the service, may be given several times", func(text string) error {
+		version, err := image.ParseVersion(text)
+		versions = append(versions, version)
+		return err
 	})
-	out := flags.String("out", "", "archive to write; by default, one for each version in the cache")
-
-	if len(args) == 0 || args[0] != "data-collection" {
-		return fmt.Errorf("%w: the only image there is is data-collection", errUsage)
-	}
 	if err := flags.Parse(args[1:]); err != nil {
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}
-	if len(versions) == 0 || flags.NArg() > 0 {
-		return fmt.Errorf("%w: --version is needed, and nothing but options is taken", errUsage)
+	if flags.NArg() > 0 {
+		return fmt.Errorf("%w: nothing but options is taken after the name of the image", errUsage)
 	}
 
-	if *out != "" {
-		if err := image.DataCollectionImages(ctx, *out, versions...); err != nil {
+	switch {
+	case args[0] == "data-collection" && len(versions) > 0:
+		return dataCollection(ctx, stdout, *out, versions)
+	case args[0] == "data-collection":
+		return fmt.Errorf("%w: data-collection needs --version", errUsage)
+	case args[0] == "prometheus" && *out != "" && len(versions) == 0:
+		if err := image.Prometheus(ctx, *out); err != nil {
 			return err
 		}
 		_, err := fmt.Fprintln(stdout, *out)
+		return err
+	case args[0] == "prometheus":
+		return fmt.Errorf("%w: prometheus needs --out, and takes nothing else", errUsage)
+	}
+	return fmt.Errorf("%w: there is no image %s", errUsage, args[0])
+}
+
+func dataCollection(ctx context.Context, stdout io.Writer, out string, versions []image.Version) error {
+	if out != "" {
+		if err := image.DataCollectionImages(ctx, out, versions...); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintln(stdout, out)
 		return err
 	}
 	for _, version := range versions {

@@ -17,23 +17,44 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/test/debian"
 )
 
-// PrometheusReference is the image of Prometheus, as test/prometheus.yaml names it.
+// PrometheusReference is the image of Prometheus, as test/prometheus/prometheus.yaml names it.
 const PrometheusReference = "slipway.local/prometheus:debian"
 
-// Prometheus makes an image of the distribution's Prometheus and writes it to an archive at the given path.
+// Prometheus makes an image of the distribution's Prometheus, and of the program that finds pods for it, and writes it to an
+// archive at the given path. It must be called from within the checkout.
 func Prometheus(ctx context.Context, archive string) error {
-	files, err := debianProgram(ctx, "prometheus", "/usr/bin/prometheus", "libc6")
-	if err != nil {
+	if err := prometheus(ctx, archive); err != nil {
 		return fmt.Errorf("making the image %s: %w", PrometheusReference, err)
 	}
+	return nil
+}
+
+func prometheus(ctx context.Context, archive string) (err error) {
+	files, err := debianProgram(ctx, "prometheus", "/usr/bin/prometheus", "libc6")
+	if err != nil {
+		return err
+	}
+	root, err := checkout()
+	if err != nil {
+		return err
+	}
+	work, err := os.MkdirTemp("", "slipway-image-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
+	discovery := filepath.Join(work, "discovery")
+	if _, err := goCommand(ctx, root, "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", discovery, "./test/prometheus/discovery"); err != nil {
+		return err
+	}
 	img, err := Build(ctx, Spec{
-		Files:      files,
+		Files:      append(files, File{Path: "/usr/bin/discovery", Source: discovery, Mode: 0o755}),
 		Entrypoint: []string{"/usr/bin/prometheus"},
 		Ports:      []string{"9090/tcp"},
 		Labels:     map[string]string{"org.opencontainers.image.title": "prometheus"},
 	})
 	if err != nil {
-		return fmt.Errorf("making the image %s: %w", PrometheusReference, err)
+		return err
 	}
 	return Save(archive, PrometheusReference, img)
 }

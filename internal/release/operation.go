@@ -7,6 +7,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/chart"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 )
@@ -35,26 +36,52 @@ func (o *Observation) Outside() bool {
 // Its JSON carries a schema version; a record newer than this code is read for display and never written
 // (*NewerRecordError). It holds no secret.
 type Record struct {
-	SchemaVersion int         `json:"schemaVersion"`
-	InstanceID    string      `json:"instanceID"`
-	Client        string      `json:"client"`
-	Stage         string      `json:"stage"`
-	NamespaceUID  string      `json:"namespaceUID"`
-	Phase         string      `json:"phase"` // "installing", "upgrading", "deployed", "failed"
-	Holder        string      `json:"holder"`
-	Started       time.Time   `json:"started"`
-	Finished      time.Time   `json:"finished,omitzero"`
-	Revision      int         `json:"revision"` // the revision of the phase
-	Digest        string      `json:"digest"`   // Rendering.Digest of it
-	Version       string      `json:"version"`
-	Chart         ChartRecord `json:"chart"`
-	// KnownGood are revisions that were deployed and became ready, newest first.
+	SchemaVersion int    `json:"schemaVersion"`
+	InstanceID    string `json:"instanceID"`
+	Client        string `json:"client"`
+	Stage         string `json:"stage"`
+	NamespaceUID  string `json:"namespaceUID"`
+	// Phase is "installing", "upgrading", "verifying" (deployed, and no verdict yet), "unverified" (the verdict was inconclusive, and
+	// the revision was left), "deployed", "rolling back", "rolled back" or "failed".
+	Phase    string      `json:"phase"`
+	Holder   string      `json:"holder"`
+	Started  time.Time   `json:"started"`
+	Finished time.Time   `json:"finished,omitzero"`
+	Revision int         `json:"revision"` // the revision of the phase
+	Digest   string      `json:"digest"`   // Rendering.Digest of it
+	Version  string      `json:"version"`
+	Chart    ChartRecord `json:"chart"`
+	// Key is the ContentKey of the revision, and PolicyHash the part of it that the guard makes; both empty without a guard.
+	Key        string `json:"key,omitempty"`
+	PolicyHash string `json:"policyHash,omitempty"`
+	// Verifying is set in the phases "verifying" and "unverified".
+	Verifying *Verifying `json:"verifying,omitempty"`
+	// KnownGood are revisions that were deployed, became ready, and passed their guard where they had one, newest first.
 	KnownGood []KnownGood `json:"knownGood,omitempty"`
+	// Runs are the last attempts, newest first.
+	Runs []Run `json:"runs,omitempty"`
+	// Quarantine is the content that failed last, nil where nothing is held.
+	Quarantine *Quarantine `json:"quarantine,omitempty"`
+	// Retry is Guard.Retry of the run that made the quarantine.
+	Retry string `json:"retry,omitempty"`
 	// Failure is what the last failed operation said, shortened, without secrets.
 	Failure string `json:"failure,omitempty"`
 	// SecretPaths are the dotted paths of the values that were given as sensitive or write-only, so that an import leaves
 	// them out. The values themselves are not here.
 	SecretPaths []string `json:"secretPaths,omitempty"`
+
+	// cleared says that the ConfigMap carries the annotation that clears the quarantine.
+	cleared bool
+}
+
+// Verifying says how far the guard of a revision has come.
+type Verifying struct {
+	// Since is when its pods were ready: the analysis begins there.
+	Since time.Time `json:"since"`
+	// Stage is the stage that was begun last.
+	Stage string `json:"stage"`
+	// Samples are those of health checks, which nobody else remembers, newest last. They are written when a run is interrupted.
+	Samples []analysis.Sample `json:"samples,omitempty"`
 }
 
 // ChartRecord is enough to find the chart again on import.
@@ -71,6 +98,12 @@ type KnownGood struct {
 	Version  string    `json:"version"`
 	Digest   string    `json:"digest"`
 	At       time.Time `json:"at"`
+	// Chart and SecretPaths are as in Record: they come back with the revision.
+	Chart       ChartRecord `json:"chart,omitzero"`
+	SecretPaths []string    `json:"secretPaths,omitempty"`
+	// Seal is a keyed hash over what Helm has stored of the revision; its key is a label of Helm's Secret. A rollback to something
+	// else than what was good is refused by it. Empty where the revision was made before there were seals.
+	Seal string `json:"seal,omitempty"`
 }
 
 // Observe reads a release. A release that does not exist is no error (see Absent). Errors as from cluster.Classify;
@@ -82,7 +115,35 @@ func Observe(ctx context.Context, target Target) (*Observation, error) {
 
 // Working reports that a revision is deployed under a record that says so: somebody has it in a state, or had.
 func (o *Observation) Working() bool {
-	return o.Deployed != 0 && o.Record != nil && o.Record.Phase == phaseDeployed
+	if o.Deployed == 0 || o.Record == nil {
+		return false
+	}
+	switch o.Record.Phase {
+	case phaseDeployed, phaseVerifying, phaseUnverified, phaseRolledBack:
+		return true
+	}
+	return false
+}
+
+// Verification says in words how sure it is that the newest revision does well: "verified" (its guard passed), "unverified since
+// <RFC 3339>" (its run was cut off, or came to no verdict; the next apply goes on), "" (it has no guard, was made outside, or failed).
+func (o *Observation) Verification() string {
+	if o.Record == nil || o.Outside() {
+		return ""
+	}
+	switch o.Record.Phase {
+	case phaseVerifying, phaseUnverified:
+		since := o.Record.Started
+		if o.Record.Verifying != nil {
+			since = o.Record.Verifying.Since
+		}
+		return "unverified since " + since.UTC().Format(time.RFC3339)
+	case phaseDeployed, phaseRolledBack:
+		if o.Record.PolicyHash != "" {
+			return "verified"
+		}
+	}
+	return ""
 }
 
 // ObserveForCreate is Observe for a plan that creates the release. Errors besides those of Observe: *OwnershipError where the
@@ -115,6 +176,8 @@ type ApplyOptions struct {
 	MaxHistory int
 	// Progress receives short sentences ("waiting for Deployment/x: 1 of 2 pods ready"), at most one every 10 s per topic.
 	Progress func(string)
+	// Guard watches the new revision, and takes it back when it does badly. Timeout is for the rollout alone.
+	Guard Guard
 
 	// Seams for tests of this package: failing storage, short graces.
 	storage wrapStorage
@@ -132,8 +195,29 @@ type Outcome struct {
 	Changed bool
 	// Recovered says in words what was found half done and finished or put right; empty in the usual case.
 	Recovered []string
-	// Rendering is what was installed.
+	// Rendering is what was installed, or tried.
 	Rendering *Rendering
+	// Kind is "install", "upgrade" or "rollback" (an earlier known-good version was deployed again); empty where nothing was done.
+	Kind string
+	// Resumed says that no revision was made, and the verification of the one that is there was finished.
+	Resumed bool
+	// Restored is what an automatic rollback put back; nil without one, and where it did not come to its end. Revision and Status
+	// are those of the restored revision then. The content that is live is what the state held before if its digest is the same.
+	Restored *Restoration
+}
+
+// Restoration is a rollback that ended with the known-good content ready.
+type Restoration struct {
+	// Revision is the new one that Helm made; From the known-good one whose content it has.
+	Revision, From int
+	// Version, Digest and Chart are those of the known-good revision.
+	Version, Digest string
+	Chart           ChartRecord
+	// Detected is when it was clear that the other version is bad, Ready when all pods of the restored one were.
+	Detected, Ready time.Time
+	// Validated says that the checks passed on the restored revision; Validation says it in words.
+	Validated  bool
+	Validation string
 }
 
 // Apply brings a release to spec: checks cluster, namespace and ownership, takes the Lease, classifies what is there (absent,
@@ -143,6 +227,11 @@ type Outcome struct {
 // *RolloutError (objects with their events and last log lines), *HookError, *CancelledError (interrupt: records and
 // stops), *DeadlineError, *UnrecordedError (Helm's storage failed at the end), *ForeignRecordError, *NewerRecordError,
 // *cluster.HeldError and others of package cluster and environment.
+//
+// With a guard the revision is watched after that, and is known-good only when smoke tests, analysis and acceptance passed. Errors
+// then: *AnalysisConfigError and *analysis.InvalidPolicyError (nothing was written), *QuarantinedError (likewise), *GuardError (which
+// stage, what was seen, what was restored). A failed rollout is rolled back as well where the guard has a rollback policy; the
+// *GuardError wraps the *RolloutError, *HookError or *DeadlineError then.
 func Apply(ctx context.Context, target Target, spec Spec, options ApplyOptions) (*Outcome, error) {
 	a := &application{spec: spec, options: options, outcome: &Outcome{InstanceID: options.InstanceID}}
 	err := a.apply(ctx, target)

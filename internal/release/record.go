@@ -21,7 +21,7 @@ import (
 
 const (
 	// recordSchemaVersion is the newest schema of Record that this code writes.
-	recordSchemaVersion  = 1
+	recordSchemaVersion  = 2
 	recordPrefix         = "slipway-release-"
 	recordKey            = "record"
 	labelRecordManagedBy = "app.kubernetes.io/managed-by"
@@ -34,10 +34,14 @@ const (
 
 // Phases of a record.
 const (
-	phaseInstalling = "installing"
-	phaseUpgrading  = "upgrading"
-	phaseDeployed   = "deployed"
-	phaseFailed     = "failed"
+	phaseInstalling  = "installing"
+	phaseUpgrading   = "upgrading"
+	phaseVerifying   = "verifying"
+	phaseUnverified  = "unverified"
+	phaseDeployed    = "deployed"
+	phaseRollingBack = "rolling back"
+	phaseRolledBack  = "rolled back"
+	phaseFailed      = "failed"
 )
 
 // recorded is a record with the ConfigMap that it stands in.

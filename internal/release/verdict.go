@@ -4,6 +4,8 @@
 package release
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
@@ -18,10 +20,24 @@ const (
 	StageManual     = "manual abort"
 )
 
+// Kinds and outcomes of a Run.
+const (
+	KindInstall  = "install"
+	KindUpgrade  = "upgrade"
+	KindRollback = "rollback"
+
+	OutcomePassed       = "passed"
+	OutcomeFailed       = "failed"
+	OutcomeInconclusive = "inconclusive"
+	OutcomeCancelled    = "cancelled"
+	OutcomeUnverified   = "unverified"
+	OutcomeRolledBack   = "rolled back"
+)
+
 // Quarantine is content whose verdict was failed. It is not deployed again before it expires, unless an input or Guard.Retry
 // changes, or somebody annotates the record with slipway.dev/release-hold=cleared.
 type Quarantine struct {
-	// Key is a hash over chart digest, values, images and policy, with the hash's version in front ("v1:…").
+	// Key is the content's ContentKey.
 	Key      string    `json:"key"`
 	Version  string    `json:"version"`
 	Revision int       `json:"revision"`
@@ -68,3 +84,43 @@ type CheckFailure struct {
 	// Refused is false where the check could not be made at all, which says nothing about the version.
 	Refused bool
 }
+
+// text prints evidence: a table of the samples that decided, or the log of the check.
+func (e Evidence) text() string {
+	var lines []string
+	if v := e.Verdict; v != nil && v.Trigger != nil {
+		t := v.Trigger
+		if t.Query != "" {
+			lines = append(lines, "Query: "+t.Query)
+		}
+		samples := t.Samples
+		if hidden := len(samples) - maxShownSamples; hidden > 0 {
+			lines = append(lines, fmt.Sprintf("The last %d of %d samples that decided:", maxShownSamples, len(samples)))
+			samples = samples[hidden:]
+		} else if len(samples) > 0 {
+			lines = append(lines, "The samples that decided:")
+		}
+		for _, s := range samples {
+			line := fmt.Sprintf("  %s  %s  %s", s.At.UTC().Format("15:04:05"), s.Check, s.Kind)
+			if s.Series > 0 {
+				line += "  " + s.Value.String()
+			}
+			if s.Evidence != "" {
+				line += "  " + cut(s.Evidence, maxShownEvidence)
+			}
+			lines = append(lines, line)
+		}
+	}
+	if len(e.Log) > 0 {
+		lines = append(lines, "Last lines of "+e.Check+":")
+		for _, l := range e.Log {
+			lines = append(lines, "  "+l)
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+const (
+	maxShownSamples  = 12
+	maxShownEvidence = 200
+)

@@ -1,0 +1,202 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package release
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// GuardError says that a new revision did badly, or could not be judged, and what was done about it.
+type GuardError struct {
+	Release  string
+	Revision int
+	// Version of the application that did badly, empty where it is not known.
+	Version string
+	// Stage is one of the Stage constants; Reason is the sentence that decided.
+	Stage  string
+	Reason string
+	// Inconclusive says that there was no verdict. The revision was left, or rolled back where the policy says so for this case.
+	Inconclusive bool
+	Evidence     Evidence
+	// Restored is nil where nothing was, and RollbackFailed then says why: *RollbackError, *RollbackInvalidError (with Restored set),
+	// or nil where no rollback was asked for.
+	Restored       *Restoration
+	RollbackFailed error
+	// LeftBehind are objects of the failed revision that a rollback does not take away, with the reason.
+	LeftBehind []string
+	// Quarantine is nil where the content may be deployed again.
+	Quarantine *Quarantine
+	// Cause is the failure of the rollout, nil for other stages.
+	Cause error
+}
+
+// Explain says it in three paragraphs.
+func (e *GuardError) Explain() (happened, observed, advice string) {
+	what := fmt.Sprintf("Revision %d of release %s", e.Revision, e.Release)
+	if e.Version != "" {
+		what += " (" + e.Version + ")"
+	}
+	happened = fmt.Sprintf("%s failed its %s: %s", what, e.Stage, sentence(e.Reason))
+	if e.Inconclusive {
+		happened = fmt.Sprintf("%s could not be judged in its %s: %s", what, e.Stage, sentence(e.Reason))
+	}
+	if e.Stage == StageManual {
+		happened = fmt.Sprintf("%s was aborted by hand: %s", what, sentence(e.Reason))
+	}
+	happened += " " + e.restored()
+	return happened, e.observed(), e.advice()
+}
+
+func (e *GuardError) restored() string {
+	var invalid *RollbackInvalidError
+	switch r := e.Restored; {
+	case errors.As(e.RollbackFailed, &invalid) || e.RollbackFailed != nil && r == nil:
+		return e.RollbackFailed.Error()
+	case r == nil:
+		return "It was left as it is."
+	default:
+		text := fmt.Sprintf("Revision %d was restored as revision %d", r.From, r.Revision)
+		if r.Version != "" {
+			text = fmt.Sprintf("Version %s was restored from revision %d as revision %d", r.Version, r.From, r.Revision)
+		}
+		return fmt.Sprintf("%s; all its pods were ready %s after the failure was clear. %s", text, r.Ready.Sub(r.Detected).Round(100*time.Millisecond), sentence(r.Validation))
+	}
+}
+
+func (e *GuardError) observed() string {
+	var blocks []string
+	if e.Cause != nil {
+		if explained, ok := e.Cause.(interface {
+			Explain() (happened, observed, advice string)
+		}); ok {
+			if _, observed, _ := explained.Explain(); observed != "" {
+				blocks = append(blocks, observed)
+			}
+		}
+	}
+	if text := e.Evidence.text(); text != "" {
+		blocks = append(blocks, text)
+	}
+	if len(e.LeftBehind) > 0 {
+		blocks = append(blocks, "Left behind by it:\n  "+strings.Join(e.LeftBehind, "\n  "))
+	}
+	return strings.Join(blocks, "\n")
+}
+
+func (e *GuardError) advice() string {
+	var out []string
+	switch {
+	case e.RollbackFailed != nil:
+		out = append(out, "Look at the release now: what is live may not work.")
+	case e.Inconclusive && e.Restored == nil:
+		out = append(out, "Apply again to judge it again; no new revision is made. Where there is too little traffic, let a probe make some, or choose another on_inconclusive.")
+	case e.Stage == StageRollout:
+		out = append(out, "Put right what is named above and apply again.")
+	default:
+		out = append(out, "Put the version right and apply again.")
+	}
+	if e.Quarantine != nil {
+		out = append(out, e.Quarantine.clear(e.Release))
+	}
+	return strings.Join(out, " ")
+}
+
+func (e *GuardError) Error() string   { return oneLine(e.Explain()) }
+func (e *GuardError) Unwrap() []error { return unwrapped(e.Cause, e.RollbackFailed) }
+
+func unwrapped(all ...error) []error {
+	var out []error
+	for _, err := range all {
+		if err != nil {
+			out = append(out, err)
+		}
+	}
+	return out
+}
+
+// RollbackError says that a rollback was refused, or did not come to its end.
+type RollbackError struct {
+	Release string
+	// Target is the known-good revision, 0 where there is none.
+	Target int
+	// Refused says that nothing was changed: the failed revision is live as it was.
+	Refused bool
+	// Reason is a sentence, Advice what to do.
+	Reason string
+	Advice string
+	Cause  error
+}
+
+// Explain says it in three paragraphs.
+func (e *RollbackError) Explain() (happened, observed, advice string) {
+	switch {
+	case e.Target == 0:
+		happened = "Nothing was rolled back: release " + e.Release + " has no known-good revision."
+	case e.Refused:
+		happened = fmt.Sprintf("It was not rolled back to revision %d.", e.Target)
+	default:
+		happened = fmt.Sprintf("The rollback to revision %d did not come to its end.", e.Target)
+	}
+	return happened, e.Reason, e.Advice
+}
+
+func (e *RollbackError) Error() string { return oneLine(e.Explain()) }
+func (e *RollbackError) Unwrap() error { return e.Cause }
+
+// RollbackInvalidError says that the restored revision does not do well either. It was left: there is nothing better to restore.
+type RollbackInvalidError struct {
+	Release string
+	// Revision was restored from revision From.
+	Revision, From int
+	// Stage and Reason say what failed.
+	Stage, Reason string
+	Evidence      Evidence
+}
+
+// Explain says it in three paragraphs.
+func (e *RollbackInvalidError) Explain() (happened, observed, advice string) {
+	return fmt.Sprintf("Revision %d was restored as revision %d, and does not do well either: its %s failed: %s", e.From, e.Revision, e.Stage, sentence(e.Reason)),
+		e.Evidence.text(),
+		"What is wrong is probably not the version: look at what it depends on. Nothing more is rolled back."
+}
+
+func (e *RollbackInvalidError) Error() string { return oneLine(e.Explain()) }
+
+// QuarantinedError says that the content is not deployed, since its verdict was failed not long ago. Nothing was changed, but for a
+// rollback that had ended half way, see Outcome.Restored.
+type QuarantinedError struct {
+	Release    string
+	Quarantine Quarantine
+}
+
+// Explain says it in three paragraphs.
+func (e *QuarantinedError) Explain() (happened, observed, advice string) {
+	q := e.Quarantine
+	what := "This content"
+	if q.Version != "" {
+		what = "Version " + q.Version
+	}
+	return fmt.Sprintf("%s is not deployed again to release %s: it failed as revision %d at %s.", what, e.Release, q.Revision, q.At.UTC().Format(time.RFC3339)),
+		sentence(q.Reason), q.clear(e.Release)
+}
+
+func (e *QuarantinedError) Error() string { return oneLine(e.Explain()) }
+
+// clear says how a quarantine ends.
+func (q *Quarantine) clear(release string) string {
+	return fmt.Sprintf("This content is held until %s. A change of the chart, the values, the version or the policy lets it go, and so does another "+
+		"text in retry, or the annotation %s=%s on ConfigMap %s.", q.Expires.UTC().Format(time.RFC3339), AnnotationHold, holdCleared, recordName(release))
+}
+
+// sentence ends a text with a full stop.
+func sentence(text string) string {
+	text = strings.TrimSpace(text)
+	if text == "" || strings.ContainsAny(text[len(text)-1:], ".!?") {
+		return text
+	}
+	return text + "."
+}

@@ -5,6 +5,7 @@ package analysis
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -19,6 +20,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/slipway-dev/terraform-provider-slipway/test/debian"
 )
 
 // service is a small server that counts its requests by code, as a real one does. Requests come in steadily.
@@ -74,28 +77,17 @@ func newService(t *testing.T, job string) *service {
 	return s
 }
 
-// program finds Prometheus, and installs Debian's package where that is possible.
+// program is the Prometheus of the distribution, which is fetched where it is not in the cache.
 func program(t *testing.T) string {
 	t.Helper()
-	path, err := exec.LookPath("prometheus")
-	if err == nil {
-		return path
+	dir, err := debian.Unpack(t.Context(), "prometheus")
+	if errors.Is(err, debian.ErrUnavailable) {
+		t.Skip(err)
 	}
-	if os.Geteuid() != 0 {
-		t.Skip("there is no prometheus on PATH, and only root can install the package")
+	if err != nil {
+		t.Fatal(err)
 	}
-	if _, err := exec.LookPath("apt-get"); err != nil {
-		t.Skip("there is no prometheus on PATH, and no apt-get to install the package with")
-	}
-	install := exec.CommandContext(t.Context(), "apt-get", "install", "-y", "-q", "--no-install-recommends", "prometheus")
-	install.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
-	if out, err := install.CombinedOutput(); err != nil {
-		t.Skipf("Debian's package prometheus cannot be installed: %v\n%s", err, out)
-	}
-	if path, err = exec.LookPath("prometheus"); err != nil {
-		t.Skip("the package prometheus holds no program of that name")
-	}
-	return path
+	return filepath.Join(dir, "usr", "bin", "prometheus")
 }
 
 // runPrometheus starts a Prometheus that scrapes services twice a second, and returns its address and how to stop it.

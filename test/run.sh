@@ -67,13 +67,11 @@ step "module tests"
 test/module.sh
 
 step "tests of the local Kubernetes"
-go test -timeout 15m ./test/cluster/...
+go test -timeout 15m ./test/cluster/... ./test/debian/... ./test/image/...
 
 step "starting the cluster"
 "$work/cluster" down --name "$cluster" --purge # what a killed run left
-"$work/cluster" up --name "$cluster"
-"$work/image" data-collection --version v1.1.1 --version v1.2.0 --out "$work/images.tar"
-"$work/cluster" load --name "$cluster" "$work/images.tar"
+test/cluster-up.sh "$cluster" "$work"
 SLIPWAY_TEST_KUBECONFIG=$("$work/cluster" kubeconfig --name "$cluster")
 export SLIPWAY_TEST_KUBECONFIG
 

@@ -67,7 +67,8 @@ func (r *ReleaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "A Helm release in a client's environment. The plan shows the rendered Kubernetes objects leaf by leaf, " +
 			"with secrets masked, and tries the changed ones on the API server; the apply installs exactly what was planned, " +
-			"waits until the pods are ready, and leaves nothing half done that the next apply does not finish.",
+			"waits until the pods are ready, watches the new version as `smoke_test`, `analysis` and `acceptance` say, takes it back by itself where it does badly (`rollback`), " +
+			"and leaves nothing half done that the next apply does not finish.",
 		Attributes: map[string]schema.Attribute{
 			"id": schema.StringAttribute{
 				MarkdownDescription: "Instance id of the release: a random UUID that is also in the record in its namespace. A release that carries another id is " +
@@ -193,6 +194,17 @@ func (r *ReleaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 				Optional:   true,
 				Validators: []validator.String{stringvalidator.RegexMatches(uidPattern, "must be a UID, for example 0a3f0d5e-6a1c-4e9e-9a55-3f6f0c1d2e3f")},
 			},
+			"retry": schema.StringAttribute{
+				MarkdownDescription: "Any text. Changing it lets content be deployed again that is held because it failed (see `held`), for example after what it depends on was put right. " +
+					"Example: `\"queue is back\"`.",
+				Optional: true,
+			},
+			"max_apply": schema.StringAttribute{
+				MarkdownDescription: "How long an apply of this release may take at most, rollout, tests, analysis and rollback together. What is configured to take longer is an error in the plan: " +
+					"a job that ends in the middle leaves a version that nobody judged. Default: `\"45m\"`. Example: `\"90m\"`.",
+				Optional:   true,
+				Validators: []validator.String{duration{}},
+			},
 			"timeouts": timeouts.Attributes(ctx, timeouts.Opts{
 				Create: true, Update: true, Delete: true,
 				CreateDescription: "How long install hooks and pods may take together, for example `\"10m\"`. Default: `\"5m\"`.",
@@ -241,11 +253,30 @@ func (r *ReleaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 				Computed:            true,
 				ElementType:         types.StringType,
 			},
+			"verification": schema.StringAttribute{
+				MarkdownDescription: "How sure it is that the newest revision does well: `verified` (it passed its tests and analysis), `unverified since …` (the run was cut off, or came to no verdict; " +
+					"the next apply goes on without a new revision), or `failed: …`. Null without a guard.",
+				Computed: true,
+			},
+			"known_good": schema.StringAttribute{
+				MarkdownDescription: "The newest revision that is known to work, which a rollback restores. Example: `v1.1.1 (revision 3)`.",
+				Computed:            true,
+			},
+			"rollback_ready": schema.StringAttribute{
+				MarkdownDescription: "`yes` where a failed update could be rolled back, otherwise why not.",
+				Computed:            true,
+			},
+			"held": schema.StringAttribute{
+				MarkdownDescription: "Set in a plan whose content failed not long ago: what failed, when, why, and until when it is held. The apply of this release then stops before it changes anything, " +
+					"unless an input or `retry` changes. Null otherwise.",
+				Computed: true,
+			},
 			"findings": schema.ListAttribute{
 				MarkdownDescription: "What a review of the chart found that would lose requests or capacity in a rollout, with the cure. Null when nothing was found.",
 				Computed:            true,
 				ElementType:         types.StringType,
 			},
 		},
+		Blocks: guardBlocks(),
 	}
 }

@@ -38,13 +38,19 @@ func (r *ReleaseResource) Create(ctx context.Context, req resource.CreateRequest
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	outcome, handle, diags := r.apply(ctx, plan, writeOnly, release.ApplyOptions{InstanceID: r.newInstance(), Timeout: timeout})
+	guard, diags := configuredGuard(ctx, req.Config, plan.Timeouts)
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	resp.Diagnostics.Append(r.keepCapabilities(ctx, resp.Private, handle, outcome.Rendering)...)
-	resp.Diagnostics.Append(resp.State.Set(ctx, plan.applied(outcome))...)
+	done, diags := r.apply(ctx, plan, writeOnly, release.ApplyOptions{InstanceID: r.newInstance(), Timeout: timeout, Guard: guard.Guard})
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	resp.Diagnostics.Append(r.keepCapabilities(ctx, resp.Private, done.target.Handle, done.outcome.Rendering)...)
+	resp.Diagnostics.Append(done.keepFacts(ctx, resp.Private)...)
+	resp.Diagnostics.Append(resp.State.Set(ctx, plan.applied(done))...)
 }
 
 // newInstance is the id of a release that this run creates. It is remembered, since no other resource of the run may take that
@@ -55,8 +61,7 @@ func (r *ReleaseResource) newInstance() string {
 	return id
 }
 
-// Update upgrades the release. When that fails, the state keeps what it was but for the revision and status that are really
-// there, so that the next plan shows the same difference again.
+// Update upgrades the release. When that fails, the state says what is really there, so that the next plan shows what is missing.
 func (r *ReleaseResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
 	var plan, state releaseModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
@@ -65,33 +70,56 @@ func (r *ReleaseResource) Update(ctx context.Context, req resource.UpdateRequest
 	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("values_wo"), &writeOnly)...)
 	timeout, diags := plan.Timeouts.Update(ctx, defaultReleaseTimeout)
 	resp.Diagnostics.Append(diags...)
+	guard, diags := configuredGuard(ctx, req.Config, plan.Timeouts)
+	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	options := release.ApplyOptions{InstanceID: state.ID.ValueString(), ClusterUID: state.ClusterUID.ValueString(), Timeout: timeout}
+	options := release.ApplyOptions{InstanceID: state.ID.ValueString(), ClusterUID: state.ClusterUID.ValueString(), Timeout: timeout, Guard: guard.Guard}
 	if plan.ClusterUID.IsUnknown() { // the plan moves the release to another cluster, where it is installed anew
 		options.InstanceID, options.ClusterUID = r.newInstance(), ""
 	}
-	outcome, handle, diags := r.apply(ctx, plan, writeOnly, options)
+	done, diags := r.apply(ctx, plan, writeOnly, options)
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
-		if outcome != nil && outcome.Revision != 0 {
-			resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("revision"), types.Int64Value(int64(outcome.Revision)))...)
-			resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("status"), types.StringValue(outcome.Status))...)
+		if done.outcome != nil && done.outcome.Revision != 0 {
+			resp.Diagnostics.Append(done.keepFacts(ctx, resp.Private)...)
+			resp.Diagnostics.Append(resp.State.Set(ctx, state.afterFailure(plan, done))...)
 		}
 		return
 	}
-	resp.Diagnostics.Append(r.keepCapabilities(ctx, resp.Private, handle, outcome.Rendering)...)
-	resp.Diagnostics.Append(resp.State.Set(ctx, plan.applied(outcome))...)
+	resp.Diagnostics.Append(r.keepCapabilities(ctx, resp.Private, done.target.Handle, done.outcome.Rendering)...)
+	resp.Diagnostics.Append(done.keepFacts(ctx, resp.Private)...)
+	resp.Diagnostics.Append(resp.State.Set(ctx, plan.applied(done))...)
 }
+
+// done is what an apply has come to.
+type done struct {
+	target release.Target
+	// outcome is nil where nothing was tried. It may be there beside an error.
+	outcome *release.Outcome
+	// seen is what was there afterwards, nil where it could not be read.
+	seen *release.Observation
+}
+
+// keepFacts remembers for the next plan what is there now.
+func (d done) keepFacts(ctx context.Context, private privateWriter) diag.Diagnostics {
+	if d.seen == nil {
+		return nil
+	}
+	return keepFacts(ctx, private, factsOf(d.seen, time.Now()))
+}
+
+// lookTimeout bounds the look at a release after an operation, which may have been interrupted.
+const lookTimeout = 10 * time.Second
 
 // apply does what Create and Update share. The outcome may be there beside an error.
 func (r *ReleaseResource) apply(ctx context.Context, plan releaseModel, writeOnly types.Dynamic, options release.ApplyOptions) (
-	*release.Outcome, environment.Handle, diag.Diagnostics,
+	result done, diags diag.Diagnostics,
 ) {
 	handle, _, diags := handleFrom(ctx, plan.Environment)
 	if diags.HasError() {
-		return nil, handle, diags
+		return result, diags
 	}
 	diags.Append(guardPlan(r.data, handle)...)
 	source, _, d := plan.source(ctx)
@@ -99,7 +127,7 @@ func (r *ReleaseResource) apply(ctx context.Context, plan releaseModel, writeOnl
 	l, known, d := plan.layers(ctx, writeOnly)
 	diags.Append(d...)
 	if diags.HasError() {
-		return nil, handle, diags
+		return result, diags
 	}
 	verb, what := "install", "release "+plan.Name.ValueString()
 	if options.ClusterUID != "" {
@@ -107,22 +135,22 @@ func (r *ReleaseResource) apply(ctx context.Context, plan releaseModel, writeOnl
 	}
 	if !known {
 		diags.AddError("Cannot "+verb+" "+what, "Some of its values are still unknown in the apply. This is a bug in the provider.")
-		return nil, handle, diags
+		return result, diags
 	}
 	c, err := r.data.Charts.Get(ctx, source, plan.ChartDigest.ValueString())
 	if err != nil {
 		diags.Append(chartDiagnostic(err))
-		return nil, handle, diags
+		return result, diags
 	}
 	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
 	if err != nil {
 		diags.Append(errorDiagnostic(verb, what, handle, err))
-		return nil, handle, diags
+		return result, diags
 	}
 	options.Planned, err = knownObjects(plan.Objects)
 	if err != nil {
 		diags.AddError("Cannot read the planned objects", err.Error())
-		return nil, handle, diags
+		return result, diags
 	}
 	options.PlannedChartDigest = plan.ChartDigest.ValueString()
 	options.MadeInThisRun = func(id string) bool { _, ok := r.data.releases.Load(id); return ok }
@@ -130,20 +158,28 @@ func (r *ReleaseResource) apply(ctx context.Context, plan releaseModel, writeOnl
 	options.MaxHistory = int(plan.MaxHistory.ValueInt64())
 	options.Progress = progress(ctx, handle, plan.Name.ValueString())
 
-	outcome, err := release.Apply(ctx, release.Target{Cluster: live, Handle: handle, Name: plan.Name.ValueString()}, plan.spec(c, source, l), options)
-	if outcome != nil {
-		for _, recovered := range outcome.Recovered {
+	result.target = release.Target{Cluster: live, Handle: handle, Name: plan.Name.ValueString()}
+	result.outcome, err = release.Apply(ctx, result.target, plan.spec(c, source, l), options)
+	if result.outcome != nil {
+		for _, recovered := range result.outcome.Recovered {
 			diags.AddWarning("Release "+plan.Name.ValueString()+" was found half done", recovered)
 		}
 	}
 	if err != nil {
 		diags.Append(errorDiagnostic(verb, what, handle, err))
 	}
-	return outcome, handle, diags
+	looking, stop := context.WithTimeout(context.WithoutCancel(ctx), lookTimeout)
+	defer stop()
+	if result.seen, err = release.Observe(looking, result.target); err != nil {
+		diags.AddWarning("Release "+plan.Name.ValueString()+" could not be read after the operation",
+			"Whether it is verified, and to which revision it could be rolled back, shows in the next plan.\n\n"+detailOf(err))
+	}
+	return result, diags
 }
 
 // applied is the state after a successful apply: the plan, with what only the cluster knew.
-func (m releaseModel) applied(outcome *release.Outcome) releaseModel {
+func (m releaseModel) applied(d done) releaseModel {
+	outcome := d.outcome
 	m.ID = types.StringValue(outcome.InstanceID)
 	m.ClusterUID = types.StringValue(outcome.ClusterUID)
 	m.Revision = types.Int64Value(int64(outcome.Revision))
@@ -159,7 +195,51 @@ func (m releaseModel) applied(outcome *release.Outcome) releaseModel {
 		m.Findings = stringsValue(findingLines(release.Review(outcome.Rendering)))
 	}
 	m.ValuesWO = types.DynamicNull()
+	if m.Held.IsUnknown() {
+		m.Held = types.StringNull()
+	}
+	for _, v := range []struct {
+		at   *types.String
+		live func(*release.Observation) types.String
+	}{{&m.Verification, verificationValue}, {&m.KnownGood, knownGoodValue}, {&m.RollbackReady, rollbackReadyValue}} {
+		switch {
+		case !v.at.IsUnknown():
+		case d.seen == nil:
+			*v.at = types.StringNull()
+		default:
+			*v.at = v.live(d.seen)
+		}
+	}
 	return m
+}
+
+// afterFailure is the state after an update that failed: what was there before, unless the new content stayed live or a rollback
+// restored something else.
+func (m releaseModel) afterFailure(plan releaseModel, d done) releaseModel {
+	outcome := d.outcome
+	restored := outcome.Restored
+	switch {
+	case restored == nil && (outcome.Changed || outcome.Resumed) && outcome.Status == statusDeployed && outcome.Rendering != nil:
+		// It was left as it is. The verification in the state keeps the next plan from taking it for settled.
+		m = plan.applied(d)
+		m.Held = types.StringNull()
+	case restored != nil && restored.Digest != m.ManifestDigest.ValueString():
+		m.Version, m.ChartDigest, m.ChartVersion = textOrNull(restored.Version), textOrNull(restored.Chart.Digest), textOrNull(restored.Chart.Version)
+		m.ManifestDigest = textOrNull(restored.Digest)
+		m.ValuesDigest = types.StringNull() // so that no configuration is taken for what is there
+	}
+	m.Revision, m.Status = types.Int64Value(int64(outcome.Revision)), types.StringValue(outcome.Status)
+	if d.seen != nil {
+		m.Verification, m.KnownGood, m.RollbackReady = verificationValue(d.seen), knownGoodValue(d.seen), rollbackReadyValue(d.seen)
+	}
+	return m
+}
+
+func textOrNull(text string) types.String {
+	if text == "" {
+		return types.StringNull()
+	}
+	return types.StringValue(text)
 }
 
 // Read looks at the release with two requests. It leaves the state only when the release is certainly gone; a cluster that
@@ -216,11 +296,18 @@ func (r *ReleaseResource) Read(ctx context.Context, req resource.ReadRequest, re
 		"revision":       types.Int64Value(int64(observation.Revision)),
 		"status":         types.StringValue(status),
 		"change_summary": types.ListNull(types.StringType),
+		"held":           types.StringNull(),
 	} {
 		if !value.Equal(prior[name]) {
 			resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root(name), value)...)
 		}
 	}
+	for name, value := range seenValues(observation) {
+		if !value.Equal(prior[name]) {
+			resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root(name), value)...)
+		}
+	}
+	resp.Diagnostics.Append(keepFacts(ctx, resp.Private, factsOf(observation, time.Now()))...)
 	r.refreshCapabilities(ctx, req.Private, resp, handle)
 }
 

@@ -113,6 +113,11 @@ func importedModel(handle environment.Handle, name, clusterUID string, imported 
 		// Where a move is allowed is the configuration's to say.
 		AllowClusterMove: types.StringNull(),
 
+		Analysis:   nullBlock("analysis"),
+		SmokeTest:  nullBlock("smoke_test"),
+		Acceptance: nullBlock("acceptance"),
+		Rollback:   nullBlock("rollback"),
+
 		ID:             types.StringValue(uuid.NewString()),
 		Revision:       types.Int64Value(int64(imported.Observation.Revision)),
 		Status:         types.StringValue(imported.Observation.Status),
@@ -124,6 +129,9 @@ func importedModel(handle environment.Handle, name, clusterUID string, imported 
 		Objects:        objectsValue(imported.Objects, nil),
 		ChangeSummary:  types.ListNull(types.StringType),
 		Findings:       types.ListNull(types.StringType),
+		Verification:   verificationValue(imported.Observation),
+		KnownGood:      knownGoodValue(imported.Observation),
+		RollbackReady:  types.StringNull(), // Read says it
 	}
 	if imported.Version != "" {
 		m.Version = types.StringValue(imported.Version)

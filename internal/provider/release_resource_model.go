@@ -41,6 +41,13 @@ type releaseModel struct {
 
 	AllowClusterMove types.String `tfsdk:"allow_cluster_move"`
 
+	Analysis   types.List   `tfsdk:"analysis"`
+	SmokeTest  types.List   `tfsdk:"smoke_test"`
+	Acceptance types.List   `tfsdk:"acceptance"`
+	Rollback   types.List   `tfsdk:"rollback"`
+	Retry      types.String `tfsdk:"retry"`
+	MaxApply   types.String `tfsdk:"max_apply"`
+
 	Revision       types.Int64  `tfsdk:"revision"`
 	Status         types.String `tfsdk:"status"`
 	ClusterUID     types.String `tfsdk:"cluster_uid"`
@@ -51,6 +58,11 @@ type releaseModel struct {
 	Objects        types.Map    `tfsdk:"objects"`
 	ChangeSummary  types.List   `tfsdk:"change_summary"`
 	Findings       types.List   `tfsdk:"findings"`
+
+	Verification  types.String `tfsdk:"verification"`
+	KnownGood     types.String `tfsdk:"known_good"`
+	RollbackReady types.String `tfsdk:"rollback_ready"`
+	Held          types.String `tfsdk:"held"`
 }
 
 // attributes are those that a plan may set, by name.
@@ -59,6 +71,7 @@ func (m releaseModel) attributes() map[string]attr.Value {
 		"id": m.ID, "name": m.Name, "values": m.Values, "sensitive_values": m.SensitiveValues,
 		"revision": m.Revision, "status": m.Status, "cluster_uid": m.ClusterUID, "chart_version": m.ChartVersion, "chart_digest": m.ChartDigest,
 		"values_digest": m.ValuesDigest, "manifest_digest": m.ManifestDigest, "objects": m.Objects, "change_summary": m.ChangeSummary, "findings": m.Findings,
+		"verification": m.Verification, "known_good": m.KnownGood, "rollback_ready": m.RollbackReady, "held": m.Held,
 	}
 }
 

@@ -61,6 +61,8 @@ func (r *ReleaseResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 		return
 	}
 
+	guard, diags := configuredGuard(ctx, req.Config, plan.Timeouts)
+	resp.Diagnostics.Append(diags...)
 	handle, handleKnown, diags := handleFrom(ctx, plan.Environment)
 	resp.Diagnostics.Append(diags...)
 	if handleKnown && !resp.Diagnostics.HasError() {
@@ -107,7 +109,7 @@ func (r *ReleaseResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	if state != nil && plan.sameInputs(ctx, *state) && settled(state.Status) && sameIdentity(ctx, plan.Environment, state.Environment) {
+	if state != nil && plan.sameInputs(ctx, *state) && settled(*state) && sameIdentity(ctx, plan.Environment, state.Environment) {
 		keepPrior(ctx, resp, plan, *state)
 		return
 	}
@@ -115,7 +117,7 @@ func (r *ReleaseResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	r.planChange(ctx, req.Private, resp, plan, state, handle, plan.spec(c, source, l))
+	r.planChange(ctx, req.Private, resp, change{plan: plan, state: state, handle: handle, spec: plan.spec(c, source, l), guard: guard})
 }
 
 // movesToAnotherCluster compares the cluster with the recorded one. Another one is an error unless the configuration allows to
@@ -140,8 +142,10 @@ func (r *ReleaseResource) movesToAnotherCluster(ctx context.Context, resp *resou
 	return true
 }
 
-// settled reports that the last operation ended well and nobody else made a revision since.
-func settled(status types.String) bool { return status.ValueString() == statusDeployed }
+// settled reports that the last operation ended well, with a verdict where one was due, and nobody else made a revision since.
+func settled(state releaseModel) bool {
+	return state.Status.ValueString() == statusDeployed && (state.Verification.IsNull() || state.Verification.ValueString() == verificationVerified)
+}
 
 // keepPrior plans nothing: every computed attribute as it is, and values in the spelling of the state, because Terraform
 // takes a tuple that became a list for a change although the JSON is the same.
@@ -153,6 +157,10 @@ func keepPrior(ctx context.Context, resp *resource.ModifyPlanResponse, plan, sta
 		"objects":         state.Objects,
 		"change_summary":  state.ChangeSummary,
 		"findings":        state.Findings,
+		"verification":    state.Verification,
+		"known_good":      state.KnownGood,
+		"rollback_ready":  state.RollbackReady,
+		"held":            types.StringNull(),
 	}
 	if dynamicEqual(ctx, plan.Values, state.Values) {
 		kept["values"] = state.Values
@@ -163,10 +171,19 @@ func keepPrior(ctx context.Context, resp *resource.ModifyPlanResponse, plan, sta
 	plan.setPlanned(ctx, resp, kept)
 }
 
+// change is what a plan is about. state is nil for a release that is created.
+type change struct {
+	plan   releaseModel
+	state  *releaseModel
+	handle environment.Handle
+	spec   release.Spec
+	guard  guardReading
+	facts  guardFacts
+}
+
 // planChange renders, tells reviewers what changes, and tries it on the API server.
-func (r *ReleaseResource) planChange(ctx context.Context, private privateReader, resp *resource.ModifyPlanResponse,
-	plan releaseModel, state *releaseModel, handle environment.Handle, spec release.Spec,
-) {
+func (r *ReleaseResource) planChange(ctx context.Context, private privateReader, resp *resource.ModifyPlanResponse, c change) {
+	plan, state, handle := c.plan, c.state, c.handle
 	live, unreachable := r.data.Connections.Cluster(ctx, handle.Cluster)
 	if unreachable != nil && !isNotYetKnown(unreachable) {
 		// A context that does not exist, or no coordinate: nothing can be applied with it.
@@ -191,6 +208,9 @@ func (r *ReleaseResource) planChange(ctx context.Context, private privateReader,
 		}
 		capabilities = recorded
 		options.CapabilitiesMayChange = recorded == nil
+		facts, err := recordedFacts(ctx, private)
+		resp.Diagnostics.Append(err...)
+		c.facts = facts
 	}
 	if capabilities == nil && unreachable == nil {
 		found, err := live.Capabilities(ctx)
@@ -202,7 +222,7 @@ func (r *ReleaseResource) planChange(ctx context.Context, private privateReader,
 	}
 	options.Capabilities = capabilities
 
-	next, err := release.Render(ctx, spec, options)
+	next, err := release.Render(ctx, c.spec, options)
 	if err != nil {
 		resp.Diagnostics.Append(errorDiagnostic("render", "release "+plan.Name.ValueString(), handle, err))
 		return
@@ -219,8 +239,9 @@ func (r *ReleaseResource) planChange(ctx context.Context, private privateReader,
 		"status":         types.StringValue(statusDeployed),
 		"revision":       types.Int64Unknown(),
 		"objects":        objectsValue(next.Objects, next.Volatile),
-		"change_summary": stringsValue(summarise(ctx, plan, state, previous, next)),
+		"change_summary": stringsValue(c.summarise(ctx, previous, next)),
 		"findings":       stringsValue(findingLines(release.Review(next))),
+		"held":           c.held(next),
 	}
 	planned["manifest_digest"] = types.StringValue(next.Digest)
 	if len(next.Volatile) > 0 {
@@ -238,7 +259,7 @@ func (r *ReleaseResource) planChange(ctx context.Context, private privateReader,
 	}
 	target := release.Target{Cluster: live, Handle: handle, Name: plan.Name.ValueString()}
 	if state == nil {
-		r.lookForAnother(ctx, resp, target)
+		r.lookForAnother(ctx, resp, target, c.key(next), c.guard.Retry)
 	}
 	r.try(ctx, resp, target, previous, next, state != nil && state.Status.ValueString() == statusModified)
 }
@@ -255,48 +276,6 @@ func (r *ReleaseResource) planDestroy(ctx context.Context, req resource.ModifyPl
 	if !resp.Diagnostics.HasError() {
 		resp.Diagnostics.Append(guardDestroy(r.data, handle)...)
 	}
-}
-
-// summarise says in words what changes, for reviewers.
-func summarise(ctx context.Context, plan releaseModel, state *releaseModel, previous map[object.Key]string, next *release.Rendering) []string {
-	if state == nil {
-		line := fmt.Sprintf("install chart %s", plan.ChartVersion.ValueString())
-		if v := plan.Version.ValueString(); v != "" {
-			line = fmt.Sprintf("install %s (chart %s)", v, plan.ChartVersion.ValueString())
-		}
-		return []string{line + ": " + objectCount(len(next.Objects))}
-	}
-	var lines []string
-	if !plan.Version.Equal(state.Version) {
-		lines = append(lines, fmt.Sprintf("version %s → %s", orNone(state.Version), orNone(plan.Version)))
-	}
-	if !plan.ChartVersion.Equal(state.ChartVersion) {
-		lines = append(lines, fmt.Sprintf("chart %s → %s", orNone(state.ChartVersion), orNone(plan.ChartVersion)))
-	}
-	if !settled(state.Status) {
-		lines = append(lines, fmt.Sprintf("revision %d is %s: it is put right", state.Revision.ValueInt64(), state.Status.ValueString()))
-	}
-	if !dynamicEqual(ctx, plan.SensitiveValues, state.SensitiveValues) {
-		lines = append(lines, "sensitive_values changed (sensitive value)")
-	}
-	if !plan.ValuesWOVersion.Equal(state.ValuesWOVersion) {
-		lines = append(lines, "values_wo changed (sensitive value)")
-	}
-	stable := make(map[object.Key]string, len(next.Objects))
-	before := make(map[object.Key]string, len(previous))
-	for k, v := range previous {
-		if _, volatile := next.Volatile[k]; !volatile {
-			before[k] = v
-		}
-	}
-	for k, v := range next.Objects {
-		if reason, volatile := next.Volatile[k]; volatile {
-			lines = append(lines, fmt.Sprintf("%s: not known before the apply (%s)", k.Short(), reason))
-			continue
-		}
-		stable[k] = v
-	}
-	return append(sorted(lines), object.Summary(before, stable)...)
 }
 
 // recordedCapabilities reads what Read left in private state; nil where it left nothing.

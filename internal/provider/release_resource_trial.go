@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -20,7 +21,7 @@ import (
 // lookForAnother says before a create what the apply would find under the release's name: the release of somebody else is an
 // error, and one of Slipway that works is a warning, because the create takes it over. What cannot be read is left to the trial,
 // which says so.
-func (r *ReleaseResource) lookForAnother(ctx context.Context, resp *resource.ModifyPlanResponse, target release.Target) {
+func (r *ReleaseResource) lookForAnother(ctx context.Context, resp *resource.ModifyPlanResponse, target release.Target, key, retry string) {
 	seen, err := release.ObserveForCreate(ctx, target)
 	var ownership *release.OwnershipError
 	var record *release.ForeignRecordError
@@ -34,6 +35,14 @@ func (r *ReleaseResource) lookForAnother(ctx context.Context, resp *resource.Mod
 				"That is as it should be where this plan replaces it, or where its state was lost. Where another slipway_release has this name, "+
 				"this one would overwrite it: give this one another name.",
 				seen.Deployed, target.Handle.Namespace, seen.Record.Chart.Name, seen.Record.Chart.Version, seen.Record.Holder))
+	}
+	if err != nil {
+		return
+	}
+	// A create has no state from which the plan could take it, so it is no planned attribute here.
+	if q := seen.Record.Held(key, retry, time.Now()); q != nil {
+		resp.Diagnostics.AddWarning("Release "+target.Name+" is held: the apply will refuse it",
+			heldText(*q)+".\n\nChange the version, the chart, the values or retry, or wait.")
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
@@ -16,7 +17,8 @@ import (
 
 var _ resource.ResourceWithValidateConfig = (*ReleaseResource)(nil)
 
-// ValidateConfig refuses timeouts in which nothing can be done. That they are durations at all is checked by the schema.
+// ValidateConfig refuses timeouts in which nothing can be done, and a guard that could not guard. That durations are durations at
+// all is checked by the schema.
 func (r *ReleaseResource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
 	var configured timeouts.Value
 	if diags := req.Config.GetAttribute(ctx, path.Root("timeouts"), &configured); diags.HasError() {
@@ -33,4 +35,33 @@ func (r *ReleaseResource) ValidateConfig(ctx context.Context, req resource.Valid
 				fmt.Sprintf("%s = %q leaves no time.\n\nGive a duration such as \"10m\", or leave it out for the default of %s.", name, text.ValueString(), defaultReleaseTimeout))
 		}
 	}
+	_, diags := configuredGuard(ctx, req.Config, configured)
+	resp.Diagnostics.Append(diags...)
+}
+
+// configuredGuard reads and checks the guard, as far as it is known.
+func configuredGuard(ctx context.Context, config attributeGetter, limits timeouts.Value) (guardReading, diag.Diagnostics) {
+	m, diags := readGuard(ctx, config)
+	var limit types.String
+	diags.Append(config.GetAttribute(ctx, path.Root("max_apply"), &limit)...)
+	if diags.HasError() {
+		return guardReading{}, diags
+	}
+	guard, d := m.guard(ctx)
+	diags.Append(d...)
+	diags.Append(checkGuard(guard.Guard)...)
+	r := &blockReader{ctx: ctx}
+	rollout := time.Duration(0)
+	for _, name := range []string{"create", "update"} {
+		text, ok := limits.Attributes()[name].(types.String)
+		if !ok {
+			text = types.StringNull()
+		}
+		rollout = max(rollout, r.duration(text, defaultReleaseTimeout, 0))
+	}
+	maxApply := r.duration(limit, defaultMaxApply, 0)
+	if guard.timed && !r.untimed && !diags.HasError() {
+		diags.Append(checkLongest(guard.Guard, rollout, maxApply)...)
+	}
+	return guard, diags
 }

@@ -1,0 +1,132 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
+)
+
+// veryLong stands for a duration of the analysis that is not known yet: nothing is too long for it.
+const veryLong = 365 * 24 * time.Hour
+
+// analysis reads the block, nil where there is none.
+func (r *blockReader) analysis(list types.List) *release.Analysis {
+	m, ok := block[analysisModel](r, list)
+	if !ok {
+		return nil
+	}
+	out := &release.Analysis{Policy: analysis.Policy{
+		InitialDelay:   r.duration(m.InitialDelay, 0, 0),
+		Duration:       r.duration(m.Duration, defaultAnalysisDuration, veryLong),
+		Interval:       r.duration(m.Interval, analysis.DefaultInterval, analysis.MinInterval),
+		OnInconclusive: analysis.OnInconclusive(r.text(m.OnInconclusive, string(analysis.AcceptIfHealthy))),
+	}}
+	r.health(m.Health, out)
+	for i, metric := range blocks[metricModel](r, m.Metric) {
+		out.Policy.Metrics = append(out.Policy.Metrics, r.metric(metric, i))
+	}
+	out.Prometheus = r.prometheus(m.Prometheus)
+	return out
+}
+
+// health fills in the health checks; the release's pods are watched where nothing else is.
+func (r *blockReader) health(list types.List, out *release.Analysis) {
+	m, _ := block[healthModel](r, list)
+	policy := &analysis.Health{
+		ConsecutiveFailures: r.number(m.ConsecutiveFailures, analysis.DefaultConsecutiveFailures),
+		ErrorBudget:         r.duration(m.ErrorBudget, analysis.DefaultErrorBudget, 0),
+		NoDataBudget:        r.duration(m.NoDataBudget, analysis.DefaultNoDataBudget, 0),
+	}
+	if m.ConsecutiveFailures.IsUnknown() {
+		policy.ConsecutiveFailures = 0
+	}
+	for i, h := range blocks[probeModel](r, m.HTTP) {
+		probe := r.request(r.text(h.Name, fmt.Sprintf("http %d", i)), h.requestModel)
+		out.Probes = append(out.Probes, probe)
+	}
+	pods, ok := block[podsModel](r, m.Pods)
+	if ok || (len(out.Probes) == 0 && !m.HTTP.IsUnknown()) {
+		out.Pods = &release.PodsCheck{MinReady: r.number(pods.MinReady, 1), Grace: r.duration(pods.Grace, 0, 0)}
+		policy.Checks = append(policy.Checks, podsCheckName)
+	}
+	for _, probe := range out.Probes {
+		policy.Checks = append(policy.Checks, probe.Name)
+	}
+	if len(policy.Checks) > 0 { // none where the checks themselves are not known yet
+		out.Policy.Health = policy
+	}
+}
+
+func (r *blockReader) metric(m metricModel, i int) analysis.Metric {
+	out := analysis.Metric{
+		Name:          r.text(m.Name, fmt.Sprintf("metric %d", i)),
+		Query:         r.text(m.Query, ""),
+		Above:         r.limit(m.Above),
+		Below:         r.limit(m.Below),
+		For:           r.duration(m.For, 0, analysis.MinInterval),
+		Over:          r.duration(m.Over, 0, analysis.MinInterval),
+		Interval:      r.duration(m.Interval, 0, 0),
+		MinRequests:   m.MinRequests.ValueFloat64(),
+		RequestsQuery: r.text(m.RequestsQuery, ""),
+		Reduce:        analysis.Reduce(r.text(m.Reduce, "")),
+		ErrorBudget:   r.duration(m.ErrorBudget, analysis.DefaultErrorBudget, 0),
+		NoDataBudget:  r.duration(m.NoDataBudget, analysis.DefaultNoDataBudget, 0),
+	}
+	r.unknown = r.unknown || m.MinRequests.IsUnknown()
+	// What is not known yet must not look missing, nor exclude what is there.
+	const unknownQuery = "unknown"
+	if m.Query.IsUnknown() {
+		out.Query = unknownQuery
+	}
+	if m.Below.IsUnknown() && out.Above != nil {
+		out.Below = nil
+	} else if m.Above.IsUnknown() && out.Below != nil {
+		out.Above = nil
+	}
+	if m.Over.IsUnknown() && out.For != 0 {
+		out.Over = 0
+	} else if m.For.IsUnknown() && out.Over != 0 {
+		out.For = 0
+	}
+	if m.MinRequests.IsUnknown() || m.RequestsQuery.IsUnknown() {
+		out.MinRequests, out.RequestsQuery = 0, ""
+	}
+	return out
+}
+
+// limit is a number that is not set, or that is.
+func (r *blockReader) limit(v types.Float64) *float64 {
+	if v.IsUnknown() {
+		r.unknown = true
+		zero := 0.0
+		return &zero
+	}
+	return v.ValueFloat64Pointer()
+}
+
+func (r *blockReader) prometheus(list types.List) *release.PrometheusSource {
+	m, ok := block[prometheusModel](r, list)
+	if !ok {
+		if list.IsUnknown() {
+			return &release.PrometheusSource{Address: unknownAddress}
+		}
+		return nil
+	}
+	out := &release.PrometheusSource{
+		Service: r.service(m.Service), Address: r.text(m.URL, ""),
+		Username: r.text(m.Username, ""), Password: r.secret(m.PasswordWO), BearerToken: r.secret(m.BearerTokenWO),
+		Header: r.header(m.HeadersWO), CA: []byte(r.text(m.CAPEM, "")),
+		Timeout: r.duration(m.Timeout, analysis.DefaultTimeout, analysis.DefaultTimeout),
+	}
+	if m.URL.IsUnknown() {
+		out.Address = unknownAddress
+	}
+	return out
+}

@@ -1,0 +1,165 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
+)
+
+// privateGuard is the key in private state of what Read saw in the release's record. The plan takes it from there, since it must
+// come out the same when Terraform runs it again in the apply; whether a quarantine has expired is therefore decided in Read.
+const privateGuard = "guard"
+
+// guardFacts are what a plan needs to know of a release's past.
+type guardFacts struct {
+	// Quarantine is nil where nothing is held; Retry is the argument "retry" of the run that failed.
+	Quarantine *release.Quarantine `json:"quarantine,omitempty"`
+	Retry      string              `json:"retry,omitempty"`
+	// KnownGood are the revisions that worked, newest first.
+	KnownGood []goodRevision `json:"knownGood,omitempty"`
+}
+
+type goodRevision struct {
+	Revision int    `json:"revision"`
+	Version  string `json:"version,omitempty"`
+	Digest   string `json:"digest"`
+}
+
+func (g goodRevision) String() string { return revisionName(g.Version, g.Revision) }
+
+// revisionName is "v1.1.1 (revision 3)", or "revision 3" where there is no version.
+func revisionName(version string, revision int) string {
+	if version == "" {
+		return fmt.Sprintf("revision %d", revision)
+	}
+	return fmt.Sprintf("%s (revision %d)", version, revision)
+}
+
+// factsOf is what the record says at that time.
+func factsOf(seen *release.Observation, now time.Time) guardFacts {
+	record := seen.Record
+	if record == nil {
+		return guardFacts{}
+	}
+	var facts guardFacts
+	if q := record.Quarantine; q != nil && record.Held(q.Key, record.Retry, now) != nil {
+		facts.Quarantine, facts.Retry = q, record.Retry
+	}
+	for _, g := range record.KnownGood {
+		facts.KnownGood = append(facts.KnownGood, goodRevision{Revision: g.Revision, Version: g.Version, Digest: g.Digest})
+	}
+	return facts
+}
+
+// held says what a plan has to say of content with that key, null where it may be deployed.
+func (f guardFacts) held(key, retry string) types.String {
+	if f.Quarantine == nil || f.Quarantine.Key != key || f.Retry != retry {
+		return types.StringNull()
+	}
+	return types.StringValue(heldText(*f.Quarantine))
+}
+
+// heldText is "v1.2.0 failed 2026-11-22T22:41:59Z as revision 4: error_rate 7.1% was above 5% for 2m0s (held until …)".
+func heldText(q release.Quarantine) string {
+	what := "this content"
+	if q.Version != "" {
+		what = q.Version
+	}
+	return fmt.Sprintf("%s failed %s as revision %d: %s (held until %s)", what, q.At.UTC().Format(time.RFC3339), q.Revision,
+		strings.TrimSuffix(q.Reason, "."), q.Expires.UTC().Format(time.RFC3339))
+}
+
+// goodWith is the newest known-good revision with that content.
+func (f guardFacts) goodWith(digest string) (goodRevision, bool) {
+	for _, g := range f.KnownGood {
+		if digest != "" && g.Digest == digest {
+			return g, true
+		}
+	}
+	return goodRevision{}, false
+}
+
+func recordedFacts(ctx context.Context, private privateReader) (facts guardFacts, diags diag.Diagnostics) {
+	raw, diags := private.GetKey(ctx, privateGuard)
+	if diags.HasError() || len(raw) == 0 {
+		return facts, diags
+	}
+	if err := json.Unmarshal(raw, &facts); err != nil {
+		diags.AddError("Cannot read the private state of the release", fmt.Sprintf("What it says of the guard is no JSON: %s.", err))
+	}
+	return facts, diags
+}
+
+func keepFacts(ctx context.Context, private privateWriter, facts guardFacts) (diags diag.Diagnostics) {
+	raw, err := json.Marshal(facts)
+	if err != nil {
+		diags.AddError("Cannot write the private state of the release", err.Error())
+		return diags
+	}
+	return private.SetKey(ctx, privateGuard, raw)
+}
+
+// seenValues are the computed attributes that follow from what was observed.
+func seenValues(seen *release.Observation) map[string]attr.Value {
+	return map[string]attr.Value{
+		"verification":   verificationValue(seen),
+		"known_good":     knownGoodValue(seen),
+		"rollback_ready": rollbackReadyValue(seen),
+	}
+}
+
+// verificationValue is the attribute "verification".
+func verificationValue(seen *release.Observation) types.String {
+	if text := seen.Verification(); text != "" {
+		return types.StringValue(text)
+	}
+	if record := seen.Record; record != nil && !seen.Outside() && len(record.Runs) > 0 {
+		if last := record.Runs[0]; last.Revision == seen.Revision && last.Outcome == release.OutcomeFailed && last.Stage != release.StageRollout {
+			return types.StringValue(verificationFailed + ": " + last.Reason)
+		}
+	}
+	return types.StringNull()
+}
+
+const (
+	verificationVerified = "verified"
+	verificationFailed   = "failed"
+)
+
+// knownGoodValue is the attribute "known_good".
+func knownGoodValue(seen *release.Observation) types.String {
+	if seen.Record == nil || len(seen.Record.KnownGood) == 0 {
+		return types.StringNull()
+	}
+	newest := seen.Record.KnownGood[0]
+	return types.StringValue(revisionName(newest.Version, newest.Revision))
+}
+
+// rollbackReadyValue is the attribute "rollback_ready".
+func rollbackReadyValue(seen *release.Observation) types.String {
+	if seen.Record == nil || len(seen.Record.KnownGood) == 0 {
+		return types.StringValue("no revision is known to work yet")
+	}
+	return types.StringValue(rollbackReadyYes)
+}
+
+const rollbackReadyYes = "yes"
+
+// nullBlock is a block of slipway_release that is not there.
+func nullBlock(name string) types.List {
+	if list, ok := guardBlocks()[name].Type().(types.ListType); ok {
+		return types.ListNull(list.ElemType)
+	}
+	return types.ListNull(types.DynamicType)
+}

@@ -1,0 +1,104 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
+)
+
+// summarise says in words what changes, for reviewers.
+func (c change) summarise(ctx context.Context, previous map[object.Key]string, next *release.Rendering) []string {
+	plan, state := c.plan, c.state
+	if state == nil {
+		line := fmt.Sprintf("install chart %s", plan.ChartVersion.ValueString())
+		if v := plan.Version.ValueString(); v != "" {
+			line = fmt.Sprintf("install %s (chart %s)", v, plan.ChartVersion.ValueString())
+		}
+		return []string{line + ": " + objectCount(len(next.Objects))}
+	}
+	var lines []string
+	if !plan.Version.Equal(state.Version) {
+		lines = append(lines, fmt.Sprintf("version %s → %s", orNone(state.Version), orNone(plan.Version)))
+	}
+	if !plan.ChartVersion.Equal(state.ChartVersion) {
+		lines = append(lines, fmt.Sprintf("chart %s → %s", orNone(state.ChartVersion), orNone(plan.ChartVersion)))
+	}
+	lines = append(lines, c.story(next)...)
+	if !dynamicEqual(ctx, plan.SensitiveValues, state.SensitiveValues) {
+		lines = append(lines, "sensitive_values changed (sensitive value)")
+	}
+	if !plan.ValuesWOVersion.Equal(state.ValuesWOVersion) {
+		lines = append(lines, "values_wo changed (sensitive value)")
+	}
+	stable := make(map[object.Key]string, len(next.Objects))
+	before := make(map[object.Key]string, len(previous))
+	for k, v := range previous {
+		if _, volatile := next.Volatile[k]; !volatile {
+			before[k] = v
+		}
+	}
+	for k, v := range next.Objects {
+		if reason, volatile := next.Volatile[k]; volatile {
+			lines = append(lines, fmt.Sprintf("%s: not known before the apply (%s)", k.Short(), reason))
+			continue
+		}
+		stable[k] = v
+	}
+	return append(sorted(lines), object.Summary(before, stable)...)
+}
+
+// story says what the plan has to do with the release's past: what is put right, what comes back, and what happens if it fails.
+func (c change) story(next *release.Rendering) []string {
+	var lines []string
+	revision, verification := c.state.Revision.ValueInt64(), c.state.Verification.ValueString()
+	switch {
+	case c.state.Status.ValueString() != statusDeployed:
+		lines = append(lines, fmt.Sprintf("revision %d is %s: it is put right", revision, c.state.Status.ValueString()))
+	case !settled(*c.state) && c.state.ManifestDigest.ValueString() == next.Digest:
+		lines = append(lines, fmt.Sprintf("revision %d is %s: it is judged again", revision, verification))
+	case !settled(*c.state):
+		lines = append(lines, fmt.Sprintf("revision %d is %s", revision, verification))
+	}
+	good, back := c.facts.goodWith(next.Digest)
+	if back && c.state.ManifestDigest.ValueString() != next.Digest {
+		return append(lines, "rollback to known-good "+good.String())
+	}
+	if len(c.state.Rollback.Elements()) == 0 && c.guard.Rollback == nil {
+		return lines
+	}
+	switch {
+	case c.guard.Rollback == nil:
+		lines = append(lines, "a failure is no longer rolled back by itself")
+	case c.state.RollbackReady.ValueString() == rollbackReadyYes:
+		lines = append(lines, "a failure is rolled back to "+c.state.KnownGood.ValueString())
+	case !c.state.RollbackReady.IsNull():
+		lines = append(lines, "a failure could not be rolled back: "+c.state.RollbackReady.ValueString())
+	}
+	return lines
+}
+
+// key names the planned content for a quarantine, empty where it is not known yet.
+func (c change) key(next *release.Rendering) string {
+	if !c.guard.known {
+		return ""
+	}
+	return release.ContentKey(c.spec, next, c.guard.Guard)
+}
+
+// held is the attribute "held" of the plan.
+func (c change) held(next *release.Rendering) types.String {
+	switch {
+	case c.facts.Quarantine == nil:
+		return types.StringNull()
+	case !c.guard.known:
+		return types.StringUnknown()
+	}
+	return c.facts.held(c.key(next), c.guard.Retry)
+}

@@ -57,7 +57,9 @@ type trouble struct {
 
 // notReadyError ends a wait early: what was seen does not heal.
 type notReadyError struct {
-	cause   string
+	cause string
+	// kind is that of the trouble.
+	kind    string
 	hook    bool
 	reports []ObjectReport
 }
@@ -126,7 +128,7 @@ func (o *operation) wait(all []*watched, hook bool) error {
 		for _, w := range open {
 			if t := w.overdue(); t != nil {
 				reports := o.diagnose(open, w)
-				return &notReadyError{cause: o.keyOf(w.info).Short() + ": " + t.text, hook: hook, reports: reports}
+				return &notReadyError{cause: o.keyOf(w.info).Short() + ": " + t.text, kind: t.kind, hook: hook, reports: reports}
 			}
 			o.progress.say(string(o.keyOf(w.info)), o.secrets.text("waiting for "+o.keyOf(w.info).Short()+": "+w.status.text))
 		}

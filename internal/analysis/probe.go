@@ -36,6 +36,8 @@ type HTTPProbe struct {
 	Header http.Header
 	// Statuses pass. Without any, 200 to 399 do, as for the kubelet.
 	Statuses []int
+	// Contains must be in the first MiB of the body where it is set; a body without it fails.
+	Contains string
 	// Timeout is DefaultTimeout where zero.
 	Timeout time.Duration
 	// Proxied says that URL is one of ProxyAddress, so that an answer may be the API server's own.
@@ -66,18 +68,25 @@ func (p *HTTPProbe) Check() string { return p.Name }
 
 // Sample implements Sampler.
 func (p *HTTPProbe) Sample(ctx context.Context) Sample {
+	s, _ := p.Ask(ctx)
+	return s
+}
+
+// Ask is Sample, and reports whether it was the one who is asked that answered: a refused connection and an API server that finds
+// no endpoint may be over in a moment, an answer is an answer.
+func (p *HTTPProbe) Ask(ctx context.Context) (s Sample, answered bool) {
 	if err := p.Validate(); err != nil {
-		return Sample{Kind: Error, Evidence: err.Error()}
+		return Sample{Kind: Error, Evidence: err.Error()}, false
 	}
 	u, err := url.Parse(p.URL)
 	if err != nil {
-		return Sample{Kind: Error, Evidence: "the URL cannot be parsed"}
+		return Sample{Kind: Error, Evidence: "the URL cannot be parsed"}, false
 	}
-	kind, text := p.ask(ctx)
-	return Sample{Kind: kind, Evidence: p.redactor(u).text("GET " + p.shown(u) + ": " + text)}
+	kind, text, answered := p.ask(ctx)
+	return Sample{Kind: kind, Evidence: p.redactor(u).text("GET " + p.shown(u) + ": " + text)}, answered
 }
 
-func (p *HTTPProbe) ask(ctx context.Context) (Kind, string) {
+func (p *HTTPProbe) ask(ctx context.Context) (kind Kind, text string, answered bool) {
 	timeout := p.Timeout
 	if timeout == 0 {
 		timeout = DefaultTimeout
@@ -86,7 +95,7 @@ func (p *HTTPProbe) ask(ctx context.Context) (Kind, string) {
 	defer cancel()
 	request, err := http.NewRequestWithContext(limited, http.MethodGet, p.URL, nil)
 	if err != nil {
-		return Error, "the request cannot be made"
+		return Error, "the request cannot be made", false
 	}
 	maps.Copy(request.Header, p.Header.Clone())
 	if host := p.Header.Get("Host"); host != "" {
@@ -98,28 +107,35 @@ func (p *HTTPProbe) ask(ctx context.Context) (Kind, string) {
 	if err != nil {
 		text, broken := describe(ctx, err, timeout)
 		if broken {
-			return Error, text
+			return Error, text, false
 		}
-		return Fail, text
+		return Fail, text, false
 	}
-	body, err := io.ReadAll(io.LimitReader(response.Body, 16<<10))
+	limit := int64(16 << 10)
+	if p.Contains != "" {
+		limit = 1 << 20
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, limit))
 	err = errors.Join(err, response.Body.Close())
 	if p.Proxied {
 		if kind, text := proxyAnswer(response, body); kind != "" {
-			return kind, text
+			return kind, text, false
 		}
 	}
 	if !p.expected(response.StatusCode) {
-		return Fail, fmt.Sprintf("HTTP %d", response.StatusCode)
+		return Fail, fmt.Sprintf("HTTP %d", response.StatusCode), true
 	}
 	if err != nil {
 		text, broken := describe(ctx, err, timeout)
 		if broken {
-			return Error, text
+			return Error, text, false
 		}
-		return Fail, fmt.Sprintf("HTTP %d, but the body was cut off: %s", response.StatusCode, text)
+		return Fail, fmt.Sprintf("HTTP %d, but the body was cut off: %s", response.StatusCode, text), false
 	}
-	return Pass, fmt.Sprintf("HTTP %d", response.StatusCode)
+	if p.Contains != "" && !strings.Contains(string(body), p.Contains) {
+		return Fail, fmt.Sprintf("HTTP %d, but the body of %d bytes does not contain %q", response.StatusCode, len(body), p.Contains), true
+	}
+	return Pass, fmt.Sprintf("HTTP %d", response.StatusCode), true
 }
 
 // shown is what evidence calls the URL: behind the API server's proxy, the service and the path.

@@ -3,30 +3,240 @@
 
 package release
 
-// Validate says at plan time what is wrong with an analysis: *AnalysisConfigError or *analysis.InvalidPolicyError.
-func (a *Analysis) Validate() error { return a.Policy.Validate() }
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
 
-// AnalysisConfigError says what is wrong with an analysis' checks.
+	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+)
+
+// podsCheck is the name of the health check by the release's own pods.
+const podsCheck = "pods"
+
+// AnalysisConfigError says what is wrong with an analysis' checks. It is known at plan time, but for what only Prometheus and the
+// cluster know (see Preflight).
 type AnalysisConfigError struct {
 	Problems []ConfigProblem
 }
 
-// ConfigProblem is one thing that is wrong, in the words of the configuration.
-type ConfigProblem struct {
-	// Field is the path within the block, for example "probe.name" or "prometheus.address"; Index that of the block among its
-	// kind, -1 where there is only one.
-	Field string
-	Index int
-	// Text says what is wrong, without the value where that may be secret.
-	Text string
-}
-
 // Explain says it in three paragraphs.
 func (e *AnalysisConfigError) Explain() (happened, observed, advice string) {
-	for _, p := range e.Problems {
-		observed += p.Field + " " + p.Text + "\n"
-	}
-	return "The analysis is not configured right.", observed, "Put right what is named above."
+	return "The analysis cannot be made as it is configured.", problemText(e.Problems), "Correct the block that is named."
 }
 
 func (e *AnalysisConfigError) Error() string { return oneLine(e.Explain()) }
+
+// Validate says at plan time what is wrong with an analysis, without a request. The error holds an *analysis.InvalidPolicyError, an
+// *AnalysisConfigError, or both.
+func (a *Analysis) Validate() error {
+	p := &problems{}
+	a.checkHealth(p)
+	a.checkMetrics(p)
+	if a.Prometheus != nil {
+		p.block, p.index = "analysis.prometheus", 0
+		a.Prometheus.check(p)
+	}
+	var configured error
+	if len(p.list) > 0 {
+		configured = &AnalysisConfigError{Problems: p.list}
+	}
+	return joined(a.Policy.Validate(), configured)
+}
+
+// joined is errors.Join that leaves a single error as it is.
+func joined(a, b error) error {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	}
+	return errors.Join(a, b)
+}
+
+// checkHealth compares the health checks with those of the policy, each exactly one.
+func (a *Analysis) checkHealth(p *problems) {
+	var wanted []string
+	if a.Policy.Health != nil {
+		wanted = slices.Clone(a.Policy.Health.Checks)
+	}
+	taken := func(name string) bool {
+		i := slices.Index(wanted, name)
+		if i >= 0 {
+			wanted = slices.Delete(wanted, i, i+1)
+		}
+		return i >= 0
+	}
+	if a.Pods != nil {
+		p.block, p.index = "analysis.health.pods", 0
+		p.add(!taken(podsCheck), "", "the policy does not count the check %q.", podsCheck)
+		p.add(a.Pods.MinReady < 0, "min_ready", "it is negative.")
+		p.add(a.Pods.Grace < 0, "grace", "it is negative.")
+	}
+	p.block = "analysis.health.http"
+	for i := range a.Probes {
+		p.index = i
+		p.add(a.Pods != nil && a.Probes[i].Name == podsCheck, "name", "%q is the name of the check of the release's pods: choose another one.", podsCheck)
+		p.add(!taken(a.Probes[i].Name), "name", "the policy does not count the check %q, or counts it for another one.", a.Probes[i].Name)
+		p.request("", &a.Probes[i])
+	}
+	p.block, p.index = "analysis.health", 0
+	for _, name := range wanted {
+		p.add(true, "", "the check %q has no probe.", name)
+	}
+}
+
+func (a *Analysis) checkMetrics(p *problems) {
+	p.block, p.index = "analysis.metric", 0
+	p.add(len(a.Policy.Metrics) > 0 && a.Prometheus == nil, "", "there is no prometheus block that says whom to ask.")
+	for i, m := range a.Policy.Metrics {
+		p.index = i
+		for field, query := range map[string]string{"query": m.Query, "requests_query": m.RequestsQuery} {
+			if strings.TrimSpace(query) == "" {
+				continue // What is missing is said by the policy.
+			}
+			expanded, err := ExpandQuery(query, QueryValues{Namespace: "n", Release: "r", Client: "c", Stage: "s", Version: "v"})
+			p.query(field, err)
+			if err == nil {
+				p.query(field, analysis.ParseQuery(expanded))
+			}
+		}
+	}
+}
+
+// query adds what is wrong with a query.
+func (p *problems) query(field string, err error) {
+	var placeholder *PlaceholderError
+	var query *analysis.QueryError
+	switch {
+	case errors.As(err, &placeholder):
+		p.add(true, field, "{{ %s }}: %s.", placeholder.Placeholder, placeholder.Problem)
+	case errors.As(err, &query):
+		p.add(true, field, "%s.", query.Problem)
+	}
+}
+
+func (s *PrometheusSource) check(p *problems) {
+	p.add((s.Service == nil) == (s.Address == ""), "url", "exactly one of service and url is needed.")
+	p.add(s.Timeout < 0, "timeout", "it is negative.")
+	config := s.config()
+	if s.Service != nil {
+		p.service("service.", *s.Service)
+		config.Address, config.Transport = "http://service", http.DefaultTransport
+	}
+	client, err := analysis.NewPrometheus(config)
+	if err == nil {
+		client.Close()
+	}
+	p.config("", err)
+}
+
+// ValidateObjects says at plan time whether there are pods to watch among the objects that the chart renders: *AnalysisConfigError.
+func (a *Analysis) ValidateObjects(objects map[object.Key]string) error {
+	if a.Pods == nil {
+		return nil
+	}
+	for key := range objects {
+		if apiVersion, kind, _, _ := key.Parts(); isPodWorkload(apiVersion, kind) {
+			return nil
+		}
+	}
+	return noWorkloads()
+}
+
+func noWorkloads() *AnalysisConfigError {
+	return &AnalysisConfigError{Problems: []ConfigProblem{{Block: "analysis.health.pods",
+		Text: "the chart renders no Deployment, StatefulSet or DaemonSet whose pods could be watched: use an http block or a metric."}}}
+}
+
+func isPodWorkload(apiVersion, kind string) bool {
+	return strings.HasPrefix(apiVersion, "apps/") && slices.Contains([]string{"Deployment", "StatefulSet", "DaemonSet"}, kind)
+}
+
+// Preflight asks each query once, before anything is changed: a query that can never give a sample would be noticed only when the new
+// version is live. The error is an *AnalysisConfigError. A Prometheus that does not answer now is no error: it is when it counts.
+func (a *Analysis) Preflight(ctx context.Context, target Target, version string) error {
+	if a == nil || a.Prometheus == nil {
+		return nil
+	}
+	metrics, err := a.expanded(target.queryValues(version))
+	if err != nil {
+		return err
+	}
+	client, err := a.Prometheus.connect(target)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	p := &problems{block: "analysis.metric"}
+	for i, m := range metrics {
+		p.index = i
+		err := client.Probe(ctx, m)
+		var query *analysis.QueryError
+		if errors.As(err, &query) {
+			field := "query"
+			if query.Query == m.RequestsQuery {
+				field = "requests_query"
+			}
+			p.query(field, query)
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("trying the queries of the analysis: %w", context.Cause(ctx))
+		}
+	}
+	if len(p.list) > 0 {
+		return &AnalysisConfigError{Problems: p.list}
+	}
+	return nil
+}
+
+// expanded are the policy's metrics with their placeholders filled in.
+func (a *Analysis) expanded(values QueryValues) ([]analysis.Metric, error) {
+	out := slices.Clone(a.Policy.Metrics)
+	p := &problems{block: "analysis.metric"}
+	for i := range out {
+		p.index = i
+		for field, query := range map[string]*string{"query": &out[i].Query, "requests_query": &out[i].RequestsQuery} {
+			text, err := ExpandQuery(*query, values)
+			p.query(field, err)
+			*query = text
+		}
+	}
+	if len(p.list) > 0 {
+		return nil, &AnalysisConfigError{Problems: p.list}
+	}
+	return out, nil
+}
+
+// UsesVersion reports that a query needs the application's version, which must be set then.
+func (a *Analysis) UsesVersion() bool {
+	return slices.ContainsFunc(a.Policy.Metrics, func(m analysis.Metric) bool { return usesVersion(m.Query) || usesVersion(m.RequestsQuery) })
+}
+
+func (s *PrometheusSource) config() analysis.PrometheusConfig {
+	return analysis.PrometheusConfig{
+		Address: s.Address, Username: s.Username, Password: s.Password, BearerToken: s.BearerToken,
+		Header: maps.Clone(s.Header), CA: s.CA, Timeout: s.Timeout,
+	}
+}
+
+// connect makes no request.
+func (s *PrometheusSource) connect(target Target) (*analysis.Prometheus, error) {
+	config := s.config()
+	var err error
+	if s.Service != nil {
+		if config.Address, err = proxyAddress(target, *s.Service); err == nil {
+			config.Transport, err = proxyTransport(target.Cluster)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return analysis.NewPrometheus(config)
+}

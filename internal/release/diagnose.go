@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	helmrelease "helm.sh/helm/v3/pkg/release"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -86,8 +87,8 @@ func (d *diagnosis) details(live *unstructured.Unstructured) []string {
 	}
 	slices.SortStableFunc(pods, func(a, b corev1.Pod) int { return cmp.Compare(podRank(&a), podRank(&b)) })
 	var shown []corev1.Pod
-	// A Job that is not done has a pod that is well and goes on: what it is at shows in its log.
-	unfinished := live.GetKind() == "Job"
+	// A Job or hook that is not done has a pod that is well and goes on: what it is at shows in its log.
+	unfinished := live.GetKind() == "Job" || live.GetAnnotations()[helmrelease.HookAnnotation] != ""
 	for i := range pods {
 		involved = append(involved, pods[i].UID)
 		if (podRank(&pods[i]) == 0 || unfinished) && len(shown) < maxPods {

@@ -80,7 +80,7 @@ type Check struct {
 	HelmTest *HelmTest
 	HTTP     *HTTPCheck
 	Job      *JobCheck
-	// Timeout is for all attempts together, 5 minutes where zero.
+	// Timeout is for all attempts together, 5 minutes where zero; 30 seconds for HTTP.
 	Timeout time.Duration
 }
 
@@ -91,7 +91,9 @@ type HelmTest struct {
 }
 
 // JobCheck runs a Job in the environment's namespace; exit code 0 is a pass. The container gets SLIPWAY_CLIENT,
-// SLIPWAY_STAGE, SLIPWAY_RELEASE, SLIPWAY_VERSION and SLIPWAY_NAMESPACE beside Env.
+// SLIPWAY_STAGE, SLIPWAY_RELEASE, SLIPWAY_VERSION and SLIPWAY_NAMESPACE beside Env. It runs under the Pod Security Standard
+// "restricted" (the image must name a numeric user other than 0), with at most 1 CPU and 512 MiB, without a service mesh's sidecar,
+// and without a token unless ServiceAccount is set.
 type JobCheck struct {
 	Image          string
 	Command        []string
@@ -134,16 +136,21 @@ func (g Guard) Longest(rollout time.Duration) time.Duration {
 }
 
 const (
-	defaultCheckTimeout    = 5 * time.Minute
-	defaultRollbackTimeout = 5 * time.Minute
-	defaultQuarantine      = 24 * time.Hour
+	defaultCheckTimeout = 5 * time.Minute
+	// Pods are ready when it begins; only the routes to them may follow a little later.
+	defaultHTTPCheckTimeout = 30 * time.Second
+	defaultRollbackTimeout  = 5 * time.Minute
+	defaultQuarantine       = 24 * time.Hour
 )
 
 func (c Check) timeout() time.Duration {
-	if c.Timeout == 0 {
-		return defaultCheckTimeout
+	switch {
+	case c.Timeout != 0:
+		return c.Timeout
+	case c.HTTP != nil:
+		return defaultHTTPCheckTimeout
 	}
-	return c.Timeout
+	return defaultCheckTimeout
 }
 
 func (p RollbackPolicy) timeout() time.Duration {

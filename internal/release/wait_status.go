@@ -189,7 +189,11 @@ func pod(p *corev1.Pod) status {
 	case corev1.PodSucceeded:
 		return status{ready: true}
 	case corev1.PodFailed:
-		return status{text: "failed", trouble: &trouble{kind: "failed", text: "it failed" + afterColon(p.Status.Reason, p.Status.Message)}}
+		kind := "failed"
+		if disrupted(p) {
+			kind = "disrupted"
+		}
+		return status{text: "failed", trouble: &trouble{kind: kind, text: "it failed" + afterColon(p.Status.Reason, p.Status.Message)}}
 	}
 	for _, c := range p.Status.Conditions {
 		if c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue {

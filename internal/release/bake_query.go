@@ -1,0 +1,136 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package release
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// QueryValues are what the placeholders of a query stand for.
+type QueryValues struct {
+	Namespace, Release, Client, Stage, Version string
+}
+
+func (t Target) queryValues(version string) QueryValues {
+	return QueryValues{Namespace: t.Handle.Namespace, Release: t.Name, Client: t.Handle.Client, Stage: t.Handle.Stage, Version: version}
+}
+
+// PlaceholderError says what is wrong with a placeholder of a query.
+type PlaceholderError struct {
+	// Placeholder is what stands between the braces.
+	Placeholder string
+	Problem     string
+}
+
+// Explain says it in three paragraphs.
+func (e *PlaceholderError) Explain() (happened, observed, advice string) {
+	return "A placeholder of a query cannot be filled in.", fmt.Sprintf("{{ %s }}: %s.", e.Placeholder, e.Problem),
+		"Use {{ namespace }}, {{ release }}, {{ client }}, {{ stage }} or {{ version }}, within the quotes of a label's value."
+}
+
+func (e *PlaceholderError) Error() string { return oneLine(e.Explain()) }
+
+// ExpandQuery fills in the placeholders {{ namespace }}, {{ release }}, {{ client }}, {{ stage }} and {{ version }} of a PromQL query.
+// They stand in the value of a label: namespace="{{ namespace }}". A value is written so that it means itself and nothing else: escaped as
+// the quotes around it need, and as a regular expression after =~ and !~. The error is a *PlaceholderError: an unknown
+// placeholder, one outside quotes, or one whose value is not known.
+func ExpandQuery(query string, values QueryValues) (string, error) {
+	var out strings.Builder
+	q := quoting{}
+	for i := 0; i < len(query); {
+		if !strings.HasPrefix(query[i:], "{{") {
+			width := q.step(query, i)
+			out.WriteString(query[i : i+width])
+			i += width
+			continue
+		}
+		inside, _, closed := strings.Cut(query[i+2:], "}}")
+		name := strings.TrimSpace(inside)
+		if !closed {
+			return "", &PlaceholderError{Placeholder: cut(name, 40), Problem: "it is not closed by }}"}
+		}
+		value, err := values.value(name)
+		if err != nil {
+			return "", err
+		}
+		text, err := q.write(name, value)
+		if err != nil {
+			return "", err
+		}
+		out.WriteString(text)
+		i += len("{{") + len(inside) + len("}}")
+	}
+	return out.String(), nil
+}
+
+// UsesVersion reports that a query has the placeholder {{ version }}.
+func usesVersion(query string) bool {
+	_, err := ExpandQuery(query, QueryValues{Namespace: "n", Release: "r", Client: "c", Stage: "s"})
+	return err != nil
+}
+
+func (v QueryValues) value(name string) (string, error) {
+	values := map[string]string{"namespace": v.Namespace, "release": v.Release, "client": v.Client, "stage": v.Stage, "version": v.Version}
+	value, known := values[name]
+	switch {
+	case !known:
+		return "", &PlaceholderError{Placeholder: cut(name, 40), Problem: "there is no such placeholder"}
+	case value == "":
+		return "", &PlaceholderError{Placeholder: name, Problem: "its value is not known, since the release does not set it"}
+	}
+	return value, nil
+}
+
+// quoting follows the quotes of a query.
+type quoting struct {
+	// quote is the one that is open, 0 outside.
+	quote byte
+	// regular says that the open string is a regular expression.
+	regular bool
+}
+
+// step reads what stands at i, and returns how many bytes that are.
+func (q *quoting) step(query string, i int) int {
+	c := query[i]
+	switch {
+	case q.quote == 0 && c == '#':
+		// A comment ends with its line.
+		if end := strings.IndexByte(query[i:], '\n'); end >= 0 {
+			return end
+		}
+		return len(query) - i
+	case q.quote == 0 && (c == '"' || c == '\'' || c == '`'):
+		before := strings.TrimRight(query[:i], " \t\r\n")
+		q.quote, q.regular = c, strings.HasSuffix(before, "=~") || strings.HasSuffix(before, "!~")
+	case q.quote != 0 && q.quote != '`' && c == '\\' && i+1 < len(query):
+		return 2
+	case c == q.quote:
+		q.quote = 0
+	}
+	return 1
+}
+
+func (q *quoting) write(name, value string) (string, error) {
+	if q.quote == 0 {
+		return "", &PlaceholderError{Placeholder: name, Problem: "it stands outside of quotes"}
+	}
+	if q.regular {
+		value = regexp.QuoteMeta(value)
+	}
+	if q.quote == '`' {
+		if strings.ContainsRune(value, '`') {
+			return "", &PlaceholderError{Placeholder: name, Problem: "its value cannot stand in backquotes"}
+		}
+		return value, nil
+	}
+	quoted := strconv.Quote(value)
+	quoted = quoted[1 : len(quoted)-1]
+	if q.quote == '\'' {
+		quoted = strings.ReplaceAll(strings.ReplaceAll(quoted, `\"`, `"`), `'`, `\'`)
+	}
+	return quoted, nil
+}

@@ -1,0 +1,215 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package release
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	cliresource "k8s.io/cli-runtime/pkg/resource"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+)
+
+const (
+	labelCheck          = "slipway.dev/check"
+	annotationCheckHash = "slipway.dev/check-hash"
+	labelIstioInject    = "sidecar.istio.io/inject"
+	// jobMargin is by how much a Job may outlive the check that waits for it: it is for those whose process has died.
+	jobMargin = time.Minute
+	// jobKept is for how long the cluster keeps a Job that has ended and that nobody has removed.
+	jobKept = 10 * time.Minute
+)
+
+// job runs the check's Job, or goes on waiting for the one that a killed run has left running, and removes it.
+func (r *checkRun) job() (err error) {
+	wanted, err := r.jobObject()
+	if err != nil {
+		return err
+	}
+	info := jobInfo(wanted)
+	defer func() { err = errors.Join(err, r.removeJob(wanted.Name)) }()
+	joined, err := r.joinJob(wanted)
+	if err == nil && !joined {
+		if err = r.createJob(wanted); err != nil {
+			return r.explainPods("the Job "+wanted.Name, &refusedError{object: r.keyOf(info), verb: "create", cause: err}, nil)
+		}
+	}
+	if err == nil {
+		err = r.waitHooks([]*cliresource.Info{info})
+	}
+	if err != nil {
+		return r.explainPods("the Job "+wanted.Name, err, []*cliresource.Info{info})
+	}
+	return nil
+}
+
+// jobInfo is a Job as the waits know objects.
+func jobInfo(j *batchv1.Job) *cliresource.Info {
+	return &cliresource.Info{
+		Namespace: j.Namespace, Name: j.Name, Object: j,
+		Mapping: &meta.RESTMapping{
+			Resource:         batchv1.SchemeGroupVersion.WithResource("jobs"),
+			GroupVersionKind: batchv1.SchemeGroupVersion.WithKind("Job"),
+			Scope:            meta.RESTScopeNamespace,
+		},
+	}
+}
+
+// joinJob looks for a Job that a killed run has left. One that still runs the very same check is joined; what is over, or would run
+// something else, is removed first: a result that is older than this run says nothing about now.
+func (r *checkRun) joinJob(wanted *batchv1.Job) (joined bool, err error) {
+	jobs := r.reads.BatchV1().Jobs(wanted.Namespace)
+	found, err := jobs.Get(r.ctx, wanted.Name, metav1.GetOptions{})
+	if cluster.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("reading Job %s: %w", wanted.Name, err)
+	}
+	if found.Labels[labelRecordManagedBy] != environment.FieldManager || found.Labels[labelRelease] != wanted.Labels[labelRelease] {
+		return false, r.notMade(fmt.Sprintf("the Job %s exists and was not made by Slipway", wanted.Name))
+	}
+	state := job(found)
+	if found.DeletionTimestamp == nil && !state.ready && state.trouble == nil &&
+		found.Annotations[annotationCheckHash] == wanted.Annotations[annotationCheckHash] {
+		r.progress.say("joined", "waiting for the Job "+wanted.Name+", which an earlier run has started")
+		return true, nil
+	}
+	if err := r.removeJob(wanted.Name); err != nil {
+		return false, err
+	}
+	return false, r.waitGone([]*cliresource.Info{jobInfo(wanted)})
+}
+
+func (r *checkRun) createJob(wanted *batchv1.Job) error {
+	client, err := cluster.NewKubernetes(r.clients.gated)
+	if err != nil {
+		return fmt.Errorf("making a client for the Job: %w", err)
+	}
+	_, err = client.BatchV1().Jobs(wanted.Namespace).Create(r.ctx, wanted, metav1.CreateOptions{FieldManager: environment.FieldManager})
+	return err
+}
+
+// removeJob deletes a Job with its pods, also when the check's time is over or the operation was interrupted. One that cannot be
+// deleted is so by the cluster some time after its end, or by the next run.
+func (r *checkRun) removeJob(name string) error {
+	ctx, stop := r.afterwards()
+	defer stop()
+	background := metav1.DeletePropagationBackground
+	err := r.clients.durable.BatchV1().Jobs(r.target.Handle.Namespace).Delete(ctx, name, metav1.DeleteOptions{PropagationPolicy: &background})
+	if err != nil && !apierrors.IsNotFound(err) {
+		r.progress.say("remove "+name, fmt.Sprintf("the Job %s could not be removed, the cluster does %s after its end: %s", name, jobKept, shortText(err)))
+	}
+	return nil
+}
+
+// jobObject is the Job of a check. It satisfies the Pod Security Standard "restricted", and has no token unless it is given a
+// ServiceAccount.
+func (r *checkRun) jobObject() (*batchv1.Job, error) {
+	spec := r.check.Job
+	handle := r.target.Handle
+	values := map[string]string{
+		"SLIPWAY_CLIENT": handle.Client, "SLIPWAY_STAGE": handle.Stage, "SLIPWAY_NAMESPACE": handle.Namespace,
+		"SLIPWAY_RELEASE": r.target.Name, "SLIPWAY_VERSION": r.env.version,
+	}
+	maps.Copy(values, spec.Env)
+	var variables []corev1.EnvVar
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		// Kubernetes would expand $(NAME), which is not what a value in the configuration means.
+		variables = append(variables, corev1.EnvVar{Name: name, Value: strings.ReplaceAll(values[name], "$(", "$$(")})
+	}
+	pod := corev1.PodSpec{
+		RestartPolicy:                 corev1.RestartPolicyNever,
+		ServiceAccountName:            spec.ServiceAccount,
+		EnableServiceLinks:            new(false),
+		TerminationGracePeriodSeconds: new(int64(5)),
+		SecurityContext: &corev1.PodSecurityContext{
+			RunAsNonRoot:   new(true),
+			SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+		},
+		Containers: []corev1.Container{{
+			Name: "check", Image: spec.Image, Command: spec.Command, Args: spec.Args, Env: variables,
+			// Namespaces with a quota refuse pods without.
+			Resources: corev1.ResourceRequirements{
+				Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("50m"), corev1.ResourceMemory: resource.MustParse("64Mi")},
+				Limits:   corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1"), corev1.ResourceMemory: resource.MustParse("512Mi")},
+			},
+			SecurityContext: &corev1.SecurityContext{
+				AllowPrivilegeEscalation: new(false),
+				Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+			},
+		}},
+	}
+	if spec.ServiceAccount == "" {
+		pod.AutomountServiceAccountToken = new(false)
+	}
+	for _, name := range spec.PullSecrets {
+		pod.ImagePullSecrets = append(pod.ImagePullSecrets, corev1.LocalObjectReference{Name: name})
+	}
+	labels := map[string]string{
+		environment.LabelClient: handle.Client, environment.LabelStage: handle.Stage,
+		labelRecordManagedBy: environment.FieldManager, labelRelease: r.target.Name, labelCheck: checkLabel(r.check.Name),
+	}
+	podLabels := maps.Clone(labels)
+	// A sidecar would keep the pod from ending.
+	podLabels[labelIstioInject] = "false"
+	out := &batchv1.Job{
+		ObjectMeta: metav1.ObjectMeta{Name: r.jobName(), Namespace: handle.Namespace, Labels: labels},
+		Spec: batchv1.JobSpec{
+			BackoffLimit:            new(int32(0)),
+			ActiveDeadlineSeconds:   new(int64((r.timeout + jobMargin).Seconds())),
+			TTLSecondsAfterFinished: new(int32(jobKept.Seconds())),
+			// A pod that loses its node is made again: that is no answer.
+			PodFailurePolicy: &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{{
+				Action:          batchv1.PodFailurePolicyActionIgnore,
+				OnPodConditions: []batchv1.PodFailurePolicyOnPodConditionsPattern{{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue}},
+			}}},
+			Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: podLabels}, Spec: pod},
+		},
+	}
+	text, err := json.Marshal(out.Spec)
+	if err != nil {
+		return nil, fmt.Errorf("writing Job %s: %w", out.Name, err)
+	}
+	sum := sha256.Sum256(text)
+	out.Annotations = map[string]string{annotationCheckHash: "v1:" + hex.EncodeToString(sum[:])}
+	return out, nil
+}
+
+var notInNames = regexp.MustCompile(`[^a-z0-9]+`)
+
+// jobName is the same for the same check of the same revision, so that a run finds what another one has left.
+func (r *checkRun) jobName() string {
+	revision := 0
+	if r.env.release != nil {
+		revision = r.env.release.Version
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%s\n%d", r.target.Name, r.stage, r.check.Name, revision))
+	readable := strings.Trim(notInNames.ReplaceAllLiteralString(strings.ToLower(r.target.Name+"-"+r.check.Name), "-"), "-")
+	// Pods of Jobs get six letters more, and their names are labels.
+	readable = strings.TrimRight(readable[:min(len(readable), 36)], "-")
+	return fmt.Sprintf("%s-r%d-%s", readable, revision, hex.EncodeToString(sum[:4]))
+}
+
+// checkLabel is a check's name as far as a label can hold it.
+func checkLabel(name string) string {
+	text := strings.Trim(notInNames.ReplaceAllLiteralString(strings.ToLower(name), "-"), "-")
+	return strings.Trim(text[:min(len(text), 63)], "-")
+}

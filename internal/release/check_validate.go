@@ -1,0 +1,158 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package release
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
+)
+
+// CheckConfigError says at plan time what is wrong with smoke tests and the acceptance gate.
+type CheckConfigError struct {
+	Problems []ConfigProblem
+}
+
+// Explain says it in three paragraphs.
+func (e *CheckConfigError) Explain() (happened, observed, advice string) {
+	return "A check of the release is not configured right.", problemText(e.Problems), "Correct the block that is named."
+}
+
+func (e *CheckConfigError) Error() string { return oneLine(e.Explain()) }
+
+// ConfigProblem is one thing that is wrong, in the words of the configuration.
+type ConfigProblem struct {
+	// Block is "smoke_test", "acceptance", "analysis.health.http", "analysis.health.pods", "analysis.metric" or
+	// "analysis.prometheus"; Index is its place among its kind.
+	Block string
+	Index int
+	// Field is the argument within the block, for example "service.port"; empty where it is the block itself.
+	Field string
+	// Text says what is wrong and what to do, without values that may be secret.
+	Text string
+}
+
+func problemText(problems []ConfigProblem) string {
+	lines := make([]string, 0, len(problems))
+	for _, p := range problems {
+		where := fmt.Sprintf("%s[%d]", p.Block, p.Index)
+		if p.Field != "" {
+			where += "." + p.Field
+		}
+		lines = append(lines, where+": "+p.Text)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// problems collects what is wrong with a configuration.
+type problems struct {
+	block string
+	index int
+	list  []ConfigProblem
+}
+
+func (p *problems) add(wrong bool, field, format string, values ...any) {
+	if wrong {
+		p.list = append(p.list, ConfigProblem{Block: p.block, Index: p.index, Field: field, Text: fmt.Sprintf(format, values...)})
+	}
+}
+
+// ValidateChecks says what is wrong with smoke tests and acceptance: *CheckConfigError, nil where nothing is.
+func (g Guard) ValidateChecks() error {
+	p := &problems{block: "smoke_test"}
+	names := map[string]bool{}
+	for i, check := range g.SmokeTests {
+		p.index = i
+		p.add(names[check.Name], "name", "two smoke tests are called %q.", check.Name)
+		names[check.Name] = true
+		p.check(check)
+	}
+	if g.Acceptance != nil {
+		p.block, p.index = "acceptance", 0
+		p.check(*g.Acceptance)
+	}
+	if len(p.list) == 0 {
+		return nil
+	}
+	return &CheckConfigError{Problems: p.list}
+}
+
+func (p *problems) check(c Check) {
+	p.add(strings.TrimSpace(c.Name) == "", "name", "it has no name.")
+	p.add(c.Timeout < 0, "timeout", "it is negative.")
+	kinds := 0
+	for _, set := range []bool{c.HelmTest != nil, c.HTTP != nil, c.Job != nil} {
+		if set {
+			kinds++
+		}
+	}
+	p.add(kinds != 1, "", "exactly one of helm_test, http and job is needed, and there are %d.", kinds)
+	if c.HTTP != nil {
+		p.request("http.", c.HTTP)
+		p.add(c.HTTP.Contains != "" && slices.ContainsFunc(c.HTTP.Statuses, bodiless), "http.contains", "an answer with status 204 or 304 has no body.")
+	}
+	if c.Job != nil {
+		p.job(c.Job)
+	}
+}
+
+func bodiless(status int) bool { return status == http.StatusNoContent || status == http.StatusNotModified }
+
+var environmentName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`)
+
+func (p *problems) job(j *JobCheck) {
+	p.add(strings.TrimSpace(j.Image) == "", "job.image", "it is empty.")
+	for _, name := range slices.Sorted(maps.Keys(j.Env)) {
+		p.add(!environmentName.MatchString(name), "job.env", "%q is not the name of an environment variable.", name)
+		p.add(strings.HasPrefix(name, "SLIPWAY_"), "job.env", "%s is set by Slipway itself.", name)
+	}
+}
+
+// request checks what HTTP checks of all kinds have in common. The address of the API server is not needed for it.
+func (p *problems) request(prefix string, h *HTTPCheck) {
+	p.add((h.Service == nil) == (h.URL == ""), prefix+"url", "exactly one of service and url is needed.")
+	probe := &analysis.HTTPProbe{URL: h.URL, Client: http.DefaultClient, Statuses: h.Statuses, Timeout: h.Timeout}
+	if h.Service != nil {
+		p.service(prefix+"service.", *h.Service)
+		p.add(len(http.Header(canonical(h.Header))["Authorization"]) > 0, prefix+"headers_wo",
+			"Authorization would be taken for a credential of the API server, through which the Service is asked: give a url.")
+		probe.URL = "http://service"
+	}
+	p.config(prefix, probe.Validate())
+}
+
+func (p *problems) service(prefix string, s analysis.Service) {
+	if s.Namespace == "" {
+		s.Namespace = "environment"
+	}
+	_, err := analysis.ProxyAddress("https://cluster", s)
+	p.config(strings.TrimSuffix(prefix, "service."), err)
+}
+
+// config adds what package analysis says of a sampler, whose names for fields are nearly those of the configuration.
+func (p *problems) config(prefix string, err error) {
+	if err == nil {
+		return
+	}
+	config, ok := err.(*analysis.ConfigError)
+	if !ok {
+		p.add(true, strings.TrimSuffix(prefix, "."), "%s.", err)
+		return
+	}
+	field := strings.TrimPrefix(strings.TrimPrefix(config.Field, "http."), "prometheus.")
+	p.add(true, strings.TrimSuffix(prefix+field, "."), "%s.", config.Problem)
+}
+
+func canonical(h http.Header) map[string][]string {
+	out := map[string][]string{}
+	for name, values := range h {
+		out[http.CanonicalHeaderKey(name)] = values
+	}
+	return out
+}

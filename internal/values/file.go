@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"regexp"
 	"strconv"
@@ -41,15 +40,7 @@ func (e *FileError) Unwrap() error { return e.Err }
 func ReadFile(path string) (map[string]any, error) {
 	content, err := os.ReadFile(path)
 	if err != nil {
-		reason := err.Error()
-		var pathError *fs.PathError
-		if errors.As(err, &pathError) {
-			reason = pathError.Err.Error()
-		}
-		if errors.Is(err, fs.ErrNotExist) {
-			reason = "there is no such file"
-		}
-		return nil, &FileError{Path: path, Reason: reason, Err: err}
+		return nil, unreadable(path, err)
 	}
 	v, err := Parse(content)
 	var fileError *FileError
@@ -119,7 +110,7 @@ func plainNumbers(v any) any {
 
 var (
 	yamlLine     = regexp.MustCompile(`line ([0-9]+): ?`)
-	duplicateKey = regexp.MustCompile(`key "(.*)" already set in map`)
+	duplicateKey = regexp.MustCompile(`key "?(.*?)"? already set in map`)
 	yamlPrefixes = []string{"error converting YAML to JSON: ", "yaml: ", "unmarshal errors:", "error unmarshaling JSON: "}
 )
 

@@ -11,6 +11,7 @@ import (
 
 	helmrelease "helm.sh/helm/v3/pkg/release"
 
+	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
 )
 
@@ -26,12 +27,22 @@ type application struct {
 	revisions []revision
 	rendering *Rendering
 	started   time.Time
+	// key is the ContentKey of what is applied.
+	key          string
+	capabilities *cluster.Capabilities
+	// made are the CRDs that this apply has created.
+	made []string
 	// notes go into Outcome.Recovered.
 	notes []string
 }
 
 // apply reads as the story of what must happen, in the order in which it must.
 func (a *application) apply(ctx context.Context, target Target) (err error) {
+	if check := a.options.Guard.Analysis; check != nil {
+		if err := check.Validate(); err != nil {
+			return err
+		}
+	}
 	if err = a.checkPlace(ctx, target); err == nil {
 		err = a.lookAt(ctx, target)
 	}
@@ -53,7 +64,7 @@ func (a *application) apply(ctx context.Context, target Target) (err error) {
 	switch {
 	case err != nil && a.interrupted():
 		return a.cancelled(err)
-	case errors.Is(err, errDeadline):
+	case errors.Is(err, errDeadline) && !isGuardError(err):
 		return &DeadlineError{Release: target.Name, Revision: a.outcome.Revision, Timeout: a.timeout, During: a.now(), Objects: a.pending}
 	}
 	return err
@@ -68,6 +79,7 @@ func (a *application) underLease() error {
 	if err != nil {
 		return err
 	}
+	a.capabilities = &capabilities
 	a.helm = a.helmConfiguration(&capabilities, a.options.storage)
 	s, err := classify(a.revisions, a.helm.Releases, a.target.Name)
 	if err != nil {
@@ -76,11 +88,15 @@ func (a *application) underLease() error {
 	if err := a.renderAsPlanned(s, &capabilities); err != nil {
 		return err
 	}
+	a.key = ContentKey(a.spec, a.rendering, a.options.Guard)
+	if err := a.refuseQuarantined(s); err != nil {
+		return err
+	}
 	if same, err := a.unchanged(s, &capabilities); err != nil || same {
 		if err != nil {
 			return err
 		}
-		return a.recordUnchanged(s)
+		return a.keep(s)
 	}
 	if err := a.keepAttempted(s); err != nil {
 		return err
@@ -118,32 +134,56 @@ func (a *application) conclude(number int, result *helmrelease.Release, ran erro
 	if errors.As(failure, &cancelled) && now.number != number {
 		cancelled.Revision = 0
 	}
-	failure = errors.Join(failure, err)
-	if err := a.recordEnd(ctx, now.number, failure); err != nil {
-		return errors.Join(failure, err)
+	if err != nil {
+		failure = errors.Join(failure, err)
+		return errors.Join(failure, a.recordFailed(now.number, failure))
 	}
-	if failure != nil {
-		return failure
+	switch j, taken := a.rolloutJudgement(failure, now.number == number); {
+	case taken:
+		return a.takeBack(number, j, failure)
+	case failure != nil:
+		return errors.Join(failure, a.recordFailed(now.number, failure))
+	case a.options.Guard.judges():
+		next := *a.found.record
+		return a.guarded(number, &next, Verifying{Since: finished()})
 	}
+	stored, err := a.helm.Releases.Get(a.target.Name, number)
+	if err != nil {
+		return a.target.Cluster.Classify(fmt.Errorf("reading revision %d of release %s: %w", number, a.target.Name, err))
+	}
+	return a.accept(number, stored)
+}
+
+// pruneOld deletes revisions beyond the history's limit.
+func (a *application) pruneOld() {
+	ctx, stop := a.afterwards()
+	defer stop()
 	if err := prune(ctx, a.target, a.helm.Releases, a.options.MaxHistory, a.found.record); err != nil {
 		// Old revisions are only ballast; the release is as it should be.
 		a.progress.say("prune", "old revisions could not be deleted, the next apply tries again: "+err.Error())
 	}
-	return nil
 }
 
 // recordBegin writes down what is about to happen, so that whoever comes after a crash knows who did what.
 func (a *application) recordBegin(s situation) error {
-	phase := phaseUpgrading
-	if s.installs() {
-		phase = phaseInstalling
-	}
 	next := a.newRecord()
-	next.Phase, next.Revision = phase, s.next()
-	if err := a.found.save(a.ctx, a.clients.durable, a.target, next); err != nil {
-		return err
+	next.Phase, next.Revision = phaseUpgrading, s.next()
+	if s.installs() {
+		next.Phase = phaseInstalling
 	}
-	return nil
+	run := a.newRun(s)
+	run.Revision = s.next()
+	next.beginRun(run)
+	a.outcome.Kind = run.Kind
+	// A mark from before this run was not meant for it.
+	return a.found.save(a.ctx, a.clients.durable, a.target, next, AnnotationAbort, AnnotationHold)
+}
+
+func (a *application) newRun(s situation) Run {
+	return Run{
+		Revision: s.last.number, Version: a.spec.Version, Started: a.started, Outcome: OutcomeUnverified,
+		Kind: a.found.record.kindOf(s.installs(), a.spec.Version, a.rendering.Digest),
+	}
 }
 
 // newRecord is a record of this apply that keeps what earlier ones proved.
@@ -165,28 +205,46 @@ func (a *application) newRecord() *Record {
 		},
 		SecretPaths: values.Leaves(values.Merge(a.spec.Sensitive, a.spec.WriteOnly)),
 	}
-	if a.found.record != nil {
-		next.KnownGood = a.found.record.KnownGood
+	if a.options.Guard.judges() {
+		next.Key, next.PolicyHash = a.key, a.options.Guard.policyHash()
+	}
+	if before := a.found.record; before != nil {
+		next.KnownGood, next.Runs = before.KnownGood, before.Runs
+		if q := before.Quarantine; q != nil && !before.cleared && q.Key != a.key && time.Now().Before(q.Expires) {
+			next.Quarantine, next.Retry = q, before.Retry
+		}
 	}
 	return next
 }
 
-// recordEnd writes down how it ended.
-func (a *application) recordEnd(ctx context.Context, number int, failure error) error {
+// recordFailed writes down that it went wrong.
+func (a *application) recordFailed(number int, failure error) error {
 	next := *a.found.record
-	next.Finished = time.Now().UTC()
-	if failure == nil {
-		next.Phase, next.Revision, next.Failure = phaseDeployed, number, ""
-		next.addKnownGood(a.knownGood(number), a.exists)
-	} else {
-		// Helm may have failed before it stored the revision; then the one before is still the newest.
-		next.Phase, next.Revision, next.Failure = phaseFailed, number, cut(a.secrets.text(failure.Error()), maxFailureText)
+	// Helm may have failed before it stored the revision; then the one before is still the newest.
+	begun := next.Revision
+	next.Finished, next.Phase, next.Revision, next.Failure = finished(), phaseFailed, number, cut(a.secrets.text(failure.Error()), maxFailureText)
+	outcome := OutcomeFailed
+	var cancelled *CancelledError
+	if errors.As(failure, &cancelled) {
+		outcome = OutcomeCancelled
 	}
-	return a.found.saveUnlessEnded(ctx, a.clients.durable, a.target, &next)
+	next.endRun(begun, func(r *Run) {
+		r.Outcome, r.Stage, r.Reason, r.Finished = outcome, StageRollout, firstLine(next.Failure), next.Finished
+	})
+	return a.save(&next)
 }
 
-func (a *application) knownGood(number int) KnownGood {
-	return KnownGood{Revision: number, Version: a.spec.Version, Digest: a.rendering.Digest, At: time.Now().UTC()}
+// knownGood is the entry of a stored revision that has this apply's content.
+func (a *application) knownGood(stored *helmrelease.Release) (KnownGood, error) {
+	sealed, err := seal(stored)
+	if err != nil {
+		return KnownGood{}, err
+	}
+	record := a.newRecord()
+	return KnownGood{
+		Revision: stored.Version, Version: record.Version, Digest: record.Digest, At: time.Now().UTC(),
+		Chart: record.Chart, SecretPaths: record.SecretPaths, Seal: sealed,
+	}, nil
 }
 
 func (a *application) exists(number int) bool {
@@ -201,9 +259,17 @@ func (a *application) exists(number int) bool {
 // recordUnchanged refreshes the record where the cluster has everything already: inputs may have changed all the same.
 func (a *application) recordUnchanged(s situation) error {
 	next := a.newRecord()
-	next.Phase, next.Revision, next.Finished = phaseDeployed, s.last.number, time.Now().UTC()
+	next.Phase, next.Revision, next.Finished = phaseDeployed, s.last.number, finished()
 	if len(next.KnownGood) == 0 || next.KnownGood[0].Revision != s.last.number {
-		next.addKnownGood(a.knownGood(s.last.number), a.exists)
+		stored, err := a.helm.Releases.Get(a.target.Name, s.last.number)
+		if err != nil {
+			return a.target.Cluster.Classify(fmt.Errorf("reading revision %d of release %s: %w", s.last.number, a.target.Name, err))
+		}
+		good, err := a.knownGood(stored)
+		if err != nil {
+			return err
+		}
+		next.addKnownGood(good, a.exists)
 	}
 	a.outcome.Revision, a.outcome.Status = s.last.number, s.last.status.String()
 	return a.found.save(a.ctx, a.clients.durable, a.target, next)
@@ -212,7 +278,7 @@ func (a *application) recordUnchanged(s situation) error {
 // cancelled says that an interrupt ended the operation.
 func (a *application) cancelled(err error) error {
 	var already *CancelledError
-	if errors.As(err, &already) {
+	if errors.As(err, &already) || isGuardError(err) {
 		return err
 	}
 	return &CancelledError{Release: a.target.Name, During: a.now(), Cause: fmt.Errorf("%s", a.secrets.text(err.Error()))}

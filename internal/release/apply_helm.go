@@ -57,6 +57,7 @@ func (a *application) runHelm(s situation) (*helmrelease.Release, error) {
 	labels := map[string]string{
 		environment.LabelClient: a.target.Handle.Client,
 		environment.LabelStage:  a.target.Handle.Stage,
+		labelSeal:               newSealKey(),
 	}
 	var result *helmrelease.Release
 	if s.installs() {
@@ -153,6 +154,7 @@ func (a *application) makeCRD(info *resource.Info) (bool, error) {
 	case err != nil:
 		return false, a.kube.fail(&refusedError{object: a.keyOf(info), verb: "create", cause: err})
 	}
+	a.made = append(a.made, info.Name)
 	return true, nil
 }
 
@@ -165,7 +167,7 @@ func (a *application) explain(ran error, number int) error {
 	case isOwnError(ran):
 		return ran
 	case errors.Is(cause, errDeadline):
-		return &DeadlineError{Release: a.target.Name, Revision: number, Timeout: a.timeout, During: a.now(), Objects: a.pending}
+		return &DeadlineError{Release: a.target.Name, Revision: number, Timeout: a.timeout, During: a.now(), Objects: a.pending, blamed: a.blamed}
 	}
 	var (
 		notReady *notReadyError
@@ -176,7 +178,7 @@ func (a *application) explain(ran error, number int) error {
 	case errors.As(failure, &notReady) && notReady.hook:
 		return &HookError{Release: a.target.Name, Revision: number, Event: hookEvent(ran), Cause: a.secrets.text(notReady.cause), Objects: notReady.reports}
 	case errors.As(failure, &notReady):
-		return &RolloutError{Release: a.target.Name, Revision: number, Cause: a.secrets.text(notReady.cause), Objects: notReady.reports}
+		return &RolloutError{Release: a.target.Name, Revision: number, Cause: a.secrets.text(notReady.cause), Objects: notReady.reports, kind: notReady.kind}
 	case cause != nil:
 		return cause // The Lease was lost, and with it the right to write.
 	case errors.As(failure, &refused) && cluster.IsTransient(refused.cause):

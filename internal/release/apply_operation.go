@@ -70,6 +70,8 @@ type operation struct {
 	progress *reporter
 	// pending are the objects that were last seen not ready.
 	pending []ObjectReport
+	// blamed says that some of them had pods that ran and were not ready.
+	blamed bool
 
 	mu     sync.Mutex
 	during string
@@ -206,6 +208,13 @@ func (r *reporter) say(topic, sentence string) {
 	}
 	r.last[topic] = time.Now()
 	r.say0(sentence)
+}
+
+// tell passes a sentence on that is said once.
+func (r *reporter) tell(sentence string) {
+	if r.say0 != nil {
+		r.say0(sentence)
+	}
 }
 
 // endingBody ends a request's context with its body.

@@ -200,3 +200,34 @@ func sentence(text string) string {
 	}
 	return text + "."
 }
+
+// UnverifiedError says that the run was cut off while a deployed revision was watched. The revision was left, and the next apply
+// goes on watching it.
+type UnverifiedError struct {
+	Release  string
+	Revision int
+	// Since is when its pods were ready; Stage is the stage that was cut off.
+	Since time.Time
+	Stage string
+	Cause error
+}
+
+// Explain says it in three paragraphs.
+func (e *UnverifiedError) Explain() (happened, observed, advice string) {
+	return fmt.Sprintf("The verification of revision %d of release %s was interrupted in its %s.", e.Revision, e.Release, e.Stage),
+		fmt.Sprintf("All its pods were ready at %s. It was left as it is, neither accepted nor rolled back, and nothing goes on in the background.",
+			e.Since.UTC().Format(time.RFC3339)),
+		"Apply again: the verification goes on from there, and no new revision is made."
+}
+
+func (e *UnverifiedError) Error() string { return oneLine(e.Explain()) }
+func (e *UnverifiedError) Unwrap() error { return e.Cause }
+
+// isGuardError reports that an error tells the story already, whatever it was caused by.
+func isGuardError(err error) bool {
+	var (
+		guard      *GuardError
+		quarantine *QuarantinedError
+	)
+	return errors.As(err, &guard) || errors.As(err, &quarantine)
+}

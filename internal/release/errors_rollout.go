@@ -30,6 +30,9 @@ type RolloutError struct {
 	Refused bool
 	// Objects are those that are not ready.
 	Objects []ObjectReport
+
+	// kind is that of the trouble, for example "crash"; empty where there was none.
+	kind string
 }
 
 const afterFailure = "Nothing was rolled back. Put right what is named above and apply again: it goes on from what is there."
@@ -75,6 +78,9 @@ type DeadlineError struct {
 	During string
 	// Objects are those that were not ready.
 	Objects []ObjectReport
+
+	// blamed says that pods ran and were not ready: it was the version that was not done in time.
+	blamed bool
 }
 
 // Explain says it in three paragraphs.

@@ -31,3 +31,9 @@ func objectCount(n int) string {
 	}
 	return fmt.Sprintf("%d objects", n)
 }
+
+// firstLine is the first line of a text.
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
+}

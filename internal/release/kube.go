@@ -16,6 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/cli-runtime/pkg/resource"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 )
 
 var (
@@ -35,6 +37,8 @@ type ctxKube struct {
 	attempted kube.ResourceList
 	// failure is the first thing that went wrong. Helm turns errors into text, so it is kept here.
 	failure error
+	// restoring, where it is set, puts custom resources back that were changed by hand: Helm does not look at them.
+	restoring *restoring
 }
 
 // fail keeps the first failure, and returns it in the form that may be stored and shown.
@@ -46,6 +50,15 @@ func (k *ctxKube) fail(err error) error {
 		k.failure = err
 	}
 	return errors.New(k.op.secrets.text(shortText(err)))
+}
+
+// transient reports that what went wrong first may go by itself.
+func (k *ctxKube) transient() bool {
+	var refused *refusedError
+	if errors.As(k.failure, &refused) {
+		return cluster.IsTransient(refused.cause)
+	}
+	return cluster.IsTransient(k.failure)
 }
 
 // Build turns a manifest into objects. It does not validate: that costs six requests and says no more than the API server.
@@ -101,6 +114,10 @@ func (k *ctxKube) Update(original, target kube.ResourceList, force bool) (*kube.
 		if err := k.op.ended(); err != nil {
 			return result, k.fail(err)
 		}
+		restore, err := k.restoring.prepare(info)
+		if err != nil {
+			return result, k.fail(err)
+		}
 		written, err := k.updateOne(original, info, force)
 		if written != nil {
 			result.Created = append(result.Created, written.Created...)
@@ -108,6 +125,9 @@ func (k *ctxKube) Update(original, target kube.ResourceList, force bool) (*kube.
 		}
 		if err != nil {
 			return result, k.fail(&refusedError{object: k.op.keyOf(info), verb: "write", cause: err})
+		}
+		if err := restore(); err != nil {
+			return result, k.fail(&refusedError{object: k.op.keyOf(info), verb: "put back", cause: err})
 		}
 	}
 	if err := k.removeAll(original.Difference(target), result); err != nil {

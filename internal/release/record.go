@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -49,6 +50,9 @@ type recorded struct {
 	record *Record
 	// resourceVersion guards against writers that hold no Lease.
 	resourceVersion string
+	// text is the record as it stands in the ConfigMap, and annotations are everybody's: people put marks on the record.
+	text        string
+	annotations map[string]string
 }
 
 func recordName(release string) string { return recordPrefix + release }
@@ -73,7 +77,8 @@ func readRecord(ctx context.Context, client kubernetes.Interface, target Target)
 	if record.Client != target.Handle.Client || record.Stage != target.Handle.Stage {
 		return recorded{}, &ForeignRecordError{Name: name, Client: record.Client, Stage: record.Stage}
 	}
-	return recorded{record: &record, resourceVersion: found.ResourceVersion}, nil
+	record.cleared = found.Annotations[AnnotationHold] == holdCleared
+	return recorded{record: &record, resourceVersion: found.ResourceVersion, text: found.Data[recordKey], annotations: found.Annotations}, nil
 }
 
 // checkWritable refuses a record of a schema that this code does not know.
@@ -84,13 +89,50 @@ func (r recorded) checkWritable(target Target) error {
 	return nil
 }
 
-// save writes the record, and fails with a conflict where somebody else has written it meanwhile.
-func (r *recorded) save(ctx context.Context, client kubernetes.Interface, target Target, record *Record) error {
+// save writes the record, and fails with a conflict where somebody else has written it meanwhile. Annotations that others put on it
+// stay, but for those in consumed.
+func (r *recorded) save(ctx context.Context, client kubernetes.Interface, target Target, record *Record, consumed ...string) error {
 	record.SchemaVersion = recordSchemaVersion
 	text, err := json.Marshal(record)
 	if err != nil {
 		return fmt.Errorf("writing the record of release %s: %w", target.Name, err)
 	}
+	name := recordName(target.Name)
+	written, err := r.write(ctx, client, target, record.InstanceID, string(text), consumed)
+	for try := 0; apierrors.IsConflict(err) && try < maxMarkConflicts; try++ {
+		// Somebody may have put a mark on it, which leaves the record itself as it was.
+		now, readErr := readRecord(ctx, client, target)
+		if readErr != nil {
+			return readErr
+		}
+		if now.record == nil || now.text != r.text {
+			break
+		}
+		r.resourceVersion, r.annotations = now.resourceVersion, now.annotations
+		written, err = r.write(ctx, client, target, record.InstanceID, string(text), consumed)
+	}
+	switch {
+	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err):
+		return fmt.Errorf("the ConfigMap %s was changed by somebody else while release %s was worked on: apply again: %w", name, target.Name, err)
+	case err != nil:
+		return target.Cluster.Classify(fmt.Errorf("writing ConfigMap %s: %w", name, err))
+	}
+	r.record, r.resourceVersion, r.text, r.annotations = record, written.ResourceVersion, string(text), written.Annotations
+	return nil
+}
+
+// maxMarkConflicts is how often a write is tried again because of marks that others put on the record.
+const maxMarkConflicts = 3
+
+func (r *recorded) write(ctx context.Context, client kubernetes.Interface, target Target, instance, text string, consumed []string) (*corev1.ConfigMap, error) {
+	annotations := maps.Clone(r.annotations)
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	for _, key := range consumed {
+		delete(annotations, key)
+	}
+	annotations[environment.AnnotationInstance] = instance
 	object := &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{
 			Name:            recordName(target.Name),
@@ -101,25 +143,15 @@ func (r *recorded) save(ctx context.Context, client kubernetes.Interface, target
 				labelRecordManagedBy:    environment.FieldManager,
 				labelRelease:            target.Name,
 			},
-			Annotations: map[string]string{environment.AnnotationInstance: record.InstanceID},
+			Annotations: annotations,
 		},
-		Data: map[string]string{recordKey: string(text)},
+		Data: map[string]string{recordKey: text},
 	}
-	maps := client.CoreV1().ConfigMaps(target.Handle.Namespace)
-	var written *corev1.ConfigMap
+	all := client.CoreV1().ConfigMaps(target.Handle.Namespace)
 	if r.resourceVersion == "" {
-		written, err = maps.Create(ctx, object, metav1.CreateOptions{FieldManager: environment.FieldManager})
-	} else {
-		written, err = maps.Update(ctx, object, metav1.UpdateOptions{FieldManager: environment.FieldManager})
+		return all.Create(ctx, object, metav1.CreateOptions{FieldManager: environment.FieldManager})
 	}
-	switch {
-	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err):
-		return fmt.Errorf("the ConfigMap %s was changed by somebody else while release %s was worked on: apply again: %w", object.Name, target.Name, err)
-	case err != nil:
-		return target.Cluster.Classify(fmt.Errorf("writing ConfigMap %s: %w", object.Name, err))
-	}
-	r.record, r.resourceVersion = record, written.ResourceVersion
-	return nil
+	return all.Update(ctx, object, metav1.UpdateOptions{FieldManager: environment.FieldManager})
 }
 
 // remove deletes the record if it is still the one that was read.
@@ -132,7 +164,7 @@ func (r *recorded) remove(ctx context.Context, client kubernetes.Interface, targ
 	if err != nil && !apierrors.IsNotFound(err) {
 		return target.Cluster.Classify(fmt.Errorf("deleting ConfigMap %s: %w", recordName(target.Name), err))
 	}
-	r.record, r.resourceVersion = nil, ""
+	*r = recorded{}
 	return nil
 }
 
@@ -148,14 +180,14 @@ func (r *Record) addKnownGood(good KnownGood, exists func(revision int) bool) {
 }
 
 // saveUnlessEnded retries once what may have failed by chance; the lease keeps other writers out meanwhile.
-func (r *recorded) saveUnlessEnded(ctx context.Context, client kubernetes.Interface, target Target, record *Record) error {
-	err := r.save(ctx, client, target, record)
+func (r *recorded) saveUnlessEnded(ctx context.Context, client kubernetes.Interface, target Target, record *Record, consumed ...string) error {
+	err := r.save(ctx, client, target, record, consumed...)
 	var unreachable *cluster.UnreachableError
 	if !errors.As(err, &unreachable) || ctx.Err() != nil {
 		return err
 	}
 	pause(ctx, pollEvery)
-	return r.save(ctx, client, target, record)
+	return r.save(ctx, client, target, record, consumed...)
 }
 
 // keptRevisions are those that the record still needs: the newest known-good one and the one before.

@@ -64,7 +64,7 @@ func (a *application) recoverPending(s situation) ([]string, error) {
 		return nil, fmt.Errorf("reading revision %d of release %s: %w", s.last.number, a.target.Name, err)
 	}
 	whose := "another tool, which left no word of itself"
-	mine := a.found.record != nil && a.found.record.Revision == s.last.number
+	mine := a.found.record != nil && (a.found.record.Revision == s.last.number || a.rollingBack() && s.last.number > a.found.record.Revision)
 	if mine {
 		whose = a.found.record.Holder
 	}

@@ -139,7 +139,7 @@ func (o *operation) wait(all []*watched, hook bool) error {
 // stopWaiting looks a last time at what was waited for, unless somebody waits for us to end.
 func (o *operation) stopWaiting(cause error, open []*watched, hook bool) error {
 	if errors.Is(cause, errDeadline) {
-		o.pending = o.diagnose(open, nil)
+		o.pending, o.blamed = o.diagnose(open, nil), !hook && o.blames(open)
 		if hook {
 			return fmt.Errorf("waiting for a hook: %w", cause)
 		}

@@ -1,0 +1,180 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
+)
+
+// AnnotationAbort on a release's record, with any reason as its value, fails the run that is being verified, at once. It is taken
+// off when it has been obeyed. It is the way in for a dashboard, an alert or a person: a second apply is locked out meanwhile.
+const AnnotationAbort = "slipway.dev/abort"
+
+// judgement is what a guard says of a revision.
+type judgement struct {
+	// outcome is OutcomePassed, OutcomeFailed or OutcomeInconclusive.
+	outcome       string
+	stage, reason string
+	evidence      Evidence
+	// rollback says that the revision is to be taken back, quarantine that its content is not to come again.
+	rollback, quarantine bool
+	// at is when it was clear.
+	at time.Time
+	// samples are those of the analysis, also of one that was interrupted.
+	samples []analysis.Sample
+}
+
+// verification is one way through the stages of a guard.
+type verification struct {
+	guard Guard
+	env   checkEnvironment
+	// from is where it begins.
+	from Verifying
+	// reached is told before each stage, and abort is asked. Both may be nil.
+	reached func(stage string) error
+	abort   analysis.Abort
+}
+
+// verify goes through the stages until one does not pass. An error says nothing about the version: the context has ended, or the
+// Lease was lost.
+func (v verification) verify(ctx context.Context) (judgement, error) {
+	begun := v.from.Stage == ""
+	for _, stage := range []string{StageSmokeTest, StageAnalysis, StageAcceptance} {
+		begun = begun || stage == v.from.Stage
+		if !begun || !v.guard.has(stage) {
+			continue
+		}
+		if j, aborted, err := v.aborted(ctx); aborted || err != nil {
+			return j, err
+		}
+		if v.reached != nil {
+			if err := v.reached(stage); err != nil {
+				return judgement{}, err
+			}
+		}
+		j, err := v.stage(ctx, stage)
+		if err != nil || j.outcome != OutcomePassed {
+			return j, err
+		}
+	}
+	if j, aborted, err := v.aborted(ctx); aborted || err != nil {
+		return j, err
+	}
+	return judgement{outcome: OutcomePassed, at: finished()}, nil
+}
+
+func (g Guard) has(stage string) bool {
+	switch stage {
+	case StageSmokeTest:
+		return len(g.SmokeTests) > 0
+	case StageAnalysis:
+		return g.Analysis != nil
+	}
+	return g.Acceptance != nil
+}
+
+func (v verification) stage(ctx context.Context, stage string) (judgement, error) {
+	switch stage {
+	case StageAnalysis:
+		return v.analyse(ctx)
+	case StageAcceptance:
+		return v.check(ctx, stage, *v.guard.Acceptance)
+	}
+	for _, test := range v.guard.SmokeTests {
+		if j, err := v.check(ctx, stage, test); err != nil || j.outcome != OutcomePassed {
+			return j, err
+		}
+		if j, aborted, err := v.aborted(ctx); aborted || err != nil {
+			return j, err
+		}
+	}
+	return judgement{outcome: OutcomePassed}, nil
+}
+
+// check makes one smoke test, or asks the acceptance gate. One that could not be made says nothing: such a run is inconclusive, and
+// the policy's choice for that counts.
+func (v verification) check(ctx context.Context, stage string, check Check) (judgement, error) {
+	err := runCheck(ctx, v.env, stage, check)
+	if err == nil {
+		return judgement{outcome: OutcomePassed}, nil
+	}
+	var failure *CheckFailure
+	if !errors.As(err, &failure) {
+		return judgement{}, err
+	}
+	j := judgement{
+		outcome: OutcomeFailed, stage: stage, rollback: true, quarantine: true, at: finished(),
+		reason:   strings.TrimPrefix(failure.Check+": "+failure.Problem, ": "),
+		evidence: Evidence{Check: failure.Check, Log: failure.Log},
+	}
+	if !failure.Refused {
+		j.outcome, j.quarantine = OutcomeInconclusive, false
+		j.rollback = v.guard.Analysis != nil && v.guard.Analysis.Policy.OnInconclusive == analysis.RollbackInconclusive
+	}
+	return j, nil
+}
+
+func (v verification) analyse(ctx context.Context) (judgement, error) {
+	options := bakeOptions{Earlier: v.from.Samples, Abort: v.abort}
+	if v.from.Stage != "" {
+		options.Start = v.from.Since
+	}
+	verdict, samples, err := bake(ctx, v.env, v.guard.Analysis, options)
+	j := judgement{
+		outcome: OutcomePassed, stage: StageAnalysis, reason: verdict.Reason, at: finished(), samples: samples,
+		evidence: Evidence{Verdict: &verdict, Samples: samples},
+	}
+	if err != nil {
+		return j, err
+	}
+	if t := verdict.Trigger; t != nil && !t.At.IsZero() && t.At.Before(j.at) {
+		j.at = t.At
+	}
+	switch {
+	case verdict.Outcome == analysis.Failed:
+		j.outcome, j.rollback, j.quarantine = OutcomeFailed, true, true
+		if verdict.Trigger != nil && verdict.Trigger.Rule == analysis.Manual {
+			j.stage, j.reason = StageManual, strings.TrimPrefix(verdict.Reason, "The run was aborted by hand: ")
+		}
+	case verdict.Action != analysis.Accept:
+		j.outcome, j.rollback = OutcomeInconclusive, verdict.Action == analysis.Rollback
+	}
+	return j, nil
+}
+
+// aborted asks for the mark between stages; the bake asks by itself. A question that cannot be asked is asked again later.
+func (v verification) aborted(ctx context.Context) (judgement, bool, error) {
+	if ctx.Err() != nil {
+		return judgement{}, false, context.Cause(ctx)
+	}
+	if v.abort == nil {
+		return judgement{}, false, nil
+	}
+	reason, aborted, err := v.abort(ctx)
+	if err != nil || !aborted {
+		return judgement{}, false, nil //nolint:nilerr // Who wants to abort is heard at the next question.
+	}
+	return judgement{outcome: OutcomeFailed, stage: StageManual, reason: reason, rollback: true, quarantine: true, at: finished()}, true, nil
+}
+
+// abortMark reads the mark from the record.
+func (o *operation) abortMark(ctx context.Context) (reason string, aborted bool, err error) {
+	record, err := o.reads.CoreV1().ConfigMaps(o.target.Handle.Namespace).Get(ctx, recordName(o.target.Name), metav1.GetOptions{})
+	if err != nil {
+		return "", false, o.target.Cluster.Classify(fmt.Errorf("looking for an abort mark on ConfigMap %s: %w", recordName(o.target.Name), err))
+	}
+	reason, aborted = record.Annotations[AnnotationAbort]
+	if strings.TrimSpace(reason) == "" {
+		reason = "no reason was given"
+	}
+	return cut(reason, maxReason), aborted, nil
+}

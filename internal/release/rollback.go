@@ -1,0 +1,201 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package release
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// rolloutJudgement says whether a failed rollout is taken back. An interrupt records and stops; what the cluster or somebody else is
+// the cause of is not put right by another revision. A first install has nothing to go back to.
+func (a *application) rolloutJudgement(failure error, begun bool) (judgement, bool) {
+	if failure == nil || !begun || a.options.Guard.Rollback == nil || a.interrupted() {
+		return judgement{}, false
+	}
+	if _, known := a.found.record.goodBefore(a.found.record.Revision); !known {
+		return judgement{}, false
+	}
+	j := judgement{outcome: OutcomeFailed, stage: StageRollout, rollback: true, at: finished()}
+	var (
+		rollout  *RolloutError
+		hook     *HookError
+		deadline *DeadlineError
+	)
+	switch {
+	case errors.As(failure, &rollout):
+		j.reason, j.quarantine = rollout.Cause, rollout.kind == troubleCrash
+	case errors.As(failure, &hook):
+		j.reason = "a hook failed: " + hook.Cause
+	case errors.As(failure, &deadline):
+		j.reason = fmt.Sprintf("it was not done after %s; the time ran out while %s", deadline.Timeout, deadline.During)
+		j.quarantine = deadline.blamed
+	default:
+		return judgement{}, false
+	}
+	j.reason = a.secrets.text(j.reason)
+	return j, true
+}
+
+// takeBack ends a run whose revision did badly or could not be judged: it is rolled back where that is due and possible, and left
+// where not. The error is a *GuardError. What is to be done is written down first: whoever comes after a crash does it.
+func (a *application) takeBack(number int, j judgement, cause error) error {
+	failure := &GuardError{
+		Release: a.target.Name, Revision: number, Version: a.spec.Version, Stage: j.stage, Reason: a.secrets.text(j.reason),
+		Inconclusive: j.outcome == OutcomeInconclusive, Evidence: j.evidence, Cause: cause,
+	}
+	policy := a.options.Guard.Rollback
+	if !j.rollback || policy == nil {
+		return a.leave(number, j, failure)
+	}
+	if err := a.renew(policy.timeout()); err != nil {
+		return errors.Join(failure, err)
+	}
+	a.doing("looking for a revision to restore")
+	good, err := a.findTarget(a.found.record, number)
+	if err != nil {
+		var refused *RollbackError
+		if !errors.As(err, &refused) {
+			refused = &RollbackError{Release: a.target.Name, Target: good.Revision, Refused: true, Cause: err,
+				Reason: sentence("It could not be seen whether that can be done: " + a.secrets.text(err.Error())),
+				Advice: "Apply again, or restore an earlier version by applying it."}
+		}
+		failure.RollbackFailed = refused
+		return a.leave(number, j, failure)
+	}
+	if j.quarantine {
+		failure.Quarantine = a.quarantine(number, j)
+	}
+	next := *a.found.record
+	next.Phase, next.Verifying, next.Failure = phaseRollingBack, nil, cut(failure.Stage+": "+failure.Reason, maxFailureText)
+	if failure.Quarantine != nil {
+		next.Quarantine, next.Retry = failure.Quarantine, a.options.Guard.Retry
+	}
+	next.endRun(number, func(r *Run) { r.Outcome, r.Stage, r.Reason = j.outcome, j.stage, failure.Reason })
+	if err := a.save(&next, AnnotationAbort); err != nil {
+		return errors.Join(failure, err)
+	}
+	return a.restore(number, good, j.at, failure)
+}
+
+// restore rolls back, validates, and writes down how it ended.
+func (a *application) restore(failed int, good KnownGood, detected time.Time, failure *GuardError) error {
+	restored, err := a.rollBack(failed, good)
+	if err != nil {
+		failure.RollbackFailed = err
+		next := *a.found.record
+		next.Finished, next.Failure = finished(), cut(a.secrets.text(failure.Error()), maxFailureText)
+		return errors.Join(failure, a.save(&next))
+	}
+	failure.Restored = &Restoration{
+		Revision: restored, From: good.Revision, Version: good.Version, Digest: good.Digest, Chart: good.Chart,
+		Detected: detected, Ready: finished(),
+	}
+	a.outcome.Restored, a.outcome.Changed = failure.Restored, true
+	a.outcome.Revision, a.outcome.Status = restored, "deployed"
+	failure.LeftBehind = a.leftBehind(failed, restored)
+	return a.validate(failed, good, failure)
+}
+
+// leave ends a run whose revision stays. One that failed is so for Helm too, and the next apply takes it over; one that could not be
+// judged is judged again by the next apply.
+func (a *application) leave(number int, j judgement, failure *GuardError) error {
+	next := *a.found.record
+	var markErr error
+	if j.outcome == OutcomeFailed {
+		if markErr = a.markJudged(number, failure.Stage+": "+failure.Reason); markErr == nil {
+			a.outcome.Status = "failed"
+		}
+		next.Phase, next.Verifying = phaseFailed, nil
+	} else {
+		next.Phase = phaseUnverified
+	}
+	next.Revision, next.Finished, next.Failure = number, finished(), cut(a.secrets.text(failure.Error()), maxFailureText)
+	next.endRun(number, func(r *Run) {
+		r.Outcome, r.Stage, r.Reason, r.Finished = j.outcome, j.stage, failure.Reason, next.Finished
+	})
+	return errors.Join(failure, markErr, a.save(&next, AnnotationAbort))
+}
+
+func (a *application) quarantine(number int, j judgement) *Quarantine {
+	hold := a.options.Guard.Rollback.Quarantine
+	if hold == 0 {
+		hold = defaultQuarantine
+	}
+	now := finished()
+	return &Quarantine{
+		Key: a.key, Version: a.spec.Version, Revision: number, At: now, Expires: now.Add(hold),
+		Reason: cut(a.secrets.text(j.stage+": "+j.reason), maxReason),
+	}
+}
+
+// rollingBack reports that a rollback was begun and has not ended.
+func (a *application) rollingBack() bool {
+	return a.found.record != nil && a.found.record.Phase == phaseRollingBack
+}
+
+// refuseQuarantined refuses content that is held, before anything is changed. What an apply left that died while it rolled that
+// content back is finished first: nothing else would. Content that is known to work is never held.
+func (a *application) refuseQuarantined(s situation) error {
+	record := a.found.record
+	held := record.Held(a.key, a.options.Guard.Retry, time.Now())
+	if held == nil || record.provesGood(a.rendering.Digest) {
+		return nil
+	}
+	refusal := &QuarantinedError{Release: a.target.Name, Quarantine: *held}
+	if !a.rollingBack() {
+		return refusal
+	}
+	if err := a.finishRollback(s, held); err != nil {
+		return err
+	}
+	return refusal
+}
+
+// finishRollback does what an apply that died, or whose rollback failed, has left to do.
+func (a *application) finishRollback(s situation, held *Quarantine) error {
+	record := a.found.record
+	failed := record.Revision
+	failure := &GuardError{
+		Release: a.target.Name, Revision: failed, Version: held.Version, Stage: StageRollout, Reason: held.Reason, Quarantine: held,
+	}
+	if len(record.Runs) > 0 {
+		failure.Stage, failure.Reason = record.Runs[0].Stage, record.Runs[0].Reason
+	}
+	policy := a.options.Guard.Rollback
+	if policy == nil {
+		policy = &RollbackPolicy{}
+		a.options.Guard.Rollback = policy
+	}
+	if err := a.renew(policy.timeout()); err != nil {
+		return err
+	}
+	good, err := a.findTarget(record, failed)
+	if err != nil {
+		return err
+	}
+	a.outcome.Recovered = append(a.outcome.Recovered, fmt.Sprintf(
+		"the rollback of revision %d to revision %d, begun by %s, had not come to its end; this apply finished it", failed, good.Revision, record.Holder))
+	if s.last.status == "deployed" && s.last.number > failed {
+		failure.Restored = &Restoration{Revision: s.last.number, From: good.Revision, Version: good.Version, Digest: good.Digest, Chart: good.Chart,
+			Detected: held.At, Ready: finished()}
+		a.outcome.Restored, a.outcome.Revision, a.outcome.Status = failure.Restored, s.last.number, "deployed"
+		return onlyTrouble(a.validate(failed, good, failure), failure)
+	}
+	if s.last.status.IsPending() {
+		if err := a.markFailed(s.last, "the rollback to revision "+fmt.Sprint(good.Revision)+" ended without finishing it"); err != nil {
+			return err
+		}
+	}
+	return onlyTrouble(a.restore(failed, good, held.At, failure), failure)
+}
+
+// onlyTrouble drops a failure whose rollback went well.
+func onlyTrouble(err error, failure *GuardError) error {
+	if same, ok := err.(*GuardError); ok && same == failure && failure.RollbackFailed == nil { //nolint:errorlint // It is that very one.
+		return nil
+	}
+	return err
+}

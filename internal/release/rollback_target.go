@@ -1,0 +1,175 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	helmrelease "helm.sh/helm/v3/pkg/release"
+	"helm.sh/helm/v3/pkg/storage"
+	"helm.sh/helm/v3/pkg/storage/driver"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+)
+
+// candidate is a revision that may be restored, and what it is looked at with.
+type candidate struct {
+	target   Target
+	releases *storage.Storage
+	good     KnownGood
+	stored   *helmrelease.Release
+}
+
+// findTarget is the newest known-good revision before the failed one, proved to be what it was when it was good, and fit to be
+// restored. A *RollbackError says why there is none; other errors say that it could not be seen. An older one is never chosen
+// instead: it is further away from what the environment's data and neighbours look like by now.
+func (a *application) findTarget(record *Record, failed int) (KnownGood, error) {
+	good, known := record.goodBefore(failed)
+	if !known {
+		return KnownGood{}, &RollbackError{Release: a.target.Name, Refused: true,
+			Advice: "The revision was left as it is. Put the version right and apply again."}
+	}
+	c := candidate{target: a.target, releases: a.helm.Releases, good: good}
+	if err := c.check(a.ctx, true); err != nil {
+		return good, err
+	}
+	return good, nil
+}
+
+// check refuses a revision that cannot or must not be restored. Owners are asked for with one request for each object.
+func (c *candidate) check(ctx context.Context, owners bool) error {
+	if err := c.read(); err != nil {
+		return err
+	}
+	objects, err := object.ParseManifest(c.stored.Manifest, c.target.Handle.Namespace)
+	if err != nil {
+		return fmt.Errorf("reading the objects of revision %d of release %s: %w", c.good.Revision, c.target.Name, err)
+	}
+	if err := c.checkServed(objects); err != nil {
+		return err
+	}
+	if err := c.checkMarks(ctx); err != nil {
+		return err
+	}
+	if !owners {
+		return nil
+	}
+	return c.checkOwners(ctx, objects)
+}
+
+func (c *candidate) refuse(reason, advice string) error {
+	return &RollbackError{Release: c.target.Name, Target: c.good.Revision, Refused: true, Reason: reason, Advice: advice}
+}
+
+const forwardAdvice = "Nothing was rolled back: go forward with a version that works."
+
+// read proves that the revision is there, and is the one that was good.
+func (c *candidate) read() error {
+	stored, err := c.releases.Get(c.target.Name, c.good.Revision)
+	if errors.Is(err, driver.ErrReleaseNotFound) {
+		return c.refuse(fmt.Sprintf("Revision %d, the last one known to work, is not in Helm's storage any more: another tool has deleted it.", c.good.Revision), forwardAdvice)
+	}
+	if err != nil {
+		return c.target.Cluster.Classify(fmt.Errorf("reading revision %d of release %s: %w", c.good.Revision, c.target.Name, err))
+	}
+	c.stored = stored
+	if c.good.Seal == "" {
+		return nil
+	}
+	sealed, err := seal(stored)
+	if err != nil {
+		return err
+	}
+	if sealed != c.good.Seal {
+		return c.refuse(fmt.Sprintf("Revision %d in Helm's storage is not the one that was known to work: its content has been changed, or another release was installed under its name.",
+			c.good.Revision), forwardAdvice)
+	}
+	return nil
+}
+
+// checkServed refuses a revision with kinds that the cluster does not serve any more: Helm would stop half way and leave the release
+// pending.
+func (c *candidate) checkServed(objects []object.Rendered) error {
+	mapper, err := c.target.Cluster.RESTMapper()
+	if err != nil {
+		return err
+	}
+	var gone []string
+	for _, o := range objects {
+		gvk := gvkOf(o.Object)
+		_, err := mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
+		switch name := gvk.GroupVersion().String() + " " + gvk.Kind; {
+		case meta.IsNoMatchError(err):
+			if !slices.Contains(gone, name) {
+				gone = append(gone, name)
+			}
+		case err != nil:
+			return c.target.Cluster.Classify(fmt.Errorf("asking whether the cluster serves %s: %w", name, err))
+		}
+	}
+	if len(gone) > 0 {
+		return c.refuse(fmt.Sprintf("Revision %d has objects of kinds that the cluster does not serve any more: %s.", c.good.Revision, strings.Join(gone, ", ")), forwardAdvice)
+	}
+	return nil
+}
+
+// checkOwners refuses a revision one of whose objects belongs to somebody else by now: Helm would take it back without a word.
+func (c *candidate) checkOwners(ctx context.Context, objects []object.Rendered) error {
+	mapper, err := c.target.Cluster.RESTMapper()
+	if err != nil {
+		return err
+	}
+	client, err := c.target.Cluster.Metadata()
+	if err != nil {
+		return err
+	}
+	owned := make([]string, len(objects))
+	indexes := make([]int, len(objects))
+	for i := range indexes {
+		indexes[i] = i
+	}
+	err = parallel(ctx, indexes, func(ctx context.Context, i int) error {
+		gvk := gvkOf(objects[i].Object)
+		mapping, err := mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
+		if err != nil {
+			return fmt.Errorf("asking whether the cluster serves %s: %w", gvk.Kind, err)
+		}
+		name, namespace := nameOf(objects[i].Object)
+		if namespace == "" {
+			namespace = c.target.Handle.Namespace
+		}
+		if mapping.Scope.Name() == meta.RESTScopeNameRoot {
+			namespace = ""
+		}
+		live, err := client.Resource(mapping.Resource).Namespace(namespace).Get(ctx, name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("reading %s: %w", objects[i].Key.Short(), err)
+		}
+		owner, ownerNamespace := live.Annotations[annotationReleaseName], live.Annotations[annotationReleaseNamespace]
+		switch {
+		case owner == "":
+			owned[i] = objects[i].Key.Short() + " belongs to no release"
+		case owner != c.target.Name || ownerNamespace != c.target.Handle.Namespace:
+			owned[i] = fmt.Sprintf("%s belongs to release %s in namespace %s", objects[i].Key.Short(), owner, ownerNamespace)
+		}
+		return nil
+	})
+	if err != nil {
+		return c.target.Cluster.Classify(err)
+	}
+	if owned = slices.DeleteFunc(owned, func(s string) bool { return s == "" }); len(owned) > 0 {
+		return c.refuse(fmt.Sprintf("Revision %d would take back what is not this release's any more: %s.", c.good.Revision, strings.Join(owned, "; ")), forwardAdvice)
+	}
+	return nil
+}

@@ -1,0 +1,76 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package release
+
+import (
+	"errors"
+	"fmt"
+)
+
+// validate watches the restored revision, and writes down how the run ended. A restored revision that does badly too is left: there
+// is nothing better to restore. When the validation is cut off, the rollback counts as not ended, and the next apply validates.
+func (a *application) validate(failed int, good KnownGood, failure *GuardError) error {
+	restored := failure.Restored
+	if err := a.renew(0); err != nil {
+		return errors.Join(failure, err)
+	}
+	stored, err := a.helm.Releases.Get(a.target.Name, restored.Revision)
+	if err != nil {
+		return errors.Join(failure, a.target.Cluster.Classify(fmt.Errorf("reading revision %d of release %s: %w", restored.Revision, a.target.Name, err)))
+	}
+	good.Revision, good.At = restored.Revision, finished()
+	if good.Seal, err = seal(stored); err != nil {
+		return errors.Join(failure, err)
+	}
+	j := judgement{outcome: OutcomePassed}
+	guard := a.options.Guard
+	if guard.judges() {
+		a.doing(fmt.Sprintf("validating revision %d, which was restored from revision %d", restored.Revision, restored.From))
+		if guard.Analysis != nil {
+			guard.Analysis = guard.Analysis.validation(guard.Rollback.Validation)
+		}
+		v := verification{guard: guard, env: a.checks(stored, good.Version)}
+		if j, err = v.verify(a.ctx); err != nil {
+			restored.Validation = "Its validation was interrupted; the next apply makes it."
+			failure.RollbackFailed = nil
+			next := *a.found.record
+			next.Failure = cut(a.secrets.text(failure.Error()), maxFailureText)
+			if a.ctx.Err() != nil {
+				err = &CancelledError{Release: a.target.Name, Revision: restored.Revision, During: a.now(), Cause: err}
+			}
+			return errors.Join(failure, err, a.save(&next))
+		}
+	}
+	next := *a.found.record
+	next.Phase, next.Verifying, next.Finished = phaseRolledBack, nil, finished()
+	next.Revision, next.Version, next.Digest, next.Chart, next.SecretPaths = restored.Revision, good.Version, good.Digest, good.Chart, good.SecretPaths
+	next.Key = ""
+	outcome := OutcomeRolledBack
+	switch {
+	case j.outcome == OutcomeFailed:
+		next.Phase, outcome = phaseFailed, OutcomeFailed
+		restored.Validation = "It does not do well either."
+		failure.RollbackFailed = &RollbackInvalidError{
+			Release: a.target.Name, Revision: restored.Revision, From: restored.From, Stage: j.stage, Reason: a.secrets.text(j.reason), Evidence: j.evidence,
+		}
+	case j.outcome == OutcomeInconclusive:
+		next.PolicyHash = ""
+		restored.Validation = "Whether it does well could not be told: " + a.secrets.text(j.reason)
+	case !guard.judges():
+		restored.Validation = "No checks are configured to validate it by."
+	default:
+		restored.Validated, restored.Validation = true, "Its validation passed."
+	}
+	if outcome == OutcomeRolledBack {
+		next.addKnownGood(good, a.exists)
+	}
+	next.Failure = cut(a.secrets.text(failure.Error()), maxFailureText)
+	next.endRun(failed, func(r *Run) {
+		r.Outcome, r.Finished, r.Restored, r.RestoredVersion = outcome, next.Finished, restored.Revision, restored.Version
+	})
+	if err := a.save(&next); err != nil {
+		return errors.Join(failure, err)
+	}
+	return failure
+}

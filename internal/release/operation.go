@@ -179,6 +179,11 @@ type ApplyOptions struct {
 	// Guard watches the new revision, and takes it back when it does badly. Timeout is for the rollout alone.
 	Guard Guard
 
+	// CorrectDrift puts custom resources back that were changed by hand, which Helm's own upgrade and rollback do not do, except
+	// for what IgnoreDrift covers. Drift of a release whose content does not change is for Correct.
+	CorrectDrift bool
+	IgnoreDrift  []object.IgnoreRule
+
 	// Seams for tests of this package: failing storage, short graces.
 	storage wrapStorage
 	graces  *graces

@@ -126,7 +126,10 @@ func (t *trial) patch(ctx context.Context, client dynamic.ResourceInterface, map
 }
 
 // own puts Helm's mark on an object, as Helm does before it writes it.
-func (t *trial) own(o map[string]any) {
+func (t *trial) own(o map[string]any) { markOwned(t.target, o) }
+
+// markOwned puts Helm's mark for a release on an object.
+func markOwned(target Target, o map[string]any) {
 	metadata, ok := o["metadata"].(map[string]any)
 	if !ok {
 		return
@@ -142,7 +145,7 @@ func (t *trial) own(o map[string]any) {
 		}
 	}
 	put("labels", map[string]string{labelManagedBy: managedByHelm})
-	put("annotations", map[string]string{annotationReleaseName: t.target.Name, annotationReleaseNamespace: t.target.Handle.Namespace})
+	put("annotations", map[string]string{annotationReleaseName: target.Name, annotationReleaseNamespace: target.Handle.Namespace})
 }
 
 func setMetadata(o map[string]any, field string, value any) {

@@ -1,0 +1,129 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package object
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+)
+
+// IgnoreRule names leaves of live objects that may differ from what was rendered, because somebody else sets them.
+type IgnoreRule struct {
+	// Kind and Name of the objects, empty for all. Name may hold the wildcards of path.Match.
+	Kind, Name string
+	// Paths are as Drift.Path shows them (spec.template.spec.containers[app].image), or JSON pointers (/spec/replicas). All
+	// that is below a path is ignored as well; * stands for one field or element, ** as the first part for any number of them.
+	// No path ignores the whole object.
+	Paths []string
+}
+
+// Check says what is wrong with a rule.
+func (r IgnoreRule) Check() error {
+	if r.Kind == "" && r.Name == "" && len(r.Paths) == 0 {
+		return fmt.Errorf("the rule ignores everything")
+	}
+	if _, err := path.Match(r.Name, ""); err != nil {
+		return fmt.Errorf("the name %q is no pattern: %w", r.Name, err)
+	}
+	for _, text := range r.Paths {
+		if _, err := splitPath(text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Covers reports that a rule ignores a drift of an object.
+func (r IgnoreRule) Covers(key Key, d Drift) bool {
+	if !r.CoversObject(key) {
+		return false
+	}
+	if len(r.Paths) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(r.Paths, func(text string) bool {
+		parts, err := splitPath(text)
+		return err == nil && isAbove(parts, d.at)
+	})
+}
+
+// CoversObject reports that the rule is about an object.
+func (r IgnoreRule) CoversObject(key Key) bool {
+	_, kind, _, name := key.Parts()
+	if r.Kind != "" && r.Kind != kind {
+		return false
+	}
+	if r.Name == "" {
+		return true
+	}
+	matches, err := path.Match(r.Name, name)
+	return err == nil && matches
+}
+
+// isAbove reports that a path leads to a leaf, or to something above it.
+func isAbove(parts []string, at treePath) bool {
+	if len(parts) > 0 && parts[0] == "**" {
+		for i := range at {
+			if isAbove(parts[1:], at[i:]) {
+				return true
+			}
+		}
+		return len(parts) == 1
+	}
+	if len(parts) > len(at) {
+		return false
+	}
+	for i, text := range parts {
+		if text != "*" && text != at[i].name {
+			return false
+		}
+	}
+	return true
+}
+
+// splitPath takes a path in either notation apart.
+func splitPath(text string) ([]string, error) {
+	if strings.HasPrefix(text, "/") {
+		parts := strings.Split(text[1:], "/")
+		for i, p := range parts {
+			parts[i] = strings.ReplaceAll(strings.ReplaceAll(p, "~1", "/"), "~0", "~")
+		}
+		return parts, nil
+	}
+	var parts []string
+	rest := text
+	for rest != "" {
+		if inside, after, ok := cutBrackets(rest); ok {
+			parts, rest = append(parts, inside), strings.TrimPrefix(after, ".")
+			continue
+		}
+		end := strings.IndexAny(rest, ".[")
+		if end < 0 {
+			end = len(rest)
+		}
+		if end == 0 {
+			return nil, fmt.Errorf("the path %q is neither like spec.replicas or containers[app].image nor a JSON pointer like /spec/replicas", text)
+		}
+		parts, rest = append(parts, rest[:end]), strings.TrimPrefix(rest[end:], ".")
+	}
+	if len(parts) == 0 {
+		return nil, fmt.Errorf("a path is empty")
+	}
+	return parts, nil
+}
+
+// cutBrackets reads [name] or ["any text"] at the beginning of a path.
+func cutBrackets(text string) (inside, after string, ok bool) {
+	if quoted, found := strings.CutPrefix(text, `["`); found {
+		inside, after, ok = strings.Cut(quoted, `"]`)
+		return inside, after, ok
+	}
+	if !strings.HasPrefix(text, "[") {
+		return "", "", false
+	}
+	inside, after, ok = strings.Cut(text[1:], "]")
+	return inside, after, ok && inside != ""
+}

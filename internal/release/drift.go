@@ -1,0 +1,102 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package release
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+)
+
+// DriftOptions say with what the live objects are compared.
+type DriftOptions struct {
+	// Rendered are the objects of the deployed revision as Rendering.Objects shows them. Nil: what Helm has stored of it, at the
+	// cost of one request more.
+	Rendered map[object.Key]string
+	// Revision is the deployed one, see Observation.Deployed.
+	Revision int
+	// SecretPaths are those of the record.
+	SecretPaths []string
+	// Ignore are differences that are none. Replicas that a HorizontalPodAutoscaler sets, and caBundles that a controller injects
+	// into webhooks and the like, never are.
+	Ignore []object.IgnoreRule
+}
+
+// Difference is one leaf, or a whole object, that is not live as it was rendered.
+type Difference struct {
+	Object object.Key
+	// Path is the leaf as in object.Drift; empty where the whole object is gone or not ours any more.
+	Path string
+	// Text says what is live and what was rendered ("3 → 2"), without secrets.
+	Text string
+	// Lasting says that Correct leaves it alone: the object belongs to somebody else now, or its kind is not served any more.
+	Lasting bool
+}
+
+// Differences are what Drift found.
+type Differences struct {
+	// Found is sorted by object and path.
+	Found []Difference
+	// Skipped says in words what could not be compared and why.
+	Skipped []string
+}
+
+// Drift compares the live objects of a release with what was rendered, in what was rendered: fields that others added are none
+// of it. It costs one GET for each object. Where something seems to differ, Helm's own patch is tried with dryRun=All, and only
+// what the API server would really change is drift: not what defaulting, a webhook, or another spelling of the same value makes
+// of it. Secrets are compared with Helm's record where somebody else than Slipway has written to the object, at the cost of one
+// more request; their values are never shown. Hooks are not compared. Nothing is written. Errors as from cluster.Classify.
+func Drift(ctx context.Context, target Target, options DriftOptions) (*Differences, error) {
+	d, err := newDrifts(target, options)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.look(ctx); err != nil {
+		return nil, target.Cluster.Classify(err)
+	}
+	return d.differences(ctx)
+}
+
+// differences puts what was found into words.
+func (d *drifts) differences(ctx context.Context) (*Differences, error) {
+	out := &Differences{}
+	hide := false
+	if d.found() && d.stored == nil && d.holdsSecrets() {
+		// Who changed an object by hand may have written a secret of the release into it.
+		switch err := d.readStored(ctx); {
+		case lacksRight(err):
+			hide = true
+		case err != nil:
+			return nil, d.target.Cluster.Classify(err)
+		}
+	}
+	for _, o := range d.objects {
+		if o.whole != "" {
+			out.Found = append(out.Found, Difference{Object: o.key, Text: o.whole, Lasting: o.lasting})
+		}
+		for _, leaf := range o.leaves {
+			out.Found = append(out.Found, Difference{Object: o.key, Path: d.scrub.text(leaf.Path), Text: d.leafText(leaf, hide)})
+		}
+	}
+	slices.SortFunc(out.Found, func(a, b Difference) int {
+		return strings.Compare(string(a.Object)+"\x00"+a.Path, string(b.Object)+"\x00"+b.Path)
+	})
+	for _, text := range d.skipped {
+		out.Skipped = append(out.Skipped, d.scrub.text(text))
+	}
+	slices.Sort(out.Skipped)
+	return out, nil
+}
+
+func (d *drifts) leafText(leaf object.Drift, hide bool) string {
+	if leaf.Live == object.MaskSecret && leaf.Restored == object.MaskSecret {
+		return "differs " + object.MaskSecret
+	}
+	if hide && leaf.Live != nil {
+		leaf.Live = object.MaskSecret
+	}
+	return d.scrub.text(leafText(leaf.Live)) + " → " + d.scrub.text(leafText(leaf.Restored))
+}

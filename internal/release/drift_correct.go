@@ -1,0 +1,278 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package release
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	helmrelease "helm.sh/helm/v3/pkg/release"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/cli-runtime/pkg/resource"
+	"k8s.io/client-go/dynamic"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+)
+
+// CorrectOptions steer Correct.
+type CorrectOptions struct {
+	// InstanceID and ClusterUID are those of the state.
+	InstanceID string
+	ClusterUID string
+	// Rendered and Ignore are as in DriftOptions.
+	Rendered map[object.Key]string
+	Ignore   []object.IgnoreRule
+	// Timeout is for the objects to become ready again.
+	Timeout time.Duration
+	// Progress is as in ApplyOptions.
+	Progress func(string)
+
+	graces *graces
+}
+
+// Correction is what Correct did.
+type Correction struct {
+	// Revision is the deployed one; a correction makes none, and runs no hook.
+	Revision int
+	// Corrected was put back, Left was not (see Difference.Lasting).
+	Corrected, Left []Difference
+}
+
+// Correct puts back what differs live from the deployed revision as Helm has stored it: only the leaves that differ and that no
+// rule ignores are written, objects that are gone are made again, and what was written is waited for until it is ready. Objects
+// that belong to somebody else now are left alone. It holds the Lease meanwhile. Errors: *CorrectionError (the API server refused
+// an object, or the release is not the one any more that was planned), *RolloutError (not ready afterwards), *OwnershipError,
+// *CancelledError, *DeadlineError, and those of Apply that look at the place.
+func Correct(ctx context.Context, target Target, options CorrectOptions) (*Correction, error) {
+	c := &correcting{options: options, done: &Correction{}}
+	c.application = &application{
+		outcome: &Outcome{InstanceID: options.InstanceID},
+		options: ApplyOptions{InstanceID: options.InstanceID, ClusterUID: options.ClusterUID, Timeout: options.Timeout, Progress: options.Progress, graces: options.graces},
+	}
+	err := c.correct(ctx, target)
+	return c.done, err
+}
+
+// correcting is one Correct while it runs.
+type correcting struct {
+	*application
+	options CorrectOptions
+	done    *Correction
+	writer  dynamic.Interface
+}
+
+func (c *correcting) correct(ctx context.Context, target Target) (err error) {
+	if err = c.checkPlace(ctx, target); err == nil {
+		err = c.lookAt(ctx, target)
+	}
+	if err != nil {
+		return err
+	}
+	c.operation, err = begin(ctx, target, c.options.Timeout, c.options.graces, c.options.Progress)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.finish()) }()
+	err = c.underLease()
+	switch {
+	case err == nil:
+		return nil
+	case c.interrupted():
+		return c.cancelled(err)
+	case errors.Is(err, errDeadline):
+		return &DeadlineError{Release: target.Name, Revision: c.done.Revision, Timeout: c.timeout, During: c.now(), Objects: c.pending}
+	}
+	return err
+}
+
+func (c *correcting) underLease() error {
+	if err := c.lookAt(c.ctx, c.target); err != nil {
+		return err
+	}
+	last, deployed := c.outcome.Revision, newestDeployed(c.revisions)
+	if deployed == 0 || deployed != last || c.outcome.Status != helmrelease.StatusDeployed.String() {
+		return &CorrectionError{Release: c.target.Name, Problem: fmt.Sprintf("Revision %d is %s by now.", last, c.outcome.Status)}
+	}
+	c.done.Revision = deployed
+	capabilities, err := c.target.Cluster.Capabilities(c.ctx)
+	if err != nil {
+		return err
+	}
+	c.helm = c.helmConfiguration(&capabilities, nil)
+	if c.writer, err = dynamic.NewForConfig(c.clients.gated); err != nil {
+		return fmt.Errorf("making a client to put objects back with: %w", err)
+	}
+	options := DriftOptions{Rendered: c.options.Rendered, Revision: deployed, Ignore: c.options.Ignore}
+	if c.found.record != nil {
+		options.SecretPaths = c.found.record.SecretPaths
+	}
+	c.doing("comparing what is live with revision " + fmt.Sprint(deployed))
+	d, err := newDrifts(c.target, options)
+	if err == nil {
+		// What is written must be what Helm has stored, with its secrets.
+		if err = d.readStored(c.ctx); err == nil {
+			err = d.look(c.ctx)
+		}
+	}
+	if err != nil {
+		return c.target.Cluster.Classify(err)
+	}
+	c.secrets = d.scrub
+	found, err := d.differences(c.ctx)
+	if err != nil {
+		return err
+	}
+	for _, difference := range found.Found {
+		if difference.Lasting {
+			c.done.Left = append(c.done.Left, difference)
+		}
+	}
+	for _, o := range d.objects {
+		if (o.whole == "" && len(o.leaves) == 0) || o.lasting {
+			continue
+		}
+		if o.want = d.stored[identityIn(c.target.Handle.Namespace, o.wantOrShown())]; o.want == nil {
+			continue
+		}
+		if err := c.putBack(d, o); err != nil {
+			return err
+		}
+		for _, difference := range found.Found {
+			if difference.Object == o.key {
+				c.done.Corrected = append(c.done.Corrected, difference)
+			}
+		}
+	}
+	return c.waitCorrected(d)
+}
+
+func (o *drifting) wantOrShown() map[string]any {
+	if o.want != nil {
+		return o.want
+	}
+	return o.shown
+}
+
+// putBack writes one object.
+func (c *correcting) putBack(d *drifts, o *drifting) error {
+	if err := c.ended(); err != nil {
+		return err
+	}
+	c.doing("putting back " + o.key.Short())
+	var at dynamic.ResourceInterface = c.writer.Resource(o.mapping.Resource)
+	namespace := ""
+	if o.mapping.Scope.Name() == "namespace" {
+		namespace = identityIn(c.target.Handle.Namespace, o.want).namespace
+		at = c.writer.Resource(o.mapping.Resource).Namespace(namespace)
+	}
+	if o.whole != "" {
+		return c.makeAgain(o, at, namespace)
+	}
+	want := d.wanted(o)
+	ignored := func(leaf object.Drift) bool {
+		if !d.ignored(o, leaf) && !(isReplicas(leaf) && d.scaled[scaled{namespace, o.live.GetKind(), o.live.GetName()}]) {
+			return false
+		}
+		leaf.Keep(want, deepCopyMap(o.live.Object))
+		return true
+	}
+	_, _, restored, err := restoringPatch(o.mapping, want, o.live.Object)
+	if err != nil {
+		return fmt.Errorf("comparing %s: %w", o.key.Short(), err)
+	}
+	if restored != nil {
+		object.Drifts(o.live.Object, restored, nil, ignored)
+	}
+	patch, kind, _, err := restoringPatch(o.mapping, want, o.live.Object)
+	if err != nil || patch == nil {
+		return err
+	}
+	_, err = at.Patch(c.ctx, o.live.GetName(), kind, patch, metav1.PatchOptions{FieldManager: environment.FieldManager})
+	return c.refusal(o, "write", err)
+}
+
+// makeAgain creates an object that is gone, after one that is being deleted has gone.
+func (c *correcting) makeAgain(o *drifting, at dynamic.ResourceInterface, namespace string) error {
+	want := deepCopyMap(o.want)
+	if namespace != "" {
+		setMetadata(want, "namespace", namespace)
+	}
+	markOwned(c.target, want)
+	if o.whole == driftDeleting {
+		infos, err := c.infos(want)
+		if err != nil {
+			return err
+		}
+		if err := c.waitGone(infos); err != nil {
+			return err
+		}
+	}
+	_, err := at.Create(c.ctx, &unstructured.Unstructured{Object: want}, metav1.CreateOptions{FieldManager: environment.FieldManager})
+	return c.refusal(o, "create", err)
+}
+
+func (c *correcting) refusal(o *drifting, verb string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case c.ended() != nil:
+		return c.ended()
+	}
+	return &CorrectionError{Release: c.target.Name, Problem: c.secrets.text(fmt.Sprintf("The API server refused to %s %s: %s", verb, o.key.Short(), errorText(err)))}
+}
+
+// waitCorrected waits for what was written.
+func (c *correcting) waitCorrected(d *drifts) error {
+	var infos []*resource.Info
+	for _, o := range d.objects {
+		if slices.ContainsFunc(c.done.Corrected, func(x Difference) bool { return x.Object == o.key }) {
+			built, err := c.infos(o.want)
+			if err != nil {
+				return err
+			}
+			infos = append(infos, built...)
+		}
+	}
+	err := c.waitReady(infos)
+	var notReady *notReadyError
+	if errors.As(err, &notReady) {
+		return &RolloutError{Release: c.target.Name, Revision: c.done.Revision, Cause: c.secrets.text(notReady.cause), Objects: notReady.reports}
+	}
+	return err
+}
+
+// infos are objects in the form in which waits take them.
+func (c *correcting) infos(o map[string]any) ([]*resource.Info, error) {
+	text, err := json.Marshal(o)
+	if err != nil {
+		return nil, fmt.Errorf("writing a stored object: %w", err)
+	}
+	list, err := c.kube.client.Build(strings.NewReader(string(text)), false)
+	if err != nil {
+		return nil, fmt.Errorf("matching stored objects with what the cluster serves: %w", err)
+	}
+	return list, nil
+}
+
+// CorrectionError says that drift was not put back. What had been put back before stays so.
+type CorrectionError struct {
+	Release string
+	// Problem is a sentence or more, without secrets.
+	Problem string
+}
+
+// Explain says it in three paragraphs.
+func (e *CorrectionError) Explain() (happened, observed, advice string) {
+	return fmt.Sprintf("Differences of release %s from what was rendered could not all be put back.", e.Release), e.Problem,
+		"No revision was made. Plan again: the plan shows what still differs. What another controller sets all the time belongs into drift_ignore."
+}
+
+func (e *CorrectionError) Error() string { return oneLine(e.Explain()) }

@@ -1,0 +1,274 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package release
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"helm.sh/helm/v3/pkg/storage"
+	"helm.sh/helm/v3/pkg/storage/driver"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+)
+
+// drifts is one comparison of live objects with rendered ones while it runs.
+type drifts struct {
+	target  Target
+	options DriftOptions
+
+	dynamic dynamic.Interface
+	client  kubernetes.Interface
+	mapper  meta.RESTMapper
+
+	objects []*drifting
+	// stored are the objects of the deployed revision with their secrets; nil until they are needed.
+	stored map[identity]map[string]any
+	// scrub knows the secrets of the release once stored is there; nil before.
+	scrub *scrubber
+
+	mu          sync.Mutex
+	autoscalers autoscalerSource
+	scaled      map[scaled]bool
+	skipped     []string
+}
+
+// drifting is one object of the release.
+type drifting struct {
+	key object.Key
+	// shown is the object with masks; want what it is compared with, nil where that cannot be told.
+	shown, want map[string]any
+	mapping     *meta.RESTMapping
+	at          dynamic.ResourceInterface
+	// live is nil where the object is gone.
+	live *unstructured.Unstructured
+
+	// whole says what is wrong with the object as a whole, leaves which of its leaves differ.
+	whole   string
+	lasting bool
+	leaves  []object.Drift
+}
+
+// What is said of whole objects.
+const (
+	driftGone     = "is gone"
+	driftDeleting = "is being deleted"
+)
+
+func newDrifts(target Target, options DriftOptions) (*drifts, error) {
+	d := &drifts{target: target, options: options, scaled: map[scaled]bool{}}
+	var err error
+	if d.dynamic, err = target.Cluster.Dynamic(); err == nil {
+		if d.client, err = target.Cluster.Kubernetes(); err == nil {
+			d.mapper, err = target.Cluster.RESTMapper()
+		}
+	}
+	if err != nil {
+		return nil, target.Cluster.Classify(err)
+	}
+	d.autoscalers = liveAutoscalers(d.client)
+	return d, nil
+}
+
+// look reads and compares all objects.
+func (d *drifts) look(ctx context.Context) error {
+	if err := d.list(ctx); err != nil {
+		return err
+	}
+	if err := parallel(ctx, d.objects, d.fetch); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(d.objects, func(o *drifting) bool { return o.live != nil && o.want == nil }) {
+		switch err := d.readStored(ctx); {
+		case lacksRight(err):
+			d.skip("Secrets and other masked leaves were compared only where nobody else has written to their object, for lack of the right to read Helm's record")
+			for _, o := range d.objects {
+				if o.want == nil && o.live != nil {
+					o.want, _ = object.FillMasks(o.shown, o.live.Object)
+				}
+			}
+		case err != nil:
+			return err
+		}
+	}
+	return parallel(ctx, d.objects, d.compare)
+}
+
+// list finds out which objects there should be.
+func (d *drifts) list(ctx context.Context) error {
+	keys := slices.Sorted(maps.Keys(d.options.Rendered))
+	fromStored := d.options.Rendered == nil || slices.ContainsFunc(keys, namesSecret)
+	if fromStored {
+		return d.listStored(ctx)
+	}
+	for _, key := range keys {
+		shown, err := decodeTyped(d.options.Rendered[key])
+		if err != nil {
+			return err
+		}
+		if shown = withoutStringData(shown); !isHook(shown) {
+			d.add(&drifting{key: key, shown: shown})
+		}
+	}
+	return nil
+}
+
+// listStored takes the objects from Helm's record.
+func (d *drifts) listStored(ctx context.Context) error {
+	if err := d.readStored(ctx); err != nil {
+		return err
+	}
+	for _, o := range d.stored {
+		key, err := object.KeyOf(o, d.target.Handle.Namespace)
+		if err != nil {
+			return fmt.Errorf("reading the objects of revision %d of release %s: %w", d.options.Revision, d.target.Name, err)
+		}
+		var shown map[string]any
+		if text, known := d.options.Rendered[key]; known {
+			if shown, err = decodeTyped(text); err != nil {
+				return err
+			}
+			shown = withoutStringData(shown)
+		} else {
+			shown, _ = d.scrub.maskOccurrences(object.MaskSecretData(o)).(map[string]any)
+		}
+		d.add(&drifting{key: object.Key(d.scrub.text(string(key))), shown: shown, want: o})
+	}
+	slices.SortFunc(d.objects, func(a, b *drifting) int { return compareKeys(a.key, b.key) })
+	return nil
+}
+
+func (d *drifts) add(o *drifting) {
+	if o.want == nil {
+		o.want = d.stored[identityIn(d.target.Handle.Namespace, o.shown)]
+	}
+	d.objects = append(d.objects, o)
+	of := o.shown
+	if o.want != nil {
+		of = o.want
+	}
+	addScaleTarget(d.scaled, identityIn(d.target.Handle.Namespace, of).namespace, of)
+}
+
+// fetch reads one live object, and settles with what it is compared where that takes no look at Helm's record.
+func (d *drifts) fetch(ctx context.Context, o *drifting) error {
+	like := o.shown
+	if o.want != nil {
+		like = o.want
+	}
+	gvk := gvkOf(like)
+	mapping, err := d.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
+	if meta.IsNoMatchError(err) {
+		o.whole, o.lasting = fmt.Sprintf("the cluster does not serve %s any more", gvk.GroupVersion().WithKind(gvk.Kind).String()), true
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("asking the cluster for %s: %w", gvk.GroupKind(), err)
+	}
+	o.mapping = mapping
+	o.at = d.dynamic.Resource(mapping.Resource)
+	name, _ := nameOf(like)
+	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
+		o.at = d.dynamic.Resource(mapping.Resource).Namespace(identityIn(d.target.Handle.Namespace, like).namespace)
+	}
+	live, err := o.at.Get(ctx, name, metav1.GetOptions{})
+	switch {
+	case cluster.IsNotFound(err):
+		o.whole = driftGone
+		return nil
+	case lacksRight(err):
+		d.skip(fmt.Sprintf("%s was not compared: %s", o.key.Short(), errorText(err)))
+		o.at = nil
+		return nil
+	case err != nil:
+		return fmt.Errorf("reading %s: %w", o.key.Short(), err)
+	}
+	o.live = live
+	if o.want == nil {
+		filled, whole := object.FillMasks(o.shown, live.Object)
+		if !hasAnyMask(o.shown) || whole && writtenOnlyByUs(live) {
+			o.want = filled
+		}
+	}
+	return nil
+}
+
+// writtenOnlyByUs reports that nobody but Slipway has set any field outside the subresources, so that what Slipway wrote there is
+// still what is there. A value that somebody else set belongs to him by the API server's own books.
+func writtenOnlyByUs(live *unstructured.Unstructured) bool {
+	ours := false
+	for _, entry := range live.GetManagedFields() {
+		if entry.Subresource != "" {
+			continue
+		}
+		if entry.Manager != environment.FieldManager {
+			return false
+		}
+		ours = true
+	}
+	return ours
+}
+
+// readStored reads what Helm has stored of the deployed revision.
+func (d *drifts) readStored(ctx context.Context) error {
+	if d.stored != nil {
+		return nil
+	}
+	secrets := boundSecrets{SecretInterface: d.client.CoreV1().Secrets(d.target.Handle.Namespace), ctx: ctx}
+	found, err := storage.Init(driver.NewSecrets(secrets)).Get(d.target.Name, d.options.Revision)
+	if err != nil {
+		return fmt.Errorf("reading revision %d of release %s: %w", d.options.Revision, d.target.Name, err)
+	}
+	raw := &rawRendering{manifest: found.Manifest, hooks: found.Hooks}
+	if err := raw.parse(d.target.Handle.Namespace); err != nil {
+		return fmt.Errorf("reading the objects of revision %d of release %s: %w", d.options.Revision, d.target.Name, err)
+	}
+	_, secret := splitSecrets(found.Config, d.options.SecretPaths)
+	d.scrub = storedSecrets(raw, secret)
+	d.stored = map[identity]map[string]any{}
+	for _, o := range raw.objects {
+		if !o.Hook {
+			d.stored[identityIn(d.target.Handle.Namespace, o.Object)] = withoutStringData(o.Object)
+		}
+	}
+	for _, o := range d.objects {
+		if o.want == nil {
+			o.want = d.stored[identityIn(d.target.Handle.Namespace, o.shown)]
+		}
+	}
+	return nil
+}
+
+// Get gives Helm's storage driver, which takes no context, the one of the comparison.
+func (s boundSecrets) Get(_ context.Context, name string, options metav1.GetOptions) (*corev1.Secret, error) {
+	return s.SecretInterface.Get(s.ctx, name, options)
+}
+
+func (d *drifts) skip(text string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !slices.Contains(d.skipped, text) {
+		d.skipped = append(d.skipped, text)
+	}
+}
+
+// found reports that something differs.
+func (d *drifts) found() bool {
+	return slices.ContainsFunc(d.objects, func(o *drifting) bool { return len(o.leaves) > 0 })
+}
+
+func (d *drifts) holdsSecrets() bool {
+	return slices.ContainsFunc(d.objects, func(o *drifting) bool { return hasMask(o.shown) })
+}

@@ -77,6 +77,30 @@ variable "secret_values_version" {
   default     = null
 }
 
+variable "analysis" {
+  description = "How a new version is watched, where it is not as the stack does by itself; see its variable."
+  type        = any
+  default     = {}
+}
+
+variable "prometheus" {
+  description = "The Prometheus in the client's cluster; see the stack's variable. Null where there is none: then only health is watched."
+  type        = any
+  default     = { namespace = "monitoring", name = "prometheus" }
+}
+
+variable "rollback" {
+  description = "How a version that does badly is taken back; see the stack's variable. Null: it stays, and the apply fails."
+  type        = any
+  default     = {}
+}
+
+variable "retry" {
+  description = "Any text. Changing it lets a version be deployed again that failed and is held back."
+  type        = string
+  default     = null
+}
+
 locals {
   # What all clients share, then what the client has of its own, then what one of its stages has.
   stage_values = "${path.root}/clients/${var.client}/values-${var.stage}.yaml"
@@ -104,6 +128,11 @@ module "stack" {
 
   secret_values         = var.secret_values
   secret_values_version = var.secret_values_version
+
+  prometheus = var.prometheus
+  analysis   = var.analysis
+  rollback   = var.rollback
+  retry      = var.retry
 
   deletion_protection = var.deletion_protection
   allow_cluster_move  = var.allow_cluster_move

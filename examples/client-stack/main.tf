@@ -2,6 +2,24 @@
 
 locals {
   workspace = coalesce(var.workspace, terraform.workspace)
+
+  # How long a new version is watched in a stage. A stage that is not named here is treated like prod. In dev nothing is watched
+  # and nothing rolled back: a version that fails stays there to be looked at.
+  stages = {
+    staging = { duration = "3m", lasting = "1m", validation = "1m", min_requests = 5 }
+    prod    = { duration = "10m", lasting = "2m", validation = "2m", min_requests = 20 }
+  }
+  stage   = lookup(local.stages, var.stage, local.stages.prod)
+  guarded = coalesce(var.guarded, var.stage != "dev")
+
+  analysis = merge(var.analysis, {
+    duration   = coalesce(var.analysis.duration, local.stage.duration)
+    validation = local.stage.validation
+    error_rate = merge(var.analysis.error_rate, {
+      lasting      = coalesce(var.analysis.error_rate.lasting, local.stage.lasting)
+      min_requests = coalesce(var.analysis.error_rate.min_requests, local.stage.min_requests)
+    })
+  })
 }
 
 resource "slipway_environment" "this" {
@@ -40,4 +58,122 @@ resource "slipway_release" "app" {
   values_wo_version = var.secret_values_version
 
   timeouts = var.timeouts
+  retry    = var.retry
+
+  # Made once the pods are ready; the first that fails fails the release.
+  dynamic "smoke_test" {
+    for_each = local.guarded ? var.smoke_tests : []
+
+    content {
+      name    = smoke_test.value.name
+      timeout = smoke_test.value.timeout
+
+      dynamic "helm_test" {
+        for_each = smoke_test.value.helm_test ? [1] : []
+        content {}
+      }
+
+      dynamic "http" {
+        for_each = smoke_test.value.http[*]
+
+        content {
+          contains = http.value.contains
+
+          service {
+            name = http.value.service
+            port = http.value.port
+            path = http.value.path
+          }
+        }
+      }
+
+      dynamic "job" {
+        for_each = smoke_test.value.job[*]
+
+        content {
+          image   = job.value.image
+          command = job.value.command
+          args    = job.value.args
+        }
+      }
+    }
+  }
+
+  # Then the new version is watched.
+  dynamic "analysis" {
+    for_each = local.guarded ? [local.analysis] : []
+
+    content {
+      initial_delay   = analysis.value.initial_delay
+      duration        = analysis.value.duration
+      interval        = analysis.value.interval
+      on_inconclusive = analysis.value.on_inconclusive
+
+      # More than 3 failed checks in a row: the 4th triggers.
+      health {
+        consecutive_failures = analysis.value.consecutive_failures
+
+        pods {}
+      }
+
+      dynamic "prometheus" {
+        for_each = var.prometheus[*]
+
+        content {
+          url = prometheus.value.url
+
+          dynamic "service" {
+            for_each = prometheus.value.url == null ? [prometheus.value] : []
+
+            content {
+              namespace = service.value.namespace
+              name      = service.value.name
+              port      = service.value.port
+            }
+          }
+        }
+      }
+
+      # More than 5% errors for 2 minutes: every sample in them is above.
+      dynamic "metric" {
+        for_each = var.prometheus == null ? [] : [analysis.value.error_rate]
+
+        content {
+          name           = "error_rate"
+          query          = replace(metric.value.query, "{{window}}", metric.value.window)
+          above          = metric.value.above
+          for            = metric.value.lasting
+          requests_query = replace(metric.value.requests_query, "{{window}}", metric.value.window)
+          min_requests   = metric.value.min_requests
+        }
+      }
+    }
+  }
+
+  # Last, a Job may ask people or another system.
+  dynamic "acceptance" {
+    for_each = local.guarded ? var.acceptance[*] : []
+
+    content {
+      timeout = acceptance.value.timeout
+
+      job {
+        image   = acceptance.value.image
+        command = acceptance.value.command
+        args    = acceptance.value.args
+        env     = acceptance.value.env
+      }
+    }
+  }
+
+  # What does badly is taken back to the last version that was known to work.
+  dynamic "rollback" {
+    for_each = local.guarded ? var.rollback[*] : []
+
+    content {
+      timeout    = rollback.value.timeout
+      validation = coalesce(rollback.value.validation, local.analysis.validation)
+      quarantine = rollback.value.quarantine
+    }
+  }
 }

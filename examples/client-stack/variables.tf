@@ -125,6 +125,100 @@ variable "secret_values_version" {
   default     = null
 }
 
+variable "guarded" {
+  description = "Test and watch new versions, and roll back those that do badly. Default: in every stage but dev."
+  type        = bool
+  default     = null
+}
+
+variable "smoke_tests" {
+  description = "Tests of a new version, in their order: the chart's own (helm_test), a GET request to a Service in the namespace (http), or a Job. Exactly one of the three each."
+  type = list(object({
+    name      = string
+    timeout   = optional(string)
+    helm_test = optional(bool, false)
+    http = optional(object({
+      service  = string
+      port     = string
+      path     = optional(string)
+      contains = optional(string)
+    }))
+    job = optional(object({
+      image   = string
+      command = optional(list(string))
+      args    = optional(list(string))
+    }))
+  }))
+  default  = [{ name = "helm-test", helm_test = true }]
+  nullable = false
+
+  validation {
+    condition     = alltrue([for t in var.smoke_tests : (t.helm_test ? 1 : 0) + length(t.http[*]) + length(t.job[*]) == 1])
+    error_message = "Each smoke test has exactly one of helm_test = true, http and job."
+  }
+}
+
+variable "prometheus" {
+  description = "The Prometheus that knows the service's error rate: a Service in the client's cluster, which is asked through the API server, or a url. Null: only health is watched."
+  type = object({
+    namespace = optional(string, "monitoring")
+    name      = optional(string, "prometheus")
+    port      = optional(string, "9090")
+    url       = optional(string)
+  })
+  default = null
+}
+
+variable "analysis" {
+  description = "How a new version is watched. What is not set is that of the stage: in prod 10 minutes, in which an error rate above 5% for 2 minutes or more than 3 failed health checks in a row fail it. In the queries, {{window}} stands for error_rate.window, and {{namespace}}, {{release}}, {{version}}, {{client}} and {{stage}} for those of the release."
+  type = object({
+    initial_delay        = optional(string)
+    duration             = optional(string)
+    interval             = optional(string, "10s")
+    on_inconclusive      = optional(string)
+    consecutive_failures = optional(number, 3)
+    error_rate = optional(object({
+      # Without `or vector(0)`, a service without any error would have no error rate.
+      query          = optional(string, "(sum(rate(http_requests_total{namespace='{{namespace}}',code=~'5..'}[{{window}}])) or vector(0)) / sum(rate(http_requests_total{namespace='{{namespace}}'}[{{window}}]))")
+      requests_query = optional(string, "sum(increase(http_requests_total{namespace='{{namespace}}'}[{{window}}]))")
+      window         = optional(string, "1m")
+      above          = optional(number, 0.05)
+      lasting        = optional(string)
+      min_requests   = optional(number)
+    }), {})
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "acceptance" {
+  description = "A Job that is asked last; one that fails refuses the version. Null: none."
+  type = object({
+    image   = string
+    command = optional(list(string))
+    args    = optional(list(string))
+    env     = optional(map(string))
+    timeout = optional(string, "5m")
+  })
+  default = null
+}
+
+variable "rollback" {
+  description = "How a version that does badly is taken back. Null: it stays, and the apply fails."
+  type = object({
+    timeout    = optional(string)
+    validation = optional(string)
+    quarantine = optional(string)
+  })
+  default = {}
+}
+
+variable "retry" {
+  description = "Any text. Changing it lets a version be deployed again that failed and is held back."
+  type        = string
+  default     = null
+}
+
 variable "timeouts" {
   description = "How long a create, update or delete of the release may take, as durations such as \"10m\"."
   type = object({

@@ -183,23 +183,6 @@ func release(ctx context.Context, lease *cluster.Lease, progress func(string)) {
 	}
 }
 
-// Preflight tells at plan what Ensure would refuse: a namespace that may not be taken. What it cannot ask is an error as
-// from cluster.Classify.
-func Preflight(ctx context.Context, c *cluster.Cluster, spec Spec, options EnsureOptions) error {
-	client, err := c.Dynamic()
-	if err != nil {
-		return err
-	}
-	namespace, err := getNamespace(ctx, c, client, spec.Handle)
-	if _, missing := errors.AsType[*NamespaceMissingError](err); missing {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return checkTake(spec, namespace, options)
-}
-
 // gated is a client whose writes end with the operation and with the Lease.
 func gated(ctx context.Context, c *cluster.Cluster, lease *cluster.Lease) (dynamic.Interface, error) {
 	config := c.RESTConfig()
@@ -229,10 +212,9 @@ func ensureServiceAccount(ctx context.Context, c *cluster.Cluster, client dynami
 	origin := originCreated
 	if live != nil && live.GetAnnotations()[annotationOrigin] != originCreated {
 		origin = originAdopted
-		ours := live.GetLabels()[labelPartOf] == partEnvironment
-		if !ours && !spec.Adopt && account.Name != defaultAccount {
-			return &ObjectForeignError{Namespace: spec.Handle.Namespace, Kind: kindOf[serviceAccounts], Name: account.Name}
-		}
+	}
+	if err := spec.mayTakeAccount(live); err != nil {
+		return err
 	}
 	labels := ownerLabels(spec.Handle)
 	if origin == originAdopted {
@@ -253,11 +235,12 @@ func ensureObject(ctx context.Context, c *cluster.Cluster, client dynamic.Interf
 		if err != nil {
 			return err
 		}
+		if err := want.mayReplace(h, live); err != nil {
+			return err
+		}
 		switch {
 		case live == nil:
 			_, err = in.Create(ctx, object, metav1.CreateOptions{FieldManager: FieldManager})
-		case live.GetLabels()[labelPartOf] != partEnvironment && live.GetLabels()[LabelClient] != h.Client:
-			return &ObjectForeignError{Namespace: h.Namespace, Kind: kindOf[want.resource], Name: want.name}
 		case want.matches(h, live):
 			return nil
 		default:

@@ -150,13 +150,19 @@ type ObjectForeignError struct {
 	Namespace string
 	Kind      string
 	Name      string
+	// Adoptable says that adopting the namespace would take the object over as well.
+	Adoptable bool
 }
 
 // Explain implements the explanation that diagnostics print.
 func (e *ObjectForeignError) Explain() (happened, observed, advice string) {
+	advice = "Slipway needs this name for its own and does not overwrite what others wrote: remove the object, or give it another name."
+	if e.Adoptable {
+		advice = "Choose another name, remove the object, or allow to take it over with namespace = { adopt = true }."
+	}
 	return fmt.Sprintf("%s %q in namespace %q was made by somebody else.", e.Kind, e.Name, e.Namespace),
 		fmt.Sprintf("It does not carry the label %s=%s.", labelPartOf, partEnvironment),
-		"Choose another name, remove the object, or allow to take it over with namespace = { adopt = true }."
+		advice
 }
 
 func (e *ObjectForeignError) Error() string { return oneLine(e.Explain()) }

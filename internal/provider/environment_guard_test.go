@@ -58,6 +58,11 @@ func TestEnvironment_RefusesInThePlan(t *testing.T) {
 		"client with capitals": {workspace + block("Client-A", testContext(t), name), "must be a DNS label"},
 		"reserved label":       {workspace + block(client, testContext(t), fmt.Sprintf(`{ name = %q, labels = { "slipway.dev/client" = "x" } }`, namespace)), "is set by Slipway or Kubernetes itself"},
 		"bad quantity":         {good(`resource_quota = { hard = { pods = "many" } }`), "is no Kubernetes quantity"},
+		"unknown resource":     {good(`resource_quota = { hard = { "requests.cpus" = "1" } }`), "is no resource that Kubernetes knows"},
+		"falling limits":       {good(`limit_range = { default = { memory = "1Mi" }, default_request = { memory = "2Mi" } }`), "default_request of memory is 2Mi, above default, which is 1Mi"},
+		"bad host":             {good(`database = { host = "a b", name = "x" }`), "is neither a host name nor an IP address"},
+		"system namespace":     {workspace + block(client, testContext(t), `{ name = "kube-system", adopt = true }`), "which Kubernetes reserves for its own namespaces"},
+		"bad pod label":        {good(`network = { prometheus = { namespace = "monitoring", pod_labels = { "a b" = "x" } } }`), "Invalid key"},
 		"bad network":          {good(`network = { load_balancer_cidrs = ["10.0.0.1/16"] }`), "is no network in CIDR notation"},
 		"database closed":      {good(`network = { database_cidrs = ["10.0.0.0/16"] }`), "database"},
 	}

@@ -163,14 +163,7 @@ func (m environmentModel) spec(ctx context.Context) (spec environment.Spec, know
 	var quota quotaModel
 	r.object(m.ResourceQuota, &quota)
 	spec.Quota = r.strings(quota.Hard)
-	if !m.LimitRange.IsNull() {
-		var limits limitRangeModel
-		r.object(m.LimitRange, &limits)
-		spec.LimitRange = &environment.LimitRange{
-			Default: r.strings(limits.Default), DefaultRequest: r.strings(limits.DefaultRequest),
-			Max: r.strings(limits.Max), Min: r.strings(limits.Min),
-		}
-	}
+	spec.LimitRange = r.limitRange(m.LimitRange)
 	return spec, !diags.HasError(), diags
 }
 
@@ -178,6 +171,19 @@ func (m environmentModel) spec(ctx context.Context) (spec environment.Spec, know
 type reader struct {
 	ctx   context.Context
 	diags *diag.Diagnostics
+}
+
+// limitRange returns nil where none is given.
+func (r reader) limitRange(from types.Object) *environment.LimitRange {
+	if from.IsNull() {
+		return nil
+	}
+	var limits limitRangeModel
+	r.object(from, &limits)
+	return &environment.LimitRange{
+		Default: r.strings(limits.Default), DefaultRequest: r.strings(limits.DefaultRequest),
+		Max: r.strings(limits.Max), Min: r.strings(limits.Min),
+	}
 }
 
 // object leaves into as it is where the value is null.

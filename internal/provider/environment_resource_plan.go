@@ -87,7 +87,13 @@ func (r *EnvironmentResource) planLive(ctx context.Context, req resource.ModifyP
 		}
 	}
 	if err == nil && !unchanged {
-		err = environment.Preflight(ctx, live, environment.Spec{Handle: handle, Adopt: plan.adopt()}, options)
+		spec, known, diags := plan.spec(ctx)
+		resp.Diagnostics.Append(diags...)
+		if !known { // An environment without objects of its own: the namespace alone is judged.
+			open := environment.Network{Ingress: environment.TrafficAllow, Egress: environment.TrafficAllow}
+			spec = environment.Spec{Handle: handle, Adopt: plan.adopt(), Network: open}
+		}
+		err = environment.Preflight(ctx, live, spec, options)
 	}
 	switch {
 	case err == nil:

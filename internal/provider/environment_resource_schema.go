@@ -51,19 +51,20 @@ func (r *EnvironmentResource) Schema(ctx context.Context, _ resource.SchemaReque
 					"Default: none. Example: `{ hard = { \"requests.cpu\" = \"8\", \"requests.memory\" = \"16Gi\" } }`.",
 				Optional: true,
 				Attributes: map[string]schema.Attribute{
-					"hard": quantitiesAttribute("Limits of the namespace: resource to quantity. Example: `{ \"requests.cpu\" = \"8\", pods = \"60\" }`.", true),
+					"hard": quantitiesAttribute("Limits of the namespace: resource to quantity. Example: `{ \"requests.cpu\" = \"8\", pods = \"60\" }`.", true, environment.QuotaResourceProblem),
 				},
 			},
 			"limit_range": schema.SingleNestedAttribute{
 				MarkdownDescription: "LimitRange for containers of the namespace: what containers get that say nothing, and bounds. A ResourceQuota on CPU or memory refuses pods " +
 					"that say nothing, unless `default_request` is here. Default: none. Example: `{ default_request = { cpu = \"100m\", memory = \"128Mi\" } }`.",
-				Optional: true,
+				Optional:   true,
+				Validators: []validator.Object{risingLimits{}},
 				Attributes: map[string]schema.Attribute{
 					"default": quantitiesAttribute("Limits of containers that have none. They throttle silently; prefer `default_request` alone. "+
-						"Default: none. Example: `{ memory = \"512Mi\" }`.", false),
-					"default_request": quantitiesAttribute("Requests of containers that have none. Default: none. Example: `{ cpu = \"100m\", memory = \"128Mi\" }`.", false),
-					"max":             quantitiesAttribute("Highest limits of a container. Default: none. Example: `{ cpu = \"4\", memory = \"8Gi\" }`.", false),
-					"min":             quantitiesAttribute("Lowest requests of a container. Default: none. Example: `{ cpu = \"10m\" }`.", false),
+						"Default: none. Example: `{ memory = \"512Mi\" }`.", false, environment.ContainerResourceProblem),
+					"default_request": quantitiesAttribute("Requests of containers that have none. Default: none. Example: `{ cpu = \"100m\", memory = \"128Mi\" }`.", false, environment.ContainerResourceProblem),
+					"max":             quantitiesAttribute("Highest limits of a container. Default: none. Example: `{ cpu = \"4\", memory = \"8Gi\" }`.", false, environment.ContainerResourceProblem),
+					"min":             quantitiesAttribute("Lowest requests of a container. Default: none. Example: `{ cpu = \"10m\" }`.", false, environment.ContainerResourceProblem),
 				},
 			},
 
@@ -120,11 +121,13 @@ func namespaceAttribute() schema.SingleNestedAttribute {
 			Validators:          []validator.String{stringvalidator.OneOf("privileged", "baseline", "restricted")},
 		}
 	}
+	name := namespaceNameAttribute()
+	name.Validators = append(name.Validators, clientNamespace{})
 	return schema.SingleNestedAttribute{
 		MarkdownDescription: "The client's namespace. Example: `{ name = \"data-collection-client-a\" }`.",
 		Required:            true,
 		Attributes: map[string]schema.Attribute{
-			"name": namespaceNameAttribute(),
+			"name": name,
 			"adopt": schema.BoolAttribute{
 				MarkdownDescription: "Take the namespace over where it exists and is nobody's. It is then never deleted: on destroy it only loses what Slipway put there. " +
 					"A namespace of another client is never taken over. Default: `false`. Example: `true`.",
@@ -223,6 +226,7 @@ func networkAttribute() schema.SingleNestedAttribute {
 						MarkdownDescription: "Labels of Prometheus' pods. Default: all pods of the namespace. Example: `{ \"app.kubernetes.io/name\" = \"prometheus\" }`.",
 						Optional:            true,
 						ElementType:         types.StringType,
+						Validators:          []validator.Map{mapvalidator.KeysAre(labelKey{}), mapvalidator.ValueStringsAre(labelValue{})},
 					},
 				},
 			},
@@ -244,12 +248,12 @@ func networkAttribute() schema.SingleNestedAttribute {
 	}
 }
 
-func quantitiesAttribute(description string, required bool) schema.MapAttribute {
+func quantitiesAttribute(description string, required bool, problem func(string) string) schema.MapAttribute {
 	return schema.MapAttribute{
 		MarkdownDescription: description,
 		Required:            required,
 		Optional:            !required,
 		ElementType:         types.StringType,
-		Validators:          []validator.Map{mapvalidator.SizeAtLeast(1), mapvalidator.ValueStringsAre(quantity{})},
+		Validators:          []validator.Map{mapvalidator.SizeAtLeast(1), mapvalidator.KeysAre(resourceName{problem}), mapvalidator.ValueStringsAre(quantity{})},
 	}
 }

@@ -130,7 +130,7 @@ func databaseAttribute() schema.SingleNestedAttribute {
 			"host": schema.StringAttribute{
 				MarkdownDescription: "Host name or address of the database. Example: `\"client-a-db.example.internal\"`.",
 				Required:            true,
-				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
+				Validators:          []validator.String{host{}},
 			},
 			"port": schema.Int64Attribute{
 				MarkdownDescription: "TCP port. Default: 5432. Example: `5433`.",

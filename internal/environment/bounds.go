@@ -1,0 +1,88 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package environment
+
+import (
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// Names that a ResourceQuota may count and a LimitRange may bound, as the API server's validation knows them. Names with a
+// slash (extended resources, storage classes, count/<resource>.<group>) are open.
+var (
+	quotaResources = []string{
+		"cpu", "memory", "ephemeral-storage",
+		"requests.cpu", "requests.memory", "requests.ephemeral-storage", "requests.storage",
+		"limits.cpu", "limits.memory", "limits.ephemeral-storage",
+		"pods", "services", "services.nodeports", "services.loadbalancers", "replicationcontrollers",
+		"resourcequotas", "secrets", "configmaps", "persistentvolumeclaims",
+	}
+	containerResources = []string{"cpu", "memory", "ephemeral-storage"}
+)
+
+// QuotaResourceProblem says why a ResourceQuota cannot count a resource of this name; it is empty where it can.
+func QuotaResourceProblem(name string) string {
+	return resourceProblem(name, quotaResources, "hugepages-", "requests.hugepages-")
+}
+
+// ContainerResourceProblem says why a LimitRange for containers cannot bound a resource of this name; it is empty where it can.
+func ContainerResourceProblem(name string) string {
+	return resourceProblem(name, containerResources, "hugepages-")
+}
+
+func resourceProblem(name string, known []string, prefixes ...string) string {
+	if slices.Contains(known, name) {
+		return ""
+	}
+	for _, prefix := range prefixes {
+		if size, ok := strings.CutPrefix(name, prefix); ok && ValidQuantity(size) {
+			return ""
+		}
+	}
+	if strings.Contains(name, "/") {
+		return strings.Join(validation.IsQualifiedName(name), "; ")
+	}
+	return "is no resource that Kubernetes knows. Known are " + strings.Join(known, ", ") + ", and names with a slash"
+}
+
+// Problems lists what the API server would refuse in the bounds: for each resource, min, the default request, the default
+// limit and max must not fall. Quantities that cannot be read are left to ValidQuantity.
+func (l *LimitRange) Problems() []string {
+	steps := []struct {
+		name   string
+		values map[string]string
+	}{{"min", l.Min}, {"default_request", l.DefaultRequest}, {"default", l.Default}, {"max", l.Max}}
+	var problems []string
+	for i, low := range steps {
+		for _, high := range steps[i+1:] {
+			for _, name := range slices.Sorted(maps.Keys(low.values)) {
+				text, both := high.values[name]
+				if !both {
+					continue
+				}
+				from, err := resource.ParseQuantity(low.values[name])
+				to, err2 := resource.ParseQuantity(text)
+				if err == nil && err2 == nil && from.Cmp(to) > 0 {
+					problems = append(problems, fmt.Sprintf("%s of %s is %s, above %s, which is %s", low.name, name, low.values[name], high.name, text))
+				}
+			}
+		}
+	}
+	return problems
+}
+
+// SystemNamespace reports a namespace that belongs to Kubernetes itself: the prefix kube- is reserved for its own. What an
+// environment does to a namespace, and denying ingress first of all, would break the cluster there.
+func SystemNamespace(name string) bool { return strings.HasPrefix(name, "kube-") }
+
+// ValidHost reports that s is a DNS name or an IP address.
+func ValidHost(s string) bool {
+	return len(validation.IsDNS1123Subdomain(strings.ToLower(strings.TrimSuffix(s, ".")))) == 0 || net.ParseIP(s) != nil
+}

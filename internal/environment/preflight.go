@@ -1,0 +1,81 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package environment
+
+import (
+	"context"
+	"errors"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/dynamic"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+)
+
+// Preflight tells at plan what Ensure would refuse: a namespace that may not be taken, or an object in it that is somebody
+// else's. A spec of which only the handle is known is enough for the first. What it cannot ask is an error as from
+// cluster.Classify.
+func Preflight(ctx context.Context, c *cluster.Cluster, spec Spec, options EnsureOptions) error {
+	client, err := c.Dynamic()
+	if err != nil {
+		return err
+	}
+	namespace, err := getNamespace(ctx, c, client, spec.Handle)
+	if _, missing := errors.AsType[*NamespaceMissingError](err); missing {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := checkTake(spec, namespace, options); err != nil {
+		return err
+	}
+	return checkObjects(ctx, c, client, spec)
+}
+
+// checkObjects refuses what Ensure would refuse when it comes to the objects in the namespace.
+func checkObjects(ctx context.Context, c *cluster.Cluster, client dynamic.Interface, spec Spec) error {
+	if account := spec.ServiceAccount; account != nil {
+		live, err := get(ctx, c, client, spec.Handle.Namespace, serviceAccounts, account.Name)
+		if err != nil {
+			return err
+		}
+		if err := spec.mayTakeAccount(live); err != nil {
+			return err
+		}
+	}
+	all, err := spec.wanted()
+	if err != nil {
+		return err
+	}
+	for _, want := range all {
+		live, err := get(ctx, c, client, spec.Handle.Namespace, want.resource, want.name)
+		if err != nil {
+			return err
+		}
+		if err := want.mayReplace(spec.Handle, live); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mayTakeAccount refuses a ServiceAccount of somebody else's that nobody said to adopt; live is nil where there is none.
+func (s Spec) mayTakeAccount(live *unstructured.Unstructured) error {
+	name := s.ServiceAccount.Name
+	if live == nil || live.GetAnnotations()[annotationOrigin] == originCreated || live.GetLabels()[labelPartOf] == partEnvironment ||
+		s.Adopt || name == defaultAccount {
+		return nil
+	}
+	return &ObjectForeignError{Namespace: s.Handle.Namespace, Kind: kindOf[serviceAccounts], Name: name, Adoptable: true}
+}
+
+// mayReplace refuses an object of somebody else's; live is nil where there is none. Unlike a ServiceAccount, such an object
+// cannot be shared, and what it says would be lost.
+func (w wanted) mayReplace(h Handle, live *unstructured.Unstructured) error {
+	if live == nil || live.GetLabels()[labelPartOf] == partEnvironment || live.GetLabels()[LabelClient] == h.Client {
+		return nil
+	}
+	return &ObjectForeignError{Namespace: h.Namespace, Kind: kindOf[w.resource], Name: w.name}
+}

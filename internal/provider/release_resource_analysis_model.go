@@ -81,7 +81,7 @@ func (r *blockReader) metric(m metricModel, i int) analysis.Metric {
 	}
 	r.unknown = r.unknown || m.MinRequests.IsUnknown()
 	// What is not known yet must not look missing, nor exclude what is there.
-	const unknownQuery = "unknown"
+	const unknownQuery = "vector(0)"
 	if m.Query.IsUnknown() {
 		out.Query = unknownQuery
 	}
@@ -119,14 +119,11 @@ func (r *blockReader) prometheus(list types.List) *release.PrometheusSource {
 		}
 		return nil
 	}
-	out := &release.PrometheusSource{
-		Service: r.service(m.Service), Address: r.text(m.URL, ""),
+	service, address := r.place(m.Service, m.URL)
+	return &release.PrometheusSource{
+		Service: service, Address: address,
 		Username: r.text(m.Username, ""), Password: r.secret(m.PasswordWO), BearerToken: r.secret(m.BearerTokenWO),
 		Header: r.header(m.HeadersWO), CA: []byte(r.text(m.CAPEM, "")),
 		Timeout: r.duration(m.Timeout, analysis.DefaultTimeout, analysis.DefaultTimeout),
 	}
-	if m.URL.IsUnknown() {
-		out.Address = unknownAddress
-	}
-	return out
 }

@@ -13,8 +13,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
-
-	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
 )
 
 // Blocks that stand at most once are lists of at most one element: in Terraform's single nested blocks a provider cannot tell an
@@ -29,8 +27,8 @@ func analysisBlock() schema.ListNestedBlock {
 		schema.NestedBlockObject{
 			Attributes: map[string]schema.Attribute{
 				"duration": durationAttribute("How long the new version is watched after `initial_delay`. A check that is failing at the end prolongs it by what its rule needs to decide.",
-					"5m", "10m", duration{}),
-				"interval": durationAttribute("Time between two samples of a check; at least 1 second.", "10s", "5s", duration{least: analysis.MinInterval}),
+					"5m", "10m", duration{zero: true}),
+				"interval": durationAttribute("Time between two samples of a check; at least 1 second.", "10s", "5s", duration{}),
 				"initial_delay": durationAttribute("Time after the pods are ready in which nothing is sampled, for a service that has to warm up.",
 					"0s", "30s", duration{zero: true}),
 				"on_inconclusive": schema.StringAttribute{
@@ -38,8 +36,6 @@ func analysisBlock() schema.ListNestedBlock {
 						"the health checks passed and no metric had a failing sample, and holds otherwise; `\"hold\"` leaves the version in place and fails the apply; " +
 						"`\"rollback\"` takes it back.",
 					Optional: true,
-					Validators: []validator.String{stringvalidator.OneOf(
-						string(analysis.AcceptIfHealthy), string(analysis.HoldInconclusive), string(analysis.RollbackInconclusive))},
 				},
 			},
 			Blocks: map[string]schema.Block{
@@ -87,9 +83,9 @@ func httpObject(health bool) schema.NestedBlockObject {
 	o := schema.NestedBlockObject{
 		Attributes: map[string]schema.Attribute{
 			"url": schema.StringAttribute{
-				MarkdownDescription: "What is asked, where the machine that runs Terraform reaches it. Exactly one of `url` and `service` is set. Example: `\"https://client-a.company.com/readyz\"`.",
+				MarkdownDescription: "Address that is asked, where the machine that runs Terraform reaches it. Exactly one of `url` and `service` is set. Example: `\"https://client-a.company.com/readyz\"`.",
 				Optional:            true,
-				Validators:          []validator.String{webAddress{}},
+				Validators:          []validator.String{publicAddress{}},
 			},
 			"headers_wo": schema.MapAttribute{
 				MarkdownDescription: "Headers that are sent along. Write-only: never in plan or state; may be ephemeral. Example: `{ Authorization = \"Bearer ${var.token}\" }`.",
@@ -102,12 +98,11 @@ func httpObject(health bool) schema.NestedBlockObject {
 				MarkdownDescription: "HTTP statuses that pass. Default: 200 to 399. Redirects are not followed. Example: `[200, 204]`.",
 				ElementType:         types.Int64Type,
 				Optional:            true,
-				Validators:          []validator.List{listvalidator.SizeAtLeast(1), listvalidator.ValueInt64sAre(int64validator.Between(100, 599))},
+				Validators:          []validator.List{listvalidator.SizeAtLeast(1)},
 			},
 			"timeout": durationAttribute("How long an answer may take.", "5s", "2s", duration{}),
 		},
-		Blocks:     map[string]schema.Block{"service": serviceBlock("`/readyz`")},
-		Validators: []validator.Object{exactlyOne{"service", "url"}},
+		Blocks: map[string]schema.Block{"service": serviceBlock("`/readyz`")},
 	}
 	if health {
 		o.Attributes["name"] = checkName("Name of the check, unique within the analysis. Example: `\"readyz\"`.")
@@ -160,7 +155,7 @@ func prometheusBlock() schema.ListNestedBlock {
 				MarkdownDescription: "Address of the Prometheus, where the machine that runs Terraform reaches it. Exactly one of `url` and `service` is set. Credentials do not belong into it. " +
 					"Example: `\"https://prometheus.company.com\"`.",
 				Optional:   true,
-				Validators: []validator.String{webAddress{}},
+				Validators: []validator.String{publicAddress{}},
 			},
 			"username": schema.StringAttribute{
 				MarkdownDescription: "User for basic authentication at `url`. Example: `\"slipway\"`.",
@@ -184,10 +179,6 @@ func prometheusBlock() schema.ListNestedBlock {
 			"timeout": durationAttribute("How long one answer may take.", "5s", "10s", duration{}),
 		},
 		Blocks: map[string]schema.Block{"service": serviceBlock("`/prometheus`, where Prometheus runs under a prefix")},
-		Validators: []validator.Object{
-			exactlyOne{"service", "url"},
-			only{names: []string{"username", "password_wo", "bearer_token_wo", "headers_wo", "ca_pem"}, beside: "url"},
-		},
 	}
 	return atMostOne("The Prometheus that answers the metrics' queries.", o)
 }
@@ -199,7 +190,7 @@ func metricBlock() schema.ListNestedBlock {
 			"name": checkName("Name of the metric, unique within the analysis, as it appears in errors. Example: `\"error_rate\"`."),
 			"query": schema.StringAttribute{
 				MarkdownDescription: "PromQL query with one number as result. " + placeholderText + " No series, NaN or infinity count as no data. Example: " +
-					"`\"sum(rate(http_requests_total{namespace='{{namespace}}',code=~'5..'}[1m])) / sum(rate(http_requests_total{namespace='{{namespace}}'}[1m]))\"`.",
+					"`\"sum(rate(http_requests_total{namespace='{{ namespace }}',code=~'5..'}[1m])) / sum(rate(http_requests_total{namespace='{{ namespace }}'}[1m]))\"`.",
 				Required: true,
 			},
 			"above": schema.Float64Attribute{
@@ -220,20 +211,19 @@ func metricBlock() schema.ListNestedBlock {
 				Optional:            true,
 				Validators:          []validator.String{duration{}},
 			},
-			"interval": durationAttribute("Time between two samples of this metric; at least 1 second.", "", "15s", duration{least: analysis.MinInterval}),
+			"interval": durationAttribute("Time between two samples of this metric; at least 1 second.", "", "15s", duration{}),
 			"min_requests": schema.Float64Attribute{
 				MarkdownDescription: "The smallest result of `requests_query` with which a sample counts; below it, it is no data. Default: every sample counts. Example: `20`.",
 				Optional:            true,
 			},
 			"requests_query": schema.StringAttribute{
 				MarkdownDescription: "PromQL query for the number of requests that a sample is about; set together with `min_requests`. Example: " +
-					"`\"sum(increase(http_requests_total{namespace='{{namespace}}'}[1m]))\"`.",
+					"`\"sum(increase(http_requests_total{namespace='{{ namespace }}'}[1m]))\"`.",
 				Optional: true,
 			},
 			"reduce": schema.StringAttribute{
 				MarkdownDescription: "Makes one value of several series: `\"max\"`, `\"min\"` or `\"sum\"`. Default: none; several series are an error, since which one counts would be a guess.",
 				Optional:            true,
-				Validators:          []validator.String{stringvalidator.OneOf(string(analysis.ReduceMax), string(analysis.ReduceMin), string(analysis.ReduceSum))},
 			},
 			"error_budget":   errorBudgetAttribute(),
 			"no_data_budget": noDataBudgetAttribute(),
@@ -242,7 +232,7 @@ func metricBlock() schema.ListNestedBlock {
 }
 
 // placeholderText says what a query may contain.
-const placeholderText = "`{{namespace}}`, `{{release}}`, `{{version}}`, `{{client}}` and `{{stage}}` stand for those of the release."
+const placeholderText = "In the value of a label, `{{ namespace }}`, `{{ release }}`, `{{ version }}`, `{{ client }}` and `{{ stage }}` stand for those of the release."
 
 var (
 	checkNamePattern = regexp.MustCompile(`^[A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?$`)

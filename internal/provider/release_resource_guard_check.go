@@ -16,89 +16,100 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
 )
 
-// checkGuard refuses a guard that makes no sense: one that could never fail, for example.
-func checkGuard(guard release.Guard) (diags diag.Diagnostics) {
-	names := map[string]bool{}
-	for i, test := range guard.SmokeTests {
-		if test.Name != "" && names[test.Name] {
-			diags.AddAttributeError(path.Root("smoke_test").AtListIndex(i).AtName("name"), "Two smoke tests of one name",
-				fmt.Sprintf("Two smoke tests are called %q.\n\nGive each its own name, by which errors tell them apart.", test.Name))
-		}
-		names[test.Name] = true
-	}
+// checkGuard refuses a guard that makes no sense, for example one that could never fail. What is wrong and what to do is said by the
+// packages below; here each problem is put at the argument that it is about.
+func checkGuard(guard release.Guard) diag.Diagnostics {
+	diags := guardDiagnostics(guard.ValidateChecks())
 	if guard.Analysis != nil {
-		diags.Append(policyDiagnostics(guard.Analysis.Validate())...)
+		diags.Append(guardDiagnostics(guard.Analysis.Validate())...)
 	}
 	return diags
 }
 
-// policyDiagnostics puts each problem of an analysis at the argument that it is about.
-func policyDiagnostics(err error) (diags diag.Diagnostics) {
+// guardDiagnostics are the problems of an error of a guard's validation; none where it is nil.
+func guardDiagnostics(err error) (diags diag.Diagnostics) {
 	if err == nil {
 		return nil
 	}
-	block := path.Root("analysis").AtListIndex(0)
-	const summary = "The analysis cannot be made like this"
+	const analysisSummary, checkSummary = "The analysis cannot be made like this", "The check cannot be made like this"
 	if policy, ok := errors.AsType[*analysis.InvalidPolicyError](err); ok {
 		for _, p := range policy.Problems {
-			diags.AddAttributeError(policyPath(block, p), summary, p.Text)
+			diags.AddAttributeError(policyPath(p), analysisSummary, p.Text)
 		}
-		return diags
 	}
 	if config, ok := errors.AsType[*release.AnalysisConfigError](err); ok {
-		for _, p := range config.Problems {
-			diags.AddAttributeError(configPath(block, p), summary, capitalised(p.Field+" "+p.Text))
-		}
-		return diags
+		diags.Append(configDiagnostics(analysisSummary, config.Problems)...)
 	}
-	diags.AddAttributeError(block, summary, detailOf(err))
+	if config, ok := errors.AsType[*release.CheckConfigError](err); ok {
+		diags.Append(configDiagnostics(checkSummary, config.Problems)...)
+	}
+	if len(diags) == 0 {
+		diags.AddError(analysisSummary, detailOf(err))
+	}
+	return diags
+}
+
+func configDiagnostics(summary string, problems []release.ConfigProblem) (diags diag.Diagnostics) {
+	seen := map[string]bool{}
+	for _, p := range problems {
+		at := configPath(p)
+		if seen[at.String()] {
+			continue // what follows from the first
+		}
+		seen[at.String()] = true
+		detail := capitalised(p.Text)
+		if steps := at.Steps(); len(steps) > 0 {
+			if argument, ok := steps[len(steps)-1].(path.PathStepAttributeName); ok {
+				detail = string(argument) + ": " + p.Text
+			}
+		}
+		diags.AddAttributeError(at, summary, detail)
+	}
 	return diags
 }
 
 // policyPath is the argument that a problem of a policy is about.
-func policyPath(block path.Path, p analysis.Problem) path.Path {
+func policyPath(p analysis.Problem) path.Path {
+	block := path.Root("analysis").AtListIndex(0)
 	if p.Metric >= 0 {
 		return block.AtName("metric").AtListIndex(p.Metric).AtName(p.Field)
 	}
-	if first, rest, nested := strings.Cut(p.Field, "."); nested {
-		return block.AtName(first).AtListIndex(0).AtName(rest)
-	}
-	return block.AtName(p.Field)
+	return within(block, p.Field)
 }
 
-// configPath is the argument that a problem of a check is about. Package release speaks of probes and of an address, which are blocks
-// "http" and the argument "url" here.
-func configPath(block path.Path, p release.ConfigProblem) path.Path {
-	first, rest, _ := strings.Cut(p.Field, ".")
-	index := max(p.Index, 0)
-	switch first {
-	case "probe":
-		block = block.AtName("health").AtListIndex(0).AtName("http").AtListIndex(index)
-	case "pods":
-		block = block.AtName("health").AtListIndex(0).AtName("pods").AtListIndex(0)
-	case "metric":
-		block = block.AtName("metric").AtListIndex(index)
-	case "prometheus":
-		block = block.AtName("prometheus").AtListIndex(0)
-	default:
-		return block
+// configPath is the argument that a problem of a check is about.
+func configPath(p release.ConfigProblem) path.Path {
+	names := strings.Split(p.Block, ".")
+	at := path.Root(names[0])
+	for _, name := range names[1:] {
+		at = at.AtListIndex(0).AtName(name)
 	}
-	if argument, ok := configArguments[rest]; ok {
-		rest = argument
+	at = at.AtListIndex(p.Index)
+	if p.Field == "" || p.Field == names[len(names)-1] {
+		return at
 	}
-	first, rest, nested := strings.Cut(rest, ".")
-	switch {
-	case first == "":
-		return block
-	case nested:
-		return block.AtName(first).AtListIndex(0).AtName(rest)
+	outer, last := "", p.Field
+	if i := strings.LastIndex(p.Field, "."); i >= 0 {
+		outer, last = p.Field[:i+1], p.Field[i+1:]
 	}
-	return block.AtName(first)
+	if argument, ok := argumentNames[last]; ok {
+		last = argument
+	}
+	return within(at, outer+last)
 }
 
-// configArguments are the arguments whose names differ from what package release calls them.
-var configArguments = map[string]string{
-	"address": "url", "header": "headers_wo", "ca": "ca_pem", "password": "password_wo", "bearer_token": "bearer_token_wo",
+// within is a dotted path in a block; all but its last part are blocks that stand at most once.
+func within(at path.Path, dotted string) path.Path {
+	names := strings.Split(dotted, ".")
+	for _, name := range names[:len(names)-1] {
+		at = at.AtName(name).AtListIndex(0)
+	}
+	return at.AtName(names[len(names)-1])
+}
+
+// argumentNames are those that differ from what package release calls them.
+var argumentNames = map[string]string{
+	"address": "url", "headers": "headers_wo", "ca": "ca_pem", "password": "password_wo", "bearer_token": "bearer_token_wo",
 }
 
 // defaultMaxApply is how long an apply may take at most where max_apply says nothing. Many runners end a job after an hour.

@@ -5,6 +5,7 @@ package provider
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -102,11 +103,6 @@ type (
 		HTTP     types.List   `tfsdk:"http"`
 		Job      types.List   `tfsdk:"job"`
 	}
-	acceptanceModel struct {
-		Name    types.String `tfsdk:"name"`
-		Timeout types.String `tfsdk:"timeout"`
-		Job     types.List   `tfsdk:"job"`
-	}
 	helmTestModel struct {
 		Filter types.List `tfsdk:"filter"`
 	}
@@ -155,13 +151,12 @@ func (m guardModel) guard(ctx context.Context) (guardReading, diag.Diagnostics) 
 	r := &blockReader{ctx: ctx}
 	var guard release.Guard
 	guard.Analysis = r.analysis(m.Analysis)
-	for _, c := range blocks[checkModel](r, m.SmokeTest) {
-		guard.SmokeTests = append(guard.SmokeTests, r.smokeTest(c))
+	for i, c := range blocks[checkModel](r, m.SmokeTest) {
+		guard.SmokeTests = append(guard.SmokeTests, r.check(c, fmt.Sprintf("smoke test %d", i)))
 	}
-	if a, ok := block[acceptanceModel](r, m.Acceptance); ok {
-		guard.Acceptance = &release.Check{
-			Name: r.text(a.Name, defaultAcceptanceName), Timeout: r.duration(a.Timeout, 0, 0), Job: r.job(a.Job),
-		}
+	if a, ok := block[checkModel](r, m.Acceptance); ok {
+		acceptance := r.check(a, defaultAcceptanceName)
+		guard.Acceptance = &acceptance
 	}
 	if b, ok := block[rollbackModel](r, m.Rollback); ok {
 		guard.Rollback = &release.RollbackPolicy{
@@ -226,7 +221,7 @@ func (r *blockReader) text(v types.String, standard string) string {
 	return v.ValueString()
 }
 
-// duration reads a duration; whatever is not known yet is taken to be substitute. What is no duration has been refused before.
+// duration reads a duration; substitute stands for what is not known yet.
 func (r *blockReader) duration(v types.String, standard, substitute time.Duration) time.Duration {
 	switch {
 	case v.IsUnknown():
@@ -236,7 +231,8 @@ func (r *blockReader) duration(v types.String, standard, substitute time.Duratio
 		return standard
 	}
 	d, err := time.ParseDuration(v.ValueString())
-	if err != nil {
+	if err != nil || d < 0 { // the schema says so
+		r.unknown, r.untimed = true, true
 		return substitute
 	}
 	return d
@@ -303,12 +299,10 @@ func (r *blockReader) service(list types.List) *analysis.Service {
 }
 
 func (r *blockReader) request(name string, m requestModel) release.HTTPCheck {
+	service, address := r.place(m.Service, m.URL)
 	check := release.HTTPCheck{
-		Name: name, Service: r.service(m.Service), URL: r.text(m.URL, ""), Header: r.header(m.HeadersWO),
+		Name: name, Service: service, URL: address, Header: r.header(m.HeadersWO),
 		Timeout: r.duration(m.Timeout, analysis.DefaultTimeout, analysis.DefaultTimeout),
-	}
-	if m.URL.IsUnknown() {
-		check.URL = unknownAddress
 	}
 	r.unknown = r.unknown || m.Statuses.IsUnknown()
 	for _, element := range m.Statuses.Elements() {
@@ -319,11 +313,21 @@ func (r *blockReader) request(name string, m requestModel) release.HTTPCheck {
 	return check
 }
 
+// place reads where something is asked: a Service or an address.
+func (r *blockReader) place(services types.List, address types.String) (*analysis.Service, string) {
+	service, url := r.service(services), r.text(address, "")
+	if service == nil && url == "" && (services.IsUnknown() || address.IsUnknown()) {
+		url = unknownAddress
+	}
+	return service, url
+}
+
 // unknownAddress stands for an address that is not known yet.
 const unknownAddress = "http://unknown.invalid"
 
-func (r *blockReader) smokeTest(c checkModel) release.Check {
-	check := release.Check{Name: r.text(c.Name, ""), Timeout: r.duration(c.Timeout, 0, 0), Job: r.job(c.Job)}
+// check reads a smoke test or acceptance. standard stands for a name that is not there or not known yet.
+func (r *blockReader) check(c checkModel, standard string) release.Check {
+	check := release.Check{Name: r.text(c.Name, standard), Timeout: r.duration(c.Timeout, 0, 0), Job: r.job(c.Job)}
 	if h, ok := block[helmTestModel](r, c.HelmTest); ok {
 		check.HelmTest = &release.HelmTest{Filter: r.strings(h.Filter)}
 	}
@@ -331,6 +335,9 @@ func (r *blockReader) smokeTest(c checkModel) release.Check {
 		request := r.request(check.Name, h.requestModel)
 		request.Contains = r.text(h.Contains, "")
 		check.HTTP = &request
+	}
+	if check.HelmTest == nil && check.HTTP == nil && check.Job == nil && (c.HelmTest.IsUnknown() || c.HTTP.IsUnknown() || c.Job.IsUnknown()) {
+		check.HelmTest = &release.HelmTest{}
 	}
 	return check
 }
@@ -340,8 +347,12 @@ func (r *blockReader) job(list types.List) *release.JobCheck {
 	if !ok {
 		return nil
 	}
+	image := r.text(j.Image, "")
+	if j.Image.IsUnknown() {
+		image = "unknown"
+	}
 	return &release.JobCheck{
-		Image: r.text(j.Image, ""), Command: r.strings(j.Command), Args: r.strings(j.Args), Env: r.stringMap(j.Env),
+		Image: image, Command: r.strings(j.Command), Args: r.strings(j.Args), Env: r.stringMap(j.Env),
 		ServiceAccount: r.text(j.ServiceAccount, ""), PullSecrets: r.strings(j.PullSecrets),
 	}
 }

@@ -5,6 +5,7 @@ package provider
 
 import (
 	"regexp"
+	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
@@ -30,29 +31,40 @@ func smokeTestBlock() schema.ListNestedBlock {
 		NestedObject: schema.NestedBlockObject{
 			Attributes: map[string]schema.Attribute{
 				"name":    checkName("Name of the test, as it appears in errors. Example: `\"collect-one-event\"`."),
-				"timeout": durationAttribute("How long the test may take, all its attempts together.", "5m", "2m", duration{}),
+				"timeout": checkTimeout(),
 			},
-			Blocks: map[string]schema.Block{
-				"helm_test": atMostOne("Runs the chart's own tests, as `helm test` does. A chart without any fails.",
-					schema.NestedBlockObject{Attributes: map[string]schema.Attribute{
-						"filter": schema.ListAttribute{
-							MarkdownDescription: "Names of the tests that run. Default: all. Example: `[\"data-collection-service-test\"]`.",
-							ElementType:         types.StringType,
-							Optional:            true,
-							Validators:          []validator.List{listvalidator.SizeAtLeast(1), listvalidator.ValueStringsAre(stringvalidator.LengthAtLeast(1))},
-						},
-					}}),
-				"http": atMostOne("Passes when a GET request is answered as expected. It is tried again until the test's timeout.", httpObject(false)),
-				"job":  jobBlock(),
-			},
-			Validators: []validator.Object{exactlyOne{"helm_test", "http", "job"}},
+			Blocks: checkBlocks(),
 		},
+	}
+}
+
+func checkTimeout() schema.StringAttribute {
+	a := durationAttribute("How long it may take, all attempts together.", "5m", "2m", duration{})
+	a.MarkdownDescription = strings.Replace(a.MarkdownDescription, "`\"5m\"`", "`\"5m\"`, for `http` `\"30s\"`", 1)
+	return a
+}
+
+// checkBlocks are the kinds of smoke test and acceptance.
+func checkBlocks() map[string]schema.Block {
+	return map[string]schema.Block{
+		"helm_test": atMostOne("Runs the chart's own tests, as `helm test` does. A chart without any fails.",
+			schema.NestedBlockObject{Attributes: map[string]schema.Attribute{
+				"filter": schema.ListAttribute{
+					MarkdownDescription: "Names of the tests that run. Default: all. Example: `[\"data-collection-service-test\"]`.",
+					ElementType:         types.StringType,
+					Optional:            true,
+					Validators:          []validator.List{listvalidator.SizeAtLeast(1), listvalidator.ValueStringsAre(stringvalidator.LengthAtLeast(1))},
+				},
+			}}),
+		"http": atMostOne("Passes when a GET request is answered as expected. It is tried again until the test's timeout.", httpObject(false)),
+		"job":  jobBlock(),
 	}
 }
 
 func acceptanceBlock() schema.ListNestedBlock {
 	return atMostOne(
-		"Is asked last, after the analysis: a Job that ends well accepts the version, one that fails refuses it. It can ask people or another system.",
+		"Is asked last, after the analysis, and accepts the version or refuses it. It can ask people or another system: a Job that waits for an approval, for example. "+
+			"Exactly one of `job`, `http` and `helm_test` says how.",
 		schema.NestedBlockObject{
 			Attributes: map[string]schema.Attribute{
 				"name": schema.StringAttribute{
@@ -60,17 +72,17 @@ func acceptanceBlock() schema.ListNestedBlock {
 					Optional:            true,
 					Validators:          []validator.String{stringvalidator.RegexMatches(checkNamePattern, "must be letters, digits, '-', '_' and '.'")},
 				},
-				"timeout": durationAttribute("How long the answer may take.", "5m", "15m", duration{}),
+				"timeout": checkTimeout(),
 			},
-			Blocks:     map[string]schema.Block{"job": jobBlock()},
-			Validators: []validator.Object{exactlyOne{"job"}},
+			Blocks: checkBlocks(),
 		})
 }
 
 func jobBlock() schema.ListNestedBlock {
 	return atMostOne(
 		"Runs a Job in the environment's namespace; exit code 0 passes. The container gets `SLIPWAY_CLIENT`, `SLIPWAY_STAGE`, `SLIPWAY_RELEASE`, `SLIPWAY_VERSION` and `SLIPWAY_NAMESPACE`. "+
-			"Its last lines are in the error where it fails.",
+			""+
+			"It runs as a user other than root, under the Pod Security Standard \"restricted\". Its last lines are in the error where it fails.",
 		schema.NestedBlockObject{Attributes: map[string]schema.Attribute{
 			"image": schema.StringAttribute{
 				MarkdownDescription: "Image of the container. Example: `\"registry.company.com/data-collection-smoke:v1.2.0\"`.",

@@ -1,0 +1,27 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"net/url"
+
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+)
+
+// publicAddress validates that an address holds no credentials, since the configuration and the state are no place for them.
+type publicAddress struct{}
+
+func (publicAddress) Description(context.Context) string {
+	return "must be an address without a user and password"
+}
+func (v publicAddress) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
+
+// ValidateString does not repeat the address.
+func (publicAddress) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+	if at, err := url.Parse(req.ConfigValue.ValueString()); err == nil && at.User != nil {
+		resp.Diagnostics.AddAttributeError(req.Path, "Credentials in an address",
+			"The address holds a user, and would be kept in the state with it.\n\nTake it out; the arguments that end in _wo are for credentials.")
+	}
+}

@@ -1,0 +1,99 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
+)
+
+// done is what an apply has come to.
+type done struct {
+	target release.Target
+	// outcome is nil where nothing was tried. It may be there beside an error.
+	outcome *release.Outcome
+	// seen is what was there afterwards, nil where it could not be read.
+	seen *release.Observation
+}
+
+// keepFacts remembers for the next plan what is there now.
+func (d done) keepFacts(ctx context.Context, private privateWriter) diag.Diagnostics {
+	if d.seen == nil {
+		return nil
+	}
+	return keepFacts(ctx, private, factsOf(d.seen, time.Now()))
+}
+
+// lookTimeout bounds the look at a release after an operation, which may have been interrupted.
+const lookTimeout = 10 * time.Second
+
+// applied is the state after a successful apply: the plan, with what only the cluster knew.
+func (m releaseModel) applied(d done) releaseModel {
+	outcome := d.outcome
+	m.ID = types.StringValue(outcome.InstanceID)
+	m.ClusterUID = types.StringValue(outcome.ClusterUID)
+	m.Revision = types.Int64Value(int64(outcome.Revision))
+	m.Status = types.StringValue(outcome.Status)
+	m.Objects = objectsValue(outcome.Rendering.Objects, nil)
+	if m.ManifestDigest.IsUnknown() {
+		m.ManifestDigest = types.StringValue(outcome.Rendering.Digest)
+	}
+	if m.ChangeSummary.IsUnknown() {
+		m.ChangeSummary = types.ListNull(types.StringType)
+	}
+	if m.Findings.IsUnknown() {
+		m.Findings = stringsValue(findingLines(release.Review(outcome.Rendering)))
+	}
+	m.ValuesWO = types.DynamicNull()
+	if m.Held.IsUnknown() {
+		m.Held = types.StringNull()
+	}
+	for _, v := range []struct {
+		at   *types.String
+		live func(*release.Observation) types.String
+	}{{&m.Verification, verificationValue}, {&m.KnownGood, knownGoodValue}, {&m.RollbackReady, rollbackReadyValue}} {
+		switch {
+		case !v.at.IsUnknown():
+		case d.seen == nil:
+			*v.at = types.StringNull()
+		default:
+			*v.at = v.live(d.seen)
+		}
+	}
+	return m
+}
+
+// afterFailure is the state after an update that failed: what was there before, unless the new content stayed live or a rollback
+// restored something else.
+func (m releaseModel) afterFailure(plan releaseModel, d done) releaseModel {
+	outcome := d.outcome
+	restored := outcome.Restored
+	switch {
+	case restored == nil && (outcome.Changed || outcome.Resumed) && outcome.Status == statusDeployed && outcome.Rendering != nil:
+		// It was left as it is. The verification in the state keeps the next plan from taking it for settled.
+		m = plan.applied(d)
+		m.Held = types.StringNull()
+	case restored != nil && restored.Digest != m.ManifestDigest.ValueString():
+		m.Version, m.ChartDigest, m.ChartVersion = textOrNull(restored.Version), textOrNull(restored.Chart.Digest), textOrNull(restored.Chart.Version)
+		m.ManifestDigest = textOrNull(restored.Digest)
+		m.ValuesDigest = types.StringNull() // so that no configuration is taken for what is there
+	}
+	m.Revision, m.Status = types.Int64Value(int64(outcome.Revision)), types.StringValue(outcome.Status)
+	if d.seen != nil {
+		m.Verification, m.KnownGood, m.RollbackReady = verificationValue(d.seen), knownGoodValue(d.seen), rollbackReadyValue(d.seen)
+	}
+	return m
+}
+
+func textOrNull(text string) types.String {
+	if text == "" {
+		return types.StringNull()
+	}
+	return types.StringValue(text)
+}

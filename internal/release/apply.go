@@ -38,6 +38,9 @@ type application struct {
 
 // apply reads as the story of what must happen, in the order in which it must.
 func (a *application) apply(ctx context.Context, target Target) (err error) {
+	if err := a.options.Guard.ValidateChecks(); err != nil {
+		return err
+	}
 	if check := a.options.Guard.Analysis; check != nil {
 		if err := check.Validate(); err != nil {
 			return err
@@ -81,6 +84,9 @@ func (a *application) underLease() error {
 	}
 	a.capabilities = &capabilities
 	a.helm = a.helmConfiguration(&capabilities, a.options.storage)
+	if a.options.CorrectDrift {
+		a.kube.restoring = &restoring{op: a.operation, ignore: a.options.IgnoreDrift}
+	}
 	s, err := classify(a.revisions, a.helm.Releases, a.target.Name)
 	if err != nil {
 		return a.target.Cluster.Classify(err)
@@ -95,6 +101,10 @@ func (a *application) underLease() error {
 	if same, err := a.unchanged(s, &capabilities); err != nil || same {
 		if err != nil {
 			return err
+		}
+		// A chart may bring other definitions although its templates render to the same.
+		if err := a.makeCRDs(); err != nil {
+			return a.explain(err, s.last.number)
 		}
 		return a.keep(s)
 	}

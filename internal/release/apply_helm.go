@@ -4,17 +4,13 @@
 package release
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"helm.sh/helm/v3/pkg/action"
-	"helm.sh/helm/v3/pkg/kube"
 	helmrelease "helm.sh/helm/v3/pkg/release"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/cli-runtime/pkg/resource"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
@@ -93,69 +89,6 @@ func (a *application) runHelm(s situation) (*helmrelease.Release, error) {
 		return result, nil
 	}
 	return result, err
-}
-
-// makeCRDs creates the chart's CRDs that the cluster does not have. Existing ones are left as they are.
-func (a *application) makeCRDs() error {
-	if !a.spec.CreateCRDs {
-		return nil
-	}
-	chart, err := a.spec.Chart.Load()
-	if err != nil {
-		return fmt.Errorf("loading chart %s: %w", a.spec.Chart.Name, err)
-	}
-	var made kube.ResourceList
-	for _, crd := range chart.CRDObjects() {
-		list, err := a.kube.Build(bytes.NewReader(crd.File.Data), false)
-		if err != nil {
-			return fmt.Errorf("reading the CRDs of %s: %w", crd.Filename, err)
-		}
-		for _, info := range list {
-			created, err := a.makeCRD(info)
-			if err != nil {
-				return err
-			}
-			if created {
-				made.Append(info)
-			}
-		}
-	}
-	if len(made) == 0 {
-		return nil
-	}
-	if err := a.waitReady(made); err != nil {
-		return a.kube.fail(err)
-	}
-	a.target.Cluster.Invalidate()
-	capabilities, err := a.target.Cluster.Capabilities(a.ctx)
-	if err != nil {
-		return err
-	}
-	a.helm.Capabilities = helmCapabilities(&capabilities)
-	return nil
-}
-
-func (a *application) makeCRD(info *resource.Info) (bool, error) {
-	if err := a.ended(); err != nil {
-		return false, a.kube.fail(err)
-	}
-	a.doing("creating CustomResourceDefinition " + info.Name)
-	_, err := resource.NewHelper(info.Client, info.Mapping).Get(info.Namespace, info.Name)
-	if err == nil {
-		return false, nil
-	}
-	if !apierrors.IsNotFound(err) {
-		return false, a.kube.fail(&refusedError{object: a.keyOf(info), verb: "read", cause: err})
-	}
-	_, err = a.kube.client.Create(kube.ResourceList{info})
-	switch {
-	case err != nil && strings.Contains(err.Error(), "already exists"):
-		return false, nil // Another release made it at the same moment.
-	case err != nil:
-		return false, a.kube.fail(&refusedError{object: a.keyOf(info), verb: "create", cause: err})
-	}
-	a.made = append(a.made, info.Name)
-	return true, nil
 }
 
 // explain turns what Helm returned, which is text, into what really went wrong.

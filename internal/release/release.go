@@ -34,4 +34,6 @@ type Spec struct {
 	WriteOnly map[string]any
 	// CreateCRDs installs CRDs from the chart's crds/ folder that do not exist yet ("create"); otherwise they are skipped.
 	CreateCRDs bool
+	// ReplaceCRDs replaces those that exist as well ("create_replace"), for the whole cluster.
+	ReplaceCRDs bool
 }

@@ -81,7 +81,7 @@ func render(ctx context.Context, spec Spec, options RenderOptions) (*Rendering, 
 		r.scrub.addObject(o.Object)
 	}
 	r.scrub.order()
-	if spec.CreateCRDs {
+	if spec.CreateCRDs || spec.ReplaceCRDs {
 		out.brings = definedKinds(r.raw.chart)
 	}
 	// What the templates were made of is not needed any more, and large.

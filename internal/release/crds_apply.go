@@ -1,0 +1,169 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package release
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"helm.sh/helm/v3/pkg/kube"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/cli-runtime/pkg/resource"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/util/retry"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+)
+
+// makeCRDs makes the chart's CRDs that the cluster does not have, and replaces the others where the spec says so. It returns when
+// the API server serves what was written.
+func (a *application) makeCRDs() error {
+	if !a.spec.CreateCRDs && !a.spec.ReplaceCRDs {
+		return nil
+	}
+	chart, err := a.spec.Chart.Load()
+	if err != nil {
+		return fmt.Errorf("loading chart %s: %w", a.spec.Chart.Name, err)
+	}
+	definitions, err := a.spec.definitions()
+	if err != nil {
+		return err
+	}
+	var written kube.ResourceList
+	for _, crd := range chart.CRDObjects() {
+		list, err := a.kube.Build(bytes.NewReader(crd.File.Data), false)
+		if err != nil {
+			return fmt.Errorf("reading the CRDs of %s: %w", crd.Filename, err)
+		}
+		for _, info := range list {
+			wrote, err := a.makeCRD(info)
+			i := slices.IndexFunc(definitions, func(d definition) bool { return d.name == info.Name })
+			if err == nil && !wrote && a.spec.ReplaceCRDs && i >= 0 {
+				wrote, err = a.replaceCRD(info, definitions[i])
+			}
+			if err != nil {
+				return err
+			}
+			if wrote {
+				written.Append(info)
+			}
+		}
+	}
+	if len(written) == 0 {
+		return nil
+	}
+	if err := a.waitReady(written); err != nil {
+		return a.kube.fail(err)
+	}
+	if err := a.waitServed(written, definitions); err != nil {
+		return a.kube.fail(err)
+	}
+	a.target.Cluster.Invalidate()
+	capabilities, err := a.target.Cluster.Capabilities(a.ctx)
+	if err != nil {
+		return err
+	}
+	a.helm.Capabilities = helmCapabilities(&capabilities)
+	return nil
+}
+
+func (a *application) makeCRD(info *resource.Info) (bool, error) {
+	if err := a.ended(); err != nil {
+		return false, a.kube.fail(err)
+	}
+	a.doing("creating CustomResourceDefinition " + info.Name)
+	_, err := resource.NewHelper(info.Client, info.Mapping).Get(info.Namespace, info.Name)
+	if err == nil {
+		return false, nil
+	}
+	if !apierrors.IsNotFound(err) {
+		return false, a.kube.fail(&refusedError{object: a.keyOf(info), verb: "read", cause: err})
+	}
+	_, err = a.kube.client.Create(kube.ResourceList{info})
+	switch {
+	case err != nil && strings.Contains(err.Error(), "already exists"):
+		return false, nil // Another release made it at the same moment.
+	case err != nil:
+		return false, a.kube.fail(&refusedError{object: a.keyOf(info), verb: "create", cause: err})
+	}
+	a.made = append(a.made, info.Name)
+	return true, nil
+}
+
+// replaceCRD replaces a definition that exists, unless it is the same already. Other clients' releases may write it at the same
+// moment.
+func (a *application) replaceCRD(info *resource.Info, d definition) (bool, error) {
+	a.doing("replacing CustomResourceDefinition " + d.name)
+	writer, err := dynamic.NewForConfig(a.clients.gated)
+	if err != nil {
+		return false, fmt.Errorf("making a client for CustomResourceDefinitions: %w", err)
+	}
+	at := writer.Resource(info.Mapping.Resource)
+	wrote := false
+	err = retry.OnError(retry.DefaultBackoff, func(err error) bool { return apierrors.IsConflict(err) && a.ended() == nil }, func() error {
+		live, err := at.Get(a.ctx, d.name, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		if problem := whyNotReplaced(d, live); problem != "" {
+			return errors.New(problem)
+		}
+		next := replacement(a.target, a.spec, d, live)
+		tried, err := at.Update(a.ctx, next, metav1.UpdateOptions{FieldManager: environment.FieldManager, DryRun: []string{metav1.DryRunAll}})
+		if err != nil || tried.GetGeneration() == live.GetGeneration() {
+			return err
+		}
+		_, err = at.Update(a.ctx, next, metav1.UpdateOptions{FieldManager: environment.FieldManager})
+		wrote = err == nil
+		return err
+	})
+	if err != nil {
+		return false, a.kube.fail(&refusedError{object: a.keyOf(info), verb: "replace", cause: err})
+	}
+	return wrote, nil
+}
+
+// waitServed waits until discovery lists every served version of what was written: the API server needs a moment after it has
+// established a definition.
+func (a *application) waitServed(written kube.ResourceList, definitions []definition) error {
+	for _, d := range definitions {
+		if !slices.ContainsFunc(written, func(info *resource.Info) bool { return info.Name == d.name }) {
+			continue
+		}
+		plural, group, _ := strings.Cut(d.name, ".")
+		for _, v := range versionsOf(d.object) {
+			for v.served {
+				if err := a.ended(); err != nil {
+					return err
+				}
+				served, err := a.serves(group+"/"+v.name, plural)
+				if err != nil {
+					return err
+				}
+				if served {
+					break
+				}
+				a.doing(fmt.Sprintf("waiting for the API server to serve %s in %s", plural, group+"/"+v.name))
+				pause(a.ctx, pollEvery/4)
+			}
+		}
+	}
+	return nil
+}
+
+func (a *application) serves(groupVersion, plural string) (bool, error) {
+	list, err := a.reads.Discovery().ServerResourcesForGroupVersion(groupVersion)
+	switch {
+	case apierrors.IsNotFound(err), cluster.IsTransient(err):
+		return false, nil
+	case err != nil:
+		return false, a.target.Cluster.Classify(err)
+	}
+	return slices.ContainsFunc(list.APIResources, func(r metav1.APIResource) bool { return r.Name == plural }), nil
+}

@@ -60,7 +60,8 @@ func (e *NamespaceForeignError) Explain() (happened, observed, advice string) {
 				"An adopted namespace is never deleted."
 	}
 	return happened, fmt.Sprintf("Its labels say that it belongs to client %q, stage %q.", e.OwnerClient, e.OwnerStage),
-		"Choose another namespace name. A namespace of another client is never taken over; if the labels are wrong, correct them by hand."
+		fmt.Sprintf("Choose another namespace name. A namespace of another client is never taken over. If it is the labels that are wrong: "+
+			"kubectl label --overwrite namespace %s %s=%s %s=%s", e.Namespace, LabelClient, e.Client, LabelStage, e.Stage)
 }
 
 func (e *NamespaceForeignError) Error() string { return oneLine(e.Explain()) }

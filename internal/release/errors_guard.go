@@ -54,8 +54,11 @@ func (e *GuardError) Explain() (happened, observed, advice string) {
 func (e *GuardError) restored() string {
 	var invalid *RollbackInvalidError
 	switch r := e.Restored; {
-	case errors.As(e.RollbackFailed, &invalid) || e.RollbackFailed != nil && r == nil:
-		return e.RollbackFailed.Error()
+	case errors.As(e.RollbackFailed, &invalid):
+		text, _, _ := invalid.Explain()
+		return text
+	case e.RollbackFailed != nil && r == nil:
+		return withoutAdvice(e.RollbackFailed)
 	case r == nil:
 		return "It was left as it is."
 	default:
@@ -81,6 +84,12 @@ func (e *GuardError) observed() string {
 	if text := e.Evidence.text(); text != "" {
 		blocks = append(blocks, text)
 	}
+	var invalid *RollbackInvalidError
+	if errors.As(e.RollbackFailed, &invalid) {
+		if text := invalid.Evidence.text(); text != "" {
+			blocks = append(blocks, fmt.Sprintf("Of revision %d:\n%s", invalid.Revision, text))
+		}
+	}
 	if len(e.LeftBehind) > 0 {
 		blocks = append(blocks, "Left behind by it:\n  "+strings.Join(e.LeftBehind, "\n  "))
 	}
@@ -91,6 +100,12 @@ func (e *GuardError) advice() string {
 	var out []string
 	switch {
 	case e.RollbackFailed != nil:
+		if explained, ok := e.RollbackFailed.(interface {
+			Explain() (happened, observed, advice string)
+		}); ok {
+			_, _, advice := explained.Explain()
+			out = append(out, advice)
+		}
 		out = append(out, "Look at the release now: what is live may not work.")
 	case e.Inconclusive && e.Restored == nil:
 		out = append(out, "Apply again to judge it again; no new revision is made. Where there is too little traffic, let a probe make some, or choose another on_inconclusive.")

@@ -50,6 +50,8 @@ func (a *application) validate(failed int, good KnownGood, failure *GuardError) 
 	switch {
 	case j.outcome == OutcomeFailed:
 		next.Phase, outcome = phaseFailed, OutcomeFailed
+		// What fails both versions is not the content's fault.
+		next.Quarantine, next.Retry, failure.Quarantine = nil, "", nil
 		restored.Validation = "It does not do well either."
 		failure.RollbackFailed = &RollbackInvalidError{
 			Release: a.target.Name, Revision: restored.Revision, From: restored.From, Stage: j.stage, Reason: a.secrets.text(j.reason), Evidence: j.evidence,

@@ -1,0 +1,372 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package release
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
+)
+
+// asksReady is a guard with a smoke test that a version with READINESS_DELAY does not pass, although its pods are ready.
+func asksReady() Guard {
+	return Guard{
+		SmokeTests: []Check{{Name: "ready", Timeout: 20 * time.Second, HTTP: &HTTPCheck{Name: "ready",
+			Service: &analysis.Service{Name: "app", Port: "8080", Path: "/readyz"}, Timeout: 2 * time.Second}}},
+		Rollback: &RollbackPolicy{Timeout: 40 * time.Second},
+	}
+}
+
+// watchesPods is a guard that watches the pods for so long.
+func watchesPods(duration time.Duration) Guard {
+	return Guard{
+		Analysis: &Analysis{
+			Policy: analysis.Policy{
+				Health:   &analysis.Health{Checks: []string{"pods"}, ConsecutiveFailures: 1, ErrorBudget: 10 * time.Second, NoDataBudget: 10 * time.Second},
+				Duration: duration, Interval: time.Second,
+			},
+			Pods: &PodsCheck{Grace: time.Second},
+		},
+		Rollback: &RollbackPolicy{Timeout: 40 * time.Second},
+	}
+}
+
+func guarded(g Guard) func(*ApplyOptions) { return func(o *ApplyOptions) { o.Guard = g } }
+
+// served is the test chart with a Service; the readiness that the service tells of is not that of its pods.
+func served(t *testing.T, layers ...map[string]any) Spec {
+	t.Helper()
+	return with(t, append([]map[string]any{{"extra": []any{serviceFor("app")}}}, layers...)...)
+}
+
+func environmentOf(pairs ...string) map[string]any {
+	var env []any
+	for i := 0; i < len(pairs); i += 2 {
+		env = append(env, map[string]any{"name": pairs[i], "value": pairs[i+1]})
+	}
+	return map[string]any{"env": env}
+}
+
+// notReady is a version that is ready for its pods and says of itself that it is not.
+func notReadyVersion(t *testing.T) Spec {
+	t.Helper()
+	spec := served(t, config("bad"), environmentOf("READINESS_DELAY", "1h"))
+	spec.Version = "v1.2.0"
+	return spec
+}
+
+// wantRestored compares everything that is to say that revision from is live again, as revision.
+func (b *bench) wantRestored(outcome *Outcome, err error, stage string, revision, from int) *GuardError {
+	b.t.Helper()
+	failure := asError[*GuardError](b.t, err)
+	if failure.Stage != stage || failure.Restored == nil || failure.RollbackFailed != nil {
+		b.t.Fatalf("the error is not that of a %s that was rolled back: %+v", stage, failure)
+	}
+	if outcome.Restored != failure.Restored || outcome.Revision != revision || outcome.Status != "deployed" {
+		b.t.Errorf("the outcome does not say what is there: %+v", outcome)
+	}
+	if r := failure.Restored; r.Revision != revision || r.From != from || !r.Validated || r.Ready.Before(r.Detected) {
+		b.t.Errorf("restored: %+v", r)
+	}
+	seen := b.wantEnd(revision, "deployed", phaseRolledBack)
+	record := seen.Record
+	if record.Digest != failure.Restored.Digest || record.Version != failure.Restored.Version || seen.Verification() != "verified" || !seen.Working() {
+		b.t.Errorf("the record does not tell of the restored revision: %q %+v", seen.Verification(), record)
+	}
+	run := record.Runs[0]
+	if run.Outcome != OutcomeRolledBack || run.Stage != stage || run.Restored != revision || run.Finished.IsZero() || run.Reason == "" {
+		b.t.Errorf("the run does not tell what happened: %+v", run)
+	}
+	failed, err := b.storage().Get("app", run.Revision)
+	if err != nil || failed.Info.Status != "failed" || stage != StageRollout && !strings.Contains(failed.Info.Description, "Slipway: ") {
+		b.t.Errorf("Helm does not know that revision %d has failed: %v", run.Revision, err)
+	}
+	return failure
+}
+
+func TestApply_IsKnownGoodOnlyWhenItsGuardHasPassed(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	guard := asksReady()
+	guard.Analysis = watchesPods(2 * time.Second).Analysis
+	guard.Acceptance = &Check{Name: "users", Timeout: 30 * time.Second, Job: &JobCheck{Image: testImage(), Args: []string{"sleep", "100ms"}}}
+	outcome := b.mustApply(served(t), guarded(guard))
+	if outcome.Kind != KindInstall || outcome.Resumed || outcome.Restored != nil {
+		t.Errorf("outcome: %+v", outcome)
+	}
+	seen := b.wantEnd(1, "deployed", phaseDeployed)
+	record := seen.Record
+	if seen.Verification() != "verified" || record.Verifying != nil || record.SchemaVersion != 2 || record.Key == "" {
+		t.Errorf("%q %+v", seen.Verification(), record)
+	}
+	if good := record.KnownGood[0]; good.Seal == "" || good.Chart.Name != "app" || good.Digest != record.Digest {
+		t.Errorf("known good: %+v", good)
+	}
+	if run := record.Runs[0]; len(record.Runs) != 1 || run.Outcome != OutcomePassed || run.Kind != KindInstall || run.Finished.IsZero() {
+		t.Errorf("runs: %+v", record.Runs)
+	}
+
+	guard.Acceptance.Job.Args = []string{"no-such-command"}
+	_, err := b.apply(t.Context(), served(t, config("debug")), guarded(guard))
+	failure := asError[*GuardError](t, err)
+	var invalid *RollbackInvalidError
+	// The gate refuses everything now, the restored revision too.
+	if failure.Stage != StageAcceptance || !errors.As(err, &invalid) || len(failure.Evidence.Log) == 0 {
+		t.Errorf("%+v", failure)
+	}
+}
+
+func TestApply_RollsBackAVersionThatFailsItsSmokeTest(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.mustApply(served(t, config("good")), guarded(asksReady()))
+
+	outcome, err := b.apply(t.Context(), notReadyVersion(t), guarded(asksReady()))
+	failure := b.wantRestored(outcome, err, StageSmokeTest, 3, 1)
+	wantText(t, err.Error(), "Revision 2", "v1.2.0", "smoke test", "503", "v1.1.1 was restored from revision 1 as revision 3", "Its validation passed", "held until", "release-hold=cleared")
+	if got := b.liveLevel(); got != "good" {
+		t.Errorf("its config did not come back: %s", got)
+	}
+	q := failure.Quarantine
+	if q == nil || q.Revision != 2 || q.Version != "v1.2.0" || q.Expires.Sub(q.At) != defaultQuarantine {
+		t.Fatalf("quarantine: %+v", q)
+	}
+
+	// What failed is not tried again, until somebody says so.
+	before := b.written()
+	_, err = b.apply(t.Context(), notReadyVersion(t), guarded(asksReady()))
+	held := asError[*QuarantinedError](t, err)
+	wantText(t, held.Error(), "v1.2.0", "revision 2", "503", "retry")
+	if after := b.written(); after != before {
+		t.Errorf("something was written:\n%s\n%s", before, after)
+	}
+	retried := asksReady()
+	retried.Retry = "the probe was wrong"
+	outcome, err = b.apply(t.Context(), notReadyVersion(t), guarded(retried))
+	b.wantRestored(outcome, err, StageSmokeTest, 5, 3)
+
+	b.annotate(AnnotationHold, holdCleared)
+	outcome, err = b.apply(t.Context(), notReadyVersion(t), guarded(retried))
+	b.wantRestored(outcome, err, StageSmokeTest, 7, 5)
+	_, err = b.apply(t.Context(), notReadyVersion(t), guarded(retried))
+	wantError[*QuarantinedError](t, err) // The annotation counted once.
+
+	// Other content just runs, and ends the story.
+	fixed := served(t, config("fixed"))
+	fixed.Version = "v1.2.1"
+	outcome = b.mustApply(fixed, guarded(retried))
+	if outcome.Kind != KindUpgrade {
+		t.Errorf("kind: %s", outcome.Kind)
+	}
+	b.wantEnd(8, "deployed", phaseDeployed)
+	// An earlier version that worked comes back, as a rollback.
+	outcome = b.mustApply(served(t, config("good")), guarded(retried))
+	if outcome.Kind != KindRollback {
+		t.Errorf("kind: %s", outcome.Kind)
+	}
+	if seen := b.wantEnd(9, "deployed", phaseDeployed); seen.Record.Runs[0].Kind != KindRollback {
+		t.Errorf("run: %+v", seen.Record.Runs[0])
+	}
+}
+
+func TestApply_RollsBackAVersionThatFailsItsAnalysis(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.mustApply(with(t, config("good")), guarded(watchesPods(2*time.Second)))
+	outcome, err := b.apply(t.Context(), with(t, config("bad"), map[string]any{"readinessPath": "/readyz"}, environmentOf("FAIL_READINESS_AFTER", "4s")),
+		guarded(watchesPods(time.Minute)))
+	failure := b.wantRestored(outcome, err, StageAnalysis, 3, 1)
+	if v := failure.Evidence.Verdict; v == nil || v.Trigger == nil || len(v.Trigger.Samples) < 2 || failure.Quarantine == nil {
+		t.Errorf("there is no evidence: %+v", failure)
+	}
+	wantText(t, err.Error(), "The samples that decided", "pods  fail", "was restored from revision 1")
+}
+
+func TestApply_RollsBackARolloutThatFails(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name    string
+		broken  map[string]any
+		timeout time.Duration
+		// held says that the version was at fault, and not what is around it.
+		held bool
+		want []string
+	}{
+		{"pods that run and are never ready", map[string]any{"readinessPath": "/not-there"}, 8 * time.Second, true, []string{"time ran out", "Readiness probe failed"}},
+		{"a crash loop", map[string]any{"args": []any{"no-such-command"}}, time.Minute, true, []string{"CrashLoopBackOff", "no-such-command"}},
+		{"an image that cannot be pulled", map[string]any{"image": "registry.company.com/data-collection:v9.9.9"}, time.Minute, false, []string{"ErrImagePull"}},
+		{"a hook that fails", jobHook("migrate", "pre-upgrade", "no-such-command"), time.Minute, false, []string{"hook", "Job/app-migrate: a hook that has ended"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			b.mustApply(with(t, config("good")), guarded(watchesPods(2*time.Second)))
+			outcome, err := b.apply(t.Context(), with(t, config("bad"), tc.broken), guarded(watchesPods(2*time.Second)), timeout(tc.timeout))
+			failure := b.wantRestored(outcome, err, StageRollout, 3, 1)
+			wantText(t, err.Error(), tc.want...)
+			if held := failure.Quarantine != nil; held != tc.held {
+				t.Errorf("held is %v, want %v", held, tc.held)
+			}
+			if got := b.liveLevel(); got != "good" {
+				t.Errorf("live is %s", got)
+			}
+			b.mustApply(with(t, config("fixed")), guarded(watchesPods(2*time.Second)))
+			b.wantEnd(4, "deployed", phaseDeployed)
+		})
+	}
+}
+
+func TestApply_LeavesAFirstInstallThatFailsToTheNextApply(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	outcome, err := b.apply(t.Context(), notReadyVersion(t), guarded(asksReady()))
+	failure := asError[*GuardError](t, err)
+	var none *RollbackError
+	if !errors.As(err, &none) || none.Target != 0 || failure.Quarantine != nil || outcome.Restored != nil || outcome.Status != "failed" {
+		t.Errorf("%+v, outcome %+v", failure, outcome)
+	}
+	wantText(t, err.Error(), "no known-good revision", "503")
+	b.wantEnd(1, "failed", phaseFailed)
+	outcome = b.mustApply(served(t), guarded(asksReady()))
+	if outcome.Kind != KindInstall || len(outcome.Recovered) == 0 {
+		t.Errorf("outcome: %+v", outcome)
+	}
+	b.wantEnd(2, "deployed", phaseDeployed)
+}
+
+func TestApply_StopsWhenWhatItRestoredDoesBadlyToo(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.mustApply(served(t, config("good")), guarded(asksReady()))
+	guard := asksReady()
+	guard.SmokeTests[0].HTTP.Service.Path = "/nowhere"
+	outcome, err := b.apply(t.Context(), served(t, config("bad")), guarded(guard))
+	invalid := asError[*RollbackInvalidError](t, err)
+	if invalid.Revision != 3 || invalid.From != 1 || invalid.Stage != StageSmokeTest || outcome.Revision != 3 || outcome.Status != "deployed" {
+		t.Errorf("%+v, outcome %+v", invalid, outcome)
+	}
+	wantText(t, err.Error(), "does not do well either", "404", "Nothing more is rolled back")
+	seen, err := Observe(t.Context(), b.target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if seen.Record.Phase != phaseFailed || seen.Record.KnownGood[0].Revision != 1 || seen.Record.Runs[0].Outcome != OutcomeFailed || seen.Record.Quarantine != nil {
+		t.Errorf("the record: %+v", seen.Record)
+	}
+	b.mustApply(served(t, config("fixed")), guarded(asksReady()))
+	b.wantEnd(4, "deployed", phaseDeployed)
+}
+
+func TestApply_CanBeAbortedInTheBake(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.mustApply(with(t, config("good")), guarded(watchesPods(2*time.Second)))
+	b.annotate(AnnotationAbort, "left over from last week")
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		b.eventually("it is verified", func() bool { return b.phase() == phaseVerifying })
+		b.annotate(AnnotationAbort, "orders are missing")
+	}()
+	start := time.Now()
+	outcome, err := b.apply(t.Context(), with(t, config("bad")), guarded(watchesPods(2*time.Minute)))
+	<-done
+	failure := b.wantRestored(outcome, err, StageManual, 3, 1)
+	wantText(t, err.Error(), "aborted by hand: orders are missing")
+	if time.Since(start) > 40*time.Second || failure.Quarantine == nil {
+		t.Errorf("after %s: %+v", time.Since(start), failure)
+	}
+	record, err := b.client.CoreV1().ConfigMaps(b.namespace()).Get(t.Context(), recordName("app"), metav1.GetOptions{})
+	if err != nil || record.Annotations[AnnotationAbort] != "" {
+		t.Errorf("the mark is still there: %v %v", record.Annotations, err)
+	}
+}
+
+func TestApply_HoldsWhatCouldNotBeJudgedAndJudgesItAgain(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.mustApply(served(t, config("good")), guarded(asksReady()))
+	guard := asksReady()
+	guard.SmokeTests = []Check{{Name: "job", Timeout: 3 * time.Second, Job: &JobCheck{Image: "registry.company.com/no-such-image:v1"}}}
+	outcome, err := b.apply(t.Context(), served(t, config("debug")), guarded(guard))
+	failure := asError[*GuardError](t, err)
+	if !failure.Inconclusive || failure.Quarantine != nil || outcome.Revision != 2 || outcome.Status != "deployed" || outcome.Restored != nil {
+		t.Errorf("%+v, outcome %+v", failure, outcome)
+	}
+	seen, err := Observe(t.Context(), b.target)
+	if err != nil || seen.Record.Phase != phaseUnverified || !strings.HasPrefix(seen.Verification(), "unverified since ") || seen.Record.KnownGood[0].Revision != 1 {
+		t.Errorf("%v %+v", err, seen.Record)
+	}
+	outcome = b.mustApply(served(t, config("debug")), guarded(asksReady()))
+	if !outcome.Resumed || outcome.Changed || outcome.Revision != 2 {
+		t.Errorf("outcome: %+v", outcome)
+	}
+	b.wantEnd(2, "deployed", phaseDeployed)
+}
+
+func TestApply_GoesOnWithABakeThatWasInterrupted(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.mustApply(with(t, config("good")), guarded(watchesPods(2*time.Second)))
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	go func() {
+		b.eventually("it is verified", func() bool { return b.phase() == phaseVerifying })
+		time.Sleep(3 * time.Second)
+		interrupt()
+	}()
+	outcome, err := b.apply(ctx, with(t, config("debug")), guarded(watchesPods(20*time.Second)))
+	unverified := asError[*UnverifiedError](t, err)
+	wantError[*CancelledError](t, err)
+	if outcome.Revision != 2 || outcome.Status != "deployed" || unverified.Stage != StageAnalysis {
+		t.Errorf("%+v, outcome %+v", unverified, outcome)
+	}
+	seen, err := Observe(t.Context(), b.target)
+	if err != nil || seen.Record.Phase != phaseVerifying || len(seen.Record.Verifying.Samples) == 0 || seen.Record.KnownGood[0].Revision != 1 {
+		t.Fatalf("%v %+v", err, seen.Record)
+	}
+	since := seen.Record.Verifying.Since
+
+	outcome = b.mustApply(with(t, config("debug")), guarded(watchesPods(20*time.Second)))
+	if !outcome.Resumed || outcome.Revision != 2 || outcome.Changed {
+		t.Errorf("outcome: %+v", outcome)
+	}
+	if took := time.Since(since); took < 20*time.Second || took > 45*time.Second {
+		t.Errorf("the bake of 20s took %s in all", took)
+	}
+	seen = b.wantEnd(2, "deployed", phaseDeployed)
+	if runs := seen.Record.Runs; len(runs) != 2 || runs[0].Outcome != OutcomePassed {
+		t.Errorf("runs: %+v", runs)
+	}
+}
+
+// annotate puts a mark on the record, as kubectl does.
+func (b *bench) annotate(key, value string) {
+	b.t.Helper()
+	patch := []byte(`{"metadata":{"annotations":{"` + key + `":"` + value + `"}}}`)
+	if _, err := b.client.CoreV1().ConfigMaps(b.namespace()).Patch(b.t.Context(), recordName("app"), "application/merge-patch+json", patch, metav1.PatchOptions{}); err != nil {
+		b.t.Error(err)
+	}
+}
+
+func (b *bench) phase() string {
+	seen, err := Observe(b.t.Context(), b.target)
+	if err != nil || seen.Record == nil {
+		return ""
+	}
+	return seen.Record.Phase
+}
+
+// serviceFor is a Service for the pods of a release, as one of the chart's extra objects.
+func serviceFor(app string) map[string]any {
+	return map[string]any{"apiVersion": "v1", "kind": "Service", "metadata": map[string]any{"name": app}, "spec": map[string]any{
+		"selector": map[string]any{"app": app}, "ports": []any{map[string]any{"name": "http", "port": 8080}},
+	}}
+}

@@ -148,12 +148,7 @@ func (r *ReleaseResource) apply(ctx context.Context, plan releaseModel, writeOnl
 	if err != nil {
 		diags.Append(errorDiagnostic(verb, what, handle, err))
 	}
-	looking, stop := context.WithTimeout(context.WithoutCancel(ctx), lookTimeout)
-	defer stop()
-	if result.seen, err = release.Observe(looking, result.target); err != nil {
-		diags.AddWarning("Release "+plan.Name.ValueString()+" could not be read after the operation",
-			"Whether it is verified, and to which revision it could be rolled back, shows in the next plan.\n\n"+detailOf(err))
-	}
+	diags.Append(result.lookAgain(ctx, options.Guard.Rollback != nil)...)
 	return result, diags
 }
 

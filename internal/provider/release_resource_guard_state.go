@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,7 +27,9 @@ type guardFacts struct {
 	// Quarantine is nil where nothing is held; Retry is the argument "retry" of the run that failed.
 	Quarantine *release.Quarantine `json:"quarantine,omitempty"`
 	Retry      string              `json:"retry,omitempty"`
-	// KnownGood are the revisions that worked, newest first.
+	// Revision and Version are what was attempted last; KnownGood are the revisions that worked, newest first.
+	Revision  int            `json:"revision,omitempty"`
+	Version   string         `json:"version,omitempty"`
 	KnownGood []goodRevision `json:"knownGood,omitempty"`
 }
 
@@ -52,7 +55,7 @@ func factsOf(seen *release.Observation, now time.Time) guardFacts {
 	if record == nil {
 		return guardFacts{}
 	}
-	var facts guardFacts
+	facts := guardFacts{Revision: record.Revision, Version: record.Version}
 	if q := record.Quarantine; q != nil && record.Held(q.Key, record.Retry, now) != nil {
 		facts.Quarantine, facts.Retry = q, record.Retry
 	}
@@ -80,12 +83,24 @@ func heldText(q release.Quarantine) string {
 		strings.TrimSuffix(q.Reason, "."), q.Expires.UTC().Format(time.RFC3339))
 }
 
-// goodWith is the newest known-good revision with that content.
-func (f guardFacts) goodWith(digest string) (goodRevision, bool) {
-	for _, g := range f.KnownGood {
-		if digest != "" && g.Digest == digest {
+// good reports that content with that digest is known to work.
+func (f guardFacts) good(digest string) bool {
+	return slices.ContainsFunc(f.KnownGood, func(g goodRevision) bool { return g.Digest == digest })
+}
+
+// back is the known-good revision that bringing this content live goes back to, as package release will record it.
+func (f guardFacts) back(version, digest string) (goodRevision, bool) {
+	if len(f.KnownGood) == 0 {
+		return goodRevision{}, false
+	}
+	now := f.KnownGood[0]
+	for _, g := range f.KnownGood[1:] {
+		if g.Digest == digest && now.Digest != digest || version != "" && g.Version == version && now.Version != version {
 			return g, true
 		}
+	}
+	if f.Revision != now.Revision && (now.Digest == digest || version != "" && now.Version == version && f.Version != version) {
+		return now, true
 	}
 	return goodRevision{}, false
 }
@@ -113,9 +128,8 @@ func keepFacts(ctx context.Context, private privateWriter, facts guardFacts) (di
 // seenValues are the computed attributes that follow from what was observed.
 func seenValues(seen *release.Observation) map[string]attr.Value {
 	return map[string]attr.Value{
-		"verification":   verificationValue(seen),
-		"known_good":     knownGoodValue(seen),
-		"rollback_ready": rollbackReadyValue(seen),
+		"verification": verificationValue(seen),
+		"known_good":   knownGoodValue(seen),
 	}
 }
 
@@ -146,15 +160,16 @@ func knownGoodValue(seen *release.Observation) types.String {
 	return types.StringValue(revisionName(newest.Version, newest.Revision))
 }
 
-// rollbackReadyValue is the attribute "rollback_ready".
-func rollbackReadyValue(seen *release.Observation) types.String {
-	if seen.Record == nil || len(seen.Record.KnownGood) == 0 {
-		return types.StringValue("no revision is known to work yet")
-	}
-	return types.StringValue(rollbackReadyYes)
-}
-
+// rollbackReadyYes is the attribute "rollback_ready" where nothing is in the way.
 const rollbackReadyYes = "yes"
+
+// rollbackReadyValue is the attribute "rollback_ready".
+func rollbackReadyValue(r release.Readiness) types.String {
+	if r.Ready {
+		return types.StringValue(rollbackReadyYes)
+	}
+	return types.StringValue(r.Why)
+}
 
 // nullBlock is a block of slipway_release that is not there.
 func nullBlock(name string) types.List {

@@ -241,6 +241,11 @@ func (m releaseModel) sameInputs(ctx context.Context, state releaseModel) bool {
 		dynamicEqual(ctx, m.SensitiveValues, state.SensitiveValues)
 }
 
+// sameGuard reports whether a release is judged and taken back as state says.
+func (m releaseModel) sameGuard(state releaseModel) bool {
+	return m.Analysis.Equal(state.Analysis) && m.SmokeTest.Equal(state.SmokeTest) && m.Acceptance.Equal(state.Acceptance) && m.Rollback.Equal(state.Rollback)
+}
+
 // knownObjects returns the entries of a planned map that are known; nil where the whole map is unknown or null.
 func knownObjects(m types.Map) (map[object.Key]string, error) {
 	if m.IsUnknown() || m.IsNull() {

@@ -20,6 +20,26 @@ type done struct {
 	outcome *release.Outcome
 	// seen is what was there afterwards, nil where it could not be read.
 	seen *release.Observation
+	// ready is whether it could be rolled back then, null where that was not asked or could not be seen.
+	ready types.String
+}
+
+// lookAgain sees what is there after the operation, which may have been interrupted.
+func (d *done) lookAgain(ctx context.Context, rollback bool) (diags diag.Diagnostics) {
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), lookTimeout)
+	defer stop()
+	var err error
+	if d.seen, err = release.Observe(ctx, d.target); err == nil && rollback {
+		var readiness release.Readiness
+		if readiness, err = release.RollbackReady(ctx, d.target, d.seen); err == nil {
+			d.ready = rollbackReadyValue(readiness)
+		}
+	}
+	if err != nil {
+		diags.AddWarning("Release "+d.target.Name+" could not be read after the operation",
+			"Whether it is verified, and whether it could be rolled back, shows in a later plan.\n\n"+detailOf(err))
+	}
+	return diags
 }
 
 // keepFacts remembers for the next plan what is there now.
@@ -54,16 +74,19 @@ func (m releaseModel) applied(d done) releaseModel {
 	if m.Held.IsUnknown() {
 		m.Held = types.StringNull()
 	}
-	for _, v := range []struct {
-		at   *types.String
-		live func(*release.Observation) types.String
-	}{{&m.Verification, verificationValue}, {&m.KnownGood, knownGoodValue}, {&m.RollbackReady, rollbackReadyValue}} {
-		switch {
-		case !v.at.IsUnknown():
-		case d.seen == nil:
-			*v.at = types.StringNull()
-		default:
-			*v.at = v.live(d.seen)
+	if m.RollbackReady.IsUnknown() {
+		m.RollbackReady = d.ready
+	}
+	if m.Verification.IsUnknown() {
+		m.Verification = types.StringNull()
+		if d.seen != nil {
+			m.Verification = verificationValue(d.seen)
+		}
+	}
+	if m.KnownGood.IsUnknown() {
+		m.KnownGood = types.StringNull()
+		if d.seen != nil {
+			m.KnownGood = knownGoodValue(d.seen)
 		}
 	}
 	return m
@@ -86,7 +109,7 @@ func (m releaseModel) afterFailure(plan releaseModel, d done) releaseModel {
 	}
 	m.Revision, m.Status = types.Int64Value(int64(outcome.Revision)), types.StringValue(outcome.Status)
 	if d.seen != nil {
-		m.Verification, m.KnownGood, m.RollbackReady = verificationValue(d.seen), knownGoodValue(d.seen), rollbackReadyValue(d.seen)
+		m.Verification, m.KnownGood, m.RollbackReady = verificationValue(d.seen), knownGoodValue(d.seen), d.ready
 	}
 	return m
 }

@@ -157,10 +157,11 @@ func keepPrior(ctx context.Context, resp *resource.ModifyPlanResponse, plan, sta
 		"objects":         state.Objects,
 		"change_summary":  state.ChangeSummary,
 		"findings":        state.Findings,
-		"verification":    state.Verification,
 		"known_good":      state.KnownGood,
-		"rollback_ready":  state.RollbackReady,
 		"held":            types.StringNull(),
+	}
+	if plan.sameGuard(state) { // with another one it is judged, or could be rolled back, in another way
+		kept["verification"], kept["rollback_ready"] = state.Verification, state.RollbackReady
 	}
 	if dynamicEqual(ctx, plan.Values, state.Values) {
 		kept["values"] = state.Values
@@ -243,6 +244,9 @@ func (r *ReleaseResource) planChange(ctx context.Context, private privateReader,
 		"findings":       stringsValue(findingLines(release.Review(next))),
 		"held":           c.held(next),
 	}
+	if !c.checkGuard(resp, next) {
+		return
+	}
 	planned["manifest_digest"] = types.StringValue(next.Digest)
 	if len(next.Volatile) > 0 {
 		planned["manifest_digest"] = types.StringUnknown()
@@ -261,6 +265,7 @@ func (r *ReleaseResource) planChange(ctx context.Context, private privateReader,
 	if state == nil {
 		r.lookForAnother(ctx, resp, target, c.key(next), c.guard.Retry)
 	}
+	c.askAhead(ctx, resp, target)
 	r.try(ctx, resp, target, previous, next, state != nil && state.Status.ValueString() == statusModified)
 }
 

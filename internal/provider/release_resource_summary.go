@@ -66,8 +66,7 @@ func (c change) story(next *release.Rendering) []string {
 	case !settled(*c.state):
 		lines = append(lines, fmt.Sprintf("revision %d is %s", revision, verification))
 	}
-	good, back := c.facts.goodWith(next.Digest)
-	if back && c.state.ManifestDigest.ValueString() != next.Digest {
+	if good, back := c.facts.back(c.plan.Version.ValueString(), next.Digest); back {
 		return append(lines, "rollback to known-good "+good.String())
 	}
 	if len(c.state.Rollback.Elements()) == 0 && c.guard.Rollback == nil {
@@ -76,10 +75,10 @@ func (c change) story(next *release.Rendering) []string {
 	switch {
 	case c.guard.Rollback == nil:
 		lines = append(lines, "a failure is no longer rolled back by itself")
-	case c.state.RollbackReady.ValueString() == rollbackReadyYes:
+	case c.state.KnownGood.IsNull():
+		lines = append(lines, "a failure cannot be rolled back: no revision is known to work yet")
+	default:
 		lines = append(lines, "a failure is rolled back to "+c.state.KnownGood.ValueString())
-	case !c.state.RollbackReady.IsNull():
-		lines = append(lines, "a failure could not be rolled back: "+c.state.RollbackReady.ValueString())
 	}
 	return lines
 }
@@ -95,7 +94,7 @@ func (c change) key(next *release.Rendering) string {
 // held is the attribute "held" of the plan.
 func (c change) held(next *release.Rendering) types.String {
 	switch {
-	case c.facts.Quarantine == nil:
+	case c.facts.Quarantine == nil, c.facts.good(next.Digest):
 		return types.StringNull()
 	case !c.guard.known:
 		return types.StringUnknown()

@@ -1,0 +1,57 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"errors"
+
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
+)
+
+// checkGuard refuses a guard that does not fit what is rendered.
+func (c change) checkGuard(resp *resource.ModifyPlanResponse, next *release.Rendering) bool {
+	watched := c.guard.Analysis
+	if watched == nil || !c.guard.known {
+		return true
+	}
+	resp.Diagnostics.Append(guardDiagnostics(watched.ValidateObjects(next.Objects))...)
+	if watched.UsesVersion() && c.plan.Version.IsNull() {
+		resp.Diagnostics.AddAttributeError(path.Root("version"), "A query needs the version",
+			"A metric's query has the placeholder {{ version }}, and version is not set.\n\nSet version, or take the placeholder out of the query.")
+	}
+	return !resp.Diagnostics.HasError()
+}
+
+// askAhead asks before anything is changed what would be noticed only when the new version is live: a query that can give no sample,
+// and a rollback that would be refused.
+func (c change) askAhead(ctx context.Context, resp *resource.ModifyPlanResponse, target release.Target) {
+	if !c.guard.known {
+		return
+	}
+	err := c.guard.Analysis.Preflight(ctx, target, c.plan.Version.ValueString())
+	if _, wrong := errors.AsType[*release.AnalysisConfigError](err); wrong {
+		resp.Diagnostics.Append(guardDiagnostics(err)...)
+	} else if err != nil {
+		resp.Diagnostics.AddWarning("The queries of release "+target.Name+" were not tried", detailOf(err))
+	}
+	if c.state == nil || c.guard.Rollback == nil {
+		return
+	}
+	seen, err := release.Observe(ctx, target)
+	var readiness release.Readiness
+	if err == nil {
+		readiness, err = release.RollbackReady(ctx, target, seen)
+	}
+	switch {
+	case err != nil:
+		resp.Diagnostics.AddWarning("Whether release "+target.Name+" could be rolled back was not seen", detailOf(err))
+	case !readiness.Ready:
+		resp.Diagnostics.AddWarning("Release "+target.Name+" could not be rolled back by itself",
+			readiness.Why+"\n\nA version that fails would stay live. Where that will not do, deploy a version first that a rollback can go back to.")
+	}
+}

@@ -167,4 +167,3 @@ func (d definition) key() object.Key {
 	apiVersion, _ := d.object["apiVersion"].(string)
 	return object.Key(apiVersion + "/" + kindCRD + "/" + d.name)
 }
-

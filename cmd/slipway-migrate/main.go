@@ -1,0 +1,85 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+// Command slipway-migrate lints SQL migrations and runs them.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// The exit codes. Kubernetes Jobs and pipelines tell failures apart by them.
+const (
+	exitDone   = 0
+	exitFailed = 1 // errors found, or the database is not as asked
+	exitUsage  = 2 // wrong arguments, or files that cannot be read
+)
+
+// exitError is an error with an exit code of its own.
+type exitError struct {
+	code int
+	err  error // nil: all was said already
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+func usageError(format string, args ...any) error {
+	return &exitError{code: exitUsage, err: fmt.Errorf(format, args...)}
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+const usage = `usage: slipway-migrate COMMAND [options] ...
+
+  lint DIR|FILE...   find what is unsafe in migrations, without a database
+`
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	commands := map[string]func(context.Context, []string, io.Writer, io.Writer) error{
+		"lint": runLint,
+	}
+	if len(args) == 0 {
+		fmt.Fprint(stderr, usage)
+		return exitUsage
+	}
+	if args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
+		fmt.Fprint(stdout, usage)
+		return exitDone
+	}
+	command, known := commands[args[0]]
+	if !known {
+		fmt.Fprintf(stderr, "slipway-migrate: there is no command %q\n\n%s", args[0], usage)
+		return exitUsage
+	}
+	err := command(ctx, args[1:], stdout, stderr)
+	if err == nil {
+		return exitDone
+	}
+	code := exitFailed
+	var coded *exitError
+	if errors.As(err, &coded) {
+		code = coded.code
+	}
+	if err.Error() != "" {
+		fmt.Fprintf(stderr, "slipway-migrate %s: %v\n", args[0], err)
+	}
+	return code
+}

@@ -1,0 +1,176 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package lint
+
+import (
+	"encoding/json"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/wasilibs/go-pgquery/parser"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/sqlfile"
+)
+
+// loop is a loop of a DO block.
+type loop struct{ commits bool }
+
+// block judges the statements of a DO block as if they stood in the file. What it cannot know, text that is put together at
+// run time, it says.
+func (l *linter) block(n node) {
+	statement := l.parsed[l.position]
+	for _, arg := range n.each("args") {
+		if _, value := arg.node.any("arg"); arg.node.text("defname") == "language" && value.text("sval") != "plpgsql" {
+			l.warn(0, "not-analysed", "", "The block is written in "+value.text("sval")+", which the linter does not read.", "Review it by hand, and acknowledge the finding.")
+			return
+		}
+	}
+	text, err := parser.ParsePlPgSqlToJSON(statement.SQL)
+	var tree any
+	if err == nil {
+		err = json.Unmarshal([]byte(text), &tree)
+	}
+	if err != nil {
+		l.report(0, "not-analysed", "", "PL/pgSQL's grammar does not accept the block ("+err.Error()+"), so that nothing can be said about it.", "Correct it, or review it by hand and acknowledge the finding.")
+		return
+	}
+	b := &blockReader{linter: l, firstLine: statement.Line + strings.Count(statement.SQL[:bodyStart(statement.SQL)], "\n")}
+	commits := contains(tree, "PLpgSQL_stmt_commit")
+	if commits && l.tx.wrapped {
+		l.report(0, "concurrently-in-transaction", "", "A DO block with COMMIT cannot run inside a transaction block, and this one does: PostgreSQL refuses it.",
+			"Put it into a file of its own that says '-- +goose NO TRANSACTION', without BEGIN and COMMIT.")
+	}
+	outer := *l.tx
+	l.tx.wrapped = l.tx.wrapped || !commits
+	b.read(tree)
+	l.tx.wrapped, l.fixedLine, l.loop = outer.wrapped, 0, nil
+}
+
+// bodyStart is where the text of a block starts, after its quote.
+func bodyStart(sql string) int {
+	for _, token := range sqlfile.Tokens(sql) {
+		if token.Kind == sqlfile.Literal {
+			if sql[token.Start] == '$' {
+				return token.Start + 1 + strings.IndexByte(sql[token.Start+1:], '$') + 1
+			}
+			return token.Start + 1
+		}
+	}
+	return 0
+}
+
+type blockReader struct {
+	*linter
+	firstLine int
+}
+
+// inOrder are the fields that hold statements, in the order in which they run.
+var inOrder = []string{"action", "body", "then_body", "elsif_list", "else_body", "stmts", "case_when_list", "else_stmts", "exceptions", "exc_list"}
+
+func (b *blockReader) read(value any) {
+	switch value := value.(type) {
+	case []any:
+		for _, item := range value {
+			b.read(item)
+		}
+	case map[string]any:
+		for kind, body := range value {
+			inner, ok := body.(map[string]any)
+			if ok && strings.HasPrefix(kind, "PLpgSQL_") {
+				b.node(kind, inner)
+			}
+		}
+		for _, key := range inOrder {
+			if below, has := value[key]; has {
+				b.read(below)
+			}
+		}
+	}
+}
+
+func (b *blockReader) node(kind string, n node) {
+	if line := n.number("lineno"); line > 0 {
+		b.fixedLine = b.firstLine + line - 1
+	}
+	switch kind {
+	case "PLpgSQL_stmt_loop", "PLpgSQL_stmt_while", "PLpgSQL_stmt_fori", "PLpgSQL_stmt_fors", "PLpgSQL_stmt_dynfors", "PLpgSQL_stmt_foreach_a", "PLpgSQL_stmt_forc":
+		outer := b.loop
+		b.loop = &loop{commits: contains(map[string]any(n), "PLpgSQL_stmt_commit") || outer != nil && outer.commits}
+		b.read(map[string]any(n))
+		b.loop = outer
+	case "PLpgSQL_stmt_execsql":
+		_, expression := n.any("sqlstmt")
+		b.query(expression.text("query"))
+	case "PLpgSQL_stmt_dynexecute":
+		_, expression := n.any("query")
+		b.dynamic(expression.text("query"))
+	default:
+		b.read(map[string]any(n))
+	}
+}
+
+func (b *blockReader) query(sql string) {
+	kind, tree, err := parse(sql)
+	found := forms{}
+	if err != nil {
+		var rewritten string
+		if rewritten, found = rewriteNewForms(sql); found.since > 0 {
+			kind, tree, err = parse(rewritten)
+		}
+	}
+	if err != nil {
+		b.warn(0, "not-analysed", "", "A statement of the block is not understood ("+err.Error()+").", "Review it by hand, and acknowledge the finding.")
+		return
+	}
+	if what := refusesTransaction(parsedStatement{kind: kind, node: tree}); what != "" {
+		b.report(0, "concurrently-in-transaction", "", what+" cannot run in a DO block, which is a transaction by itself: PostgreSQL refuses it.", "Write it as a statement of its own, in a file with '-- +goose NO TRANSACTION'.")
+	}
+	b.judge(kind, tree, found)
+}
+
+// placeholder stands for a name that is put in at run time.
+const placeholder = "placeholder"
+
+var formatPlaceholder = regexp.MustCompile(`%(\d+\$)?(-?\d+)?([ILs%])`)
+
+// dynamic judges the text of EXECUTE where it is written out, also as the pattern of format().
+func (b *blockReader) dynamic(expression string) {
+	kind, tree, err := parse("SELECT " + expression)
+	if err == nil && kind == "SelectStmt" {
+		targets := tree.each("targetList")
+		if len(targets) == 1 {
+			kind, value := targets[0].node.any("val")
+			if sql := b.pattern(kind, value); sql != "" {
+				if _, _, err := parse(sql); err == nil {
+					b.query(sql)
+					return
+				}
+			}
+		}
+	}
+	b.warn(0, "not-analysed", "", "EXECUTE runs a text that is put together when the file runs: the linter does not see it.", "Write the statement out, or review it by hand and acknowledge the finding.")
+}
+
+func (b *blockReader) pattern(kind string, n node) string {
+	if text := constant(wrapped{kind, n}); text != "" {
+		return text
+	}
+	if kind != "FuncCall" || !slices.Contains([]string{"format", "pg_catalog.format"}, joined(n.names("funcname"))) {
+		return ""
+	}
+	args := n.each("args")
+	if len(args) == 0 {
+		return ""
+	}
+	return formatPlaceholder.ReplaceAllStringFunc(constant(args[0]), func(match string) string {
+		switch match[len(match)-1] {
+		case 'L':
+			return "'?'"
+		case '%':
+			return "%"
+		}
+		return placeholder
+	})
+}

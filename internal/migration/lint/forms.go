@@ -1,0 +1,175 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package lint
+
+import (
+	"strings"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/sqlfile"
+)
+
+// forms are what a statement has that PostgreSQL 17's grammar does not know.
+type forms struct {
+	since  int    // the version that introduced the newest of them; 0: none
+	what   string // for a sentence
+	offset int
+	// notNull holds the constraints of ADD CONSTRAINT … NOT NULL, by name ("" for one without), and their columns.
+	notNull map[string]string
+	// virtual holds the offsets, in the rewritten statement, of GENERATED where the column is virtual.
+	virtual     map[int]bool
+	notEnforced bool
+	enforced    bool // ALTER CONSTRAINT … ENFORCED
+}
+
+// rewriteNewForms puts forms that PostgreSQL 17 knows in the place of those that came later, so that the statement can be
+// parsed. Line ends stay where they are.
+func rewriteNewForms(sql string) (string, forms) {
+	found := forms{notNull: map[string]string{}, virtual: map[int]bool{}}
+	var tokens []sqlfile.Token
+	for _, token := range sqlfile.Tokens(sql) {
+		if token.Kind != sqlfile.Comment {
+			tokens = append(tokens, token)
+		}
+	}
+	text := func(i int) string {
+		if i < 0 || i >= len(tokens) {
+			return ""
+		}
+		return sql[tokens[i].Start:tokens[i].End]
+	}
+	is := func(i int, words ...string) bool {
+		for k, word := range words {
+			if !strings.EqualFold(text(i+k), word) {
+				return false
+			}
+		}
+		return true
+	}
+	note := func(since int, what string, i int) {
+		if since > found.since {
+			found.since, found.what, found.offset = since, what, tokens[i].Start
+		}
+	}
+	alterTable := is(0, "alter", "table")
+
+	var out strings.Builder
+	written := 0
+	replace := func(first, last int, by string) {
+		start, end := tokens[first].Start, tokens[last].End
+		out.WriteString(sql[written:start])
+		out.WriteString(by)
+		out.WriteString(strings.Repeat("\n", strings.Count(sql[start:end], "\n")))
+		written = end
+	}
+	generated := -1 // where the last GENERATED is in the output
+	for i := 0; i < len(tokens); i++ {
+		switch {
+		case is(i, "repack") && i == 0:
+			note(19, "REPACK", i)
+			if strings.Contains(strings.ToLower(sql), "concurrently") {
+				return "ANALYZE", found
+			}
+			return "VACUUM FULL", found
+		case is(i, "not", "null") && alterTable && (is(i-1, "add") || is(i-3, "add", "constraint")),
+			is(i, "not", "null") && is(i-2, "constraint") && (is(i-3, ",") || is(i-3, "(")) && i+2 < len(tokens) && !is(i+2, ",") && !is(i+2, ")"):
+			name := ""
+			if is(i-2, "constraint") {
+				name = identifier(text(i - 1))
+			}
+			found.notNull[name] = identifier(text(i + 2))
+			note(18, "a NOT NULL constraint of its own", i)
+			if i+2 < len(tokens) {
+				replace(i, i+2, "CHECK ("+text(i+2)+" IS NOT NULL)")
+				i += 2
+			}
+		case is(i, "generated", "always", "as", "("):
+			generated = out.Len() + tokens[i].Start - written
+			end := closing(sql, tokens, i+3)
+			if end < len(tokens) && !is(end+1, "stored") && !is(end+1, "virtual") {
+				note(18, "a virtual generated column", i)
+				found.virtual[generated] = true
+				replace(end, end, ") STORED")
+				i = end
+			}
+		case is(i, "virtual") && is(i-1, ")") && generated >= 0:
+			note(18, "a virtual generated column", i)
+			found.virtual[generated] = true
+			replace(i, i, "STORED ")
+		case is(i, "not", "enforced"):
+			note(18, "NOT ENFORCED", i)
+			found.notEnforced = true
+			if alterTable {
+				replace(i, i+1, "NOT VALID")
+			} else {
+				replace(i, i+1, "")
+			}
+			i++
+		case is(i, "enforced"):
+			note(18, "ENFORCED", i)
+			found.enforced = alterTable && is(i-3, "alter", "constraint")
+			replace(i, i, "")
+		case is(i, "without", "overlaps"):
+			note(18, "WITHOUT OVERLAPS", i)
+			replace(i, i+1, "")
+			i++
+		case is(i, "period") && is(i-1, ",") && i+1 < len(tokens) && !is(i+1, ",") && !is(i+1, ")") && strings.Contains(strings.ToLower(sql), "foreign"):
+			note(18, "PERIOD", i)
+			replace(i, i, "")
+		}
+	}
+	out.WriteString(sql[written:])
+	return out.String(), found
+}
+
+// closing is the index of the parenthesis that closes the one at index open, or the number of tokens.
+func closing(sql string, tokens []sqlfile.Token, open int) int {
+	depth := 0
+	for i := open; i < len(tokens); i++ {
+		switch sql[tokens[i].Start:tokens[i].End] {
+		case "(":
+			depth++
+		case ")":
+			if depth--; depth == 0 {
+				return i
+			}
+		}
+	}
+	return len(tokens)
+}
+
+// identifier is an identifier as PostgreSQL stores it.
+func identifier(text string) string {
+	if strings.HasPrefix(text, `"`) {
+		return strings.ReplaceAll(strings.Trim(text, `"`), `""`, `"`)
+	}
+	return strings.ToLower(text)
+}
+
+// introduced is the version, after the oldest that is supported, in which a form that the grammar knows came, or 0.
+func introduced(kind string, n node) (since int, what string) {
+	switch kind {
+	case "MergeStmt":
+		if len(n.each("returningList")) > 0 {
+			return 17, "MERGE … RETURNING"
+		}
+		return 15, "MERGE"
+	case "IndexStmt":
+		if n.flag("nulls_not_distinct") {
+			return 15, "NULLS NOT DISTINCT"
+		}
+	case "AlterTableStmt":
+		for _, command := range n.each("cmds") {
+			switch command.node.text("subtype") {
+			case "AT_SetExpression":
+				return 17, "SET EXPRESSION"
+			case "AT_SetAccessMethod":
+				return 15, "SET ACCESS METHOD"
+			}
+			if _, def := command.node.any("def"); def.flag("nulls_not_distinct") {
+				return 15, "NULLS NOT DISTINCT"
+			}
+		}
+	}
+	return 0, ""
+}

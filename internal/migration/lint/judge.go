@@ -1,0 +1,248 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package lint
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// judge looks at one statement, reports what is wrong with it, and notes what it changes in the schema.
+func (l *linter) judge(kind string, n node, newForms forms) {
+	switch kind {
+	case "TransactionStmt":
+		l.transactionControl(n)
+	case "CreateStmt":
+		l.createTable(n, newForms)
+	case "CreateTableAsStmt":
+		into := n.child("into").child("rel")
+		l.addRelation(into, n.text("objtype") == "OBJECT_MATVIEW")
+	case "SelectStmt":
+		if into := n.child("intoClause"); into != nil {
+			l.addRelation(into.child("rel"), false)
+		}
+		l.selectStatement(n)
+	case "ViewStmt":
+		l.addRelation(n.child("view"), true)
+	case "CreateForeignTableStmt":
+		l.addRelation(n.child("base").child("relation"), false)
+	case "IndexStmt":
+		l.createIndex(n)
+	case "AlterTableStmt":
+		l.alterTable(n, newForms)
+	case "DropStmt":
+		l.drop(n)
+	case "RenameStmt":
+		l.rename(n)
+	case "AlterObjectSchemaStmt":
+		l.moveSchema(n)
+	case "CreateEnumStmt":
+		l.schema.types[joined(n.names("typeName"))] = &userType{kind: "enum", new: true}
+	case "CompositeTypeStmt":
+		l.schema.types[relationName(n.child("typevar"))] = &userType{kind: "composite", new: true}
+	case "CreateRangeStmt":
+		l.schema.types[joined(n.names("typeName"))] = &userType{kind: "range", new: true}
+	case "CreateDomainStmt":
+		l.schema.types[joined(n.names("domainname"))] = &userType{kind: "domain", new: true, constrained: len(n.each("constraints")) > 0}
+	case "AlterDomainStmt":
+		l.alterDomain(n)
+	case "AlterEnumStmt":
+		l.alterEnum(n)
+	case "CreateFunctionStmt":
+		l.createFunction(n)
+	case "CreateTrigStmt", "CreatePolicyStmt", "AlterPolicyStmt", "RuleStmt":
+		l.tableRule(kind, n)
+	case "CreateSeqStmt":
+		l.schema.created["OBJECT_SEQUENCE "+relationName(n.child("sequence"))] = true
+	case "CreateSchemaStmt":
+		l.schema.created["OBJECT_SCHEMA "+n.text("schemaname")] = true
+		for _, element := range n.each("schemaElts") {
+			l.judge(element.kind, element.node, newForms)
+		}
+	case "CreateExtensionStmt":
+		l.schema.created["OBJECT_EXTENSION "+n.text("extname")] = true
+	case "CreateRoleStmt":
+		l.schema.created["OBJECT_ROLE "+n.text("role")] = true
+	case "AlterSeqStmt":
+		l.alterSequence(n)
+	case "ReindexStmt":
+		l.reindex(n)
+	case "VacuumStmt", "ClusterStmt":
+		l.rewriteCommand(kind, n)
+	case "RefreshMatViewStmt":
+		l.refresh(n)
+	case "LockStmt":
+		l.lockTable(n)
+	case "TruncateStmt":
+		l.truncate(n)
+	case "DropdbStmt":
+		l.report(0, "drop-database", n.text("dbname"), "The database and all that is in it is gone.", "Take it out of the migrations: a database is removed by hand.")
+	case "UpdateStmt", "DeleteStmt", "InsertStmt", "MergeStmt":
+		l.write(kind, n)
+	case "GrantStmt", "GrantRoleStmt", "AlterRoleStmt", "AlterRoleSetStmt", "AlterDatabaseSetStmt", "AlterDatabaseStmt",
+		"AlterSystemStmt", "DropRoleStmt", "AlterOwnerStmt", "ReassignOwnedStmt", "DropOwnedStmt", "AlterDefaultPrivilegesStmt":
+		l.access(kind, n)
+	case "AlterExtensionStmt":
+		l.report(0, "extension-update", n.text("extname"), "Updating an extension may change functions, types and operators that the running application uses, and may rewrite objects.",
+			"Read the extension's release notes; update it in a file of its own, at a quiet time.")
+	case "VariableSetStmt":
+		l.setVariable(n)
+	case "DoStmt":
+		l.block(n)
+	}
+	l.enumUse(kind, n)
+	l.longNames(kind, n)
+}
+
+// strongLock notes that a statement locks an existing table against writes or all use, to the end of its transaction.
+func (l *linter) strongLock(name string, offset int) {
+	if l.schema.unused(name) || name == placeholder || l.tx == nil {
+		return
+	}
+	line := l.fixedLine
+	if line == 0 {
+		line = l.parsed[l.position].Line
+	}
+	others := slices.DeleteFunc(slices.Clone(l.tx.locked), func(other string) bool { return other == name })
+	first := len(others) == 1 && !slices.Contains(l.tx.locked, name)
+	l.tx.lock(name, line)
+	if first && l.tx.wrapped {
+		l.report(offset, "many-tables-locked", name, fmt.Sprintf("The transaction locks %s while it still holds the lock on %s (line %d): while it waits for one, the other is blocked, and with a session that takes them in the other order it deadlocks.",
+			name, others[0], l.tx.lockedAt[others[0]]), "Change one table in a transaction: a file for each.")
+	}
+}
+
+func (l *linter) transactionControl(n node) {
+	const advice = "Leave it out: the runner wraps the file in a transaction. For statements that cannot run in one, write '-- +goose NO TRANSACTION' and put them into a file of their own."
+	kind := n.text("kind")
+	switch kind {
+	case "TRANS_STMT_BEGIN", "TRANS_STMT_START":
+		if l.tx.explicit {
+			l.report(0, "transaction-control", "", "BEGIN within a transaction does nothing, and the next COMMIT ends the outer one.", "Remove it.")
+			return
+		}
+		if l.tx.wrapped && l.current.Transaction != "unknown" {
+			l.report(0, "transaction-control", "", "The file runs in a transaction already: BEGIN does nothing, and the next COMMIT ends the runner's transaction, so that the rest runs outside it and the file is not recorded with it.", advice)
+			return
+		}
+		l.tx = l.schema.begin(-1 - l.position)
+		l.tx.explicit, l.tx.wrapped = true, true
+	case "TRANS_STMT_COMMIT", "TRANS_STMT_ROLLBACK", "TRANS_STMT_PREPARE":
+		if l.tx.explicit {
+			l.tx = nil
+			return
+		}
+		if l.tx.wrapped && l.current.Transaction != "unknown" {
+			l.report(0, "transaction-control", "", strings.TrimPrefix(kind, "TRANS_STMT_")+" ends the transaction that the runner opened: the rest of the file runs outside it, and a failure leaves half of it applied.", advice)
+		}
+	}
+}
+
+// inTransaction reports a statement that refuses to run in a transaction, where it is in one.
+func (l *linter) inTransaction(what string) {
+	const advice = "Put it into a file of its own that says '-- +goose NO TRANSACTION', without BEGIN and COMMIT."
+	if l.tx.wrapped {
+		l.report(0, "concurrently-in-transaction", "", what+" cannot run inside a transaction block, and this one does: PostgreSQL refuses it.", advice)
+	}
+}
+
+// refusesTransaction names a statement that PostgreSQL does not run in a transaction; else it is "".
+func refusesTransaction(s parsedStatement) string {
+	n := s.node
+	switch s.kind {
+	case "IndexStmt":
+		if n.flag("concurrent") {
+			return "CREATE INDEX CONCURRENTLY"
+		}
+	case "DropStmt":
+		if n.flag("concurrent") {
+			return "DROP INDEX CONCURRENTLY"
+		}
+	case "ReindexStmt":
+		if reindexConcurrently(n) {
+			return "REINDEX CONCURRENTLY"
+		}
+		if kind := n.text("kind"); kind == "REINDEX_OBJECT_DATABASE" || kind == "REINDEX_OBJECT_SYSTEM" || kind == "REINDEX_OBJECT_SCHEMA" {
+			return "REINDEX " + strings.TrimPrefix(kind, "REINDEX_OBJECT_")
+		}
+	case "AlterTableStmt":
+		for _, command := range n.each("cmds") {
+			_, def := command.node.any("def")
+			if command.node.text("subtype") == "AT_DetachPartition" && def.flag("concurrent") {
+				return "DETACH PARTITION CONCURRENTLY"
+			}
+		}
+	case "VacuumStmt":
+		if n.flag("is_vacuumcmd") {
+			return "VACUUM"
+		}
+	case "CreatedbStmt":
+		return "CREATE DATABASE"
+	case "DropdbStmt":
+		return "DROP DATABASE"
+	case "AlterSystemStmt":
+		return "ALTER SYSTEM"
+	case "CreateTableSpaceStmt":
+		return "CREATE TABLESPACE"
+	case "DropTableSpaceStmt":
+		return "DROP TABLESPACE"
+	case "CreateSubscriptionStmt":
+		for _, option := range n.each("options") {
+			if option.node.text("defname") == "create_slot" || option.node.text("defname") == "connect" {
+				return ""
+			}
+		}
+		return "CREATE SUBSCRIPTION"
+	}
+	return ""
+}
+
+func (l *linter) setVariable(n node) {
+	if n.text("name") != "lock_timeout" || n.text("kind") != "VAR_SET_VALUE" {
+		return
+	}
+	for _, argument := range n.each("args") {
+		if text := constant(argument); strings.Trim(text, "0msind ") == "" && strings.HasPrefix(text, "0") {
+			l.report(0, "lock-timeout-off", "", "Without lock_timeout, a statement that waits for its lock makes every later query on the table wait behind it.",
+				"Remove the line: the runner sets a lock_timeout and tries again.")
+		}
+	}
+}
+
+// constant is the text of a constant, or "".
+func constant(item wrapped) string {
+	if item.kind == "TypeCast" {
+		kind, arg := item.node.any("arg")
+		return constant(wrapped{kind, arg})
+	}
+	if item.kind != "A_Const" {
+		return ""
+	}
+	if text := item.node.child("sval"); text != nil {
+		return text.text("sval")
+	}
+	if number := item.node.child("ival"); number != nil {
+		return fmt.Sprint(number.number("ival"))
+	}
+	return ""
+}
+
+func (l *linter) longNames(kind string, n node) {
+	check := func(name string) {
+		if len(name) > 63 {
+			l.report(0, "identifier-too-long", name, fmt.Sprintf("The name has %d bytes. PostgreSQL cuts it to 63, so that later statements may hit another object, or none.", len(name)), "Use a shorter name.")
+		}
+	}
+	switch kind {
+	case "CreateStmt":
+		check(n.child("relation").text("relname"))
+	case "IndexStmt":
+		check(n.text("idxname"))
+	case "RenameStmt":
+		check(n.text("newname"))
+	default:
+		return
+	}
+}

@@ -1,0 +1,142 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+// Package lint finds what is unsafe in SQL migrations for PostgreSQL before they run: locks that stop the application,
+// changes that break the version that still runs, lost data, and mistakes with transactions. It needs no database. It
+// judges the pending files in the light of those that were applied before, and of each other: what the pending files
+// create, nobody uses yet.
+package lint
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/sqlfile"
+)
+
+// Versions of PostgreSQL that can be the target.
+const (
+	OldestPostgres = 14
+	NewestPostgres = 18
+)
+
+// Options say what is known beyond the files.
+type Options struct {
+	// Postgres is the major version of the server. 0: not known; then forms of all versions are accepted.
+	Postgres int
+	// SmallTables are tables that are read in milliseconds: locks that last as long do no harm, nor do changes of all rows.
+	SmallTables []string
+	// Contract says that all files remove what only old versions use, and that no old version runs. A file can say it too.
+	Contract bool
+	// Acknowledgements beside those in the files.
+	Acknowledgements []Acknowledgement
+	// Now decides which acknowledgements have expired. The zero time stands for the present.
+	Now time.Time
+}
+
+// Acknowledgement accepts findings.
+type Acknowledgement struct {
+	File   string    // name of the file; empty: all
+	Rule   string    // ID of the rule
+	Object string    // as Finding.Object; empty: all
+	Reason string    // needed
+	Until  time.Time // the last day, in UTC; zero: without end
+}
+
+// Finding is one thing that is wrong.
+type Finding struct {
+	File         string   `json:"file"`
+	Line         int      `json:"line"`
+	Rule         string   `json:"rule"`
+	Class        Class    `json:"class"`
+	Severity     Severity `json:"severity"`
+	Object       string   `json:"object,omitempty"` // the table or other object that it is about
+	Reason       string   `json:"reason"`           // what happens and why
+	SafeForm     string   `json:"safe_form"`        // what to write instead
+	Acknowledged string   `json:"acknowledged,omitempty"`
+}
+
+// Report is what the linter says of a set of files.
+type Report struct {
+	Files      int       `json:"files"`      // that were judged
+	Statements int       `json:"statements"` // in them
+	Findings   []Finding `json:"findings"`   // by file and line; acknowledged ones too
+}
+
+// Errors are the findings that stop a plan.
+func (r *Report) Errors() []Finding { return r.open(Error) }
+
+// Warnings are those that do not.
+func (r *Report) Warnings() []Finding { return r.open(Warning) }
+
+func (r *Report) open(severity Severity) []Finding {
+	var findings []Finding
+	for _, finding := range r.Findings {
+		if finding.Severity == severity && finding.Acknowledged == "" {
+			findings = append(findings, finding)
+		}
+	}
+	return findings
+}
+
+// OptionsError says which option is wrong.
+type OptionsError struct{ Reason string }
+
+func (e *OptionsError) Error() string { return "lint options: " + e.Reason }
+
+// Lint judges the pending files. The history holds the files that were applied before them, as far as they are known; they
+// are read, not judged. Both must be in the order in which they run. Where nothing is pending, nothing is started or read.
+// The error is one of the options, or that of the context.
+func Lint(ctx context.Context, history, pending []*sqlfile.File, options Options) (*Report, error) {
+	if options.Postgres != 0 && (options.Postgres < OldestPostgres || options.Postgres > NewestPostgres) {
+		return nil, &OptionsError{fmt.Sprintf("PostgreSQL %d is not supported: %d to %d are", options.Postgres, OldestPostgres, NewestPostgres)}
+	}
+	for _, ack := range options.Acknowledgements {
+		if _, known := rulesByID[ack.Rule]; !known {
+			return nil, &OptionsError{fmt.Sprintf("there is no rule %q to acknowledge", ack.Rule)}
+		}
+		if strings.TrimSpace(ack.Reason) == "" {
+			return nil, &OptionsError{fmt.Sprintf("the acknowledgement of %s has no reason", ack.Rule)}
+		}
+	}
+	report := &Report{Files: len(pending), Findings: []Finding{}}
+	if len(pending) == 0 {
+		return report, nil
+	}
+	if options.Now.IsZero() {
+		options.Now = time.Now()
+	}
+	l := &linter{options: options, schema: newSchema(options.SmallTables), used: map[ackKey]bool{}}
+	for _, file := range history {
+		if err := l.file(ctx, file); err != nil {
+			return nil, err
+		}
+	}
+	l.schema.age()
+	l.judging = true
+	for i, file := range pending {
+		if file.Version >= 0 && i > 0 && pending[i-1].Version == file.Version && file.Format == sqlfile.Goose {
+			l.current = file
+			l.reportAt(1, "duplicate-version", "", fmt.Sprintf("%s has the version %d too, and goose refuses to run two files of one version.", pending[i-1].Name, file.Version),
+				"Give the file a number of its own, higher than all others.")
+		}
+		if err := l.file(ctx, file); err != nil {
+			return nil, err
+		}
+		report.Statements += len(file.Statements)
+	}
+	l.unusedOptions()
+	report.Findings = append(report.Findings, l.findings...)
+	order := map[string]int{}
+	for i, file := range pending {
+		order[file.Name] = i
+	}
+	slices.SortStableFunc(report.Findings, func(a, b Finding) int {
+		return cmp.Or(cmp.Compare(order[a.File], order[b.File]), cmp.Compare(a.Line, b.Line))
+	})
+	return report, nil
+}

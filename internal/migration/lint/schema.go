@@ -1,0 +1,169 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package lint
+
+import "strings"
+
+// schema is what is known of the database from the files so far. Of what no file created, nothing is known but that it
+// exists.
+type schema struct {
+	tables    map[string]*table
+	indexes   map[string]*index
+	types     map[string]*userType
+	functions map[string]*function
+	// created holds other objects by kind and name, such as "OBJECT_VIEW orders_v", that the pending files create.
+	created map[string]bool
+	// dropped holds what the current transaction dropped, by kind and name.
+	dropped map[string]bool
+	small   map[string]bool
+}
+
+type table struct {
+	name        string
+	new         bool // created by the pending files: nobody uses it yet
+	temporary   bool
+	view        bool // view or materialized view
+	partitioned bool
+	hasDefault  bool // a DEFAULT partition
+	columns     map[string]*column
+	constraints map[string]*constraint
+}
+
+type column struct {
+	typ        columnType
+	known      bool // the type is known
+	new        bool
+	notNull    bool
+	required   bool // NOT NULL, added by the pending files
+	hasDefault bool
+	becameKey  bool // NOT NULL only through a primary key of the pending files
+}
+
+type constraint struct {
+	kind      string // CONSTR_CHECK and so on
+	columns   []string
+	validated bool
+	// notNull is the column that a CHECK (c IS NOT NULL) is about.
+	notNull string
+	tx      *transaction // that added it; nil for those of the history
+	new     bool
+}
+
+type index struct {
+	table   string
+	new     bool
+	columns []string
+	unique  bool
+}
+
+type userType struct {
+	kind        string // "enum", "domain", "composite", "range"
+	new         bool
+	constrained bool // a domain with constraints
+}
+
+type function struct {
+	volatile bool
+	new      bool
+}
+
+func newSchema(small []string) *schema {
+	s := &schema{
+		tables: map[string]*table{}, indexes: map[string]*index{}, types: map[string]*userType{},
+		functions: map[string]*function{}, created: map[string]bool{}, dropped: map[string]bool{}, small: map[string]bool{},
+	}
+	for _, name := range small {
+		s.small[strings.TrimPrefix(strings.ToLower(strings.ReplaceAll(name, `"`, "")), "public.")] = true
+	}
+	return s
+}
+
+// age makes everything that is known part of the history.
+func (s *schema) age() {
+	for _, t := range s.tables {
+		t.new = false
+		for _, c := range t.columns {
+			c.new, c.required = false, false
+		}
+		for _, c := range t.constraints {
+			c.new, c.tx = false, nil
+		}
+	}
+	for _, i := range s.indexes {
+		i.new = false
+	}
+	for _, t := range s.types {
+		t.new = false
+	}
+	for _, f := range s.functions {
+		f.new = false
+	}
+	s.created = map[string]bool{}
+}
+
+func (s *schema) begin(id int) *transaction {
+	s.dropped = map[string]bool{}
+	return &transaction{id: id, lockedAt: map[string]int{}, enumAdded: map[string]bool{}}
+}
+
+// table returns what is known of a table, and a fresh entry for an existing one where nothing is.
+func (s *schema) table(name string) *table {
+	if t, known := s.tables[name]; known {
+		return t
+	}
+	// A name without a schema may mean a table in a schema of the search path, and the other way round.
+	if !strings.Contains(name, ".") {
+		for full, t := range s.tables {
+			if t.new && lastName(full) == name {
+				return t
+			}
+		}
+	}
+	t := &table{name: name, columns: map[string]*column{}, constraints: map[string]*constraint{}}
+	s.tables[name] = t
+	return t
+}
+
+// free tells whether a table can be changed at will: it is new, temporary, or declared small.
+func (s *schema) free(name string) bool {
+	t := s.table(name)
+	return t.new || t.temporary || s.isSmall(name)
+}
+
+// unused tells whether nobody reads or writes a table yet.
+func (s *schema) unused(name string) bool {
+	t := s.table(name)
+	return t.new || t.temporary
+}
+
+func (s *schema) isSmall(name string) bool {
+	return s.small[name] || s.small[lastName(name)] && !strings.Contains(name, ".")
+}
+
+func (t *table) column(name string) *column {
+	c, known := t.columns[name]
+	if !known {
+		c = &column{}
+		t.columns[name] = c
+	}
+	return c
+}
+
+// provesNotNull tells whether a validated CHECK says that a column holds no null.
+func (t *table) provesNotNull(column string) bool {
+	for _, c := range t.constraints {
+		if c.notNull == column && c.validated {
+			return true
+		}
+	}
+	return false
+}
+
+// lock notes a strong lock on an existing table until the end of the transaction.
+func (tx *transaction) lock(name string, line int) {
+	if _, held := tx.lockedAt[name]; !held {
+		tx.lockedAt[name] = line
+		tx.locked = append(tx.locked, name)
+	}
+}

@@ -1,0 +1,64 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+func newExplainCommand(flags *fleetFlags) *cobra.Command {
+	var asJSON bool
+	command := &cobra.Command{
+		Use:   "explain <client> <stage> [key]",
+		Short: "Tell which layer, file and line set a value, and what it overrode",
+		Long: "Tells for a value of an environment which layer, file and line set it, and what it overrode. The key is a dotted path such as " +
+			"autoscaling.maxReplicas; a dot in a key is written \"\\.\". A key with others below it is explained one by one, and without a key all are.",
+		Args: cobra.RangeArgs(2, 3),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			described, resolved, err := flags.environment(command.Context(), arguments[0], arguments[1])
+			if err != nil {
+				return err
+			}
+			key := ""
+			if len(arguments) == 3 {
+				key = arguments[2]
+			}
+			explained, err := described.ExplainKey(resolved, key)
+			if err != nil {
+				return err
+			}
+			out := command.OutOrStdout()
+			if asJSON {
+				encoder := json.NewEncoder(out)
+				encoder.SetIndent("", "  ")
+				return encoder.Encode(explained)
+			}
+			for _, one := range explained {
+				fmt.Fprint(out, one.Text())
+			}
+			return nil
+		},
+	}
+	command.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return command
+}
+
+func newValuesCommand(flags *fleetFlags) *cobra.Command {
+	return &cobra.Command{
+		Use:   "values <client> <stage>",
+		Short: "Print the values of an environment",
+		Args:  cobra.ExactArgs(2),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			described, resolved, err := flags.environment(command.Context(), arguments[0], arguments[1])
+			if err != nil {
+				return err
+			}
+			_, err = command.OutOrStdout().Write(described.YAML(resolved))
+			return err
+		},
+	}
+}

@@ -1,0 +1,151 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package fleet
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/gob"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+)
+
+// clientEntry is what the cache knows of a client: from what its files were made, and what they were.
+type clientEntry struct {
+	Stages  []string
+	Inputs  []input
+	Outputs []input
+}
+
+// isCurrent reads all files of a client and compares. Files that others share are read once.
+func (c *clientEntry) isCurrent(shared *sync.Map) bool {
+	for _, in := range c.Inputs {
+		found, known := shared.Load(in.Path)
+		if !known {
+			used := inputs{}
+			if _, err := used.read(in.Path); len(used.files) == 0 {
+				_ = err // not readable: the slow way says so
+				return false
+			}
+			found = used.files[0].Sum
+			shared.Store(in.Path, found)
+		}
+		if found != in.Sum {
+			return false
+		}
+	}
+	for _, out := range c.Outputs {
+		content, err := os.ReadFile(out.Path)
+		if err != nil || fingerprint(content) != out.Sum {
+			return false
+		}
+	}
+	return true
+}
+
+// basis is the fingerprint of what concerns all clients: engine, description and chart.
+func (f *Fleet) basis(description []byte) (sum, error) {
+	hash := sha256.New()
+	fmt.Fprintf(hash, "engine %d, cache 1\n", Engine)
+	own := sha256.Sum256(description)
+	hash.Write(own[:])
+	if f.Chart != nil {
+		fmt.Fprintf(hash, "\n%q %q %q\n", f.Chart.Repository, f.Chart.Name, f.Chart.Version)
+		if f.Chart.Path != "" {
+			path := f.Chart.Path
+			if !filepath.IsAbs(path) {
+				path = filepath.Join(f.Dir, path)
+			}
+			err := filepath.WalkDir(path, func(file string, entry fs.DirEntry, err error) error {
+				if err != nil || entry.IsDir() {
+					return err
+				}
+				content, err := os.ReadFile(file)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(hash, "%q %x\n", file, sha256.Sum256(content))
+				return nil
+			})
+			if err != nil {
+				return sum{}, fmt.Errorf("reading the chart of %s: %w", filepath.Join(f.Dir, FileName), err)
+			}
+		}
+	}
+	return sum(hash.Sum(nil)[:16]), nil
+}
+
+// CachePath is where the cache of a fleet is kept by default: in the user's cache folder, named after the fleet's folder. Empty where
+// there is no such folder.
+func CachePath(dir string) string {
+	base, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	absolute, err := filepath.Abs(dir)
+	if err != nil {
+		return ""
+	}
+	name := sha256.Sum256([]byte(absolute))
+	// The paths in it are relative to the working directory.
+	if here, err := os.Getwd(); err == nil {
+		name = sha256.Sum256([]byte(absolute + "\x00" + here))
+	}
+	return filepath.Join(base, "slipway", "fleet", hex.EncodeToString(name[:12]))
+}
+
+type cacheFile struct {
+	Basis   sum
+	Clients map[string]clientEntry
+}
+
+// loadCache is empty where the cache is missing, of another basis, or damaged: a cache only saves work.
+func loadCache(path string, basis sum) map[string]clientEntry {
+	if path == "" {
+		return nil
+	}
+	content, err := os.ReadFile(path)
+	if err != nil || len(content) < sha256.Size {
+		return nil
+	}
+	check, body := content[:sha256.Size], content[sha256.Size:]
+	if actual := sha256.Sum256(body); !bytes.Equal(actual[:], check) {
+		return nil
+	}
+	var cached cacheFile
+	if err := gob.NewDecoder(bytes.NewReader(body)).Decode(&cached); err != nil || cached.Basis != basis {
+		return nil
+	}
+	return cached.Clients
+}
+
+// saveCache keeps the entries for the next run. A cache that cannot be written is none.
+func saveCache(path string, basis sum, clients map[string]clientEntry) {
+	if path == "" {
+		return
+	}
+	var body bytes.Buffer
+	if err := gob.NewEncoder(&body).Encode(cacheFile{Basis: basis, Clients: clients}); err != nil {
+		return
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return
+	}
+	made, err := os.CreateTemp(filepath.Dir(path), ".cache-*")
+	if err != nil {
+		return
+	}
+	check := sha256.Sum256(body.Bytes())
+	out := bufio.NewWriter(made)
+	_, _ = out.Write(check[:]) // told by Flush
+	_, _ = out.Write(body.Bytes())
+	if out.Flush() != nil || made.Close() != nil || os.Rename(made.Name(), path) != nil {
+		_ = os.Remove(made.Name()) // nothing more to do
+	}
+}

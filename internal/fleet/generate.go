@@ -1,0 +1,322 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package fleet
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/chart"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
+)
+
+// Names of generated files in the folder of an environment.
+const (
+	ValuesFile      = "values.yaml"
+	EnvironmentFile = "environment.yaml" // what Argo CD's generator reads
+)
+
+// GenerateOptions say how to generate.
+type GenerateOptions struct {
+	// Charts loads the chart of the description.
+	Charts *chart.Loader
+	// Cache is a file in which fingerprints are kept, so that the next run looks at what changed only. Empty: no cache.
+	Cache string
+	// DryRun only tells what would be done.
+	DryRun bool
+	// Prune removes generated files of environments that there are no more.
+	Prune bool
+}
+
+// Generated is what a run did, or would do.
+type Generated struct {
+	Environments int `json:"environments"`
+	// Added and Changed are paths of files that were written, Unchanged is the number of those that were as they should be.
+	Added     []string `json:"added"`
+	Changed   []string `json:"changed"`
+	Unchanged int      `json:"unchanged"`
+	// Orphans are generated files of environments that there are no more.
+	Orphans []string `json:"orphans"`
+	Pruned  bool     `json:"pruned"`
+	// Resolved is how many environments were worked out; the others are known from the cache to be unchanged.
+	Resolved int       `json:"resolved"`
+	Findings []Finding `json:"findings"`
+}
+
+// FindingsError stops a run: nothing was written.
+type FindingsError struct{ Findings []Finding }
+
+func (e *FindingsError) Error() string {
+	errorsOnly := 0
+	for _, finding := range e.Findings {
+		if finding.Severity == SeverityError {
+			errorsOnly++
+		}
+	}
+	return fmt.Sprintf("%d errors in the fleet's values", errorsOnly)
+}
+
+// Explain says it in three parts.
+func (e *FindingsError) Explain() (happened, observed, advice string) {
+	var text bytes.Buffer
+	shown := 0
+	for _, finding := range e.Findings {
+		if finding.Severity != SeverityError {
+			continue
+		}
+		if shown++; shown > 20 {
+			fmt.Fprintf(&text, "…\n")
+			break
+		}
+		fmt.Fprintf(&text, "%s: %s (%s)\n", finding.Origin, finding.Text, Listed(finding.Environments))
+	}
+	return "The values of the fleet have errors; no file was written.", text.String(), "Correct the layers and generate again."
+}
+
+// output is a generated file.
+type output struct {
+	Path    string
+	Sum     sum
+	content []byte // nil for what is known to be there
+}
+
+// clientWork is what a client comes to in a run.
+type clientWork struct {
+	entry    clientEntry
+	outputs  []output
+	findings []Finding
+	orphans  []string
+	resolved int
+}
+
+// Generate makes the finished values of all environments of the fleet in a folder and writes those files that differ. Each file is
+// replaced in one step, so that a run that is ended at any moment leaves whole files only. Nothing is written where some environment
+// has an error. Errors: *FindingsError, *DescriptionError, *LockedError, those of chart.Loader, and of the file system.
+func Generate(ctx context.Context, dir string, options GenerateOptions) (*Generated, error) {
+	content, err := os.ReadFile(filepath.Join(dir, FileName))
+	if err != nil {
+		return nil, unreadable(filepath.Join(dir, FileName), err)
+	}
+	f, err := openContent(dir, content)
+	if err != nil {
+		return nil, err
+	}
+	names, err := f.clientNames()
+	if err != nil {
+		return nil, err
+	}
+	tree := filepath.Join(dir, f.Output)
+	if !options.DryRun {
+		unlock, err := lockTree(tree)
+		if err != nil {
+			return nil, err
+		}
+		defer unlock()
+	}
+	basis, err := f.basis(content)
+	if err != nil {
+		return nil, err
+	}
+	known := loadCache(options.Cache, basis)
+	work, dirty, err := f.unchanged(ctx, names, known)
+	if err != nil {
+		return nil, err
+	}
+	if len(dirty) > 0 {
+		if err := f.LoadChart(ctx, options.Charts); err != nil {
+			return nil, err
+		}
+		if err := parallel(ctx, len(dirty), func(i int) error {
+			made, err := f.generateClient(names[dirty[i]])
+			work[dirty[i]] = made
+			return err
+		}); err != nil {
+			return nil, err
+		}
+	}
+	return f.finish(ctx, tree, names, work, basis, options)
+}
+
+// unchanged finds the clients of which nothing has changed; the others are dirty.
+func (f *Fleet) unchanged(ctx context.Context, names []string, known map[string]clientEntry) ([]*clientWork, []int, error) {
+	work := make([]*clientWork, len(names))
+	if len(known) > 0 {
+		var shared sync.Map // path → sum
+		if err := parallel(ctx, len(names), func(i int) error {
+			if entry, ok := known[names[i]]; ok && entry.isCurrent(&shared) {
+				work[i] = &clientWork{entry: entry}
+			}
+			return nil
+		}); err != nil {
+			return nil, nil, err
+		}
+	}
+	var dirty []int
+	for i := range names {
+		if work[i] == nil {
+			dirty = append(dirty, i)
+		}
+	}
+	return work, dirty, nil
+}
+
+func (f *Fleet) generateClient(name string) (*clientWork, error) {
+	used := &inputs{}
+	environments, err := f.readClient(name, used)
+	if err != nil {
+		return nil, err
+	}
+	out := &clientWork{resolved: len(environments)}
+	for _, e := range environments {
+		r, err := f.resolve(e, used)
+		if err != nil {
+			finding, ok := fileFinding(err, e)
+			if !ok {
+				return nil, err
+			}
+			out.findings = append(out.findings, finding)
+			continue
+		}
+		out.findings = append(out.findings, r.Findings...)
+		folder := filepath.Join(f.Dir, f.Output, e.Client, e.Stage)
+		out.add(filepath.Join(folder, ValuesFile), f.YAML(r))
+		if f.GitOps != nil {
+			content, err := f.environmentYAML(e)
+			if err != nil {
+				return nil, err
+			}
+			out.add(filepath.Join(folder, EnvironmentFile), content)
+		}
+		out.entry.Stages = append(out.entry.Stages, e.Stage)
+	}
+	out.entry.Inputs = used.files
+	return out, nil
+}
+
+func (w *clientWork) add(path string, content []byte) {
+	made := output{Path: path, Sum: fingerprint(content), content: content}
+	w.outputs = append(w.outputs, made)
+	w.entry.Outputs = append(w.entry.Outputs, input{path, made.Sum})
+}
+
+// fileFinding turns an error of a file into a finding, so that all of them are told at once.
+func fileFinding(err error, e *Environment) (Finding, bool) {
+	out := Finding{Rule: RuleFile, Severity: SeverityError, Environments: []string{e.Name()}, Text: err.Error()}
+	var file *values.FileError
+	var described *DescriptionError
+	var missing *MissingError
+	switch {
+	case errors.As(err, &file):
+		out.Origin, out.Text = values.Origin{File: file.Path, Line: file.Line}, file.Reason
+	case errors.As(err, &described):
+		out.Origin = values.Origin{File: described.File, Line: described.Line}
+	case errors.As(err, &missing):
+		out.File = FileName
+	default:
+		return out, false
+	}
+	return out, true
+}
+
+// environmentYAML is what the ApplicationSet's generator reads of an environment.
+func (f *Fleet) environmentYAML(e *Environment) ([]byte, error) {
+	table := func(m map[string]string) map[string]any {
+		out := make(map[string]any, len(m))
+		for key, value := range m {
+			out[key] = value
+		}
+		return out
+	}
+	text, err := values.YAML(map[string]any{
+		"client": e.Client, "stage": e.Stage, "service": f.Service, "wave": e.WaveName, "tags": table(e.Tags), "facts": table(e.Facts),
+	})
+	return append(f.header(), text...), err
+}
+
+// finish compares with what is on disk, and writes.
+func (f *Fleet) finish(ctx context.Context, tree string, names []string, work []*clientWork, basis sum, options GenerateOptions) (*Generated, error) {
+	out := &Generated{Added: []string{}, Changed: []string{}, Orphans: []string{}}
+	var pending []output
+	var mu sync.Mutex
+	if err := parallel(ctx, len(work), func(i int) error {
+		orphans, err := f.orphansOf(tree, names[i], work[i].entry.Stages)
+		if err != nil {
+			return err
+		}
+		work[i].orphans = orphans
+		for _, made := range work[i].outputs {
+			current, err := os.ReadFile(made.Path)
+			if err == nil && bytes.Equal(current, made.content) {
+				continue
+			}
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("comparing with what was generated before: %w", err)
+			}
+			mu.Lock()
+			pending = append(pending, made)
+			if err == nil {
+				out.Changed = append(out.Changed, made.Path)
+			} else {
+				out.Added = append(out.Added, made.Path)
+			}
+			mu.Unlock()
+		}
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	files := 0
+	for _, w := range work {
+		out.Environments += len(w.entry.Stages)
+		out.Resolved += w.resolved
+		out.Orphans = append(out.Orphans, w.orphans...)
+		out.Findings = append(out.Findings, w.findings...)
+		files += len(w.entry.Outputs)
+	}
+	gone, err := f.orphanClients(tree, names)
+	if err != nil {
+		return nil, err
+	}
+	out.Orphans = append(out.Orphans, gone...)
+	out.Unchanged = files - len(pending)
+	slices.Sort(out.Added)
+	slices.Sort(out.Changed)
+	slices.Sort(out.Orphans)
+	for _, stray := range f.Strays {
+		out.Findings = append(out.Findings, Finding{Rule: RuleStray, Severity: SeverityWarning, Origin: values.Origin{File: filepath.Join(f.Dir, stray)},
+			Text: fmt.Sprintf("the folder %s has no %s, so it is no client", stray, clientFileName)})
+	}
+	out.Findings = gather(out.Findings)
+	if HasErrors(out.Findings) {
+		return out, &FindingsError{Findings: out.Findings}
+	}
+	if options.DryRun {
+		return out, nil
+	}
+	if err := writeAll(ctx, tree, pending); err != nil {
+		return nil, err
+	}
+	if options.Prune {
+		if err := prune(tree, out.Orphans); err != nil {
+			return nil, err
+		}
+		out.Pruned = len(out.Orphans) > 0
+	}
+	entries := make(map[string]clientEntry, len(names))
+	for i, w := range work {
+		if len(w.findings) == 0 {
+			// Findings are told again each time.
+			entries[names[i]] = w.entry
+		}
+	}
+	saveCache(options.Cache, basis, entries)
+	return out, nil
+}

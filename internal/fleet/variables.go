@@ -1,0 +1,69 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package fleet
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/big"
+	"path/filepath"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// readVariables takes texts, numbers and booleans from the environment's file of Terraform variables as facts, so that what
+// Terraform is told need not be said again. found is false where there is no such file.
+func (f *Fleet) readVariables(e *Environment, used *inputs) (found bool, err error) {
+	name, err := f.expand(e, f.Tfvars)
+	if err != nil {
+		return false, &DescriptionError{File: filepath.Join(f.Dir, FileName), Reason: "tfvars: " + err.Error(), Err: err}
+	}
+	file := filepath.Join(f.Dir, filepath.FromSlash(name))
+	content, err := used.read(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, unreadable(file, err)
+	}
+	refuse := func(found hcl.Diagnostics) error {
+		first := found[0]
+		out := &DescriptionError{File: file, Reason: fmt.Sprintf("%s: %s", first.Summary, first.Detail), Err: found}
+		if first.Subject != nil {
+			out.Line = first.Subject.Start.Line
+		}
+		return out
+	}
+	parsed, diagnostics := hclsyntax.ParseConfig(content, file, hcl.InitialPos)
+	if diagnostics.HasErrors() {
+		return false, refuse(diagnostics)
+	}
+	attributes, diagnostics := parsed.Body.JustAttributes()
+	if diagnostics.HasErrors() {
+		return false, refuse(diagnostics)
+	}
+	for name, attribute := range attributes {
+		value, diagnostics := attribute.Expr.Value(nil)
+		if diagnostics.HasErrors() {
+			return false, refuse(diagnostics)
+		}
+		if value.IsNull() {
+			continue
+		}
+		switch value.Type() {
+		case cty.String:
+			e.Facts[name] = value.AsString()
+		case cty.Bool:
+			e.Facts[name] = fmt.Sprint(value.True())
+		case cty.Number:
+			e.Facts[name] = numberText(value.AsBigFloat())
+		}
+	}
+	return true, nil
+}
+
+func numberText(n *big.Float) string { return n.Text('f', -1) }

@@ -1,0 +1,78 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package values
+
+import (
+	"errors"
+
+	yamlnode "go.yaml.in/yaml/v3"
+)
+
+// LayerOf makes a layer of values that stand inside another file. Error: *FileError.
+func LayerOf(name, path string, at *yamlnode.Node) (*Layer, error) {
+	refused := func(err error) (*Layer, error) {
+		return nil, &FileError{Path: path, Line: at.Line, Reason: err.Error(), Err: err}
+	}
+	if at.Kind != yamlnode.MappingNode {
+		return refused(errors.New("values are a map of keys"))
+	}
+	text, err := yamlnode.Marshal(at)
+	if err != nil {
+		return refused(err)
+	}
+	data, err := Parse(text)
+	if err != nil {
+		return refused(err)
+	}
+	layer := &Layer{Name: name, Path: path}
+	builder := &treeBuilder{layer: layer, strict: true, aliases: map[*yamlnode.Node]*Node{}}
+	if layer.root, err = builder.build(at, data, nil); err != nil {
+		return refused(err)
+	}
+	return layer, nil
+}
+
+// WithTexts is the tree with each text, keys excepted, put through change.
+func (n *Node) WithTexts(change func(string) (string, error)) (*Node, error) {
+	if n == nil {
+		return nil, nil
+	}
+	if n.form == formScalar {
+		text, ok := n.scalar.(string)
+		if !ok {
+			return n, nil
+		}
+		changed, err := change(text)
+		if err != nil || changed == text {
+			return n, err
+		}
+		out := *n
+		out.scalar = changed
+		return &out, nil
+	}
+	out := *n
+	out.items = make([]*Node, len(n.items))
+	same := true
+	for i, item := range n.items {
+		below, err := item.WithTexts(change)
+		if err != nil {
+			return nil, err
+		}
+		same = same && below == item
+		out.items[i] = below
+	}
+	if same {
+		return n, nil
+	}
+	return &out, nil
+}
+
+// YAML writes plain data as AppendYAML does.
+func YAML(v map[string]any) ([]byte, error) {
+	n, err := TreeOf(nil, v)
+	if err != nil {
+		return nil, err
+	}
+	return n.AppendYAML(nil), nil
+}

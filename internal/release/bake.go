@@ -5,11 +5,13 @@ package release
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
 )
+
+// leaseLookEvery is how often a bake looks whether the Lease is still held. It asks nobody.
+const leaseLookEvery = time.Second
 
 // bakeOptions are what a bake needs beside its analysis.
 type bakeOptions struct {
@@ -22,17 +24,84 @@ type bakeOptions struct {
 	Clock analysis.Clock
 }
 
-// bake watches the revision of env until there is a verdict, and returns it with all samples. The errors are
-// *AnalysisConfigError (nothing was watched), *analysis.InvalidPolicyError, and *analysis.InterruptedError, with which the verdict
-// is pending.
-func bake(_ context.Context, _ checkEnvironment, _ *Analysis, _ bakeOptions) (analysis.Verdict, []analysis.Sample, error) {
-	return analysis.Verdict{Outcome: analysis.Pending, Action: analysis.Wait}, nil, errors.New("not made")
+// bake watches the revision of env until there is a verdict, and returns it with all samples. Nothing to watch (nil) is a pass. The
+// errors are *AnalysisConfigError and *analysis.InvalidPolicyError (nothing was watched), those of the cluster as from Classify
+// (likewise), and *analysis.InterruptedError, with which the verdict is pending: ctx has ended, or the Lease is lost.
+func bake(ctx context.Context, env checkEnvironment, a *Analysis, options bakeOptions) (analysis.Verdict, []analysis.Sample, error) {
+	if a == nil {
+		return analysis.Verdict{Outcome: analysis.Passed, Action: analysis.Accept, Reason: "There is nothing to watch."}, options.Earlier, nil
+	}
+	pending := analysis.Verdict{Outcome: analysis.Pending, Action: analysis.Wait}
+	policy := a.Policy
+	var err error
+	if policy.Metrics, err = a.expanded(env.target.queryValues(env.version)); err != nil {
+		return pending, options.Earlier, err
+	}
+	samplers, release, err := a.samplers(ctx, env, policy)
+	if err != nil {
+		return pending, options.Earlier, err
+	}
+	defer release()
+	held, stop := whileHeld(ctx, env)
+	defer stop()
+	return analysis.Run(held, analysis.Options{
+		Policy: policy, Samplers: samplers, Clock: options.Clock, Abort: options.Abort, Start: options.Start, Earlier: options.Earlier,
+		Progress: func(line string) {
+			if env.progress.say0 != nil {
+				env.progress.say0(env.secrets.text(line)) // It comes at a pace of its own.
+			}
+		},
+	})
+}
+
+// whileHeld is a context that ends when the Lease is lost: whoever has it then may be changing what is watched.
+func whileHeld(ctx context.Context, env checkEnvironment) (context.Context, func()) {
+	held, cancel := context.WithCancelCause(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for held.Err() == nil {
+			if err := env.lease.Valid(); err != nil {
+				cancel(err)
+				return
+			}
+			pause(held, leaseLookEvery)
+		}
+	}()
+	return held, func() {
+		cancel(nil)
+		<-done
+	}
 }
 
 // validation is the analysis of a revision that a rollback has restored: the same checks over window, which starts when it is
-// begun. Zero makes one pass of each check. Rules that need more time than the window has are made as long as the window.
+// begun. Zero makes one pass of each health check. Fewer failures in a row are tolerated where the window has no time for more. A metric
+// whose rule needs more time than the window has is left out: it could only judge by what the other revision did. Nil where nothing
+// is left.
 func (a *Analysis) validation(window time.Duration) *Analysis {
+	if a == nil {
+		return nil
+	}
 	restored := *a
-	restored.Policy.Duration = window
+	policy := a.Policy
+	policy.InitialDelay, policy.Duration, policy.Metrics = 0, window, nil
+	if window == 0 {
+		// Long enough for the first sample of each check to be begun, too short for a second.
+		policy.Duration = analysis.MinInterval / 4
+	}
+	if policy.Health != nil && policy.Interval > 0 {
+		health := *policy.Health
+		health.ConsecutiveFailures = min(health.ConsecutiveFailures, int(policy.Duration/policy.Interval))
+		policy.Health = &health
+	}
+	for _, m := range a.Policy.Metrics {
+		if window > 0 && max(m.For, m.Over) <= window {
+			policy.Metrics = append(policy.Metrics, m)
+		}
+	}
+	restored.Policy = policy
+	if policy.Health == nil && len(policy.Metrics) == 0 {
+		return nil
+	}
 	return &restored
 }

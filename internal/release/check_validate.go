@@ -102,7 +102,9 @@ func (p *problems) check(c Check) {
 	}
 }
 
-func bodiless(status int) bool { return status == http.StatusNoContent || status == http.StatusNotModified }
+func bodiless(status int) bool {
+	return status == http.StatusNoContent || status == http.StatusNotModified
+}
 
 var environmentName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`)
 
@@ -145,9 +147,21 @@ func (p *problems) config(prefix string, err error) {
 		p.add(true, strings.TrimSuffix(prefix, "."), "%s.", err)
 		return
 	}
-	field := strings.TrimPrefix(strings.TrimPrefix(config.Field, "http."), "prometheus.")
+	field := config.Field
+	for _, block := range []string{"http", "prometheus"} {
+		if field == block {
+			field = ""
+		}
+		field = strings.TrimPrefix(field, block+".")
+	}
+	if argument, other := argumentNames[field]; other {
+		field = argument
+	}
 	p.add(true, strings.TrimSuffix(prefix+field, "."), "%s.", config.Problem)
 }
+
+// argumentNames are those of the configuration for fields of package analysis that are called otherwise.
+var argumentNames = map[string]string{"address": "url", "ca": "ca_pem", "headers": "headers_wo", "bearer_token": "bearer_token_wo"}
 
 func canonical(h http.Header) map[string][]string {
 	out := map[string][]string{}

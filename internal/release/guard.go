@@ -111,7 +111,8 @@ type RollbackPolicy struct {
 	// Timeout is for the rollback's rollout, 5 minutes where zero. It starts when the rollback does.
 	Timeout time.Duration
 	// Validation is how long the restored revision is watched by the analysis' checks, over a window that starts after the
-	// rollback; its smoke tests and acceptance run as well. Zero makes one pass of each check.
+	// rollback; its smoke tests and acceptance run as well. Zero makes one pass of each health check. A metric whose rule needs
+	// longer than this is left out: it could only judge by what the other revision did.
 	Validation time.Duration
 	// Quarantine is how long content that failed is not deployed again, 24 hours where zero.
 	Quarantine time.Duration

@@ -82,6 +82,7 @@ type testAPI struct {
 	expired  atomic.Bool // answers 401
 	another  atomic.Bool // is another cluster
 	requests atomic.Int64
+	watch    func(request string) // gets each request, where it is set before the first one
 }
 
 func newTestAPI(t *testing.T) *testAPI {
@@ -126,6 +127,9 @@ func newTestAPI(t *testing.T) *testAPI {
 	}
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		api.requests.Add(1)
+		if api.watch != nil {
+			api.watch(r.Method + " " + r.URL.String())
+		}
 		if api.expired.Load() {
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(http.StatusUnauthorized)

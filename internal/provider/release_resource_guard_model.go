@@ -177,6 +177,11 @@ type guardReading struct {
 	known, timed bool
 }
 
+// judges reports that a revision has to pass something.
+func (g guardReading) judges() bool {
+	return len(g.SmokeTests) > 0 || g.Analysis != nil || g.Acceptance != nil
+}
+
 // blockReader turns arguments into plain values, and notes whether one of them was not known.
 type blockReader struct {
 	ctx context.Context

@@ -39,6 +39,10 @@ type (
 // live cluster (the trial) becomes errors and warnings, never planned values, because Terraform runs it again during the
 // apply and compares.
 func (r *ReleaseResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+	r.modifyPlan(ctx, req, req.Private, resp)
+}
+
+func (r *ReleaseResource) modifyPlan(ctx context.Context, req resource.ModifyPlanRequest, private privateReader, resp *resource.ModifyPlanResponse) {
 	if r.data == nil {
 		return // validation without a configured provider
 	}
@@ -117,7 +121,7 @@ func (r *ReleaseResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	r.planChange(ctx, req.Private, resp, change{plan: plan, state: state, handle: handle, spec: plan.spec(c, source, l), guard: guard})
+	r.planChange(ctx, private, resp, change{plan: plan, state: state, handle: handle, spec: plan.spec(c, source, l), guard: guard})
 }
 
 // movesToAnotherCluster compares the cluster with the recorded one. Another one is an error unless the configuration allows to
@@ -243,6 +247,12 @@ func (r *ReleaseResource) planChange(ctx context.Context, private privateReader,
 		"change_summary": stringsValue(c.summarise(ctx, previous, next)),
 		"findings":       stringsValue(findingLines(release.Review(next))),
 		"held":           c.held(next),
+	}
+	if c.guard.known && !c.guard.judges() {
+		planned["verification"] = types.StringNull()
+	}
+	if c.guard.known && c.guard.Rollback == nil {
+		planned["rollback_ready"] = types.StringNull()
 	}
 	if !c.checkGuard(resp, next) {
 		return

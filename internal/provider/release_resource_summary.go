@@ -51,10 +51,11 @@ func (c change) summarise(ctx context.Context, previous map[object.Key]string, n
 		}
 		stable[k] = v
 	}
-	return append(sorted(lines), object.Summary(before, stable)...)
+	lines = append(sorted(lines), object.Summary(before, stable)...)
+	return append(lines, c.wayBack(next)...)
 }
 
-// story says what the plan has to do with the release's past: what is put right, what comes back, and what happens if it fails.
+// story says what the plan has to do with the release's past: what is put right, and what comes back.
 func (c change) story(next *release.Rendering) []string {
 	var lines []string
 	revision, verification := c.state.Revision.ValueInt64(), c.state.Verification.ValueString()
@@ -67,20 +68,23 @@ func (c change) story(next *release.Rendering) []string {
 		lines = append(lines, fmt.Sprintf("revision %d is %s", revision, verification))
 	}
 	if good, back := c.facts.back(c.plan.Version.ValueString(), next.Digest); back {
-		return append(lines, "rollback to known-good "+good.String())
-	}
-	if len(c.state.Rollback.Elements()) == 0 && c.guard.Rollback == nil {
-		return lines
-	}
-	switch {
-	case c.guard.Rollback == nil:
-		lines = append(lines, "a failure is no longer rolled back by itself")
-	case c.state.KnownGood.IsNull():
-		lines = append(lines, "a failure cannot be rolled back: no revision is known to work yet")
-	default:
-		lines = append(lines, "a failure is rolled back to "+c.state.KnownGood.ValueString())
+		lines = append(lines, "rollback to known-good "+good.String())
 	}
 	return lines
+}
+
+// wayBack says what happens if the update fails, where a rollback is or was configured.
+func (c change) wayBack(next *release.Rendering) []string {
+	_, back := c.facts.back(c.plan.Version.ValueString(), next.Digest)
+	switch {
+	case back, len(c.state.Rollback.Elements()) == 0 && c.guard.Rollback == nil:
+		return nil
+	case c.guard.Rollback == nil:
+		return []string{"a failure is no longer rolled back by itself"}
+	case c.state.KnownGood.IsNull():
+		return []string{"a failure cannot be rolled back: no revision is known to work yet"}
+	}
+	return []string{"a failure is rolled back to " + c.state.KnownGood.ValueString()}
 }
 
 // key names the planned content for a quarantine, empty where it is not known yet.

@@ -112,7 +112,7 @@ func (l *linter) note(t *table, n node, newForms forms) *constraint {
 	}
 	name := constraintName(n, t, strings.Join(c.columns, "_"))
 	if columnName, is := newForms.notNull[n.text("conname")]; is && c.kind == "CONSTR_CHECK" {
-		c.kind, c.columns = "CONSTR_NOTNULL", []string{columnName}
+		c.kind, c.columns, c.notNull = "CONSTR_NOTNULL", []string{columnName}, ""
 		if c.validated {
 			t.column(columnName).notNull = true
 		}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/sqlfile"
 )
 
 // judge looks at one statement, reports what is wrong with it, and notes what it changes in the schema.
@@ -93,7 +95,7 @@ func (l *linter) judge(kind string, n node, newForms forms) {
 		l.block(n)
 	}
 	l.enumUse(kind, n)
-	l.longNames(kind, n)
+	l.longNames(kind)
 }
 
 // strongLock notes that a statement locks an existing table against writes or all use, to the end of its transaction.
@@ -123,7 +125,7 @@ func (l *linter) transactionControl(n node) {
 			l.report(0, "transaction-control", "", "BEGIN within a transaction does nothing, and the next COMMIT ends the outer one.", "Remove it.")
 			return
 		}
-		if l.tx.wrapped && l.current.Transaction != "unknown" {
+		if l.tx.wrapped && l.current.Transaction != sqlfile.Unknown {
 			l.report(0, "transaction-control", "", "The file runs in a transaction already: BEGIN does nothing, and the next COMMIT ends the runner's transaction, so that the rest runs outside it and the file is not recorded with it.", advice)
 			return
 		}
@@ -134,7 +136,7 @@ func (l *linter) transactionControl(n node) {
 			l.tx = nil
 			return
 		}
-		if l.tx.wrapped && l.current.Transaction != "unknown" {
+		if l.tx.wrapped && l.current.Transaction != sqlfile.Unknown {
 			l.report(0, "transaction-control", "", strings.TrimPrefix(kind, "TRANS_STMT_")+" ends the transaction that the runner opened: the rest of the file runs outside it, and a failure leaves half of it applied.", advice)
 		}
 	}
@@ -229,20 +231,21 @@ func constant(item wrapped) string {
 	return ""
 }
 
-func (l *linter) longNames(kind string, n node) {
-	check := func(name string) {
-		if len(name) > 63 {
-			l.report(0, "identifier-too-long", name, fmt.Sprintf("The name has %d bytes. PostgreSQL cuts it to 63, so that later statements may hit another object, or none.", len(name)), "Use a shorter name.")
-		}
-	}
+// longNames looks at the text: the parser cuts names as PostgreSQL does.
+func (l *linter) longNames(kind string) {
 	switch kind {
-	case "CreateStmt":
-		check(n.child("relation").text("relname"))
-	case "IndexStmt":
-		check(n.text("idxname"))
-	case "RenameStmt":
-		check(n.text("newname"))
+	case "CreateStmt", "IndexStmt", "RenameStmt", "AlterTableStmt", "ViewStmt", "CreateFunctionStmt", "CreateTrigStmt", "CreateEnumStmt", "CreateTableAsStmt":
 	default:
 		return
+	}
+	sql := l.parsed[l.position].SQL
+	for _, token := range sqlfile.Tokens(sql) {
+		name := sql[token.Start:token.End]
+		if token.Kind == sqlfile.QuotedWord {
+			name = name[1 : len(name)-1]
+		}
+		if (token.Kind == sqlfile.Word || token.Kind == sqlfile.QuotedWord) && len(name) > 63 {
+			l.report(token.Start, "identifier-too-long", name, fmt.Sprintf("The name has %d bytes. PostgreSQL cuts it to 63, so that later statements may hit another object, or none.", len(name)), "Use a shorter name.")
+		}
 	}
 }

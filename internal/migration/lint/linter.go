@@ -94,6 +94,9 @@ func (l *linter) file(ctx context.Context, file *sqlfile.File) error {
 		l.position = i
 		l.place(i)
 		l.statement(&l.parsed[i])
+		if err := l.parsed[i].err; err != nil && file.Format == sqlfile.Goose && strings.Contains(err.Error(), "unterminated dollar-quoted") {
+			break // goose splits within the statement, and what follows are its parts
+		}
 	}
 	if last := len(l.parsed) - 1; last >= 0 && l.tx != nil && l.tx.explicit {
 		l.position = last

@@ -94,7 +94,7 @@ func (l *linter) truncate(n node) {
 			reason += " CASCADE empties all tables that refer to it as well."
 		}
 		l.report(0, "truncate", name, reason, "Delete in batches what is no longer needed, or drop the table in a contract migration.")
-		l.strongLock(name, 0)
+		l.tx.lock(name, l.parsed[l.position].Line)
 	}
 }
 

@@ -1,0 +1,4 @@
+-- corpus: warnings row-security
+-- +goose Up
+CREATE POLICY everything ON orders USING (true);
+ALTER TABLE orders ENABLE ROW LEVEL SECURITY;

@@ -1,0 +1,3 @@
+-- corpus: errors row-security
+-- +goose Up
+ALTER TABLE orders ENABLE ROW LEVEL SECURITY;

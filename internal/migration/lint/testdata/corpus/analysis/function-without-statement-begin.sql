@@ -1,0 +1,7 @@
+-- corpus: errors not-analysed
+-- +goose Up
+CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN 1;
+END;
+$$;

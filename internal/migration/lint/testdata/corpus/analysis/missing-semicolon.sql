@@ -1,0 +1,3 @@
+-- corpus: errors file-format
+-- +goose Up
+ALTER TABLE users ADD COLUMN a int

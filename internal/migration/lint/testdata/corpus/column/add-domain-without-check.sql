@@ -1,0 +1,3 @@
+-- +goose Up
+CREATE DOMAIN label AS text;
+ALTER TABLE users ADD COLUMN label label;

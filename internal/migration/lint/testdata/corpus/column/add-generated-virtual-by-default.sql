@@ -1,0 +1,3 @@
+-- +goose Up
+ALTER TABLE orders
+    ADD COLUMN gross numeric GENERATED ALWAYS AS (net * 1.19);

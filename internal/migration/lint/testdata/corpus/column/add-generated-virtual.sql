@@ -1,0 +1,3 @@
+-- corpus: postgres 18
+-- +goose Up
+ALTER TABLE orders ADD COLUMN gross numeric GENERATED ALWAYS AS (net * 1.19) VIRTUAL;

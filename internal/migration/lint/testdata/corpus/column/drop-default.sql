@@ -1,0 +1,3 @@
+-- corpus: warnings drop-default
+-- +goose Up
+ALTER TABLE users ALTER COLUMN level DROP DEFAULT;

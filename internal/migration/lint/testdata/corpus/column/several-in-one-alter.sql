@@ -1,0 +1,6 @@
+-- +goose Up
+ALTER TABLE users
+    ADD COLUMN a text,
+    ADD COLUMN b int DEFAULT 7,
+    ALTER COLUMN c SET DEFAULT 'x',
+    ALTER COLUMN d SET STATISTICS 1000;

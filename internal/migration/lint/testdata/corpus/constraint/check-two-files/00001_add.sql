@@ -1,0 +1,2 @@
+-- +goose Up
+ALTER TABLE orders ADD CONSTRAINT total_positive CHECK (total >= 0) NOT VALID;

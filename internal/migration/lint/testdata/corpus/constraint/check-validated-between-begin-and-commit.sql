@@ -1,0 +1,5 @@
+-- corpus: errors validate-in-same-transaction
+BEGIN;
+ALTER TABLE orders ADD CONSTRAINT total_positive CHECK (total >= 0) NOT VALID;
+ALTER TABLE orders VALIDATE CONSTRAINT total_positive;
+COMMIT;

@@ -1,0 +1,2 @@
+-- +goose Up
+ALTER TABLE orders DROP CONSTRAINT total_positive;

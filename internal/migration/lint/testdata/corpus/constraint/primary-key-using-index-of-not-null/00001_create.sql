@@ -1,0 +1,3 @@
+-- corpus: history
+-- +goose Up
+CREATE TABLE audit (id bigint NOT NULL, at timestamptz);

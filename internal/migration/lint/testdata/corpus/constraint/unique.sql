@@ -1,0 +1,3 @@
+-- corpus: errors constraint-builds-index
+-- +goose Up
+ALTER TABLE users ADD CONSTRAINT users_email_key UNIQUE (email);

@@ -1,0 +1,3 @@
+-- corpus: errors write-whole-table
+-- +goose Up
+DELETE FROM sessions WHERE created_at < now() - interval '30 days';

@@ -1,0 +1,2 @@
+-- +goose Up
+DELETE FROM feature_flags WHERE name = 'old_checkout';

@@ -1,0 +1,12 @@
+-- corpus: warnings write-whole-table
+-- +goose Up
+-- +goose StatementBegin
+DO $$
+BEGIN
+    LOOP
+        UPDATE users SET country = 'DE' WHERE id IN (SELECT id FROM users WHERE country IS NULL LIMIT 1000);
+        EXIT WHEN NOT FOUND;
+    END LOOP;
+END
+$$;
+-- +goose StatementEnd

@@ -1,0 +1,3 @@
+-- corpus: errors truncate
+-- +goose Up
+TRUNCATE TABLE sessions, carts CASCADE;

@@ -1,0 +1,3 @@
+-- corpus: errors write-whole-table
+-- +goose Up
+UPDATE users SET active = true;

@@ -1,0 +1,3 @@
+-- corpus: small currencies
+-- +goose Up
+UPDATE currencies SET active = true;

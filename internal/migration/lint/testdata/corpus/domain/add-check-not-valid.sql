@@ -1,0 +1,2 @@
+-- +goose Up
+ALTER DOMAIN percent ADD CONSTRAINT upper CHECK (VALUE <= 100) NOT VALID;

@@ -1,0 +1,3 @@
+-- corpus: errors domain-scans
+-- +goose Up
+ALTER DOMAIN percent ADD CONSTRAINT upper CHECK (VALUE <= 100);

@@ -1,0 +1,3 @@
+-- corpus: errors domain-scans
+-- +goose Up
+ALTER DOMAIN percent SET NOT NULL;

@@ -1,0 +1,2 @@
+-- corpus: errors drop-column
+ALTER TABLE users DROP COLUMN legacy_name CASCADE;

@@ -1,0 +1,3 @@
+-- corpus: errors drop-object
+-- +goose Up
+DROP FUNCTION IF EXISTS price_of(bigint);

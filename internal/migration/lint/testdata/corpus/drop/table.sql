@@ -1,0 +1,3 @@
+-- corpus: errors drop-table
+-- +goose Up
+DROP TABLE IF EXISTS legacy_orders;

@@ -1,0 +1,3 @@
+-- corpus: errors drop-object
+-- +goose Up
+DROP TRIGGER audit ON orders;

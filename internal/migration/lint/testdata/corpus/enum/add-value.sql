@@ -1,0 +1,2 @@
+-- +goose Up
+ALTER TYPE mood ADD VALUE IF NOT EXISTS 'calm' AFTER 'happy';

@@ -1,0 +1,2 @@
+-- +goose Up
+ALTER TABLE people ALTER COLUMN mood SET DEFAULT 'calm';

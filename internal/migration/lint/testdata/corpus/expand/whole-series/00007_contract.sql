@@ -1,0 +1,3 @@
+-- +goose Up
+-- slipway:kind contract
+ALTER TABLE orders DROP COLUMN total;

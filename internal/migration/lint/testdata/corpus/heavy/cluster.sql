@@ -1,0 +1,3 @@
+-- corpus: errors table-rewrite
+-- +goose Up
+CLUSTER orders USING orders_pkey;

@@ -1,0 +1,2 @@
+-- +goose Up
+LOCK TABLE orders IN ROW SHARE MODE;

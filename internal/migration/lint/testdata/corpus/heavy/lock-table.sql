@@ -1,0 +1,3 @@
+-- corpus: errors explicit-lock
+-- +goose Up
+LOCK TABLE orders IN ACCESS EXCLUSIVE MODE;

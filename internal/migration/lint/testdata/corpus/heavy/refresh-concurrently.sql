@@ -1,0 +1,2 @@
+-- +goose Up
+REFRESH MATERIALIZED VIEW CONCURRENTLY sales_by_day;

@@ -1,0 +1,3 @@
+-- corpus: errors refresh-blocks-reads
+-- +goose Up
+REFRESH MATERIALIZED VIEW sales_by_day;

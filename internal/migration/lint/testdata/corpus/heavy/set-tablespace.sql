@@ -1,0 +1,3 @@
+-- corpus: errors table-rewrite
+-- +goose Up
+ALTER TABLE orders SET TABLESPACE fast;

@@ -1,0 +1,3 @@
+-- corpus: errors concurrently-in-transaction
+-- +goose Up
+VACUUM orders;

@@ -1,0 +1,2 @@
+-- +goose Up
+CREATE INDEX invoices_customer_idx ON invoices (customer_id);

@@ -1,0 +1,3 @@
+-- +goose Up
+CREATE TEMPORARY TABLE picked (id bigint);
+CREATE INDEX ON picked (id);

@@ -1,0 +1,2 @@
+-- +goose Up
+CREATE INDEX measurements_id_idx ON ONLY measurements (id);

@@ -1,0 +1,2 @@
+-- +goose Up
+ALTER INDEX measurements_id_idx ATTACH PARTITION measurements_2026_id_idx;

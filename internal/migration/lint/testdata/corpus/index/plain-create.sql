@@ -1,0 +1,3 @@
+-- corpus: errors index-blocks-writes
+-- +goose Up
+CREATE INDEX orders_customer_idx ON orders (customer_id);

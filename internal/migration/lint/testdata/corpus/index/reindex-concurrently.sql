@@ -1,0 +1,4 @@
+-- +goose NO TRANSACTION
+-- +goose Up
+REINDEX TABLE CONCURRENTLY orders;
+REINDEX (VERBOSE, CONCURRENTLY) INDEX orders_status_idx;

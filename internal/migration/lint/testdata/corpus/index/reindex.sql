@@ -1,0 +1,4 @@
+-- corpus: errors reindex-blocks
+-- +goose NO TRANSACTION
+-- +goose Up
+REINDEX INDEX orders_status_idx;

@@ -1,0 +1,2 @@
+-- +goose Up
+ALTER INDEX orders_status_idx RENAME TO orders_state_idx;

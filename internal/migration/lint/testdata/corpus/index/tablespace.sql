@@ -1,0 +1,3 @@
+-- corpus: errors table-rewrite
+-- +goose Up
+ALTER INDEX orders_status_idx SET TABLESPACE fast;

@@ -1,0 +1,5 @@
+-- corpus: errors validate-in-same-transaction
+-- corpus: postgres 18
+-- +goose Up
+ALTER TABLE users ADD CONSTRAINT users_email_nn NOT NULL email NOT VALID;
+ALTER TABLE users VALIDATE CONSTRAINT users_email_nn;

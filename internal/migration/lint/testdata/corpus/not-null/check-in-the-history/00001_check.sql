@@ -1,0 +1,3 @@
+-- corpus: history
+-- +goose Up
+ALTER TABLE users ADD CONSTRAINT c1 CHECK (email IS NOT NULL) NOT VALID;

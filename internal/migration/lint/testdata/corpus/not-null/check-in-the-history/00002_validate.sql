@@ -1,0 +1,3 @@
+-- corpus: history
+-- +goose Up
+ALTER TABLE users VALIDATE CONSTRAINT c1;

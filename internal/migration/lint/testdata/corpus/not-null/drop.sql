@@ -1,0 +1,3 @@
+-- corpus: warnings drop-not-null
+-- +goose Up
+ALTER TABLE users ALTER COLUMN phone DROP NOT NULL;

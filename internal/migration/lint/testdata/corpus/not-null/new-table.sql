@@ -1,0 +1,3 @@
+-- +goose Up
+CREATE TABLE a (b int);
+ALTER TABLE a ALTER COLUMN b SET NOT NULL;

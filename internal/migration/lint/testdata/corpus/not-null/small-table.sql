@@ -1,0 +1,3 @@
+-- corpus: small currencies
+-- +goose Up
+ALTER TABLE currencies ALTER COLUMN name SET NOT NULL;

@@ -1,0 +1,2 @@
+-- +goose Up
+ALTER TABLE old_measurements VALIDATE CONSTRAINT bounds;

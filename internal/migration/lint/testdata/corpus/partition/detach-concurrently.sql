@@ -1,0 +1,3 @@
+-- +goose NO TRANSACTION
+-- +goose Up
+ALTER TABLE measurements DETACH PARTITION measurements_2020 CONCURRENTLY;

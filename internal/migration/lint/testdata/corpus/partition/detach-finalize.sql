@@ -1,0 +1,2 @@
+-- +goose Up
+ALTER TABLE measurements DETACH PARTITION measurements_2020 FINALIZE;

@@ -1,0 +1,3 @@
+-- corpus: errors rename
+-- +goose Up
+ALTER TYPE mood RENAME VALUE 'sad' TO 'blue';

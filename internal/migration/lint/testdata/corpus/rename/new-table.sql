@@ -1,0 +1,5 @@
+-- +goose Up
+CREATE TABLE a (b int);
+ALTER TABLE a RENAME TO c;
+ALTER TABLE c RENAME COLUMN b TO d;
+CREATE INDEX c_d ON c (d);

@@ -1,0 +1,3 @@
+-- corpus: errors move-schema
+-- +goose Up
+ALTER TABLE users SET SCHEMA archive;

@@ -1,0 +1,2 @@
+-- corpus: errors rename
+ALTER TABLE users RENAME TO people;

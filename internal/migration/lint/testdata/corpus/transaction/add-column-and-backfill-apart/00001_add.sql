@@ -1,0 +1,3 @@
+-- corpus: errors write-whole-table
+-- +goose Up
+ALTER TABLE users ADD COLUMN country text;

@@ -1,0 +1,2 @@
+-- +goose Up
+UPDATE users SET country = 'DE' WHERE country IS NULL;

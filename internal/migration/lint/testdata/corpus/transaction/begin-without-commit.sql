@@ -1,0 +1,3 @@
+-- corpus: errors transaction-control
+BEGIN;
+ALTER TABLE users ADD COLUMN a int;

@@ -1,0 +1,3 @@
+-- +goose Up
+ALTER TABLE users ADD COLUMN a int;
+ALTER TABLE users ADD COLUMN b int;

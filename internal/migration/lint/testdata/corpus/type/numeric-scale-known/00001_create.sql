@@ -1,0 +1,4 @@
+-- corpus: errors type-change
+-- corpus: history
+-- +goose Up
+CREATE TABLE users (id bigint PRIMARY KEY, price numeric(10, 2));

@@ -1,0 +1,3 @@
+-- corpus: warnings type-change
+-- +goose Up
+ALTER TABLE users ALTER COLUMN name TYPE text;

@@ -5,7 +5,6 @@
 package main
 
 import (
-	"context"
 	"flag"
 	"log"
 	"os"
@@ -13,7 +12,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/hashicorp/terraform-plugin-framework/providerserver"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6/tf6server"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/provider"
 )
@@ -31,11 +30,12 @@ func main() {
 	signal.Ignore(syscall.SIGTERM)
 
 	quietUnlessLogged()
-	err := providerserver.Serve(context.Background(), provider.New(version), providerserver.ServeOpts{
-		Address:         "registry.terraform.io/slipway-dev/slipway",
-		Debug:           *debug,
-		ProtocolVersion: 6,
-	})
+	collectSparsely()
+	var options []tf6server.ServeOpt
+	if *debug {
+		options = append(options, tf6server.WithManagedDebug())
+	}
+	err := tf6server.Serve("registry.terraform.io/slipway-dev/slipway", provider.NewServer(version), options...)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -26,7 +25,7 @@ import (
 
 // testFactories serves the provider of this build.
 var testFactories = map[string]func() (tfprotov6.ProviderServer, error){
-	"slipway": providerserver.NewProtocol6WithError(New("test")()),
+	"slipway": func() (tfprotov6.ProviderServer, error) { return NewServer("test")(), nil },
 }
 
 // testKubeconfig is the kubeconfig of the test cluster; without one the test is skipped.

@@ -8,6 +8,7 @@ package provider
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -27,6 +28,8 @@ var (
 // Provider is the Slipway provider. One instance serves any number of clusters.
 type Provider struct {
 	version string
+
+	data atomic.Pointer[Data] // once configured
 }
 
 // New returns the constructor that a provider server wants. version is the provider's own, for example "0.1.0".
@@ -71,14 +74,15 @@ func (p *Provider) Configure(ctx context.Context, req provider.ConfigureRequest,
 		return
 	}
 	config.UserAgent = "terraform-provider-slipway/" + p.version
-	resp.ResourceData = &Data{
+	data := &Data{
 		Workspace:        model.Workspace.ValueString(),
 		WorkspaceUnknown: model.Workspace.IsUnknown(),
 		Connections:      cluster.NewConnections(config),
 		Charts:           chart.NewLoader("", registries),
 		Version:          p.version,
 	}
-	resp.DataSourceData = resp.ResourceData
+	p.data.Store(data)
+	resp.ResourceData, resp.DataSourceData = data, data
 }
 
 // configuredData takes the provider's data in a resource's Configure. It is nil while Terraform only validates.

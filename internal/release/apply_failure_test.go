@@ -336,6 +336,8 @@ func (b *bench) foreignConfiguration() *action.Configuration {
 	flags := genericclioptions.NewConfigFlags(false)
 	file, namespace := os.Getenv("SLIPWAY_TEST_KUBECONFIG"), b.namespace()
 	flags.KubeConfig, flags.Namespace = &file, &namespace
+	cache := b.t.TempDir() // What the cluster serves changes in these tests.
+	flags.CacheDir = &cache
 	helm := new(action.Configuration)
 	if err := helm.Init(flags, namespace, "secret", func(string, ...any) {}); err != nil {
 		b.t.Fatal(err)

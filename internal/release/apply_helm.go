@@ -73,6 +73,7 @@ func (a *application) runHelm(s situation) (*helmrelease.Release, error) {
 	} else {
 		a.doing(fmt.Sprintf("upgrading to revision %d", s.next()))
 		upgrade := action.NewUpgrade(a.helm)
+		a.kube.learns = true
 		upgrade.Namespace = a.target.Handle.Namespace
 		upgrade.ResetValues = true
 		upgrade.SkipCRDs = true

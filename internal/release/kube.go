@@ -4,6 +4,7 @@
 package release
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -37,6 +38,12 @@ type ctxKube struct {
 	attempted kube.ResourceList
 	// failure is the first thing that went wrong. Helm turns errors into text, so it is kept here.
 	failure error
+	// written is the manifest that an upgrade or a rollback writes, and learns says that the next one built is it. Others that are
+	// built are bases of three-way patches: of kinds that the cluster does not serve any more, nothing is left to compare with.
+	written string
+	learns  bool
+	// ready says that what was written has become ready.
+	ready bool
 	// restoring, where it is set, puts custom resources back that were changed by hand: Helm does not look at them.
 	restoring *restoring
 }
@@ -61,12 +68,26 @@ func (k *ctxKube) transient() bool {
 	return cluster.IsTransient(k.failure)
 }
 
-// Build turns a manifest into objects. It does not validate: that costs six requests and says no more than the API server.
-func (k *ctxKube) Build(reader io.Reader, _ bool) (kube.ResourceList, error) {
+// Build turns a manifest into objects. It does not validate: that costs six requests and says no more than the API server. Helm asks
+// for it only where it builds hooks.
+func (k *ctxKube) Build(reader io.Reader, hook bool) (kube.ResourceList, error) {
 	if err := k.op.ended(); err != nil {
 		return nil, k.fail(err)
 	}
-	list, err := k.client.Build(reader, false)
+	manifest, err := io.ReadAll(reader)
+	if err != nil {
+		return nil, k.fail(fmt.Errorf("reading the rendered objects: %w", err))
+	}
+	if k.learns && !hook {
+		k.learns, k.written = false, string(manifest)
+	}
+	list, err := k.client.Build(bytes.NewReader(manifest), false)
+	if err != nil && !hook && k.written != "" && k.written != string(manifest) {
+		// Helm would never get away from such a revision, neither forwards nor backwards.
+		if known, err := k.buildTolerant(string(manifest)); err == nil {
+			return known, nil
+		}
+	}
 	if err != nil {
 		return nil, k.fail(fmt.Errorf("matching the rendered objects with what the cluster serves: %w", err))
 	}
@@ -252,7 +273,9 @@ func (k *ctxKube) Wait(resources kube.ResourceList, _ time.Duration) error {
 
 // WaitWithJobs is Wait.
 func (k *ctxKube) WaitWithJobs(resources kube.ResourceList, _ time.Duration) error {
-	return k.fail(k.op.waitReady(resources))
+	err := k.op.waitReady(resources)
+	k.ready = err == nil
+	return k.fail(err)
 }
 
 // WatchUntilReady waits until hooks are done. The operation's own timeout counts, for hooks and readiness together.

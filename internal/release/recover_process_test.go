@@ -29,7 +29,10 @@ type childOrder struct {
 	Context, Namespace, ID string
 	Values                 map[string]any
 	// Die is the beginning of the sentence of progress, or "last write", at which the child kills itself.
+	// "rollback's last write" likewise.
 	Die string
+	// Ready watches the release with asksReady; Hooks runs rollback hooks.
+	Ready, Hooks bool
 }
 
 func TestMain(m *testing.M) {
@@ -74,10 +77,15 @@ func runChild(text string) error {
 			dieNow()
 		}
 	}}
-	if order.Die == "last write" {
+	if order.Ready {
+		options.Guard = asksReady()
+		options.Guard.Rollback.RunHooks = order.Hooks
+	}
+	if strings.HasSuffix(order.Die, "last write") {
+		rollback := strings.HasPrefix(order.Die, "rollback")
 		options.storage = func(d driver.Driver) driver.Driver {
 			return &failingStorage{Driver: d, fail: func(r *helmrelease.Release, creating bool) bool {
-				if !creating && r.Info.Status == helmrelease.StatusDeployed {
+				if !creating && r.Info.Status == helmrelease.StatusDeployed && rollback == strings.HasPrefix(r.Info.Description, "Rollback to") {
 					dieNow()
 				}
 				return false
@@ -98,11 +106,17 @@ func dieNow() {
 // startChild applies the test chart in a process of its own. All children of a test process count as one Terraform run.
 func (b *bench) startChild(values map[string]any, die string) *exec.Cmd {
 	b.t.Helper()
+	return b.startOrder(childOrder{Values: values, Die: die})
+}
+
+func (b *bench) startOrder(given childOrder) *exec.Cmd {
+	b.t.Helper()
 	all := map[string]any{"image": testImage()}
-	for k, v := range values {
+	for k, v := range given.Values {
 		all[k] = v
 	}
-	order, err := json.Marshal(childOrder{Context: b.target.Handle.Cluster.Context, Namespace: b.namespace(), ID: b.id, Values: all, Die: die})
+	given.Context, given.Namespace, given.ID, given.Values = b.target.Handle.Cluster.Context, b.namespace(), b.id, all
+	order, err := json.Marshal(given)
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -56,6 +56,11 @@ func (a *application) rollBackOnce(failed int, good KnownGood) (number int, agai
 	if err := a.keepAttempted(s); err != nil {
 		return 0, true, err
 	}
+	target, err := a.helm.Releases.Get(a.target.Name, good.Revision)
+	if err != nil {
+		return 0, true, a.target.Cluster.Classify(fmt.Errorf("reading revision %d of release %s: %w", good.Revision, a.target.Name, err))
+	}
+	a.kube.written = target.Manifest
 	number = s.next()
 	a.doing(fmt.Sprintf("rolling back to revision %d as revision %d", good.Revision, number))
 	rollback := action.NewRollback(a.helm)
@@ -69,6 +74,9 @@ func (a *application) rollBackOnce(failed int, good KnownGood) (number int, agai
 	// Helm returns success after a failed last write and leaves other failures pending, so what it wrote is read again.
 	ctx, stop := a.afterwards()
 	defer stop()
+	if ran != nil && a.kube.ready && a.kube.failure == nil && a.ended() == nil {
+		ran = nil // Only the last write of the storage failed, which settle repeats.
+	}
 	if ran != nil {
 		ran = a.explain(ran, number)
 	}

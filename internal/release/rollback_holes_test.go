@@ -1,0 +1,545 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package release
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"helm.sh/helm/v3/pkg/action"
+	helmrelease "helm.sh/helm/v3/pkg/release"
+	"helm.sh/helm/v3/pkg/storage/driver"
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// Each test shows first what Helm by itself does, and then what a guarded apply does in the same place.
+
+// upgradeByHelm is what the helm program does.
+func (b *bench) upgradeByHelm(name string, spec Spec, change ...func(*action.Upgrade)) error {
+	b.t.Helper()
+	upgrade := action.NewUpgrade(b.foreignConfiguration())
+	upgrade.Namespace = b.namespace()
+	for _, c := range change {
+		c(upgrade)
+	}
+	chart, err := spec.Chart.Load()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	_, err = upgrade.Run(name, chart, spec.Values)
+	return err
+}
+
+func (b *bench) rollBackByHelm(name string, revision int, change ...func(*action.Rollback)) error {
+	b.t.Helper()
+	rollback := action.NewRollback(b.foreignConfiguration())
+	rollback.Version = revision
+	for _, c := range change {
+		c(rollback)
+	}
+	return rollback.Run(name)
+}
+
+// helmStatus is the status of a revision in Helm's storage.
+func (b *bench) helmStatus(name string, revision int) string {
+	b.t.Helper()
+	stored, err := b.storage().Get(name, revision)
+	if err != nil {
+		return err.Error()
+	}
+	return stored.Info.Status.String()
+}
+
+func (b *bench) wantRefused(err error, parts ...string) {
+	b.t.Helper()
+	refused := asError[*RollbackError](b.t, err)
+	if !refused.Refused {
+		b.t.Errorf("it was not refused: %+v", refused)
+	}
+	wantText(b.t, err.Error(), parts...)
+}
+
+func TestRollback_IsNotBlockedByHooksThatFail(t *testing.T) {
+	t.Parallel()
+	blocking := jobHook("check", "pre-rollback", "no-such-command")
+
+	alone := newBench(t)
+	alone.foreignInstall(with(t, blocking), "app")
+	if err := alone.upgradeByHelm("app", with(t, config("bad"))); err != nil {
+		t.Fatal(err)
+	}
+	err := alone.rollBackByHelm("app", 1)
+	if err == nil || alone.helmStatus("app", 3) != "pending-rollback" || alone.liveLevel() != "bad" {
+		t.Errorf("Helm is not as it was: %v, revision 3 is %s, live is %s", err, alone.helmStatus("app", 3), alone.liveLevel())
+	}
+
+	b := newBench(t)
+	b.mustApply(served(t, blocking), guarded(asksReady()))
+	outcome, err := b.apply(t.Context(), notReadyVersion(t), guarded(asksReady()))
+	b.wantRestored(outcome, err, StageSmokeTest, 3, 1)
+
+	// Whoever wants them to run gets an end that the next apply goes on from.
+	asked := asksReady()
+	asked.Rollback.RunHooks, asked.Retry = true, "with hooks"
+	_, err = b.apply(t.Context(), notReadyVersion(t), guarded(asked))
+	failed := asError[*RollbackError](t, err)
+	if failed.Refused || b.helmStatus("app", 5) != "failed" || b.helmStatus("app", 4) != "failed" {
+		t.Errorf("%+v, revision 5 is %s", failed, b.helmStatus("app", 5))
+	}
+	wantText(t, err.Error(), "did not come to its end", "Job/app-check")
+	// The same content is held, but the rollback that is due is finished first.
+	asked.Rollback.RunHooks = false
+	outcome, err = b.apply(t.Context(), notReadyVersion(t), guarded(asked))
+	wantError[*QuarantinedError](t, err)
+	if outcome.Restored == nil || outcome.Restored.From != 3 || len(outcome.Recovered) == 0 {
+		t.Errorf("outcome: %+v", outcome)
+	}
+	b.wantEnd(6, "deployed", phaseRolledBack)
+	b.mustApply(served(t, config("fixed")), guarded(asked))
+	b.wantEnd(7, "deployed", phaseDeployed)
+}
+
+func TestRollback_IsRefusedWhereTheClusterNoLongerServesAKind(t *testing.T) {
+	t.Parallel()
+	gadget := func(group string) map[string]any {
+		return map[string]any{"extra": []any{serviceFor("app"), map[string]any{
+			"apiVersion": group + "/v1", "kind": "Gadget", "metadata": map[string]any{"name": "one"},
+		}}}
+	}
+	crds := schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
+
+	alone := newBench(t)
+	group := strings.TrimPrefix(alone.namespace(), "slipway-release-") + ".example.com"
+	remove := alone.serve(crds, group)
+	alone.foreignInstall(with(t, gadget(group)), "app")
+	if err := alone.upgradeByHelm("app", with(t, config("bad"))); err != nil {
+		t.Fatal(err)
+	}
+	remove()
+	err := alone.rollBackByHelm("app", 1)
+	if err == nil || alone.helmStatus("app", 3) != "pending-rollback" {
+		t.Errorf("Helm is not as it was: %v, revision 3 is %s", err, alone.helmStatus("app", 3))
+	}
+
+	b := newBench(t)
+	group = strings.TrimPrefix(b.namespace(), "slipway-release-") + ".example.com"
+	remove = b.serve(crds, group)
+	b.target.Cluster.Invalidate()
+	b.mustApply(with(t, gadget(group)), guarded(asksReady()))
+	ready, err := RollbackReady(t.Context(), b.target, mustObserve(b))
+	if err != nil || !ready.Ready || ready.Revision != 1 {
+		t.Errorf("%+v %v", ready, err)
+	}
+	remove()
+	b.target.Cluster.Invalidate()
+	ready, err = RollbackReady(t.Context(), b.target, mustObserve(b))
+	if err != nil || ready.Ready {
+		t.Errorf("%+v %v", ready, err)
+	}
+	wantText(t, ready.Why, "Gadget")
+	outcome, err := b.apply(t.Context(), notReadyVersion(t), guarded(asksReady()))
+	b.wantRefused(err, "Gadget", "does not serve any more", "go forward")
+	if outcome.Restored != nil || outcome.Revision != 2 || outcome.Status != "failed" {
+		t.Errorf("outcome: %+v", outcome)
+	}
+	b.wantEnd(2, "failed", phaseFailed)
+	b.mustApply(served(t, config("fixed")), guarded(asksReady()))
+	b.wantEnd(3, "deployed", phaseDeployed)
+}
+
+// serve makes the cluster serve a kind, and returns what stops it.
+func (b *bench) serve(crds schema.GroupVersionResource, group string) (remove func()) {
+	b.t.Helper()
+	client, err := b.target.Cluster.Dynamic()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	crd := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": map[string]any{"name": "gadgets." + group},
+		"spec": map[string]any{
+			"group": group, "scope": "Namespaced", "names": map[string]any{"kind": "Gadget", "plural": "gadgets", "singular": "gadget", "listKind": "GadgetList"},
+			"versions": []any{map[string]any{"name": "v1", "served": true, "storage": true,
+				"schema": map[string]any{"openAPIV3Schema": map[string]any{"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}},
+		},
+	}}
+	if _, err := client.Resource(crds).Create(b.t.Context(), crd, metav1.CreateOptions{}); err != nil {
+		b.t.Fatal(err)
+	}
+	gadgets := schema.GroupVersionResource{Group: group, Version: "v1", Resource: "gadgets"}
+	b.eventually("the kind is served", func() bool {
+		_, err := client.Resource(gadgets).Namespace(b.namespace()).List(b.t.Context(), metav1.ListOptions{})
+		return err == nil
+	})
+	remove = func() {
+		_ = client.Resource(crds).Delete(context.Background(), crd.GetName(), metav1.DeleteOptions{})
+		b.eventually("the kind is gone", func() bool {
+			_, err := client.Resource(gadgets).Namespace(b.namespace()).List(context.Background(), metav1.ListOptions{})
+			return err != nil
+		})
+	}
+	b.t.Cleanup(func() { _ = client.Resource(crds).Delete(context.Background(), crd.GetName(), metav1.DeleteOptions{}) })
+	return remove
+}
+
+func mustObserve(b *bench) *Observation {
+	b.t.Helper()
+	seen, err := Observe(b.t.Context(), b.target)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return seen
+}
+
+func TestRollback_SucceedsOnlyOntoPodsThatAreReady(t *testing.T) {
+	t.Parallel()
+	// With one replica and maxUnavailable 1 Helm is content with no pod at all.
+	lenient := func(path string) map[string]any {
+		return map[string]any{"deployment": false, "extra": []any{map[string]any{
+			"apiVersion": "apps/v1", "kind": "Deployment", "metadata": map[string]any{"name": "app"}, "spec": map[string]any{
+				"replicas": 1, "selector": map[string]any{"matchLabels": map[string]any{"app": "app"}},
+				"strategy": map[string]any{"rollingUpdate": map[string]any{"maxUnavailable": 1}},
+				"template": map[string]any{"metadata": map[string]any{"labels": map[string]any{"app": "app"}}, "spec": map[string]any{
+					"terminationGracePeriodSeconds": 0,
+					"containers": []any{map[string]any{"name": "app", "image": testImage(), "args": []any{"serve"},
+						"env":            []any{map[string]any{"name": "READINESS_DELAY", "valueFrom": map[string]any{"configMapKeyRef": map[string]any{"name": "outside", "key": "delay", "optional": true}}}},
+						"readinessProbe": map[string]any{"periodSeconds": 1, "httpGet": map[string]any{"path": path, "port": 8080}}}},
+				}},
+			},
+		}}}
+	}
+
+	alone := newBench(t)
+	alone.foreignInstall(with(t, lenient("/not-there")), "app")
+	if err := alone.upgradeByHelm("app", with(t, lenient("/healthz"))); err != nil {
+		t.Fatal(err)
+	}
+	err := alone.rollBackByHelm("app", 1, func(r *action.Rollback) { r.Wait, r.Timeout = true, 20*time.Second })
+	d, getErr := alone.client.AppsV1().Deployments(alone.namespace()).Get(t.Context(), "app", metav1.GetOptions{})
+	if getErr != nil {
+		t.Fatal(getErr)
+	}
+	if err != nil || d.Status.ReadyReplicas != 0 {
+		t.Errorf("Helm is not as it was: %v, %d pods are ready", err, d.Status.ReadyReplicas)
+	}
+
+	// The same with a version that was good, until something around it was changed.
+	b := newBench(t)
+	b.mustApply(with(t, lenient("/readyz")), guarded(watchesPods(2*time.Second)))
+	b.configMap("outside", map[string]string{"delay": "1h"})
+	guard := watchesPods(2 * time.Second)
+	guard.Rollback.Timeout = 8 * time.Second
+	outcome, err := b.apply(t.Context(), with(t, lenient("/not-there")), guarded(guard), timeout(6*time.Second))
+	failed := asError[*RollbackError](t, err)
+	if failed.Refused || outcome.Restored != nil {
+		t.Errorf("%+v, outcome %+v", failed, outcome)
+	}
+	wantText(t, err.Error(), "The rollback to revision 1 did not come to its end", "not done after 8s")
+	if got := b.helmStatus("app", 3); got != "failed" {
+		t.Errorf("revision 3 is %s", got)
+	}
+	b.mustApply(with(t, config("fixed")), guarded(watchesPods(2*time.Second)))
+	b.wantEnd(4, "deployed", phaseDeployed)
+}
+
+func (b *bench) configMap(name string, data map[string]string) {
+	b.t.Helper()
+	client, err := b.target.Cluster.Dynamic()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	content := map[string]any{}
+	for k, v := range data {
+		content[k] = v
+	}
+	object := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"name": name}, "data": content}}
+	if _, err := client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}).Namespace(b.namespace()).
+		Create(b.t.Context(), object, metav1.CreateOptions{}); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func TestRollback_TakesNothingThatBelongsToAnotherRelease(t *testing.T) {
+	t.Parallel()
+	shared := map[string]any{"extra": []any{serviceFor("app"), serviceFor("shared")}}
+	only := func() Spec {
+		return with(t, map[string]any{"deployment": false, "extra": []any{serviceFor("shared")}, "config": map[string]any{"level": "other"}})
+	}
+	owner := func(b *bench) string {
+		s, err := b.client.CoreV1().Services(b.namespace()).Get(t.Context(), "shared", metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.Annotations[annotationReleaseName]
+	}
+
+	alone := newBench(t)
+	alone.foreignInstall(with(t, shared), "app")
+	if err := alone.upgradeByHelm("app", served(t, config("bad"))); err != nil {
+		t.Fatal(err)
+	}
+	alone.foreignInstall(only(), "other")
+	if err := alone.rollBackByHelm("app", 1); err != nil || owner(alone) != "app" {
+		t.Errorf("Helm is not as it was: %v, the Service belongs to %s", err, owner(alone))
+	}
+
+	b := newBench(t)
+	b.mustApply(with(t, shared), guarded(asksReady()))
+	b.eventually("the handover", func() bool {
+		b.foreignTakeover(t, "shared")
+		return owner(b) == "other"
+	})
+	outcome, err := b.apply(t.Context(), notReadyVersion(t), guarded(asksReady()))
+	b.wantRefused(err, "Service/shared belongs to release other", "take back what is not this release's")
+	if owner(b) != "other" || outcome.Status != "failed" || outcome.Revision != 2 {
+		t.Errorf("the Service belongs to %s, outcome %+v", owner(b), outcome)
+	}
+	b.mustApply(served(t, config("fixed")), guarded(asksReady()))
+	b.wantEnd(3, "deployed", phaseDeployed)
+}
+
+// foreignTakeover gives a Service to the release "other".
+func (b *bench) foreignTakeover(t *testing.T, service string) {
+	t.Helper()
+	patch := []byte(`{"metadata":{"annotations":{"` + annotationReleaseName + `":"other"}}}`)
+	if _, err := b.client.CoreV1().Services(b.namespace()).Patch(t.Context(), service, "application/merge-patch+json", patch, metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRollback_KeepsTheReplicasThatAnAutoscalerOwns(t *testing.T) {
+	t.Parallel()
+	scaled := map[string]any{"extra": []any{serviceFor("app"), map[string]any{
+		"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": map[string]any{"name": "app"}, "spec": map[string]any{
+			"minReplicas": 1, "maxReplicas": 5, "scaleTargetRef": map[string]any{"apiVersion": "apps/v1", "kind": "Deployment", "name": "app"},
+			"metrics": []any{map[string]any{"type": "Resource", "resource": map[string]any{"name": "cpu", "target": map[string]any{"type": "Utilization", "averageUtilization": 80}}}},
+		},
+	}}}
+	scale := func(b *bench) {
+		to := &autoscalingv1.Scale{ObjectMeta: metav1.ObjectMeta{Name: "app", Namespace: b.namespace()}, Spec: autoscalingv1.ScaleSpec{Replicas: 3}}
+		if _, err := b.client.AppsV1().Deployments(b.namespace()).UpdateScale(t.Context(), "app", to, metav1.UpdateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	replicas := func(b *bench) int32 {
+		d, err := b.client.AppsV1().Deployments(b.namespace()).Get(t.Context(), "app", metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return *d.Spec.Replicas
+	}
+
+	alone := newBench(t)
+	alone.foreignInstall(with(t, scaled), "app")
+	if err := alone.upgradeByHelm("app", with(t, scaled, config("bad"))); err != nil {
+		t.Fatal(err)
+	}
+	scale(alone)
+	if err := alone.rollBackByHelm("app", 1); err != nil || replicas(alone) != 1 {
+		t.Errorf("Helm is not as it was: %v, %d replicas", err, replicas(alone))
+	}
+
+	b := newBench(t)
+	b.mustApply(with(t, scaled), guarded(asksReady()))
+	scale(b)
+	outcome, err := b.apply(t.Context(), with(t, scaled, config("bad"), environmentOf("READINESS_DELAY", "1h")), guarded(asksReady()))
+	b.wantRestored(outcome, err, StageSmokeTest, 3, 1)
+	if got := replicas(b); got != 3 {
+		t.Errorf("%d replicas are left of 3", got)
+	}
+}
+
+func TestRollback_IsRefusedWhereTheKnownGoodRevisionIsGoneOrChanged(t *testing.T) {
+	t.Parallel()
+	// Helm's own limit deletes what worked, while other revisions fail.
+	alone := newBench(t)
+	alone.foreignInstall(with(t), "app")
+	for range 3 {
+		_ = alone.upgradeByHelm("app", with(t, config("bad")), func(u *action.Upgrade) { u.MaxHistory = 2 })
+	}
+	if err := alone.rollBackByHelm("app", 1); err == nil || !strings.Contains(err.Error(), "has no 1 version") {
+		t.Errorf("Helm is not as it was: %v", err)
+	}
+
+	// Ours is kept whatever the limit, for as long as it is needed.
+	b := newBench(t)
+	limit := func(o *ApplyOptions) { o.MaxHistory = 2 }
+	b.mustApply(served(t, config("good")), guarded(asksReady()), limit)
+	retry := asksReady()
+	for i, text := range []string{"a", "b", "c"} {
+		retry.Retry = text
+		outcome, err := b.apply(t.Context(), notReadyVersion(t), guarded(retry), limit)
+		b.wantRestored(outcome, err, StageSmokeTest, 3+2*i, 1+2*i)
+	}
+	before := mustObserve(b)
+
+	for _, tc := range []struct {
+		name   string
+		change func(newest int)
+		want   string
+	}{
+		{"another content", func(newest int) {
+			stored, err := b.storage().Get("app", newest)
+			if err != nil {
+				t.Fatal(err)
+			}
+			stored.Manifest = strings.ReplaceAll(stored.Manifest, "good", "evil")
+			if err := b.storage().Update(stored); err != nil {
+				t.Fatal(err)
+			}
+		}, "is not the one that was known to work"},
+		{"nothing", func(newest int) {
+			if _, err := b.storage().Delete("app", newest); err != nil {
+				t.Fatal(err)
+			}
+		}, "is not in Helm's storage any more"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			newest := before.Record.KnownGood[0].Revision
+			tc.change(newest)
+			retry.Retry = tc.name
+			_, err := b.apply(t.Context(), notReadyVersion(t), guarded(retry))
+			b.wantRefused(err, tc.want)
+		})
+	}
+	b.mustApply(served(t, config("fixed")), guarded(retry))
+}
+
+func TestRollback_IsRefusedBehindAnIrreversibleMigration(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.mustApply(served(t, config("good")), guarded(asksReady()))
+	b.configMap("orders", nil)
+	mark := `{"metadata":{"labels":{"` + LabelMigration + `":"orders"},"annotations":{"` + AnnotationIrreversibleSince + `":"` + time.Now().Add(time.Second).UTC().Format(time.RFC3339) + `","` +
+		AnnotationIrreversibleReason + `":"20260301.sql drops a column","` + AnnotationIrreversibleSafeAfter + `":"v1.2.0"}}}`
+	if _, err := b.client.CoreV1().ConfigMaps(b.namespace()).Patch(t.Context(), "orders", "application/merge-patch+json", []byte(mark), metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	ready, err := RollbackReady(t.Context(), b.target, mustObserve(b))
+	if err != nil || ready.Ready {
+		t.Errorf("%+v %v", ready, err)
+	}
+	outcome, err := b.apply(t.Context(), notReadyVersion(t), guarded(asksReady()))
+	b.wantRefused(err, "irreversible migration", "20260301.sql", "from v1.2.0 on")
+	if outcome.Status != "failed" || b.liveLevel() != "bad" {
+		t.Errorf("outcome %+v", outcome)
+	}
+	b.mustApply(served(t, config("fixed")), guarded(asksReady()))
+}
+
+func TestRollback_WritesNothingAfterAnInterrupt(t *testing.T) {
+	t.Parallel()
+	// Helm returns at once, and goes on in the background.
+	alone := newBench(t)
+	alone.foreignInstall(with(t), "app")
+	ctx, cancel := context.WithCancel(t.Context())
+	upgrade := action.NewUpgrade(alone.foreignConfiguration())
+	upgrade.Namespace = alone.namespace()
+	chart, err := with(t).Chart.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	slow := with(t, jobHook("migrate", "pre-upgrade", "sleep", "4s"), config("ghost"))
+	done := make(chan error, 1)
+	go func() {
+		_, err := upgrade.RunWithContext(ctx, "app", chart, slow.Values)
+		done <- err
+	}()
+	alone.eventually("the hook runs", alone.hookRuns)
+	cancel()
+	if err := <-done; err == nil || alone.liveLevel() != "info" {
+		t.Errorf("Helm is not as it was: %v, live is %s", err, alone.liveLevel())
+	}
+	alone.eventually("the ghost writes", func() bool { return alone.liveLevel() == "ghost" })
+
+	b := newBench(t)
+	b.mustApply(with(t, config("good"), jobHook("check", "pre-rollback", "sleep", "10s")), guarded(watchesPods(2*time.Second)))
+	hooks := watchesPods(2 * time.Second)
+	hooks.Rollback.RunHooks = true
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	go func() {
+		for t.Context().Err() == nil && (b.phase() != phaseRollingBack || b.helmStatus("app", 3) != "pending-rollback") {
+			time.Sleep(100 * time.Millisecond)
+		}
+		interrupt()
+	}()
+	crash := with(t, config("bad"), map[string]any{"args": []any{"no-such-command"}})
+	_, err = b.apply(ctx, crash, guarded(hooks))
+	wantError[*CancelledError](t, err)
+	wantError[*GuardError](t, err)
+	if b.helmStatus("app", 3) != "failed" || b.phase() != phaseRollingBack {
+		t.Errorf("revision 3 is %s, phase %s", b.helmStatus("app", 3), b.phase())
+	}
+	before := b.written()
+	time.Sleep(5 * time.Second)
+	if after := b.written(); after != before {
+		t.Errorf("something was written after the end:\n%s\n%s", before, after)
+	}
+	outcome, err := b.apply(t.Context(), crash, guarded(watchesPods(2*time.Second)))
+	wantError[*QuarantinedError](t, err)
+	if outcome.Restored == nil {
+		t.Errorf("the rollback was not finished: %+v", outcome)
+	}
+	b.wantEnd(4, "deployed", phaseRolledBack)
+}
+
+// Storage fails at each write that a rollback makes. Afterwards an apply ends well.
+func TestRollback_GoesOnWhereStorageFails(t *testing.T) {
+	t.Parallel()
+	type fails = func(r *helmrelease.Release, creating bool) bool
+	rollsBack := func(r *helmrelease.Release) bool { return strings.HasPrefix(r.Info.Description, "Rollback to") }
+	verdict := func(r *helmrelease.Release, creating bool) bool {
+		return !creating && r.Version == 2 && r.Info.Status == helmrelease.StatusFailed
+	}
+	begins := func(r *helmrelease.Release, creating bool) bool { return creating && rollsBack(r) }
+	ends := func(r *helmrelease.Release, creating bool) bool {
+		return !creating && rollsBack(r) && r.Info.Status == helmrelease.StatusDeployed
+	}
+	for _, tc := range []struct {
+		name string
+		fail fails
+		ok   bool // it is rolled back all the same
+	}{
+		{"the verdict, once", onceStorage(verdict), true},
+		{"the verdict, always", verdict, false},
+		{"the beginning, once", onceStorage(begins), true},
+		{"the beginning, always", begins, false},
+		{"the end, once", onceStorage(ends), true},
+		{"the end, always", ends, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			b.mustApply(served(t, config("good")), guarded(asksReady()))
+			outcome, err := b.apply(t.Context(), notReadyVersion(t), guarded(asksReady()), func(o *ApplyOptions) {
+				o.storage = func(d driver.Driver) driver.Driver { return &failingStorage{Driver: d, fail: tc.fail} }
+			})
+			if tc.ok {
+				b.wantRestored(outcome, err, StageSmokeTest, 3, 1)
+				return
+			}
+			var failed *RollbackError
+			if !errors.As(err, &failed) || !strings.Contains(err.Error(), errStorage.Error()) {
+				t.Errorf("it does not say that storage failed: %v", err)
+			}
+			outcome, err = b.apply(t.Context(), notReadyVersion(t), guarded(asksReady()))
+			wantError[*QuarantinedError](t, err)
+			if outcome.Restored == nil || outcome.Status != "deployed" {
+				t.Errorf("outcome: %+v", outcome)
+			}
+			if got := b.liveLevel(); got != "good" {
+				t.Errorf("live is %s", got)
+			}
+			b.wantEnd(outcome.Revision, "deployed", phaseRolledBack)
+			b.mustApply(served(t, config("fixed")), guarded(asksReady()))
+			b.wantEnd(outcome.Revision+1, "deployed", phaseDeployed)
+		})
+	}
+}

@@ -5,6 +5,7 @@ package provider
 
 import (
 	"context"
+	"maps"
 	"regexp"
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
@@ -55,7 +56,7 @@ var (
 // Defaults that the schema and an import share.
 const (
 	defaultVersionPath = "image.tag"
-	defaultCRDs        = "create"
+	defaultCRDs        = crdsCreate
 	defaultOnPending   = "recover"
 	defaultMaxHistory  = 10
 )
@@ -164,14 +165,6 @@ func (r *ReleaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 				Optional:            true,
 				Validators:          []validator.Int64{int64validator.AlsoRequires(path.MatchRoot("values_wo"))},
 			},
-			"crds": schema.StringAttribute{
-				MarkdownDescription: "What to do with CustomResourceDefinitions in the chart's `crds/` folder: `\"create\"` those that do not exist yet " +
-					"(default), or `\"skip\"`. Existing ones are never changed or removed.",
-				Optional:   true,
-				Computed:   true,
-				Default:    stringdefault.StaticString(defaultCRDs),
-				Validators: []validator.String{stringvalidator.OneOf("create", "skip")},
-			},
 			"on_pending": schema.StringAttribute{
 				MarkdownDescription: "What to do when another tool left the release pending (\"another operation is in progress\"): `\"recover\"` (default) " +
 					"waits for what still runs, marks it failed and goes on; `\"fail\"` stops with an error. What Slipway itself left is always recovered.",
@@ -279,4 +272,7 @@ func (r *ReleaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 		},
 		Blocks: guardBlocks(),
 	}
+	maps.Copy(resp.Schema.Attributes, driftAttributes())
+	maps.Copy(resp.Schema.Attributes, crdAttributes())
+	resp.Schema.Blocks["drift_ignore"] = driftIgnoreBlock()
 }

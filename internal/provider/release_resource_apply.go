@@ -79,6 +79,14 @@ func (r *ReleaseResource) Update(ctx context.Context, req resource.UpdateRequest
 	if plan.ClusterUID.IsUnknown() { // the plan moves the release to another cluster, where it is installed anew
 		options.InstanceID, options.ClusterUID = r.newInstance(), ""
 	}
+	if !r.correctDrift(ctx, &resp.Diagnostics, plan, state, timeout) {
+		return
+	}
+	if plan.sameButDrift(state) {
+		plan.ValuesWO = types.DynamicNull()
+		resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
+		return
+	}
 	done, diags := r.apply(ctx, plan, writeOnly, options)
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
@@ -137,9 +145,21 @@ func (r *ReleaseResource) apply(ctx context.Context, plan releaseModel, writeOnl
 	options.FailOnPending = plan.OnPending.ValueString() == "fail"
 	options.MaxHistory = int(plan.MaxHistory.ValueInt64())
 	options.Progress = progress(ctx, handle, plan.Name.ValueString())
+	options.CorrectDrift = plan.CorrectDrift.ValueBool()
+	options.IgnoreDrift, d = plan.ignoreRules(ctx)
+	diags.Append(d...)
+	spec := plan.spec(c, source, l)
+	definitions, err := release.Definitions(spec)
+	if err != nil {
+		diags.AddError("Cannot read the CustomResourceDefinitions of chart "+c.Name, capitalised(err.Error())+".\n\nMend the chart.")
+	}
+	if diags.HasError() {
+		return result, diags
+	}
+	result.definitions = definitionsValue(definitions)
 
 	result.target = release.Target{Cluster: live, Handle: handle, Name: plan.Name.ValueString()}
-	result.outcome, err = release.Apply(ctx, result.target, plan.spec(c, source, l), options)
+	result.outcome, err = release.Apply(ctx, result.target, spec, options)
 	if result.outcome != nil {
 		for _, recovered := range result.outcome.Recovered {
 			diags.AddWarning("Release "+plan.Name.ValueString()+" was found half done", recovered)
@@ -218,6 +238,7 @@ func (r *ReleaseResource) Read(ctx context.Context, req resource.ReadRequest, re
 		}
 	}
 	resp.Diagnostics.Append(keepFacts(ctx, resp.Private, factsOf(observation, time.Now()))...)
+	r.readDrift(ctx, resp, state, release.Target{Cluster: live, Handle: handle, Name: state.Name.ValueString()}, observation)
 	r.refreshCapabilities(ctx, req.Private, resp, handle)
 }
 

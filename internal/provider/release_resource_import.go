@@ -118,6 +118,10 @@ func importedModel(handle environment.Handle, name, clusterUID string, imported 
 		Acceptance: nullBlock("acceptance"),
 		Rollback:   nullBlock("rollback"),
 
+		DriftIgnore: types.ListNull(types.ObjectType{AttrTypes: driftRuleTypes}),
+		Drift:       types.MapNull(types.StringType),
+		Definitions: types.MapNull(types.StringType),
+
 		ID:             types.StringValue(uuid.NewString()),
 		Revision:       types.Int64Value(int64(imported.Observation.Revision)),
 		Status:         types.StringValue(imported.Observation.Status),

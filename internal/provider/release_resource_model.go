@@ -63,6 +63,12 @@ type releaseModel struct {
 	KnownGood     types.String `tfsdk:"known_good"`
 	RollbackReady types.String `tfsdk:"rollback_ready"`
 	Held          types.String `tfsdk:"held"`
+
+	DetectDrift  types.Bool `tfsdk:"detect_drift"`
+	CorrectDrift types.Bool `tfsdk:"correct_drift"`
+	DriftIgnore  types.List `tfsdk:"drift_ignore"`
+	Drift        types.Map  `tfsdk:"drift"`
+	Definitions  types.Map  `tfsdk:"custom_resource_definitions"`
 }
 
 // attributes are those that a plan may set, by name.
@@ -72,6 +78,7 @@ func (m releaseModel) attributes() map[string]attr.Value {
 		"revision": m.Revision, "status": m.Status, "cluster_uid": m.ClusterUID, "chart_version": m.ChartVersion, "chart_digest": m.ChartDigest,
 		"values_digest": m.ValuesDigest, "manifest_digest": m.ManifestDigest, "objects": m.Objects, "change_summary": m.ChangeSummary, "findings": m.Findings,
 		"verification": m.Verification, "known_good": m.KnownGood, "rollback_ready": m.RollbackReady, "held": m.Held,
+		"drift": m.Drift, "custom_resource_definitions": m.Definitions,
 	}
 }
 
@@ -219,13 +226,14 @@ func withPath(at path.Path, diags diag.Diagnostics) diag.Diagnostics {
 // spec is what package release renders.
 func (m releaseModel) spec(c *chart.Chart, source chart.Source, l layers) release.Spec {
 	return release.Spec{
-		Chart:      c,
-		Source:     source,
-		Version:    m.Version.ValueString(),
-		Values:     l.public,
-		Sensitive:  l.sensitive,
-		WriteOnly:  l.writeOnly,
-		CreateCRDs: m.CRDs.ValueString() == "create",
+		Chart:       c,
+		Source:      source,
+		Version:     m.Version.ValueString(),
+		Values:      l.public,
+		Sensitive:   l.sensitive,
+		WriteOnly:   l.writeOnly,
+		CreateCRDs:  m.CRDs.ValueString() != crdsSkip,
+		ReplaceCRDs: m.CRDs.ValueString() == crdsCreateReplace,
 	}
 }
 

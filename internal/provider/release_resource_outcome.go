@@ -22,6 +22,8 @@ type done struct {
 	seen *release.Observation
 	// ready is whether it could be rolled back then, null where that was not asked or could not be seen.
 	ready types.String
+	// definitions are what was written of the chart's CustomResourceDefinitions.
+	definitions types.Map
 }
 
 // lookAgain sees what is there after the operation, which may have been interrupted.
@@ -71,6 +73,12 @@ func (m releaseModel) applied(d done) releaseModel {
 		m.Findings = stringsValue(findingLines(release.Review(outcome.Rendering)))
 	}
 	m.ValuesWO = types.DynamicNull()
+	if m.Drift.IsUnknown() {
+		m.Drift = types.MapNull(types.StringType)
+	}
+	if m.Definitions.IsUnknown() {
+		m.Definitions = d.definitions
+	}
 	if m.Held.IsUnknown() {
 		m.Held = types.StringNull()
 	}

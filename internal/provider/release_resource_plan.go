@@ -164,6 +164,8 @@ func keepPrior(ctx context.Context, resp *resource.ModifyPlanResponse, plan, sta
 		"known_good":      state.KnownGood,
 		"held":            types.StringNull(),
 	}
+	kept["custom_resource_definitions"] = state.Definitions
+	plan.planDrift(state, kept)
 	if plan.sameGuard(state) { // with another one it is judged, or could be rolled back, in another way
 		kept["verification"], kept["rollback_ready"] = state.Verification, state.RollbackReady
 	}
@@ -240,11 +242,13 @@ func (r *ReleaseResource) planChange(ctx context.Context, private privateReader,
 			return
 		}
 	}
+	definitions, lines := c.planDefinitions(resp)
 	planned := map[string]attr.Value{
 		"status":         types.StringValue(statusDeployed),
 		"revision":       types.Int64Unknown(),
 		"objects":        objectsValue(next.Objects, next.Volatile),
-		"change_summary": stringsValue(c.summarise(ctx, previous, next)),
+		"drift":          types.MapNull(types.StringType),
+		"change_summary": stringsValue(append(c.summarise(ctx, previous, next), lines...)),
 		"findings":       stringsValue(findingLines(release.Review(next))),
 		"held":           c.held(next),
 	}
@@ -257,6 +261,7 @@ func (r *ReleaseResource) planChange(ctx context.Context, private privateReader,
 	if !c.checkGuard(resp, next) {
 		return
 	}
+	planned["custom_resource_definitions"] = definitions
 	planned["manifest_digest"] = types.StringValue(next.Digest)
 	if len(next.Volatile) > 0 {
 		planned["manifest_digest"] = types.StringUnknown()
@@ -276,6 +281,7 @@ func (r *ReleaseResource) planChange(ctx context.Context, private privateReader,
 		r.lookForAnother(ctx, resp, target, c.key(next), c.guard.Retry)
 	}
 	c.askAhead(ctx, resp, target)
+	r.tryDefinitions(ctx, &resp.Diagnostics, target, c.spec)
 	r.try(ctx, resp, target, previous, next, state != nil && state.Status.ValueString() == statusModified)
 }
 

@@ -100,3 +100,8 @@ func (d *drifts) leafText(leaf object.Drift, hide bool) string {
 	}
 	return d.scrub.text(leafText(leaf.Live)) + " → " + d.scrub.text(leafText(leaf.Restored))
 }
+
+// IsLasting reports that a text is that of a Difference that Correct leaves alone, for who has kept only the text.
+func IsLasting(text string) bool {
+	return strings.HasPrefix(text, driftForeign) || strings.HasPrefix(text, driftNotServed)
+}

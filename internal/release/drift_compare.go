@@ -226,9 +226,9 @@ func anotherOwner(target Target, live *unstructured.Unstructured) string {
 	manager := live.GetLabels()[labelManagedBy]
 	switch {
 	case name != "" && (name != target.Name || namespace != target.Handle.Namespace):
-		return fmt.Sprintf("belongs to the Helm release %s in namespace %s now", name, namespace)
+		return fmt.Sprintf(driftForeign+"the Helm release %s in namespace %s now", name, namespace)
 	case name == "" && manager != "" && manager != managedByHelm:
-		return fmt.Sprintf("belongs to %q now (label %s)", manager, labelManagedBy)
+		return fmt.Sprintf(driftForeign+"%q now (label %s)", manager, labelManagedBy)
 	}
 	return ""
 }

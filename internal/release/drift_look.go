@@ -65,6 +65,9 @@ type drifting struct {
 const (
 	driftGone     = "is gone"
 	driftDeleting = "is being deleted"
+	// Beginnings of what is said of objects that are not the release's any more.
+	driftForeign   = "belongs to "
+	driftNotServed = "is of a kind that the cluster does not serve any more"
 )
 
 func newDrifts(target Target, options DriftOptions) (*drifts, error) {
@@ -171,7 +174,7 @@ func (d *drifts) fetch(ctx context.Context, o *drifting) error {
 	gvk := gvkOf(like)
 	mapping, err := d.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
 	if meta.IsNoMatchError(err) {
-		o.whole, o.lasting = fmt.Sprintf("the cluster does not serve %s any more", gvk.GroupVersion().WithKind(gvk.Kind).String()), true
+		o.whole, o.lasting = driftNotServed+": "+gvk.Kind+" in "+gvk.GroupVersion().String(), true
 		return nil
 	}
 	if err != nil {

@@ -29,6 +29,20 @@ type deployments struct {
 	extra   []string // -var arguments for every plan and apply
 }
 
+// demoSettings make minutes of production seconds, so that the demo can be watched.
+const (
+	demoSettingsFile = "demo.tfvars"
+	demoSettings     = `# In production a new version is watched for ten minutes, and an error rate above 5% for two of them takes it back. Here the
+# same takes seconds.
+analysis = {
+  duration   = "10s"
+  interval   = "1s"
+  error_rate = { lasting = "4s", window = "4s", min_requests = 5 }
+}
+rollback = { validation = "5s" }
+`
+)
+
 // deploymentFiles are what a vendor's repository has, as paths in the checkout.
 var deploymentFiles = []string{"clients.tf", "clients", "examples/client-stack", "examples/data-collection/chart"}
 
@@ -46,6 +60,9 @@ func newDeployments(ctx context.Context, s *screen, p place, mirror, dir string)
 		if err := copyTree(path, target); err != nil {
 			return nil, fmt.Errorf("copying %s to %s: %w", path, dir, err)
 		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, demoSettingsFile), []byte(demoSettings), 0o644); err != nil {
+		return nil, err
 	}
 	// So that a change can be shown. Nothing is committed.
 	for _, args := range [][]string{{"init", "--quiet"}, append([]string{"add", "--all"}, deploymentFiles...)} {
@@ -145,7 +162,7 @@ func (d *deployments) workspaceExists(name string) bool {
 
 // varArgs are the arguments of a plan or apply for a client.
 func (d *deployments) varArgs(c client) []string {
-	return append([]string{"-var-file=" + c.varFile()}, d.extra...)
+	return append([]string{"-var-file=" + c.varFile(), "-var-file=" + demoSettingsFile}, d.extra...)
 }
 
 // apply applies without asking, and without showing the plan.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
@@ -28,6 +29,8 @@ type place struct {
 	// repository is the sample service's image without its tag; empty on the local cluster, which has the images.
 	repository string
 	client     kubernetes.Interface
+	// prometheus tells whether the cluster has one where clients.tf looks for it.
+	prometheus bool
 	// uid tells clusters apart, whatever they are called.
 	uid string
 }
@@ -56,13 +59,13 @@ func choosePlace() (place, error) {
 		return place{}, fmt.Errorf(`%w: a cluster of yours needs the sample service in a registry that it can pull from.
 Build the images with
 
-    go run ./test/image/cmd/image data-collection --version %s --version %s --out images.tar
+    go run ./test/image/cmd/image data-collection --version %s --version %s --version %s:%s --out images.tar
 
 push them with those tags, name the repository and run the demo again:
 
     DEMO_IMAGE=registry.example.com/data-collection KUBECONFIG=%s make demo
 
-Without KUBECONFIG the demo runs on a local Kubernetes`, errUsage, oldVersion, newVersion, given)
+Without KUBECONFIG the demo runs on a local Kubernetes`, errUsage, oldVersion, newVersion, badVersion, badFault, given)
 	}
 	return p, nil
 }
@@ -86,6 +89,11 @@ func (p *place) connect(ctx context.Context) error {
 		return fmt.Errorf("asking the cluster of %s who it is: %w", p.kubeconfig, err)
 	}
 	p.uid = string(system.UID)
+	_, err = p.client.CoreV1().Services("monitoring").Get(ctx, "prometheus", metav1.GetOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("looking for the Service prometheus in the namespace monitoring: %w", err)
+	}
+	p.prometheus = err == nil
 	return nil
 }
 
@@ -94,5 +102,9 @@ func (p *place) variables() []string {
 	if p.local {
 		return nil
 	}
-	return []string{"-var", "context=" + p.context, "-var", fmt.Sprintf("values={image={repository=%q}}", p.repository)}
+	variables := []string{"-var", "context=" + p.context, "-var", fmt.Sprintf("values={image={repository=%q}}", p.repository)}
+	if !p.prometheus {
+		variables = append(variables, "-var", "prometheus=null")
+	}
+	return variables
 }

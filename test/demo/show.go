@@ -18,6 +18,9 @@ import (
 const (
 	oldVersion = "v1.1.1"
 	newVersion = "v1.2.0"
+	badVersion = "v1.2.1"
+	// badFault is what is wrong with badVersion: it answers every fifth request with 500.
+	badFault = "ERROR_SHARE=0.2"
 )
 
 // client is one of the clients in clients/, in prod.
@@ -80,6 +83,10 @@ func show(ctx context.Context) error {
 		if changes {
 			return fmt.Errorf("a plan for %s right after its apply has changes", c.name)
 		}
+	}
+
+	if err := releaseABadVersion(ctx, s, d, p); err != nil {
+		return err
 	}
 
 	if err := mixUpClients(ctx, s, d); err != nil {
@@ -172,10 +179,39 @@ func startLocalCluster(ctx context.Context, s *screen, home string) error {
 		return err
 	}
 	archive := filepath.Join(home, "images.tar")
-	if err := goRun("./test/image/cmd/image", "data-collection", "--version", oldVersion, "--version", newVersion, "--out", archive); err != nil {
+	if err := goRun("./test/image/cmd/image", "data-collection", "--version", oldVersion, "--version", newVersion,
+		"--version", badVersion+":"+badFault, "--out", archive); err != nil {
 		return err
 	}
-	return goRun("./test/cluster/cmd/cluster", "load", "--name", clusterName, archive)
+	prometheus := filepath.Join(home, "prometheus.tar")
+	if err := goRun("./test/image/cmd/image", "prometheus", "--out", prometheus); err != nil {
+		return err
+	}
+	if err := goRun("./test/cluster/cmd/cluster", "load", "--name", clusterName, archive, prometheus); err != nil {
+		return err
+	}
+	return startPrometheus(ctx, s)
+}
+
+// startPrometheus starts what the services are watched by.
+func startPrometheus(ctx context.Context, s *screen) error {
+	local, err := cluster.Open(clusterName)
+	if err != nil {
+		return err
+	}
+	for _, args := range [][]string{
+		{"apply", "--filename", "test/prometheus/prometheus.yaml"},
+		{"rollout", "status", "deployment/prometheus", "--namespace", "monitoring", "--timeout", "2m"},
+	} {
+		kubectl := command{
+			program: filepath.Join(local.Programs()[0], "kubectl"), args: args,
+			env: append(os.Environ(), "KUBECONFIG="+local.Kubeconfig()), show: onlyIfFailed,
+		}
+		if err := s.must(ctx, kubectl); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // planFile is where the reviewed plan is kept until it is applied, in the repository.

@@ -1,0 +1,202 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package acceptance
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/slipway-dev/terraform-provider-slipway/test/cluster"
+)
+
+// served starts a release of v1.1.1 with users.
+func served(t *testing.T) (tenant, guard, *workspace) {
+	t.Helper()
+	c := newTenant(t)
+	g := c.guard()
+	w := newWorkspace(t, map[string]string{"main.tf": c.stack("v1.1.1", servedValues, "")})
+	w.apply()
+	c.users(20)
+	return c, g, w
+}
+
+// baking starts an apply and returns when the new version is being watched.
+func (c tenant) baking(w *workspace) *process {
+	c.t.Helper()
+	p := w.start(strings.Fields(applyArgs)...)
+	eventually(c.t, time.Minute, "the new version is watched", func(ctx context.Context) bool {
+		select {
+		case <-p.done:
+			c.t.Fatalf("the apply ended before the new version was watched:\n%s", p.text())
+		default:
+		}
+		return c.phase(ctx) == "verifying"
+	})
+	return p
+}
+
+// Prometheus goes away while a version is watched: nobody knows how it does, so it is left, and judged later.
+func TestBake_PrometheusThatIsGoneHolds(t *testing.T) {
+	t.Parallel()
+	c, g, w := served(t)
+	g.extra = `on_inconclusive = "hold"`
+	w.write("main.tf", c.stack("v1.2.0", servedValues, g.hcl()))
+	p := c.baking(w)
+	c.losePrometheus()
+	r := p.wait(3 * time.Minute)
+	if r.code == 0 {
+		t.Fatalf("a version that could not be judged was accepted:\n%s", r.text)
+	}
+	for _, part := range []string{"could not be judged", "error_rate", "It was left as it is"} {
+		if !strings.Contains(unwrap(r.text), part) {
+			t.Errorf("the error does not say %q:\n%s", part, r.text)
+		}
+	}
+	golden(t, "inconclusive-no-prometheus", timeless(c, story(r.text)))
+	c.answersWith("v1.2.0")
+
+	c.prometheus()
+	seen := c.whileServed("", func() { w.apply() })
+	seen.keptAnswering(t)
+	if got := len(c.helmStatuses(t.Context())); got != 2 {
+		t.Errorf("there are %d revisions, want 2: judging again deploys nothing", got)
+	}
+	w.noChanges()
+}
+
+// A provider that dies while it watches has decided nothing. The next apply goes on where it was.
+func TestBake_ProviderKilledIsResumed(t *testing.T) {
+	for name, test := range map[string]struct {
+		version string
+		after   func(t *testing.T, c tenant, g guard, w *workspace)
+	}{
+		"a good version": {"v1.2.0", func(t *testing.T, c tenant, _ guard, w *workspace) {
+			begun := time.Now()
+			w.apply()
+			t.Logf("FIGURE %s: the next apply took %.1f s", t.Name(), time.Since(begun).Seconds())
+			if got := len(c.helmStatuses(t.Context())); got != 2 {
+				t.Errorf("there are %d revisions, want 2: the version is there already", got)
+			}
+			c.answersWith("v1.2.0")
+			w.noChanges()
+		}},
+		"a bad version": {"v1.2.1", func(t *testing.T, c tenant, g guard, w *workspace) {
+			// Long enough for Prometheus to have seen what the rule needs while nobody asked it.
+			time.Sleep(8 * time.Second)
+			text := w.refused(strings.Fields(applyArgs)...)
+			for _, part := range []string{"failed its analysis", "error_rate", "v1.1.1 was restored"} {
+				if !strings.Contains(text, part) {
+					t.Errorf("the error does not say %q:\n%s", part, text)
+				}
+			}
+			c.answersWith("v1.1.1")
+			w.write("main.tf", c.stack("v1.2.0", servedValues, g.hcl()))
+			w.apply()
+			c.answersWith("v1.2.0")
+			w.noChanges()
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, g, w := served(t)
+			g.duration = "20s"
+			w.write("main.tf", c.stack(test.version, servedValues, g.hcl()))
+			p := c.baking(w)
+			time.Sleep(time.Second)
+			p.killProvider()
+			if r := p.wait(time.Minute); r.code == 0 {
+				t.Fatalf("the apply succeeded although its provider was killed:\n%s", r.text)
+			}
+			test.after(t, c, g, w)
+		})
+	}
+}
+
+// A dashboard, an alert or a person ends a bake by an annotation, since a second apply is locked out meanwhile.
+func TestBake_AbortByHandRollsBack(t *testing.T) {
+	t.Parallel()
+	c, g, w := served(t)
+	g.duration = "1m"
+	w.write("main.tf", c.stack("v1.2.0", servedValues, g.hcl()))
+	var text string
+	seen := c.whileServed("", func() {
+		p := c.baking(w)
+		time.Sleep(2 * time.Second)
+		patch := []byte(`{"metadata":{"annotations":{"slipway.dev/abort":"client A reports wrong totals"}}}`)
+		if _, err := live(t).CoreV1().ConfigMaps(c.namespace).Patch(t.Context(), "slipway-release-"+releaseName, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		r := p.wait(50 * time.Second)
+		if r.code == 0 {
+			t.Fatalf("an aborted apply succeeded:\n%s", r.text)
+		}
+		text = r.text
+	})
+	seen.keptAnswering(t)
+	for _, part := range []string{"aborted by hand", "client A reports wrong totals", "v1.1.1 was restored"} {
+		if !strings.Contains(unwrap(text), part) {
+			t.Errorf("the error does not say %q:\n%s", part, text)
+		}
+	}
+	golden(t, "rollback-aborted", timeless(c, story(text)))
+	c.answersWith("v1.1.1")
+}
+
+// Watching costs the API server little.
+func TestBake_AsksTheAPIServerSparingly(t *testing.T) {
+	t.Parallel()
+	local := localCluster(t)
+	c, g, w := served(t)
+	g.duration = "30s"
+	w.write("main.tf", c.stack("v1.2.0", servedValues, g.hcl()))
+	p := c.baking(w)
+	time.Sleep(2 * time.Second)
+	begin := time.Now()
+	time.Sleep(20 * time.Second)
+	end := time.Now()
+	if r := p.wait(3 * time.Minute); r.code != 0 {
+		t.Fatalf("the apply failed:\n%s", r.text)
+	}
+	events, err := local.AuditEvents(begin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	requests := map[string]int{}
+	total := 0
+	for _, e := range events {
+		ours := e.Namespace == c.namespace || e.Name == g.prometheus || strings.Contains(e.URI, g.prometheus)
+		if !ours || e.Time.After(end) || strings.Contains(e.UserAgent, "acceptance.test") {
+			continue
+		}
+		total++
+		requests[e.Verb+" "+e.Resource+"/"+e.Subresource]++
+	}
+	perMinute := float64(total) / end.Sub(begin).Minutes()
+	t.Logf("FIGURE %s: %.0f requests a minute with one metric and the pods each second: %v", t.Name(), perMinute, requests)
+	// Each second: the pods, the metric and the number of its requests; and now and then the record and the Lease.
+	if perMinute > 300 {
+		t.Errorf("%.0f requests a minute", perMinute)
+	}
+}
+
+// localCluster is the local Kubernetes that the tests run on, which counts its requests.
+func localCluster(t *testing.T) *cluster.Cluster {
+	t.Helper()
+	all, err := cluster.List()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range all {
+		if c.Kubeconfig() == kubeconfig {
+			return c
+		}
+	}
+	t.Skip("only the local Kubernetes counts its requests")
+	return nil
+}

@@ -117,6 +117,9 @@ func (r *ReleaseResource) modifyPlan(ctx context.Context, req resource.ModifyPla
 		keepPrior(ctx, resp, plan, *state)
 		return
 	}
+	if onlyAsked(ctx) {
+		return // see server
+	}
 	resp.Diagnostics.Append(valuesDiagnostics(c, l)...)
 	if resp.Diagnostics.HasError() {
 		return

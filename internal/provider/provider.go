@@ -105,8 +105,10 @@ func (p *Provider) Resources(context.Context) []func() resource.Resource {
 	}
 }
 
-// DataSources lists the data sources: none yet.
-func (p *Provider) DataSources(context.Context) []func() datasource.DataSource { return nil }
+// DataSources lists the data source types.
+func (p *Provider) DataSources(context.Context) []func() datasource.DataSource {
+	return []func() datasource.DataSource{NewReleaseHistoryDataSource}
+}
 
 // Functions lists the provider functions. They work without a configured provider.
 func (p *Provider) Functions(context.Context) []func() function.Function {

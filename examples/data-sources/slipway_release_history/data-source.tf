@@ -1,0 +1,13 @@
+data "slipway_release_history" "app" {
+  environment = slipway_environment.this
+  name        = "data-collection-service"
+  limit       = 10
+}
+
+output "failed_releases" {
+  description = "What did not pass, and why."
+  value = [
+    for r in data.slipway_release_history.app.revisions :
+    "${r.version} (revision ${r.revision}): ${r.stage}, ${r.reason}" if r.stage != null
+  ]
+}

@@ -1,0 +1,141 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package runner
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+// ApplicationName is what pg_stat_activity shows of a runner.
+const ApplicationName = "slipway-migrate"
+
+// connect opens a pool and returns what must never be shown.
+func connect(ctx context.Context, config Config) (*sql.DB, []string, error) {
+	settings, err := pgx.ParseConfig(config.DSN)
+	if err != nil {
+		// pgx's text may hold parts of the connection string.
+		return nil, nil, &ConnectError{Reason: "the connection string cannot be read: it must be a URL such as postgres://user:password@host:5432/database, or key=value pairs"}
+	}
+	var secrets []string
+	if settings.Password != "" {
+		secrets = append(secrets, settings.Password, url.QueryEscape(settings.Password), url.PathEscape(settings.Password))
+	}
+	if settings.RuntimeParams["application_name"] == "" {
+		settings.RuntimeParams["application_name"] = ApplicationName
+	}
+	// Statements are sent as they are: DDL has no parameters, and a plan that is kept breaks when a table changes.
+	settings.DefaultQueryExecMode = pgx.QueryExecModeExec
+	settings.StatementCacheCapacity, settings.DescriptionCacheCapacity = 0, 0
+	settings.OnNotice = nil
+	db := stdlib.OpenDB(*settings, stdlib.OptionResetSession(func(ctx context.Context, conn *pgx.Conn) error {
+		// A file may have left settings behind.
+		_, err := conn.Exec(ctx, "RESET SESSION AUTHORIZATION; RESET ALL")
+		return err
+	}))
+	db.SetMaxOpenConns(4)
+	if err := db.PingContext(ctx); err != nil {
+		return nil, nil, errors.Join(&ConnectError{Reason: hide(secrets, firstLine(err))}, db.Close())
+	}
+	return db, secrets, nil
+}
+
+// refusePooler finds out whether a session keeps its connection to the server. A pooler answers the client with another
+// process id than the server has; one that shares connections gives the server's process to the next transaction.
+func refusePooler(ctx context.Context, db *sql.DB) (err error) {
+	first, err := db.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("connecting to the database: %w", err)
+	}
+	defer func() { err = errors.Join(err, first.Close()) }()
+	claimed := uint32(0)
+	err = first.Raw(func(driver any) error {
+		conn, ok := driver.(*stdlib.Conn)
+		if !ok {
+			return fmt.Errorf("unexpected database driver %T", driver)
+		}
+		claimed = conn.Conn().PgConn().PID()
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	pid, err := backend(ctx, first)
+	if err != nil || pid == claimed {
+		return err
+	}
+	for range 3 {
+		shared, err := sharesBackend(ctx, db, first)
+		if err != nil {
+			return err
+		}
+		if shared {
+			return &PoolerError{}
+		}
+	}
+	return nil
+}
+
+type querier interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+func backend(ctx context.Context, q querier) (uint32, error) {
+	var pid uint32
+	if err := q.QueryRowContext(ctx, "SELECT pg_backend_pid()").Scan(&pid); err != nil {
+		return 0, fmt.Errorf("asking the server for the session's process: %w", err)
+	}
+	return pid, nil
+}
+
+// sharesBackend tells whether a transaction of a second session runs on the server process of the first, or drives the
+// first to another one.
+func sharesBackend(ctx context.Context, db *sql.DB, first *sql.Conn) (shared bool, err error) {
+	before, err := backend(ctx, first)
+	if err != nil {
+		return false, err
+	}
+	second, err := db.Conn(ctx)
+	if err != nil {
+		return false, fmt.Errorf("opening a second session: %w", err)
+	}
+	defer func() { err = errors.Join(err, second.Close()) }()
+	tx, err := second.BeginTx(ctx, nil)
+	if err != nil {
+		return false, fmt.Errorf("opening a second session: %w", err)
+	}
+	defer func() {
+		if rollback := tx.Rollback(); rollback != nil && !errors.Is(rollback, sql.ErrTxDone) {
+			err = errors.Join(err, rollback)
+		}
+	}()
+	other, err := backend(ctx, tx)
+	if err != nil {
+		return false, err
+	}
+	after, err := backend(ctx, first)
+	return other == before || after != before, err
+}
+
+// hide takes secrets out of a text.
+func hide(secrets []string, text string) string {
+	for _, secret := range secrets {
+		if secret != "" {
+			text = strings.ReplaceAll(text, secret, "********")
+		}
+	}
+	return text
+}
+
+func firstLine(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
+}

@@ -1,0 +1,221 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package runner
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/pressly/goose/v3"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/sqlfile"
+)
+
+// LedgerTable stands beside goose's table.
+const LedgerTable = "slipway_migration_ledger"
+
+const createLedger = `CREATE TABLE IF NOT EXISTS ` + LedgerTable + ` (
+	version     bigint      PRIMARY KEY,
+	name        text        NOT NULL,
+	checksum    text        NOT NULL,
+	state       text        NOT NULL CHECK (state IN ('started', 'applied', 'adopted', 'baseline')),
+	done        integer     NOT NULL DEFAULT 0,
+	done_sum    text        NOT NULL DEFAULT '',
+	contract    boolean     NOT NULL DEFAULT false,
+	started_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+	finished_at timestamptz
+)`
+
+// State is what the database says of a file.
+type State string
+
+// The states of a file.
+const (
+	Pending  State = "pending"
+	Started  State = "started"  // without a transaction, and not to its end
+	Applied  State = "applied"  // by this runner
+	Adopted  State = "adopted"  // by goose alone, before this runner came
+	Baseline State = "baseline" // declared as applied
+)
+
+// entry is a row of the ledger.
+type entry struct {
+	version  int64
+	name     string
+	checksum string
+	state    State
+	done     int    // statements that are through
+	doneSum  string // their hash
+	finished sql.NullTime
+}
+
+// record is what the database knows.
+type record struct {
+	goose   map[int64]bool // applied, by version
+	entries map[int64]entry
+	current int64 // the newest version that is applied
+	tables  int   // of the two, how many there are
+}
+
+type executor interface {
+	querier
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// read reads both tables, which need not exist.
+func (r *Runner) read(ctx context.Context, q executor) (*record, error) {
+	known := &record{goose: map[int64]bool{}, entries: map[int64]entry{}}
+	var hasGoose, hasLedger bool
+	err := q.QueryRowContext(ctx, "SELECT to_regclass($1) IS NOT NULL, to_regclass($2) IS NOT NULL", goose.DefaultTablename, LedgerTable).Scan(&hasGoose, &hasLedger)
+	if err != nil {
+		return nil, fmt.Errorf("looking for the tables of the migrations: %w", err)
+	}
+	if hasGoose {
+		known.tables++
+		if err := known.readGoose(ctx, q); err != nil {
+			return nil, fmt.Errorf("reading %s: %w", goose.DefaultTablename, err)
+		}
+	}
+	if hasLedger {
+		known.tables++
+		if err := known.readLedger(ctx, q); err != nil {
+			return nil, fmt.Errorf("reading %s: %w", LedgerTable, err)
+		}
+	}
+	return known, nil
+}
+
+func (k *record) readGoose(ctx context.Context, q executor) (err error) {
+	rows, err := q.QueryContext(ctx, "SELECT version_id, is_applied FROM "+goose.DefaultTablename+" ORDER BY id")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var version int64
+		var applied bool
+		if err := rows.Scan(&version, &applied); err != nil {
+			return err
+		}
+		if version == 0 {
+			continue // goose's own first row
+		}
+		delete(k.goose, version)
+		if applied {
+			k.goose[version] = true
+		}
+	}
+	for version := range k.goose {
+		k.current = max(k.current, version)
+	}
+	return rows.Err()
+}
+
+func (k *record) readLedger(ctx context.Context, q executor) (err error) {
+	rows, err := q.QueryContext(ctx, "SELECT version, name, checksum, state, done, done_sum, finished_at FROM "+LedgerTable)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var e entry
+		if err := rows.Scan(&e.version, &e.name, &e.checksum, &e.state, &e.done, &e.doneSum, &e.finished); err != nil {
+			return err
+		}
+		k.entries[e.version] = e
+	}
+	return rows.Err()
+}
+
+// state is what the database says of a version.
+func (k *record) state(version int64) State {
+	e, known := k.entries[version]
+	switch {
+	case k.goose[version] && !known:
+		return Adopted
+	case k.goose[version] && e.state == Started:
+		return Applied
+	case k.goose[version]:
+		return e.state
+	case known && e.done > 0:
+		return Started
+	}
+	return Pending
+}
+
+// write puts a row into the ledger.
+func write(ctx context.Context, q executor, file *sqlfile.File, state State, done int) error {
+	var finished any
+	if state != Started {
+		finished = time.Now().UTC()
+	}
+	_, err := q.ExecContext(ctx, `INSERT INTO `+LedgerTable+` (version, name, checksum, state, done, done_sum, contract, finished_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+		ON CONFLICT (version) DO UPDATE SET name = excluded.name, checksum = excluded.checksum, state = excluded.state,
+			done = excluded.done, done_sum = excluded.done_sum, contract = excluded.contract, finished_at = excluded.finished_at`,
+		file.Version, file.Name, file.Checksum, string(state), done, sumOf(file, done), file.Contract, finished)
+	if err != nil {
+		return fmt.Errorf("recording %s: %w", file.Name, err)
+	}
+	return nil
+}
+
+// sumOf is the hash of the first statements of a file, which must not change once they are through.
+func sumOf(file *sqlfile.File, statements int) string {
+	sum := sha256.New()
+	for _, fragment := range file.Fragments[:min(statements, len(file.Fragments))] {
+		fmt.Fprintf(sum, "%d\n%s\n", len(fragment.SQL), fragment.SQL)
+	}
+	return hex.EncodeToString(sum.Sum(nil))
+}
+
+// compare checks the files against the record, and returns those that are still to be run, in order.
+func (r *Runner) compare(known *record) ([]*sqlfile.File, error) {
+	var wrong LedgerError
+	var pending []*sqlfile.File
+	there := map[int64]bool{}
+	for _, file := range r.config.Files {
+		there[file.Version] = true
+		e, recorded := known.entries[file.Version]
+		switch {
+		case known.goose[file.Version]:
+			if recorded && e.checksum != file.Checksum {
+				wrong.Edited = append(wrong.Edited, file.Name)
+			}
+			continue
+		case recorded && e.doneSum != sumOf(file, e.done):
+			wrong.Edited = append(wrong.Edited, file.Name)
+		case recorded && e.done > 0:
+			// Begun already; the order was right then.
+		case file.Version < known.current && !r.config.AllowOutOfOrder:
+			wrong.OutOfOrder = append(wrong.OutOfOrder, file.Name)
+		}
+		pending = append(pending, file)
+	}
+	for version := range known.goose {
+		checksum, elsewhere := r.config.Known[version]
+		e, recorded := known.entries[version]
+		name := e.name
+		if name == "" {
+			name = fmt.Sprintf("version %d", version)
+		}
+		switch {
+		case there[version]:
+		case !elsewhere:
+			wrong.Missing = append(wrong.Missing, name)
+		case recorded && e.checksum != checksum:
+			wrong.Edited = append(wrong.Edited, name)
+		}
+	}
+	if len(wrong.Edited)+len(wrong.Missing)+len(wrong.OutOfOrder) > 0 {
+		return nil, &wrong
+	}
+	return pending, nil
+}

@@ -1,0 +1,159 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package runner
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/sqlfile"
+)
+
+// FileStatus is what is known of a file.
+type FileStatus struct {
+	Version    int64  `json:"version"`
+	Name       string `json:"name"`
+	Checksum   string `json:"checksum,omitempty"`
+	State      State  `json:"state"`
+	Done       int    `json:"done,omitempty"` // statements, of a file that was started
+	Statements int    `json:"statements,omitempty"`
+	// Recorded is the checksum in the database, where it is another one.
+	Recorded string `json:"recorded,omitempty"`
+}
+
+// readOnly keeps checks from changing anything.
+var readOnly = &sql.TxOptions{ReadOnly: true}
+
+// Status is what the database says of the files.
+type Status struct {
+	Current        int64          `json:"current"`
+	Files          []FileStatus   `json:"files"`
+	Pending        int            `json:"pending"`
+	InvalidIndexes []InvalidIndex `json:"invalid_indexes,omitempty"`
+	// Problem says why Up would refuse to run, or is empty.
+	Problem string `json:"problem,omitempty"`
+}
+
+// Status reads. It changes nothing and takes no lock.
+func (r *Runner) Status(ctx context.Context) (*Status, error) {
+	known, err := r.read(ctx, r.db)
+	if err != nil {
+		return nil, r.clean(err)
+	}
+	status := &Status{Current: known.current}
+	there := map[int64]bool{}
+	for _, file := range r.config.Files {
+		there[file.Version] = true
+		e := known.entries[file.Version]
+		entry := FileStatus{Version: file.Version, Name: file.Name, Checksum: file.Checksum, State: known.state(file.Version)}
+		if entry.State == Started {
+			entry.Done, entry.Statements = e.done, len(file.Fragments)
+		}
+		if e.checksum != file.Checksum {
+			entry.Recorded = e.checksum
+		}
+		if entry.State == Pending || entry.State == Started {
+			status.Pending++
+		}
+		status.Files = append(status.Files, entry)
+	}
+	for version := range known.goose {
+		if e := known.entries[version]; !there[version] {
+			status.Files = append(status.Files, FileStatus{Version: version, Name: e.name, State: known.state(version), Recorded: e.checksum})
+		}
+	}
+	var wrong *LedgerError
+	if _, err := r.compare(known); errors.As(err, &wrong) {
+		status.Problem = wrong.Error()
+	}
+	if status.InvalidIndexes, err = r.InvalidIndexes(ctx); err != nil {
+		return nil, r.clean(err)
+	}
+	return status, nil
+}
+
+// Check runs the statements of files that must hold, before or after a migration, and changes nothing: in a transaction
+// that is read only. A statement holds when it returns at least one row, and true, or a number other than 0, in the first
+// column of each.
+func (r *Runner) Check(ctx context.Context, files []*sqlfile.File) error {
+	for _, file := range files {
+		if file.Problem != nil {
+			return &FileError{File: file.Name, Line: file.Problem.Line, Reason: file.Problem.Reason}
+		}
+		for i, statement := range file.Statements {
+			if err := r.check(ctx, file, i); err != nil {
+				return r.clean(err)
+			}
+			r.log.Info("holds", "file", file.Name, "line", statement.Line)
+		}
+	}
+	return nil
+}
+
+func (r *Runner) check(ctx context.Context, file *sqlfile.File, i int) (err error) {
+	statement := file.Statements[i]
+	fail := func(reason string) error {
+		return &CheckError{File: file.Name, Line: statement.Line, Statement: r.show(statement.SQL), Reason: reason}
+	}
+	conn, err := r.db.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("opening a session for %s: %w", file.Name, err)
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	tx, err := conn.BeginTx(ctx, readOnly)
+	if err != nil {
+		return fmt.Errorf("checking %s: %w", file.Name, err)
+	}
+	defer func() { err = finish(tx, err) }()
+	if err := r.limits(ctx, tx, "SET LOCAL", true); err != nil {
+		return err
+	}
+	rows, err := tx.QueryContext(ctx, statement.SQL)
+	if err != nil {
+		return fail(hide(r.secrets, firstLine(err)))
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	columns, err := rows.Columns()
+	if err != nil {
+		return fail(hide(r.secrets, firstLine(err)))
+	}
+	count := 0
+	for rows.Next() {
+		count++
+		values := make([]any, len(columns))
+		targets := make([]any, len(columns))
+		for c := range values {
+			targets[c] = &values[c]
+		}
+		if err := rows.Scan(targets...); err != nil {
+			return fail(hide(r.secrets, firstLine(err)))
+		}
+		if len(values) == 0 || !holds(values[0]) {
+			return fail(fmt.Sprintf("row %d is not true but %v", count, values[:min(1, len(values))]))
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fail(hide(r.secrets, firstLine(err)))
+	}
+	if count == 0 {
+		return fail("it returns no row")
+	}
+	return nil
+}
+
+func holds(value any) bool {
+	switch value := value.(type) {
+	case bool:
+		return value
+	case int64:
+		return value != 0
+	case float64:
+		return value != 0
+	case string:
+		return value == "t" || value == "true"
+	}
+	return false
+}

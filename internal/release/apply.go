@@ -161,7 +161,7 @@ func (a *application) conclude(number int, result *helmrelease.Release, ran erro
 	if err != nil {
 		return a.target.Cluster.Classify(fmt.Errorf("reading revision %d of release %s: %w", number, a.target.Name, err))
 	}
-	return a.accept(number, stored)
+	return a.accept(number, stored, "")
 }
 
 // pruneOld deletes revisions beyond the history's limit.

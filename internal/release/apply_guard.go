@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +32,8 @@ type judgement struct {
 	at time.Time
 	// samples are those of the analysis, also of one that was interrupted.
 	samples []analysis.Sample
+	// note says why it passed although not everything is known.
+	note string
 }
 
 // verification is one way through the stages of a guard.
@@ -47,6 +50,7 @@ type verification struct {
 // verify goes through the stages until one does not pass. An error says nothing about the version: the context has ended, or the
 // Lease was lost.
 func (v verification) verify(ctx context.Context) (judgement, error) {
+	passed := judgement{outcome: OutcomePassed}
 	begun := v.from.Stage == ""
 	for _, stage := range []string{StageSmokeTest, StageAnalysis, StageAcceptance} {
 		begun = begun || stage == v.from.Stage
@@ -65,11 +69,13 @@ func (v verification) verify(ctx context.Context) (judgement, error) {
 		if err != nil || j.outcome != OutcomePassed {
 			return j, err
 		}
+		passed.note += j.note
 	}
 	if j, aborted, err := v.aborted(ctx); aborted || err != nil {
 		return j, err
 	}
-	return judgement{outcome: OutcomePassed, at: finished()}, nil
+	passed.at = finished()
+	return passed, nil
 }
 
 func (g Guard) has(stage string) bool {
@@ -129,6 +135,7 @@ func (v verification) analyse(ctx context.Context) (judgement, error) {
 		options.Start = v.from.Since
 	}
 	verdict, samples, err := bake(ctx, v.env, v.guard.Analysis, options)
+	verdict = v.env.masked(verdict)
 	j := judgement{
 		outcome: OutcomePassed, stage: StageAnalysis, reason: verdict.Reason, at: finished(), samples: samples,
 		evidence: Evidence{Verdict: &verdict, Samples: samples},
@@ -145,10 +152,26 @@ func (v verification) analyse(ctx context.Context) (judgement, error) {
 		if verdict.Trigger != nil && verdict.Trigger.Rule == analysis.Manual {
 			j.stage, j.reason = StageManual, strings.TrimPrefix(verdict.Reason, "The run was aborted by hand: ")
 		}
+	case verdict.Outcome == analysis.Inconclusive && verdict.Action == analysis.Accept:
+		j.note = verdict.Reason
 	case verdict.Action != analysis.Accept:
 		j.outcome, j.rollback = OutcomeInconclusive, verdict.Action == analysis.Rollback
 	}
 	return j, nil
+}
+
+// masked takes secrets out of what people will read: a probe may show what a service answered.
+func (e checkEnvironment) masked(verdict analysis.Verdict) analysis.Verdict {
+	verdict.Reason = e.secrets.text(verdict.Reason)
+	if verdict.Trigger != nil {
+		trigger := *verdict.Trigger
+		trigger.Samples = slices.Clone(trigger.Samples)
+		for i := range trigger.Samples {
+			trigger.Samples[i].Evidence = e.secrets.text(trigger.Samples[i].Evidence)
+		}
+		verdict.Trigger = &trigger
+	}
+	return verdict
 }
 
 // aborted asks for the mark between stages; the bake asks by itself. A question that cannot be asked is asked again later.

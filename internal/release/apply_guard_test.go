@@ -4,7 +4,6 @@
 package release
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -223,6 +222,49 @@ func TestApply_RollsBackARolloutThatFails(t *testing.T) {
 	}
 }
 
+// A guard that judges nothing still takes a failed rollout back.
+func TestApply_RollsBackARolloutWithoutAnyChecks(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.mustApply(with(t, config("good")))
+	outcome, err := b.apply(t.Context(), with(t, config("bad"), map[string]any{"args": []any{"no-such-command"}}), guarded(Guard{Rollback: &RollbackPolicy{}}))
+	failure := asError[*GuardError](t, err)
+	if outcome.Restored == nil || outcome.Restored.Validated || outcome.Revision != 3 || failure.Quarantine == nil {
+		t.Errorf("%+v, outcome %+v", failure, outcome)
+	}
+	if seen := b.wantEnd(3, "deployed", phaseRolledBack); seen.Verification() != "" {
+		t.Errorf("it is called %q", seen.Verification())
+	}
+}
+
+// What a container or a service writes may be a secret; it is read for the error and for the record.
+func TestApply_KeepsSecretsOutOfWhatAGuardSays(t *testing.T) {
+	t.Parallel()
+	const secret = "canary-0815-of-the-guard"
+	b := newBench(t)
+	b.mustApply(served(t), guarded(asksReady()))
+	guard := asksReady()
+	guard.SmokeTests = []Check{{Name: "job", Timeout: 30 * time.Second, Job: &JobCheck{Image: testImage(), Args: []string{secret}}}}
+	spec := served(t, config("debug"))
+	spec.Sensitive = map[string]any{"token": secret}
+	_, err := b.apply(t.Context(), spec, guarded(guard))
+	wantError[*GuardError](t, err)
+	record, getErr := b.client.CoreV1().ConfigMaps(b.namespace()).Get(t.Context(), recordName("app"), metav1.GetOptions{})
+	if getErr != nil {
+		t.Fatal(getErr)
+	}
+	stored, getErr := b.storage().Get("app", 2)
+	if getErr != nil {
+		t.Fatal(getErr)
+	}
+	for where, text := range map[string]string{"error": err.Error(), "record": record.Data[recordKey], "Helm": stored.Info.Description} {
+		if strings.Contains(text, secret) {
+			t.Errorf("the secret is in the %s: %s", where, text)
+		}
+	}
+	wantText(t, err.Error(), "(sensitive value)")
+}
+
 func TestApply_LeavesAFirstInstallThatFailsToTheNextApply(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -262,106 +304,6 @@ func TestApply_StopsWhenWhatItRestoredDoesBadlyToo(t *testing.T) {
 	}
 	b.mustApply(served(t, config("fixed")), guarded(asksReady()))
 	b.wantEnd(4, "deployed", phaseDeployed)
-}
-
-func TestApply_CanBeAbortedInTheBake(t *testing.T) {
-	t.Parallel()
-	b := newBench(t)
-	b.mustApply(with(t, config("good")), guarded(watchesPods(2*time.Second)))
-	b.annotate(AnnotationAbort, "left over from last week")
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		b.eventually("it is verified", func() bool { return b.phase() == phaseVerifying })
-		b.annotate(AnnotationAbort, "orders are missing")
-	}()
-	start := time.Now()
-	outcome, err := b.apply(t.Context(), with(t, config("bad")), guarded(watchesPods(2*time.Minute)))
-	<-done
-	failure := b.wantRestored(outcome, err, StageManual, 3, 1)
-	wantText(t, err.Error(), "aborted by hand: orders are missing")
-	if time.Since(start) > 40*time.Second || failure.Quarantine == nil {
-		t.Errorf("after %s: %+v", time.Since(start), failure)
-	}
-	record, err := b.client.CoreV1().ConfigMaps(b.namespace()).Get(t.Context(), recordName("app"), metav1.GetOptions{})
-	if err != nil || record.Annotations[AnnotationAbort] != "" {
-		t.Errorf("the mark is still there: %v %v", record.Annotations, err)
-	}
-}
-
-func TestApply_HoldsWhatCouldNotBeJudgedAndJudgesItAgain(t *testing.T) {
-	t.Parallel()
-	b := newBench(t)
-	b.mustApply(served(t, config("good")), guarded(asksReady()))
-	guard := asksReady()
-	guard.SmokeTests = []Check{{Name: "job", Timeout: 3 * time.Second, Job: &JobCheck{Image: "registry.company.com/no-such-image:v1"}}}
-	outcome, err := b.apply(t.Context(), served(t, config("debug")), guarded(guard))
-	failure := asError[*GuardError](t, err)
-	if !failure.Inconclusive || failure.Quarantine != nil || outcome.Revision != 2 || outcome.Status != "deployed" || outcome.Restored != nil {
-		t.Errorf("%+v, outcome %+v", failure, outcome)
-	}
-	seen, err := Observe(t.Context(), b.target)
-	if err != nil || seen.Record.Phase != phaseUnverified || !strings.HasPrefix(seen.Verification(), "unverified since ") || seen.Record.KnownGood[0].Revision != 1 {
-		t.Errorf("%v %+v", err, seen.Record)
-	}
-	outcome = b.mustApply(served(t, config("debug")), guarded(asksReady()))
-	if !outcome.Resumed || outcome.Changed || outcome.Revision != 2 {
-		t.Errorf("outcome: %+v", outcome)
-	}
-	b.wantEnd(2, "deployed", phaseDeployed)
-}
-
-func TestApply_GoesOnWithABakeThatWasInterrupted(t *testing.T) {
-	t.Parallel()
-	b := newBench(t)
-	b.mustApply(with(t, config("good")), guarded(watchesPods(2*time.Second)))
-	ctx, interrupt := context.WithCancel(t.Context())
-	defer interrupt()
-	go func() {
-		b.eventually("it is verified", func() bool { return b.phase() == phaseVerifying })
-		time.Sleep(3 * time.Second)
-		interrupt()
-	}()
-	outcome, err := b.apply(ctx, with(t, config("debug")), guarded(watchesPods(20*time.Second)))
-	unverified := asError[*UnverifiedError](t, err)
-	wantError[*CancelledError](t, err)
-	if outcome.Revision != 2 || outcome.Status != "deployed" || unverified.Stage != StageAnalysis {
-		t.Errorf("%+v, outcome %+v", unverified, outcome)
-	}
-	seen, err := Observe(t.Context(), b.target)
-	if err != nil || seen.Record.Phase != phaseVerifying || len(seen.Record.Verifying.Samples) == 0 || seen.Record.KnownGood[0].Revision != 1 {
-		t.Fatalf("%v %+v", err, seen.Record)
-	}
-	since := seen.Record.Verifying.Since
-
-	outcome = b.mustApply(with(t, config("debug")), guarded(watchesPods(20*time.Second)))
-	if !outcome.Resumed || outcome.Revision != 2 || outcome.Changed {
-		t.Errorf("outcome: %+v", outcome)
-	}
-	if took := time.Since(since); took < 20*time.Second || took > 45*time.Second {
-		t.Errorf("the bake of 20s took %s in all", took)
-	}
-	seen = b.wantEnd(2, "deployed", phaseDeployed)
-	if runs := seen.Record.Runs; len(runs) != 2 || runs[0].Outcome != OutcomePassed {
-		t.Errorf("runs: %+v", runs)
-	}
-}
-
-// annotate puts a mark on the record, as kubectl does.
-func (b *bench) annotate(key, value string) {
-	b.t.Helper()
-	patch := []byte(`{"metadata":{"annotations":{"` + key + `":"` + value + `"}}}`)
-	if _, err := b.client.CoreV1().ConfigMaps(b.namespace()).Patch(b.t.Context(), recordName("app"), "application/merge-patch+json", patch, metav1.PatchOptions{}); err != nil {
-		b.t.Error(err)
-	}
-}
-
-func (b *bench) phase() string {
-	seen, err := Observe(b.t.Context(), b.target)
-	if err != nil || seen.Record == nil {
-		return ""
-	}
-	return seen.Record.Phase
 }
 
 // serviceFor is a Service for the pods of a release, as one of the chart's extra objects.

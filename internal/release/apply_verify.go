@@ -99,7 +99,7 @@ func (a *application) guarded(number int, next *Record, from Verifying) error {
 	case err != nil:
 		return a.suspend(number, j, err)
 	case j.outcome == OutcomePassed:
-		return a.accept(number, stored)
+		return a.accept(number, stored, j.note)
 	}
 	return a.takeBack(number, j, nil)
 }
@@ -110,6 +110,9 @@ func (a *application) suspend(number int, j judgement, cause error) error {
 	verifying := *next.Verifying
 	if a.options.Guard.Analysis != nil && len(j.samples) > 0 {
 		verifying.Samples = healthSamples(a.options.Guard.Analysis.Policy, j.samples)
+		for i := range verifying.Samples {
+			verifying.Samples[i].Evidence = a.secrets.text(verifying.Samples[i].Evidence)
+		}
 	}
 	next.Verifying = &verifying
 	next.endRun(number, func(r *Run) { r.Outcome, r.Reason = OutcomeUnverified, a.secrets.text(cause.Error()) })
@@ -120,8 +123,8 @@ func (a *application) suspend(number int, j judgement, cause error) error {
 	return errors.Join(cause, a.save(&next))
 }
 
-// accept makes a revision known-good.
-func (a *application) accept(number int, stored *helmrelease.Release) error {
+// accept makes a revision known-good. note says why it was accepted although not everything is known; empty in the usual case.
+func (a *application) accept(number int, stored *helmrelease.Release, note string) error {
 	good, err := a.knownGood(stored)
 	if err != nil {
 		return err
@@ -129,7 +132,7 @@ func (a *application) accept(number int, stored *helmrelease.Release) error {
 	next := *a.found.record
 	next.Phase, next.Revision, next.Failure, next.Verifying, next.Finished = phaseDeployed, number, "", nil, finished()
 	next.addKnownGood(good, a.exists)
-	next.endRun(number, func(r *Run) { r.Outcome, r.Reason, r.Finished = OutcomePassed, "", next.Finished })
+	next.endRun(number, func(r *Run) { r.Outcome, r.Reason, r.Finished = OutcomePassed, note, next.Finished })
 	if err := a.save(&next, AnnotationAbort); err != nil {
 		return err
 	}

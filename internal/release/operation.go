@@ -29,6 +29,9 @@ func (o *Observation) Absent() bool { return o.Revision == 0 && o.Record == nil 
 
 // Outside reports that the newest revision was not made by Slipway, or not recorded.
 func (o *Observation) Outside() bool {
+	if o.Record != nil && o.Record.Phase == phaseRollingBack && o.Revision > o.Record.Revision {
+		return false // A rollback was begun after the revision that it takes back.
+	}
 	return o.Revision != 0 && (o.Record == nil || o.Record.Revision != o.Revision)
 }
 

@@ -6,6 +6,8 @@ package release
 import (
 	"errors"
 	"fmt"
+
+	helmrelease "helm.sh/helm/v3/pkg/release"
 )
 
 // validate watches the restored revision, and writes down how the run ended. A restored revision that does badly too is left: there
@@ -23,17 +25,14 @@ func (a *application) validate(failed int, good KnownGood, failure *GuardError) 
 	if good.Seal, err = seal(stored); err != nil {
 		return errors.Join(failure, err)
 	}
-	j := judgement{outcome: OutcomePassed}
+	good = completed(good, stored, a.found.record)
 	guard := a.options.Guard
+	guard.Analysis = guard.Analysis.validation(guard.Rollback.Validation)
+	j := judgement{outcome: OutcomePassed}
 	if guard.judges() {
 		a.doing(fmt.Sprintf("validating revision %d, which was restored from revision %d", restored.Revision, restored.From))
-		if guard.Analysis != nil {
-			guard.Analysis = guard.Analysis.validation(guard.Rollback.Validation)
-		}
-		v := verification{guard: guard, env: a.checks(stored, good.Version)}
-		if j, err = v.verify(a.ctx); err != nil {
+		if j, err = a.watchRestored(verification{guard: guard, env: a.checks(stored, good.Version)}); err != nil {
 			restored.Validation = "Its validation was interrupted; the next apply makes it."
-			failure.RollbackFailed = nil
 			next := *a.found.record
 			next.Failure = cut(a.secrets.text(failure.Error()), maxFailureText)
 			if a.ctx.Err() != nil {
@@ -60,6 +59,7 @@ func (a *application) validate(failed int, good KnownGood, failure *GuardError) 
 		next.PolicyHash = ""
 		restored.Validation = "Whether it does well could not be told: " + a.secrets.text(j.reason)
 	case !guard.judges():
+		next.PolicyHash = ""
 		restored.Validation = "No checks are configured to validate it by."
 	default:
 		restored.Validated, restored.Validation = true, "Its validation passed."
@@ -74,5 +74,32 @@ func (a *application) validate(failed int, good KnownGood, failure *GuardError) 
 	if err := a.save(&next); err != nil {
 		return errors.Join(failure, err)
 	}
+	a.pruneOld()
 	return failure
+}
+
+// onePass is how often health checks are made that have to pass once: traffic may need a moment to find the restored pods.
+const onePass = 3
+
+func (a *application) watchRestored(v verification) (judgement, error) {
+	j, err := v.verify(a.ctx)
+	for try := 1; try < onePass && v.guard.Rollback.Validation == 0; try++ {
+		if err != nil || j.outcome != OutcomeFailed || j.stage != StageAnalysis {
+			break
+		}
+		pause(a.ctx, 2*pollEvery)
+		v.from.Stage = StageAnalysis
+		j, err = v.verify(a.ctx)
+	}
+	return j, err
+}
+
+// completed adds what records of the first schema did not keep of a known-good revision.
+func completed(good KnownGood, stored *helmrelease.Release, record *Record) KnownGood {
+	if good.Chart.Name == "" && stored.Chart != nil && stored.Chart.Metadata != nil {
+		good.Chart = ChartRecord{Name: stored.Chart.Metadata.Name, Version: stored.Chart.Metadata.Version}
+		// Which values were secret then is not known; those that are now most likely were.
+		good.SecretPaths = record.SecretPaths
+	}
+	return good
 }

@@ -1,0 +1,139 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package release
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"helm.sh/helm/v3/pkg/action"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+func TestRollback_TakesNothingThatBelongsToAnotherRelease(t *testing.T) {
+	t.Parallel()
+	shared := map[string]any{"extra": []any{serviceFor("app"), serviceFor("shared")}}
+	only := func() Spec {
+		return with(t, map[string]any{"deployment": false, "extra": []any{serviceFor("shared")}, "config": map[string]any{"level": "other"}})
+	}
+	owner := func(b *bench) string {
+		s, err := b.client.CoreV1().Services(b.namespace()).Get(t.Context(), "shared", metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.Annotations[annotationReleaseName]
+	}
+
+	alone := newBench(t)
+	alone.foreignInstall(with(t, shared), "app")
+	if err := alone.upgradeByHelm("app", served(t, config("bad"))); err != nil {
+		t.Fatal(err)
+	}
+	alone.foreignInstall(only(), "other")
+	if err := alone.rollBackByHelm("app", 1); err != nil || owner(alone) != "app" {
+		t.Errorf("Helm is not as it was: %v, the Service belongs to %s", err, owner(alone))
+	}
+
+	b := newBench(t)
+	b.mustApply(with(t, shared), guarded(asksReady()))
+	b.eventually("the handover", func() bool {
+		b.foreignTakeover(t, "shared")
+		return owner(b) == "other"
+	})
+	outcome, err := b.apply(t.Context(), notReadyVersion(t), guarded(asksReady()))
+	b.wantRefused(err, "Service/shared belongs to release other", "take back what is not this release's")
+	if owner(b) != "other" || outcome.Status != "failed" || outcome.Revision != 2 {
+		t.Errorf("the Service belongs to %s, outcome %+v", owner(b), outcome)
+	}
+	b.mustApply(served(t, config("fixed")), guarded(asksReady()))
+	b.wantEnd(3, "deployed", phaseDeployed)
+}
+
+// foreignTakeover gives a Service to the release "other".
+func (b *bench) foreignTakeover(t *testing.T, service string) {
+	t.Helper()
+	patch := []byte(`{"metadata":{"annotations":{"` + annotationReleaseName + `":"other"}}}`)
+	if _, err := b.client.CoreV1().Services(b.namespace()).Patch(t.Context(), service, "application/merge-patch+json", patch, metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRollback_IsRefusedWhereTheKnownGoodRevisionIsGoneOrChanged(t *testing.T) {
+	t.Parallel()
+	// Helm's own limit deletes what worked, while other revisions fail.
+	alone := newBench(t)
+	alone.foreignInstall(with(t), "app")
+	for range 3 {
+		_ = alone.upgradeByHelm("app", with(t, config("bad")), func(u *action.Upgrade) { u.MaxHistory = 2 })
+	}
+	if err := alone.rollBackByHelm("app", 1); err == nil || !strings.Contains(err.Error(), "has no 1 version") {
+		t.Errorf("Helm is not as it was: %v", err)
+	}
+
+	// Ours is kept whatever the limit, for as long as it is needed.
+	b := newBench(t)
+	limit := func(o *ApplyOptions) { o.MaxHistory = 2 }
+	b.mustApply(served(t, config("good")), guarded(asksReady()), limit)
+	retry := asksReady()
+	for i, text := range []string{"a", "b", "c"} {
+		retry.Retry = text
+		outcome, err := b.apply(t.Context(), notReadyVersion(t), guarded(retry), limit)
+		b.wantRestored(outcome, err, StageSmokeTest, 3+2*i, 1+2*i)
+	}
+	before := mustObserve(b)
+
+	for _, tc := range []struct {
+		name   string
+		change func(newest int)
+		want   string
+	}{
+		{"another content", func(newest int) {
+			stored, err := b.storage().Get("app", newest)
+			if err != nil {
+				t.Fatal(err)
+			}
+			stored.Manifest = strings.ReplaceAll(stored.Manifest, "good", "evil")
+			if err := b.storage().Update(stored); err != nil {
+				t.Fatal(err)
+			}
+		}, "is not the one that was known to work"},
+		{"nothing", func(newest int) {
+			if _, err := b.storage().Delete("app", newest); err != nil {
+				t.Fatal(err)
+			}
+		}, "is not in Helm's storage any more"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			newest := before.Record.KnownGood[0].Revision
+			tc.change(newest)
+			retry.Retry = tc.name
+			_, err := b.apply(t.Context(), notReadyVersion(t), guarded(retry))
+			b.wantRefused(err, tc.want)
+		})
+	}
+	b.mustApply(served(t, config("fixed")), guarded(retry))
+}
+
+func TestRollback_IsRefusedBehindAnIrreversibleMigration(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.mustApply(served(t, config("good")), guarded(asksReady()))
+	b.configMap("orders", nil)
+	mark := `{"metadata":{"labels":{"` + LabelMigration + `":"orders"},"annotations":{"` + AnnotationIrreversibleSince + `":"` + time.Now().Add(time.Second).UTC().Format(time.RFC3339) + `","` +
+		AnnotationIrreversibleReason + `":"20260301.sql drops a column","` + AnnotationIrreversibleSafeAfter + `":"v1.2.0"}}}`
+	if _, err := b.client.CoreV1().ConfigMaps(b.namespace()).Patch(t.Context(), "orders", "application/merge-patch+json", []byte(mark), metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	ready, err := RollbackReady(t.Context(), b.target, mustObserve(b))
+	if err != nil || ready.Ready {
+		t.Errorf("%+v %v", ready, err)
+	}
+	outcome, err := b.apply(t.Context(), notReadyVersion(t), guarded(asksReady()))
+	b.wantRefused(err, "irreversible migration", "20260301.sql", "from v1.2.0 on")
+	if outcome.Status != "failed" || b.liveLevel() != "bad" {
+		t.Errorf("outcome %+v", outcome)
+	}
+	b.mustApply(served(t, config("fixed")), guarded(asksReady()))
+}

@@ -9,22 +9,8 @@ import (
 	"testing"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
-
 	"github.com/slipway-dev/terraform-provider-slipway/test/cluster"
 )
-
-// served starts a release of v1.1.1 with users.
-func served(t *testing.T) (tenant, guard, *workspace) {
-	t.Helper()
-	c := newTenant(t)
-	g := c.guard()
-	w := newWorkspace(t, map[string]string{"main.tf": c.stack("v1.1.1", servedValues, "")})
-	w.apply()
-	c.users(20)
-	return c, g, w
-}
 
 // baking starts an apply and returns when the new version is being watched.
 func (c tenant) baking(w *workspace) *process {
@@ -116,36 +102,6 @@ func TestBake_ProviderKilledIsResumed(t *testing.T) {
 			test.after(t, c, g, w)
 		})
 	}
-}
-
-// A dashboard, an alert or a person ends a bake by an annotation, since a second apply is locked out meanwhile.
-func TestBake_AbortByHandRollsBack(t *testing.T) {
-	t.Parallel()
-	c, g, w := served(t)
-	g.duration = "1m"
-	w.write("main.tf", c.stack("v1.2.0", servedValues, g.hcl()))
-	var text string
-	seen := c.whileServed("", func() {
-		p := c.baking(w)
-		time.Sleep(2 * time.Second)
-		patch := []byte(`{"metadata":{"annotations":{"slipway.dev/abort":"client A reports wrong totals"}}}`)
-		if _, err := live(t).CoreV1().ConfigMaps(c.namespace).Patch(t.Context(), "slipway-release-"+releaseName, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
-			t.Fatal(err)
-		}
-		r := p.wait(50 * time.Second)
-		if r.code == 0 {
-			t.Fatalf("an aborted apply succeeded:\n%s", r.text)
-		}
-		text = r.text
-	})
-	seen.keptAnswering(t)
-	for _, part := range []string{"aborted by hand", "client A reports wrong totals", "v1.1.1 was restored"} {
-		if !strings.Contains(unwrap(text), part) {
-			t.Errorf("the error does not say %q:\n%s", part, text)
-		}
-	}
-	golden(t, "rollback-aborted", timeless(c, story(text)))
-	c.answersWith("v1.1.1")
 }
 
 // Watching costs the API server little.

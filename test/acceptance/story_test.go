@@ -55,6 +55,9 @@ func timeless(c tenant, text string) string {
 		{`[0-9a-f]{64}`, "<sha256>"},
 		{`\b198\.1[89]\.\d+\.\d+`, "<ip>"},
 		{`\d+ (of \d+ )?(samples|requests|more)`, "<n> ${2}"},
+		{`\(\d+ times\)`, "(<n> times)"},
+		// How many of the pods are not ready any more at a moment.
+		{`(0 pods are ready, 1 are needed; )?pod \S+-<pod> is not ready(; pod \S+-<pod> is not ready)*`, "<pods> are not ready"},
 	} {
 		text = regexp.MustCompile(r.pattern).ReplaceAllString(text, r.with)
 	}

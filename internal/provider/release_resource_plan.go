@@ -254,12 +254,9 @@ func (r *ReleaseResource) planChange(ctx context.Context, private privateReader,
 		"change_summary": stringsValue(append(c.summarise(ctx, previous, next), lines...)),
 		"findings":       stringsValue(findingLines(release.Review(next))),
 		"held":           c.held(next),
-	}
-	if c.guard.known && !c.guard.judges() {
-		planned["verification"] = types.StringNull()
-	}
-	if c.guard.known && c.guard.Rollback == nil {
-		planned["rollback_ready"] = types.StringNull()
+		"known_good":     types.StringUnknown(),
+		"verification":   knownAfter(!c.guard.known || c.guard.judges()),
+		"rollback_ready": knownAfter(!c.guard.known || c.guard.Rollback != nil),
 	}
 	if !c.checkGuard(resp, next) {
 		return
@@ -286,6 +283,14 @@ func (r *ReleaseResource) planChange(ctx context.Context, private privateReader,
 	c.askAhead(ctx, resp, target)
 	r.tryDefinitions(ctx, &resp.Diagnostics, target, c.spec)
 	r.try(ctx, resp, target, previous, next, state != nil && state.Status.ValueString() == statusModified)
+}
+
+// knownAfter is a value that shows in the apply, or null where there will be none.
+func knownAfter(some bool) types.String {
+	if some {
+		return types.StringUnknown()
+	}
+	return types.StringNull()
 }
 
 // planDestroy guards the removal; nothing is planned for it.

@@ -14,6 +14,59 @@ resource "slipway_release" "app" {
   values_wo_version = 1
 
   timeouts = { update = "10m" }
+
+  # Before anybody else uses the new version: does it answer?
+  smoke_test {
+    name = "version"
+    http {
+      service {
+        name = "data-collection-service"
+        port = "http"
+        path = "/version"
+      }
+      contains = "v1.2.0"
+    }
+  }
+
+  # More than 3 failed health checks in a row, or more than 5 % errors for 2 minutes, and it is taken back.
+  analysis {
+    duration = "5m"
+
+    health {
+      consecutive_failures = 3
+      pods {}
+      http {
+        name = "readyz"
+        service {
+          name = "data-collection-service"
+          port = "http"
+          path = "/readyz"
+        }
+      }
+    }
+
+    prometheus {
+      service {
+        namespace = "monitoring"
+        name      = "prometheus"
+        port      = 9090
+      }
+    }
+
+    metric {
+      name  = "error_rate"
+      query = <<-EOT
+        sum(rate(http_requests_total{namespace="{{ namespace }}", code=~"5.."}[1m]))
+          / sum(rate(http_requests_total{namespace="{{ namespace }}"}[1m]))
+      EOT
+      above = 0.05
+      for   = "2m"
+    }
+  }
+
+  rollback {
+    validation = "1m"
+  }
 }
 
 variable "api_token" {

@@ -5,7 +5,6 @@ package main
 
 import "github.com/spf13/cobra"
 
-func newReportCommand(*fleetFlags) *cobra.Command { return &cobra.Command{Use: "report"} }
 func newListCommand(*fleetFlags) *cobra.Command   { return &cobra.Command{Use: "list"} }
 func newMatrixCommand(*fleetFlags) *cobra.Command { return &cobra.Command{Use: "matrix"} }
 func newApplicationSetCommand(*fleetFlags) *cobra.Command {

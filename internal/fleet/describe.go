@@ -322,6 +322,10 @@ func (d *Description) checkLayers(file string) error {
 		}
 		if hasValues {
 			made, err := values.LayerOf(layer.Name, file, &layer.Values)
+			var refused *values.FileError
+			if errors.As(err, &refused) {
+				return &DescriptionError{File: file, Line: refused.Line, Reason: fmt.Sprintf("layer %s: %s", layer.Name, refused.Reason), Err: err}
+			}
 			if err != nil {
 				return err
 			}

@@ -12,6 +12,11 @@ import (
 // LayerOf makes a layer of values that stand inside another file. Error: *FileError.
 func LayerOf(name, path string, at *yamlnode.Node) (*Layer, error) {
 	refused := func(err error) (*Layer, error) {
+		var file *FileError
+		if errors.As(err, &file) {
+			file.Path = path
+			return nil, file
+		}
 		return nil, &FileError{Path: path, Line: at.Line, Reason: err.Error(), Err: err}
 	}
 	if at.Kind != yamlnode.MappingNode {

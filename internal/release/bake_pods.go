@@ -40,13 +40,13 @@ func newReleasePods(ctx context.Context, env checkEnvironment, check PodsCheck) 
 	if err != nil {
 		return nil, err
 	}
-	out, any := &releasePods{}, false
+	out, found := &releasePods{}, false
 	for _, o := range objects {
 		apiVersion, kind, namespace, name := o.Key.Parts()
 		if !isPodWorkload(apiVersion, kind) {
 			continue
 		}
-		any = true
+		found = true
 		if namespace == "" {
 			namespace = env.target.Handle.Namespace
 		}
@@ -69,7 +69,7 @@ func newReleasePods(ctx context.Context, env checkEnvironment, check PodsCheck) 
 			Name: podsCheck, Pods: pods, MinReady: check.MinReady, Grace: check.Grace,
 		}})
 	}
-	if !any {
+	if !found {
 		return nil, noWorkloads()
 	}
 	return out, nil
@@ -114,7 +114,7 @@ func (p *releasePods) Sample(ctx context.Context) analysis.Sample {
 	worst := analysis.Pass
 	texts := map[analysis.Kind][]string{}
 	for _, w := range p.workloads {
-		s := w.PodReadiness.Sample(ctx)
+		s := w.Sample(ctx)
 		texts[s.Kind] = append(texts[s.Kind], w.name+": "+s.Evidence)
 		if slices.Index(order, s.Kind) < slices.Index(order, worst) {
 			worst = s.Kind

@@ -67,7 +67,7 @@ func ExpandQuery(query string, values QueryValues) (string, error) {
 	return out.String(), nil
 }
 
-// UsesVersion reports that a query has the placeholder {{ version }}.
+// usesVersion reports that a query has the placeholder {{ version }}.
 func usesVersion(query string) bool {
 	_, err := ExpandQuery(query, QueryValues{Namespace: "n", Release: "r", Client: "c", Stage: "s"})
 	return err != nil

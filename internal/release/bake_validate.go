@@ -97,17 +97,21 @@ func (a *Analysis) checkMetrics(p *problems) {
 	p.add(len(a.Policy.Metrics) > 0 && a.Prometheus == nil, "", "there is no prometheus block that says whom to ask.")
 	for i, m := range a.Policy.Metrics {
 		p.index = i
-		for field, query := range map[string]string{"query": m.Query, "requests_query": m.RequestsQuery} {
-			if strings.TrimSpace(query) == "" {
-				continue // What is missing is said by the policy.
-			}
-			expanded, err := ExpandQuery(query, QueryValues{Namespace: "n", Release: "r", Client: "c", Stage: "s", Version: "v"})
-			p.query(field, err)
-			if err == nil {
-				p.query(field, analysis.ParseQuery(expanded))
-			}
-		}
+		p.syntax("query", m.Query)
+		p.syntax("requests_query", m.RequestsQuery)
 	}
+}
+
+// syntax checks a query without its values. What is missing is said by the policy.
+func (p *problems) syntax(field, query string) {
+	if strings.TrimSpace(query) == "" {
+		return
+	}
+	expanded, err := ExpandQuery(query, QueryValues{Namespace: "n", Release: "r", Client: "c", Stage: "s", Version: "v"})
+	if err == nil {
+		err = analysis.ParseQuery(expanded)
+	}
+	p.query(field, err)
 }
 
 // query adds what is wrong with a query.
@@ -202,11 +206,11 @@ func (a *Analysis) expanded(values QueryValues) ([]analysis.Metric, error) {
 	p := &problems{block: "analysis.metric"}
 	for i := range out {
 		p.index = i
-		for field, query := range map[string]*string{"query": &out[i].Query, "requests_query": &out[i].RequestsQuery} {
-			text, err := ExpandQuery(*query, values)
-			p.query(field, err)
-			*query = text
-		}
+		var err error
+		out[i].Query, err = ExpandQuery(out[i].Query, values)
+		p.query("query", err)
+		out[i].RequestsQuery, err = ExpandQuery(out[i].RequestsQuery, values)
+		p.query("requests_query", err)
 	}
 	if len(p.list) > 0 {
 		return nil, &AnalysisConfigError{Problems: p.list}

@@ -81,9 +81,10 @@ func TestHelmTest_RunsByWeightAndLeavesTheStoredReleaseAlone(t *testing.T) {
 		t.Errorf("order: %v, %v", tests, err)
 	}
 
-	failure := wantFailure(t, b.check(env, Check{Name: "chart", HelmTest: &HelmTest{Filter: []string{"other"}}}), true, "Pod/other", "failed")
-	if !strings.Contains(strings.Join(failure.Log, "\n"), "no-such-command") {
-		t.Errorf("the log is missing: %q", failure.Log)
+	err = b.check(env, Check{Name: "chart", HelmTest: &HelmTest{Filter: []string{"other"}}})
+	wantFailure(t, err, true, "Pod/other", "failed")
+	if log := asError[*CheckFailure](t, err).Log; !strings.Contains(strings.Join(log, "\n"), "no-such-command") {
+		t.Errorf("the log is missing: %q", log)
 	}
 }
 
@@ -123,12 +124,13 @@ func TestHelmTest_TellsAFailureFromATestThatCannotBeMade(t *testing.T) {
 			env := b.checking(spec)
 			tc.check.Name = "chart"
 			start := time.Now()
-			failure := wantFailure(t, b.check(env, tc.check), tc.refused, tc.want...)
+			err := b.check(env, tc.check)
+			wantFailure(t, err, tc.refused, tc.want...)
 			if took := time.Since(start); took > tc.within {
 				t.Errorf("it took %s", took)
 			}
-			if strings.Contains(failure.Error(), token) {
-				t.Errorf("it holds the secret: %s", failure)
+			if strings.Contains(err.Error(), token) {
+				t.Errorf("it holds the secret: %s", err)
 			}
 			if tc.name == "a test that never ends" {
 				b.eventually("its pod is deleted as its policy says", func() bool { return len(b.pods("!app")) == 0 })

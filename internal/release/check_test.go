@@ -51,15 +51,14 @@ func (b *bench) check(env checkEnvironment, check Check) error {
 	return err
 }
 
-// wantFailure is a failure of a check that does, or does not, say something about the version.
-func wantFailure(t *testing.T, err error, refused bool, parts ...string) *CheckFailure {
+// wantFailure wants a failure of a check that does, or does not, say something about the version.
+func wantFailure(t *testing.T, err error, refused bool, parts ...string) {
 	t.Helper()
 	failure := asError[*CheckFailure](t, err)
 	if failure.Refused != refused {
 		t.Errorf("refused is %v, want %v", failure.Refused, refused)
 	}
 	wantText(t, failure.Error(), parts...)
-	return failure
 }
 
 func TestRunCheck_AnInterruptSaysNothingAboutTheVersion(t *testing.T) {

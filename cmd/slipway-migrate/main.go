@@ -17,8 +17,9 @@ import (
 // The exit codes. Kubernetes Jobs and pipelines tell failures apart by them.
 const (
 	exitDone   = 0
-	exitFailed = 1 // errors found, or the database is not as asked
+	exitFailed = 1 // errors found, or a statement or a check failed
 	exitUsage  = 2 // wrong arguments, or files that cannot be read
+	exitRetry  = 3 // trying again may help: no connection, another runner, interrupted
 )
 
 // exitError is an error with an exit code of its own.
@@ -49,12 +50,20 @@ func main() {
 
 const usage = `usage: slipway-migrate COMMAND [options] ...
 
-  lint DIR|FILE...   find what is unsafe in migrations, without a database
+  lint DIR|FILE...     find what is unsafe in migrations, without a database
+  up DIR|FILE...       apply what is pending
+  status DIR|FILE...   print what the database says of the files
+  check DIR|FILE...    run statements that must hold
+
+slipway-migrate COMMAND --help says more.
 `
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	commands := map[string]func(context.Context, []string, io.Writer, io.Writer) error{
-		"lint": runLint,
+		"lint":   runLint,
+		"up":     withRunner("up", up),
+		"status": withRunner("status", status),
+		"check":  withRunner("check", nil),
 	}
 	if len(args) == 0 {
 		fmt.Fprint(stderr, usage)

@@ -58,6 +58,7 @@ type entry struct {
 // record is what the database knows.
 type record struct {
 	goose   map[int64]bool // applied, by version
+	undone  map[int64]bool // rows of an old goose that say that a version was applied and taken back
 	entries map[int64]entry
 	current int64 // the newest version that is applied
 	tables  int   // of the two, how many there are
@@ -71,7 +72,7 @@ type executor interface {
 
 // read reads both tables, which need not exist.
 func (r *Runner) read(ctx context.Context, q executor) (*record, error) {
-	known := &record{goose: map[int64]bool{}, entries: map[int64]entry{}}
+	known := &record{goose: map[int64]bool{}, undone: map[int64]bool{}, entries: map[int64]entry{}}
 	var hasGoose, hasLedger bool
 	err := q.QueryRowContext(ctx, "SELECT to_regclass($1) IS NOT NULL, to_regclass($2) IS NOT NULL", goose.DefaultTablename, LedgerTable).Scan(&hasGoose, &hasLedger)
 	if err != nil {
@@ -108,8 +109,11 @@ func (k *record) readGoose(ctx context.Context, q executor) (err error) {
 			continue // goose's own first row
 		}
 		delete(k.goose, version)
+		delete(k.undone, version)
 		if applied {
 			k.goose[version] = true
+		} else {
+			k.undone[version] = true
 		}
 	}
 	for version := range k.goose {

@@ -60,6 +60,12 @@ func (r *Runner) up(ctx context.Context, result *Result) error {
 		if known.state(file.Version) == Started {
 			result.Resumed = file.Name
 		}
+		if known.undone[file.Version] {
+			// To the goose of today, a row of any kind means applied.
+			if err := r.store.Delete(ctx, r.db, file.Version); err != nil {
+				return fmt.Errorf("removing the row of %s, which was taken back: %w", file.Name, err)
+			}
+		}
 		if err := r.apply(ctx, file); err != nil {
 			return err
 		}
@@ -77,7 +83,7 @@ func (r *Runner) apply(ctx context.Context, file *sqlfile.File) error {
 	for attempt := 0; ; attempt++ {
 		_, err := r.provider.ApplyVersion(ctx, file.Version, true)
 		switch {
-		case err == nil, errors.Is(err, goose.ErrAlreadyApplied):
+		case err == nil, attempt > 0 && errors.Is(err, goose.ErrAlreadyApplied):
 			r.log.Info("applied", "file", file.Name, "seconds", time.Since(started).Seconds())
 			return nil
 		case file.Transaction != sqlfile.WholeFile || !givesWay(err) || attempt >= r.config.LockRetries:

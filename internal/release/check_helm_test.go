@@ -109,7 +109,7 @@ func TestHelmTest_TellsAFailureFromATestThatCannotBeMade(t *testing.T) {
 		{"an image that cannot be pulled", moreObjects(broken), Check{HelmTest: &HelmTest{}}, false, 20 * time.Second, []string{"v9.9.9", "could not be made"}},
 		{
 			"a test that never ends", moreObjects(podTest("endless", "0", "hook-failed", "sleep", "10m")),
-			Check{HelmTest: &HelmTest{}, Timeout: 6 * time.Second}, true, 20 * time.Second, []string{"endless", "6s"},
+			Check{HelmTest: &HelmTest{}, Timeout: 20 * time.Second}, true, 40 * time.Second, []string{"endless", "was not done after 20s"},
 		},
 		{
 			"a test that fails, a Job", jobHook("ask", "test", "probe", "-retry", "1s", "http://app/?token="+token),

@@ -61,8 +61,13 @@ func notReadyVersion(t *testing.T) Spec {
 	return spec
 }
 
-// wantRestored compares everything that is to say that revision from is live again, as revision.
-func (b *bench) wantRestored(outcome *Outcome, err error, stage string, revision, from int) *GuardError {
+func (b *bench) wantRestored(outcome *Outcome, err error, stage string, revision, from int) {
+	b.t.Helper()
+	_ = b.restored(outcome, err, stage, revision, from)
+}
+
+// restored compares everything that is to say that revision from is live again, as revision.
+func (b *bench) restored(outcome *Outcome, err error, stage string, revision, from int) *GuardError {
 	b.t.Helper()
 	failure := asError[*GuardError](b.t, err)
 	if failure.Stage != stage || failure.Restored == nil || failure.RollbackFailed != nil {
@@ -128,7 +133,7 @@ func TestApply_RollsBackAVersionThatFailsItsSmokeTest(t *testing.T) {
 	b.mustApply(served(t, config("good")), guarded(asksReady()))
 
 	outcome, err := b.apply(t.Context(), notReadyVersion(t), guarded(asksReady()))
-	failure := b.wantRestored(outcome, err, StageSmokeTest, 3, 1)
+	failure := b.restored(outcome, err, StageSmokeTest, 3, 1)
 	wantText(t, err.Error(), "Revision 2", "v1.2.0", "smoke test", "503", "v1.1.1 was restored from revision 1 as revision 3", "Its validation passed", "held until", "release-hold=cleared")
 	if got := b.liveLevel(); got != "good" {
 		t.Errorf("its config did not come back: %s", got)
@@ -181,7 +186,7 @@ func TestApply_RollsBackAVersionThatFailsItsAnalysis(t *testing.T) {
 	b.mustApply(with(t, config("good")), guarded(watchesPods(2*time.Second)))
 	outcome, err := b.apply(t.Context(), with(t, config("bad"), map[string]any{"readinessPath": "/readyz"}, environmentOf("FAIL_READINESS_AFTER", "4s")),
 		guarded(watchesPods(time.Minute)))
-	failure := b.wantRestored(outcome, err, StageAnalysis, 3, 1)
+	failure := b.restored(outcome, err, StageAnalysis, 3, 1)
 	if v := failure.Evidence.Verdict; v == nil || v.Trigger == nil || len(v.Trigger.Samples) < 2 || failure.Quarantine == nil {
 		t.Errorf("there is no evidence: %+v", failure)
 	}
@@ -208,7 +213,7 @@ func TestApply_RollsBackARolloutThatFails(t *testing.T) {
 			b := newBench(t)
 			b.mustApply(with(t, config("good")), guarded(watchesPods(2*time.Second)))
 			outcome, err := b.apply(t.Context(), with(t, config("bad"), tc.broken), guarded(watchesPods(2*time.Second)), timeout(tc.timeout))
-			failure := b.wantRestored(outcome, err, StageRollout, 3, 1)
+			failure := b.restored(outcome, err, StageRollout, 3, 1)
 			wantText(t, err.Error(), tc.want...)
 			if held := failure.Quarantine != nil; held != tc.held {
 				t.Errorf("held is %v, want %v", held, tc.held)

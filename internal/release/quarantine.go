@@ -32,7 +32,7 @@ func ContentKey(spec Spec, rendering *Rendering, guard Guard) string {
 		chart = spec.Chart.Digest
 	}
 	for _, part := range []string{chart, spec.Version, rendering.Digest, guard.policyHash()} {
-		fmt.Fprintf(sum, "%d:%s\n", len(part), part)
+		sum.Write(fmt.Appendf(nil, "%d:%s\n", len(part), part))
 	}
 	return keyVersion + hex.EncodeToString(sum.Sum(nil))
 }

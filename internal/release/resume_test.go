@@ -26,7 +26,7 @@ func TestApply_CanBeAbortedInTheBake(t *testing.T) {
 	start := time.Now()
 	outcome, err := b.apply(t.Context(), with(t, config("bad")), guarded(watchesPods(2*time.Minute)))
 	<-done
-	failure := b.wantRestored(outcome, err, StageManual, 3, 1)
+	failure := b.restored(outcome, err, StageManual, 3, 1)
 	wantText(t, err.Error(), "aborted by hand: orders are missing")
 	if time.Since(start) > 40*time.Second || failure.Quarantine == nil {
 		t.Errorf("after %s: %+v", time.Since(start), failure)

@@ -42,7 +42,7 @@ func (c *candidate) checkMarks(ctx context.Context) error {
 	}
 	for i := range list.Items {
 		if reason := forbids(&list.Items[i], c.good); reason != "" {
-			return c.refuse(reason, forwardAdvice)
+			return c.refuse(reason)
 		}
 	}
 	return nil

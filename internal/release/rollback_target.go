@@ -65,17 +65,16 @@ func (c *candidate) check(ctx context.Context, owners bool) error {
 	return c.checkOwners(ctx, objects)
 }
 
-func (c *candidate) refuse(reason, advice string) error {
-	return &RollbackError{Release: c.target.Name, Target: c.good.Revision, Refused: true, Reason: reason, Advice: advice}
+func (c *candidate) refuse(reason string) error {
+	return &RollbackError{Release: c.target.Name, Target: c.good.Revision, Refused: true, Reason: reason,
+		Advice: "Nothing was rolled back: go forward with a version that works."}
 }
-
-const forwardAdvice = "Nothing was rolled back: go forward with a version that works."
 
 // read proves that the revision is there, and is the one that was good.
 func (c *candidate) read() error {
 	stored, err := c.releases.Get(c.target.Name, c.good.Revision)
 	if errors.Is(err, driver.ErrReleaseNotFound) {
-		return c.refuse(fmt.Sprintf("Revision %d, the last one known to work, is not in Helm's storage any more: another tool has deleted it.", c.good.Revision), forwardAdvice)
+		return c.refuse(fmt.Sprintf("Revision %d, the last one known to work, is not in Helm's storage any more: another tool has deleted it.", c.good.Revision))
 	}
 	if err != nil {
 		return c.target.Cluster.Classify(fmt.Errorf("reading revision %d of release %s: %w", c.good.Revision, c.target.Name, err))
@@ -90,7 +89,7 @@ func (c *candidate) read() error {
 	}
 	if sealed != c.good.Seal {
 		return c.refuse(fmt.Sprintf("Revision %d in Helm's storage is not the one that was known to work: its content has been changed, or another release was installed under its name.",
-			c.good.Revision), forwardAdvice)
+			c.good.Revision))
 	}
 	return nil
 }
@@ -116,7 +115,7 @@ func (c *candidate) checkServed(objects []object.Rendered) error {
 		}
 	}
 	if len(gone) > 0 {
-		return c.refuse(fmt.Sprintf("Revision %d has objects of kinds that the cluster does not serve any more: %s.", c.good.Revision, strings.Join(gone, ", ")), forwardAdvice)
+		return c.refuse(fmt.Sprintf("Revision %d has objects of kinds that the cluster does not serve any more: %s.", c.good.Revision, strings.Join(gone, ", ")))
 	}
 	return nil
 }
@@ -169,7 +168,7 @@ func (c *candidate) checkOwners(ctx context.Context, objects []object.Rendered) 
 		return c.target.Cluster.Classify(err)
 	}
 	if owned = slices.DeleteFunc(owned, func(s string) bool { return s == "" }); len(owned) > 0 {
-		return c.refuse(fmt.Sprintf("Revision %d would take back what is not this release's any more: %s.", c.good.Revision, strings.Join(owned, "; ")), forwardAdvice)
+		return c.refuse(fmt.Sprintf("Revision %d would take back what is not this release's any more: %s.", c.good.Revision, strings.Join(owned, "; ")))
 	}
 	return nil
 }

@@ -256,7 +256,8 @@ func (r *ReleaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 				Computed:            true,
 			},
 			"rollback_ready": schema.StringAttribute{
-				MarkdownDescription: "`yes` where a failed update could be rolled back, otherwise why not.",
+				MarkdownDescription: "`yes` where a failed update could be rolled back by itself, otherwise why not: as of the last apply with a `rollback` block. A plan that changes something asks again, and " +
+					"warns where it could not. Null without that block.",
 				Computed:            true,
 			},
 			"held": schema.StringAttribute{

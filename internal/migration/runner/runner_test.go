@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -50,7 +51,25 @@ func TestMain(m *testing.M) {
 type testDatabase struct {
 	*testing.T
 	name string
-	log  bytes.Buffer
+	log  safeBuffer
+}
+
+// safeBuffer takes the logs of several runners.
+type safeBuffer struct {
+	sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *safeBuffer) Write(p []byte) (int, error) {
+	b.Lock()
+	defer b.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *safeBuffer) String() string {
+	b.Lock()
+	defer b.Unlock()
+	return b.text.String()
 }
 
 func newDatabase(t *testing.T) *testDatabase {

@@ -18,11 +18,14 @@ import (
 )
 
 const usage = `usage: go run ./test/image/cmd/image data-collection --version VERSION[:FAULT=VALUE,...]... [--out FILE]
+       go run ./test/image/cmd/image slipway-migrate --version VERSION --out FILE
        go run ./test/image/cmd/image prometheus --out FILE
 
 data-collection makes the image registry.company.com/data-collection:VERSION of the sample service, for each --version,
 and prints the paths of the archives, one a line. With --out, all versions are written to FILE. Faults are the service's
 switches for tests, for example v1.2.1:ERROR_SHARE=0.2.
+
+slipway-migrate makes the image ghcr.io/slipway-dev/slipway-migrate:VERSION of the migration runner.
 
 prometheus makes the image slipway.local/prometheus:debian of the distribution's Prometheus.
 
@@ -71,6 +74,14 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		return dataCollection(ctx, stdout, *out, versions)
 	case args[0] == "data-collection":
 		return fmt.Errorf("%w: data-collection needs --version", errUsage)
+	case args[0] == "slipway-migrate" && *out != "" && len(versions) == 1 && len(versions[0].Faults) == 0:
+		if err := image.SlipwayMigrate(ctx, *out, versions[0].Tag); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintln(stdout, *out)
+		return err
+	case args[0] == "slipway-migrate":
+		return fmt.Errorf("%w: slipway-migrate needs one --version, and --out", errUsage)
 	case args[0] == "prometheus" && *out != "" && len(versions) == 0:
 		if err := image.Prometheus(ctx, *out); err != nil {
 			return err

@@ -203,7 +203,7 @@ func TestApply_RollsBackARolloutThatFails(t *testing.T) {
 		held bool
 		want []string
 	}{
-		{"pods that run and are never ready", map[string]any{"readinessPath": "/not-there"}, 8 * time.Second, true, []string{"time ran out", "Readiness probe failed"}},
+		{"pods that run and are never ready", map[string]any{"readinessPath": "/not-there"}, 20 * time.Second, true, []string{"time ran out", "Readiness probe failed"}},
 		{"a crash loop", map[string]any{"args": []any{"no-such-command"}}, time.Minute, true, []string{"CrashLoopBackOff", "no-such-command"}},
 		{"an image that cannot be pulled", map[string]any{"image": "registry.company.com/data-collection:v9.9.9"}, time.Minute, false, []string{"ErrImagePull"}},
 		{"a hook that fails", jobHook("migrate", "pre-upgrade", "no-such-command"), time.Minute, false, []string{"hook", "Job/app-migrate: a hook that has ended"}},

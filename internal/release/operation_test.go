@@ -214,12 +214,12 @@ func (b *bench) liveLevel() string {
 // eventually waits for something in the cluster.
 func (b *bench) eventually(what string, ok func() bool) {
 	b.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(90 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		if ok() {
 			return
 		}
 	}
-	b.t.Fatalf("%s: not within 30 s", what)
+	b.t.Fatalf("%s: not within 90 s", what)
 }
 
 func asError[T error](t *testing.T, err error) T {

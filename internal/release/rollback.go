@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	helmrelease "helm.sh/helm/v3/pkg/release"
 )
 
 // rolloutJudgement says whether a failed rollout is taken back. An interrupt records and stops; what the cluster or somebody else is
@@ -94,7 +96,7 @@ func (a *application) restore(failed int, good KnownGood, detected time.Time, fa
 		Detected: detected, Ready: finished(),
 	}
 	a.outcome.Restored, a.outcome.Changed = failure.Restored, true
-	a.outcome.Revision, a.outcome.Status = restored, "deployed"
+	a.outcome.Revision, a.outcome.Status = restored, helmrelease.StatusDeployed.String()
 	failure.LeftBehind = a.leftBehind(failed, restored)
 	return a.validate(failed, good, failure)
 }
@@ -106,7 +108,7 @@ func (a *application) leave(number int, j judgement, failure *GuardError) error 
 	var markErr error
 	if j.outcome == OutcomeFailed {
 		if markErr = a.markJudged(number, failure.Stage+": "+failure.Reason); markErr == nil {
-			a.outcome.Status = "failed"
+			a.outcome.Status = helmrelease.StatusFailed.String()
 		}
 		next.Phase, next.Verifying = phaseFailed, nil
 	} else {
@@ -176,20 +178,36 @@ func (a *application) finishRollback(s situation, held *Quarantine) error {
 	if err != nil {
 		return err
 	}
-	a.outcome.Recovered = append(a.outcome.Recovered, fmt.Sprintf(
-		"the rollback of revision %d to revision %d, begun by %s, had not come to its end; this apply finished it", failed, good.Revision, record.Holder))
-	if s.last.status == "deployed" && s.last.number > failed {
+	begun := fmt.Sprintf(
+		"the rollback of revision %d to revision %d, begun by %s, had not come to its end; this apply finished it", failed, good.Revision, record.Holder)
+	if s.last.status == helmrelease.StatusDeployed && s.last.number > failed {
+		if mine, err := a.isRestored(s.last.number, good); err != nil || !mine {
+			return err // Somebody else has deployed something meanwhile, which is left alone.
+		}
+		a.outcome.Recovered = append(a.outcome.Recovered, begun)
 		failure.Restored = &Restoration{Revision: s.last.number, From: good.Revision, Version: good.Version, Digest: good.Digest, Chart: good.Chart,
 			Detected: held.At, Ready: finished()}
-		a.outcome.Restored, a.outcome.Revision, a.outcome.Status = failure.Restored, s.last.number, "deployed"
+		a.outcome.Restored, a.outcome.Revision, a.outcome.Status = failure.Restored, s.last.number, s.last.status.String()
 		return onlyTrouble(a.validate(failed, good, failure), failure)
 	}
+	a.outcome.Recovered = append(a.outcome.Recovered, begun)
 	if s.last.status.IsPending() {
 		if err := a.markFailed(s.last, "the rollback to revision "+fmt.Sprint(good.Revision)+" ended without finishing it"); err != nil {
 			return err
 		}
 	}
 	return onlyTrouble(a.restore(failed, good, held.At, failure), failure)
+}
+
+// isRestored reports that a revision has the content of a known-good one. Helm gives a rollback's revision the labels of its target,
+// and with them the key of its seal.
+func (a *application) isRestored(number int, good KnownGood) (bool, error) {
+	stored, err := a.helm.Releases.Get(a.target.Name, number)
+	if err != nil {
+		return false, a.target.Cluster.Classify(fmt.Errorf("reading revision %d of release %s: %w", number, a.target.Name, err))
+	}
+	sealed, err := seal(stored)
+	return err == nil && (good.Seal == "" || sealed == good.Seal), err
 }
 
 // onlyTrouble drops a failure whose rollback went well.

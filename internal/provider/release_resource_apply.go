@@ -175,6 +175,10 @@ func (r *ReleaseResource) apply(ctx context.Context, plan releaseModel, writeOnl
 // Read looks at the release with two requests. It leaves the state only when the release is certainly gone; a cluster that
 // cannot be asked keeps the prior state, with a warning.
 func (r *ReleaseResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
+	r.read(ctx, req, resp.Private, resp)
+}
+
+func (r *ReleaseResource) read(ctx context.Context, req resource.ReadRequest, private privateState, resp *resource.ReadResponse) {
 	var state releaseModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
 	if resp.Diagnostics.HasError() {
@@ -237,9 +241,9 @@ func (r *ReleaseResource) Read(ctx context.Context, req resource.ReadRequest, re
 			resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root(name), value)...)
 		}
 	}
-	resp.Diagnostics.Append(keepFacts(ctx, resp.Private, factsOf(observation, time.Now()))...)
+	resp.Diagnostics.Append(keepFacts(ctx, private, factsOf(observation, time.Now()))...)
 	r.readDrift(ctx, resp, state, release.Target{Cluster: live, Handle: handle, Name: state.Name.ValueString()}, observation)
-	r.refreshCapabilities(ctx, req.Private, resp, handle)
+	r.refreshCapabilities(ctx, private, resp, handle)
 }
 
 // Delete uninstalls the release, unless what is there under its name carries another instance id.
@@ -288,13 +292,13 @@ func (r *ReleaseResource) keepCapabilities(ctx context.Context, private privateW
 }
 
 // refreshCapabilities does the same in Read; a cluster that does not answer keeps what was remembered.
-func (r *ReleaseResource) refreshCapabilities(ctx context.Context, private privateReader, resp *resource.ReadResponse, handle environment.Handle) {
+func (r *ReleaseResource) refreshCapabilities(ctx context.Context, private privateState, resp *resource.ReadResponse, handle environment.Handle) {
 	raw, diags := private.GetKey(ctx, privateCapabilities)
 	resp.Diagnostics.Append(diags...)
 	if len(raw) == 0 || resp.Diagnostics.HasError() {
 		return
 	}
-	resp.Diagnostics.Append(r.writeCapabilities(ctx, resp.Private, handle)...)
+	resp.Diagnostics.Append(r.writeCapabilities(ctx, private, handle)...)
 }
 
 func (r *ReleaseResource) writeCapabilities(ctx context.Context, private privateWriter, handle environment.Handle) (diags diag.Diagnostics) {

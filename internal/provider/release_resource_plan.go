@@ -25,13 +25,17 @@ import (
 // charts that ask for them, and makes the plan of an update a function of the state instead of the live cluster.
 const privateCapabilities = "capabilities"
 
-// privateReader and privateWriter are the parts of the framework's private state that are used here.
+// privateReader, privateWriter and privateState are the parts of the framework's private state that are used here.
 type (
 	privateReader interface {
 		GetKey(ctx context.Context, key string) ([]byte, diag.Diagnostics)
 	}
 	privateWriter interface {
 		SetKey(ctx context.Context, key string, value []byte) diag.Diagnostics
+	}
+	privateState interface {
+		privateReader
+		privateWriter
 	}
 )
 

@@ -10,7 +10,6 @@ import (
 	"sync"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
-	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
@@ -28,9 +27,9 @@ func NewServer(version string) func() tfprotov6.ProviderServer {
 	}
 }
 
-// server is the framework's server with a short way through the plan of a release that stays as it is, which is what nearly
-// all of a fleet is in nearly all plans. The framework walks through such a plan value by value half a dozen times to change
-// nothing, and that cost more than everything that Slipway itself does in it.
+// server is the framework's server with a short way through reading and planning a release that stays as it is, which is what
+// nearly all of a fleet is in nearly all plans. The framework walks through such a release value by value a dozen times to
+// change nothing, and that cost more than everything that Slipway itself does for it.
 type server struct {
 	tfprotov6.ProviderServer
 	provider *Provider
@@ -64,13 +63,13 @@ func (s *server) staysAsItIs(ctx context.Context, req *tfprotov6.PlanResourceCha
 		len(req.PriorState.MsgPack) == 0 || !bytes.Equal(req.PriorState.MsgPack, req.ProposedNewState.MsgPack) {
 		return false
 	}
-	s.once.Do(func() { s.release = shapeOf(ctx, NewReleaseResource()) })
-	prior, err := req.PriorState.Unmarshal(s.release.typ)
+	shape := s.releaseShape(ctx)
+	prior, err := req.PriorState.Unmarshal(shape.typ)
 	if err != nil || prior.IsNull() {
 		return false // the framework says what is wrong
 	}
-	config, err := req.Config.Unmarshal(s.release.typ)
-	if err != nil || s.release.defaultDiffers(config, prior) {
+	config, err := req.Config.Unmarshal(shape.typ)
+	if err != nil || shape.defaultDiffers(config, prior) {
 		return false
 	}
 
@@ -80,27 +79,25 @@ func (s *server) staysAsItIs(ctx context.Context, req *tfprotov6.PlanResourceCha
 	}
 
 	asked := &question{}
-	resp := resource.ModifyPlanResponse{Plan: tfsdk.Plan{Raw: prior, Schema: s.release.schema}}
+	resp := resource.ModifyPlanResponse{Plan: tfsdk.Plan{Raw: prior, Schema: shape.schema}}
 	r := &ReleaseResource{data: data}
 	r.modifyPlan(context.WithValue(ctx, questionKey{}, asked), resource.ModifyPlanRequest{
-		Config: tfsdk.Config{Raw: config, Schema: s.release.schema},
-		State:  tfsdk.State{Raw: prior, Schema: s.release.schema},
-		Plan:   tfsdk.Plan{Raw: prior, Schema: s.release.schema},
+		Config: tfsdk.Config{Raw: config, Schema: shape.schema},
+		State:  tfsdk.State{Raw: prior, Schema: shape.schema},
+		Plan:   tfsdk.Plan{Raw: prior, Schema: shape.schema},
 	}, private, &resp)
 	return !asked.changes && len(resp.Diagnostics) == 0 && len(resp.RequiresReplace) == 0 && resp.Deferred == nil &&
 		resp.Plan.Raw.Equal(prior)
 }
 
-// storedPrivate is private state as the framework hands it to Terraform. A plan only reads it.
-type storedPrivate map[string][]byte
-
-// GetKey returns what is stored under a key, nil where there is nothing.
-func (p storedPrivate) GetKey(_ context.Context, key string) ([]byte, diag.Diagnostics) {
-	return p[key], nil
-}
-
 // releaseType is the name of the resource type in Terraform.
 const releaseType = "slipway_release"
+
+// releaseShape is made once.
+func (s *server) releaseShape(ctx context.Context) releaseShape {
+	s.once.Do(func() { s.release = shapeOf(ctx, NewReleaseResource()) })
+	return s.release
+}
 
 func shapeOf(ctx context.Context, r resource.Resource) releaseShape {
 	var resp resource.SchemaResponse

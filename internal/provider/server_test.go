@@ -129,6 +129,34 @@ func TestServer_AnswersForAReleaseThatStaysAsItIs(t *testing.T) {
 	}
 }
 
+// What Read says of a cluster that cannot be reached is the same on both ways, and so is what it keeps.
+func TestServer_ReadsAsTheFrameworkDoes(t *testing.T) {
+	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "none"))
+	s := planServer(t)
+	p := unchangedRelease(t, filepath.Join(t.TempDir(), "values.yaml"))
+	planned := p.request(t)
+	req := &tfprotov6.ReadResourceRequest{TypeName: releaseType, CurrentState: planned.PriorState, Private: p.private}
+	short := s.read(t.Context(), req)
+	if short == nil {
+		t.Fatal("a release goes the long way")
+	}
+	long, err := s.ProviderServer.ReadResource(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(short.Diagnostics) == 0 {
+		t.Error("a cluster that cannot be reached is not warned of")
+	}
+	if !reflect.DeepEqual(short, long) {
+		t.Errorf("read %+v, the framework %+v", short, long)
+	}
+
+	req.Private = []byte(`{".import_before_read":"dHJ1ZQ=="}`)
+	if s.read(t.Context(), req) != nil {
+		t.Error("an imported release goes the short way")
+	}
+}
+
 func TestServer_LeavesWhatChangesToTheFramework(t *testing.T) {
 	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "none"))
 	for name, change := range map[string]func(p *releasePlan, valuesFile string){

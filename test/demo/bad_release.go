@@ -80,9 +80,19 @@ func releaseABadVersion(ctx context.Context, s *screen, d *deployments, p place)
 		return errors.New("the plan after the rollback has no changes")
 	}
 
-	s.heading("Client B stays with %s: a revert of the pull request leaves nothing to do", oldVersion)
+	s.heading("The pull request is reverted: client B stays with %s, and nothing is deployed", oldVersion)
 	if err := d.edit(clientB.varFile(), badVersion, oldVersion); err != nil {
 		return err
+	}
+	before, err := generation(ctx, p, clientB)
+	if err != nil {
+		return err
+	}
+	if err := d.apply(ctx, clientB); err != nil {
+		return err
+	}
+	if after, err := generation(ctx, p, clientB); err != nil || after != before {
+		return errors.Join(err, fmt.Errorf("the Deployment of client B is of generation %d, it was %d", after, before))
 	}
 	changes, err = d.plan(ctx, clientB, "")
 	if err == nil && changes {

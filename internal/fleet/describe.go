@@ -139,6 +139,10 @@ type (
 		Namespace string `yaml:"namespace"`
 		// Project, with placeholder {stage} only; default "default".
 		Project string `yaml:"project"`
+		// Cluster is the name that Argo CD has the environment's cluster under, and TargetNamespace the namespace in it, with
+		// placeholders; default "{context}" and "{namespace}".
+		Cluster         string `yaml:"cluster"`
+		TargetNamespace string `yaml:"target_namespace"`
 		// Automated sync; without it, people or the pipeline sync.
 		Automated bool `yaml:"automated"`
 	}
@@ -289,6 +293,7 @@ func (d *Description) check(file string) error {
 	if d.GitOps != nil {
 		d.GitOps.Revision, d.GitOps.Root = cmp.Or(d.GitOps.Revision, "main"), cmp.Or(d.GitOps.Root, "..")
 		d.GitOps.Namespace, d.GitOps.Project = cmp.Or(d.GitOps.Namespace, "argocd"), cmp.Or(d.GitOps.Project, "default")
+		d.GitOps.Cluster, d.GitOps.TargetNamespace = cmp.Or(d.GitOps.Cluster, "{context}"), cmp.Or(d.GitOps.TargetNamespace, "{namespace}")
 		if d.GitOps.Repository == "" {
 			return errors.New("gitops.repository is missing: the address of the repository from which Argo CD reads")
 		}

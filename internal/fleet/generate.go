@@ -191,7 +191,12 @@ func (f *Fleet) generateClient(name string) (*clientWork, error) {
 		if f.GitOps != nil {
 			content, err := f.environmentYAML(e)
 			if err != nil {
-				return nil, err
+				finding, ok := fileFinding(err, e)
+				if !ok {
+					return nil, err
+				}
+				out.findings = append(out.findings, finding)
+				continue
 			}
 			out.add(filepath.Join(folder, EnvironmentFile), content)
 		}
@@ -235,7 +240,16 @@ func (f *Fleet) environmentYAML(e *Environment) ([]byte, error) {
 		}
 		return out
 	}
+	cluster, err := f.expand(e, f.GitOps.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	namespace, err := f.expand(e, f.GitOps.TargetNamespace)
+	if err != nil {
+		return nil, err
+	}
 	text, err := values.YAML(map[string]any{
+		"cluster": cluster, "namespace": namespace,
 		"client": e.Client, "stage": e.Stage, "service": f.Service, "wave": e.WaveName, "tags": table(e.Tags), "facts": table(e.Facts),
 	})
 	return append(f.header(), text...), err

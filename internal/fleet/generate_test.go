@@ -94,7 +94,7 @@ func TestGenerate_OmitsTheChartsDefaultsWhereAsked(t *testing.T) {
 
 // TestGenerate_WithCacheDoesWhatItDoesWithout changes one thing after the other and compares each time with a run from nothing.
 func TestGenerate_WithCacheDoesWhatItDoesWithout(t *testing.T) {
-	dir := small.with(files{"clients/fleet.yaml": small["clients/fleet.yaml"] + "gitops: {repository: https://example.com/x}\n"}).write(t)
+	dir := small.with(files{"clients/fleet.yaml": small["clients/fleet.yaml"] + "gitops: {repository: https://example.com/x, cluster: \"{client}\", target_namespace: orders}\n"}).write(t)
 	cache := filepath.Join(t.TempDir(), "cache")
 	steps := []struct {
 		name     string

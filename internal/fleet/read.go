@@ -288,7 +288,9 @@ func (e *MissingError) Error() string {
 	return fmt.Sprintf("%q needs {%s}, and %s has no such tag or fact", e.Text, e.Name, e.Environment)
 }
 
-// expand fills in the placeholders of a text.
+// Expand fills in the placeholders of a text. Error: *MissingError.
+func (f *Fleet) Expand(e *Environment, text string) (string, error) { return f.expand(e, text) }
+
 func (f *Fleet) expand(e *Environment, text string) (string, error) {
 	if strings.IndexByte(text, '{') < 0 {
 		return text, nil

@@ -141,3 +141,21 @@ func prune(tree string, orphans []string) error {
 	}
 	return nil
 }
+
+// WriteFiles writes files (path in the folder → content) that differ from what is there, each in one step, and tells how many it
+// wrote.
+func WriteFiles(ctx context.Context, folder string, contents map[string][]byte) (int, error) {
+	unlock, err := lockTree(folder)
+	if err != nil {
+		return 0, err
+	}
+	defer unlock()
+	var pending []output
+	for name, content := range contents {
+		path := filepath.Join(folder, filepath.FromSlash(name))
+		if current, err := os.ReadFile(path); err != nil || string(current) != string(content) {
+			pending = append(pending, output{Path: path, content: content})
+		}
+	}
+	return len(pending), writeAll(ctx, folder, pending)
+}

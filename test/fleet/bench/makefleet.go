@@ -35,6 +35,7 @@ func makeFleet(root, dir string, clients int) error {
 		return err
 	}
 	text := strings.Replace(string(description), "../"+chartPath, filepath.Join(root, chartPath), 1)
+	text = strings.Replace(text, "facts:\n", "facts:\n  context: \"{client}-{stage}\"\n  namespace: data-collection-{client}-{stage}\n", 1)
 	text = strings.Replace(text, `tfvars: "{client}/{stage}.tfvars"`, "", 1)
 	if err := write(text, "fleet.yaml"); err != nil {
 		return err

@@ -65,17 +65,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		"status": withRunner("status", status),
 		"check":  withRunner("check", nil),
 	}
+	// say writes what is only for people: where it cannot, the exit code has to do.
+	say := func(out io.Writer, format string, values ...any) { _, _ = fmt.Fprintf(out, format, values...) }
 	if len(args) == 0 {
-		fmt.Fprint(stderr, usage)
+		say(stderr, "%s", usage)
 		return exitUsage
 	}
 	if args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
-		fmt.Fprint(stdout, usage)
+		say(stdout, "%s", usage)
 		return exitDone
 	}
 	command, known := commands[args[0]]
 	if !known {
-		fmt.Fprintf(stderr, "slipway-migrate: there is no command %q\n\n%s", args[0], usage)
+		say(stderr, "slipway-migrate: there is no command %q\n\n%s", args[0], usage)
 		return exitUsage
 	}
 	err := command(ctx, args[1:], stdout, stderr)
@@ -88,7 +90,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		code = coded.code
 	}
 	if err.Error() != "" {
-		fmt.Fprintf(stderr, "slipway-migrate %s: %v\n", args[0], err)
+		say(stderr, "slipway-migrate %s: %v\n", args[0], err)
 	}
 	return code
 }

@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"slices"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/lint"
@@ -116,10 +117,13 @@ func report(ctx context.Context, dir string, out io.Writer) error {
 		}
 	}
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "rule\tclass\tright\tfalse\tmissed\tprecision\trecall")
+	lines := []string{"rule\tclass\tright\tfalse\tmissed\tprecision\trecall"}
 	for _, rule := range lint.Rules() {
 		t := of(rule.ID)
-		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%d\t%s\t%s\n", rule.ID, rule.Class, t.right, t.wrong, t.missed, t.precision(), t.recall())
+		lines = append(lines, fmt.Sprintf("%s\t%s\t%d\t%d\t%d\t%s\t%s", rule.ID, rule.Class, t.right, t.wrong, t.missed, t.precision(), t.recall()))
+	}
+	if _, err := fmt.Fprintln(table, strings.Join(lines, "\n")); err != nil {
+		return err
 	}
 	if err := table.Flush(); err != nil {
 		return err

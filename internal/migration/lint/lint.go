@@ -11,8 +11,10 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/sqlfile"
@@ -83,6 +85,9 @@ func (r *Report) open(severity Severity) []Finding {
 	return findings
 }
 
+// releaseMemory gives back, once, what compiling the parser took: some 200 MiB, which Go would keep for a while.
+var releaseMemory = sync.OnceFunc(debug.FreeOSMemory)
+
 // OptionsError says which option is wrong.
 type OptionsError struct{ Reason string }
 
@@ -130,6 +135,7 @@ func Lint(ctx context.Context, history, pending []*sqlfile.File, options Options
 		report.Statements += len(file.Statements)
 	}
 	l.unusedOptions()
+	releaseMemory()
 	report.Findings = append(report.Findings, l.findings...)
 	order := map[string]int{}
 	for i, file := range pending {

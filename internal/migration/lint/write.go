@@ -174,7 +174,7 @@ func (l *linter) bounds(table, kind string, n node, few bool) bool {
 				return (few || l.loop != nil) && (l.isKey(table, column) || l.isKey(table, other))
 			}
 			if column == "" {
-				column, leftKind, rightKind = columnRef(rightKind, right), rightKind, leftKind
+				column, rightKind = columnRef(rightKind, right), leftKind
 				right = left
 			}
 			return column != "" && l.isKey(table, column) && l.fixed(rightKind, right)

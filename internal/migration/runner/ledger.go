@@ -175,7 +175,7 @@ func write(ctx context.Context, q executor, file *sqlfile.File, state State, don
 func sumOf(file *sqlfile.File, statements int) string {
 	sum := sha256.New()
 	for _, fragment := range file.Fragments[:min(statements, len(file.Fragments))] {
-		fmt.Fprintf(sum, "%d\n%s\n", len(fragment.SQL), fragment.SQL)
+		sum.Write(fmt.Appendf(nil, "%d\n%s\n", len(fragment.SQL), fragment.SQL))
 	}
 	return hex.EncodeToString(sum.Sum(nil))
 }

@@ -147,7 +147,9 @@ func startBouncer(t *testing.T, mode string) int {
 		if err := command.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			t.Error(err)
 		}
-		<-ended
+		if err := <-ended; err != nil && command.ProcessState.Exited() {
+			t.Errorf("PgBouncer: %v", err)
+		}
 	})
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		conn, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", net.JoinHostPort("127.0.0.1", portText))

@@ -13,7 +13,7 @@ import (
 // roomyHeap is the size, in bytes, that the heap may reach before memory is collected. Terraform starts a provider three
 // times for a plan and lets it answer hundreds of short requests; with Go's own 4 MiB to begin with, one sixth of the time
 // went into collecting memory of which nearly all was garbage.
-const roomyHeap = 32 << 20
+const roomyHeap = 24 << 20
 
 // collectSparsely lets the heap grow to roomyHeap, and beyond it to twice what is live, as Go does by itself. GOGC in the
 // environment, if set, is left in charge.

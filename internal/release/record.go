@@ -190,12 +190,15 @@ func (r *recorded) saveUnlessEnded(ctx context.Context, client kubernetes.Interf
 	return r.save(ctx, client, target, record, consumed...)
 }
 
-// keptRevisions are those that the record still needs: the newest known-good one and the one before.
+// keptRevisions are those that the record still needs: the newest known-good one and the one before, and what was tried last.
 func (r *Record) keptRevisions() []int {
 	var kept []int
 	if r != nil {
 		for _, good := range r.KnownGood[:min(2, len(r.KnownGood))] {
 			kept = append(kept, good.Revision)
+		}
+		if len(r.Runs) > 0 {
+			kept = append(kept, r.Runs[0].Revision)
 		}
 	}
 	return slices.Clip(kept)

@@ -169,7 +169,7 @@ func TestApply_DoesNotWaitForEverForAHook(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.mustApply(with(t))
-	_, err := b.apply(t.Context(), with(t, jobHook("migrate", "pre-upgrade", "sleep", "1h")), timeout(4*time.Second))
+	_, err := b.apply(t.Context(), with(t, jobHook("migrate", "pre-upgrade", "sleep", "1h")), timeout(12*time.Second))
 	deadline := asError[*DeadlineError](t, err)
 	wantText(t, deadline.During, "Job/app-migrate")
 	// What a hook that hangs is at shows only in its log.

@@ -27,25 +27,68 @@ func (l *linter) block(n node) {
 			return
 		}
 	}
-	text, err := parser.ParsePlPgSqlToJSON(statement.SQL)
+	l.run(statement.SQL, statement.Line, "DO block")
+	l.fixedLine = 0
+}
+
+// run judges the statements of a PL/pgSQL body as they run now.
+func (l *linter) run(sql string, line int, what string) {
+	text, err := parser.ParsePlPgSqlToJSON(sql)
 	var tree any
 	if err == nil {
 		err = json.Unmarshal([]byte(text), &tree)
 	}
 	if err != nil {
-		l.report(0, "not-analysed", "", "PL/pgSQL's grammar does not accept the block ("+err.Error()+"), so that nothing can be said about it.", "Correct it, or review it by hand and acknowledge the finding.")
+		l.report(0, "not-analysed", "", "PL/pgSQL's grammar does not accept the "+what+" ("+err.Error()+"), so that nothing can be said about it.", "Correct it, or review it by hand and acknowledge the finding.")
 		return
 	}
-	b := &blockReader{linter: l, firstLine: statement.Line + strings.Count(statement.SQL[:bodyStart(statement.SQL)], "\n")}
+	b := &blockReader{linter: l, firstLine: line + strings.Count(sql[:bodyStart(sql)], "\n")}
 	commits := contains(tree, "PLpgSQL_stmt_commit")
 	if commits && l.tx.wrapped {
-		l.report(0, "concurrently-in-transaction", "", "A DO block with COMMIT cannot run inside a transaction block, and this one does: PostgreSQL refuses it.",
+		l.report(0, "concurrently-in-transaction", "", "A "+what+" with COMMIT cannot run inside a transaction block, and this one does: PostgreSQL refuses it.",
 			"Put it into a file of its own that says '-- +goose NO TRANSACTION', without BEGIN and COMMIT.")
 	}
-	outer := *l.tx
-	l.tx.wrapped = l.tx.wrapped || !commits
+	outer, outerLoop := l.tx.wrapped, l.loop
+	l.tx.wrapped = outer || !commits
 	b.read(tree)
-	l.tx.wrapped, l.fixedLine, l.loop = outer.wrapped, 0, nil
+	l.tx.wrapped, l.loop = outer, outerLoop
+}
+
+func isPLpgSQL(n node) bool {
+	for _, option := range n.each("options") {
+		if _, arg := option.node.any("arg"); option.node.text("defname") == "language" {
+			return strings.EqualFold(arg.text("sval"), "plpgsql")
+		}
+	}
+	return false
+}
+
+// calls judges the bodies of functions and procedures of these files that a statement calls.
+func (l *linter) calls(n node) {
+	if l.depth > 3 {
+		return
+	}
+	walk(map[string]any(n), func(kind string, below node) bool {
+		if kind != "FuncCall" && kind != "funccall" {
+			return true
+		}
+		f := l.schema.functions[joined(below.names("funcname"))]
+		if f == nil || f.definition == "" || !l.judging {
+			return true
+		}
+		line := l.fixedLine
+		if line == 0 {
+			l.fixedLine = l.parsed[l.position].Line
+		}
+		// What is wrong is reported where the call is: that is when it happens.
+		l.depth++
+		l.pinned++
+		l.run(f.definition, f.line, "function")
+		l.pinned--
+		l.depth--
+		l.fixedLine = line
+		return true
+	})
 }
 
 // bodyStart is where the text of a block starts, after its quote.
@@ -91,7 +134,7 @@ func (b *blockReader) read(value any) {
 }
 
 func (b *blockReader) node(kind string, n node) {
-	if line := n.number("lineno"); line > 0 {
+	if line := n.number("lineno"); line > 0 && b.pinned == 0 {
 		b.fixedLine = b.firstLine + line - 1
 	}
 	switch kind {

@@ -81,7 +81,7 @@ func (l *linter) validate(t *table, name string) {
 		// Of an existing table; what it says is not known.
 		return
 	}
-	if !c.validated && c.tx != nil && c.tx == l.tx && l.tx.wrapped && !l.schema.free(t.name) {
+	if !c.validated && c.tx != nil && c.tx == l.tx && (l.tx.wrapped || c.at == l.position) && !l.schema.free(t.name) {
 		lock := "an ACCESS EXCLUSIVE lock"
 		if c.kind == "CONSTR_FOREIGN" {
 			lock = "locks against writes, on both tables,"

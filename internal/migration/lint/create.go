@@ -94,7 +94,7 @@ func (t *table) define(def node) *column {
 
 // note adds a table constraint to what is known.
 func (l *linter) note(t *table, n node, newForms forms) *constraint {
-	c := &constraint{kind: n.text("contype"), validated: !n.flag("skip_validation"), tx: l.tx, new: true}
+	c := &constraint{kind: n.text("contype"), validated: !n.flag("skip_validation"), tx: l.tx, at: l.position, new: true}
 	switch c.kind {
 	case "CONSTR_FOREIGN":
 		c.columns = n.names("fk_attrs")
@@ -209,9 +209,10 @@ func (l *linter) createIndex(n node) {
 		}
 		l.strongLock(name, offset)
 	}
-	if label != "" {
-		l.schema.indexes[label] = i
+	if label == "" {
+		label = strings.Join(append([]string{lastName(t.name)}, i.columns...), "_") + "_idx"
 	}
+	l.schema.indexes[label] = i
 }
 
 // droppedBefore tells whether an earlier statement of the file dropped the index.
@@ -238,11 +239,11 @@ func (l *linter) createFunction(n node) {
 		}
 	}
 	name := joined(n.names("funcname"))
+	if statement := l.parsed[l.position]; statement.kind == "CreateFunctionStmt" && isPLpgSQL(n) {
+		f.definition, f.line = statement.SQL, statement.Line
+	}
 	if known := l.schema.functions[name]; known != nil && !known.new {
 		f.new = false
-	}
-	if n.flag("replace") && l.schema.functions[name] == nil {
-		f.new = false // it may have been there
 	}
 	l.schema.functions[name] = f
 }

@@ -197,6 +197,11 @@ func (l *linter) rename(n node) {
 		moved := *t
 		moved.name = full
 		l.schema.tables[full] = &moved
+		for _, i := range l.schema.indexes {
+			if i.table == name {
+				i.table = full
+			}
+		}
 		if !unused && l.viewLater(name) {
 			l.warn(0, "rename", object, "The view of the old name stands in for the table, but not for everything: locks, COPY, TRUNCATE, triggers and ON CONFLICT of the running version may fail on it.",
 				"Make sure that the running version does not use them, and acknowledge the finding.")

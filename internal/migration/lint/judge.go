@@ -26,6 +26,9 @@ func (l *linter) judge(kind string, n node, newForms forms) {
 			l.addRelation(into.child("rel"), false)
 		}
 		l.selectStatement(n)
+		l.calls(n)
+	case "CallStmt":
+		l.calls(n)
 	case "ViewStmt":
 		l.addRelation(n.child("view"), true)
 	case "CreateForeignTableStmt":

@@ -29,6 +29,8 @@ type linter struct {
 	// line of the statement, for those within a DO block whose places are not known; else 0.
 	fixedLine int
 	loop      *loop           // in a DO block
+	depth     int             // of calls
+	pinned    int             // where findings are reported at the line of a call
 	reported  map[string]bool // findings of the current file, against doubles
 }
 

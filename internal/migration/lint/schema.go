@@ -3,7 +3,10 @@
 
 package lint
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // schema is what is known of the database from the files so far. Of what no file created, nothing is known but that it
 // exists.
@@ -47,6 +50,7 @@ type constraint struct {
 	// notNull is the column that a CHECK (c IS NOT NULL) is about.
 	notNull string
 	tx      *transaction // that added it; nil for those of the history
+	at      int          // the statement that added it, in its file
 	new     bool
 }
 
@@ -66,9 +70,20 @@ type userType struct {
 type function struct {
 	volatile bool
 	new      bool
+	// definition is the statement that makes it, in PL/pgSQL, and line the one it starts in; empty for others.
+	definition string
+	line       int
+}
+
+// bookkeeping are the tables in which tools for migrations take notes.
+var bookkeeping = []string{
+	"alembic_version", "django_migrations", "schema_migrations", "ar_internal_metadata", "flyway_schema_history", "databasechangelog",
+	"databasechangeloglock", "goose_db_version", "gorp_migrations", "_prisma_migrations", "__drizzle_migrations", "knex_migrations",
+	"knex_migrations_lock", "migrations", "atlas_schema_revisions", "_sqlx_migrations", "doctrine_migration_versions", "SequelizeMeta",
 }
 
 func newSchema(small []string) *schema {
+	small = append(slices.Clone(bookkeeping), small...)
 	s := &schema{
 		tables: map[string]*table{}, indexes: map[string]*index{}, types: map[string]*userType{},
 		functions: map[string]*function{}, created: map[string]bool{}, dropped: map[string]bool{}, small: map[string]bool{},

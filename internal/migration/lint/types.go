@@ -158,9 +158,6 @@ func (l *linter) changeType(t *table, n node) {
 		if columnRef(kind, expression) != name {
 			result = rewrite
 		}
-		if !known && result == depends {
-			result = rewrite // who writes USING changes more than a length
-		}
 	}
 	if def.child("collClause") != nil && (!known || result == free) {
 		result = rewrite

@@ -1,0 +1,3 @@
+-- corpus: warnings extension-update
+-- +goose Up
+ALTER EXTENSION postgis UPDATE TO '3.5';

@@ -1,0 +1,5 @@
+-- corpus: warnings not-analysed
+-- +goose Up
+-- +goose StatementBegin
+DO LANGUAGE plpython3u $$ plpy.execute("DROP TABLE users") $$;
+-- +goose StatementEnd

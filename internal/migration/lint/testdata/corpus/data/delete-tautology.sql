@@ -1,0 +1,4 @@
+-- corpus: errors write-whole-table
+-- +goose NO TRANSACTION
+-- +goose Up
+DELETE FROM events WHERE true;

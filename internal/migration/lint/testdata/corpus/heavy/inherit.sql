@@ -1,0 +1,3 @@
+-- corpus: warnings inheritance-change
+-- +goose Up
+ALTER TABLE orders_2026 INHERIT orders;

@@ -1,0 +1,3 @@
+-- +goose NO TRANSACTION
+-- +goose Up
+VACUUM (FULL false, ANALYZE) orders;

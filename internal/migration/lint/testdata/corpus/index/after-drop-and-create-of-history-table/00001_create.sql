@@ -1,0 +1,4 @@
+-- corpus: errors drop-table
+-- corpus: history
+-- +goose Up
+CREATE TABLE a (b int);

@@ -1,0 +1,2 @@
+-- +goose Up
+ALTER TABLE users ALTER COLUMN email SET NOT NULL;

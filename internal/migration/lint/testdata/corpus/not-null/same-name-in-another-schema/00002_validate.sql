@@ -1,0 +1,2 @@
+-- +goose Up
+ALTER TABLE crm.users VALIDATE CONSTRAINT c1;

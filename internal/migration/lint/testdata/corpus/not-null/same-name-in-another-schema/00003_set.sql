@@ -1,0 +1,2 @@
+-- +goose Up
+ALTER TABLE shop.users ALTER COLUMN email SET NOT NULL;

@@ -1,0 +1,2 @@
+-- +goose Up
+ALTER TABLE public.users ADD CONSTRAINT c1 CHECK (email IS NOT NULL) NOT VALID;

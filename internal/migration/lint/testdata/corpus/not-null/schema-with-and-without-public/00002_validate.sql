@@ -1,0 +1,2 @@
+-- +goose Up
+ALTER TABLE users VALIDATE CONSTRAINT c1;

@@ -1,0 +1,10 @@
+-- corpus: errors constraint-builds-index
+BEGIN;
+
+-- Running upgrade 3f2a1b -> 9c8d7e
+
+ALTER TABLE accounts ADD CONSTRAINT uq_accounts_email UNIQUE (email);
+
+UPDATE alembic_version SET version_num='9c8d7e' WHERE alembic_version.version_num = '3f2a1b';
+
+COMMIT;

@@ -1,0 +1,3 @@
+-- corpus: errors foreign-key-scans
+ALTER TABLE "post" DROP CONSTRAINT "FK_5c1cf55c308037b5aca1038a131";
+ALTER TABLE "post" ADD CONSTRAINT "FK_5c1cf55c308037b5aca1038a131" FOREIGN KEY ("userId") REFERENCES "user"("id") ON DELETE SET NULL;

@@ -1,0 +1,5 @@
+-- corpus: errors transaction-control
+BEGIN;
+BEGIN;
+ALTER TABLE users ADD COLUMN a int;
+COMMIT;

@@ -1,0 +1,6 @@
+-- +goose NO TRANSACTION
+-- +goose Up
+BEGIN;
+ALTER TABLE users ADD COLUMN a int;
+COMMIT;
+CREATE INDEX CONCURRENTLY users_a ON users (a);

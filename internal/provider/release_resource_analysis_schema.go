@@ -190,7 +190,7 @@ func metricBlock() schema.ListNestedBlock {
 			"name": checkName("Name of the metric, unique within the analysis, as it appears in errors. Example: `\"error_rate\"`."),
 			"query": schema.StringAttribute{
 				MarkdownDescription: "PromQL query with one number as result. " + placeholderText + " No series, NaN or infinity count as no data. Example: " +
-					"`\"sum(rate(http_requests_total{namespace='{{ namespace }}',code=~'5..'}[1m])) / sum(rate(http_requests_total{namespace='{{ namespace }}'}[1m]))\"`.",
+					"`\"(sum(rate(http_requests_total{namespace='{{ namespace }}',code=~'5..'}[1m])) or vector(0)) / sum(rate(http_requests_total{namespace='{{ namespace }}'}[1m]))\"`.",
 				Required: true,
 			},
 			"above": schema.Float64Attribute{

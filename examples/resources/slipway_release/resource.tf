@@ -56,7 +56,7 @@ resource "slipway_release" "app" {
     metric {
       name  = "error_rate"
       query = <<-EOT
-        sum(rate(http_requests_total{namespace="{{ namespace }}", code=~"5.."}[1m]))
+        (sum(rate(http_requests_total{namespace="{{ namespace }}", code=~"5.."}[1m])) or vector(0))
           / sum(rate(http_requests_total{namespace="{{ namespace }}"}[1m]))
       EOT
       above = 0.05

@@ -116,6 +116,29 @@ func TestRelease_DriftIsShownAndPutBackWhereAskedFor(t *testing.T) {
 	)
 }
 
+func TestRelease_DriftOfAChartThatRendersDifferentlyEachTimeIsPutBack(t *testing.T) {
+	r := newTestRelease(t)
+	const body = "values = { random = true }\n  correct_drift = true"
+	r.run(
+		resource.TestStep{Config: r.config(body)},
+		resource.TestStep{
+			PreConfig:        r.byHand("configmaps", `{"data":{"LOG_LEVEL":"debug"}}`),
+			Config:           r.config(body),
+			ConfigPlanChecks: plans(says("ConfigMap/plain: data.LOG_LEVEL")),
+			ConfigStateChecks: []statecheck.StateCheck{
+				driftIs(nil), statecheck.ExpectKnownValue(testReleaseAddress, tfjsonpath.New("revision"), knownvalue.Int64Exact(1)),
+			},
+		},
+		resource.TestStep{ // Together with new content there is one rollout, and nothing is left.
+			PreConfig: r.byHand("services", `{"spec":{"sessionAffinity":null,"selector":{"app":"wrong"}}}`),
+			Config:    r.config("values = { random = true, logLevel = \"warn\" }\n  correct_drift = true"),
+			ConfigStateChecks: []statecheck.StateCheck{
+				driftIs(nil), statecheck.ExpectKnownValue(testReleaseAddress, tfjsonpath.New("revision"), knownvalue.Int64Exact(2)),
+			},
+		},
+	)
+}
+
 func TestRelease_DriftIgnoreIsChecked(t *testing.T) {
 	r := newTestRelease(t)
 	for name, c := range map[string]struct{ block, want string }{

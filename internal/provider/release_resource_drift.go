@@ -283,9 +283,10 @@ func (m releaseModel) sameButDrift(state releaseModel) bool {
 	return true
 }
 
-// correctDrift puts back what the plan shows as put back. It reports whether that went well.
+// correctDrift puts back what the plan shows as put back. It reports whether that went well. Where the content changes it does
+// nothing: the upgrade writes what is wanted, and pods need not start twice.
 func (r *ReleaseResource) correctDrift(ctx context.Context, diags *diag.Diagnostics, plan, state releaseModel, timeout time.Duration) bool {
-	if !plan.CorrectDrift.ValueBool() || plan.Drift.Equal(state.Drift) {
+	if !plan.CorrectDrift.ValueBool() || plan.Drift.Equal(state.Drift) || !plan.sameInputs(ctx, state) || !settled(state) {
 		return true
 	}
 	handle, _, d := handleFrom(ctx, plan.Environment)

@@ -47,8 +47,8 @@ type Differences struct {
 // Drift compares the live objects of a release with what was rendered, in what was rendered: fields that others added are none
 // of it. It costs one GET for each object. Where something seems to differ, Helm's own patch is tried with dryRun=All, and only
 // what the API server would really change is drift: not what defaulting, a webhook, or another spelling of the same value makes
-// of it. Secrets are compared with Helm's record where somebody else than Slipway has written to the object, at the cost of one
-// more request; their values are never shown. Hooks are not compared. Nothing is written. Errors as from cluster.Classify.
+// of it. What seems to differ, and Secrets to which somebody else than Slipway has written, are compared with Helm's record at the
+// cost of one more request; values of secrets are never shown. Hooks are not compared. Nothing is written. Errors as from cluster.Classify.
 func Drift(ctx context.Context, target Target, options DriftOptions) (*Differences, error) {
 	d, err := newDrifts(target, options)
 	if err != nil {
@@ -57,28 +57,18 @@ func Drift(ctx context.Context, target Target, options DriftOptions) (*Differenc
 	if err := d.look(ctx); err != nil {
 		return nil, target.Cluster.Classify(err)
 	}
-	return d.differences(ctx)
+	return d.differences(), nil
 }
 
 // differences puts what was found into words.
-func (d *drifts) differences(ctx context.Context) (*Differences, error) {
+func (d *drifts) differences() *Differences {
 	out := &Differences{}
-	hide := false
-	if d.found() && d.stored == nil && d.holdsSecrets() {
-		// Who changed an object by hand may have written a secret of the release into it.
-		switch err := d.readStored(ctx); {
-		case lacksRight(err):
-			hide = true
-		case err != nil:
-			return nil, d.target.Cluster.Classify(err)
-		}
-	}
 	for _, o := range d.objects {
 		if o.whole != "" {
 			out.Found = append(out.Found, Difference{Object: o.key, Text: o.whole, Lasting: o.lasting})
 		}
 		for _, leaf := range o.leaves {
-			out.Found = append(out.Found, Difference{Object: o.key, Path: d.scrub.text(leaf.Path), Text: d.leafText(leaf, hide)})
+			out.Found = append(out.Found, Difference{Object: o.key, Path: d.scrub.text(leaf.Path), Text: d.leafText(leaf)})
 		}
 	}
 	slices.SortFunc(out.Found, func(a, b Difference) int {
@@ -88,14 +78,14 @@ func (d *drifts) differences(ctx context.Context) (*Differences, error) {
 		out.Skipped = append(out.Skipped, d.scrub.text(text))
 	}
 	slices.Sort(out.Skipped)
-	return out, nil
+	return out
 }
 
-func (d *drifts) leafText(leaf object.Drift, hide bool) string {
+func (d *drifts) leafText(leaf object.Drift) string {
 	if leaf.Live == object.MaskSecret && leaf.Restored == object.MaskSecret {
 		return "differs " + object.MaskSecret
 	}
-	if hide && leaf.Live != nil {
+	if d.hide && leaf.Live != nil {
 		leaf.Live = object.MaskSecret
 	}
 	return d.scrub.text(leafText(leaf.Live)) + " → " + d.scrub.text(leafText(leaf.Restored))

@@ -31,10 +31,11 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 )
 
-// compare finds out in what one live object differs.
-func (d *drifts) compare(ctx context.Context, o *drifting) error {
+// compareHere finds out without a request in what a live object seems to differ.
+func (d *drifts) compareHere(ctx context.Context, o *drifting) error {
+	o.leaves, o.patch = nil, nil
 	if o.ignoredWhole(d.options.Ignore) {
-		o.whole = ""
+		o.whole, o.live = "", nil
 		return nil
 	}
 	if o.whole != "" || o.live == nil || o.want == nil {
@@ -48,18 +49,24 @@ func (d *drifts) compare(ctx context.Context, o *drifting) error {
 		o.whole = driftDeleting
 		return nil
 	}
-	want := d.wanted(o)
-	patch, kind, restored, err := restoringPatch(o.mapping, want, o.live.Object)
+	patch, kind, restored, err := restoringPatch(o.mapping, d.wanted(o), o.live.Object)
 	if err != nil {
 		return fmt.Errorf("comparing %s: %w", o.key.Short(), err)
 	}
 	if patch == nil {
 		return nil
 	}
-	if o.leaves, err = d.leaves(ctx, o, restored); err != nil || len(o.leaves) == 0 {
-		return err
+	o.patch, o.patchType = patch, kind
+	o.leaves, err = d.leaves(ctx, o, restored)
+	return err
+}
+
+// compare asks the API server in what an object that seems to differ really does.
+func (d *drifts) compare(ctx context.Context, o *drifting) error {
+	if len(o.leaves) == 0 {
+		return nil
 	}
-	answer, err := o.at.Patch(ctx, o.live.GetName(), kind, patch, metav1.PatchOptions{
+	answer, err := o.at.Patch(ctx, o.live.GetName(), o.patchType, o.patch, metav1.PatchOptions{
 		DryRun: []string{metav1.DryRunAll}, FieldManager: environment.FieldManager,
 	})
 	if err != nil {

@@ -126,10 +126,7 @@ func (c *correcting) underLease() error {
 		return c.target.Cluster.Classify(err)
 	}
 	c.secrets = d.scrub
-	found, err := d.differences(c.ctx)
-	if err != nil {
-		return err
-	}
+	found := d.differences()
 	for _, difference := range found.Found {
 		if difference.Lasting {
 			c.done.Left = append(c.done.Left, difference)
@@ -137,9 +134,6 @@ func (c *correcting) underLease() error {
 	}
 	for _, o := range d.objects {
 		if (o.whole == "" && len(o.leaves) == 0) || o.lasting {
-			continue
-		}
-		if o.want = d.stored[identityIn(c.target.Handle.Namespace, o.wantOrShown())]; o.want == nil {
 			continue
 		}
 		if err := c.putBack(d, o); err != nil {
@@ -152,13 +146,6 @@ func (c *correcting) underLease() error {
 		}
 	}
 	return c.waitCorrected(d)
-}
-
-func (o *drifting) wantOrShown() map[string]any {
-	if o.want != nil {
-		return o.want
-	}
-	return o.shown
 }
 
 // putBack writes one object.

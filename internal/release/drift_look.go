@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 
@@ -38,6 +39,8 @@ type drifts struct {
 	stored map[identity]map[string]any
 	// scrub knows the secrets of the release once stored is there; nil before.
 	scrub *scrubber
+	// hide says that stored cannot be read, so that live values may be secrets.
+	hide bool
 
 	mu          sync.Mutex
 	autoscalers autoscalerSource
@@ -59,6 +62,9 @@ type drifting struct {
 	whole   string
 	lasting bool
 	leaves  []object.Drift
+	// patch would put the leaves back.
+	patch     []byte
+	patchType types.PatchType
 }
 
 // What is said of whole objects.
@@ -85,34 +91,80 @@ func newDrifts(target Target, options DriftOptions) (*drifts, error) {
 	return d, nil
 }
 
-// look reads and compares all objects.
+// look reads and compares all objects. As long as nothing seems to differ, what the state shows is enough to compare with; Helm's
+// record is read for the rest, since it alone says what was really installed of a chart that renders differently each time.
 func (d *drifts) look(ctx context.Context) error {
 	if err := d.list(ctx); err != nil {
 		return err
 	}
-	if err := parallel(ctx, d.objects, d.fetch); err != nil {
+	if err := d.suspect(ctx); err != nil {
 		return err
 	}
-	if slices.ContainsFunc(d.objects, func(o *drifting) bool { return o.live != nil && o.want == nil }) {
-		switch err := d.readStored(ctx); {
-		case lacksRight(err):
-			d.skip("Secrets and other masked leaves were compared only where nobody else has written to their object, for lack of the right to read Helm's record")
-			for _, o := range d.objects {
-				if o.want == nil && o.live != nil {
-					o.want, _ = object.FillMasks(o.shown, o.live.Object)
-				}
-			}
-		case err != nil:
+	if d.stored == nil && slices.ContainsFunc(d.objects, func(o *drifting) bool { return o.suspicious() }) {
+		if err := d.takeStored(ctx); err != nil {
 			return err
 		}
 	}
 	return parallel(ctx, d.objects, d.compare)
 }
 
+// suspect reads all objects and compares those whose masks can be filled.
+func (d *drifts) suspect(ctx context.Context) error {
+	if err := parallel(ctx, d.objects, d.fetch); err != nil {
+		return err
+	}
+	return parallel(ctx, d.objects, d.compareHere)
+}
+
+// suspicious reports that an object is not certain to be as it was rendered.
+func (o *drifting) suspicious() bool {
+	return o.whole != "" || len(o.leaves) > 0 || o.live != nil && o.want == nil
+}
+
+// takeStored compares what is suspicious with what Helm has stored. Without the right to read that, with what the state shows.
+func (d *drifts) takeStored(ctx context.Context) error {
+	switch err := d.readStored(ctx); {
+	case lacksRight(err):
+		d.hide = true
+		d.skip("Secrets and other masked leaves were compared only where nobody else has written to their object, for lack of the right to read Helm's record")
+		for _, o := range d.objects {
+			if o.want == nil && o.live != nil {
+				o.want, _ = object.FillMasks(o.shown, o.live.Object)
+			}
+		}
+		return nil
+	case err != nil:
+		return err
+	}
+	if !d.sameSet() {
+		d.objects = nil
+		if err := d.listStored(ctx); err != nil {
+			return err
+		}
+		return d.suspect(ctx)
+	}
+	for _, o := range d.objects {
+		o.want = d.stored[d.identify(o.shown)]
+	}
+	return parallel(ctx, d.objects, d.compareHere)
+}
+
+// sameSet reports that Helm has stored just the objects that were compared.
+func (d *drifts) sameSet() bool {
+	for _, o := range d.objects {
+		if _, there := d.stored[d.identify(o.shown)]; !there {
+			return false
+		}
+	}
+	return len(d.objects) == len(d.stored)
+}
+
+func (d *drifts) identify(o map[string]any) identity { return identityIn(d.target.Handle.Namespace, o) }
+
 // list finds out which objects there should be.
 func (d *drifts) list(ctx context.Context) error {
 	keys := slices.Sorted(maps.Keys(d.options.Rendered))
-	fromStored := d.options.Rendered == nil || slices.ContainsFunc(keys, namesSecret)
+	fromStored := d.stored != nil || d.options.Rendered == nil || slices.ContainsFunc(keys, namesSecret)
 	if fromStored {
 		return d.listStored(ctx)
 	}
@@ -155,14 +207,14 @@ func (d *drifts) listStored(ctx context.Context) error {
 
 func (d *drifts) add(o *drifting) {
 	if o.want == nil {
-		o.want = d.stored[identityIn(d.target.Handle.Namespace, o.shown)]
+		o.want = d.stored[d.identify(o.shown)]
 	}
 	d.objects = append(d.objects, o)
 	of := o.shown
 	if o.want != nil {
 		of = o.want
 	}
-	addScaleTarget(d.scaled, identityIn(d.target.Handle.Namespace, of).namespace, of)
+	addScaleTarget(d.scaled, d.identify(of).namespace, of)
 }
 
 // fetch reads one live object, and settles with what it is compared where that takes no look at Helm's record.
@@ -184,7 +236,7 @@ func (d *drifts) fetch(ctx context.Context, o *drifting) error {
 	o.at = d.dynamic.Resource(mapping.Resource)
 	name, _ := nameOf(like)
 	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
-		o.at = d.dynamic.Resource(mapping.Resource).Namespace(identityIn(d.target.Handle.Namespace, like).namespace)
+		o.at = d.dynamic.Resource(mapping.Resource).Namespace(d.identify(like).namespace)
 	}
 	live, err := o.at.Get(ctx, name, metav1.GetOptions{})
 	switch {
@@ -243,12 +295,7 @@ func (d *drifts) readStored(ctx context.Context) error {
 	d.stored = map[identity]map[string]any{}
 	for _, o := range raw.objects {
 		if !o.Hook {
-			d.stored[identityIn(d.target.Handle.Namespace, o.Object)] = withoutStringData(o.Object)
-		}
-	}
-	for _, o := range d.objects {
-		if o.want == nil {
-			o.want = d.stored[identityIn(d.target.Handle.Namespace, o.shown)]
+			d.stored[d.identify(o.Object)] = withoutStringData(o.Object)
 		}
 	}
 	return nil
@@ -265,13 +312,4 @@ func (d *drifts) skip(text string) {
 	if !slices.Contains(d.skipped, text) {
 		d.skipped = append(d.skipped, text)
 	}
-}
-
-// found reports that something differs.
-func (d *drifts) found() bool {
-	return slices.ContainsFunc(d.objects, func(o *drifting) bool { return len(o.leaves) > 0 })
-}
-
-func (d *drifts) holdsSecrets() bool {
-	return slices.ContainsFunc(d.objects, func(o *drifting) bool { return hasMask(o.shown) })
 }

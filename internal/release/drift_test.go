@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
@@ -392,6 +393,52 @@ func TestCorrect_RefusesAReleaseThatChangedMeanwhile(t *testing.T) {
 	}
 	_, err = Correct(t.Context(), broken.target, CorrectOptions{InstanceID: broken.id, ClusterUID: broken.uid})
 	wantText(t, asError[*CorrectionError](t, err).Error(), "Revision 2 is failed")
+}
+
+func TestDrift_WithoutTheRightToTryIsShownAsComputed(t *testing.T) {
+	t.Parallel()
+	d := newDrifted(t)
+	d.kubectl("configmaps", "app", types.MergePatchType, `{"data":{"level":"debug"}}`)
+	d.kubectl("secrets", "app", types.MergePatchType, `{"data":{"token":"Y2FuYXJ5LW90aGVy"}}`)
+	counted, _ := countingTarget(t, d.target)
+	limited := refusing(t, counted, func(r *http.Request) bool {
+		return r.Method == http.MethodPatch || strings.Contains(r.URL.Path, "/secrets/sh.helm.release")
+	})
+	found, err := Drift(t.Context(), limited, d.options())
+	if err != nil || len(found.Found) != 1 {
+		t.Fatalf("%+v, %v", found, err)
+	}
+	if x := found.Found[0]; x.Object != "v1/ConfigMap/app" || x.Text != `(sensitive value) → "info"` {
+		t.Errorf("found %+v", x)
+	}
+	wantText(t, strings.Join(found.Skipped, "\n"), "were not tried", "Secrets and other masked leaves were compared only where nobody else has written")
+}
+
+// refusing reaches the same place as somebody who lacks some rights.
+func refusing(t *testing.T, target Target, refuses func(*http.Request) bool) Target {
+	t.Helper()
+	host, err := url.Parse(target.Cluster.Host())
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httputil.NewSingleHostReverseProxy(host)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !refuses(r) {
+			proxy.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = fmt.Fprintf(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403,"message":"it is forbidden: User \"planner\" cannot %s resource \"things\" in API group \"\""}`, strings.ToLower(r.Method))
+	}))
+	t.Cleanup(server.Close)
+	c, err := cluster.NewConnections(cluster.Config{Clusters: map[string]cluster.Connection{"limited": {Host: server.URL}}}).
+		Cluster(t.Context(), cluster.Coordinate{Context: "limited"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	target.Cluster = c
+	return target
 }
 
 // countingTarget reaches the same place through clients whose requests are counted.

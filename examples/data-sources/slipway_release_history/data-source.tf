@@ -8,6 +8,6 @@ output "failed_releases" {
   description = "What did not pass, and why."
   value = [
     for r in data.slipway_release_history.app.revisions :
-    "${r.version} (revision ${r.revision}): ${r.stage}, ${r.reason}" if r.stage != null
+    "${coalesce(r.version, "no version")} (revision ${r.revision}): ${r.stage}, ${coalesce(r.reason, "no reason is known")}" if r.stage != null
   ]
 }

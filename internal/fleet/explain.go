@@ -12,22 +12,27 @@ import (
 
 // NoEnvironmentError is an environment that the fleet does not have.
 type NoEnvironmentError struct {
-	Client, Stage string
+	Client, Stage string // Stage is empty where there is no such client
 	Fleet         *Fleet
+	Clients       []string // all names, where Fleet does not have them
 }
 
 func (e *NoEnvironmentError) Error() string {
+	if e.Stage == "" {
+		return fmt.Sprintf("the fleet in %s has no client %s", e.Fleet.Dir, e.Client)
+	}
 	return fmt.Sprintf("the fleet in %s has no environment %s/%s", e.Fleet.Dir, e.Client, e.Stage)
 }
 
 // Explain says it in three parts.
 func (e *NoEnvironmentError) Explain() (happened, observed, advice string) {
-	var clients, stages []string
+	var stages []string
+	clients := e.Clients
 	for _, environment := range e.Fleet.Environments {
 		if environment.Client == e.Client {
 			stages = append(stages, environment.Stage)
 		}
-		if len(clients) == 0 || clients[len(clients)-1] != environment.Client {
+		if e.Clients == nil && (len(clients) == 0 || clients[len(clients)-1] != environment.Client) {
 			clients = append(clients, environment.Client)
 		}
 	}
@@ -40,7 +45,7 @@ func (e *NoEnvironmentError) Explain() (happened, observed, advice string) {
 		observed = fmt.Sprintf("%s has the stages %s.", e.Client, strings.Join(stages, ", "))
 		advice = "Name one of them."
 	}
-	return "The fleet in " + e.Fleet.Dir + " has no environment " + e.Client + "/" + e.Stage + ".", observed, advice
+	return capital(e.Error()) + ".", observed, advice
 }
 
 // NoValueError is a key that an environment does not have.

@@ -364,3 +364,21 @@ func (f *Fleet) WaveNames() []string {
 	}
 	return names
 }
+
+// ReadClient reads the description and one client. A client that there is not is a fleet without environments that knows the names of
+// the others. Errors: *DescriptionError.
+func ReadClient(dir, client string) (*Fleet, error) {
+	f, err := Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	names, err := f.clientNames()
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Contains(names, client) {
+		return nil, &NoEnvironmentError{Client: client, Fleet: f, Clients: names}
+	}
+	f.Environments, err = f.readClient(client, &inputs{})
+	return f, err
+}

@@ -107,13 +107,19 @@ func (p *Provider) Resources(context.Context) []func() resource.Resource {
 
 // DataSources lists the data source types.
 func (p *Provider) DataSources(context.Context) []func() datasource.DataSource {
-	return []func() datasource.DataSource{NewReleaseHistoryDataSource}
+	return []func() datasource.DataSource{
+		NewFleetDataSource,
+		NewReleaseHistoryDataSource,
+		NewValuesDataSource,
+	}
 }
 
 // Functions lists the provider functions. They work without a configured provider.
 func (p *Provider) Functions(context.Context) []func() function.Function {
 	return []func() function.Function{
+		NewExplainValueFunction,
 		NewMergeValuesFunction,
+		NewValuesYAMLFunction,
 		NewWorkspaceNameFunction,
 	}
 }

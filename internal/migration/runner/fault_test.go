@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -264,4 +265,36 @@ func TestUp_CanBeKilledAtAnyStep(t *testing.T) {
 	if err != nil || !strings.Contains(string(report), `"outcome":"done"`) {
 		t.Errorf("report %s, %v", report, err)
 	}
+}
+
+func TestProgram_EndsOnSIGTERMAndSaysSo(t *testing.T) {
+	d := newDatabase(t)
+	dir := t.TempDir()
+	program := filepath.Join(dir, "slipway-migrate")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../../../cmd/slipway-migrate").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "00001_slow.sql"), []byte("-- +goose Up\nCREATE TABLE a (b int);\nSELECT pg_sleep(60);\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	command := exec.CommandContext(t.Context(), program, "up", dir, "--report", filepath.Join(dir, "report"))
+	command.Env = append(os.Environ(), "DATABASE_URL="+server.URL(d.name))
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	d.eventually("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'SELECT pg_sleep%' AND state = 'active'", "1")
+	if err := command.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	err := command.Wait()
+	var ended *exec.ExitError
+	if !errors.As(err, &ended) || ended.ExitCode() != 3 {
+		t.Errorf("got %v, want exit code 3", err)
+	}
+	report, err := os.ReadFile(filepath.Join(dir, "report"))
+	if err != nil || !strings.Contains(string(report), `"outcome":"interrupted"`) {
+		t.Errorf("report %s, %v", report, err)
+	}
+	d.eventually("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'slipway-migrate'", "0")
+	d.want("SELECT to_regclass('a') IS NULL", "t")
 }

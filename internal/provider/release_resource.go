@@ -258,7 +258,7 @@ func (r *ReleaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 			"rollback_ready": schema.StringAttribute{
 				MarkdownDescription: "`yes` where a failed update could be rolled back by itself, otherwise why not: as of the last apply with a `rollback` block. A plan that changes something asks again, and " +
 					"warns where it could not. Null without that block.",
-				Computed:            true,
+				Computed: true,
 			},
 			"held": schema.StringAttribute{
 				MarkdownDescription: "Set in a plan whose content failed not long ago: what failed, when, why, and until when it is held. The apply of this release then stops before it changes anything, " +

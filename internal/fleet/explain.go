@@ -54,7 +54,7 @@ type NoValueError struct{ Environment, Key, Nearest string }
 func (e *NoValueError) Error() string {
 	text := fmt.Sprintf("%s has no value %s, and no layer names it", e.Environment, e.Key)
 	if e.Nearest != "" {
-		text += fmt.Sprintf("; did you mean %s?", e.Nearest)
+		text += fmt.Sprintf(" (did you mean %s?)", e.Nearest)
 	}
 	return text
 }

@@ -59,7 +59,7 @@ func (*explainValueFunction) Run(ctx context.Context, req function.RunRequest, r
 	}
 	explained, err := described.ExplainKey(resolved, key)
 	if err != nil {
-		resp.Error = function.NewArgumentFuncError(3, capitalised(err.Error()))
+		resp.Error = function.NewArgumentFuncError(3, err.Error())
 		return
 	}
 	var out strings.Builder

@@ -100,6 +100,14 @@ func TestValues_UnderTerraform(t *testing.T) {
 		ProtoV6ProviderFactories: testFactories,
 		Steps: []resource.TestStep{
 			{
+				Config:      `output "x" { value = provider::slipway::values_yaml(["a"]) }`,
+				ExpectError: regexp.MustCompile(`Values must be an object or a map`),
+			},
+			{
+				Config:      fmt.Sprintf(`output "x" { value = provider::slipway::explain_value(%q, "acme", "prod", "replicsa") }`, dir),
+				ExpectError: regexp.MustCompile(`(?s)has no value\s+replicsa.*did you mean replicas`),
+			},
+			{
 				Config: config(dir, "acme") + fmt.Sprintf(`
 output "values" { value = data.slipway_values.x.values }
 output "source" { value = data.slipway_values.x.sources["replicas"] }
@@ -125,14 +133,6 @@ output "why" { value = provider::slipway::explain_value(%q, "acme", "prod", "rep
 			{
 				Config:      config(testFleet(t, map[string]string{"clients/acme/values.yaml": "x: 1\nreplicsa: 3\n"}), "acme"),
 				ExpectError: regexp.MustCompile(`(?s)replicsa is no value of chart orders; did you mean\s+replicas\?.*values.yaml:2`),
-			},
-			{
-				Config:      `output "x" { value = provider::slipway::values_yaml(["a"]) }`,
-				ExpectError: regexp.MustCompile(`Values must be an object or a map`),
-			},
-			{
-				Config:      fmt.Sprintf(`output "x" { value = provider::slipway::explain_value(%q, "acme", "prod", "replicsa") }`, dir),
-				ExpectError: regexp.MustCompile(`(?s)has no value\s+replicsa.*did you mean replicas`),
 			},
 		},
 	})

@@ -6,6 +6,7 @@ package acceptance
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -211,16 +212,22 @@ func (c tenant) held(w *workspace, version string) {
 	c.answersWith("v1.1.1")
 }
 
-// logRecovery logs how long the bad version went on answering after the sample that decided.
+var readyAfter = regexp.MustCompile(`all its pods were ready (\S+) after`)
+
+// logRecovery logs how long it took to have the earlier version back: as the error says, and as the users saw it.
 func (c tenant) logRecovery(text string, seen outage) {
 	c.t.Helper()
-	decided, found := lastSample(text)
-	bad, served := seen.after.Versions[seen.bad]
-	if !found || !served {
-		return
+	if said := readyAfter.FindStringSubmatch(unwrap(text)); said != nil {
+		c.t.Logf("FIGURE %s: all pods of the restored version were ready %s after the failure was clear", c.t.Name(), said[1])
+	} else {
+		c.t.Errorf("the error does not say how long the recovery took:\n%s", text)
 	}
-	// The error shows whole seconds, so this is at most one too long.
-	c.t.Logf("FIGURE %s: the last request that %s answered was sent %.1f s after the sample that decided", c.t.Name(), seen.bad, bad.Last.Sub(decided).Seconds())
+	decided, found := lastSample(text)
+	bad, answered := seen.after.Versions[seen.bad]
+	// A version that is not ready answers nobody, so its last answer says nothing. The error shows whole seconds.
+	if found && answered && bad.Last.After(decided) {
+		c.t.Logf("FIGURE %s: the last request that %s answered was sent %.0f s after the sample that decided", c.t.Name(), seen.bad, bad.Last.Sub(decided).Seconds())
+	}
 }
 
 // What is wrong may not be the version: then the rollback does not help, and says so.

@@ -152,9 +152,11 @@ func (c tenant) whileServed(bad string, do func()) outage {
 // keptAnswering demands that no request failed but those that the bad version itself failed.
 func (o outage) keptAnswering(t *testing.T) {
 	t.Helper()
-	bad := o.after.Versions[o.bad]
-	t.Logf("FIGURE %s: %d requests, %d answered by %s of which %d failed, %d failed beyond those", t.Name(),
-		o.after.Requests-o.before.Requests, bad.Requests, o.bad, bad.Failed, o.beyondTheBadVersion())
+	what := fmt.Sprintf("%d requests", o.after.Requests-o.before.Requests)
+	if bad, answered := o.after.Versions[o.bad]; answered {
+		what += fmt.Sprintf(", %d answered by %s, of which %d failed", bad.Requests, o.bad, bad.Failed)
+	}
+	t.Logf("FIGURE %s: %s; %d failed beyond those", t.Name(), what, o.beyondTheBadVersion())
 	if n := o.beyondTheBadVersion(); n != 0 {
 		t.Errorf("%d requests failed beyond those that %s failed: %+v", n, o.bad, o.after)
 	}

@@ -165,11 +165,12 @@ func (c *correcting) putBack(d *drifts, o *drifting) error {
 	}
 	want := d.wanted(o)
 	ignored := func(leaf object.Drift) bool {
-		if !d.ignored(o, leaf) && !(isReplicas(leaf) && d.scaled[scaled{namespace, o.live.GetKind(), o.live.GetName()}]) {
-			return false
+		autoscaled := isReplicas(leaf) && d.scaled[scaled{namespace, o.live.GetKind(), o.live.GetName()}]
+		if autoscaled || d.ignored(o, leaf) {
+			leaf.Keep(want, deepCopyMap(o.live.Object))
+			return true
 		}
-		leaf.Keep(want, deepCopyMap(o.live.Object))
-		return true
+		return false
 	}
 	_, _, restored, err := restoringPatch(o.mapping, want, o.live.Object)
 	if err != nil {

@@ -22,6 +22,7 @@ import (
 	"github.com/bmatcuk/doublestar/v4"
 	log "github.com/sirupsen/logrus"
 	"k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 func main() {
@@ -53,13 +54,23 @@ func expand(root string, in io.Reader, out io.Writer) error {
 			continue
 		}
 		all := map[string]generators.Generator{"Git": generators.NewGitGenerator(folder(root), set.Namespace)}
-		made, _, err := template.GenerateApplications(log.NewEntry(log.StandardLogger()), set, all, &utils.Render{}, nil)
+		made, _, err := template.GenerateApplications(log.NewEntry(log.StandardLogger()), set, all, &utils.Render{}, projects{})
 		if err != nil {
 			return fmt.Errorf("expanding ApplicationSet %s: %w", set.Name, err)
 		}
 		applications = append(applications, made...)
 	}
 	return json.NewEncoder(out).Encode(applications)
+}
+
+// projects is a cluster in which every project exists and demands no signatures. The generator asks it for nothing else.
+type projects struct{ client.Client }
+
+func (projects) Get(_ context.Context, _ client.ObjectKey, into client.Object, _ ...client.GetOption) error {
+	if _, ok := into.(*v1alpha1.AppProject); !ok {
+		return fmt.Errorf("only projects can be asked for, not a %T", into)
+	}
+	return nil
 }
 
 // folder is a repository that lies in a folder, whatever its address and revision.

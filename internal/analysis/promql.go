@@ -5,6 +5,7 @@ package analysis
 
 import (
 	"errors"
+	"time"
 
 	"github.com/prometheus/prometheus/promql/parser"
 )
@@ -32,4 +33,31 @@ func ParseQuery(query string) error {
 		return &QueryError{Query: query, Problem: "the query gives a range of values instead of one: use a function such as rate or avg_over_time"}
 	}
 	return &QueryError{Query: query, Problem: "the query gives a " + string(expression.Type()) + ", not a number"}
+}
+
+// QueryReach is how far back from its moment a query looks: rate(x[1m]) looks back one minute, with offset 5m six. What
+// comes before that cannot change its answer, but for the last value of a series that nobody scrapes any more. A query that cannot
+// be parsed has no reach.
+func QueryReach(query string) time.Duration {
+	expression, err := promQL.ParseExpr(query)
+	if err != nil {
+		return 0
+	}
+	return reach(expression)
+}
+
+func reach(node parser.Node) time.Duration {
+	switch n := node.(type) {
+	case *parser.MatrixSelector:
+		return n.Range + reach(n.VectorSelector)
+	case *parser.VectorSelector:
+		return max(n.OriginalOffset, 0)
+	case *parser.SubqueryExpr:
+		return n.Range + max(n.OriginalOffset, 0) + reach(n.Expr)
+	}
+	var longest time.Duration
+	for child := range parser.ChildrenIter(node) {
+		longest = max(longest, reach(child))
+	}
+	return longest
 }

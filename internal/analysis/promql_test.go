@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestParseQuery_SaysWhatCanNeverGiveASample(t *testing.T) {
@@ -28,6 +29,21 @@ func TestParseQuery_SaysWhatCanNeverGiveASample(t *testing.T) {
 		var wrong *QueryError
 		if !errors.As(err, &wrong) || !strings.Contains(err.Error(), want) || wrong.Query != query {
 			t.Errorf("%q: %v, want %s", query, err, want)
+		}
+	}
+}
+
+func TestQueryReach_IsHowFarAQueryLooksBack(t *testing.T) {
+	t.Parallel()
+	for query, want := range map[string]time.Duration{
+		`up`: 0, `1`: 0, `nonsense(`: 0, `up offset 5m`: 5 * time.Minute, `up offset -5m`: 0,
+		`rate(x[1m])`: time.Minute,
+		`(sum(rate(x[1m])) or vector(0)) / sum(rate(y[3m]))`:       3 * time.Minute,
+		`rate(x[1m] offset 5m)`:                                    6 * time.Minute,
+		`max_over_time(rate(x[1m])[10m:30s] offset 1m) > bool (2)`: 12 * time.Minute,
+	} {
+		if got := QueryReach(query); got != want {
+			t.Errorf("%s looks back %s, want %s", query, got, want)
 		}
 	}
 }

@@ -76,8 +76,8 @@ func whileHeld(ctx context.Context, env checkEnvironment) (context.Context, func
 
 // validation is the analysis of a revision that a rollback has restored: the same checks over window, which starts when it is
 // begun. Zero makes one pass of each health check. Fewer failures in a row are tolerated where the window has no time for more. A metric
-// whose rule needs more time than the window has is left out: it could only judge by what the other revision did. Nil where nothing
-// is left.
+// whose rule needs more time than the window has is left out: it could only judge by what the other revision did. For the same reason
+// nothing is sampled until the queries of the others look back no further than to the start. Nil where nothing is left.
 func (a *Analysis) validation(window time.Duration) *Analysis {
 	if a == nil {
 		return nil
@@ -97,6 +97,9 @@ func (a *Analysis) validation(window time.Duration) *Analysis {
 	for _, m := range a.Policy.Metrics {
 		if window > 0 && max(m.For, m.Over) <= window {
 			policy.Metrics = append(policy.Metrics, m)
+			if reach := max(queryReach(m.Query), queryReach(m.RequestsQuery)); reach > 0 {
+				policy.InitialDelay = max(policy.InitialDelay, reach+policy.Interval)
+			}
 		}
 	}
 	restored.Policy = policy

@@ -8,6 +8,9 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
 )
 
 // QueryValues are what the placeholders of a query stand for.
@@ -71,6 +74,15 @@ func ExpandQuery(query string, values QueryValues) (string, error) {
 func usesVersion(query string) bool {
 	_, err := ExpandQuery(query, QueryValues{Namespace: "n", Release: "r", Client: "c", Stage: "s"})
 	return err != nil
+}
+
+// queryReach is how far back a query looks, whatever its placeholders stand for.
+func queryReach(query string) time.Duration {
+	expanded, err := ExpandQuery(query, QueryValues{Namespace: "n", Release: "r", Client: "c", Stage: "s", Version: "v"})
+	if err != nil {
+		return 0
+	}
+	return analysis.QueryReach(expanded)
 }
 
 func (v QueryValues) value(name string) (string, error) {

@@ -134,16 +134,19 @@ func TestValidation_JudgesOnlyByWhatTheWindowShows(t *testing.T) {
 	a := sound()
 	slow := a.Policy.Metrics[0]
 	slow.Name, slow.For = "slow", 4*time.Minute
+	slow.MinRequests, slow.Query, slow.RequestsQuery = 1, `rate(x[2m])`, `increase(y{namespace="{{ namespace }}"}[3m])`
 	a.Policy.Metrics = append(a.Policy.Metrics, slow)
 	for _, tc := range []struct {
 		window   time.Duration
 		metrics  []string
 		failures int
+		// after is when the first sample is taken: a query must not look back to what came before the rollback.
+		after time.Duration
 	}{
-		{0, nil, 0},
-		{20 * time.Second, nil, 2},
-		{2 * time.Minute, []string{"errors"}, 3},
-		{5 * time.Minute, []string{"errors", "slow"}, 3},
+		{0, nil, 0, 0},
+		{20 * time.Second, nil, 2, 0},
+		{2 * time.Minute, []string{"errors"}, 3, time.Minute + 10*time.Second},
+		{5 * time.Minute, []string{"errors", "slow"}, 3, 3*time.Minute + 10*time.Second},
 	} {
 		v := a.validation(tc.window)
 		if err := v.Validate(); err != nil {
@@ -153,8 +156,8 @@ func TestValidation_JudgesOnlyByWhatTheWindowShows(t *testing.T) {
 		for _, m := range v.Policy.Metrics {
 			names = append(names, m.Name)
 		}
-		if !slices.Equal(names, tc.metrics) || v.Policy.Health.ConsecutiveFailures != tc.failures || v.Policy.InitialDelay != 0 {
-			t.Errorf("%s: metrics %v, %d failures", tc.window, names, v.Policy.Health.ConsecutiveFailures)
+		if !slices.Equal(names, tc.metrics) || v.Policy.Health.ConsecutiveFailures != tc.failures || v.Policy.InitialDelay != tc.after {
+			t.Errorf("%s: metrics %v, %d failures, after %s", tc.window, names, v.Policy.Health.ConsecutiveFailures, v.Policy.InitialDelay)
 		}
 	}
 	if a.Policy.Health.ConsecutiveFailures != 3 || a.Policy.Duration != 5*time.Minute {

@@ -112,7 +112,8 @@ type RollbackPolicy struct {
 	Timeout time.Duration
 	// Validation is how long the restored revision is watched by the analysis' checks, over a window that starts after the
 	// rollback; its smoke tests and acceptance run as well. Zero makes one pass of each health check. A metric whose rule needs
-	// longer than this is left out: it could only judge by what the other revision did.
+	// longer than this is left out: it could only judge by what the other revision did. The window starts when the queries look
+	// back no further than to the rollback: with rate(x[1m]) one minute and an interval after it.
 	Validation time.Duration
 	// Quarantine is how long content that failed is not deployed again, 24 hours where zero.
 	Quarantine time.Duration
@@ -132,6 +133,9 @@ func (g Guard) Longest(rollout time.Duration) time.Duration {
 	}
 	if g.Rollback != nil {
 		total += g.Rollback.timeout() + g.Rollback.Validation
+		if restored := g.Analysis.validation(g.Rollback.Validation); restored != nil {
+			total += restored.Policy.InitialDelay
+		}
 	}
 	return total
 }

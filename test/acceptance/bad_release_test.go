@@ -91,6 +91,7 @@ const applyArgs = "apply -auto-approve -no-color -input=false"
 
 // A bad release, from the moment at which it is applied to the good one that follows: the strategy's rollback chapter.
 func TestBadRelease_IsTakenBackByItself(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		golden         string
 		version        string

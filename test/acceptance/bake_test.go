@@ -58,6 +58,7 @@ func TestBake_PrometheusThatIsGoneHolds(t *testing.T) {
 
 // A provider that dies while it watches has decided nothing. The next apply goes on where it was.
 func TestBake_ProviderKilledIsResumed(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		version string
 		after   func(t *testing.T, c tenant, g guard, w *workspace)

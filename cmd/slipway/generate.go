@@ -56,8 +56,13 @@ func newGenerateCommand(flags *fleetFlags) *cobra.Command {
 }
 
 func printGenerated(out io.Writer, g *fleet.Generated, options fleet.GenerateOptions) {
+	const most = 100
 	list := func(what string, paths []string) {
-		for _, path := range paths {
+		for i, path := range paths {
+			if i == most {
+				fmt.Fprintf(out, "%-9s … and %d more\n", what, len(paths)-most)
+				return
+			}
 			fmt.Fprintf(out, "%-9s %s\n", what, path)
 		}
 	}

@@ -1,0 +1,180 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package job
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/runner"
+)
+
+// FilesError is a directory that cannot be run as it is.
+type FilesError struct {
+	Directory string
+	File      string // empty where it is about all
+	Reason    string
+}
+
+func (e *FilesError) Error() string {
+	return strings.TrimSpace("migrations " + e.Directory + " " + e.File + ": " + e.Reason)
+}
+
+// Explain says what happened, what was seen and what to do.
+func (e *FilesError) Explain() (happened, observed, advice string) {
+	what := "The directory " + e.Directory
+	if e.File != "" {
+		what = "The file " + e.File + " in " + e.Directory
+	}
+	return what + " cannot be run as it is.", "Reason: " + e.Reason + ".", "Nothing was run. Put it right and plan again."
+}
+
+// EditedError is files that were changed after they were applied.
+type EditedError struct{ Files []string }
+
+func (e *EditedError) Error() string {
+	return "migrations were edited after they were applied: " + strings.Join(e.Files, ", ")
+}
+
+// Explain says what happened, what was seen and what to do.
+func (e *EditedError) Explain() (happened, observed, advice string) {
+	return "Migrations were edited after they were applied.", "Their checksum is another one than that of what was run: " + strings.Join(e.Files, ", ") + ".",
+		"An applied file is never run again, so that the edit would have no effect here and one in a new database. Put the old content back, and write the change as a new file with a higher number."
+}
+
+// LateError is a file that would run after a newer one.
+type LateError struct {
+	File   string
+	Newest int64
+}
+
+func (e *LateError) Error() string {
+	return fmt.Sprintf("migration %s is older than %d, which is applied", e.File, e.Newest)
+}
+
+// Explain says what happened, what was seen and what to do.
+func (e *LateError) Explain() (happened, observed, advice string) {
+	return "A migration came late.", fmt.Sprintf("%s is not applied, and is older than number %d, which is.", e.File, e.Newest),
+		"Give it a number higher than all others: it was not there when they were written and tested."
+}
+
+// MirrorError is a ConfigMap that is not this migration's mirror.
+type MirrorError struct{ Name, Reason string }
+
+func (e *MirrorError) Error() string { return "ConfigMap " + e.Name + ": " + e.Reason }
+
+// Explain says what happened, what was seen and what to do.
+func (e *MirrorError) Explain() (happened, observed, advice string) {
+	return "The record of the migration cannot be used.", "ConfigMap " + e.Name + ": " + e.Reason + ".",
+		"Give the migration another name, or remove the ConfigMap if nobody needs it: the next apply asks the database and writes it again."
+}
+
+// OwnerError is a migration that another resource manages.
+type OwnerError struct {
+	Name, Namespace string
+	SameRun         bool
+}
+
+func (e *OwnerError) Error() string { return "migration " + e.Name + " has another owner" }
+
+// Explain says what happened, what was seen and what to do.
+func (e *OwnerError) Explain() (happened, observed, advice string) {
+	observed = "The ConfigMap " + mirrorName(e.Name) + " in namespace " + e.Namespace + " carries the instance id of another resource or Terraform state."
+	if e.SameRun {
+		observed = "This run has made a migration of that name in namespace " + e.Namespace + " already: two slipway_migration have the same name."
+	}
+	return "The migration " + e.Name + " belongs to somebody else.", observed, "Give one of the two another name, or remove it from the state that should not have it."
+}
+
+// BlockedError is a contract migration that must wait.
+type BlockedError struct {
+	Name    string
+	Reasons []string
+}
+
+func (e *BlockedError) Error() string {
+	return "contract migration " + e.Name + " must wait: " + strings.Join(e.Reasons, "; ")
+}
+
+// Explain says what happened, what was seen and what to do.
+func (e *BlockedError) Explain() (happened, observed, advice string) {
+	return "The contract migration " + e.Name + " must wait: an old version still runs, or could be rolled back to.", "- " + strings.Join(e.Reasons, "\n- "),
+		"Nothing was run. Apply again when that is over, or set on_blocked = \"defer\" to let the rest of the apply go on."
+}
+
+// RunError is a Job that did not apply all that was pending.
+type RunError struct {
+	Job, Namespace string
+	Reason         string
+	Failure        *runner.Failure // nil where the runner did not report one
+	Applied        []string        // in this run
+	Left           int
+	Events         []string
+	Log            []string // the tail
+	Retry          bool
+}
+
+func (e *RunError) Error() string {
+	return fmt.Sprintf("migration Job %s/%s: %s", e.Namespace, e.Job, e.Reason)
+}
+
+// Explain says what happened, what was seen and what to do.
+func (e *RunError) Explain() (happened, observed, advice string) {
+	happened = fmt.Sprintf("The Job %s in namespace %s did not apply all migrations: %s.", e.Job, e.Namespace, strings.TrimSuffix(e.Reason, "."))
+	var seen []string
+	if f := e.Failure; f != nil {
+		at := f.File
+		if f.Line > 0 {
+			at += fmt.Sprintf(":%d", f.Line)
+		}
+		if f.Of > 0 {
+			at += fmt.Sprintf(" (statement %d of %d)", f.Statement, f.Of)
+		}
+		if f.SQL != "" {
+			seen = append(seen, strings.TrimSpace(at)+":\n  "+strings.ReplaceAll(f.SQL, "\n", "\n  "))
+		} else if at != "" {
+			seen = append(seen, at)
+		}
+		message := f.Message
+		if f.Code != "" {
+			message += " (SQLSTATE " + f.Code + ")"
+		}
+		seen = append(seen, message)
+		if f.Kept {
+			seen = append(seen, "The statements before it in the same file stay applied.")
+		}
+	}
+	if len(e.Applied) > 0 {
+		seen = append(seen, "Applied before that, and recorded: "+strings.Join(e.Applied, ", ")+".")
+	}
+	if len(e.Events) > 0 {
+		seen = append(seen, "Events:\n  "+strings.Join(e.Events, "\n  "))
+	}
+	if len(e.Log) > 0 {
+		seen = append(seen, "End of the log:\n  "+strings.Join(e.Log, "\n  "))
+	}
+	advice = "Put it right and apply again: it goes on with the first file that is not applied."
+	if e.Failure != nil && e.Failure.Advice != "" {
+		advice = e.Failure.Advice + "\n\n" + advice
+	}
+	if e.Retry {
+		advice = "Apply again: it goes on where it was."
+	}
+	return happened, strings.Join(seen, "\n\n"), advice
+}
+
+// RunningError is a migration that cannot be forgotten, since it runs.
+type RunningError struct {
+	Job, Namespace string
+	Since          time.Time
+}
+
+func (e *RunningError) Error() string { return "migration Job " + e.Namespace + "/" + e.Job + " runs" }
+
+// Explain says what happened, what was seen and what to do.
+func (e *RunningError) Explain() (happened, observed, advice string) {
+	return "The migration is running.", fmt.Sprintf("The Job %s in namespace %s runs since %s.", e.Job, e.Namespace, e.Since.UTC().Format(time.RFC3339)),
+		"Wait for its end and destroy again, or delete the Job first: what it has applied stays."
+}

@@ -1,0 +1,348 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package job
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/runner"
+)
+
+const (
+	accountName = "slipway-migrate"
+	pollEvery   = time.Second
+	// startGrace is how long a container may be without its image or configuration.
+	startGrace  = 20 * time.Second
+	maxLogLines = 20
+	maxLogBytes = 16 << 10
+	maxEvents   = 5
+)
+
+// jobs are those of this migration that are there.
+func (a *application) jobs() ([]batchv1.Job, error) {
+	list, err := a.reads.BatchV1().Jobs(a.target.Handle.Namespace).List(a.ctx, metav1.ListOptions{LabelSelector: LabelMigration + "=" + a.target.Name})
+	if err != nil {
+		return nil, a.target.Cluster.Classify(fmt.Errorf("listing Jobs of migration %s: %w", a.target.Name, err))
+	}
+	return list.Items, nil
+}
+
+// runJob runs the pending files, or goes on waiting for the Job that a killed run has left. The report may be there beside an error.
+func (a *application) runJob(left []batchv1.Job, pending []*File, known map[string]string) (*runner.Report, error) {
+	name := a.jobName(pending)
+	joined := false
+	for i := range left {
+		j := &left[i]
+		if j.DeletionTimestamp == nil && !ended(j) && j.Spec.Suspend != nil && !*j.Spec.Suspend {
+			a.say("waiting for the Job " + j.Name + ", which an earlier run has started")
+			if j.Name == name {
+				joined = true
+				continue
+			}
+			if _, err := a.wait(j.Name); err != nil && a.ctx.Err() != nil {
+				return nil, err
+			}
+		}
+		// Its result is older than this run; what it has applied, the database knows.
+		if err := a.removeJob(a.ctx, j.Name); err != nil {
+			return nil, err
+		}
+	}
+	if !joined {
+		if err := a.start(name, pending, known); err != nil {
+			return nil, err
+		}
+		a.say("the Job " + name + " applies migrations")
+	}
+	report, err := a.wait(name)
+	if a.ctx.Err() != nil {
+		return nil, err // it goes on; the next apply joins it
+	}
+	// The record is written before the Job goes: removed first, a run that is killed here would forget what happened.
+	if applied := a.record(pending, report); len(applied) > 0 {
+		if saveErr := a.save(true); saveErr != nil {
+			return report, errors.Join(err, saveErr)
+		}
+		if failed, ok := errors.AsType[*RunError](err); ok {
+			failed.Applied = applied
+		}
+	}
+	after, stop := a.afterwards()
+	defer stop()
+	return report, errors.Join(err, a.removeJob(after, name))
+}
+
+// start makes the Job with all that it needs and owns, and lets it begin only then: a run that is killed in between leaves
+// nothing that outlives the Job.
+func (a *application) start(name string, pending []*File, known map[string]string) error {
+	namespace := a.target.Handle.Namespace
+	failed := func(what string, err error) error {
+		return a.target.Cluster.Classify(fmt.Errorf("making %s of migration %s: %w", what, a.target.Name, err))
+	}
+	create := metav1.CreateOptions{FieldManager: environment.FieldManager}
+	account := &corev1.ServiceAccount{ObjectMeta: a.meta(accountName), AutomountServiceAccountToken: new(false)}
+	delete(account.Labels, LabelMigration) // all migrations of the namespace share it
+	if _, err := a.gated.CoreV1().ServiceAccounts(namespace).Create(a.ctx, account, create); err != nil && !apierrors.IsAlreadyExists(err) {
+		return failed("the ServiceAccount "+accountName, err)
+	}
+	maps, err := a.configMaps(name, pending, known)
+	if err != nil {
+		return err
+	}
+	made, err := a.gated.BatchV1().Jobs(namespace).Create(a.ctx, a.jobObject(name, maps), create)
+	if err != nil {
+		return failed("the Job "+name, err)
+	}
+	owner := metav1.OwnerReference{APIVersion: "batch/v1", Kind: "Job", Name: made.Name, UID: made.UID}
+	for _, m := range maps {
+		m.OwnerReferences = []metav1.OwnerReference{owner}
+		// Remains of a Job of the same name go when the garbage collector comes round.
+		if err := a.replace(func() error {
+			_, err := a.gated.CoreV1().ConfigMaps(namespace).Create(a.ctx, m, create)
+			return err
+		}, func() error {
+			return a.gated.CoreV1().ConfigMaps(namespace).Delete(a.ctx, m.Name, metav1.DeleteOptions{})
+		}); err != nil {
+			return failed("the ConfigMap "+m.Name, err)
+		}
+	}
+	if a.options.Credentials == nil {
+		secret := &corev1.Secret{ObjectMeta: a.meta(name), StringData: map[string]string{secretKey: a.options.DatabaseURL}}
+		secret.OwnerReferences = []metav1.OwnerReference{owner}
+		if err := a.replace(func() error {
+			_, err := a.gated.CoreV1().Secrets(namespace).Create(a.ctx, secret, create)
+			return err
+		}, func() error {
+			return a.gated.CoreV1().Secrets(namespace).Delete(a.ctx, name, metav1.DeleteOptions{})
+		}); err != nil {
+			return failed("the Secret "+name, err)
+		}
+	}
+	_, err = a.gated.BatchV1().Jobs(namespace).Patch(a.ctx, name, types.MergePatchType, []byte(`{"spec":{"suspend":false}}`), metav1.PatchOptions{FieldManager: environment.FieldManager})
+	if err != nil {
+		return failed("the start of the Job "+name, err)
+	}
+	return nil
+}
+
+// replace makes an object anew where one of that name is left.
+func (a *application) replace(create, remove func() error) error {
+	err := create()
+	if !apierrors.IsAlreadyExists(err) {
+		return err
+	}
+	if err := remove(); err != nil && !apierrors.IsNotFound(err) {
+		return err
+	}
+	return create()
+}
+
+// wait returns when a Job has ended, with its report where there is one. The error is a *RunError.
+func (a *application) wait(name string) (*runner.Report, error) {
+	namespace := a.target.Handle.Namespace
+	stuck := time.Time{}
+	var lastErr error
+	for {
+		j, err := a.reads.BatchV1().Jobs(namespace).Get(a.ctx, name, metav1.GetOptions{})
+		switch {
+		case a.ctx.Err() != nil:
+		case cluster.IsNotFound(err):
+			return nil, a.failure(name, "the Job was deleted while it ran, by somebody else", nil, true)
+		case err != nil:
+			lastErr = err // the Job goes on although the API server does not answer
+		case ended(j):
+			return a.judge(j)
+		default:
+			problem, err := a.startProblem(name)
+			switch {
+			case err != nil:
+				lastErr = err
+			case problem == "":
+				stuck = time.Time{}
+			case stuck.IsZero():
+				stuck = time.Now()
+			case time.Since(stuck) > startGrace:
+				return nil, a.failure(name, problem, nil, false)
+			}
+		}
+		select {
+		case <-a.ctx.Done():
+			reason := "it was not done in time, or interrupted; the Job may go on, and the next apply waits for it"
+			if lastErr != nil {
+				reason += "; last, the cluster said: " + lastErr.Error()
+			}
+			return nil, errors.Join(a.failure(name, reason, nil, true), context.Cause(a.ctx))
+		case <-time.After(pollEvery):
+		}
+	}
+}
+
+// judge reads what a Job that has ended reports.
+func (a *application) judge(j *batchv1.Job) (*runner.Report, error) {
+	pods, err := a.pods(j.Name)
+	if err != nil {
+		return nil, err
+	}
+	var report *runner.Report
+	for i := range pods {
+		if found := reportOf(&pods[i]); found != nil {
+			report = found
+		}
+	}
+	complete := slices.ContainsFunc(j.Status.Conditions, func(c batchv1.JobCondition) bool {
+		return c.Type == batchv1.JobComplete && c.Status == corev1.ConditionTrue
+	})
+	switch {
+	case complete && report != nil && report.Outcome == runner.Done:
+		return report, nil
+	case complete:
+		return nil, a.failure(j.Name, "the Job ended, and its report is gone", nil, true)
+	case report != nil:
+		return report, a.failure(j.Name, "the runner says: "+string(report.Outcome), report, report.Outcome.Retry())
+	}
+	reason := "the Job failed"
+	for _, c := range j.Status.Conditions {
+		if c.Type == batchv1.JobFailed && c.Status == corev1.ConditionTrue {
+			reason += " (" + c.Reason + "): " + c.Message
+		}
+	}
+	return nil, a.failure(j.Name, reason, nil, false)
+}
+
+// reportOf is nil where a pod has left none.
+func reportOf(pod *corev1.Pod) *runner.Report {
+	for _, status := range pod.Status.ContainerStatuses {
+		if status.Name != container || status.State.Terminated == nil {
+			continue
+		}
+		var report runner.Report
+		if err := json.Unmarshal([]byte(status.State.Terminated.Message), &report); err == nil && report.Outcome != "" {
+			return &report
+		}
+	}
+	return nil
+}
+
+// pods of a Job, oldest first.
+func (a *application) pods(job string) ([]corev1.Pod, error) {
+	ctx, stop := a.afterwards()
+	defer stop()
+	list, err := a.reads.CoreV1().Pods(a.target.Handle.Namespace).List(ctx, metav1.ListOptions{LabelSelector: "batch.kubernetes.io/job-name=" + job})
+	if err != nil {
+		return nil, a.target.Cluster.Classify(fmt.Errorf("listing pods of Job %s: %w", job, err))
+	}
+	slices.SortFunc(list.Items, func(a, b corev1.Pod) int { return a.CreationTimestamp.Compare(b.CreationTimestamp.Time) })
+	return list.Items, nil
+}
+
+// startProblem says why the newest pod cannot start.
+func (a *application) startProblem(job string) (string, error) {
+	pods, err := a.pods(job)
+	if err != nil || len(pods) == 0 {
+		return "", err
+	}
+	for _, status := range pods[len(pods)-1].Status.ContainerStatuses {
+		if w := status.State.Waiting; w != nil && w.Reason != "ContainerCreating" && w.Reason != "PodInitializing" {
+			return fmt.Sprintf("its pod cannot start (%s): %s", w.Reason, w.Message), nil
+		}
+	}
+	return "", nil
+}
+
+// failure describes a Job that did not do its work. What cannot be read is said.
+func (a *application) failure(job, reason string, report *runner.Report, retry bool) *RunError {
+	out := &RunError{Job: job, Namespace: a.target.Handle.Namespace, Reason: reason, Retry: retry}
+	if report != nil {
+		out.Failure, out.Left = report.Failure, report.Left
+	}
+	ctx, stop := a.afterwards()
+	defer stop()
+	pods, err := a.pods(job)
+	if err != nil {
+		out.Log = []string{"(the pods could not be read: " + err.Error() + ")"}
+		return out
+	}
+	if len(pods) > 0 {
+		pod := pods[len(pods)-1]
+		out.Log = a.logTail(ctx, pod.Name)
+	}
+	events, err := a.reads.CoreV1().Events(out.Namespace).List(ctx, metav1.ListOptions{FieldSelector: "type=Warning"})
+	if err != nil {
+		out.Events = []string{"(they could not be read: " + err.Error() + ")"}
+		return out
+	}
+	for i := range events.Items {
+		if e := &events.Items[i]; strings.HasPrefix(e.InvolvedObject.Name, job) && len(out.Events) < maxEvents {
+			out.Events = append(out.Events, e.InvolvedObject.Kind+"/"+e.InvolvedObject.Name+": "+e.Reason+": "+strings.TrimSpace(e.Message))
+		}
+	}
+	return out
+}
+
+func (a *application) logTail(ctx context.Context, pod string) []string {
+	stream, err := a.reads.CoreV1().Pods(a.target.Handle.Namespace).GetLogs(pod, &corev1.PodLogOptions{
+		Container: container, TailLines: new(int64(maxLogLines)), LimitBytes: new(int64(maxLogBytes)),
+	}).Stream(ctx)
+	if err != nil {
+		return []string{"(it could not be read: " + err.Error() + ")"}
+	}
+	text, err := io.ReadAll(io.LimitReader(stream, maxLogBytes))
+	if err = errors.Join(err, stream.Close()); err != nil {
+		return []string{"(it could not be read: " + err.Error() + ")"}
+	}
+	var lines []string
+	for line := range strings.SplitSeq(strings.TrimSpace(string(text)), "\n") {
+		if a.options.DatabaseURL != "" {
+			line = strings.ReplaceAll(line, a.options.DatabaseURL, "(database_url)")
+		}
+		if line != "" && !strings.Contains(line, `"msg":"report"`) { // it is told already
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+func (a *application) removeJobs(jobs []batchv1.Job) error {
+	for i := range jobs {
+		if err := a.removeJob(a.ctx, jobs[i].Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeJob deletes a Job with what it owns, and returns when it is gone.
+func (a *application) removeJob(ctx context.Context, name string) error {
+	namespace := a.target.Handle.Namespace
+	background := metav1.DeletePropagationBackground
+	err := a.durable.BatchV1().Jobs(namespace).Delete(ctx, name, metav1.DeleteOptions{PropagationPolicy: &background})
+	for err == nil {
+		if _, err = a.reads.BatchV1().Jobs(namespace).Get(ctx, name, metav1.GetOptions{}); err == nil {
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("waiting for the end of Job %s: %w", name, context.Cause(ctx))
+			case <-time.After(pollEvery / 4):
+			}
+		}
+	}
+	if !cluster.IsNotFound(err) {
+		return a.target.Cluster.Classify(fmt.Errorf("deleting Job %s: %w", name, err))
+	}
+	return nil
+}

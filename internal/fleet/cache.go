@@ -7,7 +7,6 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/sha256"
-	"encoding/gob"
 	"encoding/hex"
 	"fmt"
 	"io/fs"
@@ -100,11 +99,6 @@ func CachePath(dir string) string {
 	return filepath.Join(base, "slipway", "fleet", hex.EncodeToString(name[:12]))
 }
 
-type cacheFile struct {
-	Basis   sum
-	Clients map[string]clientEntry
-}
-
 // loadCache is empty where the cache is missing, of another basis, or damaged: a cache only saves work.
 func loadCache(path string, basis sum) map[string]clientEntry {
 	if path == "" {
@@ -118,11 +112,7 @@ func loadCache(path string, basis sum) map[string]clientEntry {
 	if actual := sha256.Sum256(body); !bytes.Equal(actual[:], check) {
 		return nil
 	}
-	var cached cacheFile
-	if err := gob.NewDecoder(bytes.NewReader(body)).Decode(&cached); err != nil || cached.Basis != basis {
-		return nil
-	}
-	return cached.Clients
+	return decodeCache(body, basis)
 }
 
 // saveCache keeps the entries for the next run. A cache that cannot be written is none.
@@ -130,10 +120,7 @@ func saveCache(path string, basis sum, clients map[string]clientEntry) {
 	if path == "" {
 		return
 	}
-	var body bytes.Buffer
-	if err := gob.NewEncoder(&body).Encode(cacheFile{Basis: basis, Clients: clients}); err != nil {
-		return
-	}
+	body := encodeCache(basis, clients)
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return
 	}
@@ -141,10 +128,10 @@ func saveCache(path string, basis sum, clients map[string]clientEntry) {
 	if err != nil {
 		return
 	}
-	check := sha256.Sum256(body.Bytes())
+	check := sha256.Sum256(body)
 	out := bufio.NewWriter(made)
 	_, _ = out.Write(check[:]) // told by Flush
-	_, _ = out.Write(body.Bytes())
+	_, _ = out.Write(body)
 	if out.Flush() != nil || made.Close() != nil || os.Rename(made.Name(), path) != nil {
 		_ = os.Remove(made.Name()) // nothing more to do
 	}

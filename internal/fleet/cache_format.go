@@ -1,0 +1,114 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package fleet
+
+import (
+	"encoding/binary"
+	"maps"
+	"slices"
+)
+
+// encodeCache writes the cache as lengths, texts and fingerprints. It is read in every run, and the general encoders take longer for
+// that than a run has to spend.
+func encodeCache(basis sum, clients map[string]clientEntry) []byte {
+	out := append([]byte(nil), basis[:]...)
+	text := func(s string) {
+		out = binary.AppendUvarint(out, uint64(len(s)))
+		out = append(out, s...)
+	}
+	files := func(files []input) {
+		out = binary.AppendUvarint(out, uint64(len(files)))
+		for _, file := range files {
+			text(file.Path)
+			out = append(out, file.Sum[:]...)
+		}
+	}
+	out = binary.AppendUvarint(out, uint64(len(clients)))
+	for _, name := range slices.Sorted(maps.Keys(clients)) {
+		entry := clients[name]
+		text(name)
+		out = binary.AppendUvarint(out, uint64(len(entry.Stages)))
+		for _, stage := range entry.Stages {
+			text(stage)
+		}
+		files(entry.Inputs)
+		files(entry.Outputs)
+	}
+	return out
+}
+
+// decodeCache is nil for another basis, and for content that is none of encodeCache.
+func decodeCache(content []byte, basis sum) map[string]clientEntry {
+	r := &cacheReader{rest: string(content)}
+	if r.sum() != basis {
+		return nil
+	}
+	n := r.count()
+	clients := make(map[string]clientEntry, n)
+	for range n {
+		name := r.text()
+		var entry clientEntry
+		for range r.count() {
+			entry.Stages = append(entry.Stages, r.text())
+		}
+		entry.Inputs, entry.Outputs = r.files(), r.files()
+		clients[name] = entry
+	}
+	if r.broken || r.rest != "" {
+		return nil
+	}
+	return clients
+}
+
+// cacheReader takes a content apart. Once something does not fit, it gives nothing any more.
+type cacheReader struct {
+	rest   string
+	broken bool
+}
+
+func (r *cacheReader) take(n int) string {
+	if n < 0 || n > len(r.rest) {
+		r.rest, r.broken = "", true
+		return ""
+	}
+	out := r.rest[:n]
+	r.rest = r.rest[n:]
+	return out
+}
+
+// count is a number of things, each of which takes at least a byte.
+func (r *cacheReader) count() int {
+	var n uint64
+	for shift := 0; shift < 63; shift += 7 {
+		b := r.take(1)
+		if b == "" {
+			return 0
+		}
+		n |= uint64(b[0]&0x7f) << shift
+		if b[0] < 0x80 {
+			break
+		}
+	}
+	if n > uint64(len(r.rest)) {
+		r.rest, r.broken = "", true
+		return 0
+	}
+	return int(n)
+}
+
+func (r *cacheReader) text() string { return r.take(r.count()) }
+
+func (r *cacheReader) sum() (s sum) {
+	copy(s[:], r.take(len(s)))
+	return s
+}
+
+func (r *cacheReader) files() []input {
+	n := r.count()
+	out := make([]input, n)
+	for i := range out {
+		out[i] = input{Path: r.text(), Sum: r.sum()}
+	}
+	return out
+}

@@ -1,0 +1,33 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package fleet
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func TestCache_GivesBackWhatItWasGivenOrNothing(t *testing.T) {
+	basis := fingerprint([]byte("basis"))
+	clients := map[string]clientEntry{
+		"acme":                   {Stages: []string{"dev", "prod"}, Inputs: []input{{"a", fingerprint([]byte("a"))}, {"gone", absent}}, Outputs: []input{{"b", fingerprint([]byte("b"))}}},
+		strings.Repeat("x", 300): {Inputs: []input{}, Outputs: []input{}},
+	}
+	content := encodeCache(basis, clients)
+	if got := decodeCache(content, basis); !reflect.DeepEqual(got, clients) {
+		t.Errorf("got %v", got)
+	}
+	if decodeCache(content, fingerprint([]byte("another"))) != nil {
+		t.Error("the cache of another basis was taken")
+	}
+	for n := range content {
+		if decodeCache(content[:n], basis) != nil {
+			t.Fatalf("the first %d of %d bytes were taken", n, len(content))
+		}
+	}
+	if decodeCache(append(content, 0), basis) != nil {
+		t.Error("a byte more was taken")
+	}
+}

@@ -1,0 +1,220 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"regexp"
+
+	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
+	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/int64default"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/lint"
+)
+
+var (
+	_ resource.ResourceWithConfigure  = (*MigrationResource)(nil)
+	_ resource.ResourceWithModifyPlan = (*MigrationResource)(nil)
+)
+
+// NewMigrationResource is the constructor that the provider registers.
+func NewMigrationResource() resource.Resource { return &MigrationResource{} }
+
+// MigrationResource is slipway_migration: the SQL migrations of one environment's database.
+type MigrationResource struct {
+	data *Data
+}
+
+// Metadata names the resource type.
+func (r *MigrationResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
+	resp.TypeName = req.ProviderTypeName + "_migration"
+}
+
+// Configure takes the connections that all resources share.
+func (r *MigrationResource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
+	r.data = configuredData(req.ProviderData, &resp.Diagnostics)
+}
+
+const (
+	kindExpand    = "expand"
+	kindContract  = "contract"
+	blockedDefers = "defer"
+	blockedFails  = "fail"
+
+	defaultMigrationImage = "ghcr.io/slipway-dev/slipway-migrate:v0.1.0"
+)
+
+var migrationNamePattern = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$`)
+
+// Schema describes slipway_migration.
+func (r *MigrationResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
+	resp.Schema = schema.Schema{
+		MarkdownDescription: "SQL migrations of an environment's PostgreSQL database, forward only. The plan lists the pending files and lints them without a database: what is unsafe stops it, with " +
+			"the safe form. The apply runs them in a Kubernetes Job in the environment's namespace, under a lock in the database, and records what was applied. A `contract` migration, which removes what only old " +
+			"versions use, waits until none of them runs or could be rolled back to. Destroying the resource forgets the migrations; the data stays.",
+		Attributes: map[string]schema.Attribute{
+			"id": schema.StringAttribute{
+				MarkdownDescription: "Instance id of the migration: a random UUID that is also on its record in the namespace.",
+				Computed:            true,
+				PlanModifiers:       []planmodifier.String{stringplanmodifier.UseStateForUnknown()},
+			},
+			"environment": handleAttribute(),
+			"name": schema.StringAttribute{
+				MarkdownDescription: "Name of the migration, unique in the namespace; a DNS label of at most 40 characters. Default: `kind`. Changing it replaces the resource, and runs nothing again. Example: `\"orders-expand\"`.",
+				Optional:            true,
+				Computed:            true,
+				Validators:          []validator.String{stringvalidator.RegexMatches(migrationNamePattern, "must be a DNS label of at most 40 characters: lower-case letters, digits and hyphens")},
+				PlanModifiers:       []planmodifier.String{stringplanmodifier.UseStateForUnknown(), stringplanmodifier.RequiresReplace()},
+			},
+			"directory": schema.StringAttribute{
+				MarkdownDescription: "Directory with SQL files in goose's format, run in the order of the numbers that their names start with. Use `\"${path.module}/…\"` in modules. A file is at most 900 KiB, all pending ones at most 8 MiB. " +
+					"Example: `\"${path.module}/migrations\"`.",
+				Required:   true,
+				Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
+			},
+			"kind": schema.StringAttribute{
+				MarkdownDescription: "`\"expand\"` runs the files that do not say `-- slipway:kind contract`: additive ones, before the application starts. `\"contract\"` runs those that say so (or all, where none does): the clean-up, when " +
+					"no old version can come back. Changing it replaces the resource.",
+				Required:      true,
+				Validators:    []validator.String{stringvalidator.OneOf(kindExpand, kindContract)},
+				PlanModifiers: []planmodifier.String{stringplanmodifier.RequiresReplace()},
+			},
+			"postgres_version": schema.Int64Attribute{
+				MarkdownDescription: "Major version of the PostgreSQL server, by which the linter judges. Default: unknown, and forms of all supported versions are accepted. Example: `17`.",
+				Optional:            true,
+				Validators:          []validator.Int64{int64validator.Between(lint.OldestPostgres, lint.NewestPostgres)},
+			},
+			"small_tables": schema.ListAttribute{
+				MarkdownDescription: "Tables that are read in milliseconds, so that locks as long as that do no harm. Example: `[\"settings\"]`.",
+				Optional:            true,
+				ElementType:         types.StringType,
+			},
+			"acknowledge": schema.ListNestedAttribute{
+				MarkdownDescription: "Findings of the linter that are accepted. A comment `-- slipway:allow RULE reason=\"…\"` in the file does the same.",
+				Optional:            true,
+				NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
+					"rule":   schema.StringAttribute{MarkdownDescription: "Id of the rule. Example: `\"drop-column\"`.", Required: true, Validators: []validator.String{stringvalidator.LengthAtLeast(1)}},
+					"reason": schema.StringAttribute{MarkdownDescription: "Why it does no harm here.", Required: true, Validators: []validator.String{stringvalidator.LengthAtLeast(1)}},
+					"file":   schema.StringAttribute{MarkdownDescription: "Name of the file. Default: all.", Optional: true},
+					"object": schema.StringAttribute{MarkdownDescription: "Table or other object, as the finding names it. Default: all.", Optional: true},
+					"until":  schema.StringAttribute{MarkdownDescription: "Last day on which it holds. Default: without end. Example: `\"2027-03-31\"`.", Optional: true},
+				}},
+			},
+			"image": schema.StringAttribute{
+				MarkdownDescription: "Image of the runner `slipway-migrate`, for example from a registry of your own. Default: `\"" + defaultMigrationImage + "\"`.",
+				Optional:            true,
+				Computed:            true,
+				Default:             stringdefault.StaticString(defaultMigrationImage),
+				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
+			},
+			"image_pull_secrets": schema.ListAttribute{
+				MarkdownDescription: "Names of Secrets of the namespace with which the image is pulled. Default: none. Example: `[\"registry\"]`.",
+				Optional:            true,
+				ElementType:         types.StringType,
+			},
+			"database_url_wo": schema.StringAttribute{
+				MarkdownDescription: "Connection URL of the database, with the credentials of a role that may change the schema. Write-only: never in plan or state; in the cluster it is in a Secret that lives as long as the Job. Either this or `credentials_secret`. " +
+					"It must lead to PostgreSQL itself, or to a pooler that keeps sessions. Example: `\"postgres://migrator:…@client-a-db.example.internal/data_collection\"`.",
+				Optional:  true,
+				WriteOnly: true,
+				Validators: []validator.String{
+					stringvalidator.LengthAtLeast(1),
+					stringvalidator.ExactlyOneOf(path.MatchRoot("credentials_secret")),
+				},
+			},
+			"credentials_secret": schema.SingleNestedAttribute{
+				MarkdownDescription: "Key of a Secret of the namespace that holds the connection URL. Example: `{ name = \"migrator\", key = \"url\" }`.",
+				Optional:            true,
+				Attributes: map[string]schema.Attribute{
+					"name": schema.StringAttribute{MarkdownDescription: "Name of the Secret.", Required: true},
+					"key":  schema.StringAttribute{MarkdownDescription: "Key in the Secret.", Required: true},
+				},
+			},
+			"baseline": schema.Int64Attribute{
+				MarkdownDescription: "Files up to this number count as applied where the database has no record of migrations: for one whose schema is there already. A table of goose is taken over without it. Default: `0`, none. Example: `12`.",
+				Optional:            true,
+				Computed:            true,
+				Default:             int64default.StaticInt64(0),
+				Validators:          []validator.Int64{int64validator.AtLeast(0)},
+			},
+			"safe_after": schema.StringAttribute{
+				MarkdownDescription: "For `contract`: the first version of the application that works with the migrated schema. Needed there. Example: `\"v1.2.0\"`.",
+				Optional:            true,
+				Validators:          []validator.String{semanticVersion{}},
+			},
+			"release": schema.StringAttribute{
+				MarkdownDescription: "For `contract`: name of the release whose versions count; its pods carry it in the label `app.kubernetes.io/instance`. Default: everything in the namespace counts. Example: `\"data-collection-service\"`.",
+				Optional:            true,
+			},
+			"soak": schema.StringAttribute{
+				MarkdownDescription: "For `contract`: how long the release must have been known good, since the way back is closed afterwards. Default: `\"0s\"`. Example: `\"24h\"`.",
+				Optional:            true,
+				Validators:          []validator.String{duration{zero: true}},
+			},
+			"also_used_by": schema.MapAttribute{
+				MarkdownDescription: "For `contract`: who else uses the database, from outside the namespace, with the version. Example: `{ reports = \"v1.2.0\" }`.",
+				Optional:            true,
+				ElementType:         types.StringType,
+			},
+			"on_blocked": schema.StringAttribute{
+				MarkdownDescription: "For `contract`: what to do while an old version runs or could be rolled back to. `\"defer\"` (default) runs nothing, says why in `blocked_by`, and lets the apply go on; a later plan runs it. `\"fail\"` is an error.",
+				Optional:            true,
+				Computed:            true,
+				Default:             stringdefault.StaticString(blockedDefers),
+				Validators:          []validator.String{stringvalidator.OneOf(blockedDefers, blockedFails)},
+			},
+			"timeouts": timeouts.Attributes(ctx, timeouts.Opts{
+				Create: true, Update: true, Delete: true,
+				CreateDescription: "How long all migrations may take together, for example `\"1h\"`. Default: `\"15m\"`.",
+				UpdateDescription: "How long all migrations may take together, for example `\"1h\"`. Default: `\"15m\"`.",
+				DeleteDescription: "How long to wait for another run on the environment. Default: `\"15m\"`.",
+			}),
+
+			"cluster_uid": schema.StringAttribute{
+				MarkdownDescription: "UID of the namespace `kube-system`, by which the cluster is recognised.",
+				Computed:            true,
+				PlanModifiers:       []planmodifier.String{stringplanmodifier.UseStateForUnknown()},
+			},
+			"files": schema.MapAttribute{
+				MarkdownDescription: "The files of this kind in the directory, name to checksum.",
+				Computed:            true,
+				ElementType:         types.StringType,
+			},
+			"applied": schema.MapAttribute{
+				MarkdownDescription: "The files that were applied, name to checksum, as recorded in the namespace. The database is not asked in a plan.",
+				Computed:            true,
+				ElementType:         types.StringType,
+			},
+			"pending": schema.ListAttribute{
+				MarkdownDescription: "The files that the apply runs, in order. Unknown when the resource is created, since the database may have some. Null when nothing is pending.",
+				Computed:            true,
+				ElementType:         types.StringType,
+			},
+			"findings": schema.ListAttribute{
+				MarkdownDescription: "What the linter says of the pending files: warnings, and errors that are acknowledged. Null where there is nothing to say.",
+				Computed:            true,
+				ElementType:         types.StringType,
+			},
+			"blocked_by": schema.ListAttribute{
+				MarkdownDescription: "Why a `contract` migration was not run yet. Null otherwise.",
+				Computed:            true,
+				ElementType:         types.StringType,
+			},
+			"recorded": schema.BoolAttribute{
+				MarkdownDescription: "Whether the record in the namespace is there and complete. Where it is lost, or a run was cut off, the next apply asks the database and writes it.",
+				Computed:            true,
+			},
+		},
+	}
+}

@@ -1,0 +1,272 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/job"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/sqlfile"
+)
+
+// Create runs what the database does not have. On failure it returns no state; what was applied is recorded, and the next Create goes on.
+func (r *MigrationResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
+	var plan migrationModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	timeout, diags := plan.Timeouts.Create(ctx, job.DefaultTimeout)
+	resp.Diagnostics.Append(diags...)
+	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("database_url_wo"), &plan.DatabaseURL)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	plan.ID = types.StringValue(uuid.NewString())
+	_, diags = r.apply(ctx, &plan, timeout, true)
+	resp.Diagnostics.Append(diags...)
+	if !resp.Diagnostics.HasError() {
+		r.data.releases.Store(plan.ID.ValueString(), nil)
+		resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
+	}
+}
+
+// Update runs what is pending. When that fails, the state says what was applied all the same.
+func (r *MigrationResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
+	var plan, state migrationModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	timeout, diags := plan.Timeouts.Update(ctx, job.DefaultTimeout)
+	resp.Diagnostics.Append(diags...)
+	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("database_url_wo"), &plan.DatabaseURL)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	result, diags := r.apply(ctx, &plan, timeout, false)
+	resp.Diagnostics.Append(diags...)
+	if !resp.Diagnostics.HasError() {
+		resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
+		return
+	}
+	if result != nil && result.Applied != nil {
+		state.Applied, diags = types.MapValueFrom(ctx, types.StringType, result.Applied)
+		resp.Diagnostics.Append(diags...)
+		resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
+	}
+}
+
+// apply does what Create and Update share, and makes a state of the plan. The result may be there beside an error.
+func (r *MigrationResource) apply(ctx context.Context, plan *migrationModel, timeout time.Duration, create bool) (*job.Result, diag.Diagnostics) {
+	handle, _, diags := handleFrom(ctx, plan.Environment)
+	if diags.HasError() {
+		return nil, diags
+	}
+	diags.Append(guardPlan(r.data, handle)...)
+	options, d := plan.options(ctx)
+	diags.Append(d...)
+	if diags.HasError() {
+		return nil, diags
+	}
+	options.InstanceID, options.Create, options.Timeout = plan.ID.ValueString(), create, timeout
+	options.MadeInThisRun = func(id string) bool { _, ok := r.data.releases.Load(id); return ok }
+	options.ClusterUID = plan.ClusterUID.ValueString()
+	options.DatabaseURL = plan.DatabaseURL.ValueString()
+	options.Progress = progress(ctx, handle, plan.Name.ValueString())
+	plan.DatabaseURL = types.StringNull()
+
+	fail := func(err error) { diags.Append(errorDiagnostic("apply", plan.what(), handle, err)) }
+	dir, err := job.Read(plan.Directory.ValueString(), plan.contract())
+	if err != nil {
+		fail(err)
+		return nil, diags
+	}
+	files, d := types.MapValueFrom(ctx, types.StringType, job.Checksums(dir.Files))
+	diags.Append(d...)
+	if !plan.Files.IsUnknown() && !plan.Files.Equal(files) {
+		diags.AddAttributeError(path.Root("directory"), "Cannot apply "+plan.what()+" in "+handle.Name(),
+			"The files are not those of the plan any more.\n\nThey were changed after the plan was made, so that nobody has reviewed them.\n\nPlan again.")
+		return nil, diags
+	}
+	plan.Files = files
+	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
+	if err != nil {
+		fail(err)
+		return nil, diags
+	}
+	result, err := job.Apply(ctx, job.Target{Cluster: live, Handle: handle, Name: plan.Name.ValueString()}, dir, options)
+	if err == nil && len(result.Blocked) > 0 && plan.OnBlocked.ValueString() == blockedFails {
+		err = &job.BlockedError{Name: plan.Name.ValueString(), Reasons: result.Blocked}
+	}
+	if err != nil {
+		fail(err)
+		return result, diags
+	}
+	if len(result.Blocked) > 0 {
+		diags.AddWarning("The "+plan.what()+" in "+handle.Name()+" waits", "It was not run: an old version still runs, or could be rolled back to. A later plan runs it.\n\n- "+strings.Join(result.Blocked, "\n- "))
+	}
+	diags.Append(plan.finished(ctx, dir, result)...)
+	return result, diags
+}
+
+// finished turns a plan into a state. What was planned with a value keeps it; Read sees the rest.
+func (m *migrationModel) finished(ctx context.Context, dir *job.Directory, result *job.Result) (diags diag.Diagnostics) {
+	var d diag.Diagnostics
+	m.ClusterUID = types.StringValue(result.ClusterUID)
+	if m.Applied.IsUnknown() {
+		applied := result.Applied
+		if applied == nil {
+			applied = map[string]string{}
+		}
+		m.Applied, d = types.MapValueFrom(ctx, types.StringType, applied)
+		diags.Append(d...)
+	}
+	if m.BlockedBy.IsUnknown() {
+		m.BlockedBy, d = textList(ctx, result.Blocked)
+		diags.Append(d...)
+	}
+	if m.Pending.IsUnknown() {
+		var names []string
+		for _, file := range dir.Files {
+			if _, ok := result.Applied[file.Name]; !ok {
+				names = append(names, file.Name)
+			}
+		}
+		m.Pending, d = textList(ctx, names)
+		diags.Append(d...)
+	}
+	if m.Findings.IsUnknown() {
+		m.Findings = types.ListNull(types.StringType)
+	}
+	return diags
+}
+
+// Read takes over what the record in the namespace says. It asks no database and writes nothing.
+func (r *MigrationResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
+	var state migrationModel
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	handle, _, diags := handleFrom(ctx, state.Environment)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
+	if err != nil {
+		resp.Diagnostics.Append(staleDiagnostic(state.what(), handle, err))
+		return
+	}
+	err = verifyCluster(ctx, live, state.ClusterUID.ValueString())
+	if _, another := errors.AsType[*cluster.MismatchError](err); another {
+		return // the plan says so
+	}
+	if err == nil {
+		_, err = environment.Check(ctx, live, handle)
+	}
+	if _, missing := errors.AsType[*environment.NamespaceMissingError](err); missing {
+		resp.State.RemoveResource(ctx)
+		return
+	}
+	if err == nil {
+		err = state.refresh(ctx, job.Target{Cluster: live, Handle: handle, Name: state.Name.ValueString()}, &resp.Diagnostics)
+	}
+	if err != nil {
+		resp.Diagnostics.Append(readDiagnostic(state.what(), handle, err))
+		return
+	}
+	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
+}
+
+// refresh brings what the cluster knows into the state.
+func (m *migrationModel) refresh(ctx context.Context, target job.Target, diags *diag.Diagnostics) error {
+	seen, err := job.Observe(ctx, target)
+	if err != nil {
+		return err
+	}
+	if seen.InstanceID != "" && seen.InstanceID != m.ID.ValueString() {
+		diags.AddWarning("The "+m.what()+" has another owner now", fmt.Sprintf("Its record in namespace %s carries another instance id: another resource or Terraform state has taken it over.\n\n"+
+			"Give one of the two another name, or remove it from the state that should not have it. A change of it from here is refused, and a destroy only forgets it.", target.Handle.Namespace))
+		return nil
+	}
+	m.Recorded = types.BoolValue(seen.Recorded)
+	var d diag.Diagnostics
+	if seen.Applied != nil {
+		m.Applied, d = types.MapValueFrom(ctx, types.StringType, seen.Applied)
+		diags.Append(d...)
+	}
+	applied, d := m.appliedFiles(ctx)
+	diags.Append(d...)
+	files := map[string]string{}
+	diags.Append(m.Files.ElementsAs(ctx, &files, false)...)
+	var pending []*sqlfile.File
+	for name := range files {
+		if _, ok := applied[name]; !ok {
+			pending = append(pending, sqlfile.Parse(name, nil))
+		}
+	}
+	sqlfile.Sort(pending)
+	var names []string
+	for _, file := range pending {
+		names = append(names, file.Name)
+	}
+	m.Pending, d = textList(ctx, names)
+	diags.Append(d...)
+	m.BlockedBy = types.ListNull(types.StringType)
+	if len(pending) == 0 {
+		m.Findings = types.ListNull(types.StringType)
+		return nil
+	}
+	gate, d := m.gate(ctx)
+	diags.Append(d...)
+	if gate == nil || d.HasError() {
+		return nil
+	}
+	blocked, err := job.Blocked(ctx, target, *gate, time.Now())
+	if err != nil {
+		return err
+	}
+	m.BlockedBy, d = textList(ctx, slices.Clip(blocked))
+	diags.Append(d...)
+	return nil
+}
+
+// Delete forgets the migration. The data stays.
+func (r *MigrationResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
+	var state migrationModel
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	timeout, diags := state.Timeouts.Delete(ctx, job.DefaultTimeout)
+	resp.Diagnostics.Append(diags...)
+	handle, _, diags := handleFrom(ctx, state.Environment)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	resp.Diagnostics.Append(guardDestroy(r.data, handle)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
+	forgotten := false
+	if err == nil {
+		forgotten, err = job.Forget(ctx, job.Target{Cluster: live, Handle: handle, Name: state.Name.ValueString()}, job.Options{
+			InstanceID: state.ID.ValueString(), ClusterUID: state.ClusterUID.ValueString(), Timeout: timeout,
+			Progress: progress(ctx, handle, state.Name.ValueString()),
+		})
+	}
+	if err != nil {
+		resp.Diagnostics.Append(errorDiagnostic("forget", state.what(), handle, err))
+		return
+	}
+	if forgotten {
+		resp.Diagnostics.AddWarning("The "+state.what()+" was left alone", "Its record carries another instance id than this resource, so another state manages it now. It was only forgotten here.")
+	}
+}

@@ -33,7 +33,7 @@ func (l *linter) block(n node) {
 
 // run judges the statements of a PL/pgSQL body as they run now.
 func (l *linter) run(sql string, line int, what string) {
-	text, err := parser.ParsePlPgSqlToJSON(sql)
+	text, err := guarded(parser.ParsePlPgSqlToJSON, sql)
 	var tree any
 	if err == nil {
 		err = json.Unmarshal([]byte(text), &tree)

@@ -26,10 +26,14 @@ func (e *syntaxError) Error() string { return e.message }
 // parse returns the only statement of sql: its kind, such as "AlterTableStmt", and its node. The first call compiles the
 // parser, which takes about a second and, for the life of the process, some memory.
 func parse(sql string) (string, node, error) {
-	text, err := parser.ParseToJSON(sql)
+	text, err := guarded(parser.ParseToJSON, sql)
 	if err != nil {
 		failed := &syntaxError{message: err.Error(), offset: -1}
 		var reported *parser.Error
+		var known *syntaxError
+		if errors.As(err, &known) {
+			return "", nil, known
+		}
 		if errors.As(err, &reported) {
 			failed.message = reported.Message
 			failed.offset = reported.Cursorpos - 1

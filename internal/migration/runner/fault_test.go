@@ -66,12 +66,15 @@ func TestUp_GivesWayToALockAndTriesAgain(t *testing.T) {
 			d := newDatabase(t)
 			other := d.session()
 			d.exec(other, "BEGIN; SELECT * FROM customers LIMIT 1")
+			released := make(chan error, 1)
 			time.AfterFunc(time.Second, func() {
-				if _, err := other.Exec(context.Background(), "COMMIT"); err != nil {
-					t.Error(err)
-				}
+				_, err := other.Exec(context.Background(), "COMMIT")
+				released <- err
 			})
 			result := d.mustUp(change)
+			if err := <-released; err != nil {
+				t.Error(err)
+			}
 			if result.Retries == 0 {
 				t.Error("it did not have to try again")
 			}

@@ -1,0 +1,52 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package lint
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/wasilibs/go-pgquery/parser"
+)
+
+// parseLimit is how long one statement may take to parse. Usual ones take less than a millisecond; a statement that is
+// nested some thousand levels deep may take the parser for ever.
+const parseLimit = 15 * time.Second
+
+// startParser compiles the parser, which is not part of the time of a statement.
+var startParser = sync.OnceValue(func() error {
+	_, err := parser.ParseToJSON("SELECT 1")
+	return err
+})
+
+// guarded calls the parser so that neither its panic nor its silence stops the process.
+func guarded(call func(string) (string, error), sql string) (string, error) {
+	if err := startParser(); err != nil {
+		return "", fmt.Errorf("starting PostgreSQL's parser: %w", err)
+	}
+	type answer struct {
+		text string
+		err  error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		var a answer
+		defer func() {
+			if failure := recover(); failure != nil {
+				a = answer{err: &syntaxError{message: fmt.Sprintf("the parser failed: %v", failure), offset: -1}}
+			}
+			answers <- a
+		}()
+		a.text, a.err = call(sql)
+	}()
+	timer := time.NewTimer(parseLimit)
+	defer timer.Stop()
+	select {
+	case a := <-answers:
+		return a.text, a.err
+	case <-timer.C:
+		return "", &syntaxError{message: fmt.Sprintf("the parser did not come to an end with it within %s", parseLimit), offset: -1}
+	}
+}

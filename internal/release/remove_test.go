@@ -281,18 +281,22 @@ func TestObserve_RefusesTheRecordOfOthersAndOfNewerVersions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if !strings.Contains(m.Data[recordKey], from) {
+			t.Fatalf("the record does not say %s: %s", from, m.Data[recordKey])
+		}
 		m.Data[recordKey] = strings.Replace(m.Data[recordKey], from, to, 1)
 		if _, err := b.client.CoreV1().ConfigMaps(b.namespace()).Update(t.Context(), m, metav1.UpdateOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	change(`"schemaVersion":1`, `"schemaVersion":2`)
-	if seen, err := Observe(t.Context(), b.target); err != nil || seen.Record.SchemaVersion != 2 {
+	version := func(n int) string { return fmt.Sprintf(`"schemaVersion":%d,`, n) }
+	change(version(recordSchemaVersion), version(recordSchemaVersion+1))
+	if seen, err := Observe(t.Context(), b.target); err != nil || seen.Record.SchemaVersion != recordSchemaVersion+1 {
 		t.Errorf("a newer record cannot be read: %v", err)
 	}
 	_, err := b.apply(t.Context(), with(t, config("debug")))
 	wantError[*NewerRecordError](t, err)
-	change(`"schemaVersion":2`, `"schemaVersion":1`)
+	change(version(recordSchemaVersion+1), version(recordSchemaVersion))
 
 	b.id = "another-state"
 	_, err = b.apply(t.Context(), with(t, config("debug")))

@@ -5,6 +5,7 @@ package release
 
 import (
 	"encoding/base64"
+	"fmt"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"

@@ -90,7 +90,7 @@ func sameOrBelow(a, b string) bool { return strings.HasPrefix(a, b) || strings.H
 func (d *drifts) wanted(o *drifting) map[string]any {
 	want := deepCopyMap(o.want)
 	if namespace := o.live.GetNamespace(); namespace != "" {
-		setMetadata(want, "namespace", namespace)
+		setNamespace(want, namespace)
 	}
 	markOwned(d.target, want)
 	delete(want, "status")

@@ -191,7 +191,7 @@ func (c *correcting) putBack(d *drifts, o *drifting) error {
 func (c *correcting) makeAgain(o *drifting, at dynamic.ResourceInterface, namespace string) error {
 	want := deepCopyMap(o.want)
 	if namespace != "" {
-		setMetadata(want, "namespace", namespace)
+		setNamespace(want, namespace)
 	}
 	markOwned(c.target, want)
 	if o.whole == driftDeleting {

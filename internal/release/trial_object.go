@@ -42,7 +42,7 @@ func (t *trial) object(ctx context.Context, key object.Key, o object.Rendered) e
 	var client dynamic.ResourceInterface = t.objects.Resource(mapping.Resource)
 	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
 		namespace := t.identify(o.Object).namespace
-		setMetadata(target, "namespace", namespace)
+		setNamespace(target, namespace)
 		client = t.objects.Resource(mapping.Resource).Namespace(namespace)
 	}
 	live, err := client.Get(ctx, name, metav1.GetOptions{})
@@ -93,7 +93,7 @@ func (t *trial) patch(ctx context.Context, client dynamic.ResourceInterface, map
 ) error {
 	if _, ns := nameOf(target); ns != "" {
 		base = deepCopyMap(base)
-		setMetadata(base, "namespace", ns)
+		setNamespace(base, ns)
 	}
 	t.own(target)
 	id := t.identify(o.Object)
@@ -148,9 +148,9 @@ func markOwned(target Target, o map[string]any) {
 	put("annotations", map[string]string{annotationReleaseName: target.Name, annotationReleaseNamespace: target.Handle.Namespace})
 }
 
-func setMetadata(o map[string]any, field string, value any) {
+func setNamespace(o map[string]any, namespace string) {
 	if metadata, ok := o["metadata"].(map[string]any); ok {
-		metadata[field] = value
+		metadata["namespace"] = namespace
 	}
 }
 

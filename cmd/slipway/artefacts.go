@@ -47,7 +47,7 @@ func newListCommand(flags *fleetFlags) *cobra.Command {
 				for _, tag := range slices.Sorted(maps.Keys(e.Tags)) {
 					tags = append(tags, tag+"="+e.Tags[tag])
 				}
-				fmt.Fprintf(out, "%s\t%s\t%s\n", e.Name(), e.WaveName, strings.Join(tags, ","))
+				_, _ = fmt.Fprintf(out, "%s\t%s\t%s\n", e.Name(), e.WaveName, strings.Join(tags, ","))
 			}
 			return out.Flush()
 		},
@@ -141,13 +141,13 @@ func appendOutput(path string, matrix *gitops.Matrix) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(&text, "%s=%s\n", wave.Name, shards)
+		_, _ = fmt.Fprintf(&text, "%s=%s\n", wave.Name, shards)
 	}
 	waves, err := json.Marshal(names)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(&text, "any=%t\nwaves=%s\n", matrix.Any, waves)
+	_, _ = fmt.Fprintf(&text, "any=%t\nwaves=%s\n", matrix.Any, waves)
 	file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err

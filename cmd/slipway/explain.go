@@ -38,7 +38,7 @@ func newExplainCommand(flags *fleetFlags) *cobra.Command {
 				return encoder.Encode(explained)
 			}
 			for _, one := range explained {
-				fmt.Fprint(out, one.Text())
+				_, _ = fmt.Fprint(out, one.Text())
 			}
 			return nil
 		},

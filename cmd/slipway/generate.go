@@ -33,7 +33,7 @@ func newGenerateCommand(flags *fleetFlags) *cobra.Command {
 			var findings *fleet.FindingsError
 			if errors.As(err, &findings) {
 				printFindings(command.ErrOrStderr(), findings.Findings)
-				fmt.Fprintln(command.ErrOrStderr(), "No file was written.")
+				_, _ = fmt.Fprintln(command.ErrOrStderr(), "No file was written.")
 				return errFindings
 			}
 			if err != nil {
@@ -42,7 +42,7 @@ func newGenerateCommand(flags *fleetFlags) *cobra.Command {
 			printGenerated(command.OutOrStdout(), out, options)
 			printFindings(command.ErrOrStderr(), out.Findings)
 			if check && len(out.Added)+len(out.Changed)+len(out.Orphans) > 0 {
-				fmt.Fprintln(command.ErrOrStderr(), "The tree is not what the layers say; run `slipway generate`, look at it and commit it.")
+				_, _ = fmt.Fprintln(command.ErrOrStderr(), "The tree is not what the layers say; run `slipway generate`, look at it and commit it.")
 				return errFindings
 			}
 			return nil
@@ -60,10 +60,10 @@ func printGenerated(out io.Writer, g *fleet.Generated, options fleet.GenerateOpt
 	list := func(what string, paths []string) {
 		for i, path := range paths {
 			if i == most {
-				fmt.Fprintf(out, "%-9s … and %d more\n", what, len(paths)-most)
+				_, _ = fmt.Fprintf(out, "%-9s … and %d more\n", what, len(paths)-most)
 				return
 			}
-			fmt.Fprintf(out, "%-9s %s\n", what, path)
+			_, _ = fmt.Fprintf(out, "%-9s %s\n", what, path)
 		}
 	}
 	list("added", g.Added)
@@ -77,16 +77,16 @@ func printGenerated(out io.Writer, g *fleet.Generated, options fleet.GenerateOpt
 	if options.DryRun {
 		verb = "to be written"
 	}
-	fmt.Fprintf(out, "%d environments: %d files %s, %d unchanged\n", g.Environments, len(g.Added)+len(g.Changed), verb, g.Unchanged)
+	_, _ = fmt.Fprintf(out, "%d environments: %d files %s, %d unchanged\n", g.Environments, len(g.Added)+len(g.Changed), verb, g.Unchanged)
 	if len(g.Orphans) > 0 && !g.Pruned {
-		fmt.Fprintln(out, "What is left over belongs to environments that the fleet has no more. Nothing deletes what runs there; "+
+		_, _ = fmt.Fprintln(out, "What is left over belongs to environments that the fleet has no more. Nothing deletes what runs there; "+
 			"`slipway generate --prune` removes the files.")
 	}
 }
 
 func printFindings(out io.Writer, findings []fleet.Finding) {
 	for _, finding := range findings {
-		place := finding.Origin.String()
+		place := finding.String()
 		if place != "" {
 			place += ": "
 		}
@@ -94,6 +94,6 @@ func printFindings(out io.Writer, findings []fleet.Finding) {
 		if len(finding.Environments) > 0 {
 			about = fmt.Sprintf(" [%s]", fleet.Listed(finding.Environments))
 		}
-		fmt.Fprintf(out, "%s: %s%s%s\n", finding.Severity, place, finding.Text, about)
+		_, _ = fmt.Fprintf(out, "%s: %s%s%s\n", finding.Severity, place, finding.Text, about)
 	}
 }

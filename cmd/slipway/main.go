@@ -32,7 +32,7 @@ func main() {
 	defer stop()
 	if err := newCommand().ExecuteContext(ctx); err != nil {
 		if !errors.Is(err, errFindings) {
-			fmt.Fprintln(os.Stderr, "slipway: "+explain(err))
+			_, _ = fmt.Fprintln(os.Stderr, "slipway: "+explain(err))
 		}
 		stop()
 		os.Exit(1)

@@ -58,7 +58,7 @@ func newReportCommand(flags *fleetFlags) *cobra.Command {
 				}
 			} else {
 				last := described.Stages[len(described.Stages)-1]
-				fmt.Fprint(command.OutOrStdout(), report.Markdown(last, limit))
+				_, _ = fmt.Fprint(command.OutOrStdout(), report.Markdown(last, limit))
 			}
 			if fail && fleet.HasErrors(report.Findings) {
 				return errFindings

@@ -51,11 +51,11 @@ func (c *clientEntry) isCurrent(shared *sync.Map) bool {
 // basis is the fingerprint of what concerns all clients: engine, description and chart.
 func (f *Fleet) basis(description []byte) (sum, error) {
 	hash := sha256.New()
-	fmt.Fprintf(hash, "engine %d, cache 1\n", Engine)
+	_, _ = fmt.Fprintf(hash, "engine %d, cache 1\n", Engine)
 	own := sha256.Sum256(description)
 	hash.Write(own[:])
 	if f.Chart != nil {
-		fmt.Fprintf(hash, "\n%q %q %q\n", f.Chart.Repository, f.Chart.Name, f.Chart.Version)
+		_, _ = fmt.Fprintf(hash, "\n%q %q %q\n", f.Chart.Repository, f.Chart.Name, f.Chart.Version)
 		if f.Chart.Path != "" {
 			path := f.Chart.Path
 			if !filepath.IsAbs(path) {
@@ -69,7 +69,7 @@ func (f *Fleet) basis(description []byte) (sum, error) {
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(hash, "%q %x\n", file, sha256.Sum256(content))
+				_, _ = fmt.Fprintf(hash, "%q %x\n", file, sha256.Sum256(content))
 				return nil
 			})
 			if err != nil {

@@ -65,7 +65,7 @@ func gather(findings []Finding) []Finding {
 	places := map[identity]int{}
 	var out []Finding
 	for _, finding := range findings {
-		id := identity{finding.Rule, finding.Key, finding.Origin.String(), finding.Text}
+		id := identity{finding.Rule, finding.Key, finding.String(), finding.Text}
 		at, known := places[id]
 		if !known {
 			places[id] = len(out)

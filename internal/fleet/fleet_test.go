@@ -136,8 +136,7 @@ func TestRead_TakesFactsFromTerraformVariables(t *testing.T) {
 		"clients/fleet.yaml":       description,
 		"clients/acme/prod.tfvars": "client = \"acme\"\ncontext = \"acme-prod\"\nprotect = true\nsize = 12345678901\nlist = [1]\nnothing = null\n",
 	}).write(t)
-	f, err := Read(t.Context(), dir)
-	if err == nil {
+	if _, err := Read(t.Context(), dir); err == nil {
 		t.Fatal("globex lists its stages, and has no context")
 	}
 	description = strings.Replace(description, "cluster: \"{context}-x\", ", "", 1)
@@ -145,7 +144,8 @@ func TestRead_TakesFactsFromTerraformVariables(t *testing.T) {
 		"clients/fleet.yaml":       description,
 		"clients/acme/prod.tfvars": "client = \"acme\"\ncontext = \"acme-prod\"\nprotect = true\nsize = 12345678901\nlist = [1]\nnothing = null\n",
 	}).write(t)
-	if f, err = Read(t.Context(), dir); err != nil {
+	f, err := Read(t.Context(), dir)
+	if err != nil {
 		t.Fatal(err)
 	}
 	acme := f.Find("acme", "prod")
@@ -246,10 +246,10 @@ func TestResolveAll_FindsWhatIsWrong(t *testing.T) {
 			}
 			var others []string
 			for _, finding := range whole.Findings {
-				if finding.Rule == test.rule && strings.HasSuffix(finding.Origin.String(), test.place) && strings.Contains(finding.Text, test.text) && len(finding.Environments) == test.count {
+				if finding.Rule == test.rule && strings.HasSuffix(finding.String(), test.place) && strings.Contains(finding.Text, test.text) && len(finding.Environments) == test.count {
 					return
 				}
-				others = append(others, finding.Rule+" "+finding.Origin.String()+" "+finding.Text+" ["+strings.Join(finding.Environments, " ")+"]")
+				others = append(others, finding.Rule+" "+finding.String()+" "+finding.Text+" ["+strings.Join(finding.Environments, " ")+"]")
 			}
 			t.Errorf("not found among\n%s", strings.Join(others, "\n"))
 		})

@@ -140,9 +140,10 @@ func parallel(ctx context.Context, n int, do func(int) error) error {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				if err := do(i); err != nil {
-					failed[worker], at[worker] = err, i
-					return nil
+				// The other workers go on, so that the error told is always the same one.
+				if failed[worker] = do(i); failed[worker] != nil {
+					at[worker] = i
+					break
 				}
 			}
 			return nil

@@ -133,7 +133,7 @@ func (r *Report) Markdown(lastStage string, limit int) string {
 		var rows []string
 		for _, finding := range r.Findings {
 			if finding.Severity == group.severity {
-				rows = append(rows, fmt.Sprintf("- %s %s (%s)", code(finding.Origin.String()), escaped(finding.Text), Listed(finding.Environments)))
+				rows = append(rows, fmt.Sprintf("- %s %s (%s)", code(finding.String()), escaped(finding.Text), Listed(finding.Environments)))
 			}
 		}
 		if len(rows) == 0 {

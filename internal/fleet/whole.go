@@ -287,7 +287,7 @@ func mentioned(text string, owners map[string]string, byName map[string]bool) []
 		add(owner)
 	}
 	for token := range strings.FieldsFuncSeq(text, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '.' || r == '-' || r == '_')
+		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '.' && r != '-' && r != '_'
 	}) {
 		if owner, ok := owners[strings.Trim(token, ".")]; ok {
 			add(owner)

@@ -212,7 +212,7 @@ func TestExplain_TellsWhoSetsAValueAndWhatItOverrode(t *testing.T) {
 			_, layers := layered(t, rules, test.layers...)
 			var got []step
 			for _, setting := range rules.Explain(test.path, layers) {
-				got = append(got, step{setting.Origin.String(), setting.Effect, setting.Path})
+				got = append(got, step{setting.String(), setting.Effect, setting.Path})
 			}
 			if !reflect.DeepEqual(got, test.want) {
 				t.Errorf("got %v, want %v", got, test.want)

@@ -237,7 +237,7 @@ func requireAlike(t *testing.T, want, got any, text string) {
 			t.Fatalf("%#v and %#v in\n%s", want, got, text)
 		}
 	default:
-		var right any = got
+		right := got
 		switch n := got.(type) {
 		case int:
 			right = int64(n)

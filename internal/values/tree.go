@@ -226,7 +226,7 @@ func (n *Node) scalars(path []string, visit func([]string, *Node)) {
 func JoinPath(keys []string) string {
 	var out strings.Builder
 	for i, key := range keys {
-		if i > 0 && !(strings.HasPrefix(key, "[") && strings.HasSuffix(key, "]")) {
+		if i > 0 && (!strings.HasPrefix(key, "[") || !strings.HasSuffix(key, "]")) {
 			out.WriteByte('.')
 		}
 		if strings.ContainsAny(key, `\.`) {

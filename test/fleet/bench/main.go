@@ -39,7 +39,7 @@ func main() {
 		err = bench(ctx, *sizes, *runs)
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
+		_, _ = fmt.Fprintln(os.Stderr, "bench:", err)
 		stop()
 		os.Exit(1)
 	}
@@ -63,7 +63,7 @@ func bench(ctx context.Context, sizes string, runs int) (err error) {
 	}
 	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	defer func() { err = errors.Join(err, out.Flush()) }()
-	fmt.Fprintln(out, "environments\tparse+write\tcold\tratio\tCPU ratio\tmemory\tagain, no cache\tno change\tone file\tonly reading\tCPU: one file\tonly reading\thelm template\t")
+	_, _ = fmt.Fprintln(out, "environments\tparse+write\tcold\tratio\tCPU ratio\tmemory\tagain, no cache\tno change\tone file\tonly reading\tCPU: one file\tonly reading\thelm template\t")
 	for size := range strings.SplitSeq(sizes, ",") {
 		clients, err := strconv.Atoi(size)
 		if err != nil {
@@ -144,7 +144,7 @@ func (b *benchmark) measure(out *tabwriter.Writer) error {
 		return err
 	}
 	environments := b.clients * 3
-	fmt.Fprintf(out, "%d\t%s\t%s\t%.2f\t%.2f\t%d MB\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", environments, ms(floor.wall), ms(cold.wall),
+	_, _ = fmt.Fprintf(out, "%d\t%s\t%s\t%.2f\t%.2f\t%d MB\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", environments, ms(floor.wall), ms(cold.wall),
 		float64(cold.wall)/float64(floor.wall), float64(cold.cpu)/float64(floor.cpu), cold.memory>>20, ms(again.wall), ms(same.wall), ms(one.wall),
 		ms(reading.wall), ms(one.cpu), ms(reading.cpu), ms(rendering*time.Duration(environments)))
 	return nil

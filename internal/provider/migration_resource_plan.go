@@ -50,9 +50,19 @@ func (r *MigrationResource) ModifyPlan(ctx context.Context, req resource.ModifyP
 		}
 	}
 	resp.Diagnostics.Append(r.plan(ctx, &plan, state)...)
-	if !resp.Diagnostics.HasError() {
-		resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
+	if resp.Diagnostics.HasError() {
+		return
 	}
+	if state != nil && plan.Pending.IsNull() {
+		// What the last apply ran stays in the state until it is read again; that it is over is no change.
+		same := plan
+		same.Pending, same.Findings = state.Pending, state.Findings
+		resp.Diagnostics.Append(resp.Plan.Set(ctx, same)...)
+		if resp.Diagnostics.HasError() || resp.Plan.Raw.Equal(req.State.Raw) {
+			return
+		}
+	}
+	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
 }
 
 func (r *MigrationResource) plan(ctx context.Context, plan, state *migrationModel) (diags diag.Diagnostics) {

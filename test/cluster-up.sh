@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Starts the local Kubernetes NAME with what the tests need in it: the sample service's images and a Prometheus. PROGRAMS is a
+# Starts the local Kubernetes NAME with what the tests need in it: the sample service's images, the
+# migration runner's and a Prometheus. PROGRAMS is a
 # directory with the programs cluster and image, which are built where none is given.
 #
 #     test/cluster-up.sh NAME [PROGRAMS]
@@ -19,9 +20,10 @@ image=$programs/image
 
 # Version v1.2.1 is a bad release: every fifth request fails.
 "$image" data-collection --version v1.1.1 --version v1.2.0 --version v1.2.1:ERROR_SHARE=0.2 --out "$work/data-collection.tar" >/dev/null
+"$image" slipway-migrate --version v0.1.0 --out "$work/slipway-migrate.tar" >/dev/null
 "$image" prometheus --out "$work/prometheus.tar" >/dev/null
 "$cluster" up --name "$name"
-"$cluster" load --name "$name" "$work/data-collection.tar" "$work/prometheus.tar"
+"$cluster" load --name "$name" "$work/data-collection.tar" "$work/slipway-migrate.tar" "$work/prometheus.tar"
 KUBECONFIG=$("$cluster" kubeconfig --name "$name") PATH=$("$cluster" bin --name "$name"):$PATH
 export KUBECONFIG PATH
 kubectl apply --filename test/prometheus/prometheus.yaml >/dev/null

@@ -196,7 +196,9 @@ func TestMigration_RunsWhatIsPendingAndGoesOnAfterAFailure(t *testing.T) {
 			ConfigStateChecks: []statecheck.StateCheck{applied("00001_orders.sql", "00002_index.sql", "00003_good.sql", "00004_bad.sql")},
 		},
 		resource.TestStep{
-			PreConfig:   func() { m.write(map[string]string{"00003_good.sql": "-- +goose Up\nCREATE TABLE other (id bigint);\n"}) },
+			PreConfig: func() {
+				m.write(map[string]string{"00003_good.sql": "-- +goose Up\nCREATE TABLE other (id bigint);\n"})
+			},
 			Config:      config,
 			PlanOnly:    true,
 			ExpectError: errorText("edited after they were applied"),

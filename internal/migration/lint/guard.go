@@ -15,11 +15,23 @@ import (
 // nested some thousand levels deep may take the parser for ever.
 const parseLimit = 15 * time.Second
 
-// startParser compiles the parser, which is not part of the time of a statement.
-var startParser = sync.OnceValue(func() error {
+// started says that there is an instance of the parser. One that does not answer is lost, and the next call compiles
+// another: that is not part of the time of a statement.
+var (
+	startLock sync.Mutex
+	started   bool
+)
+
+func startParser() error {
+	startLock.Lock()
+	defer startLock.Unlock()
+	if started {
+		return nil
+	}
 	_, err := parser.ParseToJSON("SELECT 1")
+	started = err == nil
 	return err
-})
+}
 
 // guarded calls the parser so that neither its panic nor its silence stops the process.
 func guarded(call func(string) (string, error), sql string) (string, error) {
@@ -47,6 +59,9 @@ func guarded(call func(string) (string, error), sql string) (string, error) {
 	case a := <-answers:
 		return a.text, a.err
 	case <-timer.C:
+		startLock.Lock()
+		started = false
+		startLock.Unlock()
 		return "", &syntaxError{message: fmt.Sprintf("the parser did not come to an end with it within %s", parseLimit), offset: -1}
 	}
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Starts the local Kubernetes NAME with what the tests need in it: the sample service's images, the
-# migration runner's and a Prometheus. PROGRAMS is a
-# directory with the programs cluster and image, which are built where none is given.
+# migration runner's and a Prometheus. PROGRAMS is a directory with the programs cluster and image, which are built where none
+# is given.
 #
 #     test/cluster-up.sh NAME [PROGRAMS]
 set -euo pipefail

@@ -268,9 +268,17 @@ func TestMigration_ContractWaitsForOldVersions(t *testing.T) {
 				if _, err := client.CoreV1().Pods(m.namespace).Create(t.Context(), old, metav1.CreateOptions{}); err != nil {
 					t.Fatal(err)
 				}
+				record := &corev1.ConfigMap{ // as slipway_release writes it
+					ObjectMeta: metav1.ObjectMeta{Name: "slipway-release-app", Labels: map[string]string{"slipway.dev/release": "app"}},
+					Data:       map[string]string{"record": `{"knownGood":[{"version":"v1.0.1","at":"2026-01-01T00:00:00Z"},{"version":"v0.9.0"}]}`},
+				}
+				if _, err := client.CoreV1().ConfigMaps(m.namespace).Create(t.Context(), record, metav1.CreateOptions{}); err != nil {
+					t.Fatal(err)
+				}
 			},
-			Config:            m.config(expand, contract),
-			ConfigStateChecks: blocked(listOf("Pod/old is of version v1.0.0, before v1.1.0")),
+			Config: m.config(expand, contract),
+			ConfigStateChecks: blocked(listOf("Pod/old is of version v1.0.0, before v1.1.0",
+				"what release app would be rolled back to is of version v1.0.1, before v1.1.0")),
 		},
 		resource.TestStep{ // still closed: no change is planned, and nothing fails
 			PreConfig:        func() { m.query("1", "SELECT count(*) FROM information_schema.columns WHERE column_name = 'legacy'") },
@@ -287,6 +295,9 @@ func TestMigration_ContractWaitsForOldVersions(t *testing.T) {
 					t.Fatal(err)
 				}
 				m.gone("old")
+				if err := client.CoreV1().ConfigMaps(m.namespace).Delete(t.Context(), "slipway-release-app", metav1.DeleteOptions{}); err != nil {
+					t.Fatal(err)
+				}
 			},
 			Config:            m.config(expand, contract),
 			ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(address, plancheck.ResourceActionUpdate)}},

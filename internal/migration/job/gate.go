@@ -150,7 +150,7 @@ func (g *gateCheck) record(object *corev1.ConfigMap, now time.Time) {
 		return
 	}
 	good := record.KnownGood[0]
-	g.judge("the version that release "+name+" would be rolled back to", good.Version)
+	g.judge("what release "+name+" would be rolled back to", good.Version)
 	if until := good.At.Add(g.gate.Soak); g.gate.Soak > 0 && now.Before(until) {
 		g.reasons[fmt.Sprintf("release %s has to hold until %s (soak)", name, until.UTC().Format(time.RFC3339))] = true
 	}

@@ -164,6 +164,10 @@ func (r *ReleaseResource) apply(ctx context.Context, plan releaseModel, writeOnl
 		for _, recovered := range result.outcome.Recovered {
 			diags.AddWarning("Release "+plan.Name.ValueString()+" was found half done", recovered)
 		}
+		if unjudged := result.outcome.Unjudged; unjudged != "" {
+			diags.AddWarning("Release "+plan.Name.ValueString()+" was accepted without all its checks", unjudged+
+				"\n\nSee that the metrics have data; on_inconclusive = \"hold\" or \"rollback\" does not accept such a version.")
+		}
 	}
 	if err != nil {
 		diags.Append(errorDiagnostic(verb, what, handle, err))

@@ -136,6 +136,7 @@ func (a *application) accept(number int, stored *helmrelease.Release, note strin
 	if err := a.save(&next, AnnotationAbort); err != nil {
 		return err
 	}
+	a.outcome.Unjudged = note
 	a.pruneOld()
 	return nil
 }

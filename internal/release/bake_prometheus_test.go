@@ -112,9 +112,7 @@ func TestPreflight_AsksTheQueriesOnce(t *testing.T) {
 	wantText(t, asError[*AnalysisConfigError](t, errorRate(time.Minute, source).Preflight(t.Context(), b.target, "")).Error(), "{{ version }}", "not known")
 
 	silent := errorRate(time.Minute, &PrometheusSource{Address: "http://127.0.0.1:1"})
-	if err := silent.Preflight(t.Context(), b.target, "v1.1.1"); err != nil {
-		t.Errorf("a Prometheus that does not answer now is no error: %v", err)
-	}
+	wantText(t, asError[*UntriedQueriesError](t, silent.Preflight(t.Context(), b.target, "v1.1.1")).Error(), "could not be asked", "error_rate", "on_inconclusive")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := silent.Preflight(ctx, b.target, "v1.1.1"); err == nil {

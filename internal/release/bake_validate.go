@@ -164,7 +164,8 @@ func isPodWorkload(apiVersion, kind string) bool {
 }
 
 // Preflight asks each query once, before anything is changed: a query that can never give a sample would be noticed only when the new
-// version is live. The error is an *AnalysisConfigError. A Prometheus that does not answer now is no error: it is when it counts.
+// version is live. The error is an *AnalysisConfigError, or an *UntriedQueriesError where Prometheus could not be asked, which need not
+// be so when it counts.
 func (a *Analysis) Preflight(ctx context.Context, target Target, version string) error {
 	if a == nil || a.Prometheus == nil {
 		return nil
@@ -179,11 +180,15 @@ func (a *Analysis) Preflight(ctx context.Context, target Target, version string)
 	}
 	defer client.Close()
 	p := &problems{block: "analysis.metric"}
+	var untried error
 	for i, m := range metrics {
 		p.index = i
 		err := client.Probe(ctx, m)
 		var query *analysis.QueryError
-		if errors.As(err, &query) {
+		if err != nil && !errors.As(err, &query) && untried == nil {
+			untried = &UntriedQueriesError{Cause: err}
+		}
+		if query != nil {
 			field := "query"
 			if query.Query == m.RequestsQuery {
 				field = "requests_query"
@@ -197,8 +202,26 @@ func (a *Analysis) Preflight(ctx context.Context, target Target, version string)
 	if len(p.list) > 0 {
 		return &AnalysisConfigError{Problems: p.list}
 	}
-	return nil
+	return untried
 }
+
+// UntriedQueriesError says that Prometheus did not answer the queries of an analysis at plan time.
+type UntriedQueriesError struct {
+	// Cause is what the first query met.
+	Cause error
+}
+
+// Explain says it in three paragraphs.
+func (e *UntriedQueriesError) Explain() (happened, observed, advice string) {
+	return "Prometheus could not be asked.", e.Cause.Error() + ".",
+		"Check the address in analysis.prometheus and the right to it. While it cannot be asked, the metrics say nothing about a version, " +
+			"and on_inconclusive decides."
+}
+
+func (e *UntriedQueriesError) Error() string { return oneLine(e.Explain()) }
+
+// Unwrap returns what the first query met.
+func (e *UntriedQueriesError) Unwrap() error { return e.Cause }
 
 // expanded are the policy's metrics with their placeholders filled in.
 func (a *Analysis) expanded(values QueryValues) ([]analysis.Metric, error) {

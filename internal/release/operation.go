@@ -203,6 +203,8 @@ type Outcome struct {
 	Changed bool
 	// Recovered says in words what was found half done and finished or put right; empty in the usual case.
 	Recovered []string
+	// Unjudged says why a version was accepted although not all of its checks could be made; empty in the usual case.
+	Unjudged string
 	// Rendering is what was installed, or tried.
 	Rendering *Rendering
 	// Kind is "install", "upgrade" or "rollback" (an earlier known-good version was deployed again); empty where nothing was done.

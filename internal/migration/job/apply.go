@@ -211,19 +211,9 @@ func (a *application) run(dir *Directory) (err error) {
 	if err != nil {
 		return err
 	}
-	report, runErr := a.runJob(left, pending, known)
-	applied := a.record(pending, report)
-	if runErr == nil || len(applied) > 0 {
-		if err := a.save(true); err != nil {
-			return errors.Join(runErr, err)
-		}
-	}
+	err = a.runJob(left, pending, known)
 	a.result.Applied = maps.Clone(a.mirror.Applied)
-	var failed *RunError
-	if errors.As(runErr, &failed) {
-		failed.Applied = applied
-	}
-	return runErr
+	return err
 }
 
 // known are files that are not sent and that the database may have: those of the other kind, and those that were applied before.

@@ -43,8 +43,8 @@ func (a *application) jobs() ([]batchv1.Job, error) {
 	return list.Items, nil
 }
 
-// runJob runs the pending files, or goes on waiting for the Job that a killed run has left. The report may be there beside an error.
-func (a *application) runJob(left []batchv1.Job, pending []*File, known map[string]string) (*runner.Report, error) {
+// runJob runs the pending files, or goes on waiting for the Job that a killed run has left, and records what was applied.
+func (a *application) runJob(left []batchv1.Job, pending []*File, known map[string]string) error {
 	name := a.jobName(pending)
 	joined := false
 	for i := range left {
@@ -56,28 +56,28 @@ func (a *application) runJob(left []batchv1.Job, pending []*File, known map[stri
 				continue
 			}
 			if _, err := a.wait(j.Name); err != nil && a.ctx.Err() != nil {
-				return nil, err
+				return err
 			}
 		}
 		// Its result is older than this run; what it has applied, the database knows.
 		if err := a.removeJob(a.ctx, j.Name); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if !joined {
 		if err := a.start(name, pending, known); err != nil {
-			return nil, err
+			return err
 		}
 		a.say("the Job " + name + " applies migrations")
 	}
 	report, err := a.wait(name)
 	if a.ctx.Err() != nil {
-		return nil, err // it goes on; the next apply joins it
+		return err // it goes on; the next apply joins it
 	}
 	// The record is written before the Job goes: removed first, a run that is killed here would forget what happened.
 	if applied := a.record(pending, report); len(applied) > 0 {
 		if saveErr := a.save(true); saveErr != nil {
-			return report, errors.Join(err, saveErr)
+			return errors.Join(err, saveErr)
 		}
 		if failed, ok := errors.AsType[*RunError](err); ok {
 			failed.Applied = applied
@@ -85,7 +85,7 @@ func (a *application) runJob(left []batchv1.Job, pending []*File, known map[stri
 	}
 	after, stop := a.afterwards()
 	defer stop()
-	return report, errors.Join(err, a.removeJob(after, name))
+	return errors.Join(err, a.removeJob(after, name))
 }
 
 // start makes the Job with all that it needs and owns, and lets it begin only then: a run that is killed in between leaves

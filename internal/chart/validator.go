@@ -53,15 +53,15 @@ func (c *Chart) NewValidator() (*Validator, error) {
 	}
 	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(parsed.Schema))
 	if err != nil {
-		v.simple = false // Validate says what is wrong with it
-		return v, nil
+		v.simple = false
+		return v, nil //nolint:nilerr // Validate says what is wrong with it.
 	}
 	const address = "file:///values.schema.json"
 	compiler := jsonschema.NewCompiler()
 	compiler.UseLoader(anywhere{})
 	if err := compiler.AddResource(address, document); err != nil {
 		v.simple = false
-		return v, nil
+		return v, nil //nolint:nilerr // Likewise.
 	}
 	if v.schema, err = compiler.Compile(address); err != nil {
 		v.simple, v.schema = false, nil

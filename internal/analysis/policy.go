@@ -170,7 +170,7 @@ func (m Metric) Judge(s Sample) Sample {
 func (m Metric) kind(s Sample) (kind Kind, evidence string) {
 	switch {
 	case s.Series > 1:
-		return Error, "the query returns several series: aggregate them in the query, or set a reducer"
+		return Error, "the query returns several series: aggregate them in the query, or set reduce"
 	case s.Series < 1:
 		return NoData, "the query returns no series"
 	case !s.Value.finite():

@@ -154,7 +154,7 @@ func (p *Prometheus) probe(outer, ctx context.Context, query string, reduce Redu
 	case err != nil:
 		return err
 	case s.Kind == "" && s.Series > 1:
-		return &QueryError{Query: query, Problem: fmt.Sprintf("the query returns %d series: aggregate them in the query, or set a reducer", s.Series)}
+		return &QueryError{Query: query, Problem: fmt.Sprintf("the query returns %d series: aggregate them in the query, or set reduce", s.Series)}
 	}
 	return nil
 }

@@ -72,7 +72,7 @@ func (d *ReleaseHistoryDataSource) Schema(_ context.Context, _ datasource.Schema
 					"kind":             text("`install`, `upgrade` or `rollback`; bringing an earlier known-good version back is a rollback too. Null where Slipway has no record of it."),
 					"outcome":          text("`passed`, `failed`, `rolled back`, `inconclusive`, `unverified` or `cancelled`. Null where Slipway has no record of it."),
 					"stage":            text("Where it failed: `rollout`, `smoke test`, `analysis`, `acceptance` or `manual abort`. Null where it did not."),
-					"reason":           text("Why it failed, or what it restored. Null otherwise."),
+					"reason":           text("Why it failed, what it restored, or why it was accepted without all its checks. Null otherwise."),
 					"started":          text("When it was begun, as RFC 3339 in UTC."),
 					"finished":         text("When it had its outcome. Null while it has none."),
 					"restored":         schema.Int64Attribute{MarkdownDescription: "The revision with which a rollback replaced this one. Null where none did.", Computed: true},

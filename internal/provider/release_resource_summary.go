@@ -68,16 +68,20 @@ func (c change) story(next *release.Rendering) []string {
 		lines = append(lines, fmt.Sprintf("revision %d is %s", revision, verification))
 	}
 	if good, back := c.facts.back(c.plan.Version.ValueString(), next.Digest); back {
-		lines = append(lines, "rollback to known-good "+good.String())
+		line := "rollback to known-good " + good.String()
+		if good.Digest != next.Digest {
+			line += ", with another configuration"
+		}
+		lines = append(lines, line)
 	}
 	return lines
 }
 
 // wayBack says what happens if the update fails, where a rollback is or was configured.
 func (c change) wayBack(next *release.Rendering) []string {
-	_, back := c.facts.back(c.plan.Version.ValueString(), next.Digest)
+	good, back := c.facts.back(c.plan.Version.ValueString(), next.Digest)
 	switch {
-	case back, len(c.state.Rollback.Elements()) == 0 && c.guard.Rollback == nil:
+	case back && good.Digest == next.Digest, len(c.state.Rollback.Elements()) == 0 && c.guard.Rollback == nil:
 		return nil
 	case c.guard.Rollback == nil:
 		return []string{"a failure is no longer rolled back by itself"}

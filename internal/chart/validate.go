@@ -33,7 +33,11 @@ type Problem struct {
 // returned problems, sorted by path, carry the dotted path, what was found, what is allowed.
 func (c *Chart) ValidateValues(v map[string]any) []Problem {
 	problems := c.unknownKeys(v)
-	problems = append(problems, c.schemaProblems(v)...)
+	return inOrder(append(problems, c.schemaProblems(v)...))
+}
+
+// inOrder sorts problems, which schemas find in a random order, and drops repetitions.
+func inOrder(problems []Problem) []Problem {
 	slices.SortStableFunc(problems, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Text, b.Text))
 	})

@@ -83,5 +83,5 @@ func (v *Validator) Validate(data map[string]any, complete bool) []Problem {
 			return nil
 		}
 	}
-	return v.chart.schemaProblems(data)
+	return inOrder(v.chart.schemaProblems(data))
 }

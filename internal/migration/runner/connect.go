@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
@@ -36,16 +37,29 @@ func connect(ctx context.Context, config Config) (*sql.DB, []string, error) {
 	settings.DefaultQueryExecMode = pgx.QueryExecModeExec
 	settings.StatementCacheCapacity, settings.DescriptionCacheCapacity = 0, 0
 	settings.OnNotice = nil
-	db := stdlib.OpenDB(*settings, stdlib.OptionResetSession(func(ctx context.Context, conn *pgx.Conn) error {
+	db := stdlib.OpenDB(*settings, stdlib.OptionAfterConnect(endWithClient), stdlib.OptionResetSession(func(ctx context.Context, conn *pgx.Conn) error {
 		// A file may have left settings behind.
-		_, err := conn.Exec(ctx, "RESET SESSION AUTHORIZATION; RESET ALL")
-		return err
+		if _, err := conn.Exec(ctx, "RESET SESSION AUTHORIZATION; RESET ALL"); err != nil {
+			return err
+		}
+		return endWithClient(ctx, conn)
 	}))
 	db.SetMaxOpenConns(4)
 	if err := db.PingContext(ctx); err != nil {
 		return nil, nil, errors.Join(&ConnectError{Reason: hide(secrets, firstLine(err))}, db.Close())
 	}
 	return db, secrets, nil
+}
+
+// endWithClient has the server look every 5 seconds whether this program is still there. Without that, a statement whose runner
+// was killed goes on to its end, with its locks, and the next runner waits for it. No parameter of the connection, since
+// PgBouncer refuses such ones; a server on a platform that cannot look says so, and goes on as before.
+func endWithClient(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, "SET client_connection_check_interval = '5s'")
+	if _, refused := errors.AsType[*pgconn.PgError](err); refused {
+		return nil
+	}
+	return err
 }
 
 // refusePooler finds out whether a session keeps its connection to the server. A pooler answers the client with another

@@ -271,21 +271,8 @@ func TestUp_CanBeKilledAtAnyStep(t *testing.T) {
 }
 
 func TestProgram_EndsOnSIGTERMAndSaysSo(t *testing.T) {
-	d := newDatabase(t)
-	dir := t.TempDir()
-	program := filepath.Join(dir, "slipway-migrate")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../../../cmd/slipway-migrate").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "00001_slow.sql"), []byte("-- +goose Up\nCREATE TABLE a (b int);\nSELECT pg_sleep(60);\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	command := exec.CommandContext(t.Context(), program, "up", dir, "--report", filepath.Join(dir, "report"))
-	command.Env = append(os.Environ(), "DATABASE_URL="+server.URL(d.name))
-	if err := command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	d.eventually("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'SELECT pg_sleep%' AND state = 'active'", "1")
+	d, dir, program := newDatabase(t), t.TempDir(), buildProgram(t)
+	command := startSlowFile(d, program, dir)
 	if err := command.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -300,4 +287,41 @@ func TestProgram_EndsOnSIGTERMAndSaysSo(t *testing.T) {
 	}
 	d.eventually("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'slipway-migrate'", "0")
 	d.want("SELECT to_regclass('a') IS NULL", "t")
+}
+
+// Otherwise whoever comes next would wait for a statement that nobody waits for any more.
+func TestProgram_ItsStatementEndsWithItWhenItIsKilled(t *testing.T) {
+	d, dir, program := newDatabase(t), t.TempDir(), buildProgram(t)
+	command := startSlowFile(d, program, dir)
+	if err := command.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Wait(); err == nil {
+		t.Error("it was not killed")
+	}
+	d.eventually("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'slipway-migrate'", "0")
+}
+
+func buildProgram(t *testing.T) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "slipway-migrate")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../../../cmd/slipway-migrate").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return program
+}
+
+// startSlowFile returns when the server is at work on a statement that takes a minute.
+func startSlowFile(d *testDatabase, program, dir string) *exec.Cmd {
+	d.Helper()
+	if err := os.WriteFile(filepath.Join(dir, "00001_slow.sql"), []byte("-- +goose Up\nCREATE TABLE a (b int);\nSELECT pg_sleep(60);\n"), 0o600); err != nil {
+		d.Fatal(err)
+	}
+	command := exec.CommandContext(d.Context(), program, "up", dir, "--report", filepath.Join(dir, "report"))
+	command.Env = append(os.Environ(), "DATABASE_URL="+server.URL(d.name))
+	if err := command.Start(); err != nil {
+		d.Fatal(err)
+	}
+	d.eventually("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'SELECT pg_sleep%' AND state = 'active'", "1")
+	return command
 }

@@ -65,6 +65,12 @@ type Lease struct {
 	released sync.Once
 }
 
+// HoldTimeout is how long Hold should be given for an operation with this timeout: never less than it takes to see that a holder
+// has died, and then some. With a shorter wait no apply would ever get past a run that was killed, since each begins to watch anew.
+func HoldTimeout(operation time.Duration) time.Duration {
+	return max(operation, defaultTiming.takeover*3/2)
+}
+
 // Hold takes the Lease of a namespace or joins it where this process holds it already, waiting for another holder until
 // ctx ends. A Lease is taken over only after it was seen unchanged for 30 s on our own clock, so no clocks are compared.
 // It is renewed every 10 s until the last user has released it. waiting may be nil; it is called, at most every 10 s,

@@ -4,6 +4,7 @@
 package provider
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"testing"
@@ -305,35 +306,54 @@ func TestEnvironment_AnotherClusterIsRefusedUnlessTheMoveIsAllowed(t *testing.T)
 	})
 }
 
-func TestEnvironment_WaitsForAnotherRun(t *testing.T) {
+func TestEnvironment_WaitsForAnotherRunUntilItIsDead(t *testing.T) {
 	client, namespace := testClient(t)
-	kubernetes := testKubernetes(t)
-	holder, now := "terraform process 4711 on another-machine", metav1.NowMicro()
+	leases := testKubernetes(t).CoordinationV1().Leases(namespace)
+	holder := "terraform process 4711 on another-machine"
+	renew := func(ctx context.Context) error {
+		lease, err := leases.Get(ctx, "slipway", metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		now := metav1.NowMicro()
+		lease.Spec = coordinationv1.LeaseSpec{HolderIdentity: &holder, RenewTime: &now}
+		_, err = leases.Update(ctx, lease, metav1.UpdateOptions{})
+		return err
+	}
+	alive, die := context.WithCancel(t.Context())
+	dead := make(chan error, 1)
+	changed := unprotected + `timeouts = { update = "1s" }`
 	resource.ParallelTest(t, resource.TestCase{
 		ProtoV6ProviderFactories: testFactories,
 		Steps: []resource.TestStep{
 			{Config: environmentConfig(t, client, namespace, unprotected)},
 			{
 				PreConfig: func() {
-					lease, err := kubernetes.CoordinationV1().Leases(namespace).Get(t.Context(), "slipway", metav1.GetOptions{})
-					if err != nil {
+					if err := renew(t.Context()); err != nil {
 						t.Fatal(err)
 					}
-					lease.Spec = coordinationv1.LeaseSpec{HolderIdentity: &holder, RenewTime: &now}
-					if _, err := kubernetes.CoordinationV1().Leases(namespace).Update(t.Context(), lease, metav1.UpdateOptions{}); err != nil {
-						t.Fatal(err)
-					}
+					go func() {
+						for alive.Err() == nil {
+							if err := renew(t.Context()); err != nil {
+								dead <- err
+								return
+							}
+							time.Sleep(time.Second)
+						}
+						dead <- nil
+					}()
 				},
-				Config:      environmentConfig(t, client, namespace, unprotected+`timeouts = { update = "3s" }`),
+				Config:      environmentConfig(t, client, namespace, changed),
 				ExpectError: errorText(holder),
 			},
-			{ // That run is done.
+			{
 				PreConfig: func() {
-					if err := kubernetes.CoordinationV1().Leases(namespace).Delete(t.Context(), "slipway", metav1.DeleteOptions{}); err != nil {
+					die()
+					if err := <-dead; err != nil {
 						t.Fatal(err)
 					}
 				},
-				Config: environmentConfig(t, client, namespace, unprotected+`timeouts = { update = "3s" }`),
+				Config: environmentConfig(t, client, namespace, changed),
 			},
 		},
 	})

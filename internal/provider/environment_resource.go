@@ -113,7 +113,7 @@ func (r *EnvironmentResource) ensure(ctx context.Context, plan environmentModel,
 		diags.Append(environmentDiagnostic(verb, spec.Handle, err))
 		return plan, diags
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, cluster.HoldTimeout(timeout))
 	defer cancel()
 	options.Progress = environmentProgress(ctx, spec.Handle)
 	ensured, err := environment.Ensure(ctx, live, spec, options)
@@ -196,7 +196,7 @@ func (r *EnvironmentResource) Delete(ctx context.Context, req resource.DeleteReq
 		resp.Diagnostics.Append(pathless(environmentDiagnostic("destroy", handle, err)))
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, cluster.HoldTimeout(timeout))
 	defer cancel()
 	forgotten, err := environment.Remove(ctx, live, handle, environment.RemoveOptions{
 		InstanceID:   state.ID.ValueString(),

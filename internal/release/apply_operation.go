@@ -99,7 +99,7 @@ func begin(ctx context.Context, target Target, timeout time.Duration, grace *gra
 		return nil, &CancelledError{Release: target.Name, During: "waiting for another operation on it", Cause: err}
 	}
 	o.doing("waiting for the Lease of namespace " + target.Handle.Namespace)
-	holding, stop := context.WithTimeoutCause(ctx, leaseWait(timeout), errDeadline)
+	holding, stop := context.WithTimeoutCause(ctx, cluster.HoldTimeout(timeout), errDeadline)
 	defer stop()
 	o.lease, err = target.Cluster.Hold(holding, target.Handle.Namespace, func(holder string) {
 		o.progress.say("lease", "waiting for "+holder+", which works on namespace "+target.Handle.Namespace)
@@ -134,12 +134,6 @@ func lockRelease(ctx context.Context, target Target) (unlock func(), err error) 
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-}
-
-// leaseWait is how long another holder of the Lease is waited for. It is never too short to see that a holder has died, which takes
-// 30 seconds: with shorter timeouts no apply would ever get past a run that was killed.
-func leaseWait(timeout time.Duration) time.Duration {
-	return max(timeout, 45*time.Second)
 }
 
 // defaultTimeout is Helm's.

@@ -130,7 +130,7 @@ func (a *application) begin() (finish func() error, err error) {
 	if a.reads, err = c.Kubernetes(); err != nil {
 		return nil, err
 	}
-	holding, stop := context.WithTimeout(a.caller, a.options.Timeout)
+	holding, stop := context.WithTimeout(a.caller, cluster.HoldTimeout(a.options.Timeout))
 	defer stop()
 	lease, err := c.Hold(holding, namespace, func(holder string) { a.say("waiting for " + holder + ", which works on namespace " + namespace) })
 	if err != nil {

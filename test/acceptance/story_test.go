@@ -51,6 +51,7 @@ func timeless(c tenant, text string) string {
 		{`\b\d+\.\d+%`, "<percent>"},
 		{`\b0\.\d+\b`, "<value>"},
 		{`\b\d+\.\d{3,}\b`, "<value>"},
+		{`<value> to <value>`, "<value>"}, // or all samples were equal
 		{`data-collection-service-[0-9a-f]{8,10}-[0-9a-z]{5}`, "data-collection-service-<pod>"},
 		{`[0-9a-f]{64}`, "<sha256>"},
 		{`\b198\.1[89]\.\d+\.\d+`, "<ip>"},

@@ -130,6 +130,15 @@ func TestRollback_OfABadVersionTellsTheStory(t *testing.T) {
 	}
 }
 
+// eventuallyVerifies returns when the new version is being verified.
+func (c tenant) eventuallyVerifies() {
+	c.t.Helper()
+	eventually(c.t, time.Minute, "the new version is being verified", func(ctx context.Context) bool {
+		r, ok := c.record(ctx)
+		return ok && r.Phase == "verifying"
+	})
+}
+
 // The abort mark is how a dashboard, an alert or a person stops a version while the apply watches it.
 func TestRollback_ByTheAbortMark(t *testing.T) {
 	t.Parallel()
@@ -139,10 +148,7 @@ func TestRollback_ByTheAbortMark(t *testing.T) {
 	w.apply()
 	w.write("main.tf", c.stack("v1.2.0", quick, patient))
 	p := w.start("apply", "-auto-approve", "-no-color", "-input=false")
-	eventually(t, time.Minute, "the new version is being verified", func(ctx context.Context) bool {
-		r, ok := c.record(ctx)
-		return ok && r.Phase == "verifying"
-	})
+	c.eventuallyVerifies()
 	patch := []byte(`{"metadata":{"annotations":{"slipway.dev/abort":"orders are lost"}}}`)
 	maps := live(t).CoreV1().ConfigMaps(c.namespace)
 	if _, err := maps.Patch(t.Context(), "slipway-release-"+releaseName, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
@@ -167,10 +173,7 @@ func TestVerification_GoesOnAfterAnInterrupt(t *testing.T) {
 	w.apply()
 	w.write("main.tf", c.stack("v1.2.0", quick, patient))
 	p := w.start("apply", "-auto-approve", "-no-color", "-input=false")
-	eventually(t, time.Minute, "the new version is being verified", func(ctx context.Context) bool {
-		r, ok := c.record(ctx)
-		return ok && r.Phase == "verifying"
-	})
+	c.eventuallyVerifies()
 	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}

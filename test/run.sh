@@ -44,6 +44,9 @@ go build -o "$work/" ./test/cluster/cmd/build ./test/cluster/cmd/cluster ./test/
 "$work/build" kubernetes coredns opentofu >"$work/build.log" 2>&1 &
 builder=$!
 
+step "PostgreSQL"
+test/postgres/install.sh
+
 step "unit tests"
 go test -short -p 2 -timeout 10m ./...
 

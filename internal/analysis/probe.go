@@ -177,18 +177,27 @@ func proxyAnswer(response *http.Response, body []byte) (Kind, string) {
 	if response.StatusCode < 400 {
 		return "", ""
 	}
+	message, own := apiServerMessage(body)
+	if !own {
+		return "", ""
+	}
+	text := fmt.Sprintf("the API server answers %d: %s", response.StatusCode, message)
+	switch response.StatusCode {
+	case http.StatusServiceUnavailable, http.StatusBadGateway, http.StatusGatewayTimeout:
+		return Fail, text
+	}
+	return Error, text
+}
+
+// apiServerMessage is what a Kubernetes API server says, where it is the one that answered.
+func apiServerMessage(body []byte) (message string, found bool) {
 	var status struct {
 		Kind       string `json:"kind"`
 		APIVersion string `json:"apiVersion"`
 		Message    string `json:"message"`
 	}
 	if json.Unmarshal(body, &status) != nil || status.Kind != "Status" || status.APIVersion != "v1" {
-		return "", ""
+		return "", false
 	}
-	text := fmt.Sprintf("the API server answers %d: %s", response.StatusCode, status.Message)
-	switch response.StatusCode {
-	case http.StatusServiceUnavailable, http.StatusBadGateway, http.StatusGatewayTimeout:
-		return Fail, text
-	}
-	return Error, text
+	return status.Message, true
 }

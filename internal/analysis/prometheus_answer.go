@@ -48,6 +48,9 @@ func (p *Prometheus) explain(outer context.Context, err error) error {
 		text, _ := describe(outer, err, p.timeout)
 		return &UnavailableError{Problem: p.redactor.text("Prometheus: " + text)}
 	}
+	if message, found := apiServerMessage([]byte(answer.Detail)); found {
+		return &UnavailableError{Problem: p.redactor.text("the API server answers instead of Prometheus: " + message)}
+	}
 	text := string(answer.Type) + ": " + answer.Msg
 	if detail := answerDetail(answer.Detail); detail != "" {
 		text += ": " + detail

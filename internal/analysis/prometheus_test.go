@@ -81,6 +81,7 @@ func TestPrometheus_SampleOfEveryAnswer(t *testing.T) {
 		"execution":             {422, `{"status":"error","errorType":"execution","error":"too many samples"}`, "", Error, 0, "too many samples"},
 		"401":                   {401, "who are you", "", Error, 0, "401"},
 		"404, another server":   {404, "not found", "", Error, 0, "404"},
+		"404 of the API server": {404, `{"kind":"Status","apiVersion":"v1","status":"Failure","message":"services \"prometheus\" not found","code":404}`, "", Error, 0, "the API server answers instead of Prometheus: services \"prometheus\" not found"},
 		"no JSON":               {200, "hello", "", Error, 0, "bad_response"},
 		"a number that is none": {200, vector("abc"), "", Error, 0, "parsing \"abc\""},
 		"nothing":               {200, "", "", Error, 0, "bad_response"},

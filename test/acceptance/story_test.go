@@ -41,7 +41,8 @@ func lastSample(text string) (time.Time, bool) {
 	return at, err == nil
 }
 
-// timeless replaces what differs from run to run in a story, and shows rows of samples that then are equal once.
+// timeless replaces what differs from run to run in a story, and shows lines that then are equal once. Which events a
+// cluster reported by a moment and what a container logged until then are such things.
 func timeless(c tenant, text string) string {
 	for _, r := range []struct{ pattern, with string }{
 		{regexp.QuoteMeta(c.client), "client-a"},
@@ -58,6 +59,9 @@ func timeless(c tenant, text string) string {
 		{`\d+ (of \d+ )?(samples|requests|more)`, "<n> ${2}"},
 		{`\(\d+ times\)`, "(<n> times)"},
 		// How many of the pods are not ready any more at a moment.
+		{`\d+ of \d+ pods updated(, \d+ available)?(, \d+ old still there)?`, "<n> of <n> pods updated"},
+		{`(?m)^  event <time> .*$`, "  <event>"},
+		{`(?m)^    \{"time":.*$`, "    <log>"},
 		{`(0 pods are ready, 1 are needed; )?pod \S+-<pod> is not ready(; pod \S+-<pod> is not ready)*`, "<pods> are not ready"},
 	} {
 		text = regexp.MustCompile(r.pattern).ReplaceAllString(text, r.with)

@@ -143,6 +143,23 @@ func TestAssess_FewerSamplesThanTheRuleNeedsDoNotPass(t *testing.T) {
 	requireVerdict(t, Assess(policy, series(repeat(13, 0)...), ended(policy)), Passed, "")
 }
 
+func TestAssess_TooFewSamplesSayWhatTheOthersWere(t *testing.T) {
+	policy := ratePolicy()
+	policy.Metrics[0].NoDataBudget, policy.Metrics[0].ErrorBudget = time.Hour, time.Hour
+	samples := series(append([]float64{0, math.NaN(), math.NaN()}, repeat(2, 0)...)...)
+	samples[4] = Sample{Check: rate, At: samples[4].At, Kind: Error, Evidence: "no answer within 5s"}
+	verdict := Assess(policy, samples, ended(policy))
+	requireVerdict(t, verdict, Inconclusive, TooFewSamples)
+	for _, part := range []string{"could be judged 2 times", "2 times there was no data: the query returns NaN", "once it could not be checked: no answer within 5s"} {
+		if !strings.Contains(verdict.Reason, part) {
+			t.Errorf("the reason does not say %q: %s", part, verdict.Reason)
+		}
+	}
+	if n := len(verdict.Trigger.Samples); n != 3 {
+		t.Errorf("the evidence has %d samples, want the 3 that could not be judged", n)
+	}
+}
+
 func TestAssess_PolicyForInconclusive(t *testing.T) {
 	quiet := func(p *Policy) []Sample { // Health is well, the metric has nobody to speak of.
 		p.Health = healthPolicy().Health

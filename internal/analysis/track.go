@@ -6,6 +6,7 @@ package analysis
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -203,9 +204,24 @@ func (t *track) unsettled(now time.Time) (*Trigger, string) {
 		return t.made(StillFailing, t.streak, now), fmt.Sprintf("%s was failing at the end (%s in a row) without completing its rule: %s.",
 			t.check.name, times(len(t.streak)), evidence(t.streak[len(t.streak)-1]))
 	case judged < t.check.needed:
-		return t.made(TooFewSamples, nil, now), fmt.Sprintf("%s could be judged %s, and its rule needs %d samples.", t.check.name, times(judged), t.check.needed)
+		unknown := append(append([]Sample(nil), t.lastNoData...), t.lastErrors...)
+		slices.SortFunc(unknown, compare)
+		return t.made(TooFewSamples, latest(unknown), now),
+			fmt.Sprintf("%s could be judged %s, and its rule needs %d samples%s.", t.check.name, times(judged), t.check.needed, t.unjudged())
 	}
 	return nil, ""
+}
+
+// unjudged is why samples say nothing about the version, as the rest of a sentence.
+func (t *track) unjudged() string {
+	var why string
+	if n := len(t.lastNoData); n > 0 {
+		why += fmt.Sprintf("; %s there was no data: %s", times(t.noData), evidence(t.lastNoData[n-1]))
+	}
+	if n := len(t.lastErrors); n > 0 {
+		why += fmt.Sprintf("; %s it could not be checked: %s", times(t.errors), evidence(t.lastErrors[n-1]))
+	}
+	return why
 }
 
 func (t *track) standing() Standing {

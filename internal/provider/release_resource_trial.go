@@ -32,8 +32,9 @@ func (r *ReleaseResource) lookForAnother(ctx context.Context, resp *resource.Mod
 	case err == nil && seen.Working():
 		resp.Diagnostics.AddWarning("Release "+target.Name+" exists already, and is taken over",
 			fmt.Sprintf("Revision %d of it is deployed in namespace %s; chart %s %s, put there by %s.\n\n"+
-				"That is as it should be where this plan replaces it, or where its state was lost. Where another slipway_release has this name, "+
-				"this one would overwrite it: give this one another name.",
+				"That is as it should be where this plan replaces it, or where its state was lost. Where the resource only got another name in the "+
+				"configuration, a moved block keeps the release running. Where another slipway_release has this name, this one would overwrite it: "+
+				"give this one another name.",
 				seen.Deployed, target.Handle.Namespace, seen.Record.Chart.Name, seen.Record.Chart.Version, seen.Record.Holder))
 	}
 	if err != nil {

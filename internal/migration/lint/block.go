@@ -33,8 +33,12 @@ func (l *linter) block(n node) {
 
 // run judges the statements of a PL/pgSQL body as they run now.
 func (l *linter) run(sql string, line int, what string) {
-	text, err := guarded(parser.ParsePlPgSqlToJSON, sql)
+	var text string
 	var tree any
+	err := tooMuch(sql)
+	if err == nil {
+		text, err = guarded(parser.ParsePlPgSqlToJSON, sql)
+	}
 	if err == nil {
 		err = json.Unmarshal([]byte(text), &tree)
 	}

@@ -5,14 +5,15 @@ package lint
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/wasilibs/go-pgquery/parser"
 )
 
-// parseLimit is how long one statement may take to parse. Usual ones take less than a millisecond; a statement that is
-// nested some thousand levels deep may take the parser for ever.
+// parseLimit is how long one statement may take to parse. Usual ones take less than a millisecond. What is known to take the
+// parser for ever is kept from it (tooMuch); this is for the rest.
 const parseLimit = 15 * time.Second
 
 // started says that there is an instance of the parser. One that does not answer is lost, and the next call compiles
@@ -20,13 +21,16 @@ const parseLimit = 15 * time.Second
 var (
 	startLock sync.Mutex
 	started   bool
+	// broken is why the parser cannot be trusted any more. One that failed within itself may have written over its own
+	// memory, is given out again by its library, and then takes keywords for errors.
+	broken error
 )
 
 func startParser() error {
 	startLock.Lock()
 	defer startLock.Unlock()
-	if started {
-		return nil
+	if started || broken != nil {
+		return broken
 	}
 	_, err := parser.ParseToJSON("SELECT 1")
 	started = err == nil
@@ -47,7 +51,11 @@ func guarded(call func(string) (string, error), sql string) (string, error) {
 		var a answer
 		defer func() {
 			if failure := recover(); failure != nil {
-				a = answer{err: &syntaxError{message: fmt.Sprintf("the parser failed: %v", failure), offset: -1}}
+				reason, _, _ := strings.Cut(fmt.Sprint(failure), "\n")
+				a = answer{err: &syntaxError{message: "the parser failed: " + reason, offset: -1}}
+				startLock.Lock()
+				broken = fmt.Errorf("it failed on another statement (%s), and its answers cannot be trusted any more", reason)
+				startLock.Unlock()
 			}
 			answers <- a
 		}()

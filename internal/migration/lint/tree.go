@@ -26,6 +26,9 @@ func (e *syntaxError) Error() string { return e.message }
 // parse returns the only statement of sql: its kind, such as "AlterTableStmt", and its node. The first call compiles the
 // parser, which takes about a second and, for the life of the process, some memory.
 func parse(sql string) (string, node, error) {
+	if err := tooMuch(sql); err != nil {
+		return "", nil, err
+	}
 	text, err := guarded(parser.ParseToJSON, sql)
 	if err != nil {
 		failed := &syntaxError{message: err.Error(), offset: -1}

@@ -12,7 +12,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sync"
 )
 
 // clientEntry is what the cache knows of a client: from what its files were made, and what they were.
@@ -20,28 +19,28 @@ type clientEntry struct {
 	Stages  []string
 	Inputs  []input
 	Outputs []input
+	// Folder is the stamp of the client's folder in the generated tree, when it held folders of Stages and no others.
+	Folder stamp
 }
 
-// isCurrent reads all files of a client and compares. Files that others share are read once.
-func (c *clientEntry) isCurrent(shared *sync.Map) bool {
-	for _, in := range c.Inputs {
-		found, known := shared.Load(in.Path)
-		if !known {
-			used := inputs{}
-			if _, err := used.read(in.Path); len(used.files) == 0 {
-				_ = err // not readable: the slow way says so
-				return false
-			}
-			found = used.files[0].Sum
-			shared.Store(in.Path, found)
+// isCurrent compares all files of a client with what is known of them. Files in folder are this client's alone.
+func (c *clientEntry) isCurrent(o *observer, folder string) bool {
+	for i := range c.Inputs {
+		in := &c.Inputs[i]
+		// The first one was looked at already, to find out whether this is a client.
+		own := i > 0 && len(in.Path) > len(folder) && in.Path[len(folder)] == filepath.Separator && in.Path[:len(folder)] == folder
+		var s *sight
+		if own {
+			s = o.see(in.Path)
+		} else {
+			s = o.seeOnce(in.Path)
 		}
-		if found != in.Sum {
+		if !o.isSame(in, s) {
 			return false
 		}
 	}
-	for _, out := range c.Outputs {
-		content, err := os.ReadFile(out.Path)
-		if err != nil || fingerprint(content) != out.Sum {
+	for i := range c.Outputs {
+		if out := &c.Outputs[i]; !o.isSame(out, o.see(out.Path)) {
 			return false
 		}
 	}
@@ -51,7 +50,7 @@ func (c *clientEntry) isCurrent(shared *sync.Map) bool {
 // basis is the fingerprint of what concerns all clients: engine, description and chart.
 func (f *Fleet) basis(description []byte) (sum, error) {
 	hash := sha256.New()
-	_, _ = fmt.Fprintf(hash, "engine %d, cache 1\n", Engine)
+	_, _ = fmt.Fprintf(hash, "engine %d, cache 2, program %s\n", Engine, program())
 	own := sha256.Sum256(description)
 	hash.Write(own[:])
 	if f.Chart != nil {
@@ -78,6 +77,19 @@ func (f *Fleet) basis(description []byte) (sum, error) {
 		}
 	}
 	return sum(hash.Sum(nil)[:16]), nil
+}
+
+// program tells builds of this program apart: another one may find other mistakes.
+func program() string {
+	path, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	found, err := os.Stat(path)
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("%d %d", found.Size(), found.ModTime().UnixNano())
 }
 
 // CachePath is where the cache of a fleet is kept by default: in the user's cache folder, named after the fleet's folder. Empty where

@@ -17,11 +17,17 @@ func encodeCache(basis sum, clients map[string]clientEntry) []byte {
 		out = binary.AppendUvarint(out, uint64(len(s)))
 		out = append(out, s...)
 	}
+	mark := func(s stamp) {
+		for _, n := range []uint64{s.Inode, s.Size, uint64(s.Modified), uint64(s.Changed)} {
+			out = binary.LittleEndian.AppendUint64(out, n)
+		}
+	}
 	files := func(files []input) {
 		out = binary.AppendUvarint(out, uint64(len(files)))
 		for _, file := range files {
 			text(file.Path)
 			out = append(out, file.Sum[:]...)
+			mark(file.Stamp)
 		}
 	}
 	out = binary.AppendUvarint(out, uint64(len(clients)))
@@ -34,6 +40,7 @@ func encodeCache(basis sum, clients map[string]clientEntry) []byte {
 		}
 		files(entry.Inputs)
 		files(entry.Outputs)
+		mark(entry.Folder)
 	}
 	return out
 }
@@ -52,7 +59,7 @@ func decodeCache(content []byte, basis sum) map[string]clientEntry {
 		for range r.count() {
 			entry.Stages = append(entry.Stages, r.text())
 		}
-		entry.Inputs, entry.Outputs = r.files(), r.files()
+		entry.Inputs, entry.Outputs, entry.Folder = r.files(), r.files(), r.stamp()
 		clients[name] = entry
 	}
 	if r.broken || r.rest != "" {
@@ -104,11 +111,27 @@ func (r *cacheReader) sum() (s sum) {
 	return s
 }
 
+func (r *cacheReader) stamp() stamp {
+	return stamp{Inode: r.number(), Size: r.number(), Modified: int64(r.number()), Changed: int64(r.number())}
+}
+
+func (r *cacheReader) number() uint64 {
+	text := r.take(8)
+	if text == "" {
+		return 0
+	}
+	var n uint64
+	for i := range 8 {
+		n |= uint64(text[i]) << (8 * i)
+	}
+	return n
+}
+
 func (r *cacheReader) files() []input {
 	n := r.count()
 	out := make([]input, n)
 	for i := range out {
-		out[i] = input{Path: r.text(), Sum: r.sum()}
+		out[i] = input{Path: r.text(), Sum: r.sum(), Stamp: r.stamp()}
 	}
 	return out
 }

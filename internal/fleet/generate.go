@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/chart"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
@@ -34,6 +35,8 @@ type GenerateOptions struct {
 	DryRun bool
 	// Prune removes generated files of environments that there are no more.
 	Prune bool
+
+	now time.Time // in tests; else the time of the run
 }
 
 // Generated is what a run did, or would do.
@@ -49,6 +52,8 @@ type Generated struct {
 	// Resolved is how many environments were worked out; the others are known from the cache to be unchanged.
 	Resolved int       `json:"resolved"`
 	Findings []Finding `json:"findings"`
+
+	read int // files that were read to find out whether they are what they were
 }
 
 // FindingsError stops a run: nothing was written.
@@ -109,11 +114,16 @@ func Generate(ctx context.Context, dir string, options GenerateOptions) (*Genera
 	if err != nil {
 		return nil, err
 	}
-	names, err := f.clientNames()
+	tree := filepath.Join(dir, f.Output)
+	now := options.now
+	if now.IsZero() {
+		now = time.Now()
+	}
+	seen := newObserver(now, dir, tree)
+	names, err := f.clientNames(ctx, func(path string) error { return seen.seeOnce(path).err })
 	if err != nil {
 		return nil, err
 	}
-	tree := filepath.Join(dir, f.Output)
 	if !options.DryRun {
 		unlock, err := lockTree(tree)
 		if err != nil {
@@ -126,7 +136,7 @@ func Generate(ctx context.Context, dir string, options GenerateOptions) (*Genera
 		return nil, err
 	}
 	known := loadCache(options.Cache, basis)
-	work, dirty, err := f.unchanged(ctx, names, known)
+	work, dirty, err := f.unchanged(ctx, seen, names, known)
 	if err != nil {
 		return nil, err
 	}
@@ -142,16 +152,15 @@ func Generate(ctx context.Context, dir string, options GenerateOptions) (*Genera
 			return nil, err
 		}
 	}
-	return f.finish(ctx, tree, names, work, basis, options)
+	return f.finish(ctx, seen, tree, names, work, len(known), basis, options)
 }
 
 // unchanged finds the clients of which nothing has changed; the others are dirty.
-func (f *Fleet) unchanged(ctx context.Context, names []string, known map[string]clientEntry) ([]*clientWork, []int, error) {
+func (f *Fleet) unchanged(ctx context.Context, seen *observer, names []string, known map[string]clientEntry) ([]*clientWork, []int, error) {
 	work := make([]*clientWork, len(names))
 	if len(known) > 0 {
-		var shared sync.Map // path → sum
 		if err := parallel(ctx, len(names), func(i int) error {
-			if entry, ok := known[names[i]]; ok && entry.isCurrent(&shared) {
+			if entry, ok := known[names[i]]; ok && entry.isCurrent(seen, filepath.Join(f.Dir, names[i])) {
 				work[i] = &clientWork{entry: entry}
 			}
 			return nil
@@ -209,7 +218,7 @@ func (f *Fleet) generateClient(name string) (*clientWork, error) {
 func (w *clientWork) add(path string, content []byte) {
 	made := output{Path: path, Sum: fingerprint(content), content: content}
 	w.outputs = append(w.outputs, made)
-	w.entry.Outputs = append(w.entry.Outputs, input{path, made.Sum})
+	w.entry.Outputs = append(w.entry.Outputs, input{Path: path, Sum: made.Sum})
 }
 
 // fileFinding turns an error of a file into a finding, so that all of them are told at once.
@@ -256,16 +265,14 @@ func (f *Fleet) environmentYAML(e *Environment) ([]byte, error) {
 }
 
 // finish compares with what is on disk, and writes.
-func (f *Fleet) finish(ctx context.Context, tree string, names []string, work []*clientWork, basis sum, options GenerateOptions) (*Generated, error) {
+func (f *Fleet) finish(ctx context.Context, seen *observer, tree string, names []string, work []*clientWork, known int, basis sum, options GenerateOptions) (*Generated, error) {
 	out := &Generated{Added: []string{}, Changed: []string{}, Orphans: []string{}}
 	var pending []output
 	var mu sync.Mutex
 	if err := parallel(ctx, len(work), func(i int) error {
-		orphans, err := f.orphansOf(tree, names[i], work[i].entry.Stages)
-		if err != nil {
+		if err := work[i].findOrphans(seen, filepath.Join(tree, names[i])); err != nil {
 			return err
 		}
-		work[i].orphans = orphans
 		for _, made := range work[i].outputs {
 			current, err := os.ReadFile(made.Path)
 			if err == nil && bytes.Equal(current, made.content) {
@@ -288,6 +295,7 @@ func (f *Fleet) finish(ctx context.Context, tree string, names []string, work []
 		return nil, err
 	}
 	files := 0
+	out.read = int(seen.reads.Load())
 	for _, w := range work {
 		out.Environments += len(w.entry.Stages)
 		out.Resolved += w.resolved
@@ -295,7 +303,7 @@ func (f *Fleet) finish(ctx context.Context, tree string, names []string, work []
 		out.Findings = append(out.Findings, w.findings...)
 		files += len(w.entry.Outputs)
 	}
-	gone, err := f.orphanClients(tree, names)
+	gone, err := orphanClients(tree, names)
 	if err != nil {
 		return nil, err
 	}
@@ -323,6 +331,9 @@ func (f *Fleet) finish(ctx context.Context, tree string, names []string, work []
 			return nil, err
 		}
 		out.Pruned = len(out.Orphans) > 0
+	}
+	if resolved := slices.ContainsFunc(work, func(w *clientWork) bool { return w.outputs != nil }); !resolved && !seen.refreshed.Load() && len(work) == known {
+		return out, nil // the cache says the same already
 	}
 	entries := make(map[string]clientEntry, len(names))
 	for i, w := range work {

@@ -94,6 +94,11 @@ func TestGenerate_OmitsTheChartsDefaultsWhereAsked(t *testing.T) {
 
 // TestGenerate_WithCacheDoesWhatItDoesWithout changes one thing after the other and compares each time with a run from nothing.
 func TestGenerate_WithCacheDoesWhatItDoesWithout(t *testing.T) {
+	t.Run("reading all files", func(t *testing.T) { compareCached(t, time.Time{}) })
+	t.Run("believing stamps", func(t *testing.T) { compareCached(t, later()) })
+}
+
+func compareCached(t *testing.T, now time.Time) {
 	dir := small.with(files{"clients/fleet.yaml": small["clients/fleet.yaml"] + "gitops: {repository: https://example.com/x, cluster: \"{client}\", target_namespace: orders}\n"}).write(t)
 	cache := filepath.Join(t.TempDir(), "cache")
 	steps := []struct {
@@ -121,8 +126,9 @@ func TestGenerate_WithCacheDoesWhatItDoesWithout(t *testing.T) {
 		{"a damaged cache", func() { change(t, strings.Repeat("x", 500), cache) }, 7, 0},
 	}
 	for _, step := range steps {
+		nextTick(t)
 		step.do()
-		out := generate(t, dir, GenerateOptions{Cache: cache})
+		out := generate(t, dir, GenerateOptions{Cache: cache, now: now})
 		if out.Resolved != step.resolved || len(out.Changed) != step.changed {
 			t.Errorf("%s: %d resolved, changed %v", step.name, out.Resolved, out.Changed)
 		}

@@ -25,6 +25,8 @@ func fingerprint(content []byte) sum {
 type input struct {
 	Path string
 	Sum  sum
+	// Stamp with which the file had that content; zero where that is not known.
+	Stamp stamp
 }
 
 // inputs notes the files that are read for a client.
@@ -48,5 +50,5 @@ func (in *inputs) note(path string, s sum) {
 			return
 		}
 	}
-	in.files = append(in.files, input{path, s})
+	in.files = append(in.files, input{Path: path, Sum: s})
 }

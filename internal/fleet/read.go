@@ -112,7 +112,7 @@ func Read(ctx context.Context, dir string) (*Fleet, error) {
 	if err != nil {
 		return nil, err
 	}
-	names, err := f.clientNames()
+	names, err := f.clientNames(ctx, statFile)
 	if err != nil {
 		return nil, err
 	}
@@ -162,8 +162,15 @@ func parallel(ctx context.Context, n int, do func(int) error) error {
 	return first
 }
 
-// clientNames lists the folders of clients and notes strays.
-func (f *Fleet) clientNames() ([]string, error) {
+// statFile finds out whether there is a file.
+func statFile(path string) error {
+	_, err := os.Stat(path)
+	return err
+}
+
+// clientNames lists the folders of clients, also those that a symbolic link leads to, and notes strays. stat tells whether there is a
+// file.
+func (f *Fleet) clientNames(ctx context.Context, stat func(path string) error) ([]string, error) {
 	entries, err := os.ReadDir(f.Dir)
 	if err != nil {
 		return nil, unreadable(f.Dir, err)
@@ -175,19 +182,32 @@ func (f *Fleet) clientNames() ([]string, error) {
 			shared[first] = true
 		}
 	}
-	var names []string
-	for _, entry := range entries {
-		if !entry.IsDir() || shared[entry.Name()] || strings.HasPrefix(entry.Name(), ".") {
-			continue
+	entries = slices.DeleteFunc(entries, func(entry fs.DirEntry) bool {
+		if shared[entry.Name()] || strings.HasPrefix(entry.Name(), ".") {
+			return true
 		}
-		if _, err := os.Stat(filepath.Join(f.Dir, entry.Name(), clientFileName)); err != nil {
-			if !errors.Is(err, fs.ErrNotExist) {
-				return nil, unreadable(filepath.Join(f.Dir, entry.Name(), clientFileName), err)
-			}
+		if entry.Type()&fs.ModeSymlink != 0 {
+			target, err := os.Stat(filepath.Join(f.Dir, entry.Name()))
+			return err != nil || !target.IsDir()
+		}
+		return !entry.IsDir()
+	})
+	found := make([]error, len(entries))
+	if err := parallel(ctx, len(entries), func(i int) error {
+		found[i] = stat(filepath.Join(f.Dir, entries[i].Name(), clientFileName))
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	var names []string
+	for i, entry := range entries {
+		switch {
+		case errors.Is(found[i], fs.ErrNotExist):
 			f.Strays = append(f.Strays, entry.Name())
 			continue
-		}
-		if !namePattern.MatchString(entry.Name()) {
+		case found[i] != nil:
+			return nil, unreadable(filepath.Join(f.Dir, entry.Name(), clientFileName), found[i])
+		case !namePattern.MatchString(entry.Name()):
 			return nil, &DescriptionError{File: filepath.Join(f.Dir, entry.Name()), Reason: "a client's name is lower-case letters, digits and hyphens, at most 63"}
 		}
 		names = append(names, entry.Name())
@@ -368,12 +388,12 @@ func (f *Fleet) WaveNames() []string {
 
 // ReadClient reads the description and one client. A client that there is not is a fleet without environments that knows the names of
 // the others. Errors: *DescriptionError.
-func ReadClient(dir, client string) (*Fleet, error) {
+func ReadClient(ctx context.Context, dir, client string) (*Fleet, error) {
 	f, err := Open(dir)
 	if err != nil {
 		return nil, err
 	}
-	names, err := f.clientNames()
+	names, err := f.clientNames(ctx, statFile)
 	if err != nil {
 		return nil, err
 	}

@@ -61,30 +61,52 @@ func writeAll(ctx context.Context, tree string, pending []output) error {
 	return errors.Join(err, os.RemoveAll(staging))
 }
 
-// orphansOf finds generated files of stages that a client has no more.
-func (f *Fleet) orphansOf(tree, client string, stages []string) ([]string, error) {
-	entries, err := os.ReadDir(filepath.Join(tree, client))
+// findOrphans finds generated files of stages that a client has no more. A folder with the stamp that it had when there were none, and
+// nothing that could hold some, is not opened.
+func (w *clientWork) findOrphans(seen *observer, folder string) error {
+	found := seen.see(folder)
+	if found.missing || found.stamp != (stamp{}) && found.stamp == w.entry.Folder {
+		return nil
+	}
+	orphans, other, err := orphansIn(folder, w.entry.Stages)
+	if err != nil {
+		return err
+	}
+	w.orphans = orphans
+	before := w.entry.Folder
+	if w.entry.Folder = found.stamp; other {
+		w.entry.Folder = stamp{}
+	}
+	if w.entry.Folder != before {
+		seen.refreshed.Store(true)
+	}
+	return nil
+}
+
+// orphansIn finds generated files in folders of a client that are none of these stages; other tells that there are such folders.
+func orphansIn(folder string, stages []string) (orphans []string, other bool, err error) {
+	entries, err := os.ReadDir(folder)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil, false, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("looking for files of removed environments: %w", err)
+		return nil, false, fmt.Errorf("looking for files of removed environments: %w", err)
 	}
-	var orphans []string
 	for _, entry := range entries {
 		if entry.IsDir() && !slices.Contains(stages, entry.Name()) {
-			found, err := generatedIn(filepath.Join(tree, client, entry.Name()))
+			other = true
+			found, err := generatedIn(filepath.Join(folder, entry.Name()))
 			if err != nil {
-				return nil, err
+				return nil, true, err
 			}
 			orphans = append(orphans, found...)
 		}
 	}
-	return orphans, nil
+	return orphans, other, nil
 }
 
 // orphanClients finds generated files of clients that there are no more.
-func (f *Fleet) orphanClients(tree string, names []string) ([]string, error) {
+func orphanClients(tree string, names []string) ([]string, error) {
 	entries, err := os.ReadDir(tree)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -101,7 +123,7 @@ func (f *Fleet) orphanClients(tree string, names []string) ([]string, error) {
 		if !entry.IsDir() || known[entry.Name()] || entry.Name() == temporary {
 			continue
 		}
-		found, err := f.orphansOf(tree, entry.Name(), nil)
+		found, _, err := orphansIn(filepath.Join(tree, entry.Name()), nil)
 		if err != nil {
 			return nil, err
 		}

@@ -121,7 +121,7 @@ func (d *ValuesDataSource) Read(ctx context.Context, req datasource.ReadRequest,
 
 // resolveEnvironment reads what belongs to one client only, however many there are.
 func resolveEnvironment(ctx context.Context, charts *chart.Loader, directory, client, stage string) (*fleet.Fleet, *fleet.Resolved, error) {
-	described, err := fleet.ReadClient(directory, client)
+	described, err := fleet.ReadClient(ctx, directory, client)
 	if err != nil {
 		return nil, nil, err
 	}

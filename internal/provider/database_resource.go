@@ -191,7 +191,7 @@ func databaseServerAttribute() schema.SingleNestedAttribute {
 }
 
 func hostAttribute(description string) schema.StringAttribute {
-	return schema.StringAttribute{MarkdownDescription: description, Optional: true, Validators: []validator.String{host{}}}
+	return schema.StringAttribute{MarkdownDescription: description, Optional: true, Validators: []validator.String{optionalHost{}}}
 }
 
 func portAttribute(description string) schema.Int64Attribute {

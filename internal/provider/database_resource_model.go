@@ -283,3 +283,13 @@ func (certificates) ValidateString(_ context.Context, req validator.StringReques
 		resp.Diagnostics.AddAttributeError(req.Path, "Not a certificate", "The text holds no certificate in PEM (-----BEGIN CERTIFICATE-----).\n\nTo read it from a file: file(\"ca.pem\").")
 	}
 }
+
+// optionalHost is a host that may be left out.
+type optionalHost struct{ host }
+
+// ValidateString refuses what is no host.
+func (v optionalHost) ValidateString(ctx context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+	if !req.ConfigValue.IsNull() {
+		v.host.ValidateString(ctx, req, resp)
+	}
+}

@@ -100,6 +100,7 @@ func configuredData(providerData any, diags *diag.Diagnostics) *Data {
 // Resources lists the resource types.
 func (p *Provider) Resources(context.Context) []func() resource.Resource {
 	return []func() resource.Resource{
+		NewBlueGreenResource,
 		NewDatabaseResource,
 		NewEnvironmentResource,
 		NewMigrationResource,

@@ -1,0 +1,143 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"regexp"
+
+	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic"
+)
+
+var (
+	_ resource.ResourceWithConfigure   = (*BlueGreenResource)(nil)
+	_ resource.ResourceWithModifyPlan  = (*BlueGreenResource)(nil)
+	_ resource.ResourceWithImportState = (*BlueGreenResource)(nil)
+)
+
+// NewBlueGreenResource is the constructor that the provider registers.
+func NewBlueGreenResource() resource.Resource { return &BlueGreenResource{} }
+
+// BlueGreenResource is slipway_blue_green: which of two colours of pods a Service has.
+type BlueGreenResource struct {
+	data *Data
+}
+
+// Metadata names the resource type.
+func (r *BlueGreenResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
+	resp.TypeName = req.ProviderTypeName + "_blue_green"
+}
+
+// Configure takes the connections that all resources share.
+func (r *BlueGreenResource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
+	r.data = configuredData(req.ProviderData, &resp.Diagnostics)
+}
+
+// previewSuffix makes the name of the preview Service where none is given.
+const previewSuffix = "-preview"
+
+var (
+	// A Service's name begins with a letter; the suffix of the preview Service must fit as well.
+	colouredServicePattern = regexp.MustCompile(`^[a-z]([-a-z0-9]{0,53}[a-z0-9])?$`)
+	serviceNamePattern     = regexp.MustCompile(`^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$`)
+	labelKeyPattern        = regexp.MustCompile(`^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$`)
+)
+
+// Schema describes slipway_blue_green.
+func (r *BlueGreenResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
+	before, after := analysisBlock(), analysisBlock()
+	before.MarkdownDescription = "Judges the new colour on the preview Service, before it is switched to. An empty block watches its pods for 5 minutes. It is left out where no other pods have the traffic, and " +
+		"where the same pods were live before without failing: going back is not to wait."
+	after.MarkdownDescription = "Judges the new colour when it is live. What fails is switched back at once, fails the apply with the evidence, and is not switched to again until the pods, the analysis or `retry` change, " +
+		"or `quarantine` is over. An empty block watches its pods for 5 minutes."
+	resp.Schema = schema.Schema{
+		MarkdownDescription: "Which of two colours of pods is behind a Service. Both run beside each other, as two releases of one chart whose pods differ in a label. Changing `active` waits until the new colour is ready, judges it on a " +
+			"preview Service, switches the selector of the live Service, waits until only the new pods are behind it, and judges again. Only this one key of the selector is written; everything else of the Service stays with its owner. " +
+			"A colour change is an update. Which colour is live is read from the Service: a selector that was changed by hand shows in the next plan.",
+		Attributes: map[string]schema.Attribute{
+			"id": schema.StringAttribute{
+				MarkdownDescription: "Instance id: a random UUID that is also on the record in the namespace.",
+				Computed:            true,
+				PlanModifiers:       []planmodifier.String{stringplanmodifier.UseStateForUnknown()},
+			},
+			"environment": handleAttribute(),
+			"service": schema.StringAttribute{
+				MarkdownDescription: "Name of the live Service, which exists already. Its selector has at least one label that the pods of both colours carry. Changing it replaces the resource. Example: `\"data-collection-service\"`.",
+				Required:            true,
+				Validators:          []validator.String{stringvalidator.RegexMatches(colouredServicePattern, "must be the name of a Service, of at most 55 characters")},
+				PlanModifiers:       []planmodifier.String{stringplanmodifier.RequiresReplace()},
+			},
+			"preview_service": schema.StringAttribute{
+				MarkdownDescription: "Name of a Service that this resource makes, with the ports of the live one and the pods of the colour that is not live; during a switch, those of the new colour. Changing it replaces the resource. " +
+					"Default: the name of the live Service with `" + previewSuffix + "`. Example: `\"data-collection-next\"`.",
+				Optional:      true,
+				Computed:      true,
+				Validators:    []validator.String{stringvalidator.RegexMatches(serviceNamePattern, "must be the name of a Service")},
+				PlanModifiers: []planmodifier.String{stringplanmodifier.UseStateForUnknown(), stringplanmodifier.RequiresReplace()},
+			},
+			"label": schema.StringAttribute{
+				MarkdownDescription: "The label of the pods whose value is the colour. Changing it replaces the resource. Default: `\"" + traffic.DefaultLabel + "\"`. Example: `\"colour\"`.",
+				Optional:            true,
+				Computed:            true,
+				Default:             stringdefault.StaticString(traffic.DefaultLabel),
+				Validators:          []validator.String{stringvalidator.RegexMatches(labelKeyPattern, "must be the key of a label")},
+				PlanModifiers:       []planmodifier.String{stringplanmodifier.RequiresReplace()},
+			},
+			"active": schema.StringAttribute{
+				MarkdownDescription: "The colour that is live: `\"blue\"` or `\"green\"`. In the state it is what the Service's selector says.",
+				Required:            true,
+				Validators:          []validator.String{stringvalidator.OneOf(traffic.Blue, traffic.Green)},
+			},
+			"keep_previous": schema.StringAttribute{
+				MarkdownDescription: "How long the other colour stays scaled after a switch, at least `\"30s\"`. Nothing acts between applies: the first apply after this time scales its Deployments to zero. An autoscaler leaves a Deployment at zero " +
+					"alone; a switch back scales it up first. A release with `correct_drift` and without an autoscaler would scale it up: ignore `spec.replicas` there. Default: it stays. Example: `\"24h\"`.",
+				Optional:   true,
+				Validators: []validator.String{duration{least: traffic.MinKeepPrevious}},
+			},
+			"quarantine": schema.StringAttribute{
+				MarkdownDescription: "How long pods that failed an analysis are not switched to again. Default: `\"24h\"`. Example: `\"2h\"`.",
+				Optional:            true,
+				Validators:          []validator.String{duration{}},
+			},
+			"retry": schema.StringAttribute{
+				MarkdownDescription: "Any text. Changing it lets pods be switched to that failed before. Example: `\"the database is back\"`.",
+				Optional:            true,
+			},
+			"timeouts": timeouts.Attributes(ctx, timeouts.Opts{
+				Create: true, Update: true, Delete: true,
+				CreateDescription: "How long a switch may take, analyses included, for example `\"30m\"`. Default: `\"10m\"` and the time of the analyses. When it is over after the switch, the switch is taken back.",
+				UpdateDescription: "How long a switch may take, analyses included, for example `\"30m\"`. Default: `\"10m\"` and the time of the analyses. When it is over after the switch, the switch is taken back.",
+				DeleteDescription: "How long to wait for another run on the environment. Default: `\"10m\"`.",
+			}),
+
+			"cluster_uid": schema.StringAttribute{
+				MarkdownDescription: "UID of the namespace `kube-system`, by which the cluster is recognised.",
+				Computed:            true,
+				PlanModifiers:       []planmodifier.String{stringplanmodifier.UseStateForUnknown()},
+			},
+			"verification": schema.StringAttribute{
+				MarkdownDescription: "What a run that was cut off has left to do; the next apply goes on with it. Null otherwise.",
+				Computed:            true,
+			},
+			"quarantined": schema.StringAttribute{
+				MarkdownDescription: "The colour whose pods failed and are held back, until when, and why. Null otherwise.",
+				Computed:            true,
+			},
+			"scale_down": schema.StringAttribute{
+				MarkdownDescription: "The colour that the next apply scales to zero, because `keep_previous` is over. Null otherwise.",
+				Computed:            true,
+			},
+		},
+		Blocks: map[string]schema.Block{"preview_analysis": before, "analysis": after},
+	}
+}

@@ -1,0 +1,120 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+)
+
+// ModifyPlan guards the plan and says what the apply will do beside the switch itself. Its values are a function of configuration and state; what
+// the cluster knows came into the state by Read.
+func (r *BlueGreenResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+	if r.data == nil {
+		return // Validation without a configured provider.
+	}
+	if req.Plan.Raw.IsNull() {
+		resp.Diagnostics.Append(r.planDestroy(ctx, req)...)
+		return
+	}
+	var plan blueGreenModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	judges, diags := readBlueGreenJudges(ctx, req.Config)
+	resp.Diagnostics.Append(diags...)
+	var state *blueGreenModel
+	if !req.State.Raw.IsNull() {
+		state = &blueGreenModel{}
+		resp.Diagnostics.Append(req.State.Get(ctx, state)...)
+	}
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	var preview types.String
+	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("preview_service"), &preview)...)
+	if preview.IsNull() && !plan.Service.IsUnknown() {
+		plan.PreviewService = types.StringValue(plan.Service.ValueString() + previewSuffix)
+	}
+	resp.Diagnostics.Append(r.plan(ctx, &plan, state, judges)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
+}
+
+func (r *BlueGreenResource) plan(ctx context.Context, plan, state *blueGreenModel, judges blueGreenJudges) diag.Diagnostics {
+	handle, known, diags := handleFrom(ctx, plan.Environment)
+	if known && !diags.HasError() {
+		diags.Append(guardPlan(r.data, handle)...)
+	}
+	if !plan.PreviewService.IsUnknown() && plan.PreviewService.Equal(plan.Service) {
+		diags.AddAttributeError(path.Root("preview_service"), "The preview Service is the live one",
+			"The colour that is not live would be behind the Service that clients call.\n\nChoose another name.")
+	}
+	diags.Append(judges.validate()...)
+	if judges.known {
+		diags.Append(plan.checkTimeouts(ctx, state, judges)...)
+	}
+	if diags.HasError() {
+		return diags
+	}
+	plan.Verification, plan.Quarantined, plan.ScaleDown = types.StringNull(), types.StringNull(), types.StringNull()
+	if state == nil {
+		return diags
+	}
+	if known && sameIdentity(ctx, plan.Environment, state.Environment) && state.ClusterUID.ValueString() != "" {
+		live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
+		if err == nil {
+			err = verifyCluster(ctx, live, state.ClusterUID.ValueString())
+		}
+		if _, another := errors.AsType[*cluster.MismatchError](err); another {
+			diags.Append(errorDiagnostic("plan", plan.what(), handle, err))
+		}
+	}
+	if held := state.Quarantined.ValueString(); held != "" {
+		if !plan.Active.Equal(state.Active) {
+			diags.AddWarning("The "+plan.what()+" in "+handle.Name()+" may be refused",
+				fmt.Sprintf("A colour is held back: %s.\n\nThe apply switches to it only if its pods, the analysis or retry change, else it fails before it switches.", held))
+		} else {
+			plan.Quarantined = state.Quarantined
+		}
+	}
+	return diags
+}
+
+// checkTimeouts refuses a timeout in which the analyses cannot come to an end.
+func (m blueGreenModel) checkTimeouts(ctx context.Context, state *blueGreenModel, judges blueGreenJudges) diag.Diagnostics {
+	name, read := "create", m.Timeouts.Create
+	if state != nil {
+		name, read = "update", m.Timeouts.Update
+	}
+	timeout, diags := read(ctx, judges.timeout())
+	if longest := judges.longest(); !diags.HasError() && longest > 0 && timeout <= longest {
+		diags.AddAttributeError(path.Root("timeouts"), "The analyses take longer than the timeout",
+			fmt.Sprintf("Together they take up to %s, and the timeout for %s is %s: a switch would always be taken back.\n\nMake the analyses shorter, or the timeout longer.",
+				shortDuration(longest.Round(time.Second)), name, shortDuration(timeout)))
+	}
+	return diags
+}
+
+// planDestroy guards the removal with what is in the state.
+func (r *BlueGreenResource) planDestroy(ctx context.Context, req resource.ModifyPlanRequest) diag.Diagnostics {
+	var state blueGreenModel
+	diags := req.State.Get(ctx, &state)
+	handle, _, d := handleFrom(ctx, state.Environment)
+	diags.Append(d...)
+	if diags.HasError() {
+		return diags
+	}
+	diags.Append(guardDestroy(r.data, handle)...)
+	return diags
+}

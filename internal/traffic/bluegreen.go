@@ -1,0 +1,418 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package traffic
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+)
+
+// The two colours.
+const (
+	Blue  = "blue"
+	Green = "green"
+)
+
+// DefaultLabel tells the pods of the colours apart where the user names no other label.
+const DefaultLabel = "slipway.dev/track"
+
+// Defaults of BlueGreenSpec.
+const (
+	DefaultQuarantine = 24 * time.Hour
+	// MinKeepPrevious is the least time for which the previous colour stays: nodes hear of a switch one after the other.
+	MinKeepPrevious = 30 * time.Second
+)
+
+// BlueGreenTarget is a Service whose selector says which colour is live.
+type BlueGreenTarget struct {
+	Cluster *cluster.Cluster
+	Handle  environment.Handle
+	// Service is the live one. It is somebody else's: only Label in its selector is written.
+	Service string
+	// Preview is a Service of our own that has the pods of the colour that is not live.
+	Preview string
+	// Label has the colour as its value, on pods and in selectors.
+	Label string
+}
+
+// BlueGreenSpec is what is wanted.
+type BlueGreenSpec struct {
+	// Active is Blue or Green.
+	Active string
+	// Keep is how long the previous colour stays scaled after a switch; nil keeps it until it is live again.
+	Keep *time.Duration
+	// Retry is any text; another one than that of the run that failed lets its content go.
+	Retry string
+	// Quarantine is how long content that failed is not switched to again, 24 hours where zero.
+	Quarantine time.Duration
+	// Before judges the new colour on the preview Service, After when it is live. Nil does not judge.
+	Before, After Judge
+	// Policy names what they judge by.
+	Policy string
+}
+
+// Judge watches pods of a colour until there is a verdict. since is when a run that was cut off had begun, zero for a new one.
+type Judge func(ctx context.Context, pods analysis.PodLister, lease *cluster.Lease, since time.Time) (analysis.Verdict, []analysis.Sample, error)
+
+// BlueGreenOptions say for whom a switch is made.
+type BlueGreenOptions struct {
+	// InstanceID is the id of the resource in Terraform's state. Another one on the record is refused, unless TakeOver is set, as it is
+	// in a Create.
+	InstanceID string
+	TakeOver   bool
+	ClusterUID string
+	// Timeout is for the whole of it, analyses included.
+	Timeout time.Duration
+	// Progress may be nil.
+	Progress func(string)
+}
+
+// BlueGreenResult is how things stand after Apply, also beside an error. Active is empty where the cluster could not be asked.
+type BlueGreenResult struct {
+	Active     string
+	ClusterUID string
+}
+
+// Opposite is the other colour.
+func Opposite(colour string) string {
+	if colour == Blue {
+		return Green
+	}
+	return Blue
+}
+
+// afterTimeout is for going back and for the record, once the time of the operation is over.
+const afterTimeout = 2 * time.Minute
+
+// blueGreen is one operation while it runs.
+type blueGreen struct {
+	target  BlueGreenTarget
+	spec    BlueGreenSpec
+	options BlueGreenOptions
+	caller  context.Context // Terraform's, which ends when somebody interrupts the apply
+	ctx     context.Context // with the timeout
+	reads   kubernetes.Interface
+	// gated is refused mutations once ctx has ended or the Lease is lost; durable only for the latter.
+	gated, durable kubernetes.Interface
+	lease          *cluster.Lease
+	stored         storedRecord
+	service        *liveService
+	result         *BlueGreenResult
+}
+
+func (b *blueGreen) say(format string, values ...any) {
+	if b.options.Progress != nil {
+		b.options.Progress(fmt.Sprintf(format, values...))
+	}
+}
+
+// ApplyBlueGreen makes spec.Active live: pods ready, judged on the preview Service, selector, endpoints, judged again. What fails after the
+// switch is switched back at once. It goes on where a run before was cut off. Errors: *ServiceMissingError, *ColourOwnerError,
+// *PreviewForeignError, *NotReadyError, *SwitchFailedError, *SwitchHeldError, *ColourQuarantinedError, *NoWayBackError,
+// those of packages environment and cluster.
+func ApplyBlueGreen(ctx context.Context, target BlueGreenTarget, spec BlueGreenSpec, options BlueGreenOptions) (_ *BlueGreenResult, err error) {
+	if spec.Quarantine <= 0 {
+		spec.Quarantine = DefaultQuarantine
+	}
+	result := &BlueGreenResult{}
+	b := &blueGreen{target: target, spec: spec, options: options, caller: ctx, result: result}
+	finish, err := b.begin()
+	if err != nil {
+		return result, err
+	}
+	defer func() { err = errors.Join(err, finish()) }()
+	if err := b.look(); err != nil {
+		return result, err
+	}
+	err = b.run()
+	result.Active = b.service.colour
+	return result, err
+}
+
+// begin checks whose the place is and takes the Lease. Waiting for another run does not eat the time of this one.
+func (b *blueGreen) begin() (finish func() error, err error) {
+	c, handle := b.target.Cluster, b.target.Handle
+	if err := c.RequireUID(b.caller, b.options.ClusterUID); err != nil {
+		return nil, err
+	}
+	if b.result.ClusterUID, err = c.UID(b.caller); err != nil {
+		return nil, err
+	}
+	if _, err := environment.Check(b.caller, c, handle); err != nil {
+		return nil, err
+	}
+	if b.reads, err = c.Kubernetes(); err != nil {
+		return nil, err
+	}
+	holding, stop := context.WithTimeout(b.caller, cluster.HoldTimeout(b.options.Timeout))
+	defer stop()
+	b.lease, err = c.Hold(holding, handle.Namespace, func(holder string) { b.say("waiting for %s, which works on namespace %s", holder, handle.Namespace) })
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(b.caller, b.options.Timeout)
+	b.ctx = ctx
+	finish = func() error {
+		cancel()
+		after, stop := b.afterwards()
+		defer stop()
+		if err := b.lease.Release(after); err != nil {
+			return fmt.Errorf("giving back the Lease of namespace %s: %w", handle.Namespace, err)
+		}
+		return nil
+	}
+	if b.gated, err = gatedClient(ctx, c, b.lease); err == nil {
+		b.durable, err = gatedClient(context.WithoutCancel(ctx), c, b.lease)
+	}
+	if err != nil {
+		return nil, errors.Join(err, finish())
+	}
+	return finish, nil
+}
+
+// afterwards is a context for what must be done although the operation's has ended.
+func (b *blueGreen) afterwards() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(b.caller), afterTimeout)
+}
+
+// look reads the record and the live Service.
+func (b *blueGreen) look() (err error) {
+	if b.stored, err = readBlueGreenRecord(b.ctx, b.reads, b.target); err != nil {
+		return err
+	}
+	if err := b.stored.checkOwner(b.target, b.options); err != nil {
+		return err
+	}
+	if b.service, err = readService(b.ctx, b.reads, b.target); err != nil {
+		return err
+	}
+	b.result.Active = b.service.colour
+	b.stored.record.Instance = b.options.InstanceID
+	return nil
+}
+
+// run brings about what is wanted from whatever state there is.
+func (b *blueGreen) run() error {
+	record := &b.stored.record
+	if record.Phase == phaseReturning && b.service.colour == record.Target {
+		b.say("going on with the way back that a run before had begun")
+		if err := b.takeBack(b.ctx, b.gated); err != nil {
+			return err
+		}
+	}
+	if b.service.colour != b.spec.Active {
+		return b.switchOver()
+	}
+	unverified := record.Target == b.spec.Active && (record.Phase == phaseSwitching || record.Phase == phaseVerifying)
+	if unverified {
+		b.say("going on with the switch to %s that a run before had begun", b.spec.Active)
+		return b.verify()
+	}
+	return b.settle(false)
+}
+
+// settle is the end of everything that went well. switched says that the colour became live just now.
+func (b *blueGreen) settle(switched bool) error {
+	record := &b.stored.record
+	content, err := b.content(b.ctx, b.spec.Active)
+	if err != nil {
+		return err
+	}
+	if switched {
+		record.SwitchedAt = time.Now().UTC().Truncate(time.Second)
+		if record.PreviousContent, err = b.content(b.ctx, Opposite(b.spec.Active)); err != nil {
+			return err
+		}
+	}
+	record.Phase, record.Target, record.VerifyingSince, record.Retry = phaseSteady, b.spec.Active, time.Time{}, b.spec.Retry
+	record.Good = put(record.Good, b.spec.Active, content)
+	delete(record.Scaled, b.spec.Active)
+	if q := record.Quarantine; q != nil && q.Colour == b.spec.Active {
+		record.Quarantine = nil
+	}
+	if err := b.preview(b.ctx, Opposite(b.spec.Active)); err != nil {
+		return err
+	}
+	if err := b.save(b.ctx, b.gated); err != nil {
+		return err
+	}
+	return b.scaleDownPrevious()
+}
+
+// switchOver makes the wanted colour live.
+func (b *blueGreen) switchOver() error {
+	wanted := b.spec.Active
+	if err := b.preview(b.ctx, wanted); err != nil {
+		return err
+	}
+	if err := b.getReady(wanted); err != nil {
+		return err
+	}
+	content, err := b.content(b.ctx, wanted)
+	if err != nil {
+		return err
+	}
+	record := &b.stored.record
+	if q := record.held(wanted, content, b.spec, time.Now()); q != nil {
+		return &ColourQuarantinedError{Colour: wanted, Service: b.target.Service, Live: b.service.colour, Quarantine: *q, Record: blueGreenRecordName(b.target)}
+	}
+	serving, err := b.servedByOthers(wanted)
+	if err != nil {
+		return err
+	}
+	proven := record.Good[wanted] == content
+	if b.spec.Before != nil && serving && !proven {
+		b.say("judging %s on Service %s", wanted, b.target.Preview)
+		verdict, _, err := b.spec.Before(b.ctx, b.pods(wanted), b.lease, time.Time{})
+		if err != nil {
+			return b.undecided(err, "before the switch")
+		}
+		if verdict.Action != analysis.Accept {
+			return b.refuse(verdict, content, false)
+		}
+	}
+	if !serving {
+		// Nobody's traffic moves: there is nothing to compare with and nothing to go back to.
+		b.say("%s is served by no other pods: its selector is set to %s", b.target.Service, wanted)
+	}
+	*record = record.switching(b.service, wanted, serving)
+	if err := b.save(b.ctx, b.gated); err != nil {
+		return err
+	}
+	b.say("switching Service %s from %s to %s", b.target.Service, b.service.describe(), wanted)
+	if err := b.service.set(b.ctx, b.gated, b.target, &wanted); err != nil {
+		return err
+	}
+	return b.verify()
+}
+
+// verify waits until only the new pods are behind the Service and judges them. What fails goes back.
+func (b *blueGreen) verify() error {
+	record := &b.stored.record
+	if err := b.onlyPodsOf(b.ctx, b.target.Service, b.spec.Active, 1); err != nil {
+		if b.caller.Err() != nil {
+			return b.undecided(err, "after the switch")
+		}
+		return b.goBack(&SwitchFailedError{Colour: b.spec.Active, Service: b.target.Service, After: true, Reason: err.Error()})
+	}
+	if record.VerifyingSince.IsZero() {
+		record.Phase, record.VerifyingSince = phaseVerifying, time.Now().UTC()
+		if err := b.save(b.ctx, b.gated); err != nil {
+			return err
+		}
+	}
+	if b.spec.After == nil || !record.Moved {
+		return b.settle(true)
+	}
+	b.say("judging %s with the traffic of Service %s", b.spec.Active, b.target.Service)
+	verdict, _, err := b.spec.After(b.ctx, b.pods(b.spec.Active), b.lease, record.VerifyingSince)
+	if err != nil {
+		if b.caller.Err() == nil && b.ctx.Err() != nil {
+			return b.goBack(&SwitchFailedError{Colour: b.spec.Active, Service: b.target.Service, After: true,
+				Reason: fmt.Sprintf("There was no verdict within the timeout of %s.", b.options.Timeout)})
+		}
+		return b.undecided(err, "after the switch")
+	}
+	if verdict.Action == analysis.Accept {
+		return b.settle(true)
+	}
+	content, err := b.content(b.ctx, b.spec.Active)
+	if err != nil {
+		return err
+	}
+	return b.refuse(verdict, content, true)
+}
+
+// refuse acts on a verdict that does not accept.
+func (b *blueGreen) refuse(verdict analysis.Verdict, content string, after bool) error {
+	if verdict.Action == analysis.Hold {
+		b.stored.record.VerifyingSince = time.Time{} // it is judged anew
+		return errors.Join(&SwitchHeldError{Colour: b.spec.Active, Service: b.target.Service, After: after, Live: b.service.colour, Reason: verdict.Reason},
+			b.saveAfterwards())
+	}
+	failed := &SwitchFailedError{Colour: b.spec.Active, Service: b.target.Service, After: after, Reason: verdict.Reason, Verdict: verdict, Live: b.service.colour}
+	if verdict.Outcome == analysis.Failed {
+		failed.Until = time.Now().Add(b.spec.Quarantine).UTC().Truncate(time.Second)
+		b.stored.record.Quarantine = &ColourQuarantine{
+			Colour: b.spec.Active, Content: content, Policy: b.spec.Policy, Reason: verdict.Reason, Until: failed.Until,
+		}
+		b.stored.record.cleared = false
+	}
+	b.stored.record.Retry = b.spec.Retry
+	if after {
+		return b.goBack(failed)
+	}
+	return errors.Join(failed, b.saveAfterwards())
+}
+
+// goBack switches back, under a time of its own, and returns why.
+func (b *blueGreen) goBack(failed *SwitchFailedError) error {
+	ctx, cancel := b.afterwards()
+	defer cancel()
+	b.say("%s failed: switching Service %s back to %s", b.spec.Active, b.target.Service, orNone(b.stored.record.Previous))
+	if err := b.takeBack(ctx, b.durable); err != nil {
+		return errors.Join(failed, err)
+	}
+	failed.Live, failed.Back = b.service.colour, true
+	return failed
+}
+
+// takeBack restores the selector from before the switch, unless the pods that it chooses are not ready.
+func (b *blueGreen) takeBack(ctx context.Context, client kubernetes.Interface) error {
+	record := &b.stored.record
+	ready, err := b.readyPods(ctx, record.Previous)
+	if err != nil {
+		return err
+	}
+	if ready == 0 {
+		record.VerifyingSince = time.Time{} // the next apply judges anew
+		return errors.Join(&NoWayBackError{Service: b.target.Service, Colour: record.Target, Previous: orNone(record.Previous)}, b.save(ctx, client))
+	}
+	record.Phase = phaseReturning
+	if err := b.save(ctx, client); err != nil {
+		return err
+	}
+	if err := b.service.set(ctx, client, b.target, record.Previous); err != nil {
+		return err
+	}
+	if record.Previous != nil {
+		if err := b.onlyPodsOf(ctx, b.target.Service, *record.Previous, 1); err != nil {
+			return err
+		}
+	}
+	record.Phase, record.VerifyingSince, record.Moved = phaseSteady, time.Time{}, false
+	record.Target = b.service.colour
+	return b.save(ctx, client)
+}
+
+// undecided says that there is no verdict: the next apply goes on.
+func (b *blueGreen) undecided(err error, when string) error {
+	return fmt.Errorf("judging %s %s: %w", b.spec.Active, when, err)
+}
+
+func (b *blueGreen) save(ctx context.Context, client kubernetes.Interface) error {
+	return b.stored.save(ctx, client, b.target)
+}
+
+func (b *blueGreen) saveAfterwards() error {
+	ctx, cancel := b.afterwards()
+	defer cancel()
+	return b.save(ctx, b.durable)
+}
+
+func put(values map[string]string, key, value string) map[string]string {
+	if values == nil {
+		values = map[string]string{}
+	}
+	values[key] = value
+	return values
+}

@@ -1,0 +1,186 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package traffic
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
+)
+
+// ServiceMissingError says that there is no live Service.
+type ServiceMissingError struct{ Service, Namespace string }
+
+// Explain says it in three paragraphs.
+func (e *ServiceMissingError) Explain() (happened, observed, advice string) {
+	return fmt.Sprintf("There is no Service %s.", e.Service), fmt.Sprintf("Namespace %s does not have it.", e.Namespace),
+		"Name the Service that clients call. Where a slipway_release makes it, let this resource depend on the release."
+}
+
+func (e *ServiceMissingError) Error() string { return oneLine(e.Explain()) }
+
+// SelectorError says that a Service's selector has nothing beside the colour, or no selector at all.
+type SelectorError struct{ Service, Label string }
+
+// Explain says it in three paragraphs.
+func (e *SelectorError) Explain() (happened, observed, advice string) {
+	return fmt.Sprintf("Service %s does not say which pods both colours have in common.", e.Service),
+		fmt.Sprintf("Its selector has no label beside %s, so that pods of other applications with the same colour would be chosen.", e.Label),
+		"Give the Service a selector that all pods of the application have, for example slipway.dev/app."
+}
+
+func (e *SelectorError) Error() string { return oneLine(e.Explain()) }
+
+// ColourOwnerError says that another resource switches this Service.
+type ColourOwnerError struct{ Service, Record string }
+
+// Explain says it in three paragraphs.
+func (e *ColourOwnerError) Explain() (happened, observed, advice string) {
+	return fmt.Sprintf("Service %s is switched by another Terraform resource.", e.Service),
+		fmt.Sprintf("ConfigMap %s carries another instance id than this state: another state took it over, or this state is an old copy.", e.Record),
+		"Use the state that manages it. If this is the one, forget the resource (terraform state rm) and import it again."
+}
+
+func (e *ColourOwnerError) Error() string { return oneLine(e.Explain()) }
+
+// NewerBlueGreenError says that a newer provider wrote the record.
+type NewerBlueGreenError struct {
+	Record        string
+	SchemaVersion int
+}
+
+// Explain says it in three paragraphs.
+func (e *NewerBlueGreenError) Explain() (happened, observed, advice string) {
+	return "A newer version of the provider switches this Service.", fmt.Sprintf("ConfigMap %s has schema version %d, this provider writes %d.", e.Record, e.SchemaVersion, blueGreenSchemaVersion),
+		"Use a provider that is at least as new."
+}
+
+func (e *NewerBlueGreenError) Error() string { return oneLine(e.Explain()) }
+
+// NotReadyError says that something that was waited for did not come about in time.
+type NotReadyError struct {
+	// What was waited for: "Service app-preview has 2 ready pods of green and no others".
+	What string
+	// Observed is what was seen last, in sentences.
+	Observed      string
+	Service, Live string
+}
+
+// Explain says it in three paragraphs.
+func (e *NotReadyError) Explain() (happened, observed, advice string) {
+	return fmt.Sprintf("It was waited in vain until %s.", e.What), strings.TrimSpace(e.Observed),
+		fmt.Sprintf("Service %s has %s in its selector. See why the pods are not ready, or raise the timeout; then apply again.", e.Service, e.Live)
+}
+
+func (e *NotReadyError) Error() string { return oneLine(e.Explain()) }
+
+// SwitchFailedError says that a colour did not pass.
+type SwitchFailedError struct {
+	Colour, Service string
+	// After says that the colour was live already; Back that it is not any more. Live is the colour that is.
+	After, Back bool
+	Live        string
+	Reason      string
+	// Verdict has the evidence; it is empty where there was none.
+	Verdict analysis.Verdict
+	// Until is how long the content is held back, zero where it is not.
+	Until time.Time
+}
+
+// Explain says it in three paragraphs.
+func (e *SwitchFailedError) Explain() (happened, observed, advice string) {
+	switch {
+	case e.Back:
+		happened = fmt.Sprintf("%s failed after the switch. Service %s was switched back: %s is live.", upper(e.Colour), e.Service, orWord(e.Live))
+	case e.After:
+		happened = fmt.Sprintf("%s failed after the switch, and Service %s was not switched back.", upper(e.Colour), e.Service)
+	default:
+		happened = fmt.Sprintf("%s failed before the switch. Service %s was not switched: %s is live.", upper(e.Colour), e.Service, orWord(e.Live))
+	}
+	observed = e.Reason
+	if t := e.Verdict.Trigger; t != nil && len(t.Samples) > 0 {
+		const most = 10
+		samples := t.Samples[max(0, len(t.Samples)-most):]
+		for _, s := range samples {
+			text := s.Evidence
+			if text == "" {
+				text = s.Value.String()
+			}
+			observed += fmt.Sprintf("\n  %s %s %s: %s", s.At.UTC().Format(time.RFC3339), s.Check, s.Kind, text)
+		}
+		if t.Query != "" {
+			observed += "\n  Query: " + t.Query
+		}
+	}
+	advice = "Correct it and apply again."
+	if !e.Until.IsZero() {
+		advice = fmt.Sprintf("Correct it and apply again. The same pods are not switched to until %s, unless the analysis or retry changes.", e.Until.Format(time.RFC3339))
+	}
+	return happened, observed, advice
+}
+
+func (e *SwitchFailedError) Error() string { return oneLine(e.Explain()) }
+
+// SwitchHeldError says that too little is known of a colour to switch, or to keep it without doubt.
+type SwitchHeldError struct {
+	Colour, Service, Live string
+	After                 bool
+	Reason                string
+}
+
+// Explain says it in three paragraphs.
+func (e *SwitchHeldError) Explain() (happened, observed, advice string) {
+	when := "before the switch"
+	if e.After {
+		when = "after the switch"
+	}
+	return fmt.Sprintf("It could not be told %s whether %s does well. Service %s stays as it is: %s is live.", when, e.Colour, e.Service, orWord(e.Live)),
+		e.Reason, "Apply again to judge it once more, or set on_inconclusive."
+}
+
+func (e *SwitchHeldError) Error() string { return oneLine(e.Explain()) }
+
+// ColourQuarantinedError says that content that failed was not switched to again. Nothing was changed in the live Service.
+type ColourQuarantinedError struct {
+	Colour, Service, Live, Record string
+	Quarantine                    ColourQuarantine
+}
+
+// Explain says it in three paragraphs.
+func (e *ColourQuarantinedError) Explain() (happened, observed, advice string) {
+	return fmt.Sprintf("%s is held back. Service %s was not switched: %s is live.", upper(e.Colour), e.Service, orWord(e.Live)),
+		fmt.Sprintf("The same pods failed before: %s", e.Quarantine.Reason),
+		fmt.Sprintf("Release another version to %s, or change retry. The hold ends at %s; kubectl annotate configmap %s %s=%s ends it now.",
+			e.Colour, e.Quarantine.Until.Format(time.RFC3339), e.Record, AnnotationColourHold, colourHoldCleared)
+}
+
+func (e *ColourQuarantinedError) Error() string { return oneLine(e.Explain()) }
+
+// NoWayBackError says that the colour from before the switch has no ready pods, so that the traffic stays.
+type NoWayBackError struct{ Service, Colour, Previous string }
+
+// Explain says it in three paragraphs.
+func (e *NoWayBackError) Explain() (happened, observed, advice string) {
+	return fmt.Sprintf("Service %s was not switched back to %s.", e.Service, e.Previous),
+		fmt.Sprintf("%s has no ready pod: to switch back would be worse than to stay with %s.", upper(e.Previous), e.Colour),
+		fmt.Sprintf("Bring %s up, then set active to it; or release a better version to %s.", e.Previous, e.Colour)
+}
+
+func (e *NoWayBackError) Error() string { return oneLine(e.Explain()) }
+
+func orNone(colour *string) string {
+	if colour == nil {
+		return "no colour"
+	}
+	return *colour
+}
+
+func orWord(colour string) string {
+	if colour == "" {
+		return "no colour"
+	}
+	return colour
+}

@@ -1,0 +1,380 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package traffic
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+)
+
+// colourPoll is the time between two looks at what is waited for.
+const colourPoll = 300 * time.Millisecond
+
+// labelsOf are what pods of a colour have; nil is any colour.
+func (b *blueGreen) labelsOf(colour *string) map[string]string {
+	out := maps.Clone(b.service.common)
+	if colour != nil {
+		out[b.target.Label] = *colour
+	}
+	return out
+}
+
+func (b *blueGreen) pods(colour string) analysis.PodLister {
+	return &analysis.SelectedPods{Client: b.reads, Namespace: b.target.Handle.Namespace, Selector: labels.Set(b.labelsOf(&colour)).String()}
+}
+
+// podsOf are the pods of a colour that are not ending.
+func (b *blueGreen) podsOf(ctx context.Context, colour *string) ([]corev1.Pod, error) {
+	list, err := b.reads.CoreV1().Pods(b.target.Handle.Namespace).List(ctx, metav1.ListOptions{LabelSelector: labels.Set(b.labelsOf(colour)).String()})
+	if err != nil {
+		return nil, b.target.Cluster.Classify(fmt.Errorf("listing the pods of Service %s: %w", b.target.Service, err))
+	}
+	return slices.DeleteFunc(list.Items, func(p corev1.Pod) bool { return p.DeletionTimestamp != nil }), nil
+}
+
+func (b *blueGreen) readyPods(ctx context.Context, colour *string) (int, error) {
+	pods, err := b.podsOf(ctx, colour)
+	ready := 0
+	for _, pod := range pods {
+		if isReady(&pod) {
+			ready++
+		}
+	}
+	return ready, err
+}
+
+func isReady(pod *corev1.Pod) bool {
+	return slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+	})
+}
+
+// deployments are those whose pods have a colour.
+func (b *blueGreen) deployments(ctx context.Context, colour string) ([]appsv1.Deployment, error) {
+	list, err := b.reads.AppsV1().Deployments(b.target.Handle.Namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, b.target.Cluster.Classify(fmt.Errorf("listing the Deployments of namespace %s: %w", b.target.Handle.Namespace, err))
+	}
+	selector := labels.SelectorFromSet(b.labelsOf(&colour))
+	return slices.DeleteFunc(list.Items, func(d appsv1.Deployment) bool { return !selector.Matches(labels.Set(d.Spec.Template.Labels)) }), nil
+}
+
+// content names what runs under a colour: the pod templates of its Deployments. It is empty where there are none.
+func (b *blueGreen) content(ctx context.Context, colour string) (string, error) {
+	found, err := b.deployments(ctx, colour)
+	if err != nil || len(found) == 0 {
+		return "", err
+	}
+	slices.SortFunc(found, func(a, b appsv1.Deployment) int { return strings.Compare(a.Name, b.Name) })
+	sum := sha256.New()
+	for _, d := range found {
+		text, err := json.Marshal(d.Spec.Template)
+		if err != nil {
+			return "", fmt.Errorf("reading the pod template of Deployment %s: %w", d.Name, err)
+		}
+		sum.Write(fmt.Appendf(nil, "%s %d:%s\n", d.Name, len(text), text))
+	}
+	return "v1:" + hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// endpoints are the names of the pods behind a Service that are sent requests.
+func (b *blueGreen) endpoints(ctx context.Context, service string) ([]string, error) {
+	list, err := b.reads.DiscoveryV1().EndpointSlices(b.target.Handle.Namespace).List(ctx, metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + service})
+	if err != nil {
+		return nil, b.target.Cluster.Classify(fmt.Errorf("listing the endpoints of Service %s: %w", service, err))
+	}
+	found := map[string]bool{} // a pod is in one slice for each family of addresses
+	for _, slice := range list.Items {
+		for _, endpoint := range slice.Endpoints {
+			if ready := endpoint.Conditions.Ready; ready != nil && !*ready {
+				continue
+			}
+			name := strings.Join(endpoint.Addresses, ",")
+			if endpoint.TargetRef != nil {
+				name = endpoint.TargetRef.Name
+			}
+			found[name] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(found)), nil
+}
+
+// servedByOthers reports that pods of another colour have the traffic.
+func (b *blueGreen) servedByOthers(colour string) (bool, error) {
+	behind, err := b.endpoints(b.ctx, b.target.Service)
+	if err != nil {
+		return false, err
+	}
+	own, err := b.podsOf(b.ctx, &colour)
+	if err != nil {
+		return false, err
+	}
+	return len(without(behind, own)) > 0, nil
+}
+
+// without are the names that are not those of pods.
+func without(names []string, pods []corev1.Pod) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		return slices.ContainsFunc(pods, func(p corev1.Pod) bool { return p.Name == name })
+	})
+}
+
+// onlyPodsOf waits until a Service has at least so many ready pods of a colour, and no other pods.
+func (b *blueGreen) onlyPodsOf(ctx context.Context, service, colour string, least int) error {
+	return b.wait(ctx, fmt.Sprintf("Service %s has %d ready pods of %s and no others", service, least, colour), func() (string, error) {
+		behind, err := b.endpoints(ctx, service)
+		if err != nil {
+			return "", err
+		}
+		pods, err := b.podsOf(ctx, &colour)
+		if err != nil {
+			return "", err
+		}
+		others := without(behind, pods)
+		if len(others) == 0 && len(behind) >= least {
+			return "", nil
+		}
+		text := fmt.Sprintf("It has %d of them", len(behind)-len(others))
+		if len(others) > 0 {
+			text += ", and others: " + strings.Join(others, ", ")
+		}
+		return text + "." + troubleOf(pods), nil
+	})
+}
+
+// troubleOf says why pods are not ready, as further sentences.
+func troubleOf(pods []corev1.Pod) string {
+	if len(pods) == 0 {
+		return " There is no pod with these labels."
+	}
+	var out strings.Builder
+	for i := range pods {
+		if isReady(&pods[i]) {
+			continue
+		}
+		fmt.Fprintf(&out, " Pod %s is not ready", pods[i].Name)
+		for _, c := range pods[i].Status.ContainerStatuses {
+			if w := c.State.Waiting; w != nil && w.Reason != "" {
+				fmt.Fprintf(&out, " (container %s: %s)", c.Name, w.Reason)
+			}
+		}
+		out.WriteByte('.')
+	}
+	return out.String()
+}
+
+// wait looks until missing is empty. Errors: *NotReadyError when ctx ends first, but for an interruption.
+func (b *blueGreen) wait(ctx context.Context, what string, look func() (missing string, err error)) error {
+	last := ""
+	for {
+		missing, err := look()
+		if err == nil && missing == "" {
+			return nil
+		}
+		if err != nil && ctx.Err() == nil && !cluster.IsTransient(err) {
+			return err
+		}
+		if err != nil {
+			missing = err.Error() + "."
+		}
+		if missing != "" && missing != last {
+			b.say("waiting until %s. %s", what, missing)
+			last = missing
+		}
+		select {
+		case <-time.After(colourPoll):
+		case <-ctx.Done():
+			if b.caller != nil && b.caller.Err() != nil && errors.Is(context.Cause(ctx), context.Canceled) {
+				return fmt.Errorf("waiting until %s: %w", what, context.Cause(ctx))
+			}
+			return &NotReadyError{What: what, Observed: last, Live: b.service.describe(), Service: b.target.Service}
+		}
+	}
+}
+
+// getReady brings a colour to where it can take over: scaled as far as the live one needs, rolled out, and alone behind the preview Service.
+func (b *blueGreen) getReady(colour string) error {
+	behind, err := b.endpoints(b.ctx, b.target.Service)
+	if err != nil {
+		return err
+	}
+	found, err := b.deployments(b.ctx, colour)
+	if err != nil {
+		return err
+	}
+	least, err := b.scaleUp(colour, found, max(1, len(behind)))
+	if err != nil {
+		return err
+	}
+	if err := b.rolledOut(colour); err != nil {
+		return err
+	}
+	return b.onlyPodsOf(b.ctx, b.target.Preview, colour, least)
+}
+
+// rolledOut waits until no Deployment of a colour has pods of an earlier template.
+func (b *blueGreen) rolledOut(colour string) error {
+	return b.wait(b.ctx, "the rollout of "+colour+" is complete", func() (string, error) {
+		found, err := b.deployments(b.ctx, colour)
+		if err != nil {
+			return "", err
+		}
+		for _, d := range found {
+			wanted := int32(1)
+			if d.Spec.Replicas != nil {
+				wanted = *d.Spec.Replicas
+			}
+			if d.Status.ObservedGeneration < d.Generation || d.Status.UpdatedReplicas < wanted || d.Status.Replicas > d.Status.UpdatedReplicas {
+				pods, err := b.podsOf(b.ctx, &colour)
+				return fmt.Sprintf("Deployment %s has %d of %d pods updated, and %d all in all.%s", d.Name, d.Status.UpdatedReplicas, wanted, d.Status.Replicas, troubleOf(pods)), err
+			}
+		}
+		return "", nil
+	})
+}
+
+// autoscalers are those of the namespace by the Deployment that they scale.
+func (b *blueGreen) autoscalers() (map[string]autoscalingv2.HorizontalPodAutoscaler, error) {
+	list, err := b.reads.AutoscalingV2().HorizontalPodAutoscalers(b.target.Handle.Namespace).List(b.ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, b.target.Cluster.Classify(fmt.Errorf("listing the autoscalers of namespace %s: %w", b.target.Handle.Namespace, err))
+	}
+	out := map[string]autoscalingv2.HorizontalPodAutoscaler{}
+	for _, hpa := range list.Items {
+		if hpa.Spec.ScaleTargetRef.Kind == "Deployment" {
+			out[hpa.Spec.ScaleTargetRef.Name] = hpa
+		}
+	}
+	return out, nil
+}
+
+// scaleUp gives Deployments at zero their replicas back, and one that an autoscaler owns as many as the live colour has: an idle colour has
+// shrunk. It returns how many ready pods are needed, never more than the Deployments can have.
+func (b *blueGreen) scaleUp(colour string, found []appsv1.Deployment, needed int) (int, error) {
+	autoscalers, err := b.autoscalers()
+	if err != nil {
+		return 0, err
+	}
+	total := 0
+	for _, d := range found {
+		now := int32(1)
+		if d.Spec.Replicas != nil {
+			now = *d.Spec.Replicas
+		}
+		var before int32
+		if scaled, ok := b.stored.record.Scaled[colour]; ok {
+			before = scaled[d.Name]
+		}
+		hpa, owned := autoscalers[d.Name]
+		wanted := replicasToServe(now, before, hpa, owned, needed, len(found) == 1)
+		if wanted != now {
+			b.say("scaling Deployment %s from %d to %d", d.Name, now, wanted)
+			if err := b.scale(d.Name, wanted); err != nil {
+				return 0, err
+			}
+		}
+		total += int(wanted)
+	}
+	if len(found) == 0 {
+		return 1, nil // pods of another kind of workload
+	}
+	return max(1, min(needed, total)), nil
+}
+
+// replicasToServe is how many replicas a Deployment needs that is about to serve.
+func replicasToServe(now, before int32, hpa autoscalingv2.HorizontalPodAutoscaler, owned bool, needed int, alone bool) int32 {
+	wanted := now
+	if now == 0 {
+		wanted = max(before, 1)
+		if owned && hpa.Spec.MinReplicas != nil {
+			wanted = max(wanted, *hpa.Spec.MinReplicas)
+		}
+	}
+	if owned {
+		if alone {
+			wanted = max(wanted, int32(min(needed, 1<<20))) //nolint:gosec // bounded just before
+		}
+		wanted = max(now, min(wanted, hpa.Spec.MaxReplicas))
+	}
+	return wanted
+}
+
+func (b *blueGreen) scale(deployment string, replicas int32) error {
+	patch := fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, replicas)
+	_, err := b.gated.AppsV1().Deployments(b.target.Handle.Namespace).Patch(b.ctx, deployment, types.MergePatchType, patch,
+		metav1.PatchOptions{FieldManager: environment.FieldManager}, "scale")
+	if err != nil {
+		return b.target.Cluster.Classify(fmt.Errorf("scaling Deployment %s: %w", deployment, err))
+	}
+	return nil
+}
+
+// idle are the Deployments of the colour that is not live, as long as they are what lost the traffic: a version that was brought up beside
+// the live one since then is not scaled down.
+func (b *blueGreen) idle(ctx context.Context) ([]appsv1.Deployment, error) {
+	colour := Opposite(b.service.colour)
+	found, err := b.deployments(ctx, colour)
+	if err != nil {
+		return nil, err
+	}
+	content, err := b.content(ctx, colour)
+	if err != nil || content == "" || content != b.stored.record.PreviousContent {
+		return nil, err
+	}
+	return slices.DeleteFunc(found, func(d appsv1.Deployment) bool { return d.Spec.Replicas != nil && *d.Spec.Replicas == 0 }), nil
+}
+
+// scaleDownPrevious scales the previous colour to zero once it was kept for long enough. An autoscaler leaves a Deployment at zero alone.
+func (b *blueGreen) scaleDownPrevious() error {
+	record := &b.stored.record
+	if !record.due(b.spec.Keep, time.Now()) {
+		return nil
+	}
+	found, err := b.idle(b.ctx)
+	if err != nil || len(found) == 0 {
+		return err
+	}
+	colour := Opposite(b.service.colour)
+	before := map[string]int32{}
+	for _, d := range found {
+		before[d.Name] = 1
+		if d.Spec.Replicas != nil {
+			before[d.Name] = *d.Spec.Replicas
+		}
+	}
+	if record.Scaled == nil {
+		record.Scaled = map[string]map[string]int32{}
+	}
+	record.Scaled[colour] = before
+	if err := b.save(b.ctx, b.gated); err != nil {
+		return err
+	}
+	for _, d := range found {
+		b.say("scaling Deployment %s of %s to 0, which is kept for %s", d.Name, colour, *b.spec.Keep)
+		if err := b.scale(d.Name, 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -301,6 +301,15 @@ spec:
 			b.set(r, Split{Weight: 20})
 			b.wantRead(test.router(b), Split{Weight: 20})
 
+			// So is a change that moves nothing.
+			b.read(r)
+			routes = b.routes(test.kind, field)
+			last, _ := routes[len(routes)-1].(map[string]any)
+			last["name"] = "last"
+			b.replace(test.kind, field, routes)
+			wantError[*ConflictError](t, r.Set(t.Context(), Split{Weight: 30}))
+			b.read(r)
+
 			// A status that is written in between is no conflict.
 			b.read(r)
 			if test.kind.name == virtualServices.name {
@@ -311,7 +320,9 @@ spec:
 			if err := test.router(b).Restore(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			wantSame(t, append([]any{added}, entry(before.Object["spec"])[field].([]any)...), b.routes(test.kind, field)) //nolint:forcetypeassert // as above
+			want := append([]any{added}, entry(before.Object["spec"])[field].([]any)...) //nolint:forcetypeassert // as above
+			entry(want[len(want)-1])["name"] = "last"
+			wantSame(t, want, b.routes(test.kind, field))
 			if marks := b.live(test.kind, "shared").GetAnnotations()[AnnotationSplits]; marks != "" {
 				t.Errorf("our mark is left: %s", marks)
 			}

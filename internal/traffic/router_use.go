@@ -1,0 +1,234 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package traffic
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+)
+
+// Use is one route that sends requests to certain pods.
+type Use struct {
+	// Split is the name of the split that the route belongs to, Object what it stands in, for example "VirtualService app".
+	Split, Object string
+	// Weight is the percentage of the route's requests that its destination gets.
+	Weight int
+	// Headers says that these are the requests with one of the split's headers.
+	Headers bool
+}
+
+// String says it in words.
+func (u Use) String() string {
+	if u.Headers {
+		return fmt.Sprintf("split %s sends it the requests with its headers (%s)", u.Split, u.Object)
+	}
+	return fmt.Sprintf("split %s sends it %d%% of the requests (%s)", u.Split, u.Weight, u.Object)
+}
+
+// RoutesTo finds the routes divided by Slipway, in the namespace of an environment, that send requests to pods with one of these sets of
+// labels. Routes of others are not looked at, and a kind of route that the cluster does not have has none. Errors as from
+// cluster.Classify.
+func RoutesTo(ctx context.Context, c *cluster.Cluster, handle environment.Handle, pods []map[string]string) ([]Use, error) {
+	access, err := newObjects(c, nil, handle)
+	if err != nil {
+		return nil, err
+	}
+	u := &uses{objects: access, pods: pods}
+	var out []Use
+	for _, look := range []struct {
+		kind    kind
+		dialect dialect
+		reaches func(context.Context, map[string]any) (bool, error)
+	}{
+		{virtualServices, istio{}, u.byHost},
+		{httpRoutes, gateway{}, u.byService},
+	} {
+		found, err := u.in(ctx, look.kind, look.dialect, look.reaches)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, found...)
+	}
+	return out, nil
+}
+
+// uses looks things up once, and only where a divided route is found.
+type uses struct {
+	*objects
+	pods []map[string]string
+
+	selectors map[string]map[string]string
+	rules     []unstructured.Unstructured
+	rulesRead bool
+}
+
+func (u *uses) in(ctx context.Context, k kind, d dialect, reaches func(context.Context, map[string]any) (bool, error)) ([]Use, error) {
+	all, err := u.all(ctx, k)
+	var missing *KindMissingError
+	if errors.As(err, &missing) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var out []Use
+	for i := range all {
+		object := &all[i]
+		marked, err := readMarks(object)
+		if err != nil {
+			return nil, err
+		}
+		for name, m := range marked {
+			for _, route := range objectsIn(routesOf(d, object)) {
+				header := isHeader(route, name, m)
+				if !header && !isBase(d, route, m) {
+					continue
+				}
+				found, err := u.ofRoute(ctx, d, route, reaches)
+				if err != nil {
+					return nil, err
+				}
+				if found > 0 {
+					out = append(out, Use{Split: name, Object: k.name + " " + object.GetName(), Weight: found, Headers: header})
+				}
+			}
+		}
+	}
+	return out, nil
+}
+
+func isHeader(route map[string]any, split string, m mark) bool {
+	name := nameOf(route)
+	return name == headerRouteName(Owner{Name: split}) || name == "" && m.Header != "" && digest(route) == m.Header
+}
+
+func isBase(d dialect, route map[string]any, m mark) bool {
+	if m.Route != "" {
+		return nameOf(route) == m.Route
+	}
+	return m.Fixed != "" && nameOf(route) == "" && fixedDigest(d, route) == m.Fixed
+}
+
+// ofRoute is the percentage of a route's requests that comes to the pods.
+func (u *uses) ofRoute(ctx context.Context, d dialect, route map[string]any, reaches func(context.Context, map[string]any) (bool, error)) (int, error) {
+	destinations := objectsIn(route[d.destinations()])
+	var sum, ours int64
+	for _, destination := range destinations {
+		weight := d.weight(destination, len(destinations))
+		sum += weight
+		if weight == 0 {
+			continue
+		}
+		hit, err := reaches(ctx, destination)
+		if err != nil {
+			return 0, err
+		}
+		if hit {
+			ours += weight
+		}
+	}
+	if ours == 0 {
+		return 0, nil
+	}
+	// A share below one half per cent is a share.
+	return max(1, int((ours*200+sum)/(2*sum))), nil
+}
+
+// byService says whether a destination of an HTTPRoute leads to the pods.
+func (u *uses) byService(ctx context.Context, destination map[string]any) (bool, error) {
+	name, _ := destination["name"].(string)
+	namespace, _ := destination["namespace"].(string)
+	if namespace != "" && namespace != u.handle.Namespace {
+		return false, nil
+	}
+	return u.selects(ctx, name, nil)
+}
+
+// byHost says whether a destination of a VirtualService leads to the pods.
+func (u *uses) byHost(ctx context.Context, destination map[string]any) (bool, error) {
+	to, _ := destination["destination"].(map[string]any)
+	host, _ := to["host"].(string)
+	subset, _ := to["subset"].(string)
+	host = fullHost(host, u.handle.Namespace)
+	if err := u.readServices(ctx); err != nil {
+		return false, err
+	}
+	for name := range u.selectors {
+		if fullHost(name, u.handle.Namespace) != host {
+			continue
+		}
+		of, err := u.subset(ctx, host, subset)
+		if err != nil {
+			return false, err
+		}
+		return u.selects(ctx, name, of)
+	}
+	return false, nil
+}
+
+// subset are the labels of a subset, none where nobody defines it.
+func (u *uses) subset(ctx context.Context, host, name string) (map[string]string, error) {
+	if name == "" {
+		return nil, nil
+	}
+	if !u.rulesRead {
+		rules, err := u.all(ctx, destinationRules)
+		if err != nil {
+			return nil, err
+		}
+		u.rules, u.rulesRead = rules, true
+	}
+	for i := range u.rules {
+		spec, _ := u.rules[i].Object["spec"].(map[string]any)
+		of, _ := spec["host"].(string)
+		if at := findSubset(&u.rules[i], name); at >= 0 && fullHost(of, u.handle.Namespace) == host {
+			return labelsOf(subsetsOf(&u.rules[i])[at]), nil
+		}
+	}
+	return nil, nil
+}
+
+// selects reports that a Service, and a subset of it, has some of the pods.
+func (u *uses) selects(ctx context.Context, service string, subset map[string]string) (bool, error) {
+	if err := u.readServices(ctx); err != nil {
+		return false, err
+	}
+	selector := u.selectors[service]
+	if len(selector) == 0 {
+		return false, nil
+	}
+	for _, pod := range u.pods {
+		if labels.SelectorFromSet(selector).Matches(labels.Set(pod)) && labels.SelectorFromSet(subset).Matches(labels.Set(pod)) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+func (u *uses) readServices(ctx context.Context) error {
+	if u.selectors != nil {
+		return nil
+	}
+	client, err := u.cluster.Kubernetes()
+	if err != nil {
+		return err
+	}
+	services, err := client.CoreV1().Services(u.handle.Namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return u.cluster.Classify(fmt.Errorf("listing Services in namespace %s: %w", u.handle.Namespace, err))
+	}
+	u.selectors = map[string]map[string]string{}
+	for _, service := range services.Items {
+		u.selectors[service.Name] = service.Spec.Selector
+	}
+	return nil
+}

@@ -101,6 +101,25 @@ variable "retry" {
   default     = null
 }
 
+variable "database" {
+  description = "The PostgreSQL server for the clients' databases; see the stack's variable. Null: records stay in memory."
+  type        = any
+  default     = null
+}
+
+variable "database_admin_password" {
+  description = "Password of the server's administrator, from the pipeline. It is never stored."
+  type        = string
+  default     = null
+  ephemeral   = true
+}
+
+variable "migrations" {
+  description = "What differs from the stack's way with migrations, such as soak; see its variable."
+  type        = any
+  default     = {}
+}
+
 locals {
   # What all clients share, then what the client has of its own, then what one of its stages has.
   stage_values = "${path.root}/clients/${var.client}/values-${var.stage}.yaml"
@@ -133,6 +152,13 @@ module "stack" {
   analysis   = var.analysis
   rollback   = var.rollback
   retry      = var.retry
+
+  database                = var.database
+  database_admin_password = var.database_admin_password
+  migrations = one([for d in var.database[*] : merge({
+    directory  = "${path.root}/examples/data-collection/migrations"
+    safe_after = "v1.1.0"
+  }, var.migrations)])
 
   deletion_protection = var.deletion_protection
   allow_cluster_move  = var.allow_cluster_move

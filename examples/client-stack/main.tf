@@ -27,6 +27,7 @@ resource "slipway_environment" "this" {
   stage               = var.stage
   cluster             = var.cluster
   namespace           = { name = var.namespace }
+  database            = local.database
   deletion_protection = var.deletion_protection
   allow_cluster_move  = var.allow_cluster_move
 
@@ -51,7 +52,7 @@ resource "slipway_release" "app" {
   chart        = var.chart
   version      = var.app_version
   values_files = var.values_files
-  values       = var.values
+  values       = local.values
 
   sensitive_values  = var.sensitive_values
   values_wo         = var.secret_values
@@ -59,6 +60,9 @@ resource "slipway_release" "app" {
 
   timeouts = var.timeouts
   retry    = var.retry
+
+  # Additive changes of the schema come first: the old version works with them, the new one may need them.
+  depends_on = [slipway_migration.expand]
 
   # Made once the pods are ready; the first that fails fails the release.
   dynamic "smoke_test" {

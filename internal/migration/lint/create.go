@@ -186,7 +186,7 @@ func (l *linter) createIndex(n node) {
 	label := n.text("idxname")
 	offset := 0
 	switch {
-	case l.schema.unused(name):
+	case l.schema.unused(name) && !(t.partitioned && n.flag("concurrent")):
 	case n.flag("concurrent"):
 		switch {
 		case t.partitioned:
@@ -239,8 +239,13 @@ func (l *linter) createFunction(n node) {
 		}
 	}
 	name := joined(n.names("funcname"))
-	if statement := l.parsed[l.position]; statement.kind == "CreateFunctionStmt" && isPLpgSQL(n) {
-		f.definition, f.line = statement.SQL, statement.Line
+	if statement := l.parsed[l.position]; statement.kind == "CreateFunctionStmt" {
+		switch language(n) {
+		case "plpgsql":
+			f.definition, f.line = statement.SQL, statement.Line
+		case "sql":
+			f.statements = bodyText(n)
+		}
 	}
 	if known := l.schema.functions[name]; known != nil && !known.new {
 		f.new = false

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -119,9 +120,25 @@ func parseStatement(statement sqlfile.Statement) parsedStatement {
 	if rewritten, newForms := rewriteNewForms(statement.SQL); newForms.since > 0 {
 		if kind, tree, err := parse(rewritten); err == nil {
 			parsed.kind, parsed.node, parsed.err, parsed.newForms = kind, tree, nil, newForms
+			return parsed
+		}
+	}
+	// Nor does it know what the tool puts in before it sends the statement.
+	if filled := fillIn(statement.SQL); filled != statement.SQL {
+		statement.SQL = filled
+		if again := parseStatement(statement); again.err == nil {
+			return again
 		}
 	}
 	return parsed
+}
+
+// variables are what tools replace: ${name}, {{ name }}, and psql's :name, :'name' and :"name".
+var variables = regexp.MustCompile(`\$\{\s*[\w.:-]*?(\w+)\s*\}|\{\{-?[^{}]*?(\w+)[^{}\w]*\}\}|(^|[^:\w\]\[]):(\w*[A-Za-z_]\w*|'\w+'|"\w+")`)
+
+// fillIn puts the names of variables in their places. Line ends stay where they are.
+func fillIn(sql string) string {
+	return variables.ReplaceAllString(sql, "$1$2$3$4")
 }
 
 // place decides which transaction a statement runs in.
@@ -136,19 +153,38 @@ func (l *linter) place(i int) {
 	case sqlfile.WholeFile:
 		wrapped, id = true, 0
 	case sqlfile.Unknown:
+		if l.current.Format == sqlfile.Flyway && l.flywayWraps() {
+			wrapped, id = true, 0
+			break
+		}
 		perhaps = !slices.ContainsFunc(l.parsed, func(other parsedStatement) bool {
 			return refusesTransaction(other) != "" || other.kind == "TransactionStmt"
 		})
 	case sqlfile.PerStatement:
 	}
 	if !wrapped {
-		wrapped = i > 0 && l.parsed[i-1].Group == statement.Group || i+1 < len(l.parsed) && l.parsed[i+1].Group == statement.Group
+		wrapped = statement.Wrapped || i > 0 && l.parsed[i-1].Group == statement.Group || i+1 < len(l.parsed) && l.parsed[i+1].Group == statement.Group
 	}
 	if l.tx != nil && l.tx.id == id && wrapped {
 		return
 	}
 	l.tx = l.schema.begin(id)
 	l.tx.wrapped, l.tx.perhaps = wrapped, perhaps
+}
+
+// flywayWraps tells whether Flyway runs the current file in a transaction: it does so unless the file holds nothing but
+// what PostgreSQL refuses there. It refuses files with both; that a setting of its own allows them is not seen here.
+func (l *linter) flywayWraps() bool {
+	transactional := false
+	for _, s := range l.parsed {
+		switch {
+		case s.kind == "TransactionStmt":
+			return false // the author does it by hand
+		case s.kind != "VariableSetStmt" && refusesTransaction(s) == "":
+			transactional = true
+		}
+	}
+	return transactional
 }
 
 // statement judges one statement and notes what it changes.

@@ -73,6 +73,7 @@ type function struct {
 	// definition is the statement that makes it, in PL/pgSQL, and line the one it starts in; empty for others.
 	definition string
 	line       int
+	statements string // of a function in SQL
 }
 
 // bookkeeping are the tables in which tools for migrations take notes.

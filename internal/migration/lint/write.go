@@ -6,8 +6,12 @@ package lint
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
+
+// oneBatch is how many rows one statement may write at most, where numbers in it say how many.
+const oneBatch = 500_000
 
 const batchAdvice = "Write in batches of some thousand rows, each in a transaction of its own: a loop in the application or a job, or a DO block with COMMIT in its loop in a file with '-- +goose NO TRANSACTION'. Select a batch with WHERE key IN (SELECT key … LIMIT n)."
 
@@ -74,10 +78,24 @@ func (l *linter) isCTE(n node, name string) bool {
 	return false
 }
 
-// hasLimit tells whether a query in the statement takes a limited number of rows.
+// hasLimit tells whether the rows that a statement writes are chosen by a query with a LIMIT: in its WITH, its FROM, or its
+// IN. One in the values that it writes says nothing about their number.
 func hasLimit(n node) bool {
+	for _, key := range []string{"withClause", "fromClause", "usingClause", "sourceRelation", "whereClause", "selectStmt"} {
+		if limited(key, n[key]) {
+			return true
+		}
+	}
+	return false
+}
+
+func limited(key string, value any) bool {
 	found := false
-	walk(map[string]any(n), func(kind string, below node) bool {
+	walk(map[string]any{key: value}, func(kind string, below node) bool {
+		switch {
+		case kind == "SubLink" && below.text("subLinkType") != "ANY_SUBLINK" && below.text("subLinkType") != "ARRAY_SUBLINK", kind == "ResTarget":
+			return false
+		}
 		if _, limit := below.any("limitCount"); limit != nil {
 			found = true
 		}
@@ -167,6 +185,11 @@ func (l *linter) bounds(table, kind string, n node, few bool) bool {
 		operator := joined(n.names("name"))
 		switch n.text("kind") {
 		case "AEXPR_OP":
+			if operator == "<" || operator == "<=" {
+				// Numbers start at 1, as a rule.
+				last, err := strconv.Atoi(constant(wrapped{rightKind, right}))
+				return err == nil && last <= oneBatch && column != "" && l.isKey(table, column)
+			}
 			if operator != "=" {
 				return false
 			}
@@ -184,6 +207,14 @@ func (l *linter) bounds(table, kind string, n node, few bool) bool {
 			}
 			return column != "" && l.isKey(table, column) && !contains(map[string]any(right), "SubLink") && rightKind != "SubLink"
 		case "AEXPR_BETWEEN", "AEXPR_BETWEEN_SYM":
+			ends := right.each("items")
+			if len(ends) == 2 {
+				first, noFirst := strconv.Atoi(constant(ends[0]))
+				last, noLast := strconv.Atoi(constant(ends[1]))
+				if noFirst == nil && noLast == nil && last-first > oneBatch {
+					return false
+				}
+			}
 			return column != ""
 		}
 	case "SubLink":

@@ -16,7 +16,7 @@ import (
 
 // ReadDir reads the SQL files of a directory in the order in which they are run: by the number that their names start
 // with, then by name. Where the directory itself holds none, those of the directories below it are read (one directory a
-// migration, as Prisma has it). Files of the way down (name.down.sql) are left out.
+// migration, as Prisma has it). Files of the way down (name.down.sql, U1__name.sql and their like) are left out.
 func ReadDir(dir string) ([]*File, error) {
 	info, err := os.Stat(dir)
 	if err != nil {
@@ -47,7 +47,7 @@ func ReadFS(fsys fs.FS) ([]*File, error) {
 	}
 	files := make([]*File, 0, len(names))
 	for _, name := range names {
-		if strings.HasSuffix(name, ".down.sql") || path.Base(name) == "down.sql" {
+		if isWayDown(name) {
 			continue
 		}
 		content, err := fs.ReadFile(fsys, name)

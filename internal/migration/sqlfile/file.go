@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"path"
 	"strings"
 )
 
@@ -21,6 +22,8 @@ const (
 	Dbmate     Format = "dbmate"      // -- migrate:up
 	SQLMigrate Format = "sql-migrate" // -- +migrate Up
 	Atlas      Format = "atlas"       // -- atlas:txmode
+	Liquibase  Format = "liquibase"   // --liquibase formatted sql
+	Flyway     Format = "flyway"      // V1__name.sql
 	Plain      Format = "plain"       // none of these
 )
 
@@ -39,6 +42,9 @@ type Statement struct {
 	SQL    string // without the semicolon
 	Line   int    // of its first token, from 1
 	Offset int    // of its first token in the file, in bytes
+	// Wrapped says that the tool runs the statements of the group in a transaction. Where it does so with the whole file,
+	// File.Transaction says so instead.
+	Wrapped bool
 	// Group is shared by the statements that are sent to the server in one query, which PostgreSQL runs in a
 	// transaction of their own unless one is open.
 	Group int
@@ -90,6 +96,9 @@ func Parse(name string, content []byte) *File {
 		Size:     len(content),
 		Format:   format(text),
 	}
+	if file.Format == Plain && flywayName.MatchString(path.Base(name)) {
+		file.Format = Flyway
+	}
 	switch file.Format {
 	case Goose:
 		file.readGoose(text)
@@ -97,6 +106,8 @@ func Parse(name string, content []byte) *File {
 		file.readSections(text, "migrate:up", "migrate:down", "transaction:false")
 	case SQLMigrate:
 		file.readSections(text, "+migrate up", "+migrate down", "notransaction")
+	case Liquibase:
+		file.readLiquibase(text)
 	default:
 		file.readPlain(text)
 	}
@@ -120,6 +131,8 @@ func format(text string) Format {
 			return SQLMigrate
 		case strings.HasPrefix(comment, "atlas:"):
 			return Atlas
+		case strings.HasPrefix(comment, "liquibase formatted"):
+			return Liquibase
 		}
 	}
 	return Plain
@@ -158,30 +171,7 @@ func (f *File) readPlain(text string) {
 		}
 		break
 	}
-	f.add(text, 0, blankPsql(text), false)
-}
-
-// readSections takes what stands between the line of the way up and that of the way down.
-func (f *File) readSections(text, up, down, noTransaction string) {
-	f.Transaction = WholeFile
-	start, end, offset := -1, len(text), 0
-	for line := range strings.SplitAfterSeq(text, "\n") {
-		comment := strings.ToLower(strings.TrimSpace(line))
-		if strings.HasPrefix(comment, "--") {
-			comment = strings.TrimSpace(strings.TrimLeft(comment, "-"))
-			switch {
-			case strings.HasPrefix(comment, up):
-				start = offset + len(line)
-				if strings.Contains(comment, noTransaction) {
-					f.Transaction = PerStatement
-				}
-			case strings.HasPrefix(comment, down) && start >= 0 && end == len(text):
-				end = offset
-			}
-		}
-		offset += len(line)
-	}
-	f.add(text, start, text[start:max(start, end)], false)
+	f.add(text, 0, blankPsql(upOnly(text)), false)
 }
 
 // blankPsql puts blanks in the place of psql's commands and of the data of COPY … FROM stdin.

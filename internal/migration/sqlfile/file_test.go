@@ -82,6 +82,7 @@ func TestReadFS_OrdersFilesAndLeavesOutTheWayDown(t *testing.T) {
 	}{
 		"numbers":     {fstest.MapFS{"10_b.sql": content, "9_a.sql": content, "V11__c.sql": content, "z.sql": content, "notes.txt": content}, []string{"9_a.sql", "10_b.sql", "V11__c.sql", "z.sql"}},
 		"up and down": {fstest.MapFS{"1_a.up.sql": content, "1_a.down.sql": content}, []string{"1_a.up.sql"}},
+		"undo files":  {fstest.MapFS{"V1__a.sql": content, "U1__a.sql": content, "2_b_down.sql": content, "2_b_up.sql": content, "3_c.rollback.sql": content, "4_shut_it_down_c.sql": content}, []string{"V1__a.sql", "2_b_up.sql", "4_shut_it_down_c.sql"}},
 		"directories": {fstest.MapFS{"2_b/migration.sql": content, "1_a/migration.sql": content, "1_a/down.sql": content}, []string{"1_a/migration.sql", "2_b/migration.sql"}},
 	} {
 		t.Run(name, func(t *testing.T) {

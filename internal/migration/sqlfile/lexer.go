@@ -69,6 +69,15 @@ func Tokens(sql string) []Token {
 	return tokens
 }
 
+// Split returns the statements of SQL, without their semicolons and the comments before them.
+func Split(sql string) []string {
+	var statements []string
+	for _, place := range split(sql) {
+		statements = append(statements, sql[place.Start:place.End])
+	}
+	return statements
+}
+
 // split finds the statements of SQL: where each starts (its first token that is no comment) and ends (its semicolon, not
 // included, or the end of the input).
 func split(sql string) []Token {

@@ -1,0 +1,2 @@
+CREATE SEQUENCE invoice_number;
+ALTER TABLE invoice_number OWNER TO app;

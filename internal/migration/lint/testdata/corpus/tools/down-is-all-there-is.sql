@@ -1,0 +1,3 @@
+-- corpus: errors drop-column
+-- Down
+ALTER TABLE widgets DROP COLUMN size;

@@ -21,6 +21,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic"
 )
 
 // defaultReleaseTimeout is how long an operation on a release may take where timeouts says nothing.
@@ -276,6 +277,14 @@ func (r *ReleaseResource) Delete(ctx context.Context, req resource.DeleteRequest
 		ClusterUID: state.ClusterUID.ValueString(),
 		Timeout:    timeout,
 		Progress:   progress(ctx, handle, state.Name.ValueString()),
+		Routed: func(ctx context.Context, pods []map[string]string) ([]string, error) {
+			uses, err := traffic.RoutesTo(ctx, live, handle, pods)
+			words := make([]string, 0, len(uses))
+			for _, use := range uses {
+				words = append(words, use.String())
+			}
+			return words, err
+		},
 	})
 	if err != nil {
 		resp.Diagnostics.Append(errorDiagnostic("remove", what, handle, err))

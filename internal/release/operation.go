@@ -254,6 +254,9 @@ type RemoveOptions struct {
 	ClusterUID string
 	Timeout    time.Duration
 	Progress   func(string)
+	// Routed says in words what sends requests to pods with one of these sets of labels; nil asks nobody. While there is such a thing
+	// the release is not removed (*RoutedError).
+	Routed func(ctx context.Context, pods []map[string]string) ([]string, error)
 }
 
 // Remove uninstalls a release, waits until its objects are gone, and deletes the record. A release that is absent is no

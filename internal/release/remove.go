@@ -8,7 +8,12 @@ import (
 	"errors"
 	"fmt"
 
+	helmrelease "helm.sh/helm/v3/pkg/release"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 )
 
 func remove(ctx context.Context, target Target, options RemoveOptions) (forgotten bool, err error) {
@@ -57,7 +62,12 @@ func (o *operation) remove(options RemoveOptions) (forgotten bool, err error) {
 	}
 	o.helm = o.helmConfiguration(&capabilities, nil)
 	if seen.Revision != 0 {
-		if err := o.learnSecrets(seen); err != nil {
+		stored, err := o.helm.Releases.Get(o.target.Name, seen.Revision)
+		if err != nil {
+			return false, o.target.Cluster.Classify(fmt.Errorf("reading revision %d of release %s: %w", seen.Revision, o.target.Name, err))
+		}
+		o.learnSecrets(seen, stored)
+		if err := o.refuseRouted(options, stored); err != nil {
 			return false, err
 		}
 		if err := o.uninstall(); err != nil {
@@ -83,11 +93,7 @@ func (o *operation) remove(options RemoveOptions) (forgotten bool, err error) {
 }
 
 // learnSecrets keeps what the release holds out of the errors of its removal: a failed hook is shown with its log.
-func (o *operation) learnSecrets(seen *Observation) error {
-	stored, err := o.helm.Releases.Get(o.target.Name, seen.Revision)
-	if err != nil {
-		return o.target.Cluster.Classify(fmt.Errorf("reading revision %d of release %s: %w", seen.Revision, o.target.Name, err))
-	}
+func (o *operation) learnSecrets(seen *Observation, stored *helmrelease.Release) {
 	raw := &rawRendering{manifest: stored.Manifest, hooks: stored.Hooks}
 	if err := raw.parse(o.target.Handle.Namespace); err != nil {
 		// A release of another tool may hold an object twice. It is removed all the same.
@@ -98,7 +104,54 @@ func (o *operation) learnSecrets(seen *Observation) error {
 		_, secret = splitSecrets(stored.Config, seen.Record.SecretPaths)
 	}
 	o.secrets = storedSecrets(raw, secret)
+}
+
+// refuseRouted keeps a release to which requests are still sent. Who asks holds the namespace's Lease, so that no split moves meanwhile.
+func (o *operation) refuseRouted(options RemoveOptions, stored *helmrelease.Release) error {
+	if options.Routed == nil {
+		return nil
+	}
+	pods, err := podLabels(stored.Manifest, o.target.Handle.Namespace)
+	if err != nil {
+		o.progress.say("routes", "whether requests are sent to it is not known: "+err.Error())
+		return nil
+	}
+	if len(pods) == 0 {
+		return nil
+	}
+	uses, err := options.Routed(o.ctx, pods)
+	var forbidden *cluster.ForbiddenError
+	switch {
+	case errors.As(err, &forbidden):
+		// Who may not look at routes has divided none.
+		o.progress.say("routes", "whether requests are sent to it is not known: "+err.Error())
+		return nil
+	case err != nil:
+		return err
+	case len(uses) > 0:
+		return &RoutedError{Release: o.target.Name, Uses: uses}
+	}
 	return nil
+}
+
+// podLabels are the labels of the pods of each workload in a manifest.
+func podLabels(manifest, namespace string) ([]map[string]string, error) {
+	objects, err := object.ParseManifest(manifest, namespace)
+	if err != nil {
+		return nil, err
+	}
+	var out []map[string]string
+	for _, o := range objects {
+		if apiVersion, kind, _, _ := o.Key.Parts(); !isPodWorkload(apiVersion, kind) {
+			continue
+		}
+		labels, _, err := unstructured.NestedStringMap(o.Object, "spec", "template", "metadata", "labels")
+		if err != nil {
+			return nil, fmt.Errorf("reading the labels of the pods of %s: %w", o.Key.Short(), err)
+		}
+		out = append(out, labels)
+	}
+	return out, nil
 }
 
 func (o *operation) explainRemoval(ran error, number int) error {

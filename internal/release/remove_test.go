@@ -4,8 +4,10 @@
 package release
 
 import (
+	"context"
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
@@ -68,6 +70,40 @@ func TestRemove_LeavesNothingBehindAndOthersAlone(t *testing.T) {
 	} else {
 		mismatch = asError[*cluster.MismatchError](t, err)
 		wantText(t, mismatch.Error(), "another")
+	}
+}
+
+func TestRemove_KeepsAReleaseToWhichRequestsAreSent(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.mustApply(with(t))
+	deployment, err := b.client.AppsV1().Deployments(b.namespace()).List(t.Context(), metav1.ListOptions{})
+	if err != nil || len(deployment.Items) != 1 {
+		t.Fatalf("%d deployments, error %v", len(deployment.Items), err)
+	}
+	want := deployment.Items[0].Spec.Template.Labels
+	uses := []string{"split app sends it 10% of the requests (VirtualService app)"}
+	remove := func() error {
+		_, err := Remove(t.Context(), b.target, RemoveOptions{InstanceID: b.id, Timeout: time.Minute, Routed: func(_ context.Context, pods []map[string]string) ([]string, error) {
+			if len(pods) != 1 || !maps.Equal(pods[0], want) {
+				t.Errorf("asked for %v, want %v", pods, want)
+			}
+			return uses, nil
+		}})
+		return err
+	}
+	routed := asError[*RoutedError](t, remove())
+	wantText(t, routed.Error(), "Release app was not removed", uses[0])
+	b.wantEnd(1, "deployed", phaseDeployed)
+	if !b.deploymentThere() {
+		t.Error("the release was removed although requests are sent to it")
+	}
+	uses = nil
+	if err := remove(); err != nil {
+		t.Fatal(err)
+	}
+	if b.deploymentThere() {
+		t.Error("the release is still there")
 	}
 }
 

@@ -59,7 +59,7 @@ variable "allow_cluster_move" {
 }
 
 variable "values" {
-  description = "Helm values over those in the files, for what is tried out or known only to Terraform."
+  description = "Helm values over those of the layers in clients/, for what is tried out or known only to Terraform."
   type        = any
   default     = {}
 }
@@ -120,12 +120,20 @@ variable "migrations" {
   default     = {}
 }
 
+# The finished values of this environment, made of the layers that clients/fleet.yaml names. `slipway generate` writes the same
+# as files, and `slipway explain` tells where each value comes from.
+data "slipway_values" "this" {
+  directory = "${path.root}/clients"
+  client    = var.client
+  stage     = var.stage
+}
+
 locals {
-  # What all clients share, then what the client has of its own, then what one of its stages has.
-  stage_values = "${path.root}/clients/${var.client}/values-${var.stage}.yaml"
-  values_files = concat(
-    ["${path.root}/clients/values.yaml", "${path.root}/clients/${var.client}/values.yaml"],
-    fileexists(local.stage_values) ? [local.stage_values] : [],
+  # What this run is told comes over what the files say.
+  values = provider::slipway::merge_values(
+    data.slipway_values.this.values,
+    { image = { tag = var.app_version } },
+    var.values,
   )
 }
 
@@ -140,10 +148,9 @@ module "stack" {
   # cluster = { eks = { name = "client-a-prod", region = "eu-central-1", account_id = "111111111111" } }
   cluster = { context = var.context }
 
-  chart        = { path = "${path.root}/examples/data-collection/chart/data-collection-service" }
-  app_version  = var.app_version
-  values_files = local.values_files
-  values       = merge({ stage = var.stage }, var.values)
+  chart       = { path = "${path.root}/examples/data-collection/chart/data-collection-service" }
+  app_version = var.app_version
+  values      = local.values
 
   secret_values         = var.secret_values
   secret_values_version = var.secret_values_version

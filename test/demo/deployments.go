@@ -29,10 +29,16 @@ type deployments struct {
 	extra   []string // -var arguments for every plan and apply
 }
 
-// demoSettings make minutes of production seconds, so that the demo can be watched.
-const (
-	demoSettingsFile = "demo.tfvars"
-	demoSettings     = `# In production a new version is watched for ten minutes, and an error rate above 5% for two of them takes it back. Here the
+// demoSettingsFile is the var-file with which the demo differs from production.
+const demoSettingsFile = "demo.tfvars"
+
+// demoSettings make minutes of production seconds, so that the demo can be watched, and need no more than one small node.
+func demoSettings(p place) string {
+	image := ""
+	if p.repository != "" {
+		image = fmt.Sprintf("  image           = { repository = %q }\n", p.repository)
+	}
+	return `# In production a new version is watched for ten minutes, and an error rate above 5% for two of them takes it back. Here the
 # same takes seconds.
 analysis = {
   duration   = "10s"
@@ -40,8 +46,15 @@ analysis = {
   error_rate = { lasting = "4s", window = "4s", min_requests = 5 }
 }
 rollback = { validation = "5s" }
+
+# Over the values in clients/: there is no database here, and one small node for all pods.
+values = {
+` + image + `  database        = { host = "" }
+  minReadySeconds = 0
+  resources       = { requests = { cpu = "50m", memory = "64Mi" } }
+}
 `
-)
+}
 
 // deploymentFiles are what a vendor's repository has, as paths in the checkout.
 var deploymentFiles = []string{"clients.tf", "clients", "examples/client-stack", "examples/data-collection/chart"}
@@ -61,7 +74,7 @@ func newDeployments(ctx context.Context, s *screen, p place, mirror, dir string)
 			return nil, fmt.Errorf("copying %s to %s: %w", path, dir, err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(dir, demoSettingsFile), []byte(demoSettings), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, demoSettingsFile), []byte(demoSettings(p)), 0o644); err != nil {
 		return nil, err
 	}
 	// So that a change can be shown. Nothing is committed.

@@ -102,7 +102,7 @@ func (p *place) variables() []string {
 	if p.local {
 		return nil
 	}
-	variables := []string{"-var", "context=" + p.context, "-var", fmt.Sprintf("values={image={repository=%q}}", p.repository)}
+	variables := []string{"-var", "context=" + p.context}
 	if !p.prometheus {
 		variables = append(variables, "-var", "prometheus=null")
 	}

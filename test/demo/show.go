@@ -222,7 +222,7 @@ func upgradeClientA(ctx context.Context, s *screen, d *deployments) error {
 	s.heading("A pull request: client A gets %s, more pods and another setting", newVersion)
 	err := errors.Join(
 		d.edit(clientA.varFile(), oldVersion, newVersion),
-		d.edit("clients/client-a/values.yaml", "maxReplicas: 50", "minReplicas: 3\n  maxReplicas: 50\n\nconfig:\n  MAX_RECORD_BYTES: \"262144\""),
+		d.edit("clients/client-a/values.yaml", "maxReplicas: 50", "minReplicas: 4\n  maxReplicas: 50\n\nconfig:\n  MAX_RECORD_BYTES: \"262144\""),
 	)
 	if err != nil {
 		return err

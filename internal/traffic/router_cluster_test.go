@@ -68,6 +68,7 @@ func newBench(t *testing.T) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
+	installKinds(t, access)
 	return &bench{T: t, cluster: c, owner: Owner{Handle: handle, Name: "app", InstanceID: "one"}, objects: access}
 }
 

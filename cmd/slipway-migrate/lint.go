@@ -28,7 +28,7 @@ errors (there may be warnings); 1: errors; 2: wrong arguments, or files that can
   --small-table NAME     a table that is read in milliseconds; may be given several times
   --applied VERSION      files up to this number are applied already: they are read, not judged
   --kind expand|contract contract: all files remove what no running version uses
-  --rules                print the rules and end
+  --rules                print the rules and end; with --format markdown, the page that explains them
 `
 
 func runLint(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -53,7 +53,7 @@ func runLint(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	case err != nil:
 		return usageError("%w\n\n%s", err, lintUsage)
 	case *printRules:
-		return writeRules(stdout)
+		return writeRules(stdout, *format)
 	case len(paths) == 0:
 		return usageError("which directory?\n\n%s", lintUsage)
 	case *format != "text" && *format != "json":
@@ -154,7 +154,7 @@ func writeLint(out io.Writer, report *lint.Report) error {
 		if finding.Acknowledged != "" {
 			fmt.Fprintf(&text, "    Acknowledged: %s\n", finding.Acknowledged)
 		} else {
-			fmt.Fprintf(&text, "    Instead: %s\n", finding.SafeForm)
+			fmt.Fprintf(&text, "    Instead: %s\n    %s\n", finding.SafeForm, finding.Page())
 		}
 	}
 	fmt.Fprintf(&text, "%s, %s: %s, %s\n", count(report.Files, "file"), count(report.Statements, "statement"),
@@ -168,13 +168,4 @@ func count(n int, what string) string {
 		return "1 " + what
 	}
 	return fmt.Sprintf("%d %ss", n, what)
-}
-
-func writeRules(out io.Writer) error {
-	for _, rule := range lint.Rules() {
-		if _, err := fmt.Fprintf(out, "%-32s %-8s %-14s %s\n", rule.ID, rule.Severity, rule.Class, rule.Title); err != nil {
-			return err
-		}
-	}
-	return nil
 }

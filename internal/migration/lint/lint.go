@@ -62,6 +62,9 @@ type Finding struct {
 	Acknowledged string   `json:"acknowledged,omitempty"`
 }
 
+// Page is where the rule of the finding is explained.
+func (f Finding) Page() string { return rulesByID[f.Rule].Page() }
+
 // Report is what the linter says of a set of files.
 type Report struct {
 	Files      int       `json:"files"`      // that were judged

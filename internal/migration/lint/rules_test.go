@@ -1,0 +1,59 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package lint_test
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/lint"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/sqlfile"
+)
+
+var fileName = regexp.MustCompile(`(?m)^-- (\d{5}_\w+\.sql)$`)
+
+// exampleFiles are the files of an example of the documentation.
+func exampleFiles(example string) []*sqlfile.File {
+	names := fileName.FindAllStringSubmatch(example, -1)
+	parts := fileName.Split(example, -1)
+	if len(names) == 0 {
+		names, parts = [][]string{{"", "00001_example.sql"}}, []string{"", example}
+	}
+	var files []*sqlfile.File
+	for i, name := range names {
+		content := strings.TrimSpace(parts[i+1]) + "\n"
+		if !strings.Contains(content, "+goose Up") {
+			content = "-- +goose Up\n" + content
+		}
+		files = append(files, sqlfile.Parse(name[1], []byte(content)))
+	}
+	return files
+}
+
+func TestRules_TheirExamplesAreWhatTheyAreSaidToBe(t *testing.T) {
+	for _, rule := range lint.Rules() {
+		t.Run(rule.ID, func(t *testing.T) {
+			if rule.Why == "" || rule.SafeForm == "" || rule.Title == "" || rule.Class == "" || rule.Severity == "" {
+				t.Errorf("it does not say all: %+v", rule)
+			}
+			if rule.Unsafe != "" {
+				report := judge(t, lint.Options{}, exampleFiles(rule.Unsafe)...)
+				open := ruleNames(report.Errors())
+				if rule.Severity == lint.Warning {
+					open = ruleNames(report.Warnings())
+				}
+				if !slices.Contains(open, rule.ID) {
+					t.Errorf("the rule does not speak of its unsafe example: %s", describe(report))
+				}
+			}
+			if rule.Safe != "" {
+				if report := judge(t, lint.Options{}, exampleFiles(rule.Safe)...); len(report.Findings) > 0 {
+					t.Errorf("the safe example is not: %s", describe(report))
+				}
+			}
+		})
+	}
+}

@@ -28,7 +28,7 @@ const usage = `usage: data-collection [COMMAND]
 
   serve                        answer over HTTP and gRPC (the default); settings come from environment variables
   probe [OPTIONS] URL          succeed when URL answers with 2xx
-  load [OPTIONS] URL           send requests for a while and print as JSON how they were answered
+  load [OPTIONS] URL           send requests over HTTP or gRPC for a while and print as JSON how they were answered
   sleep DURATION               wait, for images without a shell
   version                      print the version
 

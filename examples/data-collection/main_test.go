@@ -20,6 +20,7 @@ import (
 // running is a service in this process.
 type running struct {
 	url  string
+	grpc string
 	stop context.CancelFunc
 	done chan error
 }
@@ -34,7 +35,7 @@ func start(t *testing.T, env map[string]string) *running {
 	go func() { r.done <- serve(ctx, environment(env), io.Discard, func(l listening) { up <- l }) }()
 	select {
 	case l := <-up:
-		r.url = "http://" + l.http.String()
+		r.url, r.grpc = "http://"+l.http.String(), "passthrough:///"+l.grpc.String()
 	case err := <-r.done:
 		t.Fatalf("the service ended: %v", err)
 	}
@@ -181,6 +182,30 @@ func TestServe_KeepsRecordsInPostgreSQLAcrossRestarts(t *testing.T) {
 	eventually(t, second.url+"/healthz", http.StatusOK)
 	server.Run(t)
 	eventually(t, second.url+"/readyz", http.StatusOK)
+}
+
+func TestLoad_AsksOverGRPC(t *testing.T) {
+	r := start(t, nil)
+	report, err := probe.Load(t.Context(), probe.LoadOptions{
+		URL: r.grpc, Headers: map[string]string{"canary": "true"}, Duration: 300 * time.Millisecond, Rate: 100, Workers: 2, Timeout: 5 * time.Second,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := report.Requests; n == 0 || report.Failed != 0 || report.Codes["OK"] != n || report.Versions[version].Requests != n {
+		t.Errorf("got %+v", report)
+	}
+
+	faulty := start(t, map[string]string{"ERROR_SHARE": "1"})
+	report, err = probe.Load(t.Context(), probe.LoadOptions{URL: faulty.grpc, Duration: 300 * time.Millisecond, Rate: 100, Workers: 2, Timeout: 5 * time.Second})
+	if err != nil || report.Requests == 0 || report.Failed != report.Requests || report.Codes["Internal"] != report.Requests {
+		t.Errorf("of a service that answers with errors: %+v (%v)", report, err)
+	}
+
+	report, err = probe.Load(t.Context(), probe.LoadOptions{URL: "passthrough:///127.0.0.1:1", Duration: 300 * time.Millisecond, Rate: 100, Workers: 2, Timeout: 5 * time.Second})
+	if err != nil || report.Requests == 0 || report.Codes["none"] != report.Requests || len(report.Errors) == 0 {
+		t.Errorf("of nobody: %+v (%v)", report, err)
+	}
 }
 
 func TestRun_ExplainsItsCommands(t *testing.T) {

@@ -51,8 +51,10 @@ var (
 			return "-X github.com/opentofu/opentofu/version.dev=no", nil // a release, not a -dev version
 		},
 	}
+	// Istio is the program pilot-discovery, Istio's control plane, which is better known as istiod.
+	Istio = Tool{Name: "istio", packages: []string{"istio.io/istio/pilot/cmd/pilot-discovery"}}
 	// Tools are all of them.
-	Tools = []Tool{Kubernetes, CoreDNS, OpenTofu}
+	Tools = []Tool{Kubernetes, CoreDNS, OpenTofu, Istio}
 )
 
 // buildFlags make the result independent of where the checkout is, and the programs static.

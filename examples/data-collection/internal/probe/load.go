@@ -10,7 +10,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -18,7 +17,11 @@ import (
 
 // LoadOptions say how much load to make.
 type LoadOptions struct {
-	URL      string
+	// URL is of HTTP, or what a gRPC client dials, such as xds:///data-collection-service.client-a.svc.cluster.local:9090,
+	// which takes its routes from the control plane of a mesh.
+	URL string
+	// Headers are sent with each request, as metadata where it is gRPC.
+	Headers  map[string]string
 	Duration time.Duration
 	// Rate is requests per second, of all workers together.
 	Rate float64
@@ -44,6 +47,17 @@ func RunLoad(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	flags.IntVar(&o.Workers, "workers", 8, "requests under way at once, at most")
 	flags.DurationVar(&o.Timeout, "timeout", 5*time.Second, "how long one request may take")
 	flags.BoolVar(&o.KeepAlive, "keep-alive", false, "use connections again")
+	flags.Func("header", "a `name=value` to send with each request (repeatable)", func(text string) error {
+		name, value, found := strings.Cut(text, "=")
+		if !found || name == "" {
+			return fmt.Errorf("%q is not name=value", text)
+		}
+		if o.Headers == nil {
+			o.Headers = map[string]string{}
+		}
+		o.Headers[name] = value
+		return nil
+	})
 	flags.DurationVar(&o.Every, "every", 0, "how often to print the report so far, on one line")
 	url, err := parse(flags, args)
 	if err != nil {
@@ -61,8 +75,8 @@ func RunLoad(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	} else {
 		encoder.SetIndent("", "  ")
 	}
-	report := Load(ctx, o)
-	if err := errors.Join(printing, encoder.Encode(report)); err != nil {
+	report, err := Load(ctx, o)
+	if err := errors.Join(err, printing, encoder.Encode(report)); err != nil {
 		return err
 	}
 	switch {
@@ -74,14 +88,30 @@ func RunLoad(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	return nil
 }
 
-// Load sends requests until the duration has passed or ctx ends. Requests under way are then finished.
-func Load(ctx context.Context, o LoadOptions) Report {
-	client := &http.Client{Timeout: o.Timeout, Transport: &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
-		DisableKeepAlives:   !o.KeepAlive,
-		MaxIdleConnsPerHost: o.Workers,
-	}}
-	defer client.CloseIdleConnections()
+// server answers the requests of a load. The code is of HTTP or gRPC; an error means that there was no answer.
+type server interface {
+	ask(ctx context.Context) (answer, error)
+	Close() error
+}
+
+type answer struct {
+	code    string
+	good    bool
+	version string // that answered; empty where it is not known
+}
+
+// Load sends requests until the duration has passed or ctx ends. Requests under way are then finished. The error says that
+// requests could not be sent at all.
+func Load(ctx context.Context, o LoadOptions) (report Report, err error) {
+	dial := dialGRPC
+	if strings.HasPrefix(o.URL, "http://") || strings.HasPrefix(o.URL, "https://") {
+		dial = dialHTTP
+	}
+	asked, err := dial(o)
+	if err != nil {
+		return Report{}, fmt.Errorf("load: %w", err)
+	}
+	defer func() { err = errors.Join(err, asked.Close()) }()
 
 	counts := newTally()
 	due := make(chan struct{})
@@ -91,19 +121,19 @@ func Load(ctx context.Context, o LoadOptions) Report {
 			for range due {
 				// Not under ctx: a request that is cut off by the end of the load is no failure of the server.
 				sent := time.Now()
-				code, version, err := get(context.WithoutCancel(ctx), client, o.URL)
-				counts.count(sent, code, version, err)
+				got, err := asked.ask(context.WithoutCancel(ctx))
+				counts.count(sent, got, err)
 			}
 		})
 	}
 	ticker := time.NewTicker(time.Duration(float64(time.Second) / o.Rate))
 	defer ticker.Stop()
 	end := time.After(o.Duration)
-	var report <-chan time.Time
+	var progress <-chan time.Time
 	if o.Every > 0 && o.Progress != nil {
 		reports := time.NewTicker(o.Every)
 		defer reports.Stop()
-		report = reports.C
+		progress = reports.C
 	}
 	for running := true; running; {
 		select {
@@ -111,7 +141,7 @@ func Load(ctx context.Context, o LoadOptions) Report {
 			running = false
 		case <-end:
 			running = false
-		case <-report:
+		case <-progress:
 			o.Progress(counts.soFar())
 		case <-ticker.C:
 			select {
@@ -122,31 +152,5 @@ func Load(ctx context.Context, o LoadOptions) Report {
 	}
 	close(due)
 	workers.Wait()
-	return counts.soFar()
-}
-
-func get(ctx context.Context, client *http.Client, url string) (code int, version string, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return 0, "", err
-	}
-	answer, err := client.Do(request)
-	if err != nil {
-		return 0, "", err
-	}
-	defer func() { err = errors.Join(err, answer.Body.Close()) }()
-	body, err := io.ReadAll(io.LimitReader(answer.Body, bodyLimit))
-	if err != nil {
-		return 0, "", err
-	}
-	if name, version, found := strings.Cut(answer.Header.Get("Server"), "/"); found && name == "data-collection" {
-		return answer.StatusCode, version, nil
-	}
-	var fields struct {
-		Version string `json:"version"`
-	}
-	if json.Unmarshal(body, &fields) != nil {
-		return answer.StatusCode, "", nil // not every answer is JSON
-	}
-	return answer.StatusCode, fields.Version, nil
+	return counts.soFar(), nil
 }

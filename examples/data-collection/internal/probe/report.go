@@ -6,7 +6,6 @@ package probe
 import (
 	"maps"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 )
@@ -14,7 +13,7 @@ import (
 // Report says how the requests of a load were answered.
 type Report struct {
 	Requests int `json:"requests"`
-	// Failed counts answers other than 2xx and requests without an answer.
+	// Failed counts answers other than 2xx, or OK of gRPC, and requests without an answer.
 	Failed int `json:"failed"`
 	// Codes counts answers by status code; "none" are requests without an answer.
 	Codes map[string]int `json:"codes"`
@@ -48,8 +47,8 @@ func newTally() *tally {
 	return &tally{report: Report{Codes: map[string]int{}, Versions: map[string]Answers{}}}
 }
 
-func (t *tally) count(sent time.Time, code int, version string, err error) {
-	failed := err != nil || code < 200 || code > 299
+func (t *tally) count(sent time.Time, got answer, err error) {
+	failed := err != nil || !got.good
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.report.Requests++
@@ -57,20 +56,20 @@ func (t *tally) count(sent time.Time, code int, version string, err error) {
 		t.report.Failed++
 	}
 	if err == nil {
-		t.report.Codes[strconv.Itoa(code)]++
+		t.report.Codes[got.code]++
 	} else {
 		t.report.Codes["none"]++
 		if reason := err.Error(); len(t.report.Errors) < keptErrors && !slices.Contains(t.report.Errors, reason) {
 			t.report.Errors = append(t.report.Errors, reason)
 		}
 	}
-	if version == "" {
+	if got.version == "" {
 		if failed {
 			t.report.Unserved++
 		}
 		return
 	}
-	answers := t.report.Versions[version]
+	answers := t.report.Versions[got.version]
 	answers.Requests++
 	if failed {
 		answers.Failed++
@@ -81,7 +80,7 @@ func (t *tally) count(sent time.Time, code int, version string, err error) {
 	if sent.After(answers.Last) {
 		answers.Last = sent
 	}
-	t.report.Versions[version] = answers
+	t.report.Versions[got.version] = answers
 }
 
 // soFar is a copy of the report as it is now.

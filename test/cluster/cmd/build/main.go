@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Command build builds programs that the tests and the demo use (kubernetes, coredns, opentofu) from the modules in
+// Command build builds programs that the tests and the demo use (kubernetes, coredns, opentofu, istio) from the modules in
 // tools/, unless the cache has them, and prints the directory of each.
 package main
 

@@ -1,0 +1,51 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package probe
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	_ "google.golang.org/grpc/xds" // for xds:///, with the bootstrap in GRPC_XDS_BOOTSTRAP or GRPC_XDS_BOOTSTRAP_CONFIG
+
+	apiv1 "github.com/slipway-dev/terraform-provider-slipway/examples/data-collection/api/v1"
+)
+
+type grpcServer struct {
+	connection *grpc.ClientConn
+	client     apiv1.DataCollectionClient
+	headers    metadata.MD
+	timeout    time.Duration
+}
+
+func dialGRPC(o LoadOptions) (server, error) {
+	connection, err := grpc.NewClient(o.URL, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return nil, err
+	}
+	return &grpcServer{
+		connection: connection, client: apiv1.NewDataCollectionClient(connection), headers: metadata.New(o.Headers), timeout: o.Timeout,
+	}, nil
+}
+
+func (s *grpcServer) Close() error { return s.connection.Close() }
+
+func (s *grpcServer) ask(ctx context.Context) (answer, error) {
+	ctx, cancel := context.WithTimeout(metadata.NewOutgoingContext(ctx, s.headers), s.timeout)
+	defer cancel()
+	response, err := s.client.Version(ctx, &apiv1.VersionRequest{})
+	switch code := status.Code(err); code {
+	case codes.OK:
+		return answer{code: code.String(), good: true, version: response.GetVersion()}, nil
+	case codes.Unavailable, codes.DeadlineExceeded: // gRPC's way to say that nobody answered
+		return answer{}, err
+	default:
+		return answer{code: code.String()}, nil
+	}
+}

@@ -269,3 +269,37 @@ variable "migrations" {
     error_message = "Migrations need a database."
   }
 }
+
+variable "strategy" {
+  description = "How a new version comes: \"rolling\" replaces the pods one after the other; \"blue_green\" brings it up beside the old one and switches."
+  type        = string
+  default     = "rolling"
+  nullable    = false
+
+  validation {
+    condition     = contains(["rolling", "blue_green"], var.strategy)
+    error_message = "The strategy is \"rolling\" or \"blue_green\"."
+  }
+}
+
+variable "blue_green" {
+  description = "For strategy \"blue_green\": active is the live colour. Blue runs app_version, green the version given here; null: there is no green. Set the strategy in an apply of its own before the first green. keep_previous is how long the other colour stays scaled, preview how long the new one is watched before the switch."
+  type = object({
+    active        = optional(string, "blue")
+    green         = optional(string)
+    keep_previous = optional(string)
+    preview       = optional(string)
+    timeouts = optional(object({
+      create = optional(string)
+      update = optional(string)
+      delete = optional(string)
+    }))
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = contains(["blue", "green"], var.blue_green.active)
+    error_message = "The live colour is \"blue\" or \"green\"."
+  }
+}

@@ -50,6 +50,7 @@ var (
 	// A Service's name begins with a letter; the suffix of the preview Service must fit as well.
 	colouredServicePattern = regexp.MustCompile(`^[a-z]([-a-z0-9]{0,53}[a-z0-9])?$`)
 	serviceNamePattern     = regexp.MustCompile(`^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$`)
+	labelValuePattern      = regexp.MustCompile(`^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$`)
 	labelKeyPattern        = regexp.MustCompile(`^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$`)
 )
 
@@ -86,13 +87,15 @@ func (r *BlueGreenResource) Schema(ctx context.Context, _ resource.SchemaRequest
 				PlanModifiers: []planmodifier.String{stringplanmodifier.UseStateForUnknown(), stringplanmodifier.RequiresReplace()},
 			},
 			"label": schema.StringAttribute{
-				MarkdownDescription: "The label of the pods whose value is the colour. Changing it replaces the resource. Default: `\"" + traffic.DefaultLabel + "\"`. Example: `\"colour\"`.",
+				MarkdownDescription: "The label of the pods that tells the colours apart. Changing it replaces the resource. Default: `\"" + traffic.DefaultLabel + "\"`. Example: `\"colour\"`.",
 				Optional:            true,
 				Computed:            true,
 				Default:             stringdefault.StaticString(traffic.DefaultLabel),
 				Validators:          []validator.String{stringvalidator.RegexMatches(labelKeyPattern, "must be the key of a label")},
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.RequiresReplace()},
 			},
+			"blue_value":  colourValueAttribute(traffic.Blue, "`\"stable\"`, as the pods of a release are called that was there before there were colours"),
+			"green_value": colourValueAttribute(traffic.Green, "`\"next\"`"),
 			"active": schema.StringAttribute{
 				MarkdownDescription: "The colour that is live: `\"blue\"` or `\"green\"`. In the state it is what the Service's selector says.",
 				Required:            true,
@@ -139,5 +142,17 @@ func (r *BlueGreenResource) Schema(ctx context.Context, _ resource.SchemaRequest
 			},
 		},
 		Blocks: map[string]schema.Block{"preview_analysis": before, "analysis": after},
+	}
+}
+
+// colourValueAttribute is what the label has on the pods of a colour.
+func colourValueAttribute(colour, example string) schema.StringAttribute {
+	return schema.StringAttribute{
+		MarkdownDescription: "The value of `label` on the pods of " + colour + ". Changing it replaces the resource. Default: `\"" + colour + "\"`. Example: " + example + ".",
+		Optional:            true,
+		Computed:            true,
+		Default:             stringdefault.StaticString(colour),
+		Validators:          []validator.String{stringvalidator.RegexMatches(labelValuePattern, "must be the value of a label, and not empty")},
+		PlanModifiers:       []planmodifier.String{stringplanmodifier.RequiresReplace()},
 	}
 }

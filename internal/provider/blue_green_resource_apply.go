@@ -199,6 +199,7 @@ func (r *BlueGreenResource) ImportState(ctx context.Context, req resource.Import
 	coordinate := cluster.Coordinate{Context: contextName}
 	model := blueGreenModel{
 		Service: types.StringValue(service), PreviewService: types.StringValue(service + previewSuffix), Label: types.StringValue(traffic.DefaultLabel),
+		BlueValue: types.StringValue(traffic.Blue), GreenValue: types.StringValue(traffic.Green),
 		PreviewAnalysis: types.ListNull(analysisBlock().NestedObject.Type()), Analysis: types.ListNull(analysisBlock().NestedObject.Type()),
 		Timeouts: timeouts.Value{Object: types.ObjectNull(map[string]attr.Type{"create": types.StringType, "update": types.StringType, "delete": types.StringType})},
 	}

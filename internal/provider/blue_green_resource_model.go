@@ -26,6 +26,8 @@ type blueGreenModel struct {
 	Service         types.String   `tfsdk:"service"`
 	PreviewService  types.String   `tfsdk:"preview_service"`
 	Label           types.String   `tfsdk:"label"`
+	BlueValue       types.String   `tfsdk:"blue_value"`
+	GreenValue      types.String   `tfsdk:"green_value"`
 	Active          types.String   `tfsdk:"active"`
 	KeepPrevious    types.String   `tfsdk:"keep_previous"`
 	Quarantine      types.String   `tfsdk:"quarantine"`
@@ -45,6 +47,7 @@ func (m blueGreenModel) what() string { return "blue-green switch of Service " +
 func (m blueGreenModel) target(live *cluster.Cluster, handle environment.Handle) traffic.BlueGreenTarget {
 	return traffic.BlueGreenTarget{
 		Cluster: live, Handle: handle, Service: m.Service.ValueString(), Preview: m.PreviewService.ValueString(), Label: m.Label.ValueString(),
+		Values: map[string]string{traffic.Blue: m.BlueValue.ValueString(), traffic.Green: m.GreenValue.ValueString()},
 	}
 }
 

@@ -60,6 +60,10 @@ func (r *BlueGreenResource) plan(ctx context.Context, plan, state *blueGreenMode
 		diags.AddAttributeError(path.Root("preview_service"), "The preview Service is the live one",
 			"The colour that is not live would be behind the Service that clients call.\n\nChoose another name.")
 	}
+	if !plan.BlueValue.IsUnknown() && plan.BlueValue.Equal(plan.GreenValue) {
+		diags.AddAttributeError(path.Root("green_value"), "Both colours have the same pods",
+			fmt.Sprintf("The label %s would have the value %q on the pods of both.\n\nGive each colour a value of its own.", plan.Label.ValueString(), plan.BlueValue.ValueString()))
+	}
 	diags.Append(judges.validate()...)
 	if judges.known {
 		diags.Append(plan.checkTimeouts(ctx, state, judges)...)

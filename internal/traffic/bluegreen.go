@@ -40,8 +40,27 @@ type BlueGreenTarget struct {
 	Service string
 	// Preview is a Service of our own that has the pods of the colour that is not live.
 	Preview string
-	// Label has the colour as its value, on pods and in selectors.
-	Label string
+	// Label tells the colours apart, on pods and in selectors; Values are its values by colour, the colour itself where there is none.
+	Label  string
+	Values map[string]string
+}
+
+// value is what the label has on pods of a colour.
+func (t BlueGreenTarget) value(colour string) string {
+	if value := t.Values[colour]; value != "" {
+		return value
+	}
+	return colour
+}
+
+// colour is whose value the label has; a value that is no colour's stays as it is.
+func (t BlueGreenTarget) colour(value string) string {
+	for _, colour := range []string{Blue, Green} {
+		if t.value(colour) == value {
+			return colour
+		}
+	}
+	return value
 }
 
 // BlueGreenSpec is what is wanted.

@@ -35,7 +35,7 @@ const colourPoll = 300 * time.Millisecond
 func (b *blueGreen) labelsOf(colour *string) map[string]string {
 	out := maps.Clone(b.service.common)
 	if colour != nil {
-		out[b.target.Label] = *colour
+		out[b.target.Label] = b.target.value(*colour)
 	}
 	return out
 }

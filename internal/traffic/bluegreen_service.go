@@ -44,7 +44,8 @@ func readService(ctx context.Context, client kubernetes.Interface, target BlueGr
 
 func serviceOf(found *corev1.Service, target BlueGreenTarget) (*liveService, error) {
 	s := &liveService{object: found, common: maps.Clone(found.Spec.Selector)}
-	s.colour, s.has = found.Spec.Selector[target.Label]
+	value, has := found.Spec.Selector[target.Label]
+	s.colour, s.has = target.colour(value), has
 	delete(s.common, target.Label)
 	if len(s.common) == 0 {
 		return nil, &SelectorError{Service: target.Service, Label: target.Label}
@@ -66,10 +67,15 @@ const mostSelectorTries = 5
 // set writes the label in the selector, and nothing else; nil takes it out. Where somebody else has changed the colour meanwhile, it fails
 // with a *ConflictError.
 func (s *liveService) set(ctx context.Context, client kubernetes.Interface, target BlueGreenTarget, colour *string) error {
+	var value *string
+	if colour != nil {
+		text := target.value(*colour)
+		value = &text
+	}
 	for try := 1; ; try++ {
 		patch, err := json.Marshal(map[string]any{
 			"metadata": map[string]any{"resourceVersion": s.object.ResourceVersion},
-			"spec":     map[string]any{"selector": map[string]any{target.Label: colour}},
+			"spec":     map[string]any{"selector": map[string]any{target.Label: value}},
 		})
 		if err != nil {
 			return fmt.Errorf("writing the patch of Service %s: %w", target.Service, err)
@@ -102,7 +108,7 @@ func (s *liveService) set(ctx context.Context, client kubernetes.Interface, targ
 func (b *blueGreen) preview(ctx context.Context, colour string) error {
 	all := b.gated.CoreV1().Services(b.target.Handle.Namespace)
 	selector := maps.Clone(b.service.common)
-	selector[b.target.Label] = colour
+	selector[b.target.Label] = b.target.value(colour)
 	var ports []corev1.ServicePort
 	for _, port := range b.service.object.Spec.Ports {
 		port.NodePort = 0

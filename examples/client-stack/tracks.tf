@@ -1,0 +1,129 @@
+# Two versions beside each other: which of them has the traffic is decided outside of their releases.
+#
+# The release that was there before stays what it is, with the Service and all that the tracks share; its pods are the track
+# "stable". So nothing changes hands when a second track comes or goes, and no pod starts anew.
+
+locals {
+  # The Service of the chart and the label slipway.dev/app of all its pods have the name of the application.
+  app = coalesce(var.release_name, var.chart.name, try(basename(var.chart.path), null))
+
+  green = var.strategy == "blue_green" ? var.blue_green.green : null
+}
+
+# The second colour. It has no Service of its own, and is judged by slipway_blue_green.
+resource "slipway_release" "green" {
+  count = local.green == null ? 0 : 1
+
+  environment        = slipway_environment.this
+  name               = "${local.app}-green"
+  allow_cluster_move = var.allow_cluster_move
+
+  chart        = var.chart
+  version      = local.green
+  values_files = var.values_files
+  values = merge(local.values, {
+    slipway = merge(try(var.values.slipway, {}), { role = "track", app = local.app, track = "green" })
+  })
+
+  sensitive_values  = var.sensitive_values
+  values_wo         = var.secret_values
+  values_wo_version = var.secret_values_version
+
+  timeouts = var.timeouts
+  retry    = var.retry
+
+  depends_on = [slipway_migration.expand]
+
+  lifecycle {
+    # Without it, Terraform would destroy a colour that is not wanted any more before the traffic has left it. Its value is read from
+    # the state, so it is here from the beginning.
+    create_before_destroy = true
+  }
+}
+
+resource "slipway_blue_green" "app" {
+  count = var.strategy == "blue_green" ? 1 : 0
+
+  environment   = slipway_environment.this
+  service       = local.app
+  active        = var.blue_green.active
+  blue_value    = "stable"
+  keep_previous = var.blue_green.keep_previous
+  retry         = var.retry
+  timeouts      = var.blue_green.timeouts
+
+  # Both colours are up to date before the traffic moves.
+  depends_on = [slipway_release.app, slipway_release.green]
+
+  lifecycle {
+    precondition {
+      condition     = var.blue_green.active == "blue" || local.green != null
+      error_message = "Green cannot be live without a version: set blue_green.green."
+    }
+  }
+
+  # The new colour's pods are watched before the switch …
+  dynamic "preview_analysis" {
+    for_each = local.guarded ? [local.analysis] : []
+
+    content {
+      duration = coalesce(var.blue_green.preview, "30s")
+      interval = preview_analysis.value.interval
+
+      health {
+        consecutive_failures = preview_analysis.value.consecutive_failures
+
+        pods {}
+      }
+    }
+  }
+
+  # … and after it as every new version is. What does badly is switched back.
+  dynamic "analysis" {
+    for_each = local.guarded ? [local.analysis] : []
+
+    content {
+      initial_delay   = analysis.value.initial_delay
+      duration        = analysis.value.duration
+      interval        = analysis.value.interval
+      on_inconclusive = analysis.value.on_inconclusive
+
+      health {
+        consecutive_failures = analysis.value.consecutive_failures
+
+        pods {}
+      }
+
+      dynamic "prometheus" {
+        for_each = var.prometheus[*]
+
+        content {
+          url = prometheus.value.url
+
+          dynamic "service" {
+            for_each = prometheus.value.url == null ? [prometheus.value] : []
+
+            content {
+              namespace = service.value.namespace
+              name      = service.value.name
+              port      = service.value.port
+            }
+          }
+        }
+      }
+
+      dynamic "metric" {
+        for_each = var.prometheus == null ? [] : [analysis.value.error_rate]
+
+        content {
+          name           = "error_rate"
+          query          = replace(metric.value.query, "{{window}}", metric.value.window)
+          above          = metric.value.above
+          for            = metric.value.lasting
+          requests_query = replace(metric.value.requests_query, "{{window}}", metric.value.window)
+          min_requests   = metric.value.min_requests
+        }
+      }
+    }
+  }
+}

@@ -113,8 +113,9 @@ func (o *operation) refuseRouted(options RemoveOptions, stored *helmrelease.Rele
 	}
 	pods, err := podLabels(stored.Manifest, o.target.Handle.Namespace)
 	if err != nil {
+		// As above: it is removed all the same.
 		o.progress.say("routes", "whether requests are sent to it is not known: "+err.Error())
-		return nil
+		pods = nil
 	}
 	if len(pods) == 0 {
 		return nil

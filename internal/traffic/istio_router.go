@@ -101,7 +101,7 @@ func (r *istioRouter) Read(ctx context.Context) (Observed, error) {
 // Set makes the subsets before the route that refers to them: proxies answer 503 for a subset that they do not know.
 func (r *istioRouter) Set(ctx context.Context, split Split) error {
 	if !r.read {
-		if err := r.router.load(ctx); err != nil {
+		if err := r.load(ctx); err != nil {
 			return err
 		}
 	}

@@ -95,7 +95,7 @@ func wantSame(t *testing.T, want, got any) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(one) != string(other) {
+	if one != other {
 		t.Errorf("got\n%s\nwant\n%s", other, one)
 	}
 }

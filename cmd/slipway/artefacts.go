@@ -68,6 +68,9 @@ func newMatrixCommand(flags *fleetFlags) *cobra.Command {
 			"from those generated at a git revision are taken.",
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
+			if limit < 1 || limit > gitops.MaxJobs {
+				return fmt.Errorf("--limit is %d; GitHub makes 1 to %d jobs of a matrix", limit, gitops.MaxJobs)
+			}
 			described, err := flags.read(command.Context())
 			if err != nil {
 				return err

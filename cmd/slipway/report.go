@@ -25,6 +25,9 @@ func newReportCommand(flags *fleetFlags) *cobra.Command {
 			"another's, what looks like a secret, outliers, and lines without an effect.",
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
+			if limit != 0 && limit < 1000 {
+				return fmt.Errorf("--limit is %d; it is 0, for no limit, or at least 1000", limit)
+			}
 			described, err := flags.read(command.Context())
 			if err != nil {
 				return err

@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -71,6 +72,9 @@ func (f *Fleet) basis(description []byte) (sum, error) {
 				_, _ = fmt.Fprintf(hash, "%q %x\n", file, sha256.Sum256(content))
 				return nil
 			})
+			if errors.Is(err, fs.ErrNotExist) {
+				return sum{}, &DescriptionError{File: filepath.Join(f.Dir, FileName), Reason: fmt.Sprintf("chart.path is %q, and there is no %s", f.Chart.Path, path), Err: err}
+			}
 			if err != nil {
 				return sum{}, fmt.Errorf("reading the chart of %s: %w", filepath.Join(f.Dir, FileName), err)
 			}

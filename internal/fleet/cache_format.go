@@ -12,7 +12,11 @@ import (
 // encodeCache writes the cache as lengths, texts and fingerprints. It is read in every run, and the general encoders take longer for
 // that than a run has to spend.
 func encodeCache(basis sum, clients map[string]clientEntry) []byte {
-	out := append([]byte(nil), basis[:]...)
+	size := 1 << 10
+	for _, entry := range clients {
+		size += 200 + 160*(len(entry.Inputs)+len(entry.Outputs))
+	}
+	out := append(make([]byte, 0, size), basis[:]...)
 	text := func(s string) {
 		out = binary.AppendUvarint(out, uint64(len(s)))
 		out = append(out, s...)

@@ -22,6 +22,12 @@ func (f *Fleet) checkEnvironment(r *Resolved, conflicts []values.Conflict) {
 			r.Findings = append(r.Findings, finding)
 		}
 	}
+	for _, layer := range r.inline {
+		for _, finding := range append(f.layerFindings(layer.position), f.secretsIn(layer.root)...) {
+			finding.Environments = here
+			r.Findings = append(r.Findings, finding)
+		}
+	}
 	for _, conflict := range conflicts {
 		if conflict.Fatal {
 			add(RuleNull, SeverityError, conflict.Path, conflict.Origin, conflict.Text)

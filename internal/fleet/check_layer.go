@@ -5,6 +5,7 @@ package fleet
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
@@ -12,6 +13,22 @@ import (
 
 // checkLayer finds what is wrong in a file, whichever environments use it.
 func (f *Fleet) checkLayer(position int, layer *values.Layer) []Finding {
+	return append(f.checkKeys(position, layer), f.secretsIn(layer.Root())...)
+}
+
+// layerFindings are those of checkKeys for a layer in the description, found once.
+func (f *Fleet) layerFindings(position int) []Finding {
+	found, _ := f.layers.LoadOrStore(position, &layerFile{})
+	kept, ok := found.(*layerFile)
+	if !ok {
+		return nil
+	}
+	kept.once.Do(func() { kept.findings = f.checkKeys(position, f.Layers[position].inline) })
+	return slices.Clip(kept.findings)
+}
+
+// checkKeys finds traps, locked keys and unknown ones.
+func (f *Fleet) checkKeys(position int, layer *values.Layer) []Finding {
 	var findings []Finding
 	for _, trap := range layer.Traps {
 		findings = append(findings, Finding{
@@ -41,7 +58,7 @@ func (f *Fleet) checkLayer(position int, layer *values.Layer) []Finding {
 			findings = append(findings, Finding{Rule: RuleUnknown, Severity: SeverityError, Key: unknown.Path, Origin: layer.Root().At(unknown.Path).Origin(), Text: text})
 		}
 	}
-	return append(findings, f.secretsIn(layer.Root())...)
+	return findings
 }
 
 // steps takes a dotted path apart; a dot in a key is written "\.".
@@ -84,7 +101,9 @@ func matchPath(n *values.Node, pattern, at []string, cut bool, found func(path [
 		return
 	}
 	for i, key := range n.Keys() {
-		matchPath(n.Items()[i], pattern[1:], append(at, key), cut, found)
+		// A scalar beside the maps that the pattern means is in nobody's way.
+		item := n.Items()[i]
+		matchPath(item, pattern[1:], append(at, key), cut && (item.IsMap() || item.IsNull()), found)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 	"k8s.io/apimachinery/pkg/labels"
@@ -42,7 +43,7 @@ type Description struct {
 	// Layers of values, in the order in which they are laid over each other.
 	Layers []LayerSpec `yaml:"layers"`
 	// Facts that every environment has, unless its client says otherwise. Placeholders are filled in.
-	Facts map[string]string `yaml:"facts"`
+	Facts texts `yaml:"facts"`
 	// Tfvars is the pattern of files of Terraform variables whose texts, numbers and booleans are facts of an environment, for
 	// example "{client}/{stage}.tfvars". A client has the stages for which there is such a file, where it does not list them.
 	Tfvars   string         `yaml:"tfvars"`
@@ -178,12 +179,28 @@ func ParseSelector(text string) (Selector, error) {
 
 // UnmarshalYAML reads the selector's text.
 func (s *Selector) UnmarshalYAML(at *yaml.Node) error {
+	if at.Kind != yaml.ScalarNode {
+		return fmt.Errorf("line %d: a selector is a text such as stage=prod,ring in (canary, early)", at.Line)
+	}
 	parsed, err := ParseSelector(at.Value)
 	if err != nil {
 		return fmt.Errorf("line %d: %w", at.Line, err)
 	}
 	*s = parsed
 	return nil
+}
+
+// texts are texts by name, each of them given.
+type texts map[string]string
+
+// UnmarshalYAML refuses what is left empty: it is no text, and would select and expand as one.
+func (t *texts) UnmarshalYAML(at *yaml.Node) error {
+	for i := 1; at.Kind == yaml.MappingNode && i < len(at.Content); i += 2 {
+		if at.Content[i].Tag == "!!null" {
+			return fmt.Errorf("line %d: %s has no value; give it one, or leave it out", at.Content[i].Line, at.Content[i-1].Value)
+		}
+	}
+	return at.Decode((*map[string]string)(t))
 }
 
 func (s Selector) matches(tags labels.Labels) bool { return s.Selector == nil || s.Matches(tags) }
@@ -219,11 +236,25 @@ var (
 
 // decode reads a description file and refuses what it does not know.
 func decode(file string, content []byte, into any) error {
+	for i, line := range bytes.Split(content, []byte("\n")) {
+		if !utf8.Valid(line) {
+			return &DescriptionError{File: file, Line: i + 1, Reason: "the text is no UTF-8"}
+		}
+	}
 	decoder := yaml.NewDecoder(bytes.NewReader(content))
 	decoder.KnownFields(true)
 	err := decoder.Decode(into)
-	if err == nil || errors.Is(err, io.EOF) {
+	if errors.Is(err, io.EOF) {
 		return nil
+	}
+	if err == nil {
+		var more yaml.Node
+		if err = decoder.Decode(&more); errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err == nil {
+			return &DescriptionError{File: file, Line: more.Line, Reason: "a second document begins; a description is one"}
+		}
 	}
 	reason, _, _ := strings.Cut(strings.TrimSpace(strings.TrimPrefix(strings.TrimPrefix(err.Error(), "yaml: "), "unmarshal errors:\n")), "\n")
 	out := &DescriptionError{File: file, Reason: strings.TrimSpace(reason), Err: err}
@@ -234,7 +265,32 @@ func decode(file string, content []byte, into any) error {
 	if field, _, ok := strings.Cut(strings.TrimPrefix(out.Reason, "field "), " not found in type"); ok {
 		out.Reason = fmt.Sprintf("there is no %q here", field)
 	}
+	if kinds := wrongKind.FindStringSubmatch(out.Reason); kinds != nil {
+		out.Reason = fmt.Sprintf("%s stands where %s is needed", cmp.Or(foundKinds[kinds[1]], "something else"), neededKind(kinds[2]))
+	}
 	return out
+}
+
+var (
+	wrongKind  = regexp.MustCompile("^cannot unmarshal !!([a-z]+)(?: `.*`)? into (\\S+)$")
+	foundKinds = map[string]string{"seq": "a list", "map": "a map", "str": "a text", "int": "a number", "float": "a number", "bool": "true or false"}
+)
+
+// neededKind says in words what a Go type is for.
+func neededKind(goType string) string {
+	switch goType = strings.TrimPrefix(goType, "*"); {
+	case goType == "string":
+		return "a text"
+	case goType == "bool":
+		return "true or false"
+	case goType == "int":
+		return "a whole number"
+	case strings.HasPrefix(goType, "[]"):
+		return "a list"
+	case goType == "map[string]string":
+		return "a map of texts"
+	}
+	return "a map"
 }
 
 // parseDescription reads fleet.yaml; file is its path.
@@ -254,8 +310,10 @@ func parseDescription(file string, content []byte) (*Description, error) {
 }
 
 func (d *Description) check(file string) error {
-	d.Output = cmp.Or(d.Output, "../environments")
+	d.Output = filepath.Clean(cmp.Or(d.Output, "../environments"))
 	switch {
+	case filepath.IsAbs(d.Output) || d.Output == ".":
+		return fmt.Errorf("output is %q; it is a folder relative to that of %s, and not the same", d.Output, FileName)
 	case d.Version != 1:
 		return fmt.Errorf("version is %d; this program reads version 1", d.Version)
 	case !namePattern.MatchString(d.Service):
@@ -276,6 +334,9 @@ func (d *Description) check(file string) error {
 			return fmt.Errorf("chart.defaults is %q; it is include or omit", d.Chart.Defaults)
 		}
 	}
+	if rest := placeholder.ReplaceAllString(d.Tfvars, ""); strings.ContainsAny(rest, "{}") {
+		return fmt.Errorf("tfvars: %q has a brace that belongs to no placeholder such as {client}", d.Tfvars)
+	}
 	if err := d.checkLayers(file); err != nil {
 		return err
 	}
@@ -288,6 +349,9 @@ func (d *Description) check(file string) error {
 	for i, wave := range d.Waves {
 		if !namePattern.MatchString(wave.Name) || slices.ContainsFunc(d.Waves[:i], func(w WaveSpec) bool { return w.Name == wave.Name }) {
 			return fmt.Errorf("wave %q: a wave's name is lower-case letters, digits and hyphens, and stands there once", wave.Name)
+		}
+		if wave.Name == "any" || wave.Name == "waves" {
+			return fmt.Errorf("wave %q: the outputs of `slipway matrix` have something else under this name", wave.Name)
 		}
 	}
 	if d.GitOps != nil {
@@ -318,6 +382,9 @@ func (d *Description) checkLayers(file string) error {
 			return fmt.Errorf("layer %s needs either file or values", layer.Name)
 		case filepath.IsAbs(layer.File):
 			return fmt.Errorf("layer %s: the file %q must be relative to the folder of %s", layer.Name, layer.File, FileName)
+		}
+		if rest := placeholder.ReplaceAllString(layer.File, ""); strings.ContainsAny(rest, "{}") {
+			return fmt.Errorf("layer %s: the file %q has a brace that belongs to no placeholder such as {client}", layer.Name, layer.File)
 		}
 		layer.perClient = hasValues
 		for _, found := range placeholder.FindAllStringSubmatch(layer.File, -1) {

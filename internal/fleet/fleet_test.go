@@ -193,6 +193,21 @@ func TestRead_RefusesMistakesWithTheirPlace(t *testing.T) {
 		"no description":      {files{"clients/fleet.yaml": "-"}, "fleet.yaml", 0, "no such file"},
 		"broken client.yaml":  {files{"clients/acme/client.yaml": "tags:\n  a: [\n"}, "client.yaml", 0, ""},
 		"unknown in a client": {files{"clients/acme/client.yaml": "tags: {}\ntag: {}\n"}, "client.yaml", 2, `there is no "tag" here`},
+		"tags in a list":      {files{"clients/acme/client.yaml": "tags: [a, b]\n"}, "client.yaml", 1, "a list stands where a map of texts is needed"},
+		"stages in a list":    {files{"clients/acme/client.yaml": "facts: {}\nstages: [dev]\n"}, "client.yaml", 2, "a list stands where a map is needed"},
+		"a text alone":        {files{"clients/acme/client.yaml": "hello\n"}, "client.yaml", 1, "a text stands where a map is needed"},
+		"stages as a text":    {replaced("[dev, prod]", "dev"), "fleet.yaml", 4, "a text stands where a list is needed"},
+		"a tag without value": {files{"clients/acme/client.yaml": "tags:\n  a: x\n  ring:\n"}, "client.yaml", 3, "ring has no value"},
+		"a tag twice":         {files{"clients/acme/client.yaml": "tags: {a: x, a: y}\n"}, "client.yaml", 1, "already defined"},
+		"a second document":   {files{"clients/acme/client.yaml": "tags: {a: x}\n---\ntags: {a: y}\n"}, "client.yaml", 2, "a second document begins"},
+		"and in fleet.yaml":   {files{"clients/fleet.yaml": base + "---\nversion: 2\n"}, "fleet.yaml", 0, "a second document begins"},
+		"no UTF-8":            {files{"clients/acme/client.yaml": "tags:\n  ring: caf\xe9\n"}, "client.yaml", 2, "no UTF-8"},
+		"a selector as a map": {replaced("{path: image.tag}", "{path: image.tag, select: {stage: prod}}"), "fleet.yaml", 18, "a selector is a text"},
+		"an absolute output":  {replaced("stages: [dev", "output: /srv/environments\nstages: [dev"), "fleet.yaml", 0, "relative"},
+		"output over layers":  {replaced("stages: [dev", "output: x/..\nstages: [dev"), "fleet.yaml", 0, "and not the same"},
+		"a wave called any":   {replaced("lists:", "waves: [{name: any}]\nlists:"), "fleet.yaml", 0, "have something else under this name"},
+		"a stray brace":       {replaced("stages/{stage}.yaml", "stages/{stage.yaml"), "fleet.yaml", 0, "a brace that belongs to no placeholder"},
+		"a circle of facts":   {replaced("lists:", "facts: {a: \"{b}\", b: \"{a}\"}\nlists:"), "client.yaml", 0, "not of each other"},
 		"no wave":             {replaced("lists:", "waves: [{name: a, select: stage=dev}]\nlists:"), "client.yaml", 0, "no wave selects it"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -219,6 +234,7 @@ func TestResolveAll_FindsWhatIsWrong(t *testing.T) {
 		text   string
 		count  int // environments
 	}{
+		"a null under a lock":   {files{"clients/fleet.yaml": strings.Replace(small["clients/fleet.yaml"], "path: image.repository", "path: \"*.repository\"", 1), "clients/acme/values.yaml": "replicas: 2\nimage: null\n"}, RuleLocked, "acme/values.yaml:2", "image is locked", 2},
 		"a misspelt key":        {files{"clients/acme/values.yaml": "hosts: []\nreplicsa: 2\n"}, RuleUnknown, "acme/values.yaml:2", "did you mean replicas?", 2},
 		"outside the schema":    {files{"clients/stages/prod.yaml": "replicas: 12\n", "clients/globex/values.yaml": ""}, RuleSchema, "stages/prod.yaml:1", "at most 9", 3},
 		"a locked key":          {files{"clients/acme/values.yaml": "image: {repository: other}\n"}, RuleLocked, "acme/values.yaml:1", "image.repository is locked after layer defaults", 2},
@@ -235,6 +251,14 @@ func TestResolveAll_FindsWhatIsWrong(t *testing.T) {
 		"one account for two":   {files{"clients/acme/client.yaml": "facts: {account_id: \"0456\"}\n"}, RuleForeign, "globex/client.yaml", "clients acme and globex", 2},
 		"a broken file":         {files{"clients/acme/values.yaml": "a: 1\na: 2\n"}, RuleFile, "acme/values.yaml:2", "stands twice", 2},
 		"a missing file":        {files{"clients/acme/values.yaml": "-"}, RuleFile, "acme/values.yaml", "there is no such file", 2},
+		"locked, in place":      {files{"clients/fleet.yaml": strings.Replace(small["clients/fleet.yaml"], "database: {host: ", "image: {repository: \"x/{client}\"}\n      database: {host: ", 1)}, RuleLocked, "clients/fleet.yaml:12", "image.repository is locked after layer defaults, and layer identity sets it", 5},
+		"unknown, in place":     {files{"clients/fleet.yaml": strings.Replace(small["clients/fleet.yaml"], "database: {host: ", "databaes: {host: ", 1)}, RuleUnknown, "clients/fleet.yaml:12", "did you mean database?", 5},
+		"a secret, in place":    {files{"clients/fleet.yaml": strings.Replace(small["clients/fleet.yaml"], "database: {host: ", "database: {password: \"hunter2-{client}\", host: ", 1)}, RuleSecret, "clients/fleet.yaml:12", "looks like a secret", 2},
+		"a folder for a file":   {files{"clients/acme/values.yaml": "-", "clients/acme/values.yaml/x": ""}, RuleFile, "acme/values.yaml", "layer client: is a directory", 2},
+		"a way out":             {files{"clients/fleet.yaml": strings.Replace(small["clients/fleet.yaml"], "stages/{stage}.yaml", "stages/{ring}.yaml", 1), "clients/acme/client.yaml": "tags: {ring: ../../chart/values}\n"}, RuleFile, "acme/client.yaml", "which cannot be a part of the file name", 2},
+		"no such tag":           {files{"clients/fleet.yaml": strings.Replace(small["clients/fleet.yaml"], "stages/{stage}.yaml", "stages/{tier}.yaml", 1)}, RuleFile, "clients/fleet.yaml", "layer stage: \"stages/{tier}.yaml\" needs {tier}, and there is no such tag or fact", 4},
+		"a misspelt file name":  {files{"clients/acme/values-pord.yaml": "replicas: 2\n"}, RuleStray, "acme/values-pord.yaml", "nothing reads values-pord.yaml; did you mean values-prod.yaml?", 2},
+		"one namespace for two": {files{"clients/acme/client.yaml": "facts: {account_id: \"0123\", context: shared, namespace: orders}\nstages: {prod: }\n", "clients/globex/client.yaml": "facts: {account_id: \"0456\", context: shared, namespace: orders}\nstages: {prod: }\n"}, RuleForeign, "globex/client.yaml", "namespace orders of cluster shared is where acme/prod goes, and globex/prod as well", 2},
 		"a folder that is none": {files{"clients/umbrella/values.yaml": ""}, RuleStray, "umbrella", "has no client.yaml", 0},
 		"the same again":        {files{"clients/acme/values-prod.yaml": "replicas: 3\n"}, RuleUseless, "acme/values-prod.yaml:1", "it is the same without this line", 1},
 		"overridden everywhere": {files{"clients/acme/values.yaml": "replicas: 2\n", "clients/acme/values-prod.yaml": "replicas: 5\n", "clients/acme/values-dev.yaml": "replicas: 4\n"}, RuleUseless, "acme/values.yaml:1", "a later layer overrides it", 2},
@@ -253,6 +277,27 @@ func TestResolveAll_FindsWhatIsWrong(t *testing.T) {
 			}
 			t.Errorf("not found among\n%s", strings.Join(others, "\n"))
 		})
+	}
+}
+
+func TestResolveAll_LocksWithAnyKeyMeanMapsOnly(t *testing.T) {
+	whole := resolveAll(t, small.with(files{"clients/fleet.yaml": strings.Replace(small["clients/fleet.yaml"], "path: image.repository", "path: \"*.repository\"", 1)}).write(t))
+	if len(whole.Findings) > 0 {
+		t.Errorf("scalars beside image are no %v", whole.Findings)
+	}
+}
+
+func TestRead_TakesNoSecretsFromTerraformVariables(t *testing.T) {
+	description := strings.Replace(small["clients/fleet.yaml"], "stages: [dev, prod]", "stages: [dev, prod]\ntfvars: \"{client}/{stage}.tfvars\"", 1)
+	f, err := Read(t.Context(), small.with(files{
+		"clients/fleet.yaml":       description,
+		"clients/acme/prod.tfvars": "context = \"acme-prod\"\ndb_password = \"hunter2\"\nurl = \"postgres://u:hunter2@h/x\"\n",
+	}).write(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := f.Find("acme", "prod").Facts; !maps.Equal(got, map[string]string{"account_id": "0123", "context": "acme-prod"}) {
+		t.Errorf("got facts of the names %v", slices.Sorted(maps.Keys(got)))
 	}
 }
 

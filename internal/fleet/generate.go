@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -187,7 +188,7 @@ func (f *Fleet) generateClient(name string) (*clientWork, error) {
 	for _, e := range environments {
 		r, err := f.resolve(e, used)
 		if err != nil {
-			finding, ok := fileFinding(err, e)
+			finding, ok := fileFinding(f.Dir, err, e)
 			if !ok {
 				return nil, err
 			}
@@ -200,7 +201,7 @@ func (f *Fleet) generateClient(name string) (*clientWork, error) {
 		if f.GitOps != nil {
 			content, err := f.environmentYAML(e)
 			if err != nil {
-				finding, ok := fileFinding(err, e)
+				finding, ok := fileFinding(f.Dir, err, e)
 				if !ok {
 					return nil, err
 				}
@@ -222,7 +223,7 @@ func (w *clientWork) add(path string, content []byte) {
 }
 
 // fileFinding turns an error of a file into a finding, so that all of them are told at once.
-func fileFinding(err error, e *Environment) (Finding, bool) {
+func fileFinding(dir string, err error, e *Environment) (Finding, bool) {
 	out := Finding{Rule: RuleFile, Severity: SeverityError, Environments: []string{e.Name()}, Text: err.Error()}
 	var file *values.FileError
 	var described *DescriptionError
@@ -232,8 +233,10 @@ func fileFinding(err error, e *Environment) (Finding, bool) {
 		out.Origin, out.Text = values.Origin{File: file.Path, Line: file.Line}, file.Reason
 	case errors.As(err, &described):
 		out.Origin = values.Origin{File: described.File, Line: described.Line}
+		out.Text = strings.TrimSuffix(err.Error(), described.Error()) + described.Reason
 	case errors.As(err, &missing):
-		out.File = FileName
+		out.File = filepath.Join(dir, FileName)
+		out.Text = fmt.Sprintf("%s%q needs {%s}, and there is no such tag or fact", strings.TrimSuffix(err.Error(), missing.Error()), missing.Text, missing.Name)
 	default:
 		return out, false
 	}

@@ -62,14 +62,14 @@ func (e *Environment) Labels() labels.Set {
 
 // clientFile is the content of client.yaml.
 type clientFile struct {
-	Tags   map[string]string     `yaml:"tags"`
-	Facts  map[string]string     `yaml:"facts"`
+	Tags   texts                 `yaml:"tags"`
+	Facts  texts                 `yaml:"facts"`
 	Stages map[string]*stageSpec `yaml:"stages"`
 }
 
 type stageSpec struct {
-	Tags  map[string]string `yaml:"tags"`
-	Facts map[string]string `yaml:"facts"`
+	Tags  texts `yaml:"tags"`
+	Facts texts `yaml:"facts"`
 }
 
 // clientFileName marks the folder of a client.
@@ -100,6 +100,10 @@ func openContent(dir string, content []byte) (*Fleet, error) {
 
 func unreadable(file string, err error) *DescriptionError {
 	reason := err.Error()
+	var pathError *fs.PathError
+	if errors.As(err, &pathError) {
+		reason = pathError.Err.Error()
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		reason = "there is no such file"
 	}
@@ -175,8 +179,9 @@ func (f *Fleet) clientNames(ctx context.Context, stat func(path string) error) (
 	if err != nil {
 		return nil, unreadable(f.Dir, err)
 	}
-	// Folders that layers lie in belong to no client.
-	shared := map[string]bool{}
+	// Folders that layers or generated files lie in belong to no client.
+	first, _, _ := strings.Cut(filepath.ToSlash(f.Output), "/")
+	shared := map[string]bool{first: true}
 	for _, layer := range f.Layers {
 		if first, _, inFolder := strings.Cut(filepath.ToSlash(layer.File), "/"); inFolder && !strings.Contains(first, "{") {
 			shared[first] = true
@@ -282,6 +287,10 @@ func (f *Fleet) complete(e *Environment, file string) error {
 			continue
 		}
 		text, err := f.expand(e, f.Facts[name])
+		var missing *MissingError
+		if errors.As(err, &missing) && f.Facts[missing.Name] != "" {
+			return refuse("fact %s is made of fact %s; facts in %s are made of tags and of what the client gives, not of each other", name, missing.Name, FileName)
+		}
 		if err != nil {
 			return refuse("fact %s: %v", name, err)
 		}
@@ -311,6 +320,18 @@ func (e *MissingError) Error() string {
 
 // Expand fills in the placeholders of a text. Error: *MissingError.
 func (f *Fleet) Expand(e *Environment, text string) (string, error) { return f.expand(e, text) }
+
+// expandPath is expand for the path of a file. What is filled in is one step of a path or a part of one, so that a tag cannot lead out of
+// the fleet's folder.
+func (f *Fleet) expandPath(e *Environment, path string) (string, error) {
+	for _, found := range placeholder.FindAllStringSubmatch(path, -1) {
+		if value, ok := f.lookup(e, found[1]); ok && (value == "" || value == "." || value == ".." || strings.ContainsAny(value, `/\`)) {
+			return "", &DescriptionError{File: filepath.Join(f.Dir, e.Client, clientFileName),
+				Reason: fmt.Sprintf("%s is %q, which cannot be a part of the file name %q", found[1], value, path)}
+		}
+	}
+	return f.expand(e, path)
+}
 
 func (f *Fleet) expand(e *Environment, text string) (string, error) {
 	if strings.IndexByte(text, '{') < 0 {

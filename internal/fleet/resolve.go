@@ -24,6 +24,13 @@ type Resolved struct {
 
 	layers []*values.Node // as laid, the chart's defaults first where there is a chart
 	files  []*layerFile
+	inline []inlineLayer
+}
+
+// inlineLayer is a layer that stands in the description, with its placeholders filled in for an environment.
+type inlineLayer struct {
+	position int
+	root     *values.Node
 }
 
 // layerFile is a file of values, read once for all environments that use it.
@@ -128,9 +135,10 @@ func (f *Fleet) layerRoot(position int, e *Environment, used *inputs, out *Resol
 		if err != nil {
 			return nil, fmt.Errorf("layer %s: %w", spec.Name, err)
 		}
+		out.inline = append(out.inline, inlineLayer{position, root})
 		return root, nil
 	}
-	name, err := f.expand(e, spec.File)
+	name, err := f.expandPath(e, spec.File)
 	if err != nil {
 		return nil, fmt.Errorf("layer %s: %w", spec.Name, err)
 	}

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"math/big"
 	"path/filepath"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -16,9 +17,13 @@ import (
 )
 
 // readVariables takes texts, numbers and booleans from the environment's file of Terraform variables as facts, so that what
-// Terraform is told need not be said again. found is false where there is no such file.
+// Terraform is told need not be said again. What looks like a secret is left out: facts are written and shown. found is false where there is no such file.
 func (f *Fleet) readVariables(e *Environment, used *inputs) (found bool, err error) {
-	name, err := f.expand(e, f.Tfvars)
+	name, err := f.expandPath(e, f.Tfvars)
+	var described *DescriptionError
+	if errors.As(err, &described) {
+		return false, err
+	}
 	if err != nil {
 		return false, &DescriptionError{File: filepath.Join(f.Dir, FileName), Reason: "tfvars: " + err.Error(), Err: err}
 	}
@@ -32,7 +37,7 @@ func (f *Fleet) readVariables(e *Environment, used *inputs) (found bool, err err
 	}
 	refuse := func(found hcl.Diagnostics) error {
 		first := found[0]
-		out := &DescriptionError{File: file, Reason: fmt.Sprintf("%s: %s", first.Summary, first.Detail), Err: found}
+		out := &DescriptionError{File: file, Reason: fmt.Sprintf("%s: %s", first.Summary, strings.TrimSuffix(first.Detail, ".")), Err: found}
 		if first.Subject != nil {
 			out.Line = first.Subject.Start.Line
 		}
@@ -56,6 +61,9 @@ func (f *Fleet) readVariables(e *Environment, used *inputs) (found bool, err err
 		}
 		switch value.Type() {
 		case cty.String:
+			if f.looksSecret([]string{name}, value.AsString()) {
+				continue
+			}
 			e.Facts[name] = value.AsString()
 		case cty.Bool:
 			e.Facts[name] = fmt.Sprint(value.True())

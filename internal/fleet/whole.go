@@ -32,7 +32,7 @@ func (f *Fleet) ResolveAll(ctx context.Context) (*Whole, error) {
 			resolved[i] = r
 			return nil
 		}
-		finding, ok := fileFinding(err, f.Environments[i])
+		finding, ok := fileFinding(f.Dir, err, f.Environments[i])
 		if !ok {
 			return err
 		}
@@ -54,6 +54,12 @@ func (f *Fleet) ResolveAll(ctx context.Context) (*Whole, error) {
 	findings = append(findings, f.foreign(out.Resolved)...)
 	findings = append(findings, f.outliers(out.Resolved)...)
 	findings = append(findings, f.useless(out.Resolved)...)
+	findings = append(findings, f.destinations()...)
+	unread, err := f.unread()
+	if err != nil {
+		return nil, err
+	}
+	findings = append(findings, unread...)
 	for _, stray := range f.Strays {
 		findings = append(findings, Finding{Rule: RuleStray, Severity: SeverityWarning, Origin: values.Origin{File: filepath.Join(f.Dir, stray)},
 			Text: fmt.Sprintf("the folder %s has no %s, so it is no client", stray, clientFileName)})

@@ -126,6 +126,15 @@ func yamlError(err error) *FileError {
 		out.Line, _ = strconv.Atoi(place[1])
 		out.Reason = strings.TrimSpace(strings.Replace(reason, place[0], "", 1))
 	}
+	switch {
+	case strings.Contains(out.Reason, "map key") && strings.Contains(out.Reason, "<nil>"):
+		out.Reason = "a key is null; keys of values are texts"
+	case strings.Contains(out.Reason, "map key"):
+		out.Reason = "a key is a list or a map; keys of values are texts"
+	}
+	if number, ok := strings.CutPrefix(out.Reason, "json: unsupported value: "); ok {
+		out.Reason = number + " is a number that values cannot hold; write it in quotes if a text is meant"
+	}
 	if key := duplicateKey.FindStringSubmatch(out.Reason); key != nil {
 		out.Reason = fmt.Sprintf("the key %q stands twice in one map", key[1])
 	}

@@ -35,7 +35,7 @@ func lay(below, above *Node, at cursor) *Node {
 }
 
 func layMaps(below, above *Node, at cursor) *Node {
-	if len(above.keys) == 0 {
+	if len(above.keys) == 0 && len(below.keys) > 0 {
 		return below
 	}
 	out := &Node{

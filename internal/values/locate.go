@@ -27,20 +27,13 @@ func locate(content []byte, reason string) int {
 	switch {
 	case strings.Contains(reason, "excessive aliasing"):
 		wanted = func(n *yamlnode.Node) bool { return n.Kind == yamlnode.AliasNode && holdsAlias(n.Alias) }
-	case strings.Contains(reason, "unsupported value"): // of JSON
+	case strings.Contains(reason, "a number that values cannot hold"):
 		wanted = func(n *yamlnode.Node) bool {
 			text := strings.ToLower(strings.TrimLeft(n.Value, "+-"))
 			return n.Kind == yamlnode.ScalarNode && (text == ".inf" || text == ".nan")
 		}
-	case strings.Contains(reason, "map key"):
-		wanted = func(n *yamlnode.Node) bool {
-			for i := 0; n.Kind == yamlnode.MappingNode && i < len(n.Content); i += 2 {
-				if key := n.Content[i]; key.Kind != yamlnode.ScalarNode || key.Tag == "!!null" {
-					return true
-				}
-			}
-			return false
-		}
+	case strings.HasPrefix(reason, "a key is "):
+		wanted = nil
 	default:
 		return 1
 	}
@@ -48,7 +41,23 @@ func locate(content []byte, reason string) int {
 	if err := yamlnode.Unmarshal(content, &document); err != nil {
 		return 0
 	}
+	if wanted == nil {
+		return lineOfKey(&document)
+	}
 	return lineOf(&document, wanted)
+}
+
+// lineOfKey finds the first key that is no text.
+func lineOfKey(n *yamlnode.Node) int {
+	for i, below := range n.Content {
+		if n.Kind == yamlnode.MappingNode && i%2 == 0 && (below.Kind != yamlnode.ScalarNode || below.Tag == "!!null") {
+			return below.Line
+		}
+		if line := lineOfKey(below); line > 0 {
+			return line
+		}
+	}
+	return 0
 }
 
 func lineOf(n *yamlnode.Node, wanted func(*yamlnode.Node) bool) int {

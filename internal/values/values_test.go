@@ -142,7 +142,7 @@ func TestReadFile_SaysFileAndLine(t *testing.T) {
 		"a list":            {"# comment\n\n- a\n", ", line 3: the top level is a list; values are a map of keys"},
 		"a text":            {"hello\n", ", line 1: the top level is a string; values are a map of keys"},
 		"another encoding":  {"a: 1\nb: \xff\xfe\n", ", line 2: the text is no UTF-8"},
-		"no number of JSON": {"a: .inf\n", ": json: unsupported value: +Inf"},
+		"no number of JSON": {"a: .inf\n", ": +Inf is a number that values cannot hold; write it in quotes if a text is meant"},
 		"a second document": {"# first\n---\na: 1\n--- # second\na: 2\n", ", line 4: a second document begins; Helm would read the first one only"},
 	}
 	for name, test := range tests {

@@ -118,7 +118,7 @@ func (r *istioRouter) Set(ctx context.Context, split Split) error {
 			return err
 		}
 	}
-	return r.router.Set(ctx, split)
+	return r.set(ctx, split)
 }
 
 // check makes the plan of a Set without carrying it out.

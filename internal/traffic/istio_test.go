@@ -154,6 +154,12 @@ func TestIstio_RefusesRoutesItCannotTell(t *testing.T) {
 				"  - {name: primary, route: [{destination: {host: data-collection}}]}",
 			func(t *testing.T, err error) { wantError[*RouteAmbiguousError](t, err, "app-canary-header") },
 		},
+		"the header route is somebody else's": {
+			"  - {name: app-canary-header, route: [{destination: {host: data-collection}}]}\n  - {name: primary, route: [{destination: {host: data-collection}}]}",
+			func(t *testing.T, err error) {
+				wantError[*RouteAmbiguousError](t, err, "app-canary-header", "does not lead to the canary")
+			},
+		},
 		"redirect": {
 			"  - {name: primary, redirect: {uri: /new}}",
 			func(t *testing.T, err error) { wantError[*RouteShapeError](t, err, "redirect") },

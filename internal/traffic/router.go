@@ -83,7 +83,12 @@ func (r *router) look(live *unstructured.Unstructured) (*routing, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &routing{dialect: r.dialect, ref: r.ref, object: r.object(), live: live, place: at, mark: m, marked: marked}, nil
+	out := &routing{dialect: r.dialect, ref: r.ref, object: r.object(), live: live, place: at, mark: m, marked: marked}
+	if !marked && !out.headerIsOurs() {
+		return nil, &RouteAmbiguousError{Object: r.object(), Route: r.ref.header, Reason: fmt.Sprintf(
+			"It has a %s of this name already, which does not lead to the canary; this split needs the name for its headers.", r.dialect.word())}
+	}
+	return out, nil
 }
 
 func (r *router) Read(ctx context.Context) (Observed, error) {
@@ -131,6 +136,10 @@ func (r *router) mayWrite(found *routing) error {
 
 func (r *router) Set(ctx context.Context, split Split) error {
 	r.guarded = false
+	return r.set(ctx, split)
+}
+
+func (r *router) set(ctx context.Context, split Split) error {
 	if problems := ValidateSplit(split); len(problems) > 0 {
 		return &InvalidError{Object: r.Object(), Problems: problems}
 	}

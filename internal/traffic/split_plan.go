@@ -134,6 +134,16 @@ func (r *routing) putHeader(p *patch, header map[string]any) {
 	}
 }
 
+// headerIsOurs reports that what has the header route's name can be one that we wrote.
+func (r *routing) headerIsOurs() bool {
+	for _, destination := range objectsIn(r.header()[r.dialect.destinations()]) {
+		if r.dialect.role(destination) != canary {
+			return false
+		}
+	}
+	return true
+}
+
 // undivide adds to a patch what takes our part out of somebody else's object. The list of routes is never left empty.
 func (r *routing) undivide(p *patch) {
 	base := r.base()

@@ -205,6 +205,11 @@ func refusesTransaction(s parsedStatement) string {
 }
 
 func (l *linter) setVariable(n node) {
+	if strings.EqualFold(n.text("name"), "timezone") {
+		args := n.each("args")
+		l.utc = len(args) == 1 && slices.Contains([]string{"utc", "etc/utc", "gmt", "zulu"}, strings.ToLower(constant(args[0])))
+		return
+	}
 	if n.text("name") != "lock_timeout" || n.text("kind") != "VAR_SET_VALUE" {
 		return
 	}

@@ -31,6 +31,7 @@ type linter struct {
 	fixedLine int
 	loop      *loop           // in a DO block
 	depth     int             // of calls
+	utc       bool            // the session's time zone was set to UTC in this file
 	pinned    int             // where findings are reported at the line of a call
 	reported  map[string]bool // findings of the current file, against doubles
 }
@@ -67,7 +68,7 @@ type transaction struct {
 
 func (l *linter) file(ctx context.Context, file *sqlfile.File) error {
 	l.current = file
-	l.reported = map[string]bool{}
+	l.reported, l.utc = map[string]bool{}, false
 	l.parsed = l.parsed[:0]
 	if file.Problem != nil {
 		l.reportAt(file.Problem.Line, "file-format", "", "goose cannot run the file: "+file.Problem.Reason+".",

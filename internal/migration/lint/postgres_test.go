@@ -111,6 +111,8 @@ func TestRules_SayWhatPostgreSQLDoes(t *testing.T) {
 		"ALTER TABLE big ALTER COLUMN name DROP NOT NULL":                                                          false,
 		"ALTER TABLE big ALTER COLUMN name SET DEFAULT gen_random_uuid()::text":                                    false,
 		"ALTER TABLE big ALTER COLUMN id TYPE bigint":                                                              true,
+		"SET timezone = 'UTC'; ALTER TABLE big ALTER COLUMN at TYPE timestamptz":                                   false,
+		"SET timezone = 'Europe/Berlin'; ALTER TABLE big ALTER COLUMN at TYPE timestamptz":                         true,
 		"ALTER TABLE big SET (fillfactor = 70)":                                                                    false,
 		"ALTER TABLE big SET UNLOGGED":                                                                             true,
 		"ALTER TABLE big ALTER COLUMN name SET STORAGE EXTERNAL":                                                   false,
@@ -121,8 +123,8 @@ func TestRules_SayWhatPostgreSQLDoes(t *testing.T) {
 		if _, err := server.Psql(t.Context(), "postgres", "CREATE DATABASE "+database); err != nil {
 			t.Fatal(err)
 		}
-		prepare := `CREATE TABLE others (id int PRIMARY KEY); CREATE TABLE big (id int, other int, name text);
-			INSERT INTO big SELECT n, NULL, 'n' || n FROM generate_series(1, 2000) n; ANALYZE big; CREATE TABLE seen (file oid, scans bigint, reads bigint);`
+		prepare := `CREATE TABLE others (id int PRIMARY KEY); CREATE TABLE big (id int, other int, name text, at timestamp);
+			INSERT INTO big SELECT n, NULL, 'n' || n, '2027-01-01' FROM generate_series(1, 2000) n; ANALYZE big; CREATE TABLE seen (file oid, scans bigint, reads bigint);`
 		if _, err := server.Psql(t.Context(), database, prepare); err != nil {
 			t.Fatal(err)
 		}

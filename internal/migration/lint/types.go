@@ -134,6 +134,10 @@ func precision(t columnType) int {
 	return t.mods[0]
 }
 
+func (t columnType) isTimestamp() bool {
+	return !t.array && (t.name == "timestamp" || t.name == "timestamptz")
+}
+
 func integerSize(t columnType) int { return map[string]int{"int2": 2, "int4": 4, "int8": 8}[t.name] }
 
 func (l *linter) changeType(t *table, n node) {
@@ -164,6 +168,12 @@ func (l *linter) changeType(t *table, n node) {
 	}
 	object := t.name + "." + name
 	offset := def.location()
+	if l.utc && result != free && (!known || from.isTimestamp()) && to.isTimestamp() && precision(to) >= precision(from) && def.child("raw_default") == nil {
+		l.warn(offset, "type-change", object, "While the session's time zone is UTC, PostgreSQL changes timestamp to timestamptz, and back, without a rewrite; the running version meets another type.",
+			"Make sure that the running version and its driver read both types alike, and acknowledge the finding.")
+		l.strongLock(t.name, offset)
+		return
+	}
 	const advice = "Add a column of the new type, keep both in step with a trigger or in the application, copy in batches, switch the reads, and drop the old column in a later, contract migration."
 	switch {
 	case result == free:

@@ -1,0 +1,3 @@
+-- corpus: errors type-change
+SET timezone TO 'Europe/Berlin';
+ALTER TABLE events ALTER COLUMN at TYPE timestamptz;

@@ -1,0 +1,3 @@
+-- corpus: errors type-change
+SET TIME ZONE 'UTC';
+ALTER TABLE events ALTER COLUMN at TYPE timestamptz USING at AT TIME ZONE 'UTC';

@@ -1,0 +1,3 @@
+-- corpus: history
+-- +goose Up
+CREATE TABLE users (id bigint PRIMARY KEY, at timestamp);

@@ -33,7 +33,7 @@ func releaseABadVersion(ctx context.Context, s *screen, d *deployments, p place)
 		return err
 	}
 	s.say("A pod sends 20 requests a second to client B's service, as its users do.")
-	users, err := startUsers(ctx, p, clientB)
+	users, err := startUsers(ctx, p, clientB, "/version")
 	if err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ values = {
 }
 
 // deploymentFiles are what a vendor's repository has, as paths in the checkout.
-var deploymentFiles = []string{"clients.tf", "clients", "examples/client-stack", "examples/data-collection/chart"}
+var deploymentFiles = []string{"clients.tf", "clients", "examples/client-stack", "examples/data-collection/chart", migrationsDir}
 
 // newDeployments puts a fresh copy of the files into dir. State that is there stays.
 func newDeployments(ctx context.Context, s *screen, p place, mirror, dir string) (*deployments, error) {

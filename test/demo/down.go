@@ -26,6 +26,9 @@ func takeDown(ctx context.Context) error {
 		if err := s.must(ctx, down); err != nil {
 			return err
 		}
+		if err := stopDatabase(home); err != nil {
+			return err
+		}
 		// Without its cluster the state is of no use.
 		return os.RemoveAll(home)
 	}
@@ -42,7 +45,7 @@ func takeDown(ctx context.Context) error {
 		if err := d.workspace(ctx, c.workspace()); err != nil {
 			return err
 		}
-		d.extra = append(p.variables(), "-var", "deletion_protection=false")
+		d.extra = append(append(p.variables(), p.databaseArgs()...), "-var", "deletion_protection=false")
 		if err := d.apply(ctx, c); err != nil {
 			return err
 		}

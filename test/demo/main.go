@@ -20,6 +20,7 @@ import (
 func main() {
 	down := flag.Bool("down", false, "take down what an earlier run left")
 	flag.StringVar(&clusterName, "name", clusterName, "name of the local Kubernetes; each has a repository of its own")
+	serve := flag.String("postgres", "", "serve the clients' databases at this address, as long as the local Kubernetes is there; the demo starts this itself")
 	flag.Parse()
 
 	// The first interrupt reaches terraform too, which is in the same process group and ends in its own time.
@@ -29,6 +30,9 @@ func main() {
 	run := show
 	if *down {
 		run = takeDown
+	}
+	if *serve != "" {
+		run = func(ctx context.Context) error { return servePostgres(ctx, *serve) }
 	}
 	if err := run(ctx); err != nil {
 		fmt.Fprintf(os.Stderr, "\ndemo: %v\n", err)

@@ -31,6 +31,8 @@ type place struct {
 	client     kubernetes.Interface
 	// prometheus tells whether the cluster has one where clients.tf looks for it.
 	prometheus bool
+	// database is nil where the clients get none.
+	database *databaseServer
 	// uid tells clusters apart, whatever they are called.
 	uid string
 }

@@ -6,11 +6,14 @@ package main
 import (
 	"archive/zip"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // apiToken is a secret that both services are given. A pipeline would take it from its vault.
@@ -23,13 +26,19 @@ var secretEnv = []string{
 }
 
 // searchSecret looks for the token in everything that Terraform stored: the state of all workspaces and the saved plan.
-func searchSecret(s *screen, d *deployments) error {
-	s.heading("Look for the services' API token in states and plan")
+func searchSecret(ctx context.Context, s *screen, d *deployments, p place) error {
+	s.heading("Look for the services' API token, and the passwords of databases, in states and plan")
+	secrets, err := p.secrets(ctx)
+	if err != nil {
+		return err
+	}
 	searched := 0
 	look := func(name string, content []byte) error {
 		searched++
-		if bytes.Contains(content, []byte(apiToken)) {
-			return fmt.Errorf("the API token is in %s", name)
+		for what, secret := range secrets {
+			if bytes.Contains(content, []byte(secret)) {
+				return fmt.Errorf("%s is in %s", what, name)
+			}
 		}
 		return nil
 	}
@@ -65,8 +74,28 @@ func searchSecret(s *screen, d *deployments) error {
 	if len(states) == 0 || len(plan.File) == 0 {
 		return errors.New("there is nothing to search")
 	}
-	s.say("%s It is in none of the %d files.", s.style("32", "✓"), searched)
+	s.say("%s None of the %d secrets is in any of the %d files.", s.style("32", "✓"), len(secrets), searched)
 	return nil
+}
+
+// secrets are what must not be found, by what it is.
+func (p *place) secrets(ctx context.Context) (map[string]string, error) {
+	out := map[string]string{"the API token": apiToken}
+	if p.database == nil {
+		return out, nil
+	}
+	out["the administrator's password"] = p.database.Password
+	for _, c := range []client{clientA, clientB} {
+		for _, role := range []string{"-owner", "-app"} {
+			name := c.database() + role
+			secret, err := p.client.CoreV1().Secrets(c.namespace).Get(ctx, name, metav1.GetOptions{})
+			if err != nil {
+				return nil, fmt.Errorf("reading the Secret %s: %w", name, err)
+			}
+			out["the password of role "+name] = string(secret.Data["DB_PASSWORD"])
+		}
+	}
+	return out, nil
 }
 
 func readEntry(entry *zip.File) ([]byte, error) {

@@ -63,6 +63,12 @@ func show(ctx context.Context) error {
 		return err
 	}
 
+	if err := showDatabases(ctx, s, p); err != nil {
+		return err
+	}
+	if err := migrateUnderLoad(ctx, s, d, p); err != nil {
+		return err
+	}
 	if err := upgradeClientA(ctx, s, d); err != nil {
 		return err
 	}
@@ -92,7 +98,7 @@ func show(ctx context.Context) error {
 	if err := mixUpClients(ctx, s, d); err != nil {
 		return err
 	}
-	if err := searchSecret(s, d); err != nil {
+	if err := searchSecret(ctx, s, d, p); err != nil {
 		return err
 	}
 	return tellWhatIsThere(s, d, p)
@@ -122,17 +128,23 @@ func prepare(ctx context.Context, s *screen, p *place) (*deployments, error) {
 	if err := p.connect(ctx); err != nil {
 		return nil, err
 	}
+	if err := p.startDatabase(ctx, s, home); err != nil {
+		return nil, err
+	}
 
 	s.heading("Set up the vendor's repository of deployments")
 	dir := filepath.Join(home, "deployments-"+p.uid)
 	if p.local {
 		dir = filepath.Join(home, localRepository)
-		if err := dropStateOfOtherCluster(dir, p.uid); err != nil {
+		if err := dropStateOfOtherCluster(dir, p.identity()); err != nil {
 			return nil, err
 		}
 	}
 	d, err := newDeployments(ctx, s, *p, mirror, dir)
 	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(d.useDatabase(p), holdMigrationsBack(d)); err != nil {
 		return nil, err
 	}
 	s.say("It is a copy of clients.tf and clients/ of this checkout, in\n  %s", d.dir)
@@ -148,14 +160,14 @@ func homeDir() (string, error) {
 // localRepository is the directory of the repository that deploys to the local cluster.
 const localRepository = "deployments"
 
-// dropStateOfOtherCluster empties dir if it describes a local cluster that is gone.
-func dropStateOfOtherCluster(dir, uid string) error {
+// dropStateOfOtherCluster empties dir if it describes a local cluster, or its database server, that is gone.
+func dropStateOfOtherCluster(dir, identity string) error {
 	marker := filepath.Join(dir, "cluster-uid")
 	known, err := os.ReadFile(marker)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if string(known) == uid {
+	if string(known) == identity {
 		return nil
 	}
 	if err := os.RemoveAll(dir); err != nil {
@@ -164,7 +176,7 @@ func dropStateOfOtherCluster(dir, uid string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	return os.WriteFile(marker, []byte(uid), 0o644)
+	return os.WriteFile(marker, []byte(identity), 0o644)
 }
 
 // startLocalCluster brings the cluster up, with a kubeconfig context for each client's cluster, and gives it the images

@@ -27,8 +27,8 @@ type users struct {
 
 const usersPod = "users"
 
-// startUsers returns once the service answers them.
-func startUsers(ctx context.Context, p place, c client) (*users, error) {
+// startUsers returns once the service answers them at path.
+func startUsers(ctx context.Context, p place, c client, path string) (*users, error) {
 	u := &users{p, c}
 	if err := u.stop(); err != nil { // what a killed demo left
 		return nil, err
@@ -46,7 +46,7 @@ func startUsers(ctx context.Context, p place, c client) (*users, error) {
 			Containers: []corev1.Container{{
 				Name:  usersPod,
 				Image: cmp.Or(p.repository, "registry.company.com/data-collection") + ":" + newVersion,
-				Args:  []string{"load", "-duration=30m", "-rate=20", "-every=200ms", fmt.Sprintf("http://%s.%s/version", serviceName, c.namespace)},
+				Args:  []string{"load", "-duration=30m", "-rate=20", "-every=200ms", fmt.Sprintf("http://%s.%s%s", serviceName, c.namespace, path)},
 				SecurityContext: &corev1.SecurityContext{
 					AllowPrivilegeEscalation: ptr.To(false),
 					Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},

@@ -67,7 +67,7 @@ func (l *linter) alterCommand(t *table, subtype string, cmd node, newForms forms
 	case "AT_ValidateConstraint":
 		l.validate(t, name)
 	case "AT_DropConstraint":
-		l.dropConstraint(t, name, contract)
+		l.dropConstraint(t, name, contract, cmd.text("behavior") == "DROP_CASCADE")
 	case "AT_SetNotNull":
 		l.setNotNull(t, name, droppedCheck)
 	case "AT_DropNotNull":
@@ -283,7 +283,7 @@ func (l *linter) dropColumn(t *table, name string, contract bool) {
 		"Drop it in a contract migration (slipway_migration with kind = \"contract\", or '-- slipway:kind contract' in the file), when no version that names it runs or could be rolled back to.")
 }
 
-func (l *linter) dropConstraint(t *table, name string, contract bool) {
+func (l *linter) dropConstraint(t *table, name string, contract, cascade bool) {
 	c := t.constraints[name]
 	delete(t.constraints, name)
 	if l.schema.unused(t.name) || contract || c != nil && c.new {
@@ -311,6 +311,9 @@ func (l *linter) dropConstraint(t *table, name string, contract bool) {
 	case "CONSTR_UNIQUE":
 		l.report(0, "drop-constraint", t.name, "The running version may rely on the constraint, for example with ON CONFLICT, and duplicates can be written from now on.",
 			"Drop it in a contract migration, when no running version relies on it.")
+		if cascade {
+			l.raise() // the foreign keys that point to it go too
+		}
 	}
 }
 

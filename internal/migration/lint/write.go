@@ -148,7 +148,7 @@ func (l *linter) fewSelected(statement, query node) bool {
 }
 
 // keyNames are columns that usually tell one row from all others.
-var keyNames = set("id uuid guid key code slug name email username login ctid identifier iso_code")
+var keyNames = set("id uuid guid key code slug name email username login ctid identifier iso iso2 iso3 iso_code sku isbn ean handle")
 
 // isKey tells whether a column tells few rows from all others.
 func (l *linter) isKey(table, column string) bool {
@@ -163,7 +163,25 @@ func (l *linter) isKey(table, column string) bool {
 			return true
 		}
 	}
-	return keyNames[column] || column == lastName(table)+"_id" || column == strings.TrimSuffix(lastName(table), "s")+"_id"
+	if keyNames[column] {
+		return true
+	}
+	// The templates' template_name, and the email_templates'.
+	whose, what, _ := cutLast(column, "_")
+	name := lastName(table)
+	if !keyNames[what] || whose == "" {
+		return false
+	}
+	return slices.ContainsFunc([]string{whose, whose + "s", whose + "es", strings.TrimSuffix(whose, "y") + "ies"}, func(plural string) bool {
+		return strings.HasSuffix("_"+name, "_"+plural)
+	})
+}
+
+func cutLast(text, separator string) (before, after string, found bool) {
+	if i := strings.LastIndex(text, separator); i >= 0 {
+		return text[:i], text[i+len(separator):], true
+	}
+	return "", text, false
 }
 
 // bounds tells whether a condition keeps the number of rows of a table small. With few, the rows that it is joined with are

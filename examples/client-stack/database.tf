@@ -12,6 +12,11 @@ locals {
     database       = merge(try(var.values.database, {}), { existingSecret = d.app_secret })
     podAnnotations = merge(try(var.values.podAnnotations, {}), { "slipway.dev/database-password" = tostring(d.password_version) })
   }]...)
+
+  # Without a file that says so, a contract migration would take all files for its own.
+  contract = try(var.migrations.safe_after, null) != null && anytrue([
+    for f in try(fileset(var.migrations.directory, "*.sql"), []) : strcontains(file("${var.migrations.directory}/${f}"), "slipway:kind contract")
+  ])
 }
 
 resource "slipway_database" "this" {
@@ -44,7 +49,7 @@ resource "slipway_migration" "expand" {
 
 # The clean-up comes after the release. It waits, and says why, while it would take something from a version that can come back.
 resource "slipway_migration" "contract" {
-  count = try(var.migrations.safe_after, null) == null ? 0 : 1
+  count = local.contract ? 1 : 0
 
   environment        = slipway_environment.this
   kind               = "contract"
@@ -54,8 +59,8 @@ resource "slipway_migration" "contract" {
   credentials_secret = { name = one(slipway_database.this[*].owner_secret), key = "DATABASE_URL" }
 
   safe_after = var.migrations.safe_after
-  release    = slipway_release.app.name
+  release    = local.green == null ? slipway_release.app.name : null # of two tracks, both count
   soak       = coalesce(var.migrations.soak, var.stage == "prod" ? "24h" : "0s")
 
-  depends_on = [slipway_release.app]
+  depends_on = [slipway_release.app, slipway_blue_green.app]
 }

@@ -31,7 +31,7 @@ run "gives_the_service_the_applications_secret" {
 
   variables {
     database   = { host = "postgres.internal" }
-    migrations = { directory = "migrations", safe_after = "v1.1.0" }
+    migrations = { directory = "tests/migrations", safe_after = "v1.1.0" }
   }
 
   assert {
@@ -53,6 +53,20 @@ run "gives_the_service_the_applications_secret" {
   assert {
     condition     = slipway_migration.contract[0].soak == "24h" && slipway_migration.contract[0].safe_after == "v1.1.0"
     error_message = "The clean-up does not wait."
+  }
+}
+
+run "has_no_clean_up_where_no_file_is_one" {
+  command = plan
+
+  variables {
+    database   = { host = "postgres.internal" }
+    migrations = { directory = "tests/no-migrations", safe_after = "v1.1.0" }
+  }
+
+  assert {
+    condition     = length(slipway_migration.expand) == 1 && length(slipway_migration.contract) == 0
+    error_message = "A clean-up is planned that has no file."
   }
 }
 

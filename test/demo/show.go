@@ -144,7 +144,7 @@ func prepare(ctx context.Context, s *screen, p *place) (*deployments, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(d.useDatabase(p), holdMigrationsBack(d)); err != nil {
+	if err := errors.Join(d.useDatabase(p), holdMigrationsBack(ctx, d, p)); err != nil {
 		return nil, err
 	}
 	s.say("It is a copy of clients.tf and clients/ of this checkout, in\n  %s", d.dir)

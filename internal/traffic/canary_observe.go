@@ -1,0 +1,85 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package traffic
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+)
+
+// ObservedCanary is how a split stands.
+type ObservedCanary struct {
+	Observed
+	// Recorded says that there is a record, RecordInstance for whom.
+	Recorded       bool
+	RecordInstance string
+	// Verification says that a walk was cut off before its end, empty where it was not.
+	Verification string
+	// Quarantined says why the canary gets no more requests, empty where nothing is held.
+	Quarantined string
+}
+
+// ObserveCanary reads without writing. Errors: those of Router.Read, *ForeignError, others as from cluster.Classify.
+func ObserveCanary(ctx context.Context, target CanaryTarget, instance string, now time.Time) (*ObservedCanary, error) {
+	client, err := target.Cluster.Kubernetes()
+	if err != nil {
+		return nil, err
+	}
+	router, err := target.router(nil, instance, false)
+	if err != nil {
+		return nil, err
+	}
+	out := &ObservedCanary{}
+	if out.Observed, err = router.Read(ctx); err != nil {
+		return nil, err
+	}
+	stored, err := readCanaryRecord(ctx, client, target)
+	if err != nil {
+		return nil, err
+	}
+	r := &stored.record
+	out.Recorded, out.RecordInstance = stored.there, r.Instance
+	switch {
+	case r.Phase == canaryWalking && r.Stage >= out.Split.Weight:
+		out.Verification = fmt.Sprintf("the walk to %d%% has not come to an end", r.Stage)
+	case r.Phase == canaryReturning:
+		out.Verification = fmt.Sprintf("the way back from %d%% was not finished", r.Stage)
+	}
+	if q := r.Quarantine; q != nil && !r.cleared && now.Before(q.Until) {
+		reader := target.capacities(client)
+		content, err := reader.contentOf(ctx, reader.canary)
+		var missing *ServiceMissingError
+		if err != nil && !errors.As(err, &missing) {
+			return nil, err
+		}
+		if err == nil && content == q.Content {
+			out.Quarantined = fmt.Sprintf("failed at %d%%, until %s: %s", q.Weight, q.Until.Format(time.RFC3339), q.Reason)
+		}
+	}
+	return out, nil
+}
+
+// FindCanary is a split that Slipway made, by its record. Errors: *CanaryUnknownError, *ForeignError, others as from cluster.Classify.
+func FindCanary(ctx context.Context, c *cluster.Cluster, handle environment.Handle, name string) (target CanaryTarget, instance string, err error) {
+	target = CanaryTarget{Cluster: c, Handle: handle, Name: name}
+	client, err := c.Kubernetes()
+	if err != nil {
+		return target, "", err
+	}
+	stored, err := readCanaryRecord(ctx, client, target)
+	if err != nil {
+		return target, "", err
+	}
+	route := stored.record.Route
+	if !stored.there || (route.Istio == nil) == (route.Gateway == nil) {
+		return target, "", &CanaryUnknownError{Split: name, Namespace: handle.Namespace}
+	}
+	target.Route = route
+	return target, stored.record.Instance, nil
+}

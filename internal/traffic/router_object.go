@@ -40,6 +40,8 @@ type objects struct {
 	cluster *cluster.Cluster
 	client  dynamic.Interface
 	handle  environment.Handle
+	// trusting believes what the cluster said before that it does not serve.
+	trusting bool
 }
 
 func newObjects(c *cluster.Cluster, client dynamic.Interface, handle environment.Handle) (*objects, error) {
@@ -61,7 +63,7 @@ func (o *objects) mapping(k kind) (*meta.RESTMapping, error) {
 	}
 	group := schema.GroupKind{Group: k.group, Kind: k.name}
 	found, err := mapper.RESTMapping(group, k.versions...)
-	if meta.IsNoMatchError(err) {
+	if meta.IsNoMatchError(err) && !o.trusting {
 		// What was asked before may be from before the kind was installed.
 		o.cluster.Invalidate()
 		found, err = mapper.RESTMapping(group, k.versions...)

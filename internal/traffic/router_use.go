@@ -4,9 +4,11 @@
 package traffic
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -42,6 +44,8 @@ func RoutesTo(ctx context.Context, c *cluster.Cluster, handle environment.Handle
 	if err != nil {
 		return nil, err
 	}
+	// Who divided a route in this process has asked for its kind already; a fleet without a mesh is not asked again for each release.
+	access.trusting = true
 	u := &uses{objects: access, pods: pods}
 	var out []Use
 	for _, look := range []struct {
@@ -58,6 +62,7 @@ func RoutesTo(ctx context.Context, c *cluster.Cluster, handle environment.Handle
 		}
 		out = append(out, found...)
 	}
+	slices.SortStableFunc(out, func(a, b Use) int { return cmp.Or(cmp.Compare(a.Object, b.Object), cmp.Compare(a.Split, b.Split)) })
 	return out, nil
 }
 

@@ -113,7 +113,7 @@ type OwnerError struct {
 func (e *OwnerError) Explain() (happened, observed, advice string) {
 	advice = fmt.Sprintf("Set owner_role = %q, or give the database and what is in it to %q: ALTER DATABASE … OWNER TO, and REASSIGN OWNED in it.", e.Owner, e.Want)
 	if e.Superuser {
-		advice = fmt.Sprintf("A superuser is no owner that keeps clients apart. Make a role, give it what is in the database, and the database: ALTER DATABASE … OWNER TO. Name the role in owner_role.")
+		advice = "A superuser is no owner that keeps clients apart. Make a role, give it what is in the database, and the database: ALTER DATABASE … OWNER TO. Name the role in owner_role."
 	}
 	return fmt.Sprintf("Database %q is owned by role %q.", e.Database, e.Owner), fmt.Sprintf("owner_role is %q.", e.Want), advice
 }

@@ -61,7 +61,7 @@ func (r *DatabaseResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 	spec, whole, diags := plan.spec(ctx)
 	resp.Diagnostics.Append(diags...)
 	resp.Diagnostics.Append(coordinates(plan, handle)...)
-	unchanged := state != nil && resp.Plan.Raw.Equal(req.State.Raw)
+	unchanged := state != nil && plan.sameOnServer(*state)
 	if resp.Diagnostics.HasError() || !whole || unchanged {
 		return
 	}

@@ -45,13 +45,13 @@ func (d gateway) role(destination map[string]any) role {
 	namespace, _ := destination["namespace"].(string)
 	switch {
 	case kind != "" && kind != "Service", group != "" && group != "core", namespace != "" && namespace != d.namespace:
-		return other
+		return toOther
 	case name == d.canary.Service:
-		return canary
+		return toCanary
 	case name == d.stable.Service:
-		return stable
+		return toStable
 	}
-	return whole
+	return toWhole
 }
 
 func (gateway) weight(destination map[string]any, _ int) int64 {
@@ -66,7 +66,7 @@ func (gateway) weight(destination map[string]any, _ int) int64 {
 func (d gateway) destination(template map[string]any, to role, weight int64) map[string]any {
 	out := runtime.DeepCopyJSON(template)
 	track := d.stable
-	if to == canary {
+	if to == toCanary {
 		track = d.canary
 	}
 	out["group"], out["kind"], out["name"] = "", "Service", track.Service

@@ -36,7 +36,7 @@ func NewGateway(c *cluster.Cluster, client dynamic.Interface, config GatewayConf
 		out.ref.name, out.ref.index = config.Owner.Name, &first
 		out.plain = map[string]any{
 			"name": config.Owner.Name, "matches": []any{speaks.unlimited()},
-			"backendRefs": []any{speaks.destination(map[string]any{}, stable, -1)},
+			"backendRefs": []any{speaks.destination(map[string]any{}, toStable, -1)},
 		}
 	}
 	return out, nil

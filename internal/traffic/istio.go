@@ -36,15 +36,15 @@ func (d istio) role(destination map[string]any) role {
 	to, _ := destination["destination"].(map[string]any)
 	host, _ := to["host"].(string)
 	if fullHost(host, d.namespace) != fullHost(d.host, d.namespace) {
-		return other
+		return toOther
 	}
 	switch subset, _ := to["subset"].(string); subset {
 	case d.stable:
-		return stable
+		return toStable
 	case d.canary:
-		return canary
+		return toCanary
 	default:
-		return whole
+		return toWhole
 	}
 }
 
@@ -81,7 +81,7 @@ func (d istio) destination(template map[string]any, to role, weight int64) map[s
 		out["destination"] = target
 	}
 	target["subset"] = d.stable
-	if to == canary {
+	if to == toCanary {
 		target["subset"] = d.canary
 	}
 	return out

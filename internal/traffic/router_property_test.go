@@ -77,7 +77,7 @@ func (w *world) restore() error {
 	w.live = apply(w.t, w.live, p, tests)
 	for _, route := range objectsIn(routesOf(w.router.dialect, w.live)) {
 		for _, destination := range objectsIn(route[w.router.dialect.destinations()]) {
-			if w.ours(route) && w.router.dialect.role(destination) == canary {
+			if w.ours(route) && w.router.dialect.role(destination) == toCanary {
 				w.t.Fatalf("%v\nrestored, and still leads to the canary: %v", w.log, route)
 			}
 		}

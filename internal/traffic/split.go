@@ -17,12 +17,12 @@ import (
 type role int
 
 const (
-	// other is a destination that the split does not know.
-	other role = iota
-	// whole is the host with the pods of both tracks, as a route has it before it is divided.
-	whole
-	stable
-	canary
+	// toOther is a destination that the split does not know.
+	toOther role = iota
+	// toWhole is the host with the pods of both tracks, as a route has it before it is divided.
+	toWhole
+	toStable
+	toCanary
 )
 
 // dialect is what VirtualServices and HTTPRoutes do differently. Routes, match blocks and destinations are JSON as in an
@@ -87,8 +87,8 @@ func canDivide(d dialect, object string, route map[string]any) error {
 	}
 	for _, destination := range destinations {
 		switch d.role(destination) {
-		case stable, canary:
-		case whole:
+		case toStable, toCanary:
+		case toWhole:
 			if len(destinations) > 1 {
 				return &RouteShapeError{Object: object, Reason: "It divides its requests already, between destinations of which not all are tracks of this split."}
 			}
@@ -105,7 +105,7 @@ func original(d dialect, route map[string]any) []any {
 	destinations := objectsIn(route[d.destinations()])
 	for _, destination := range destinations {
 		switch d.role(destination) {
-		case canary:
+		case toCanary:
 			return undivided(d, route)
 		case stable:
 			if len(destinations) > 1 {
@@ -119,14 +119,14 @@ func original(d dialect, route map[string]any) []any {
 // undivided are destinations that lead to the stable track alone.
 func undivided(d dialect, route map[string]any) []any {
 	forStable, _ := templates(d, route)
-	return []any{d.destination(forStable, stable, -1)}
+	return []any{d.destination(forStable, toStable, -1)}
 }
 
 // divided reports that the destinations of a route are tracks, all of them.
 func divided(d dialect, route map[string]any) bool {
 	destinations := objectsIn(route[d.destinations()])
 	for _, destination := range destinations {
-		if r := d.role(destination); r != stable && r != canary {
+		if r := d.role(destination); r != toStable && r != toCanary {
 			return false
 		}
 	}
@@ -145,7 +145,7 @@ func list(entries []map[string]any) []any {
 func templates(d dialect, route map[string]any) (forStable, forCanary map[string]any) {
 	for _, destination := range objectsIn(route[d.destinations()]) {
 		switch d.role(destination) {
-		case canary:
+		case toCanary:
 			forCanary = destination
 		default:
 			if forStable == nil {
@@ -167,10 +167,10 @@ func divide(d dialect, route map[string]any, weight int) []any {
 	forStable, forCanary := templates(d, route)
 	var out []any
 	if weight < 100 {
-		out = append(out, d.destination(forStable, stable, int64(100-weight)))
+		out = append(out, d.destination(forStable, toStable, int64(100-weight)))
 	}
 	if weight > 0 {
-		out = append(out, d.destination(forCanary, canary, int64(weight)))
+		out = append(out, d.destination(forCanary, toCanary, int64(weight)))
 	}
 	return out
 }
@@ -213,7 +213,7 @@ func headerRoute(d dialect, object, name string, base map[string]any, headers []
 		route["name"] = name
 	}
 	route[d.matches()] = matches
-	route[d.destinations()] = []any{d.destination(forCanary, canary, -1)}
+	route[d.destinations()] = []any{d.destination(forCanary, toCanary, -1)}
 	return route, nil
 }
 
@@ -224,7 +224,7 @@ func weightOf(d dialect, route map[string]any) int {
 	for _, destination := range destinations {
 		weight := d.weight(destination, len(destinations))
 		sum += weight
-		if d.role(destination) == canary {
+		if d.role(destination) == toCanary {
 			forCanary += weight
 		}
 	}

@@ -137,7 +137,7 @@ func (r *routing) putHeader(p *patch, header map[string]any) {
 // headerIsOurs reports that what has the header route's name can be one that we wrote.
 func (r *routing) headerIsOurs() bool {
 	for _, destination := range objectsIn(r.header()[r.dialect.destinations()]) {
-		if r.dialect.role(destination) != canary {
+		if r.dialect.role(destination) != toCanary {
 			return false
 		}
 	}

@@ -107,7 +107,7 @@ func original(d dialect, route map[string]any) []any {
 		switch d.role(destination) {
 		case toCanary:
 			return undivided(d, route)
-		case stable:
+		case toStable:
 			if len(destinations) > 1 {
 				return undivided(d, route)
 			}

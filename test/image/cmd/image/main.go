@@ -20,6 +20,7 @@ import (
 const usage = `usage: go run ./test/image/cmd/image data-collection --version VERSION[:FAULT=VALUE,...]... [--out FILE]
        go run ./test/image/cmd/image slipway-migrate --version VERSION --out FILE
        go run ./test/image/cmd/image prometheus --out FILE
+       go run ./test/image/cmd/image istiod --program FILE --out FILE
 
 data-collection makes the image registry.company.com/data-collection:VERSION of the sample service, for each --version,
 and prints the paths of the archives, one a line. With --out, all versions are written to FILE. Faults are the service's
@@ -28,6 +29,8 @@ switches for tests, for example v1.2.1:ERROR_SHARE=0.2.
 slipway-migrate makes the image ghcr.io/slipway-dev/slipway-migrate:VERSION of the migration runner.
 
 prometheus makes the image slipway.local/prometheus:debian of the distribution's Prometheus.
+
+istiod makes the image slipway.local/istiod:built of Istio's control plane, the program pilot-discovery.
 
 `
 
@@ -56,6 +59,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	flags.SetOutput(io.Discard)
 	flags.Usage = func() {} // main prints it
 	out := flags.String("out", "", "archive to write")
+	program := flags.String("program", "", "program to put into the image")
 	var versions []image.Version
 	flags.Func("version", "version of the service, may be given several times", func(text string) error {
 		version, err := image.ParseVersion(text)
@@ -90,6 +94,14 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		return err
 	case args[0] == "prometheus":
 		return fmt.Errorf("%w: prometheus needs --out, and takes nothing else", errUsage)
+	case args[0] == "istiod" && *out != "" && *program != "" && len(versions) == 0:
+		if err := image.Istiod(ctx, *out, *program); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintln(stdout, *out)
+		return err
+	case args[0] == "istiod":
+		return fmt.Errorf("%w: istiod needs --program and --out, and takes nothing else", errUsage)
 	}
 	return fmt.Errorf("%w: there is no image %s", errUsage, args[0])
 }

@@ -186,7 +186,7 @@ func (l *linter) createIndex(n node) {
 	label := n.text("idxname")
 	offset := 0
 	switch {
-	case l.schema.unused(name) && !(t.partitioned && n.flag("concurrent")):
+	case l.schema.unused(name) && (!t.partitioned || !n.flag("concurrent")):
 	case n.flag("concurrent"):
 		switch {
 		case t.partitioned:

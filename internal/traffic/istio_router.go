@@ -139,7 +139,7 @@ func (r *istioRouter) check(ctx context.Context, split Split) error {
 
 // Restore takes the route away before the subsets that it refers to.
 func (r *istioRouter) Restore(ctx context.Context) error {
-	before := r.live
+	before := r.version()
 	if err := r.router.Restore(ctx); err != nil {
 		return err
 	}
@@ -157,12 +157,20 @@ func (r *istioRouter) Restore(ctx context.Context) error {
 	if gone, err := r.gone(ctx); gone || err != nil {
 		return err
 	}
-	if r.live == nil || before == nil || r.live.GetResourceVersion() != before.GetResourceVersion() {
+	if r.version() != before {
 		if err := r.wait(ctx); err != nil {
 			return err
 		}
 	}
 	return r.subsets.drop(ctx)
+}
+
+// version is that of the object that was read last, empty where there is none.
+func (r *istioRouter) version() string {
+	if r.live == nil {
+		return ""
+	}
+	return r.live.GetResourceVersion()
 }
 
 func (r *istioRouter) wait(ctx context.Context) error {

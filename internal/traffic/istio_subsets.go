@@ -180,7 +180,7 @@ func (s *subsets) ensure(ctx context.Context) (written bool, err error) {
 		if target != nil && rule.GetName() == target.GetName() {
 			add = missing
 		}
-		if _, err := s.change(ctx, destinationRules, rule, func(live *unstructured.Unstructured) (*patch, []operation, error) {
+		if _, err := s.change(ctx, destinationRules, rule, s.sameSubsets, func(live *unstructured.Unstructured) (*patch, []operation, error) {
 			return s.merge(live, add)
 		}); err != nil {
 			return false, err
@@ -220,6 +220,23 @@ func (s subset) entry() map[string]any {
 		labels[key] = value
 	}
 	return map[string]any{"name": s.name, "labels": labels}
+}
+
+// sameSubsets reports that two readings of a DestinationRule agree in host, in our subsets, and in whose they are.
+func (s *subsets) sameSubsets(a, b *unstructured.Unstructured) bool {
+	if a.GetUID() != b.GetUID() || s.concerns(a) != s.concerns(b) {
+		return false
+	}
+	for _, want := range s.wanted {
+		one, other := findSubset(a, want.name), findSubset(b, want.name)
+		if (one < 0) != (other < 0) || s.mayChange(a, want.name) != s.mayChange(b, want.name) {
+			return false
+		}
+		if one >= 0 && !maps.Equal(labelsOf(subsetsOf(a)[one]), labelsOf(subsetsOf(b)[other])) {
+			return false
+		}
+	}
+	return true
 }
 
 // merge is the patch that adds subsets to a DestinationRule and puts right the labels of ours in it. All else in it stays.
@@ -287,7 +304,7 @@ func (s *subsets) drop(ctx context.Context) error {
 		case own && len(names) == len(subsetsOf(rule)):
 			err = s.remove(ctx, destinationRules, rule)
 		case len(names) > 0:
-			_, err = s.change(ctx, destinationRules, rule, func(live *unstructured.Unstructured) (*patch, []operation, error) {
+			_, err = s.change(ctx, destinationRules, rule, s.sameSubsets, func(live *unstructured.Unstructured) (*patch, []operation, error) {
 				return s.takeAway(live, names)
 			})
 		}

@@ -75,7 +75,7 @@ func (p *patch) conditional(tests ...operation) []operation {
 	return append(append(out, tests...), p.operations...)
 }
 
-// sameContent reports that two readings of one object differ in nothing that a patch depends on.
+// sameContent reports that two readings are of one object, with the same spec and the same marks.
 func sameContent(a, b *unstructured.Unstructured) bool {
 	return a.GetUID() == b.GetUID() && reflect.DeepEqual(a.Object["spec"], b.Object["spec"]) &&
 		a.GetAnnotations()[AnnotationSplits] == b.GetAnnotations()[AnnotationSplits]

@@ -154,7 +154,7 @@ func (r *router) set(ctx context.Context, split Split) error {
 	if r.live == nil {
 		return r.make(ctx, split)
 	}
-	written, err := r.change(ctx, r.kind, r.live, func(live *unstructured.Unstructured) (*patch, []operation, error) {
+	written, err := r.change(ctx, r.kind, r.live, r.sameRoute, func(live *unstructured.Unstructured) (*patch, []operation, error) {
 		return r.plan(ctx, live, split)
 	})
 	if err != nil {
@@ -297,27 +297,52 @@ func (r *routing) tests() []operation {
 	return out
 }
 
+// sameRoute reports that our routes and our mark are the same in two readings. What others did with theirs is their affair.
+func (r *router) sameRoute(a, b *unstructured.Unstructured) bool {
+	if a.GetUID() != b.GetUID() {
+		return false
+	}
+	one, err := r.look(a)
+	if err != nil {
+		return false
+	}
+	other, err := r.look(b)
+	if err != nil {
+		return false
+	}
+	return one.marked == other.marked && reflect.DeepEqual(one.mark, other.mark) &&
+		reflect.DeepEqual(one.base(), other.base()) && reflect.DeepEqual(one.header(), other.header())
+}
+
 func (r *router) Restore(ctx context.Context) error {
 	r.guarded = false
-	if !r.read {
-		err := r.load(ctx)
-		var missing *KindMissingError
-		if errors.As(err, &missing) {
-			return nil // Without the kind there is no object of it.
-		}
-		if err != nil {
+	var err error
+	for range mostTries {
+		err = r.restoreOnce(ctx)
+		var conflict *ConflictError
+		if !errors.As(err, &conflict) {
 			return err
 		}
 	}
-	if r.live == nil {
-		return nil
+	return err
+}
+
+// restoreOnce reads anew: whatever became of the route meanwhile, our part in it goes.
+func (r *router) restoreOnce(ctx context.Context) error {
+	err := r.load(ctx)
+	var missing *KindMissingError
+	if errors.As(err, &missing) {
+		return nil // Without the kind there is no object of it.
+	}
+	if err != nil || r.live == nil {
+		return err
 	}
 	found, err := r.look(r.live)
 	var foreign *ForeignError
-	switch {
-	case errors.As(err, &foreign):
+	if errors.As(err, &foreign) {
 		return nil // It was ours once, if ever.
-	case err != nil:
+	}
+	if err != nil {
 		return err
 	}
 	if err := r.mayWrite(found); err != nil {
@@ -333,7 +358,7 @@ func (r *router) Restore(ctx context.Context) error {
 		r.live = nil
 		return nil
 	}
-	written, err := r.change(ctx, r.kind, r.live, r.takeOut)
+	written, err := r.change(ctx, r.kind, r.live, sameContent, r.takeOut)
 	if err != nil {
 		return err
 	}

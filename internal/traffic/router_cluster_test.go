@@ -281,7 +281,7 @@ spec:
 			if test.kind.name == httpRoutes.name {
 				field = "rules"
 			}
-			before := b.put(test.kind, test.object(t))
+			original := b.put(test.kind, test.object(t))
 			r := test.router(b)
 			if seen := b.read(r); !seen.Exists || seen.Managed || seen.Split.Weight != 0 || len(seen.Changed) > 0 {
 				t.Errorf("before the first Set: %+v", seen)
@@ -293,36 +293,55 @@ spec:
 
 			// Somebody puts a route before all others, between our reading and our writing.
 			routes := b.routes(test.kind, field)
-			added := entry(before.DeepCopy().Object["spec"])[field].([]any)[0] //nolint:forcetypeassert // the list that was put there
+			added := entry(original.DeepCopy().Object["spec"])[field].([]any)[0] //nolint:forcetypeassert // the list that was put there
 			entry(added)["name"] = "added"
 			b.replace(test.kind, field, slices.Insert(routes, 0, added))
-			err := r.Set(t.Context(), Split{Weight: 20})
-			wantError[*ConflictError](t, err, "changed by somebody else")
-			b.wantRead(r, Split{Weight: 5, Headers: []HeaderMatch{beta}})
 			b.set(r, Split{Weight: 20})
 			b.wantRead(test.router(b), Split{Weight: 20})
 
-			// So is a change that moves nothing.
+			// Or changes another route in its place.
 			b.read(r)
 			routes = b.routes(test.kind, field)
 			last, _ := routes[len(routes)-1].(map[string]any)
 			last["name"] = "last"
 			b.replace(test.kind, field, routes)
-			wantError[*ConflictError](t, r.Set(t.Context(), Split{Weight: 30}))
-			b.read(r)
+			b.set(r, Split{Weight: 25})
+
+			// Our own route is another matter: it is read again before it is written.
+			routes = b.routes(test.kind, field)
+			changed, _ := routes[len(routes)-2].(map[string]any)
+			timeout, edited := "timeout", any("7s")
+			if field == "rules" {
+				timeout, edited = "timeouts", map[string]any{"request": "7s"}
+			}
+			before := changed[timeout]
+			changed[timeout] = edited
+			b.replace(test.kind, field, routes)
+			wantError[*ConflictError](t, r.Set(t.Context(), Split{Weight: 30, Headers: []HeaderMatch{onTrue}}), "changed by somebody else")
+			wantSame(t, routes, b.routes(test.kind, field))
+			if name == "gateway by place" {
+				// Moved, changed, and without a name: nothing tells it from the others any more.
+				_, err := r.Read(t.Context())
+				wantError[*RouteAmbiguousError](t, err)
+				changed[timeout], edited = before, before
+				b.replace(test.kind, field, routes)
+			}
+			b.wantRead(r, Split{Weight: 25})
+			b.set(r, Split{Weight: 30, Headers: []HeaderMatch{onTrue}})
+			b.wantRead(test.router(b), Split{Weight: 30, Headers: []HeaderMatch{onTrue}})
 
 			// A status that is written in between is no conflict.
 			b.read(r)
 			if test.kind.name == virtualServices.name {
 				b.edit(test.kind, "shared", `{"status":{"observedGeneration":"3"}}`, "status")
 			}
-			b.set(r, Split{Weight: 30, Headers: []HeaderMatch{onTrue}})
+			b.set(r, Split{Weight: 35, Headers: []HeaderMatch{onTrue}})
 
 			if err := test.router(b).Restore(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			want := append([]any{added}, entry(before.Object["spec"])[field].([]any)...) //nolint:forcetypeassert // as above
-			entry(want[len(want)-1])["name"] = "last"
+			want := append([]any{added}, entry(original.Object["spec"])[field].([]any)...) //nolint:forcetypeassert // as above
+			entry(want[len(want)-1])["name"], entry(want[len(want)-2])[timeout] = "last", edited
 			wantSame(t, want, b.routes(test.kind, field))
 			if marks := b.live(test.kind, "shared").GetAnnotations()[AnnotationSplits]; marks != "" {
 				t.Errorf("our mark is left: %s", marks)

@@ -150,15 +150,15 @@ func (o *objects) create(ctx context.Context, k kind, name string, owner Owner, 
 // mostTries is how often a write is tried again because of changes that do not concern it.
 const mostTries = 5
 
-// change writes what plan makes of an object, which was read as live. Where it was changed meanwhile in something that does not concern
-// the patch (its status, say), the patch is made anew. A plan without operations writes nothing. Errors: *ConflictError.
-func (o *objects) change(ctx context.Context, k kind, live *unstructured.Unstructured, plan func(*unstructured.Unstructured) (*patch, []operation, error)) (*unstructured.Unstructured, error) {
+// change writes what plan makes of an object, which was read as live. Where it was changed meanwhile, and same says that this does not
+// concern the patch, the patch is made anew. A plan without operations writes nothing. Errors: *ConflictError.
+func (o *objects) change(ctx context.Context, k kind, live *unstructured.Unstructured, same sameness, plan func(*unstructured.Unstructured) (*patch, []operation, error)) (*unstructured.Unstructured, error) {
 	resource, _, err := o.resource(k)
 	if err != nil {
 		return nil, err
 	}
 	name := live.GetName()
-	return retry(ctx, o, k, live, func(live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	return retry(ctx, o, k, live, same, func(live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 		p, tests, err := plan(live)
 		if err != nil || p.empty() {
 			return live, err
@@ -177,7 +177,7 @@ func (o *objects) remove(ctx context.Context, k kind, live *unstructured.Unstruc
 	if err != nil {
 		return err
 	}
-	_, err = retry(ctx, o, k, live, func(live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	_, err = retry(ctx, o, k, live, sameContent, func(live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 		uid, version := live.GetUID(), live.GetResourceVersion()
 		err := resource.Delete(ctx, live.GetName(), metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid, ResourceVersion: &version}})
 		if cluster.IsNotFound(err) {
@@ -188,8 +188,11 @@ func (o *objects) remove(ctx context.Context, k kind, live *unstructured.Unstruc
 	return err
 }
 
+// sameness reports that two readings of an object differ in nothing that a write depends on.
+type sameness func(a, b *unstructured.Unstructured) bool
+
 // retry writes, and writes again where only that changed which does not matter.
-func retry(ctx context.Context, o *objects, k kind, live *unstructured.Unstructured, write func(*unstructured.Unstructured) (*unstructured.Unstructured, error)) (*unstructured.Unstructured, error) {
+func retry(ctx context.Context, o *objects, k kind, live *unstructured.Unstructured, same sameness, write func(*unstructured.Unstructured) (*unstructured.Unstructured, error)) (*unstructured.Unstructured, error) {
 	object := k.name + " " + live.GetName()
 	for try := 1; ; try++ {
 		written, err := write(live)
@@ -205,7 +208,7 @@ func retry(ctx context.Context, o *objects, k kind, live *unstructured.Unstructu
 			return nil, readErr
 		}
 		switch {
-		case now == nil || !sameContent(now, live) || try == mostTries:
+		case now == nil || !same(now, live) || try == mostTries:
 			return nil, &ConflictError{Object: object, Cause: err}
 		case now.GetResourceVersion() == live.GetResourceVersion():
 			return nil, o.cluster.Classify(fmt.Errorf("writing %s: %w", object, err))

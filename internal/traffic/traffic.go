@@ -48,8 +48,9 @@ type Observed struct {
 	Version string
 }
 
-// Router reads and moves the traffic of one route. It remembers what it has read: Set and Restore change nothing when the route
-// has been changed meanwhile, and fail with *ConflictError; Read again, and decide again. Not safe for concurrent use.
+// Router reads and moves the traffic of one route. It remembers what it has read: Set changes nothing when the route has been changed
+// meanwhile, and fails with *ConflictError; Read again, and decide again. What others did to other routes of a shared object, and
+// statuses that a mesh writes, are no conflict. Not safe for concurrent use.
 //
 // Errors of all methods, all with Explain: *KindMissingError (CRDs are not installed), *ForeignError, *InstanceError,
 // *RouteMissingError, *RouteAmbiguousError, *RouteShapeError, *SubsetError, *HeaderClashError, *ConflictError,

@@ -1,0 +1,2 @@
+-- corpus: errors column-required
+ALTER TABLE t ADD COLUMN a int NOT NULL DEFAULT NULL;

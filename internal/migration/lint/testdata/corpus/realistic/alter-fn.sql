@@ -1,0 +1,1 @@
+ALTER FUNCTION f(int) SET search_path = pg_catalog;

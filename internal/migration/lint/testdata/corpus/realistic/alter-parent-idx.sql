@@ -1,0 +1,2 @@
+-- corpus: errors index-blocks-writes
+CREATE INDEX ON logs (at);

@@ -1,0 +1,4 @@
+CREATE TABLE t1 (id int);
+CREATE POLICY p ON t1 USING (true);
+ALTER POLICY p ON t1 USING (id > 0);
+DROP POLICY p ON t1;

@@ -1,0 +1,2 @@
+-- corpus: errors rename
+ALTER SCHEMA app RENAME TO app2;

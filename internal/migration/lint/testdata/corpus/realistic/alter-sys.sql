@@ -1,0 +1,2 @@
+-- corpus: errors access-change
+ALTER SYSTEM SET work_mem = '64MB';

@@ -1,0 +1,2 @@
+-- corpus: errors rename
+ALTER VIEW v RENAME TO w;

@@ -1,0 +1,2 @@
+-- corpus: errors access-change
+ALTER DATABASE app SET search_path = app;

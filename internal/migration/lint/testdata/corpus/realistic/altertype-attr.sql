@@ -1,0 +1,1 @@
+ALTER TYPE addr ADD ATTRIBUTE zip text;

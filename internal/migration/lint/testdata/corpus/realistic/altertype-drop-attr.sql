@@ -1,0 +1,2 @@
+-- corpus: errors drop-object
+ALTER TYPE addr DROP ATTRIBUTE zip;

@@ -1,0 +1,2 @@
+-- corpus: errors write-whole-table
+DELETE FROM logs l WHERE l.level = 'debug';

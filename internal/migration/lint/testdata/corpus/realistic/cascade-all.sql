@@ -1,0 +1,2 @@
+-- corpus: errors drop-table
+DROP TABLE a, b CASCADE;

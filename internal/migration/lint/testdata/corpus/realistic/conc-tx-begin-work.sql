@@ -1,0 +1,4 @@
+-- corpus: errors concurrently-in-transaction
+BEGIN WORK;
+DROP INDEX CONCURRENTLY IF EXISTS a;
+COMMIT WORK;

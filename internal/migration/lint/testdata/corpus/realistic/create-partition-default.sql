@@ -1,0 +1,1 @@
+CREATE TABLE logs_default PARTITION OF logs DEFAULT;

@@ -1,0 +1,2 @@
+CREATE TABLE report AS SELECT * FROM orders;
+CREATE INDEX ON report (id);

@@ -1,0 +1,2 @@
+-- corpus: errors trigger-disabled
+ALTER TABLE t1 DISABLE TRIGGER USER;

@@ -1,0 +1,2 @@
+CREATE DOMAIN plain AS text;
+ALTER TABLE t ADD COLUMN p plain;

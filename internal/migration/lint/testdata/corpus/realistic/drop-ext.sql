@@ -1,0 +1,2 @@
+-- corpus: errors drop-object
+DROP EXTENSION IF EXISTS pgcrypto;

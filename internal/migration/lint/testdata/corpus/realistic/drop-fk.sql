@@ -1,0 +1,1 @@
+ALTER TABLE a DROP CONSTRAINT a_b_fkey;

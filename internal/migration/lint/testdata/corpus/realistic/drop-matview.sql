@@ -1,0 +1,2 @@
+-- corpus: errors drop-object
+DROP MATERIALIZED VIEW IF EXISTS sales;

@@ -1,0 +1,2 @@
+-- corpus: errors access-change
+DROP OWNED BY app;

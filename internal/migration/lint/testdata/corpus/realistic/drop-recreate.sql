@@ -1,0 +1,3 @@
+-- corpus: errors drop-table
+DROP TABLE IF EXISTS users;
+CREATE TABLE users (id bigint PRIMARY KEY);

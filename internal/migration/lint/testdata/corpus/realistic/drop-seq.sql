@@ -1,0 +1,2 @@
+-- corpus: errors drop-object
+DROP SEQUENCE IF EXISTS s CASCADE;

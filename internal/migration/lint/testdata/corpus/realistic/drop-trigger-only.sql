@@ -1,0 +1,2 @@
+-- corpus: errors drop-object
+DROP TRIGGER audit ON users;

@@ -1,0 +1,2 @@
+-- corpus: errors row-security
+ALTER TABLE t1 FORCE ROW LEVEL SECURITY;

@@ -1,0 +1,5 @@
+-- corpus: errors validate-in-same-transaction
+BEGIN;
+ALTER TABLE a ADD CONSTRAINT fk FOREIGN KEY (b) REFERENCES c (id) NOT VALID;
+ALTER TABLE a VALIDATE CONSTRAINT fk;
+COMMIT;

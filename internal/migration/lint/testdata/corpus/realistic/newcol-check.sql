@@ -1,0 +1,2 @@
+ALTER TABLE users ADD COLUMN age int;
+ALTER TABLE users ADD CONSTRAINT age_ok CHECK (age >= 0) NOT VALID;

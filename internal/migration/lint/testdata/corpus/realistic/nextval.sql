@@ -1,0 +1,2 @@
+-- corpus: errors default-rewrites
+ALTER TABLE users ADD COLUMN b bigint DEFAULT nextval('s');

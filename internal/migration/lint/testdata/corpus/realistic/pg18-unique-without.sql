@@ -1,0 +1,1 @@
+CREATE TABLE r (id int, p tstzrange, PRIMARY KEY (id, p WITHOUT OVERLAPS));

@@ -1,0 +1,2 @@
+-- corpus: errors default-rewrites
+ALTER TABLE users ADD COLUMN b double precision DEFAULT random();

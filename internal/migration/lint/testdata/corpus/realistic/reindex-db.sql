@@ -1,0 +1,2 @@
+-- corpus: errors reindex-blocks
+REINDEX DATABASE app;

@@ -1,0 +1,2 @@
+-- corpus: errors rename
+ALTER FUNCTION f(int) RENAME TO g;

@@ -1,0 +1,2 @@
+-- corpus: errors rename
+ALTER TYPE mood RENAME TO feeling;

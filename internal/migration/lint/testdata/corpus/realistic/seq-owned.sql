@@ -1,0 +1,2 @@
+CREATE SEQUENCE s AS bigint;
+ALTER TABLE orders ALTER COLUMN no SET DEFAULT nextval('s');

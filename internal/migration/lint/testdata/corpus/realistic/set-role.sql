@@ -1,0 +1,2 @@
+SET ROLE migrator;
+RESET ROLE;

@@ -1,0 +1,2 @@
+-- corpus: errors drop-column
+aLtEr TaBlE "Users" dRoP cOlUmN "Name";

@@ -1,0 +1,4 @@
+-- corpus: errors drop-column
+ALTER /* harmless */ TABLE users -- really
+  DROP -- COLUMN keep
+  COLUMN name;

@@ -1,0 +1,5 @@
+-- corpus: errors write-whole-table
+BEGIN;
+CREATE TRIGGER t BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION f();
+UPDATE users SET email = email;
+COMMIT;

@@ -1,0 +1,2 @@
+CREATE UNLOGGED TABLE cache (k text PRIMARY KEY, v jsonb);
+ALTER TABLE cache SET LOGGED;

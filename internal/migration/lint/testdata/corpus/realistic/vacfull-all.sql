@@ -1,0 +1,2 @@
+-- corpus: errors table-rewrite
+VACUUM FULL;

@@ -1,0 +1,2 @@
+-- corpus: errors access-change
+ALTER VIEW v OWNER TO bob;

@@ -7,9 +7,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 
@@ -18,29 +20,28 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 )
 
-// CanaryTarget is a split between two tracks of pods behind one Service.
+// CanaryTarget is a split of the traffic between two tracks.
 type CanaryTarget struct {
 	Cluster *cluster.Cluster
 	Handle  environment.Handle
-	// Service has the pods of both tracks. It is somebody else's, and nothing of it is written.
-	Service string
-	// Label tells the tracks apart on pods; StableValue and CanaryValue are its values.
-	Label, StableValue, CanaryValue string
-	// Route makes the router of the route that is divided. A nil client is the cluster's own.
-	Route func(client dynamic.Interface) (Router, error)
+	// Name is that of the split, a DNS label, unique in the environment.
+	Name string
+	// Route is where the traffic is divided. The Owner in it is set from the fields above.
+	Route CanaryRoute
 }
 
 // CanarySpec is what is wanted.
 type CanarySpec struct {
-	Split Split
-	// Steps are weights on the way up, in rising order. Those that do not lie between the weight that is live and the wanted one
-	// are passed over.
-	Steps []int
+	// Weight is the percentage of the requests that go to the canary, and Headers those that always do.
+	Weight  int
+	Headers []HeaderMatch
+	// Steps are the weights on the way up, each of which is judged.
+	Steps []CanaryStep
 	// Retry is any text; another one than that of the walk that failed lets its content go.
 	Retry string
 	// Quarantine is how long content that failed gets no more requests, 24 hours where zero.
 	Quarantine time.Duration
-	// Judge judges the canary at each weight on the way up. Nil does not judge.
+	// Judge judges the canary at each weight. Nil does not judge.
 	Judge CanaryJudge
 	// Policy names what it judges by.
 	Policy string
@@ -51,28 +52,90 @@ type CanaryJudge func(ctx context.Context, pods analysis.PodLister, lease *clust
 
 // CanaryOptions say for whom a split is made.
 type CanaryOptions struct {
-	// InstanceID is the id of the resource in Terraform's state. Another one on the record is refused, unless TakeOver is set, as it
-	// is in a Create.
+	// InstanceID is the id of the resource in Terraform's state. Another one on the record is refused, unless TakeOver is set, as it is
+	// in a Create.
 	InstanceID string
 	TakeOver   bool
 	ClusterUID string
-	// Timeout is for the whole walk, analyses included.
+	// Timeout is for the whole walk, pauses and analyses included.
 	Timeout time.Duration
 	// Progress may be nil.
 	Progress func(string)
 }
 
-// CanaryResult is how things stand after Apply, also beside an error. Known is false where the route could not be asked.
+// CanaryResult is how things stand after Apply, also beside an error. Split is nil where the route could not be asked.
 type CanaryResult struct {
-	Split      Split
-	Known      bool
+	Split      *Split
 	ClusterUID string
+}
+
+// Validate checks where the traffic is divided, without asking a cluster.
+func (t CanaryTarget) Validate() []Problem {
+	switch {
+	case t.Route.Istio != nil:
+		config := *t.Route.Istio
+		config.Owner = t.owner("", false)
+		return config.Validate()
+	case t.Route.Gateway != nil:
+		config := *t.Route.Gateway
+		config.Owner = t.owner("", false)
+		return config.Validate()
+	}
+	return nil
+}
+
+func (t CanaryTarget) owner(instance string, takeOver bool) Owner {
+	return Owner{Handle: t.Handle, Name: t.Name, InstanceID: instance, TakeOver: takeOver}
+}
+
+// router is that of the route. A nil client is the cluster's own.
+func (t CanaryTarget) router(client dynamic.Interface, instance string, takeOver bool) (Router, error) {
+	if t.Route.Istio != nil {
+		config := *t.Route.Istio
+		config.Owner = t.owner(instance, takeOver)
+		return NewIstio(t.Cluster, client, config)
+	}
+	if t.Route.Gateway == nil {
+		return nil, fmt.Errorf("split %s has no route", t.Name)
+	}
+	config := *t.Route.Gateway
+	config.Owner = t.owner(instance, takeOver)
+	return NewGateway(t.Cluster, client, config)
+}
+
+// capacities reads the pods of both tracks.
+func (t CanaryTarget) capacities(client kubernetes.Interface) *capacities {
+	out := &capacities{cluster: t.Cluster, client: client, namespace: t.Handle.Namespace}
+	if istio := t.Route.Istio; istio != nil {
+		service, ok := serviceOfHost(istio.Host, t.Handle.Namespace)
+		if !ok {
+			service = istio.Host // it is looked for here, and its absence said
+		}
+		out.stable = TrackPods{Service: service, Labels: istio.Stable.Labels}
+		out.canary = TrackPods{Service: service, Labels: istio.Canary.Labels}
+	} else if gateway := t.Route.Gateway; gateway != nil {
+		out.stable = TrackPods{Service: gateway.Stable.Service, Labels: gateway.Stable.Labels}
+		out.canary = TrackPods{Service: gateway.Canary.Service, Labels: gateway.Canary.Labels}
+	}
+	return out
+}
+
+// contentOf names what a track runs: the pod templates of its Deployments. It is empty where there are none.
+func (r *capacities) contentOf(ctx context.Context, track TrackPods) (string, error) {
+	wanted, err := r.labels(ctx, track)
+	if err != nil {
+		return "", err
+	}
+	found, err := deploymentsOf(ctx, r.cluster, r.client, r.namespace, wanted)
+	if err != nil {
+		return "", err
+	}
+	return contentOf(found)
 }
 
 // canary is one operation while it runs.
 type canary struct {
 	target  CanaryTarget
-	spec    CanarySpec
 	options CanaryOptions
 	caller  context.Context // Terraform's, which ends when somebody interrupts the apply
 	ctx     context.Context // with the timeout
@@ -80,11 +143,7 @@ type canary struct {
 	// gated is refused mutations once ctx has ended or the Lease is lost; durable only for the latter.
 	gated, durable kubernetes.Interface
 	lease          *cluster.Lease
-	stored         storedCanary
-	common         map[string]string // labels of the pods of both tracks
-	route          Router
-	live           Split
-	exists         bool
+	stored         *storedCanary
 }
 
 func (c *canary) say(format string, values ...any) {
@@ -93,30 +152,53 @@ func (c *canary) say(format string, values ...any) {
 	}
 }
 
-// ApplyCanary divides traffic as spec says, by way of its steps: ready pods first, then the weight, then the judgement, at each of
-// them. What fails is taken back to the split from before the walk. It goes on where a run before was cut off. Errors:
-// *ServiceMissingError, *SelectorError, *CanaryOwnerError, *CapacityError, *CanaryFailedError, *CanaryHeldError,
-// *CanaryQuarantinedError, *StableUnwellError, those of Router and of packages environment and cluster.
+// ApplyCanary divides the traffic as spec says, by way of its steps: subset, ready pods, weight, verdict. What fails is taken back to the
+// split from before the walk. It goes on where a run before was cut off. Errors: *CapacityError, *CanaryFailedError, *CanaryHeldError,
+// *CanaryQuarantinedError, *CanaryNoWayBackError, *CanaryOwnerError, *NewerCanaryError, those of Router, and of packages environment and
+// cluster.
 func ApplyCanary(ctx context.Context, target CanaryTarget, spec CanarySpec, options CanaryOptions) (_ *CanaryResult, err error) {
 	if spec.Quarantine <= 0 {
 		spec.Quarantine = DefaultQuarantine
 	}
 	result := &CanaryResult{}
-	c := &canary{target: target, spec: spec, options: options, caller: ctx}
+	c := &canary{target: target, options: options, caller: ctx}
 	finish, err := c.begin(result)
 	if err != nil {
 		return result, err
 	}
 	defer func() { err = errors.Join(err, finish()) }()
-	if err := c.look(); err != nil {
+	w, err := c.walk(c.ctx, c.gated, spec)
+	if err != nil {
 		return result, err
 	}
-	err = c.run()
-	result.Split, result.Known = c.live, true
+	c.stored.record.Instance, c.stored.record.Route = options.InstanceID, target.Route
+	result.Split = &w.seen.Split
+	last := w
+	w.back = func() (*walk, context.Context, context.CancelFunc) {
+		after, cancel := c.afterwards()
+		back, err := c.walk(after, c.durable, spec)
+		if err != nil {
+			failing := *w
+			failing.router = failingRouter{Router: w.router, err: err}
+			back = &failing
+		}
+		back.seen, last = w.seen, back
+		return back, after, cancel
+	}
+	err = w.run(c.ctx)
+	*result.Split = last.seen.Split
 	return result, err
 }
 
-// begin checks whose the place is and takes the Lease. Waiting for another run does not eat the time of this one.
+// failingRouter is one that could not be made.
+type failingRouter struct {
+	Router
+	err error
+}
+
+func (r failingRouter) Read(context.Context) (Observed, error) { return Observed{}, r.err }
+
+// begin checks whose the place is, takes the Lease and reads the record. Waiting for another run does not eat the time of this one.
 func (c *canary) begin(result *CanaryResult) (finish func() error, err error) {
 	live, handle := c.target.Cluster, c.target.Handle
 	if err := live.RequireUID(c.caller, c.options.ClusterUID); err != nil {
@@ -151,6 +233,12 @@ func (c *canary) begin(result *CanaryResult) (finish func() error, err error) {
 	if c.gated, err = gatedClient(ctx, live, c.lease); err == nil {
 		c.durable, err = gatedClient(context.WithoutCancel(ctx), live, c.lease)
 	}
+	if err == nil {
+		c.stored, err = readCanaryRecord(ctx, c.reads, c.target)
+	}
+	if err == nil && c.stored.there && c.stored.record.Instance != c.options.InstanceID && !c.options.TakeOver {
+		err = &CanaryOwnerError{Split: c.target.Name, Record: canaryRecordName(c.target.Name)}
+	}
 	if err != nil {
 		return nil, errors.Join(err, finish())
 	}
@@ -162,278 +250,99 @@ func (c *canary) afterwards() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(c.caller), afterTimeout)
 }
 
-// look reads the record, the Service and the route.
-func (c *canary) look() (err error) {
-	if c.stored, err = readCanaryRecord(c.ctx, c.reads, c.target); err != nil {
-		return err
-	}
-	if err := c.stored.checkOwner(c.target, c.options); err != nil {
-		return err
-	}
-	if c.common, err = commonLabels(c.ctx, c.reads, c.target); err != nil {
-		return err
-	}
-	c.stored.record.Instance = c.options.InstanceID
-	return c.lookAtRoute(c.ctx)
-}
-
-// lookAtRoute makes a router whose writes end with ctx or the Lease, and reads the route.
-func (c *canary) lookAtRoute(ctx context.Context) error {
+// walk reads the route, and is a walk whose writes end with ctx or the Lease.
+func (c *canary) walk(ctx context.Context, writes kubernetes.Interface, spec CanarySpec) (*walk, error) {
 	client, err := gatedDynamic(ctx, c.target.Cluster, c.lease)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if c.route, err = c.target.Route(client); err != nil {
-		return err
-	}
-	seen, err := c.route.Read(ctx)
+	router, err := c.target.router(client, c.options.InstanceID, c.options.TakeOver)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	c.live, c.exists = seen.Split, seen.Exists && seen.Managed
-	return nil
-}
-
-// run brings about what is wanted from whatever state there is.
-func (c *canary) run() error {
-	record := &c.stored.record
-	if record.Phase == phaseReturning {
-		c.say("going on with the way back to %d%% that a run before had begun", record.From.Weight)
-		if err := c.takeBack(c.ctx, c.gated); err != nil {
-			return err
-		}
-	}
-	content, err := c.content(c.ctx)
+	seen, err := router.Read(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	wanted := c.spec.Split
-	more := wanted.Weight > c.live.Weight || len(wanted.Headers) > 0 && !sameHeaders(wanted.Headers, c.live.Headers)
-	resumed := record.Phase == phaseWalking && c.exists && c.live.Weight == record.Weight && c.live.Weight <= wanted.Weight
-	if q := record.held(content, c.spec, time.Now()); q != nil && (more || resumed) {
-		return &CanaryQuarantinedError{Service: c.target.Service, Live: c.live, Quarantine: *q, Record: canaryRecordName(c.target)}
+	tracks := c.target.capacities(c.reads)
+	w := &walk{
+		name: c.target.Name, spec: spec, record: &c.stored.record, seen: seen, clock: analysis.SystemClock{}, router: router,
+		capacity:  tracks.read,
+		content:   func(ctx context.Context) (string, error) { return tracks.contentOf(ctx, tracks.canary) },
+		abort:     c.abort,
+		save:      func(ctx context.Context) error { return c.stored.save(ctx, writes, c.target) },
+		say:       c.say,
+		cancelled: func() bool { return c.caller.Err() != nil },
 	}
-	if !resumed {
-		record.From, record.Since, record.Accepted = c.live, time.Time{}, c.live.Weight
-		if record.Needed, err = c.capacity(c.ctx); err != nil {
-			return err
-		}
-	}
-	record.Phase, record.Weight = phaseWalking, c.live.Weight
-	if err := c.save(c.ctx, c.gated); err != nil {
-		return err
-	}
-	if err := c.divideHeaders(wanted); err != nil {
-		return err
-	}
-	if resumed && record.Accepted < c.live.Weight {
-		c.say("going on at %d%%, where a run before was cut off", c.live.Weight)
-		if err := c.judge(content); err != nil {
-			return err
-		}
-	}
-	for _, weight := range stepsUp(c.live.Weight, wanted.Weight, c.spec.Steps) {
-		if err := c.stepUp(weight, content); err != nil {
-			return err
-		}
-	}
-	if c.live.Weight > wanted.Weight {
-		if err := c.walkDown(c.ctx, wanted.Weight); err != nil {
-			return err
-		}
-	}
-	return c.settle(content)
-}
-
-// stepsUp are the weights to stop at, the wanted one included. There are none on the way down.
-func stepsUp(from, to int, steps []int) []int {
-	if to <= from {
-		return nil
-	}
-	var out []int
-	for _, weight := range steps {
-		if weight > from && weight < to {
-			out = append(out, weight)
-		}
-	}
-	slices.Sort(out)
-	return append(slices.Compact(out), to)
-}
-
-// divideHeaders makes the route where it is missing, and gives it the wanted headers, with the weight as it is.
-func (c *canary) divideHeaders(wanted Split) error {
-	if len(wanted.Headers) > 0 {
-		if err := c.ready(c.ctx, c.target.CanaryValue, 1, "requests with its headers"); err != nil {
-			return err
-		}
-	}
-	return c.set(c.ctx, Split{Weight: c.live.Weight, Headers: wanted.Headers})
-}
-
-// set writes the route. Where it divides traffic this way already, the router writes nothing.
-func (c *canary) set(ctx context.Context, split Split) error {
-	if err := c.route.Set(ctx, split); err != nil {
-		return err
-	}
-	c.live, c.exists = split, true
-	return nil
-}
-
-// stepUp gives the canary a weight that it has the pods for, and judges it there.
-func (c *canary) stepUp(weight int, content string) error {
-	record := &c.stored.record
-	if err := c.ready(c.ctx, c.target.CanaryValue, podsFor(weight, record.Needed), fmt.Sprintf("%d%% of the requests", weight)); err != nil {
-		return err
-	}
-	if c.aborted() {
-		return c.refuse(analysis.Verdict{Outcome: analysis.Failed, Action: analysis.Rollback, Reason: abortedReason}, content)
-	}
-	// Before the weight, so that a run that is cut off between the two is known to have begun.
-	record.Weight, record.Since = weight, time.Time{}
-	if err := c.save(c.ctx, c.gated); err != nil {
-		return err
-	}
-	c.say("%d%% of the requests to Service %s go to the canary", weight, c.target.Service)
-	if err := c.set(c.ctx, Split{Weight: weight, Headers: c.live.Headers}); err != nil {
-		return err
-	}
-	return c.judge(content)
-}
-
-// judge judges the canary at the weight that it has.
-func (c *canary) judge(content string) error {
-	record := &c.stored.record
-	if c.spec.Judge == nil {
-		record.Accepted = c.live.Weight
-		return nil
-	}
-	since := record.Since
-	if since.IsZero() {
-		record.Since = time.Now().UTC()
-		if err := c.save(c.ctx, c.gated); err != nil {
-			return err
-		}
-	}
-	c.say("judging the canary at %d%%", c.live.Weight)
-	verdict, _, err := c.spec.Judge(c.ctx, c.pods(c.target.CanaryValue), c.lease, since, c.abort)
-	if err != nil {
-		if c.caller.Err() == nil && c.ctx.Err() != nil {
-			return c.goBack(&CanaryFailedError{Service: c.target.Service, Weight: c.live.Weight,
-				Reason: fmt.Sprintf("There was no verdict within the timeout of %s.", c.options.Timeout)})
-		}
-		return fmt.Errorf("judging the canary at %d%%: %w", c.live.Weight, err)
-	}
-	if verdict.Action != analysis.Accept {
-		return c.refuse(verdict, content)
-	}
-	record.Accepted, record.Since = c.live.Weight, time.Time{}
-	return c.save(c.ctx, c.gated)
-}
-
-// refuse acts on a verdict that does not accept.
-func (c *canary) refuse(verdict analysis.Verdict, content string) error {
-	record := &c.stored.record
-	if verdict.Action == analysis.Hold {
-		record.Since = time.Time{} // it is judged anew
-		return errors.Join(&CanaryHeldError{Service: c.target.Service, Live: c.live, Reason: verdict.Reason}, c.saveAfterwards())
-	}
-	failed := &CanaryFailedError{Service: c.target.Service, Weight: c.live.Weight, Reason: verdict.Reason, Verdict: verdict}
-	if verdict.Outcome == analysis.Failed {
-		failed.Until = time.Now().Add(c.spec.Quarantine).UTC().Truncate(time.Second)
-		record.Quarantine = &CanaryQuarantine{Content: content, Policy: c.spec.Policy, Reason: verdict.Reason, Until: failed.Until}
-		record.cleared = false
-	}
-	record.Retry = c.spec.Retry
-	return c.goBack(failed)
-}
-
-// goBack takes the traffic back under a time of its own, and returns why.
-func (c *canary) goBack(failed *CanaryFailedError) error {
-	ctx, cancel := c.afterwards()
-	defer cancel()
-	failed.Back = c.stored.record.From
-	c.say("the canary failed at %d%%: going back to %d%%", failed.Weight, failed.Back.Weight)
-	if err := c.lookAtRoute(ctx); err != nil { // the router of the operation may not write any more
-		return errors.Join(failed, err)
-	}
-	err := c.takeBack(ctx, c.durable)
-	failed.Live = c.live
-	return errors.Join(failed, err)
-}
-
-// takeBack restores the split from before the walk, as fast as the stable track can take the requests.
-func (c *canary) takeBack(ctx context.Context, client kubernetes.Interface) error {
-	record := &c.stored.record
-	record.Phase = phaseReturning
-	if err := c.save(ctx, client); err != nil {
-		return err
-	}
-	from := record.From
-	if len(from.Headers) == 0 && len(c.live.Headers) > 0 {
-		if err := c.set(ctx, Split{Weight: c.live.Weight}); err != nil {
-			return err
-		}
-	}
-	if c.live.Weight > from.Weight {
-		if err := c.walkDown(ctx, from.Weight); err != nil {
-			return err
-		}
-	}
-	if err := c.set(ctx, from); err != nil {
-		return err
-	}
-	record.Phase, record.Since, record.Weight, record.Accepted = phaseSteady, time.Time{}, from.Weight, from.Weight
-	return c.save(ctx, client)
-}
-
-// walkDown moves requests to the stable track, never more at once than it has ready pods for: one that was idle has shrunk, and
-// grows with the requests that it gets.
-func (c *canary) walkDown(ctx context.Context, to int) error {
-	needed := c.stored.record.Needed
-	for c.live.Weight > to {
-		next := c.live.Weight
-		err := c.wait(ctx, fmt.Sprintf("the stable track has pods for %d%% of the requests", 100-to), func() (string, error) {
-			ready, pods, err := c.readyPods(ctx, c.target.StableValue)
+	if spec.Judge != nil {
+		w.judge = func(ctx context.Context, since time.Time) (analysis.Verdict, error) {
+			wanted, err := tracks.labels(ctx, tracks.canary)
 			if err != nil {
-				return "", err
+				return analysis.Verdict{}, err
 			}
-			next = max(to, lowestWeight(ready, needed))
-			if next < c.live.Weight {
-				return "", nil
-			}
-			return fmt.Sprintf("It has %d ready pods, %d are needed.%s", ready, podsFor(100-to, needed), troubleOf(pods)), nil
-		})
-		if err != nil {
-			if lacking, ok := errors.AsType[*CapacityError](err); ok {
-				return &StableUnwellError{Service: c.target.Service, Live: c.live, To: to, Observed: lacking.Observed}
-			}
-			return err
-		}
-		c.say("%d%% of the requests to Service %s go to the canary", next, c.target.Service)
-		if err := c.set(ctx, Split{Weight: next, Headers: c.live.Headers}); err != nil {
-			return err
+			pods := &analysis.SelectedPods{Client: c.reads, Namespace: c.target.Handle.Namespace, Selector: labels.Set(wanted).String()}
+			verdict, _, err := spec.Judge(ctx, pods, c.lease, since, c.abort)
+			return verdict, err
 		}
 	}
-	return nil
+	return w, nil
 }
 
-// settle is the end of everything that went well.
-func (c *canary) settle(content string) error {
-	record := &c.stored.record
-	record.Phase, record.Weight, record.Accepted, record.From = phaseSteady, c.live.Weight, c.live.Weight, c.live
-	record.Since, record.Retry = time.Time{}, c.spec.Retry
-	if q := record.Quarantine; q != nil && (c.live.Weight > 0 || q.Content != content) {
-		record.Quarantine = nil
+// abort asks for the mark on the record. One from before this walk was heard already, and goes with the next write.
+func (c *canary) abort(ctx context.Context) (reason string, aborted bool, err error) {
+	name := canaryRecordName(c.target.Name)
+	found, err := c.reads.CoreV1().ConfigMaps(c.target.Handle.Namespace).Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return "", false, c.target.Cluster.Classify(fmt.Errorf("reading ConfigMap %s: %w", name, err))
 	}
-	return c.save(c.ctx, c.gated)
+	reason, aborted = found.Annotations[AnnotationCanaryAbort]
+	if reason == "" {
+		reason = "no reason is given"
+	}
+	return reason, aborted, nil
 }
 
-func (c *canary) save(ctx context.Context, client kubernetes.Interface) error {
-	return c.stored.save(ctx, client, c.target)
+// RemoveCanary walks all requests to the stable side, then removes the route that is ours, or gives a shared one its destination from
+// before, and the record. forgotten says that the record carries another instance id, so that nothing was removed.
+func RemoveCanary(ctx context.Context, target CanaryTarget, options CanaryOptions) (forgotten bool, err error) {
+	c := &canary{target: target, options: options, caller: ctx}
+	finish, err := c.begin(&CanaryResult{})
+	switch owner := (*CanaryOwnerError)(nil); {
+	case errors.As(err, &owner):
+		return true, nil
+	case isNamespaceMissing(err):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	defer func() { err = errors.Join(err, finish()) }()
+	w, err := c.walk(c.ctx, c.gated, CanarySpec{})
+	if err != nil {
+		return false, err
+	}
+	if w.seen.Exists && w.seen.Managed && w.seen.Split.Weight > 0 {
+		w.abort = nil
+		err := w.move(c.ctx, Split{Headers: w.seen.Split.Headers})
+		if missing := (*ServiceMissingError)(nil); err != nil && !errors.As(err, &missing) { // without the Service there are no requests
+			return false, err
+		}
+	}
+	if err := w.router.Restore(c.ctx); err != nil {
+		return false, err
+	}
+	if !c.stored.there {
+		return false, nil
+	}
+	uid := types.UID(c.stored.uid)
+	name := canaryRecordName(target.Name)
+	err = c.gated.CoreV1().ConfigMaps(target.Handle.Namespace).Delete(c.ctx, name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}})
+	if err != nil && !cluster.IsNotFound(err) {
+		return false, target.Cluster.Classify(fmt.Errorf("deleting ConfigMap %s: %w", name, err))
+	}
+	return false, nil
 }
 
-func (c *canary) saveAfterwards() error {
-	ctx, cancel := c.afterwards()
-	defer cancel()
-	return c.save(ctx, c.durable)
+func isNamespaceMissing(err error) bool {
+	missing := (*environment.NamespaceMissingError)(nil)
+	return errors.As(err, &missing)
 }

@@ -14,7 +14,7 @@ import (
 func tellWhatIsThere(s *screen, d *deployments, p place) error {
 	path, down := "", "make demo-down"
 	if !p.local {
-		down = fmt.Sprintf("DEMO_IMAGE=%s make demo-down # with the same KUBECONFIG", p.repository)
+		down = fmt.Sprintf("DEMO_IMAGE=%s make demo-down # with the same KUBECONFIG and DEMO_DATABASE", p.repository)
 	} else {
 		local, err := cluster.Open(clusterName)
 		if err != nil {

@@ -32,7 +32,8 @@ resource "slipway_release" "green" {
   timeouts = var.timeouts
   retry    = var.retry
 
-  depends_on = [slipway_migration.expand]
+  # Its pods run under the ServiceAccount of the first release.
+  depends_on = [slipway_migration.expand, slipway_release.app]
 
   lifecycle {
     # Without it, Terraform would destroy a colour that is not wanted any more before the traffic has left it. Its value is read from

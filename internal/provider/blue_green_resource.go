@@ -141,7 +141,7 @@ func (r *BlueGreenResource) Schema(ctx context.Context, _ resource.SchemaRequest
 				Computed:            true,
 			},
 		},
-		Blocks: map[string]schema.Block{"preview_analysis": before, "analysis": after},
+		Blocks: map[string]schema.Block{"preview_analysis": before, "analysis": after, "istio": istioRouteBlock(), "http_route": httpRouteBlock()},
 	}
 }
 

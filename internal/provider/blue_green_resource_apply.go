@@ -79,8 +79,13 @@ func (r *BlueGreenResource) apply(ctx context.Context, plan *blueGreenModel, jud
 		diags.Append(errorDiagnostic("apply", plan.what(), handle, err))
 		return nil, diags
 	}
+	target, d := plan.target(ctx, live, handle, create)
+	diags.Append(d...)
+	if diags.HasError() {
+		return nil, diags
+	}
 	say := progress(ctx, handle, plan.Service.ValueString())
-	result, err := traffic.ApplyBlueGreen(ctx, plan.target(live, handle), plan.spec(judges, live, handle, say), traffic.BlueGreenOptions{
+	result, err := traffic.ApplyBlueGreen(ctx, target, plan.spec(judges, live, handle, say), traffic.BlueGreenOptions{
 		InstanceID: plan.ID.ValueString(), TakeOver: create, ClusterUID: plan.ClusterUID.ValueString(), Timeout: timeout, Progress: say,
 	})
 	if err != nil {
@@ -125,7 +130,10 @@ func (r *BlueGreenResource) Read(ctx context.Context, req resource.ReadRequest, 
 	}
 	var seen *traffic.ObservedColours
 	if err == nil {
-		seen, err = traffic.ObserveBlueGreen(ctx, state.target(live, handle), state.keep(), time.Now())
+		var target traffic.BlueGreenTarget
+		target, diags = state.target(ctx, live, handle, true)
+		resp.Diagnostics.Append(diags...)
+		seen, err = traffic.ObserveBlueGreen(ctx, target, state.keep(), time.Now())
 	}
 	_, namespaceGone := errors.AsType[*environment.NamespaceMissingError](err)
 	_, serviceGone := errors.AsType[*traffic.ServiceMissingError](err)
@@ -173,7 +181,9 @@ func (r *BlueGreenResource) Delete(ctx context.Context, req resource.DeleteReque
 	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
 	forgotten := false
 	if err == nil {
-		forgotten, err = traffic.ForgetBlueGreen(ctx, state.target(live, handle), traffic.BlueGreenOptions{
+		target, d := state.target(ctx, live, handle, false)
+		resp.Diagnostics.Append(d...)
+		forgotten, err = traffic.ForgetBlueGreen(ctx, target, traffic.BlueGreenOptions{
 			InstanceID: state.ID.ValueString(), ClusterUID: state.ClusterUID.ValueString(), Timeout: timeout,
 			Progress: progress(ctx, handle, state.Service.ValueString()),
 		})
@@ -201,6 +211,7 @@ func (r *BlueGreenResource) ImportState(ctx context.Context, req resource.Import
 		Service: types.StringValue(service), PreviewService: types.StringValue(service + previewSuffix), Label: types.StringValue(traffic.DefaultLabel),
 		BlueValue: types.StringValue(traffic.Blue), GreenValue: types.StringValue(traffic.Green),
 		PreviewAnalysis: types.ListNull(analysisBlock().NestedObject.Type()), Analysis: types.ListNull(analysisBlock().NestedObject.Type()),
+		Istio: types.ListNull(istioRouteBlock().NestedObject.Type()), HTTPRoute: types.ListNull(httpRouteBlock().NestedObject.Type()),
 		Timeouts: timeouts.Value{Object: types.ObjectNull(map[string]attr.Type{"create": types.StringType, "update": types.StringType, "delete": types.StringType})},
 	}
 	handle := environment.Handle{Cluster: coordinate, Namespace: namespace}
@@ -214,7 +225,9 @@ func (r *BlueGreenResource) ImportState(ctx context.Context, req resource.Import
 		if resp.Diagnostics.HasError() {
 			return
 		}
-		seen, err = traffic.ObserveBlueGreen(ctx, model.target(live, handle), nil, time.Now())
+		target, d := model.target(ctx, live, handle, true)
+		resp.Diagnostics.Append(d...)
+		seen, err = traffic.ObserveBlueGreen(ctx, target, nil, time.Now())
 	}
 	var uid string
 	if err == nil {

@@ -34,6 +34,8 @@ type blueGreenModel struct {
 	Retry           types.String   `tfsdk:"retry"`
 	PreviewAnalysis types.List     `tfsdk:"preview_analysis"`
 	Analysis        types.List     `tfsdk:"analysis"`
+	Istio           types.List     `tfsdk:"istio"`
+	HTTPRoute       types.List     `tfsdk:"http_route"`
 	Timeouts        timeouts.Value `tfsdk:"timeouts"`
 
 	ClusterUID   types.String `tfsdk:"cluster_uid"`
@@ -42,13 +44,16 @@ type blueGreenModel struct {
 	ScaleDown    types.String `tfsdk:"scale_down"`
 }
 
-func (m blueGreenModel) what() string { return "blue-green switch of Service " + m.Service.ValueString() }
+func (m blueGreenModel) what() string {
+	return "blue-green switch of Service " + m.Service.ValueString()
+}
 
-func (m blueGreenModel) target(live *cluster.Cluster, handle environment.Handle) traffic.BlueGreenTarget {
+func (m blueGreenModel) target(ctx context.Context, live *cluster.Cluster, handle environment.Handle, create bool) (traffic.BlueGreenTarget, diag.Diagnostics) {
+	route, diags := m.route(ctx, live, m.owner(handle, create))
 	return traffic.BlueGreenTarget{
-		Cluster: live, Handle: handle, Service: m.Service.ValueString(), Preview: m.PreviewService.ValueString(), Label: m.Label.ValueString(),
+		Route: route, Cluster: live, Handle: handle, Service: m.Service.ValueString(), Preview: m.PreviewService.ValueString(), Label: m.Label.ValueString(),
 		Values: map[string]string{traffic.Blue: m.BlueValue.ValueString(), traffic.Green: m.GreenValue.ValueString()},
-	}
+	}, diags
 }
 
 // keep is nil where the other colour stays.

@@ -65,6 +65,7 @@ func (r *BlueGreenResource) plan(ctx context.Context, plan, state *blueGreenMode
 			fmt.Sprintf("The label %s would have the value %q on the pods of both.\n\nGive each colour a value of its own.", plan.Label.ValueString(), plan.BlueValue.ValueString()))
 	}
 	diags.Append(judges.validate()...)
+	diags.Append(plan.checkRoute(ctx, handle)...)
 	if judges.known {
 		diags.Append(plan.checkTimeouts(ctx, state, judges)...)
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"time"
 
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
@@ -43,6 +44,9 @@ type BlueGreenTarget struct {
 	// Label tells the colours apart, on pods and in selectors; Values are its values by colour, the colour itself where there is none.
 	Label  string
 	Values map[string]string
+	// Route makes the router of the route that is switched instead of the Service's selector; nil switches the selector. Blue is the
+	// router's stable track, green its canary. A nil client is the cluster's own.
+	Route func(client dynamic.Interface) (Router, error)
 }
 
 // value is what the label has on pods of a colour.
@@ -125,6 +129,7 @@ type blueGreen struct {
 	lease          *cluster.Lease
 	stored         storedRecord
 	service        *liveService
+	route          Router // nil where the selector is switched
 	result         *BlueGreenResult
 }
 
@@ -214,6 +219,15 @@ func (b *blueGreen) look() (err error) {
 	if b.service, err = readService(b.ctx, b.reads, b.target); err != nil {
 		return err
 	}
+	if b.target.Route != nil {
+		client, err := gatedDynamic(b.ctx, b.target.Cluster, b.lease)
+		if err != nil {
+			return err
+		}
+		if err := b.lookAtRoute(b.ctx, client); err != nil {
+			return err
+		}
+	}
 	b.result.Active = b.service.colour
 	b.stored.record.Instance = b.options.InstanceID
 	return nil
@@ -288,7 +302,7 @@ func (b *blueGreen) switchOver() error {
 	if err != nil {
 		return err
 	}
-	proven := record.Good[wanted] == content
+	proven := content != "" && record.Good[wanted] == content
 	if b.spec.Before != nil && serving && !proven {
 		b.say("judging %s on Service %s", wanted, b.target.Preview)
 		verdict, _, err := b.spec.Before(b.ctx, b.pods(wanted), b.lease, time.Time{})
@@ -303,12 +317,12 @@ func (b *blueGreen) switchOver() error {
 		// Nobody's traffic moves: there is nothing to compare with and nothing to go back to.
 		b.say("%s is served by no other pods: its selector is set to %s", b.target.Service, wanted)
 	}
-	*record = record.switching(b.service, wanted, serving)
+	*record = record.switching(b.service, wanted, serving, b.route != nil)
 	if err := b.save(b.ctx, b.gated); err != nil {
 		return err
 	}
 	b.say("switching Service %s from %s to %s", b.target.Service, b.service.describe(), wanted)
-	if err := b.service.set(b.ctx, b.gated, b.target, &wanted); err != nil {
+	if err := b.set(b.ctx, b.gated, &wanted); err != nil {
 		return err
 	}
 	return b.verify()
@@ -317,7 +331,7 @@ func (b *blueGreen) switchOver() error {
 // verify waits until only the new pods are behind the Service and judges them. What fails goes back.
 func (b *blueGreen) verify() error {
 	record := &b.stored.record
-	if err := b.onlyPodsOf(b.ctx, b.target.Service, b.spec.Active, 1); err != nil {
+	if err := b.inEffect(b.ctx, b.spec.Active); err != nil {
 		if b.caller.Err() != nil {
 			return b.undecided(err, "after the switch")
 		}
@@ -400,11 +414,21 @@ func (b *blueGreen) takeBack(ctx context.Context, client kubernetes.Interface) e
 	if err := b.save(ctx, client); err != nil {
 		return err
 	}
-	if err := b.service.set(ctx, client, b.target, record.Previous); err != nil {
+	if b.route != nil {
+		// The router that was made for the operation may not write any more.
+		durable, err := gatedDynamic(context.WithoutCancel(ctx), b.target.Cluster, b.lease)
+		if err != nil {
+			return err
+		}
+		if err := b.lookAtRoute(ctx, durable); err != nil {
+			return err
+		}
+	}
+	if err := b.set(ctx, client, record.Previous); err != nil {
 		return err
 	}
 	if record.Previous != nil {
-		if err := b.onlyPodsOf(ctx, b.target.Service, *record.Previous, 1); err != nil {
+		if err := b.inEffect(ctx, *record.Previous); err != nil {
 			return err
 		}
 	}

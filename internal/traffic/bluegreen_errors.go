@@ -100,26 +100,36 @@ func (e *SwitchFailedError) Explain() (happened, observed, advice string) {
 	default:
 		happened = fmt.Sprintf("%s failed before the switch. Service %s was not switched: %s is live.", upper(e.Colour), e.Service, orWord(e.Live))
 	}
-	observed = e.Reason
-	if t := e.Verdict.Trigger; t != nil && len(t.Samples) > 0 {
-		const most = 10
-		samples := t.Samples[max(0, len(t.Samples)-most):]
-		for _, s := range samples {
-			text := s.Evidence
-			if text == "" {
-				text = s.Value.String()
-			}
-			observed += fmt.Sprintf("\n  %s %s %s: %s", s.At.UTC().Format(time.RFC3339), s.Check, s.Kind, text)
-		}
-		if t.Query != "" {
-			observed += "\n  Query: " + t.Query
-		}
+	return happened, e.Reason + evidenceOf(e.Verdict), afterFailure(e.Until, "are not switched to")
+}
+
+// evidenceOf are the samples that decided, as further lines.
+func evidenceOf(v analysis.Verdict) string {
+	t := v.Trigger
+	if t == nil || len(t.Samples) == 0 {
+		return ""
 	}
-	advice = "Correct it and apply again."
-	if !e.Until.IsZero() {
-		advice = fmt.Sprintf("Correct it and apply again. The same pods are not switched to until %s, unless the analysis or retry changes.", e.Until.Format(time.RFC3339))
+	const most = 10
+	var out strings.Builder
+	for _, s := range t.Samples[max(0, len(t.Samples)-most):] {
+		text := s.Evidence
+		if text == "" {
+			text = s.Value.String()
+		}
+		fmt.Fprintf(&out, "\n  %s %s %s: %s", s.At.UTC().Format(time.RFC3339), s.Check, s.Kind, text)
 	}
-	return happened, observed, advice
+	if t.Query != "" {
+		out.WriteString("\n  Query: " + t.Query)
+	}
+	return out.String()
+}
+
+// afterFailure says what to do about pods that failed, and until when they are held back.
+func afterFailure(until time.Time, held string) string {
+	if until.IsZero() {
+		return "Correct it and apply again."
+	}
+	return fmt.Sprintf("Correct it and apply again. The same pods %s until %s, unless the analysis or retry changes.", held, until.Format(time.RFC3339))
 }
 
 func (e *SwitchFailedError) Error() string { return oneLine(e.Explain()) }

@@ -22,6 +22,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
@@ -72,19 +73,32 @@ func isReady(pod *corev1.Pod) bool {
 
 // deployments are those whose pods have a colour.
 func (b *blueGreen) deployments(ctx context.Context, colour string) ([]appsv1.Deployment, error) {
-	list, err := b.reads.AppsV1().Deployments(b.target.Handle.Namespace).List(ctx, metav1.ListOptions{})
+	return deploymentsOf(ctx, b.target.Cluster, b.reads, b.target.Handle.Namespace, b.labelsOf(&colour))
+}
+
+// deploymentsOf are those whose pods have labels.
+func deploymentsOf(ctx context.Context, live *cluster.Cluster, client kubernetes.Interface, namespace string, pods map[string]string) ([]appsv1.Deployment, error) {
+	list, err := client.AppsV1().Deployments(namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return nil, b.target.Cluster.Classify(fmt.Errorf("listing the Deployments of namespace %s: %w", b.target.Handle.Namespace, err))
+		return nil, live.Classify(fmt.Errorf("listing the Deployments of namespace %s: %w", namespace, err))
 	}
-	selector := labels.SelectorFromSet(b.labelsOf(&colour))
+	selector := labels.SelectorFromSet(pods)
 	return slices.DeleteFunc(list.Items, func(d appsv1.Deployment) bool { return !selector.Matches(labels.Set(d.Spec.Template.Labels)) }), nil
 }
 
 // content names what runs under a colour: the pod templates of its Deployments. It is empty where there are none.
 func (b *blueGreen) content(ctx context.Context, colour string) (string, error) {
 	found, err := b.deployments(ctx, colour)
-	if err != nil || len(found) == 0 {
+	if err != nil {
 		return "", err
+	}
+	return contentOf(found)
+}
+
+// contentOf names the pod templates of Deployments.
+func contentOf(found []appsv1.Deployment) (string, error) {
+	if len(found) == 0 {
+		return "", nil
 	}
 	slices.SortFunc(found, func(a, b appsv1.Deployment) int { return strings.Compare(a.Name, b.Name) })
 	sum := sha256.New()
@@ -100,9 +114,13 @@ func (b *blueGreen) content(ctx context.Context, colour string) (string, error) 
 
 // endpoints are the names of the pods behind a Service that are sent requests.
 func (b *blueGreen) endpoints(ctx context.Context, service string) ([]string, error) {
-	list, err := b.reads.DiscoveryV1().EndpointSlices(b.target.Handle.Namespace).List(ctx, metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + service})
+	return endpointsOf(ctx, b.target.Cluster, b.reads, b.target.Handle.Namespace, service)
+}
+
+func endpointsOf(ctx context.Context, live *cluster.Cluster, client kubernetes.Interface, namespace, service string) ([]string, error) {
+	list, err := client.DiscoveryV1().EndpointSlices(namespace).List(ctx, metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + service})
 	if err != nil {
-		return nil, b.target.Cluster.Classify(fmt.Errorf("listing the endpoints of Service %s: %w", service, err))
+		return nil, live.Classify(fmt.Errorf("listing the endpoints of Service %s: %w", service, err))
 	}
 	found := map[string]bool{} // a pod is in one slice for each family of addresses
 	for _, slice := range list.Items {
@@ -122,6 +140,9 @@ func (b *blueGreen) endpoints(ctx context.Context, service string) ([]string, er
 
 // servedByOthers reports that pods of another colour have the traffic.
 func (b *blueGreen) servedByOthers(colour string) (bool, error) {
+	if b.route != nil && b.service.has {
+		return b.service.colour != colour, nil
+	}
 	behind, err := b.endpoints(b.ctx, b.target.Service)
 	if err != nil {
 		return false, err
@@ -195,7 +216,10 @@ func (b *blueGreen) wait(ctx context.Context, what string, look func() (missing 
 		if err != nil && ctx.Err() == nil && !cluster.IsTransient(err) {
 			return err
 		}
-		if err != nil {
+		switch {
+		case err != nil && ctx.Err() != nil:
+			missing = "" // the end of the time, and not what was seen
+		case err != nil:
 			missing = err.Error() + "."
 		}
 		if missing != "" && missing != last {
@@ -219,11 +243,18 @@ func (b *blueGreen) getReady(colour string) error {
 	if err != nil {
 		return err
 	}
+	serving := len(behind)
+	if b.route != nil { // both colours are behind the Service
+		other := Opposite(colour)
+		if serving, err = b.readyPods(b.ctx, &other); err != nil {
+			return err
+		}
+	}
 	found, err := b.deployments(b.ctx, colour)
 	if err != nil {
 		return err
 	}
-	least, err := b.scaleUp(colour, found, max(1, len(behind)))
+	least, err := b.scaleUp(colour, found, max(1, serving))
 	if err != nil {
 		return err
 	}

@@ -76,10 +76,13 @@ type blueGreenRecord struct {
 }
 
 // switching is the record when the selector is about to change.
-func (r blueGreenRecord) switching(from *liveService, to string, moved bool) blueGreenRecord {
+func (r blueGreenRecord) switching(from *liveService, to string, moved, route bool) blueGreenRecord {
 	r.Phase, r.Target, r.Moved, r.VerifyingSince = phaseSwitching, to, moved, time.Time{}
 	r.Previous = nil
-	if from.has {
+	if route {
+		value := Opposite(to) // whatever share it had
+		r.Previous = &value
+	} else if from.has {
 		value := from.colour
 		r.Previous = &value
 	}
@@ -231,6 +234,11 @@ func ObserveBlueGreen(ctx context.Context, target BlueGreenTarget, keep *time.Du
 	if b.service, err = readService(ctx, client, target); err != nil {
 		return nil, err
 	}
+	if target.Route != nil {
+		if err := b.lookAtRoute(ctx, nil); err != nil {
+			return nil, err
+		}
+	}
 	if b.stored, err = readBlueGreenRecord(ctx, client, target); err != nil {
 		return nil, err
 	}
@@ -244,7 +252,7 @@ func ObserveBlueGreen(ctx context.Context, target BlueGreenTarget, keep *time.Du
 			seen.Verification = fmt.Sprintf("the way back from %s was not finished", record.Target)
 		}
 	}
-	if record.due(keep, now) {
+	if record.due(keep, now) && record.Target == seen.Active {
 		idle, err := b.idle(ctx)
 		if err != nil {
 			return nil, err

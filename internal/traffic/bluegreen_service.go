@@ -39,10 +39,10 @@ func readService(ctx context.Context, client kubernetes.Interface, target BlueGr
 	if err != nil {
 		return nil, target.Cluster.Classify(fmt.Errorf("reading Service %s: %w", target.Service, err))
 	}
-	return serviceOf(found, target)
+	return liveServiceOf(found, target)
 }
 
-func serviceOf(found *corev1.Service, target BlueGreenTarget) (*liveService, error) {
+func liveServiceOf(found *corev1.Service, target BlueGreenTarget) (*liveService, error) {
 	s := &liveService{object: found, common: maps.Clone(found.Spec.Selector)}
 	value, has := found.Spec.Selector[target.Label]
 	s.colour, s.has = target.colour(value), has
@@ -83,7 +83,7 @@ func (s *liveService) set(ctx context.Context, client kubernetes.Interface, targ
 		written, err := client.CoreV1().Services(target.Handle.Namespace).Patch(ctx, target.Service, types.MergePatchType, patch,
 			metav1.PatchOptions{FieldManager: environment.FieldManager})
 		if err == nil {
-			now, err := serviceOf(written, target)
+			now, err := liveServiceOf(written, target)
 			if err == nil {
 				*s = *now
 			}

@@ -30,28 +30,27 @@ type colour struct {
 	values string
 }
 
-// twoColours is the configuration of an environment with what the tracks share, the tracks, and the switch between them.
+// twoColours is the configuration of an environment with the colours and the switch between them. Blue has what both share.
 func (c tenant) twoColours(active, extra string, tracks ...colour) string {
 	var out strings.Builder
 	head, _, _ := strings.Cut(c.stack("v1.1.1", quick, ""), `resource "slipway_release"`)
 	out.WriteString(head)
-	release := func(name, version, values string) {
+	var releases []string
+	for _, track := range tracks {
+		name, role := releaseName, "all"
+		if track.name != "blue" {
+			name, role = releaseName+"-"+track.name, "track"
+		}
 		fmt.Fprintf(&out, `
 resource "slipway_release" %[1]q {
   environment = slipway_environment.this
-  name        = "app-%[1]s"
-  chart       = { path = %[2]q }
-  version     = %[3]q
-  values      = %[4]s
-  %[5]s
+  name        = %[2]q
+  chart       = { path = %[3]q }
+  version     = %[4]q
+  values      = { autoscaling = { enabled = false }, replicaCount = 2, preStopSleepSeconds = 2, terminationGracePeriodSeconds = 4, slipway = { role = %[5]q, app = %[6]q, track = %[1]q } %[7]s }
+  depends_on  = [%[8]s]
 }
-`, name, sampleChart(), version, values, map[bool]string{true: "", false: "depends_on = [slipway_release.shared]"}[name == "shared"])
-	}
-	release("shared", "v1.1.1", fmt.Sprintf(`{ slipway = { role = "shared", app = %q } }`, releaseName))
-	var releases []string
-	for _, track := range tracks {
-		release(track.name, track.version, fmt.Sprintf(`{ autoscaling = { enabled = false }, replicaCount = 2, preStopSleepSeconds = 2, terminationGracePeriodSeconds = 4, slipway = { role = "track", app = %q, track = %q } %s }`,
-			releaseName, track.name, track.values))
+`, track.name, name, sampleChart(), track.version, role, releaseName, track.values, strings.Join(releases, ", "))
 		releases = append(releases, "slipway_release."+track.name)
 	}
 	fmt.Fprintf(&out, `
@@ -60,7 +59,7 @@ resource "slipway_blue_green" "app" {
   service     = %q
   active      = %q
   %s
-  depends_on  = [slipway_release.shared, %s]
+  depends_on  = [%s]
 }
 `, releaseName, active, extra, strings.Join(releases, ", "))
 	return out.String()
@@ -86,7 +85,7 @@ func (c tenant) wantSelected(service, want string) {
 // replicas is how many replicas a track's Deployment is to have.
 func (c tenant) replicas(track string) int32 {
 	c.t.Helper()
-	d, err := live(c.t).AppsV1().Deployments(c.namespace).Get(c.t.Context(), "app-"+track, metav1.GetOptions{})
+	d, err := live(c.t).AppsV1().Deployments(c.namespace).Get(c.t.Context(), releaseName+map[bool]string{false: "-" + track}[track == "blue"], metav1.GetOptions{})
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -291,8 +290,16 @@ func TestBlueGreen_DoesNotSwitchToWhatFailsBefore(t *testing.T) {
 	w.apply()
 	c.wantSelected(releaseName, "green")
 
-	// Green without any pod: nothing is switched, and the error says what is missing.
-	w.write("main.tf", c.twoColours("blue", `timeouts = { update = "3s" }`, colour{name: "green", version: "v1.2.0"}))
+	// A colour without any pod: nothing is switched, and the error says what is missing.
+	deployments := live(t).AppsV1().Deployments(c.namespace)
+	if _, err := deployments.Patch(t.Context(), releaseName, types.MergePatchType, []byte(`{"spec":{"template":{"metadata":{"labels":{"slipway.dev/track":"none"}}}}}`), metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 60*time.Second, "there is no blue pod", func(ctx context.Context) bool {
+		list, err := live(t).CoreV1().Pods(c.namespace).List(ctx, metav1.ListOptions{LabelSelector: trackLabel + "=blue"})
+		return err == nil && len(list.Items) == 0
+	})
+	w.write("main.tf", c.twoColours("blue", `timeouts = { update = "3s" }`, blue, colour{name: "green", version: "v1.2.0"}))
 	text = w.refused("apply", "-auto-approve", "-no-color", "-input=false")
 	if !strings.Contains(text, "There is no pod with these labels") {
 		t.Errorf("the error does not say that there are no pods:\n%s", text)

@@ -13,6 +13,9 @@ resource "slipway_release" "green" {
   version     = "v1.2.0"
   values      = { slipway = { role = "track", app = "data-collection-service", track = "green" } }
 
+  # Its pods run under blue's ServiceAccount.
+  depends_on = [slipway_release.blue]
+
   # When green is not wanted any more, it goes after the traffic has left it.
   lifecycle {
     create_before_destroy = true

@@ -1,0 +1,108 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package traffic
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+)
+
+// weightOfGreen is what a route sends to green when a colour is live.
+func weightOfGreen(colour string) int {
+	if colour == Green {
+		return 100
+	}
+	return 0
+}
+
+// lookAtRoute reads which colour the route sends requests to. The Service must have the pods of both colours then.
+func (b *blueGreen) lookAtRoute(ctx context.Context, client dynamic.Interface) error {
+	if b.route == nil && b.service.has {
+		return &SelectedColourError{Service: b.target.Service, Label: b.target.Label, Colour: b.service.colour}
+	}
+	route, err := b.target.Route(client)
+	if err != nil {
+		return err
+	}
+	seen, err := route.Read(ctx)
+	if err != nil {
+		return err
+	}
+	b.route = route
+	b.service.colour, b.service.has = "", false
+	if !seen.Exists || !seen.Managed {
+		return nil
+	}
+	b.service.has = true
+	switch seen.Split.Weight {
+	case 0:
+		b.service.colour = Blue
+	case 100:
+		b.service.colour = Green
+	default:
+		b.service.colour = fmt.Sprintf("%d%% green", seen.Split.Weight)
+	}
+	return nil
+}
+
+// set makes a colour live; nil takes the colour out of the selector.
+func (b *blueGreen) set(ctx context.Context, client kubernetes.Interface, colour *string) error {
+	if b.route == nil {
+		return b.service.set(ctx, client, b.target, colour)
+	}
+	if err := b.route.Set(ctx, Split{Weight: weightOfGreen(*colour)}); err != nil {
+		return err
+	}
+	b.service.colour, b.service.has = *colour, true
+	return nil
+}
+
+// inEffect waits until a colour that was made live is the only one behind the Service. What a route does is known to proxies alone: then it
+// is enough that the colour has a ready pod.
+func (b *blueGreen) inEffect(ctx context.Context, colour string) error {
+	if b.route == nil {
+		return b.onlyPodsOf(ctx, b.target.Service, colour, 1)
+	}
+	return b.wait(ctx, colour+" has a ready pod", func() (string, error) {
+		pods, err := b.podsOf(ctx, &colour)
+		if err != nil {
+			return "", err
+		}
+		for i := range pods {
+			if isReady(&pods[i]) {
+				return "", nil
+			}
+		}
+		return "It has none." + troubleOf(pods), nil
+	})
+}
+
+// gatedDynamic is refused mutations once ctx has ended or the Lease is lost.
+func gatedDynamic(ctx context.Context, c *cluster.Cluster, lease *cluster.Lease) (dynamic.Interface, error) {
+	config := c.RESTConfig()
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return cluster.Gate(ctx, lease, next) })
+	client, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("making a client: %w", err)
+	}
+	return client, nil
+}
+
+// SelectedColourError says that the Service has the pods of one colour only, so that no route can reach the other through it.
+type SelectedColourError struct{ Service, Label, Colour string }
+
+// Explain says it in three paragraphs.
+func (e *SelectedColourError) Explain() (happened, observed, advice string) {
+	return fmt.Sprintf("Service %s cannot have its route switched.", e.Service),
+		fmt.Sprintf("Its selector has %s for %s, so that it never has the pods of the other colour.", e.Label, e.Colour),
+		fmt.Sprintf("Take %s out of the selector once the route leads to %s: kubectl patch service %s --type merge -p '{\"spec\":{\"selector\":{%q:null}}}'.", e.Label, e.Colour, e.Service, e.Label)
+}
+
+func (e *SelectedColourError) Error() string { return oneLine(e.Explain()) }

@@ -1,0 +1,326 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package traffic
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+)
+
+func TestReplicasToServe(t *testing.T) {
+	hpa := func(least, most int32) autoscalingv2.HorizontalPodAutoscaler {
+		return autoscalingv2.HorizontalPodAutoscaler{Spec: autoscalingv2.HorizontalPodAutoscalerSpec{MinReplicas: &least, MaxReplicas: most}}
+	}
+	for name, test := range map[string]struct {
+		now, before int32
+		hpa         *autoscalingv2.HorizontalPodAutoscaler
+		needed      int
+		alone       bool
+		want        int32
+	}{
+		"as it is, without an autoscaler":            {now: 2, needed: 9, alone: true, want: 2},
+		"from zero to what it had":                   {before: 3, needed: 9, alone: true, want: 3},
+		"from zero, and nobody knows what it had":    {needed: 9, alone: true, want: 1},
+		"an idle colour that has shrunk":             {now: 2, hpa: new(hpa(2, 50)), needed: 9, alone: true, want: 9},
+		"no more than its autoscaler allows":         {now: 2, hpa: new(hpa(2, 5)), needed: 9, alone: true, want: 5},
+		"never fewer than it has":                    {now: 7, hpa: new(hpa(2, 5)), needed: 1, alone: true, want: 7},
+		"from zero to the autoscaler's least":        {before: 1, hpa: new(hpa(4, 50)), needed: 1, alone: true, want: 4},
+		"one of several workloads does not take all": {now: 2, hpa: new(hpa(2, 50)), needed: 9, want: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var scaler autoscalingv2.HorizontalPodAutoscaler
+			if test.hpa != nil {
+				scaler = *test.hpa
+			}
+			if got := replicasToServe(test.now, test.before, scaler, test.hpa != nil, test.needed, test.alone); got != test.want {
+				t.Errorf("got %d replicas, want %d", got, test.want)
+			}
+		})
+	}
+}
+
+func TestBlueGreenRecord_HoldsTheContentThatFailed(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	failed := ColourQuarantine{Colour: Green, Content: "c", Policy: "p", Until: now.Add(time.Hour)}
+	for name, test := range map[string]struct {
+		colour, content, policy, retry string
+		cleared                        bool
+		after                          time.Duration
+		held                           bool
+	}{
+		"the same":            {Green, "c", "p", "", false, 0, true},
+		"the other colour":    {Blue, "c", "p", "", false, 0, false},
+		"other pods":          {Green, "d", "p", "", false, 0, false},
+		"another analysis":    {Green, "c", "q", "", false, 0, false},
+		"another retry":       {Green, "c", "p", "again", false, 0, false},
+		"cleared by hand":     {Green, "c", "p", "", true, 0, false},
+		"just before its end": {Green, "c", "p", "", false, time.Hour - 1, true},
+		"at its end":          {Green, "c", "p", "", false, time.Hour, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			record := blueGreenRecord{Quarantine: &failed, cleared: test.cleared}
+			held := record.held(test.colour, test.content, BlueGreenSpec{Policy: test.policy, Retry: test.retry}, now.Add(test.after))
+			if (held != nil) != test.held {
+				t.Errorf("held %v, want %v", held, test.held)
+			}
+		})
+	}
+}
+
+// colours are a Service and pods of both colours behind it.
+type colours struct {
+	*bench
+	kubernetes kubernetes.Interface
+	target     BlueGreenTarget
+}
+
+func newColours(t *testing.T) *colours {
+	t.Helper()
+	b := newBench(t)
+	client, err := b.cluster.Kubernetes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &colours{bench: b, kubernetes: client, target: BlueGreenTarget{
+		Cluster: b.cluster, Handle: b.owner.Handle, Service: "app", Preview: "app-preview", Label: DefaultLabel,
+	}}
+	service := &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Name: "app", Annotations: map[string]string{"example.com/mine": "yes"}},
+		Spec:       corev1.ServiceSpec{Selector: map[string]string{"app": "app"}, Ports: []corev1.ServicePort{{Name: "http", Port: 80}}},
+	}
+	if _, err := client.CoreV1().Services(b.owner.Handle.Namespace).Create(t.Context(), service, metav1.CreateOptions{FieldManager: "somebody"}); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// pod makes a pod and waits until it is ready.
+func (c *colours) pod(colour string) {
+	c.Helper()
+	pods := c.kubernetes.CoreV1().Pods(c.owner.Handle.Namespace)
+	now := int64(0)
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: colour, Labels: map[string]string{"app": "app", DefaultLabel: colour}},
+		Spec: corev1.PodSpec{
+			TerminationGracePeriodSeconds: &now,
+			Containers:                    []corev1.Container{{Name: "app", Image: "registry.company.com/data-collection:v1.1.1", Args: []string{"serve"}}},
+		},
+	}
+	if _, err := pods.Create(c.Context(), pod, metav1.CreateOptions{}); err != nil {
+		c.Fatal(err)
+	}
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		found, err := pods.Get(c.Context(), colour, metav1.GetOptions{})
+		if err != nil {
+			c.Fatal(err)
+		}
+		if isReady(found) {
+			return
+		}
+		if time.Now().After(deadline) {
+			c.Fatalf("pod %s is not ready: %+v", colour, found.Status)
+		}
+	}
+}
+
+func (c *colours) apply(spec BlueGreenSpec) (*BlueGreenResult, error) {
+	return ApplyBlueGreen(c.Context(), c.target, spec, BlueGreenOptions{InstanceID: "one", Timeout: time.Minute})
+}
+
+func (c *colours) mustApply(spec BlueGreenSpec) {
+	c.Helper()
+	if _, err := c.apply(spec); err != nil {
+		c.Fatal(err)
+	}
+}
+
+func (c *colours) service() *corev1.Service {
+	c.Helper()
+	found, err := c.kubernetes.CoreV1().Services(c.owner.Handle.Namespace).Get(c.Context(), "app", metav1.GetOptions{})
+	if err != nil {
+		c.Fatal(err)
+	}
+	return found
+}
+
+func (c *colours) wantLive(want string) {
+	c.Helper()
+	seen, err := ObserveBlueGreen(c.Context(), c.target, nil, time.Now())
+	if err != nil {
+		c.Fatal(err)
+	}
+	if seen.Active != want || seen.Verification != "" {
+		c.Errorf("live: %+v, want %s", seen, want)
+	}
+}
+
+// judging answers with a verdict.
+func judging(outcome analysis.Outcome, action analysis.Action) Judge {
+	return func(context.Context, analysis.PodLister, *cluster.Lease, time.Time) (analysis.Verdict, []analysis.Sample, error) {
+		return analysis.Verdict{Outcome: outcome, Action: action, Reason: "Because of the test."}, nil, nil
+	}
+}
+
+func TestBlueGreen_WritesOneKeyOfTheSelectorOnly(t *testing.T) {
+	t.Parallel()
+	c := newColours(t)
+	c.pod(Blue)
+	c.pod(Green)
+	before := c.service()
+	c.mustApply(BlueGreenSpec{Active: Blue})
+	c.mustApply(BlueGreenSpec{Active: Green})
+	c.wantLive(Green)
+	after := c.service()
+	if after.Spec.Selector["app"] != "app" || len(after.Spec.Selector) != 2 || after.Annotations["example.com/mine"] != "yes" || after.Spec.ClusterIP != before.Spec.ClusterIP {
+		t.Errorf("more than the colour was changed: %+v, before %+v", after, before)
+	}
+}
+
+func TestBlueGreen_ActsOnTheVerdict(t *testing.T) {
+	t.Parallel()
+	c := newColours(t)
+	c.pod(Blue)
+	c.pod(Green)
+	c.mustApply(BlueGreenSpec{Active: Blue})
+
+	// Too little is known before the switch, and after it.
+	_, err := c.apply(BlueGreenSpec{Active: Green, Before: judging(analysis.Inconclusive, analysis.Hold)})
+	wantError[*SwitchHeldError](t, err)
+	c.wantLive(Blue)
+	_, err = c.apply(BlueGreenSpec{Active: Green, After: judging(analysis.Inconclusive, analysis.Rollback)})
+	wantError[*SwitchFailedError](t, err)
+	c.wantLive(Blue)
+
+	// Nothing is held back for that.
+	_, err = c.apply(BlueGreenSpec{Active: Green, After: judging(analysis.Inconclusive, analysis.Hold)})
+	wantError[*SwitchHeldError](t, err)
+	seen, err := ObserveBlueGreen(t.Context(), c.target, nil, time.Now())
+	if err != nil || seen.Active != Green || seen.Verification == "" {
+		t.Errorf("held after the switch: %+v, %v", seen, err)
+	}
+	c.mustApply(BlueGreenSpec{Active: Green, After: judging(analysis.Passed, analysis.Accept)})
+	c.wantLive(Green)
+}
+
+// The way back leads nowhere: blue has no ready pod any more.
+func TestBlueGreen_StaysWhereTheOtherColourIsNotReady(t *testing.T) {
+	t.Parallel()
+	c := newColours(t)
+	c.pod(Blue)
+	c.pod(Green)
+	c.mustApply(BlueGreenSpec{Active: Blue})
+	failing := func(ctx context.Context, _ analysis.PodLister, _ *cluster.Lease, _ time.Time) (analysis.Verdict, []analysis.Sample, error) {
+		now := int64(0)
+		err := c.kubernetes.CoreV1().Pods(c.owner.Handle.Namespace).Delete(ctx, Blue, metav1.DeleteOptions{GracePeriodSeconds: &now})
+		return analysis.Verdict{Outcome: analysis.Failed, Action: analysis.Rollback, Reason: "Because of the test."}, nil, err
+	}
+	result, err := c.apply(BlueGreenSpec{Active: Green, After: failing})
+	wantError[*NoWayBackError](t, err)
+	wantError[*SwitchFailedError](t, err)
+	if result.Active != Green {
+		t.Errorf("live is %s, want green", result.Active)
+	}
+}
+
+// A run was killed on its way back from green: the next one goes on, whatever it wants itself.
+func TestBlueGreen_FinishesTheWayBack(t *testing.T) {
+	t.Parallel()
+	c := newColours(t)
+	c.pod(Blue)
+	c.pod(Green)
+	c.mustApply(BlueGreenSpec{Active: Blue})
+	_, err := c.apply(BlueGreenSpec{Active: Green, After: judging(analysis.Failed, analysis.Rollback)})
+	wantError[*SwitchFailedError](t, err)
+
+	stored, err := readBlueGreenRecord(t.Context(), c.kubernetes, c.target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	blue := Blue
+	stored.record.Phase, stored.record.Target, stored.record.Previous = phaseReturning, Green, &blue
+	if err := stored.save(t.Context(), c.kubernetes, c.target); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.kubernetes.CoreV1().Services(c.owner.Handle.Namespace).Patch(t.Context(), "app", types.MergePatchType,
+		[]byte(`{"spec":{"selector":{"slipway.dev/track":"green"}}}`), metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.apply(BlueGreenSpec{Active: Green, After: judging(analysis.Passed, analysis.Accept)})
+	wantError[*ColourQuarantinedError](t, err)
+	c.wantLive(Blue)
+}
+
+func TestBlueGreen_RefusesWhatIsNotItsOwn(t *testing.T) {
+	t.Parallel()
+	c := newColours(t)
+	c.pod(Blue)
+	services := c.kubernetes.CoreV1().Services(c.owner.Handle.Namespace)
+	foreign := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "app-preview"}, Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}}}
+	if _, err := services.Create(t.Context(), foreign, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := c.apply(BlueGreenSpec{Active: Blue})
+	wantError[*ForeignError](t, err)
+	if _, has := c.service().Spec.Selector[DefaultLabel]; has {
+		t.Error("the selector was changed all the same")
+	}
+	c.target.Preview = "app-next"
+	c.mustApply(BlueGreenSpec{Active: Blue})
+
+	_, err = ApplyBlueGreen(t.Context(), c.target, BlueGreenSpec{Active: Green}, BlueGreenOptions{InstanceID: "two", Timeout: time.Minute})
+	wantError[*ColourOwnerError](t, err)
+	forgotten, err := ForgetBlueGreen(t.Context(), c.target, BlueGreenOptions{InstanceID: "two", Timeout: time.Minute})
+	if err != nil || !forgotten {
+		t.Errorf("forgotten %v, %v", forgotten, err)
+	}
+	c.wantLive(Blue)
+
+	missing := c.target
+	missing.Service = "other"
+	_, err = ApplyBlueGreen(t.Context(), missing, BlueGreenSpec{Active: Blue}, BlueGreenOptions{InstanceID: "one", Timeout: time.Minute})
+	wantError[*ServiceMissingError](t, err)
+}
+
+// A route is switched instead of the selector, and switched back.
+func TestBlueGreen_SwitchesARoute(t *testing.T) {
+	t.Parallel()
+	c := newColours(t)
+	c.pod(Blue)
+	c.pod(Green)
+	c.target.Route = func(client dynamic.Interface) (Router, error) {
+		return NewIstio(c.cluster, client, IstioConfig{
+			Owner: Owner{Handle: c.owner.Handle, Name: "app", InstanceID: "one"}, Host: "app", Settle: -1,
+			Stable: Track{Labels: map[string]string{DefaultLabel: Blue}, Subset: Blue}, Canary: Track{Labels: map[string]string{DefaultLabel: Green}, Subset: Green},
+		})
+	}
+	c.mustApply(BlueGreenSpec{Active: Blue})
+	c.wantLive(Blue)
+	c.mustApply(BlueGreenSpec{Active: Green, After: judging(analysis.Passed, analysis.Accept)})
+	c.wantLive(Green)
+	_, err := c.apply(BlueGreenSpec{Active: Blue, After: judging(analysis.Failed, analysis.Rollback)})
+	wantError[*SwitchFailedError](t, err)
+	c.wantLive(Green)
+	if _, has := c.service().Spec.Selector[DefaultLabel]; has {
+		t.Error("the selector was changed")
+	}
+	live, err := c.get(t.Context(), virtualServices, "app")
+	if err != nil || live == nil {
+		t.Fatalf("no VirtualService: %v", err)
+	}
+	routes := objectsIn(live.Object["spec"].(map[string]any)["http"]) //nolint:forcetypeassert // a VirtualService has a spec
+	if len(routes) != 1 || len(objectsIn(routes[0]["route"])) != 1 {
+		t.Errorf("the route leads to more than green: %v", routes)
+	}
+}

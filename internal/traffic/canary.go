@@ -5,13 +5,19 @@ package traffic
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"slices"
+	"strings"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 
@@ -20,329 +26,360 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 )
 
-// CanaryTarget is a split of the traffic between two tracks.
+// CanaryTarget is a route whose traffic is divided between two tracks.
 type CanaryTarget struct {
 	Cluster *cluster.Cluster
 	Handle  environment.Handle
-	// Name is that of the split, a DNS label, unique in the environment.
+	// Name is that of the split, a DNS label.
 	Name string
-	// Route is where the traffic is divided. The Owner in it is set from the fields above.
+	// Route is where it is divided. Its Owner is filled in.
 	Route CanaryRoute
-}
-
-// CanarySpec is what is wanted.
-type CanarySpec struct {
-	// Weight is the percentage of the requests that go to the canary, and Headers those that always do.
-	Weight  int
-	Headers []HeaderMatch
-	// Steps are the weights on the way up, each of which is judged.
-	Steps []CanaryStep
-	// Retry is any text; another one than that of the walk that failed lets its content go.
-	Retry string
-	// Quarantine is how long content that failed gets no more requests, 24 hours where zero.
-	Quarantine time.Duration
-	// Judge judges the canary at each weight. Nil does not judge.
-	Judge CanaryJudge
-	// Policy names what it judges by.
-	Policy string
 }
 
 // CanaryJudge watches the canary's pods until there is a verdict. since is when a run that was cut off had begun, zero for a new one.
 type CanaryJudge func(ctx context.Context, pods analysis.PodLister, lease *cluster.Lease, since time.Time, abort analysis.Abort) (analysis.Verdict, []analysis.Sample, error)
 
-// CanaryOptions say for whom a split is made.
+// CanarySpec is what is wanted.
+type CanarySpec struct {
+	// Weight is the percentage of requests that goes to the canary.
+	Weight  int
+	Headers []HeaderMatch
+	// Steps are weights on the way up, each judged.
+	Steps []CanaryStep
+	// Judge may be nil. Policy names what it judges by.
+	Judge  CanaryJudge
+	Policy string
+	// Retry is any text; another one than that of the run that failed lets its content go.
+	Retry string
+	// Quarantine is how long content that failed gets no more requests, 24 hours where zero.
+	Quarantine time.Duration
+}
+
+// CanaryOptions say for whom traffic is moved.
 type CanaryOptions struct {
-	// InstanceID is the id of the resource in Terraform's state. Another one on the record is refused, unless TakeOver is set, as it is
-	// in a Create.
+	// InstanceID is the id of the resource in Terraform's state. Another one is refused, unless TakeOver is set, as it is in a Create.
 	InstanceID string
 	TakeOver   bool
 	ClusterUID string
-	// Timeout is for the whole walk, pauses and analyses included.
+	// Timeout is for the whole of it, analyses included.
 	Timeout time.Duration
 	// Progress may be nil.
 	Progress func(string)
 }
 
-// CanaryResult is how things stand after Apply, also beside an error. Split is nil where the route could not be asked.
+// CanaryResult is how things stand after ApplyCanary, also beside an error. Split is nil where the route could not be read.
 type CanaryResult struct {
 	Split      *Split
 	ClusterUID string
-}
-
-// Validate checks where the traffic is divided, without asking a cluster.
-func (t CanaryTarget) Validate() []Problem {
-	switch {
-	case t.Route.Istio != nil:
-		config := *t.Route.Istio
-		config.Owner = t.owner("", false)
-		return config.Validate()
-	case t.Route.Gateway != nil:
-		config := *t.Route.Gateway
-		config.Owner = t.owner("", false)
-		return config.Validate()
-	}
-	return nil
 }
 
 func (t CanaryTarget) owner(instance string, takeOver bool) Owner {
 	return Owner{Handle: t.Handle, Name: t.Name, InstanceID: instance, TakeOver: takeOver}
 }
 
-// router is that of the route. A nil client is the cluster's own.
+// router makes the router of the target.
 func (t CanaryTarget) router(client dynamic.Interface, instance string, takeOver bool) (Router, error) {
 	if t.Route.Istio != nil {
 		config := *t.Route.Istio
 		config.Owner = t.owner(instance, takeOver)
 		return NewIstio(t.Cluster, client, config)
 	}
-	if t.Route.Gateway == nil {
-		return nil, fmt.Errorf("split %s has no route", t.Name)
-	}
 	config := *t.Route.Gateway
 	config.Owner = t.owner(instance, takeOver)
 	return NewGateway(t.Cluster, client, config)
 }
 
-// capacities reads the pods of both tracks.
+// Validate checks a target without asking a cluster.
+func (t CanaryTarget) Validate() []Problem {
+	if t.Route.Istio != nil {
+		config := *t.Route.Istio
+		config.Owner = t.owner("", false)
+		out := config.Validate()
+		if _, ok := serviceOfHost(config.Host, t.Handle.Namespace); !ok && len(out) == 0 && t.Handle.Namespace != "" {
+			out = append(out, Problem{Field: "host", Text: fmt.Sprintf("%q is not a Service of namespace %s.", config.Host, t.Handle.Namespace)})
+		}
+		return out
+	}
+	config := *t.Route.Gateway
+	config.Owner = t.owner("", false)
+	return config.Validate()
+}
+
 func (t CanaryTarget) capacities(client kubernetes.Interface) *capacities {
 	out := &capacities{cluster: t.Cluster, client: client, namespace: t.Handle.Namespace}
-	if istio := t.Route.Istio; istio != nil {
-		service, ok := serviceOfHost(istio.Host, t.Handle.Namespace)
-		if !ok {
-			service = istio.Host // it is looked for here, and its absence said
-		}
-		out.stable = TrackPods{Service: service, Labels: istio.Stable.Labels}
-		out.canary = TrackPods{Service: service, Labels: istio.Canary.Labels}
-	} else if gateway := t.Route.Gateway; gateway != nil {
-		out.stable = TrackPods{Service: gateway.Stable.Service, Labels: gateway.Stable.Labels}
-		out.canary = TrackPods{Service: gateway.Canary.Service, Labels: gateway.Canary.Labels}
+	if i := t.Route.Istio; i != nil {
+		service, _ := serviceOfHost(i.Host, t.Handle.Namespace)
+		out.stable, out.canary = TrackPods{Service: service, Labels: i.Stable.Labels}, TrackPods{Service: service, Labels: i.Canary.Labels}
+		return out
 	}
+	g := t.Route.Gateway
+	out.stable, out.canary = TrackPods{Service: g.Stable.Service}, TrackPods{Service: g.Canary.Service}
 	return out
 }
 
-// contentOf names what a track runs: the pod templates of its Deployments. It is empty where there are none.
+// contentOf names what runs with these labels: the pod templates of Deployments. It is empty where there are none.
 func (r *capacities) contentOf(ctx context.Context, track TrackPods) (string, error) {
 	wanted, err := r.labels(ctx, track)
 	if err != nil {
 		return "", err
 	}
-	found, err := deploymentsOf(ctx, r.cluster, r.client, r.namespace, wanted)
+	list, err := r.client.AppsV1().Deployments(r.namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return "", err
+		return "", r.cluster.Classify(fmt.Errorf("listing the Deployments of namespace %s: %w", r.namespace, err))
 	}
-	return contentOf(found)
+	found := slices.DeleteFunc(list.Items, func(d appsv1.Deployment) bool {
+		return !labels.SelectorFromSet(wanted).Matches(labels.Set(d.Spec.Template.Labels))
+	})
+	if len(found) == 0 {
+		return "", nil
+	}
+	slices.SortFunc(found, func(a, b appsv1.Deployment) int { return strings.Compare(a.Name, b.Name) })
+	sum := sha256.New()
+	for _, d := range found {
+		text, err := json.Marshal(d.Spec.Template)
+		if err != nil {
+			return "", fmt.Errorf("reading the pod template of Deployment %s: %w", d.Name, err)
+		}
+		sum.Write(fmt.Appendf(nil, "%s %d:%s\n", d.Name, len(text), text))
+	}
+	return "v1:" + hex.EncodeToString(sum.Sum(nil)), nil
 }
 
-// canary is one operation while it runs.
-type canary struct {
+// wayBackTimeout is for going back once the time of the operation is over.
+const wayBackTimeout = 5 * time.Minute
+
+// canaryOperation is one operation while it holds the Lease.
+type canaryOperation struct {
 	target  CanaryTarget
 	options CanaryOptions
 	caller  context.Context // Terraform's, which ends when somebody interrupts the apply
 	ctx     context.Context // with the timeout
 	reads   kubernetes.Interface
 	// gated is refused mutations once ctx has ended or the Lease is lost; durable only for the latter.
-	gated, durable kubernetes.Interface
-	lease          *cluster.Lease
-	stored         *storedCanary
+	gated, durable   kubernetes.Interface
+	router, backward Router
+	lease            *cluster.Lease
+	stored           *storedCanary
+	uid              string
 }
 
-func (c *canary) say(format string, values ...any) {
-	if c.options.Progress != nil {
-		c.options.Progress(fmt.Sprintf(format, values...))
+func (o *canaryOperation) say(format string, values ...any) {
+	if o.options.Progress != nil {
+		o.options.Progress(fmt.Sprintf(format, values...))
 	}
 }
 
-// ApplyCanary divides the traffic as spec says, by way of its steps: subset, ready pods, weight, verdict. What fails is taken back to the
-// split from before the walk. It goes on where a run before was cut off. Errors: *CapacityError, *CanaryFailedError, *CanaryHeldError,
-// *CanaryQuarantinedError, *CanaryNoWayBackError, *CanaryOwnerError, *NewerCanaryError, those of Router, and of packages environment and
-// cluster.
+// ApplyCanary divides traffic as wanted: step by step, each with ready pods and judged. What fails is put back at once. It goes on where a
+// run before was cut off. Errors: *ServiceMissingError, *CanaryOwnerError, *CapacityError, *CanaryFailedError, *CanaryHeldError,
+// *CanaryQuarantinedError, *CanaryNoWayBackError, those of Router, environment and cluster.
 func ApplyCanary(ctx context.Context, target CanaryTarget, spec CanarySpec, options CanaryOptions) (_ *CanaryResult, err error) {
 	if spec.Quarantine <= 0 {
 		spec.Quarantine = DefaultQuarantine
 	}
 	result := &CanaryResult{}
-	c := &canary{target: target, options: options, caller: ctx}
-	finish, err := c.begin(result)
+	o := &canaryOperation{target: target, options: options, caller: ctx}
+	finish, err := o.begin()
 	if err != nil {
 		return result, err
 	}
 	defer func() { err = errors.Join(err, finish()) }()
-	w, err := c.walk(c.ctx, c.gated, spec)
-	if err != nil {
+	result.ClusterUID = o.uid
+	if o.stored.there && o.stored.record.Instance != options.InstanceID && !options.TakeOver {
+		return result, &CanaryOwnerError{Split: target.Name, Record: canaryRecordName(target.Name)}
+	}
+	o.stored.record.Instance, o.stored.record.Route = options.InstanceID, target.Route
+	w := o.walk(spec)
+	if w.seen, err = o.router.Read(o.ctx); err != nil {
 		return result, err
 	}
-	c.stored.record.Instance, c.stored.record.Route = options.InstanceID, target.Route
-	result.Split = &w.seen.Split
-	last := w
-	w.back = func() (*walk, context.Context, context.CancelFunc) {
-		after, cancel := c.afterwards()
-		back, err := c.walk(after, c.durable, spec)
-		if err != nil {
-			failing := *w
-			failing.router = failingRouter{Router: w.router, err: err}
-			back = &failing
-		}
-		back.seen, last = w.seen, back
-		return back, after, cancel
+	if len(w.seen.Changed) > 0 {
+		o.say("putting right what others changed: %s", strings.Join(w.seen.Changed, "; "))
 	}
-	err = w.run(c.ctx)
-	*result.Split = last.seen.Split
+	err = w.run(o.ctx)
+	after, stop := o.afterwards()
+	defer stop()
+	seen, readErr := o.backward.Read(after)
+	if readErr == nil {
+		result.Split = &seen.Split
+	}
 	return result, err
 }
 
-// failingRouter is one that could not be made.
-type failingRouter struct {
-	Router
-	err error
+// walk is what moves the traffic.
+func (o *canaryOperation) walk(spec CanarySpec) *walk {
+	reader := o.target.capacities(o.reads)
+	w := &walk{
+		name: o.target.Name, spec: spec, record: &o.stored.record, clock: analysis.SystemClock{}, router: o.router, capacity: reader.read,
+		content:   func(ctx context.Context) (string, error) { return reader.contentOf(ctx, reader.canary) },
+		abort:     o.abortMark,
+		save:      func(ctx context.Context) error { return o.stored.save(ctx, o.gated, o.target) },
+		say:       o.say,
+		cancelled: func() bool { return o.caller.Err() != nil },
+	}
+	if spec.Judge != nil {
+		w.judge = func(ctx context.Context, since time.Time) (analysis.Verdict, error) {
+			wanted, err := reader.labels(ctx, reader.canary)
+			if err != nil {
+				return analysis.Verdict{}, err
+			}
+			pods := &analysis.SelectedPods{Client: o.reads, Namespace: o.target.Handle.Namespace, Selector: labels.Set(wanted).String()}
+			verdict, _, err := spec.Judge(ctx, pods, o.lease, since, o.abortMark)
+			return verdict, err
+		}
+	}
+	w.back = func() (*walk, context.Context, context.CancelFunc) {
+		back := *w
+		back.router, back.abort = o.backward, nil
+		back.save = func(ctx context.Context) error { return o.stored.save(ctx, o.durable, o.target) }
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(o.caller), wayBackTimeout)
+		return &back, ctx, cancel
+	}
+	return w
 }
 
-func (r failingRouter) Read(context.Context) (Observed, error) { return Observed{}, r.err }
+// abortMark reads the mark from the record.
+func (o *canaryOperation) abortMark(ctx context.Context) (reason string, aborted bool, err error) {
+	found, err := o.reads.CoreV1().ConfigMaps(o.target.Handle.Namespace).Get(ctx, canaryRecordName(o.target.Name), metav1.GetOptions{})
+	if err != nil {
+		return "", false, o.target.Cluster.Classify(fmt.Errorf("looking for an abort mark on ConfigMap %s: %w", canaryRecordName(o.target.Name), err))
+	}
+	reason, aborted = found.Annotations[AnnotationCanaryAbort]
+	const most = 300
+	if letters := []rune(reason); len(letters) > most {
+		reason = string(letters[:most]) + "…"
+	}
+	return reason, aborted, nil
+}
 
-// begin checks whose the place is, takes the Lease and reads the record. Waiting for another run does not eat the time of this one.
-func (c *canary) begin(result *CanaryResult) (finish func() error, err error) {
-	live, handle := c.target.Cluster, c.target.Handle
-	if err := live.RequireUID(c.caller, c.options.ClusterUID); err != nil {
+// begin checks whose the place is and takes the Lease. Waiting for another run does not eat the time of this one.
+func (o *canaryOperation) begin() (finish func() error, err error) {
+	c, handle := o.target.Cluster, o.target.Handle
+	if err := c.RequireUID(o.caller, o.options.ClusterUID); err != nil {
 		return nil, err
 	}
-	if result.ClusterUID, err = live.UID(c.caller); err != nil {
+	if o.uid, err = c.UID(o.caller); err != nil {
 		return nil, err
 	}
-	if _, err := environment.Check(c.caller, live, handle); err != nil {
+	if _, err := environment.Check(o.caller, c, handle); err != nil {
 		return nil, err
 	}
-	if c.reads, err = live.Kubernetes(); err != nil {
+	if o.reads, err = c.Kubernetes(); err != nil {
 		return nil, err
 	}
-	holding, stop := context.WithTimeout(c.caller, cluster.HoldTimeout(c.options.Timeout))
+	holding, stop := context.WithTimeout(o.caller, cluster.HoldTimeout(o.options.Timeout))
 	defer stop()
-	c.lease, err = live.Hold(holding, handle.Namespace, func(holder string) { c.say("waiting for %s, which works on namespace %s", holder, handle.Namespace) })
+	o.lease, err = c.Hold(holding, handle.Namespace, func(holder string) { o.say("waiting for %s, which works on namespace %s", holder, handle.Namespace) })
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(c.caller, c.options.Timeout)
-	c.ctx = ctx
+	ctx, cancel := context.WithTimeout(o.caller, o.options.Timeout)
+	o.ctx = ctx
 	finish = func() error {
 		cancel()
-		after, stop := c.afterwards()
+		after, stop := o.afterwards()
 		defer stop()
-		if err := c.lease.Release(after); err != nil {
+		if err := o.lease.Release(after); err != nil {
 			return fmt.Errorf("giving back the Lease of namespace %s: %w", handle.Namespace, err)
 		}
 		return nil
 	}
-	if c.gated, err = gatedClient(ctx, live, c.lease); err == nil {
-		c.durable, err = gatedClient(context.WithoutCancel(ctx), live, c.lease)
-	}
-	if err == nil {
-		c.stored, err = readCanaryRecord(ctx, c.reads, c.target)
-	}
-	if err == nil && c.stored.there && c.stored.record.Instance != c.options.InstanceID && !c.options.TakeOver {
-		err = &CanaryOwnerError{Split: c.target.Name, Record: canaryRecordName(c.target.Name)}
-	}
-	if err != nil {
+	if err := o.connect(); err != nil {
 		return nil, errors.Join(err, finish())
 	}
 	return finish, nil
 }
 
-// afterwards is a context for what must be done although the operation's has ended.
-func (c *canary) afterwards() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(c.caller), afterTimeout)
-}
-
-// walk reads the route, and is a walk whose writes end with ctx or the Lease.
-func (c *canary) walk(ctx context.Context, writes kubernetes.Interface, spec CanarySpec) (*walk, error) {
-	client, err := gatedDynamic(ctx, c.target.Cluster, c.lease)
-	if err != nil {
-		return nil, err
+// connect makes the clients and reads the record.
+func (o *canaryOperation) connect() (err error) {
+	c := o.target.Cluster
+	if o.gated, err = gatedClient(o.ctx, c, o.lease); err != nil {
+		return err
 	}
-	router, err := c.target.router(client, c.options.InstanceID, c.options.TakeOver)
-	if err != nil {
-		return nil, err
+	if o.durable, err = gatedClient(context.WithoutCancel(o.ctx), c, o.lease); err != nil {
+		return err
 	}
-	seen, err := router.Read(ctx)
-	if err != nil {
-		return nil, err
-	}
-	tracks := c.target.capacities(c.reads)
-	w := &walk{
-		name: c.target.Name, spec: spec, record: &c.stored.record, seen: seen, clock: analysis.SystemClock{}, router: router,
-		capacity:  tracks.read,
-		content:   func(ctx context.Context) (string, error) { return tracks.contentOf(ctx, tracks.canary) },
-		abort:     c.abort,
-		save:      func(ctx context.Context) error { return c.stored.save(ctx, writes, c.target) },
-		say:       c.say,
-		cancelled: func() bool { return c.caller.Err() != nil },
-	}
-	if spec.Judge != nil {
-		w.judge = func(ctx context.Context, since time.Time) (analysis.Verdict, error) {
-			wanted, err := tracks.labels(ctx, tracks.canary)
-			if err != nil {
-				return analysis.Verdict{}, err
-			}
-			pods := &analysis.SelectedPods{Client: c.reads, Namespace: c.target.Handle.Namespace, Selector: labels.Set(wanted).String()}
-			verdict, _, err := spec.Judge(ctx, pods, c.lease, since, c.abort)
-			return verdict, err
+	for _, each := range []struct {
+		ctx  context.Context
+		into *Router
+	}{{o.ctx, &o.router}, {context.WithoutCancel(o.ctx), &o.backward}} {
+		config := c.RESTConfig()
+		config.Wrap(func(next http.RoundTripper) http.RoundTripper { return cluster.Gate(each.ctx, o.lease, next) })
+		client, err := dynamic.NewForConfig(config)
+		if err != nil {
+			return fmt.Errorf("making a client: %w", err)
+		}
+		if *each.into, err = o.target.router(client, o.options.InstanceID, o.options.TakeOver); err != nil {
+			return err
 		}
 	}
-	return w, nil
+	o.stored, err = readCanaryRecord(o.ctx, o.reads, o.target)
+	return err
 }
 
-// abort asks for the mark on the record. One from before this walk was heard already, and goes with the next write.
-func (c *canary) abort(ctx context.Context) (reason string, aborted bool, err error) {
-	name := canaryRecordName(c.target.Name)
-	found, err := c.reads.CoreV1().ConfigMaps(c.target.Handle.Namespace).Get(ctx, name, metav1.GetOptions{})
-	if err != nil {
-		return "", false, c.target.Cluster.Classify(fmt.Errorf("reading ConfigMap %s: %w", name, err))
-	}
-	reason, aborted = found.Annotations[AnnotationCanaryAbort]
-	if reason == "" {
-		reason = "no reason is given"
-	}
-	return reason, aborted, nil
+// afterwards is a context for what must be done although the operation's has ended.
+func (o *canaryOperation) afterwards() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(o.caller), afterTimeout)
 }
 
-// RemoveCanary walks all requests to the stable side, then removes the route that is ours, or gives a shared one its destination from
-// before, and the record. forgotten says that the record carries another instance id, so that nothing was removed.
+// RemoveCanary sends all requests to the stable side, as its capacity allows, and then removes what is ours. forgotten says that the split
+// carries another instance id, so that nothing was changed. Errors: as from ApplyCanary.
 func RemoveCanary(ctx context.Context, target CanaryTarget, options CanaryOptions) (forgotten bool, err error) {
-	c := &canary{target: target, options: options, caller: ctx}
-	finish, err := c.begin(&CanaryResult{})
-	switch owner := (*CanaryOwnerError)(nil); {
-	case errors.As(err, &owner):
-		return true, nil
-	case isNamespaceMissing(err):
+	o := &canaryOperation{target: target, options: options, caller: ctx}
+	finish, err := o.begin()
+	if missing := (*environment.NamespaceMissingError)(nil); errors.As(err, &missing) {
 		return false, nil
-	case err != nil:
+	}
+	if err != nil {
 		return false, err
 	}
 	defer func() { err = errors.Join(err, finish()) }()
-	w, err := c.walk(c.ctx, c.gated, CanarySpec{})
+	if o.stored.there && o.stored.record.Instance != options.InstanceID {
+		return true, nil
+	}
+	w := o.walk(CanarySpec{})
+	w.abort = nil
+	gone, err := o.withdraw(w)
 	if err != nil {
 		return false, err
 	}
-	if w.seen.Exists && w.seen.Managed && w.seen.Split.Weight > 0 {
-		w.abort = nil
-		err := w.move(c.ctx, Split{Headers: w.seen.Split.Headers})
-		if missing := (*ServiceMissingError)(nil); err != nil && !errors.As(err, &missing) { // without the Service there are no requests
+	if !gone {
+		if err := o.router.Restore(o.ctx); err != nil {
 			return false, err
 		}
 	}
-	if err := w.router.Restore(c.ctx); err != nil {
-		return false, err
-	}
-	if !c.stored.there {
+	if !o.stored.there {
 		return false, nil
 	}
-	uid := types.UID(c.stored.uid)
-	name := canaryRecordName(target.Name)
-	err = c.gated.CoreV1().ConfigMaps(target.Handle.Namespace).Delete(c.ctx, name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}})
+	err = o.gated.CoreV1().ConfigMaps(target.Handle.Namespace).Delete(o.ctx, canaryRecordName(target.Name), metav1.DeleteOptions{})
 	if err != nil && !cluster.IsNotFound(err) {
-		return false, target.Cluster.Classify(fmt.Errorf("deleting ConfigMap %s: %w", name, err))
+		return false, target.Cluster.Classify(fmt.Errorf("deleting ConfigMap %s: %w", canaryRecordName(target.Name), err))
 	}
 	return false, nil
 }
 
-func isNamespaceMissing(err error) bool {
-	missing := (*environment.NamespaceMissingError)(nil)
-	return errors.As(err, &missing)
+// withdraw takes the traffic from the canary before the route goes; gone says that there is no route to be restored any more.
+func (o *canaryOperation) withdraw(w *walk) (gone bool, err error) {
+	w.seen, err = o.router.Read(o.ctx)
+	var kind *KindMissingError
+	var route *RouteMissingError
+	switch {
+	case errors.As(err, &kind), errors.As(err, &route):
+		return true, nil
+	case err != nil:
+		return false, err
+	case !w.seen.Managed || !w.seen.Split.Raises(Split{}):
+		return false, nil
+	}
+	ready, err := w.capacity(o.ctx)
+	var service *ServiceMissingError
+	if errors.As(err, &service) || err == nil && ready.Stable.Ready == 0 && ready.Canary.Ready == 0 {
+		return false, nil // Nobody can answer, wherever requests go.
+	}
+	if err != nil {
+		return false, err
+	}
+	if ready.Stable.Ready == 0 {
+		return false, &CanaryNoWayBackError{Split: o.target.Name, Observed: w.seen.Split}
+	}
+	return false, w.move(o.ctx, Split{})
 }

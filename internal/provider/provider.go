@@ -101,6 +101,7 @@ func configuredData(providerData any, diags *diag.Diagnostics) *Data {
 func (p *Provider) Resources(context.Context) []func() resource.Resource {
 	return []func() resource.Resource{
 		NewBlueGreenResource,
+		NewCanaryResource,
 		NewDatabaseResource,
 		NewEnvironmentResource,
 		NewMigrationResource,

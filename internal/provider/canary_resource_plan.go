@@ -1,0 +1,215 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic"
+)
+
+// ValidateConfig refuses what Istio or the Gateway API would refuse, and steps and analyses that make no sense.
+func (r *CanaryResource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
+	var config canaryModel
+	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	wanted, diags := config.wanted(ctx, req.Config)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	if wanted.analysis != nil {
+		resp.Diagnostics.Append(guardDiagnostics(wanted.analysis.Validate())...)
+	}
+	var problems []traffic.Problem
+	if wanted.known {
+		problems = append(traffic.ValidateHeaders("headers", wanted.split.Headers), traffic.ValidateSteps(wanted.steps)...)
+	}
+	if wanted.routed && !config.Name.IsUnknown() {
+		if (wanted.route.Istio == nil) == (wanted.route.Gateway == nil) {
+			resp.Diagnostics.AddError("A split needs one router", "There must be exactly one of the blocks istio and gateway_api.")
+			return
+		}
+		problems = append(problems, traffic.CanaryTarget{Name: config.Name.ValueString(), Route: wanted.route}.Validate()...)
+	}
+	for _, p := range problems {
+		resp.Diagnostics.AddError("The "+config.what()+" cannot be made like this", p.Field+": "+p.Text)
+	}
+}
+
+// ModifyPlan guards the plan and says which weights the apply goes through. Its values are a function of configuration and state; what the
+// cluster knows came into the state by Read.
+func (r *CanaryResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+	if r.data == nil {
+		return // Validation without a configured provider.
+	}
+	if req.Plan.Raw.IsNull() {
+		resp.Diagnostics.Append(r.planDestroy(ctx, req)...)
+		return
+	}
+	var plan canaryModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	var state *canaryModel
+	if !req.State.Raw.IsNull() {
+		state = &canaryModel{}
+		resp.Diagnostics.Append(req.State.Get(ctx, state)...)
+	}
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	wanted, diags := plan.wanted(ctx, req.Config)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	resp.Diagnostics.Append(r.plan(ctx, &plan, state, wanted)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
+}
+
+func (r *CanaryResource) plan(ctx context.Context, plan, state *canaryModel, wanted canaryWanted) diag.Diagnostics {
+	handle, known, diags := handleFrom(ctx, plan.Environment)
+	if known && !diags.HasError() {
+		diags.Append(guardPlan(r.data, handle)...)
+	}
+	if wanted.known {
+		diags.Append(plan.checkTimeouts(ctx, state, wanted)...)
+	}
+	if diags.HasError() {
+		return diags
+	}
+	from := traffic.Split{}
+	if state != nil {
+		reader := &blockReader{ctx: ctx}
+		from = traffic.Split{Weight: reader.number(state.Weight, 0), Headers: state.headers(reader)}
+		diags.Append(reader.diags...)
+	}
+	plan.describe(state, wanted, from)
+	if held := plan.heldBack(state, wanted, from); held != "" {
+		diags.AddWarning("The "+plan.what()+" in "+handle.Name()+" may be refused",
+			fmt.Sprintf("The canary is held back: %s.\n\nThe apply sends it more requests only if its pods, the analysis or retry change, else it fails before it changes anything.", held))
+	}
+	if known && wanted.routed && (state == nil || !plan.Walk.IsNull()) {
+		diags.Append(r.look(ctx, plan, state, handle, wanted)...)
+	}
+	return diags
+}
+
+// describe plans what the apply does.
+func (m *canaryModel) describe(state *canaryModel, wanted canaryWanted, from traffic.Split) {
+	m.Verification, m.Changed = types.StringNull(), types.ListNull(types.StringType)
+	m.Quarantined = types.StringNull()
+	if state != nil && !wanted.split.Raises(from) {
+		m.Quarantined = state.Quarantined
+	}
+	switch {
+	case !wanted.known:
+		m.Walk = types.ListUnknown(types.StringType)
+	case state != nil && wanted.split.Equal(from) && state.Verification.IsNull() && state.Changed.IsNull():
+		m.Walk = state.Walk
+	default:
+		lines := wanted.way(from)
+		if held := m.heldBack(state, wanted, from); held != "" {
+			lines = append([]string{"held back, refused unless the pods, the analysis or retry change: " + held}, lines...)
+		}
+		m.Walk = textsOrNull(lines)
+	}
+}
+
+// heldBack is why more requests may be refused, empty where they are not.
+func (m *canaryModel) heldBack(state *canaryModel, wanted canaryWanted, from traffic.Split) string {
+	if state == nil || !wanted.known || !wanted.split.Raises(from) || !m.Retry.Equal(state.Retry) {
+		return ""
+	}
+	return state.Quarantined.ValueString()
+}
+
+// look finds at plan what would fail in the apply: kinds that the cluster does not have, routes that cannot be divided. A cluster that cannot be
+// reached was reported by Read.
+func (r *CanaryResource) look(ctx context.Context, plan, state *canaryModel, handle environment.Handle, wanted canaryWanted) (diags diag.Diagnostics) {
+	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
+	instance := ""
+	if state != nil {
+		instance = state.ID.ValueString()
+		if err == nil && sameIdentity(ctx, plan.Environment, state.Environment) {
+			err = verifyCluster(ctx, live, state.ClusterUID.ValueString())
+		}
+	}
+	if err == nil {
+		target := traffic.CanaryTarget{Cluster: live, Handle: handle, Name: plan.Name.ValueString(), Route: wanted.route}
+		if problems := target.Validate(); len(problems) > 0 {
+			err = &traffic.InvalidError{Object: plan.what(), Problems: problems}
+		} else {
+			_, err = traffic.ObserveCanary(ctx, target, instance, time.Now())
+		}
+	}
+	if refusesPlan(err) {
+		diags.Append(errorDiagnostic("plan", plan.what(), handle, err))
+	}
+	return diags
+}
+
+// refusesPlan reports an error that the same apply cannot mend.
+func refusesPlan(err error) bool {
+	if _, ok := errors.AsType[*cluster.MismatchError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[*traffic.KindMissingError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[*traffic.RouteAmbiguousError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[*traffic.RouteShapeError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[*traffic.InvalidError](err); ok {
+		return true
+	}
+	_, ok := errors.AsType[*traffic.ForeignError](err)
+	return ok
+}
+
+// checkTimeouts refuses a timeout in which the steps cannot come to an end.
+func (m canaryModel) checkTimeouts(ctx context.Context, state *canaryModel, wanted canaryWanted) diag.Diagnostics {
+	name, read := "create", m.Timeouts.Create
+	if state != nil {
+		name, read = "update", m.Timeouts.Update
+	}
+	waits := wanted.waits()
+	timeout, diags := read(ctx, canaryTimeout+waits)
+	if !diags.HasError() && waits > 0 && timeout <= waits {
+		diags.AddAttributeError(path.Root("timeouts"), "The steps take longer than the timeout",
+			fmt.Sprintf("With their analyses they take up to %s, and the timeout for %s is %s: the old weights would always be put back.\n\nMake the analyses shorter, or the timeout longer.",
+				shortDuration(waits.Round(time.Second)), name, shortDuration(timeout)))
+	}
+	return diags
+}
+
+// planDestroy guards the removal with what is in the state.
+func (r *CanaryResource) planDestroy(ctx context.Context, req resource.ModifyPlanRequest) diag.Diagnostics {
+	var state canaryModel
+	diags := req.State.Get(ctx, &state)
+	handle, _, d := handleFrom(ctx, state.Environment)
+	diags.Append(d...)
+	if diags.HasError() {
+		return diags
+	}
+	diags.Append(guardDestroy(r.data, handle)...)
+	return diags
+}

@@ -5,19 +5,15 @@ package traffic
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 
@@ -123,26 +119,11 @@ func (r *capacities) contentOf(ctx context.Context, track TrackPods) (string, er
 	if err != nil {
 		return "", err
 	}
-	list, err := r.client.AppsV1().Deployments(r.namespace).List(ctx, metav1.ListOptions{})
+	found, err := deploymentsOf(ctx, r.cluster, r.client, r.namespace, wanted)
 	if err != nil {
-		return "", r.cluster.Classify(fmt.Errorf("listing the Deployments of namespace %s: %w", r.namespace, err))
+		return "", err
 	}
-	found := slices.DeleteFunc(list.Items, func(d appsv1.Deployment) bool {
-		return !labels.SelectorFromSet(wanted).Matches(labels.Set(d.Spec.Template.Labels))
-	})
-	if len(found) == 0 {
-		return "", nil
-	}
-	slices.SortFunc(found, func(a, b appsv1.Deployment) int { return strings.Compare(a.Name, b.Name) })
-	sum := sha256.New()
-	for _, d := range found {
-		text, err := json.Marshal(d.Spec.Template)
-		if err != nil {
-			return "", fmt.Errorf("reading the pod template of Deployment %s: %w", d.Name, err)
-		}
-		sum.Write(fmt.Appendf(nil, "%s %d:%s\n", d.Name, len(text), text))
-	}
-	return "v1:" + hex.EncodeToString(sum.Sum(nil)), nil
+	return contentOf(found)
 }
 
 // wayBackTimeout is for going back once the time of the operation is over.
@@ -350,7 +331,8 @@ func RemoveCanary(ctx context.Context, target CanaryTarget, options CanaryOption
 	if !o.stored.there {
 		return false, nil
 	}
-	err = o.gated.CoreV1().ConfigMaps(target.Handle.Namespace).Delete(o.ctx, canaryRecordName(target.Name), metav1.DeleteOptions{})
+	uid := types.UID(o.stored.uid)
+	err = o.gated.CoreV1().ConfigMaps(target.Handle.Namespace).Delete(o.ctx, canaryRecordName(target.Name), metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}})
 	if err != nil && !cluster.IsNotFound(err) {
 		return false, target.Cluster.Classify(fmt.Errorf("deleting ConfigMap %s: %w", canaryRecordName(target.Name), err))
 	}

@@ -1,0 +1,191 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package traffic
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
+)
+
+// memoryRouter is a route in memory.
+type memoryRouter struct {
+	now Split
+	set []int
+}
+
+func (r *memoryRouter) Read(context.Context) (Observed, error) {
+	return Observed{Exists: true, Managed: true, Split: r.now}, nil
+}
+func (r *memoryRouter) Set(_ context.Context, s Split) error {
+	r.now, r.set = s, append(r.set, s.Weight)
+	return nil
+}
+func (r *memoryRouter) Restore(context.Context) error { return nil }
+func (r *memoryRouter) Object() string                { return "a route" }
+
+// leaping is a clock that is at once where it is waited for.
+type leaping struct{ now time.Time }
+
+func (c *leaping) Now() time.Time { return c.now }
+func (c *leaping) After(d time.Duration) <-chan time.Time {
+	c.now = c.now.Add(d)
+	out := make(chan time.Time, 1)
+	out <- c.now
+	return out
+}
+
+func newWalk(from Split, spec CanarySpec, ready Capacity) (*walk, *memoryRouter) {
+	router := &memoryRouter{now: from}
+	w := &walk{
+		name: "app", spec: spec, record: &canaryRecord{}, seen: Observed{Exists: true, Managed: true, Split: from}, clock: &leaping{now: time.Unix(1e9, 0)}, router: router,
+		capacity:  func(context.Context) (Capacity, error) { return ready, nil },
+		content:   func(context.Context) (string, error) { return "v1:one", nil },
+		save:      func(context.Context) error { return nil },
+		say:       func(string, ...any) {},
+		cancelled: func() bool { return false },
+	}
+	w.back = func() (*walk, context.Context, context.CancelFunc) {
+		back := *w
+		return &back, context.Background(), func() {}
+	}
+	return w, router
+}
+
+func both(n int) Capacity {
+	return Capacity{Stable: TrackCapacity{Ready: n, Pods: n}, Canary: TrackCapacity{Ready: n, Pods: n}}
+}
+
+// judgedAt gives a verdict at each weight, accepting all but one.
+func judgedAt(router *memoryRouter, bad int, action analysis.Action) func(context.Context, time.Time) (analysis.Verdict, error) {
+	return func(context.Context, time.Time) (analysis.Verdict, error) {
+		if router.now.Weight == bad {
+			return analysis.Verdict{Outcome: analysis.Failed, Action: action, Reason: "It is bad."}, nil
+		}
+		return analysis.Verdict{Outcome: analysis.Passed, Action: analysis.Accept}, nil
+	}
+}
+
+func TestWalk_GoesThroughItsSteps(t *testing.T) {
+	w, router := newWalk(Split{}, CanarySpec{Weight: 100, Steps: []CanaryStep{{Weight: 10}, {Weight: 50, Pause: time.Minute}}}, both(2))
+	w.judge = judgedAt(router, -1, "")
+	if err := w.run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if want := []int{10, 50, 100}; !slices.Equal(router.set, want) || w.record.Phase != canarySteady {
+		t.Errorf("weights %v, phase %s; want %v, steady", router.set, w.record.Phase, want)
+	}
+}
+
+func TestWalk_PutsTheOldWeightBackAndHoldsTheContent(t *testing.T) {
+	spec := CanarySpec{Weight: 100, Steps: []CanaryStep{{Weight: 50}}, Quarantine: time.Hour}
+	w, router := newWalk(Split{Weight: 10}, spec, both(2))
+	w.judge = judgedAt(router, 50, analysis.Rollback)
+	var failed *CanaryFailedError
+	if err := w.run(t.Context()); !errors.As(err, &failed) || !failed.Back || router.now.Weight != 10 {
+		t.Fatalf("got %v at %d%%, want the old weight back", err, router.now.Weight)
+	}
+	var held *CanaryQuarantinedError
+	again, untouched := newWalk(Split{Weight: 10}, spec, both(2))
+	again.record = w.record
+	if err := again.run(t.Context()); !errors.As(err, &held) || len(untouched.set) > 0 {
+		t.Errorf("got %v after %v, want a refusal without a change", err, untouched.set)
+	}
+	again.spec.Retry = "again"
+	if err := again.run(t.Context()); err != nil || untouched.now.Weight != 100 {
+		t.Errorf("got %v at %d%%, want retry to let it go", err, untouched.now.Weight)
+	}
+}
+
+func TestWalk_NeverGoesBackOntoAnUnhealthySide(t *testing.T) {
+	w, router := newWalk(Split{}, CanarySpec{Weight: 50, Quarantine: time.Hour}, both(2))
+	w.judge = func(ctx context.Context, _ time.Time) (analysis.Verdict, error) {
+		w.capacity = func(context.Context) (Capacity, error) {
+			return Capacity{Canary: TrackCapacity{Ready: 2, Pods: 2}}, nil
+		}
+		return judgedAt(router, 50, analysis.Rollback)(ctx, time.Time{})
+	}
+	var halted *CanaryNoWayBackError
+	if err := w.run(t.Context()); !errors.As(err, &halted) || router.now.Weight != 50 {
+		t.Errorf("got %v at %d%%, want a halt at 50%%", err, router.now.Weight)
+	}
+}
+
+func TestWalk_HoldsWhereTooLittleIsKnown(t *testing.T) {
+	w, router := newWalk(Split{}, CanarySpec{Weight: 10}, both(1))
+	w.judge = judgedAt(router, 10, analysis.Hold)
+	var held *CanaryHeldError
+	if err := w.run(t.Context()); !errors.As(err, &held) || router.now.Weight != 10 {
+		t.Errorf("got %v at %d%%, want it held at 10%%", err, router.now.Weight)
+	}
+}
+
+func TestWalk_AbortStopsItAtOnce(t *testing.T) {
+	w, router := newWalk(Split{}, CanarySpec{Weight: 100, Steps: []CanaryStep{{Weight: 10, Pause: time.Hour}}, Quarantine: time.Hour}, both(2))
+	w.abort = func(context.Context) (string, bool, error) {
+		return "errors on the dashboard", router.now.Weight == 10, nil
+	}
+	var failed *CanaryFailedError
+	if err := w.run(t.Context()); !errors.As(err, &failed) || router.now.Weight != 0 || slices.Max(router.set) != 10 {
+		t.Errorf("got %v after %v", err, router.set)
+	}
+}
+
+func TestWalk_GoesOnFromTheObservedWeight(t *testing.T) {
+	w, router := newWalk(Split{Weight: 50}, CanarySpec{Weight: 100, Steps: []CanaryStep{{Weight: 10}, {Weight: 50}}, Quarantine: time.Hour}, both(2))
+	*w.record = canaryRecord{Phase: canaryWalking, Baseline: &Split{}, Passed: 10, Stage: 50}
+	w.judge = judgedAt(router, 50, analysis.Rollback)
+	if err := w.run(t.Context()); err == nil || router.now.Weight != 0 {
+		t.Errorf("got %v at %d%%, want the step judged again and the split from before the first run", err, router.now.Weight)
+	}
+}
+
+func TestWalk_ACanaryWithoutReadyPodsGetsNoTraffic(t *testing.T) {
+	w, router := newWalk(Split{}, CanarySpec{Weight: 10}, Capacity{Stable: TrackCapacity{Ready: 2, Pods: 2}, Canary: TrackCapacity{Pods: 2}})
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+	defer cancel()
+	if err := w.run(ctx); err == nil || router.now.Weight != 0 {
+		t.Errorf("got %v at %d%%", err, router.now.Weight)
+	}
+}
+
+func TestCapacity_Reach(t *testing.T) {
+	side := func(ready, pods int, grows bool) TrackCapacity {
+		return TrackCapacity{Ready: ready, Pods: pods, Grows: grows}
+	}
+	for name, test := range map[string]struct {
+		capacity       Capacity
+		from, to, want int
+		headers        bool
+	}{
+		"equal sides":                      {both(2), 10, 100, 100, false},
+		"nothing ready":                    {Capacity{Stable: side(2, 2, false)}, 0, 10, 0, false},
+		"not all ready":                    {Capacity{Stable: side(4, 4, false), Canary: side(1, 4, false)}, 0, 100, 25, false},
+		"stable shrank":                    {Capacity{Stable: side(2, 2, true), Canary: side(8, 8, true)}, 100, 0, 75, false},
+		"headers without a ready canary":   {Capacity{Stable: side(2, 2, false)}, 0, 0, 0, true},
+		"smaller by what it has, no scale": {Capacity{Stable: side(8, 8, false), Canary: side(2, 2, false)}, 0, 100, 100, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, missing := test.capacity.reach(test.from, test.to, test.headers)
+			if got != test.want || (missing == "") != (got == test.to && !test.headers) {
+				t.Errorf("got %d (%s), want %d", got, missing, test.want)
+			}
+		})
+	}
+}
+
+func TestValidateSteps(t *testing.T) {
+	for _, steps := range [][]CanaryStep{{{Weight: 0}}, {{Weight: 100}}, {{Weight: 20}, {Weight: 10}}} {
+		if len(ValidateSteps(steps)) == 0 {
+			t.Errorf("%v was accepted", steps)
+		}
+	}
+	if problems := ValidateSteps([]CanaryStep{{Weight: 10}, {Weight: 50}}); len(problems) > 0 {
+		t.Error(problems)
+	}
+}

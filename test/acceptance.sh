@@ -23,9 +23,9 @@ if [[ -n ${RUN:-} ]]; then
 	flags+=(-run "$RUN")
 fi
 
-# Packages whose tests Terraform drives run with each program; the rest of internal/, and test/fleet, run once.
+# Packages whose tests Terraform drives run with each program; the rest of internal/, test/fleet and test/istio run once.
 driven=(./internal/provider/... ./test/acceptance/...)
-mapfile -t others < <(comm -23 <(go list ./internal/... ./test/fleet/... | sort) <(go list "${driven[@]}" | sort))
+mapfile -t others < <(comm -23 <(go list ./internal/... ./test/fleet/... ./test/istio/... | sort) <(go list "${driven[@]}" | sort))
 
 failed=0
 echo "-- integration tests"

@@ -39,9 +39,9 @@ trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-step "building the test tools; Kubernetes and OpenTofu go on in the background"
+step "building the test tools; Kubernetes, OpenTofu and Istio go on in the background"
 go build -o "$work/" ./test/cluster/cmd/build ./test/cluster/cmd/cluster ./test/image/cmd/image
-"$work/build" kubernetes coredns opentofu >"$work/build.log" 2>&1 &
+"$work/build" kubernetes coredns opentofu istio >"$work/build.log" 2>&1 &
 builder=$!
 
 step "PostgreSQL"
@@ -56,7 +56,7 @@ go -C examples/data-collection test -p 2 -timeout 10m ./...
 step "lint"
 test/lint.sh
 
-step "waiting for Kubernetes and OpenTofu"
+step "waiting for Kubernetes, OpenTofu and Istio"
 if ! wait "$builder"; then
 	cat "$work/build.log"
 	exit 1

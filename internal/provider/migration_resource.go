@@ -51,6 +51,8 @@ const (
 	kindContract  = "contract"
 	blockedDefers = "defer"
 	blockedFails  = "fail"
+	runnerJob     = "job"
+	runnerDirect  = "direct"
 
 	defaultMigrationImage = "ghcr.io/slipway-dev/slipway-migrate:v0.1.0"
 )
@@ -140,6 +142,22 @@ func (r *MigrationResource) Schema(ctx context.Context, _ resource.SchemaRequest
 					"name": schema.StringAttribute{MarkdownDescription: "Name of the Secret.", Required: true},
 					"key":  schema.StringAttribute{MarkdownDescription: "Key in the Secret.", Required: true},
 				},
+			},
+			"runner": schema.StringAttribute{
+				MarkdownDescription: "`\"job\"` (default) runs the files in a Kubernetes Job. `\"direct\"` runs them from the provider's process, with the same engine, lock and record: for a database that is reachable from where Terraform runs. " +
+					"A run that is killed ends there, and the next apply goes on.",
+				Optional:   true,
+				Validators: []validator.String{stringvalidator.OneOf(runnerJob, runnerDirect)},
+			},
+			"lock_timeout": schema.StringAttribute{
+				MarkdownDescription: "How long a statement waits for a lock on a table before it gives way to other queries and is tried again. Default: `\"3s\"`. Example: `\"1s\"`.",
+				Optional:            true,
+				Validators:          []validator.String{duration{}},
+			},
+			"statement_timeout": schema.StringAttribute{
+				MarkdownDescription: "Limit of each statement. Default: none. Example: `\"10m\"`.",
+				Optional:            true,
+				Validators:          []validator.String{duration{}},
 			},
 			"baseline": schema.Int64Attribute{
 				MarkdownDescription: "Files up to this number count as applied where the database has no record of migrations: for one whose schema is there already. A table of goose is taken over without it. Default: `0`, none. Example: `12`.",

@@ -35,6 +35,9 @@ type migrationModel struct {
 	ImagePullSecrets  types.List     `tfsdk:"image_pull_secrets"`
 	DatabaseURL       types.String   `tfsdk:"database_url_wo"`
 	CredentialsSecret types.Object   `tfsdk:"credentials_secret"`
+	Runner            types.String   `tfsdk:"runner"`
+	LockTimeout       types.String   `tfsdk:"lock_timeout"`
+	StatementTimeout  types.String   `tfsdk:"statement_timeout"`
 	Baseline          types.Int64    `tfsdk:"baseline"`
 	SafeAfter         types.String   `tfsdk:"safe_after"`
 	Release           types.String   `tfsdk:"release"`
@@ -130,7 +133,22 @@ func (m migrationModel) options(ctx context.Context) (job.Options, diag.Diagnost
 	gate, d := m.gate(ctx)
 	diags.Append(d...)
 	out.Gate = gate
+	out.Direct = m.Runner.ValueString() == runnerDirect
+	out.LockTimeout = durationOf(&diags, "lock_timeout", m.LockTimeout)
+	out.StatementTimeout = durationOf(&diags, "statement_timeout", m.StatementTimeout)
 	return out, diags
+}
+
+// durationOf is 0 where the text is null.
+func durationOf(diags *diag.Diagnostics, attribute string, text types.String) time.Duration {
+	if text.ValueString() == "" {
+		return 0
+	}
+	d, err := time.ParseDuration(text.ValueString())
+	if err != nil {
+		diags.AddAttributeError(path.Root(attribute), "Not a duration", err.Error())
+	}
+	return d
 }
 
 // sameGate reports that nothing that decides about a gate differs.

@@ -56,6 +56,11 @@ type Options struct {
 	Credentials *SecretKey
 	// Baseline is the number up to which files count as applied where nothing is recorded in the database. 0: none.
 	Baseline int64
+	// Direct runs the files from this process instead of a Job. The database must be reachable from here.
+	Direct bool
+	// LockTimeout is how long a statement waits for a lock before it is tried again, StatementTimeout limits each statement.
+	// 0: the runner's defaults, 3 s and no limit.
+	LockTimeout, StatementTimeout time.Duration
 	// Gate is nil for an expand migration.
 	Gate *Gate
 	// Timeout limits the Job. Default 15 min.
@@ -211,7 +216,13 @@ func (a *application) run(dir *Directory) (err error) {
 	if err != nil {
 		return err
 	}
-	err = a.runJob(left, pending, known)
+	if a.options.Direct {
+		if err = a.finishJobs(left); err == nil {
+			err = a.runDirect(pending, known)
+		}
+	} else {
+		err = a.runJob(left, pending, known)
+	}
 	a.result.Applied = maps.Clone(a.mirror.Applied)
 	return err
 }

@@ -106,7 +106,7 @@ func (e *BlockedError) Explain() (happened, observed, advice string) {
 
 // RunError is a Job that did not apply all that was pending.
 type RunError struct {
-	Job, Namespace string
+	Job, Namespace string // no Job: it ran in this process
 	Reason         string
 	Failure        *runner.Failure // nil where the runner did not report one
 	Applied        []string        // in this run
@@ -117,12 +117,18 @@ type RunError struct {
 }
 
 func (e *RunError) Error() string {
+	if e.Job == "" {
+		return fmt.Sprintf("migration from this process for namespace %s: %s", e.Namespace, e.Reason)
+	}
 	return fmt.Sprintf("migration Job %s/%s: %s", e.Namespace, e.Job, e.Reason)
 }
 
 // Explain says what happened, what was seen and what to do.
 func (e *RunError) Explain() (happened, observed, advice string) {
 	happened = fmt.Sprintf("The Job %s in namespace %s did not apply all migrations: %s.", e.Job, e.Namespace, strings.TrimSuffix(e.Reason, "."))
+	if e.Job == "" {
+		happened = fmt.Sprintf("The migrations of namespace %s, run from this process, were not all applied: %s.", e.Namespace, strings.TrimSuffix(e.Reason, "."))
+	}
 	var seen []string
 	if f := e.Failure; f != nil {
 		at := f.File

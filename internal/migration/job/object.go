@@ -35,6 +35,9 @@ const (
 func (a *application) jobName(pending []*File) string {
 	hash := sha256.New()
 	_, _ = fmt.Fprintf(hash, "v1\n%s\n%d\n", a.options.Image, a.options.Baseline) // a hash takes everything
+	if a.options.LockTimeout > 0 || a.options.StatementTimeout > 0 {
+		_, _ = fmt.Fprintf(hash, "%s %s\n", a.options.LockTimeout, a.options.StatementTimeout)
+	}
 	for _, file := range pending {
 		_, _ = fmt.Fprintf(hash, "%s %s\n", file.Name, file.Checksum)
 	}
@@ -88,6 +91,12 @@ func (a *application) jobObject(name string, maps []*corev1.ConfigMap) *batchv1.
 	args := []string{"up", filesPath, "--manifest", manifestPath + "/" + manifestKey, "--allow-out-of-order"}
 	if a.options.Baseline > 0 {
 		args = append(args, "--baseline", strconv.FormatInt(a.options.Baseline, 10))
+	}
+	if a.options.LockTimeout > 0 {
+		args = append(args, "--lock-timeout", a.options.LockTimeout.String())
+	}
+	if a.options.StatementTimeout > 0 {
+		args = append(args, "--statement-timeout", a.options.StatementTimeout.String())
 	}
 	pod := corev1.PodSpec{
 		RestartPolicy:                 corev1.RestartPolicyNever,

@@ -88,6 +88,23 @@ func (a *application) runJob(left []batchv1.Job, pending []*File, known map[stri
 	return errors.Join(err, a.removeJob(after, name))
 }
 
+// finishJobs waits for the Jobs that other runs have left, and removes them. What they have applied, the database knows.
+func (a *application) finishJobs(left []batchv1.Job) error {
+	for i := range left {
+		j := &left[i]
+		if j.DeletionTimestamp == nil && !ended(j) && j.Spec.Suspend != nil && !*j.Spec.Suspend {
+			a.say("waiting for the Job " + j.Name + ", which an earlier run has started")
+			if _, err := a.wait(j.Name); err != nil && a.ctx.Err() != nil {
+				return err
+			}
+		}
+		if err := a.removeJob(a.ctx, j.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // start makes the Job with all that it needs and owns, and lets it begin only then: a run that is killed in between leaves
 // nothing that outlives the Job.
 func (a *application) start(name string, pending []*File, known map[string]string) error {

@@ -1,0 +1,81 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package job
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/runner"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/sqlfile"
+)
+
+// runDirect runs the pending files from this process, with the engine, the lock and the report that a Job has. The database's lock
+// keeps a Job that somebody has left from running beside it.
+func (a *application) runDirect(pending []*File, known map[string]string) error {
+	dsn, err := a.databaseURL()
+	if err != nil {
+		return err
+	}
+	config := runner.Config{
+		DSN: dsn, Known: map[int64]string{}, Baseline: a.options.Baseline, AllowOutOfOrder: true,
+		LockTimeout: a.options.LockTimeout, StatementTimeout: a.options.StatementTimeout,
+	}
+	for _, file := range pending {
+		config.Files = append(config.Files, sqlfile.Parse(file.Name, file.Content))
+	}
+	for name, checksum := range known {
+		isPending := slices.ContainsFunc(pending, func(f *File) bool { return f.Name == name })
+		if version := sqlfile.Parse(name, nil).Version; version > 0 && !isPending {
+			config.Known[version] = checksum
+		}
+	}
+	a.say("applying migrations from this process")
+	result, err := runUp(a.ctx, config)
+	report := runner.NewReport("up", result, err)
+	applied := a.record(pending, report)
+	var saveErr error
+	if len(applied) > 0 {
+		saveErr = a.save(true)
+	}
+	if err == nil {
+		return saveErr
+	}
+	failed := &RunError{
+		Namespace: a.target.Handle.Namespace, Reason: "the runner says: " + string(report.Outcome),
+		Failure: report.Failure, Applied: applied, Left: report.Left, Retry: report.Outcome.Retry(),
+	}
+	return errors.Join(failed, saveErr)
+}
+
+func runUp(ctx context.Context, config runner.Config) (_ *runner.Result, err error) {
+	r, err := runner.Open(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	return r.Up(ctx)
+}
+
+// databaseURL is the one that was given, or that of the Secret.
+func (a *application) databaseURL() (string, error) {
+	credentials := a.options.Credentials
+	if credentials == nil {
+		return a.options.DatabaseURL, nil
+	}
+	namespace := a.target.Handle.Namespace
+	secret, err := a.reads.CoreV1().Secrets(namespace).Get(a.ctx, credentials.Name, metav1.GetOptions{})
+	if err != nil {
+		return "", a.target.Cluster.Classify(fmt.Errorf("reading the Secret %s with the database's URL: %w", credentials.Name, err))
+	}
+	value, ok := secret.Data[credentials.Key]
+	if !ok {
+		return "", &RunError{Namespace: namespace, Reason: fmt.Sprintf("the Secret %s has no key %q with the database's URL", credentials.Name, credentials.Key)}
+	}
+	return string(value), nil
+}

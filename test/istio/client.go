@@ -50,10 +50,15 @@ type Options struct {
 
 // Report says how calls were answered up to a moment. It is the one of the sample service's load.
 type Report struct {
-	Requests int                `json:"requests"`
-	Failed   int                `json:"failed"`
+	Requests int `json:"requests"`
+	Failed   int `json:"failed"`
+	// Codes counts answers by gRPC's code; "none" are calls without an answer.
+	Codes    map[string]int     `json:"codes"`
 	Versions map[string]Answers `json:"versions"`
-	Errors   []string           `json:"errors"`
+	// Reselected counts how often the client chose a route again before it sent a call: grpc-go puts new routes in effect before
+	// its balancer knows where they lead.
+	Reselected int      `json:"reselected"`
+	Errors     []string `json:"errors"`
 }
 
 // Answers are those of one version, with the times at which the first and the last of these calls were sent.
@@ -214,6 +219,14 @@ func (c *Client) until(what string, done func(Report) bool) Report {
 func (r Report) Since(before Report) Report {
 	r.Requests -= before.Requests
 	r.Failed -= before.Failed
+	r.Reselected -= before.Reselected
+	codes := map[string]int{}
+	for code, n := range r.Codes {
+		if n -= before.Codes[code]; n > 0 {
+			codes[code] = n
+		}
+	}
+	r.Codes = codes
 	versions := map[string]Answers{}
 	for version, a := range r.Versions {
 		a.Requests -= before.Versions[version].Requests

@@ -190,7 +190,7 @@ spec: {host: svc, subsets: [{name: stable, labels: {version: v1-1-1}}, {name: ca
 				t.Logf("FIGURE at %d%%: %d of %d calls reached the canary", weight, r.Versions[canary].Requests, r.Requests)
 			}
 			during, headers := users.Report().Since(begin), testers.Report().Since(beginTesters)
-			t.Logf("FIGURE %d calls while weights moved, %d failed", during.Requests, during.Failed)
+			t.Logf("FIGURE %d calls while weights moved, %d failed, %d routes chosen again by the client", during.Requests, during.Failed, during.Reselected)
 			if during.Failed > 0 || headers.Failed > 0 {
 				t.Errorf("calls failed: %+v, with the header %+v", during, headers)
 			}

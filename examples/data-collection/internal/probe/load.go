@@ -98,6 +98,8 @@ type answer struct {
 	code    string
 	good    bool
 	version string // that answered; empty where it is not known
+	// reselected is how often the client chose a route again before it sent the request.
+	reselected int
 }
 
 // Load sends requests until the duration has passed or ctx ends. Requests under way are then finished. The error says that

@@ -5,6 +5,7 @@ package probe
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -36,16 +37,27 @@ func dialGRPC(o LoadOptions) (server, error) {
 
 func (s *grpcServer) Close() error { return s.connection.Close() }
 
+// unknownCluster is what grpc-go says of a call that took a new route before the balancer knew where it leads: it puts new
+// routes in effect first, and then the balancer (updateResolverStateAndUnlock in its clientconn.go). The call was never sent.
+const unknownCluster = "unknown cluster selected for RPC"
+
+// reselectAfter is how long a call waits before it chooses its route again, until its time is up.
+const reselectAfter = time.Millisecond
+
 func (s *grpcServer) ask(ctx context.Context) (answer, error) {
 	ctx, cancel := context.WithTimeout(metadata.NewOutgoingContext(ctx, s.headers), s.timeout)
 	defer cancel()
-	response, err := s.client.Version(ctx, &apiv1.VersionRequest{})
-	switch code := status.Code(err); code {
-	case codes.OK:
-		return answer{code: code.String(), good: true, version: response.GetVersion()}, nil
-	case codes.Unavailable, codes.DeadlineExceeded: // gRPC's way to say that nobody answered
-		return answer{}, err
-	default:
-		return answer{code: code.String()}, nil
+	for again := 0; ; again++ {
+		response, err := s.client.Version(ctx, &apiv1.VersionRequest{})
+		switch code := status.Code(err); {
+		case code == codes.OK:
+			return answer{code: code.String(), good: true, version: response.GetVersion(), reselected: again}, nil
+		case strings.Contains(status.Convert(err).Message(), unknownCluster) && ctx.Err() == nil:
+			time.Sleep(reselectAfter)
+		case code == codes.Unavailable, code == codes.DeadlineExceeded: // gRPC's way to say that nobody answered
+			return answer{reselected: again}, err
+		default:
+			return answer{code: code.String(), reselected: again}, nil
+		}
 	}
 }

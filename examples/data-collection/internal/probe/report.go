@@ -21,6 +21,9 @@ type Report struct {
 	Versions map[string]Answers `json:"versions"`
 	// Unserved counts failed requests that no version answered: those that the service itself did not see.
 	Unserved int `json:"unserved"`
+	// Reselected counts how often a gRPC client chose a route again because its balancer did not know yet where it leads. Nothing had
+	// been sent then.
+	Reselected int `json:"reselected,omitempty"`
 	// Errors are the first few different reasons why requests had no answer.
 	Errors []string `json:"errors,omitempty"`
 }
@@ -52,6 +55,7 @@ func (t *tally) count(sent time.Time, got answer, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.report.Requests++
+	t.report.Reselected += got.reselected
 	if failed {
 		t.report.Failed++
 	}

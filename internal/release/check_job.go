@@ -11,26 +11,23 @@ import (
 	"fmt"
 	"maps"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	cliresource "k8s.io/cli-runtime/pkg/resource"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/task"
 )
 
 const (
 	labelCheck          = "slipway.dev/check"
 	annotationCheckHash = "slipway.dev/check-hash"
-	labelIstioInject    = "sidecar.istio.io/inject"
 	// jobMargin is by how much a Job may outlive the check that waits for it: it is for those whose process has died.
 	jobMargin = time.Minute
 	// jobKept is for how long the cluster keeps a Job that has ended and that nobody has removed.
@@ -130,60 +127,17 @@ func (r *checkRun) jobObject() (*batchv1.Job, error) {
 		"SLIPWAY_RELEASE": r.target.Name, "SLIPWAY_VERSION": r.env.version,
 	}
 	maps.Copy(values, spec.Env)
-	var variables []corev1.EnvVar
-	for _, name := range slices.Sorted(maps.Keys(values)) {
-		// Kubernetes would expand $(NAME), which is not what a value in the configuration means.
-		variables = append(variables, corev1.EnvVar{Name: name, Value: strings.ReplaceAll(values[name], "$(", "$$(")})
-	}
-	pod := corev1.PodSpec{
-		RestartPolicy:                 corev1.RestartPolicyNever,
-		ServiceAccountName:            spec.ServiceAccount,
-		EnableServiceLinks:            new(false),
-		TerminationGracePeriodSeconds: new(int64(5)),
-		SecurityContext: &corev1.PodSecurityContext{
-			RunAsNonRoot:   new(true),
-			SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
-		},
-		Containers: []corev1.Container{{
-			Name: "check", Image: spec.Image, Command: spec.Command, Args: spec.Args, Env: variables,
-			// Namespaces with a quota refuse pods without.
-			Resources: corev1.ResourceRequirements{
-				Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("50m"), corev1.ResourceMemory: resource.MustParse("64Mi")},
-				Limits:   corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1"), corev1.ResourceMemory: resource.MustParse("512Mi")},
-			},
-			SecurityContext: &corev1.SecurityContext{
-				AllowPrivilegeEscalation: new(false),
-				Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
-			},
-		}},
-	}
-	if spec.ServiceAccount == "" {
-		pod.AutomountServiceAccountToken = new(false)
-	}
-	for _, name := range spec.PullSecrets {
-		pod.ImagePullSecrets = append(pod.ImagePullSecrets, corev1.LocalObjectReference{Name: name})
-	}
 	labels := map[string]string{
 		environment.LabelClient: handle.Client, environment.LabelStage: handle.Stage,
 		labelRecordManagedBy: environment.FieldManager, labelRelease: r.target.Name, labelCheck: checkLabel(r.check.Name),
 	}
-	podLabels := maps.Clone(labels)
-	// A sidecar would keep the pod from ending.
-	podLabels[labelIstioInject] = "false"
-	out := &batchv1.Job{
-		ObjectMeta: metav1.ObjectMeta{Name: r.jobName(), Namespace: handle.Namespace, Labels: labels},
-		Spec: batchv1.JobSpec{
-			BackoffLimit:            new(int32(0)),
-			ActiveDeadlineSeconds:   new(int64((r.timeout + jobMargin).Seconds())),
-			TTLSecondsAfterFinished: new(int32(jobKept.Seconds())),
-			// A pod that loses its node is made again: that is no answer.
-			PodFailurePolicy: &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{{
-				Action:          batchv1.PodFailurePolicyActionIgnore,
-				OnPodConditions: []batchv1.PodFailurePolicyOnPodConditionsPattern{{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue}},
-			}}},
-			Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: podLabels}, Spec: pod},
-		},
-	}
+	out := task.Spec{
+		Namespace: handle.Namespace, Name: r.jobName(), Labels: labels, Container: "check",
+		Image: spec.Image, Command: spec.Command, Args: spec.Args, Env: values,
+		ServiceAccount: spec.ServiceAccount, Token: spec.ServiceAccount != "", PullSecrets: spec.PullSecrets,
+		Grace: 5 * time.Second, Deadline: r.timeout + jobMargin,
+	}.Job()
+	out.Spec.TTLSecondsAfterFinished = new(int32(jobKept.Seconds()))
 	text, err := json.Marshal(out.Spec)
 	if err != nil {
 		return nil, fmt.Errorf("writing Job %s: %w", out.Name, err)

@@ -22,6 +22,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/runner"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/task"
 )
 
 const (
@@ -69,7 +70,7 @@ type Options struct {
 }
 
 // SecretKey is a key of a Secret.
-type SecretKey struct{ Name, Key string }
+type SecretKey = task.SecretKey
 
 // DefaultTimeout of a migration.
 const DefaultTimeout = 15 * time.Minute
@@ -118,6 +119,9 @@ type application struct {
 	reads   kubernetes.Interface
 	// gated is refused mutations once ctx has ended or the Lease is lost; durable only for the latter.
 	gated, durable kubernetes.Interface
+
+	// secretKeys are those whose values the program could print, beside the database's URL.
+	secretKeys []SecretKey
 
 	found  *corev1.ConfigMap // the mirror as it stands, nil where there is none
 	mirror mirror

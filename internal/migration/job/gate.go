@@ -18,6 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/task"
 )
 
 const (
@@ -172,11 +173,7 @@ func merged(a, b map[string]string) map[string]string {
 	return out
 }
 
-func ended(j *batchv1.Job) bool {
-	return slices.ContainsFunc(j.Status.Conditions, func(c batchv1.JobCondition) bool {
-		return (c.Type == batchv1.JobComplete || c.Type == batchv1.JobFailed) && c.Status == corev1.ConditionTrue
-	})
-}
+func ended(j *batchv1.Job) bool { return task.EndOf(j) != nil }
 
 // State is what is known of a migration in its namespace.
 type State struct {

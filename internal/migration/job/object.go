@@ -10,13 +10,13 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/sqlfile"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/task"
 )
 
 const (
@@ -25,10 +25,12 @@ const (
 	filesPath    = "/slipway/files"
 	manifestPath = "/slipway/manifest"
 	container    = "migrate"
+	// runnerUser is the user of the runner's image.
+	runnerUser = 65532
 	// attempts are tries beside the first one, of what may succeed when it is tried again.
 	attempts = 3
-	// margin is by how much a Job may outlive the apply that waits for it, in seconds.
-	margin = 60
+	// margin is by how much a Job may outlive the apply that waits for it.
+	margin = time.Minute
 )
 
 // jobName is the same for the same image and the same pending files, so that a run finds the Job that another one has left.
@@ -98,60 +100,27 @@ func (a *application) jobObject(name string, maps []*corev1.ConfigMap) *batchv1.
 	if a.options.StatementTimeout > 0 {
 		args = append(args, "--statement-timeout", a.options.StatementTimeout.String())
 	}
-	pod := corev1.PodSpec{
-		RestartPolicy:                 corev1.RestartPolicyNever,
-		ServiceAccountName:            accountName,
-		AutomountServiceAccountToken:  new(false),
-		EnableServiceLinks:            new(false),
-		TerminationGracePeriodSeconds: new(int64(30)),
-		SecurityContext: &corev1.PodSecurityContext{
-			RunAsNonRoot: new(true), RunAsUser: new(int64(65532)),
-			SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
-		},
-		Volumes: []corev1.Volume{
-			{Name: "files", VolumeSource: corev1.VolumeSource{Projected: files}},
-			{Name: "manifest", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: maps[len(maps)-1].Name}}}},
-		},
-		Containers: []corev1.Container{{
-			Name: container, Image: a.options.Image, Args: args,
-			Env: []corev1.EnvVar{{Name: "DATABASE_URL", ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{
-				LocalObjectReference: corev1.LocalObjectReference{Name: credentials.Name}, Key: credentials.Key,
-			}}}},
-			VolumeMounts:             []corev1.VolumeMount{{Name: "files", MountPath: filesPath, ReadOnly: true}, {Name: "manifest", MountPath: manifestPath, ReadOnly: true}},
-			TerminationMessagePolicy: corev1.TerminationMessageReadFile,
-			Resources: corev1.ResourceRequirements{
-				Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("50m"), corev1.ResourceMemory: resource.MustParse("64Mi")},
-				Limits:   corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1"), corev1.ResourceMemory: resource.MustParse("256Mi")},
-			},
-			SecurityContext: &corev1.SecurityContext{
-				AllowPrivilegeEscalation: new(false), ReadOnlyRootFilesystem: new(true),
-				Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
-			},
-		}},
-	}
-	for _, secret := range a.options.PullSecrets {
-		pod.ImagePullSecrets = append(pod.ImagePullSecrets, corev1.LocalObjectReference{Name: secret})
-	}
 	meta := a.meta(name)
-	podLabels := merged(meta.Labels, map[string]string{"sidecar.istio.io/inject": "false"}) // a sidecar would keep the pod from ending
-	return &batchv1.Job{
-		ObjectMeta: meta,
-		Spec: batchv1.JobSpec{
-			Suspend:               new(true),
-			BackoffLimit:          new(int32(attempts)),
-			ActiveDeadlineSeconds: new(int64(a.options.Timeout.Seconds()) + margin),
-			// Two runners at once would only wait for each other.
-			PodReplacementPolicy: new(batchv1.Failed),
-			PodFailurePolicy: &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{
-				{Action: batchv1.PodFailurePolicyActionIgnore, OnPodConditions: []batchv1.PodFailurePolicyOnPodConditionsPattern{
-					{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue},
-				}},
-				// A statement that failed, and wrong arguments: trying again does not help.
-				{Action: batchv1.PodFailurePolicyActionFailJob, OnExitCodes: &batchv1.PodFailurePolicyOnExitCodesRequirement{
-					ContainerName: new(container), Operator: batchv1.PodFailurePolicyOnExitCodesOpIn, Values: []int32{1, 2},
-				}},
-			}},
-			Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: podLabels}, Spec: pod},
+	out := task.Spec{
+		Namespace: meta.Namespace, Name: name, Labels: meta.Labels, Container: container, Image: a.options.Image, Args: args,
+		SecretEnv: map[string]SecretKey{"DATABASE_URL": *credentials}, ServiceAccount: accountName, PullSecrets: a.options.PullSecrets,
+		User: runnerUser, Memory: "256Mi", Grace: 30 * time.Second, Deadline: a.options.Timeout + margin, Retries: attempts,
+	}.Job()
+	out.Spec.Suspend = new(true)
+	// Two runners at once would only wait for each other.
+	out.Spec.PodReplacementPolicy = new(batchv1.Failed)
+	// A statement that failed, and wrong arguments: trying again does not help.
+	out.Spec.PodFailurePolicy.Rules = append(out.Spec.PodFailurePolicy.Rules, batchv1.PodFailurePolicyRule{
+		Action: batchv1.PodFailurePolicyActionFailJob, OnExitCodes: &batchv1.PodFailurePolicyOnExitCodesRequirement{
+			ContainerName: new(container), Operator: batchv1.PodFailurePolicyOnExitCodesOpIn, Values: []int32{1, 2},
 		},
+	})
+	pod := &out.Spec.Template.Spec
+	pod.Volumes = []corev1.Volume{
+		{Name: "files", VolumeSource: corev1.VolumeSource{Projected: files}},
+		{Name: "manifest", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: maps[len(maps)-1].Name}}}},
 	}
+	pod.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "files", MountPath: filesPath, ReadOnly: true}, {Name: "manifest", MountPath: manifestPath, ReadOnly: true}}
+	pod.Containers[0].SecurityContext.ReadOnlyRootFilesystem = new(true)
+	return out
 }

@@ -8,9 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"slices"
-	"strings"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -22,16 +19,14 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/runner"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/task"
 )
 
 const (
 	accountName = "slipway-migrate"
 	pollEvery   = time.Second
 	// startGrace is how long a container may be without its image or configuration.
-	startGrace  = 20 * time.Second
-	maxLogLines = 20
-	maxLogBytes = 16 << 10
-	maxEvents   = 5
+	startGrace = 20 * time.Second
 )
 
 // jobs are those of this migration that are there.
@@ -65,7 +60,11 @@ func (a *application) runJob(left []batchv1.Job, pending []*File, known map[stri
 		}
 	}
 	if !joined {
-		if err := a.start(name, pending, known); err != nil {
+		maps, err := a.configMaps(name, pending, known)
+		if err != nil {
+			return err
+		}
+		if err := a.start(a.jobObject(name, maps), maps); err != nil {
 			return err
 		}
 		a.say("the Job " + name + " applies migrations")
@@ -107,8 +106,8 @@ func (a *application) finishJobs(left []batchv1.Job) error {
 
 // start makes the Job with all that it needs and owns, and lets it begin only then: a run that is killed in between leaves
 // nothing that outlives the Job.
-func (a *application) start(name string, pending []*File, known map[string]string) error {
-	namespace := a.target.Handle.Namespace
+func (a *application) start(object *batchv1.Job, maps []*corev1.ConfigMap) error {
+	namespace, name := a.target.Handle.Namespace, object.Name
 	failed := func(what string, err error) error {
 		return a.target.Cluster.Classify(fmt.Errorf("making %s of migration %s: %w", what, a.target.Name, err))
 	}
@@ -118,11 +117,7 @@ func (a *application) start(name string, pending []*File, known map[string]strin
 	if _, err := a.gated.CoreV1().ServiceAccounts(namespace).Create(a.ctx, account, create); err != nil && !apierrors.IsAlreadyExists(err) {
 		return failed("the ServiceAccount "+accountName, err)
 	}
-	maps, err := a.configMaps(name, pending, known)
-	if err != nil {
-		return err
-	}
-	made, err := a.gated.BatchV1().Jobs(namespace).Create(a.ctx, a.jobObject(name, maps), create)
+	made, err := a.gated.BatchV1().Jobs(namespace).Create(a.ctx, object, create)
 	if err != nil {
 		return failed("the Job "+name, err)
 	}
@@ -139,7 +134,7 @@ func (a *application) start(name string, pending []*File, known map[string]strin
 			return failed("the ConfigMap "+m.Name, err)
 		}
 	}
-	if a.options.Credentials == nil {
+	if a.options.Credentials == nil && a.options.DatabaseURL != "" {
 		secret := &corev1.Secret{ObjectMeta: a.meta(name), StringData: map[string]string{secretKey: a.options.DatabaseURL}}
 		secret.OwnerReferences = []metav1.OwnerReference{owner}
 		if err := a.replace(func() error {
@@ -170,8 +165,27 @@ func (a *application) replace(create, remove func() error) error {
 	return create()
 }
 
-// wait returns when a Job has ended, with its report where there is one. The error is a *RunError.
+// wait returns when a Job of the runner has ended, with its report where there is one. The error holds a *RunError.
 func (a *application) wait(name string) (*runner.Report, error) {
+	j, stopped := a.waitEnd(name)
+	switch {
+	case stopped == nil:
+		return a.judge(j)
+	case stopped.cause != nil:
+		return nil, errors.Join(a.failure(name, stopped.reason, nil, true), stopped.cause)
+	}
+	return nil, a.failure(name, stopped.reason, nil, stopped.gone)
+}
+
+// stopped says why a Job was not waited for to its end.
+type stopped struct {
+	reason string
+	gone   bool  // somebody has deleted it: how it ended is not known
+	cause  error // of the end of the wait; the Job goes on
+}
+
+// waitEnd returns a Job when it has ended.
+func (a *application) waitEnd(name string) (*batchv1.Job, *stopped) {
 	namespace := a.target.Handle.Namespace
 	stuck := time.Time{}
 	var lastErr error
@@ -180,11 +194,11 @@ func (a *application) wait(name string) (*runner.Report, error) {
 		switch {
 		case a.ctx.Err() != nil:
 		case cluster.IsNotFound(err):
-			return nil, a.failure(name, "the Job was deleted while it ran, by somebody else", nil, true)
+			return nil, &stopped{reason: "the Job was deleted while it ran, by somebody else", gone: true}
 		case err != nil:
 			lastErr = err // the Job goes on although the API server does not answer
 		case ended(j):
-			return a.judge(j)
+			return j, nil
 		default:
 			problem, err := a.startProblem(name)
 			switch {
@@ -195,7 +209,7 @@ func (a *application) wait(name string) (*runner.Report, error) {
 			case stuck.IsZero():
 				stuck = time.Now()
 			case time.Since(stuck) > startGrace:
-				return nil, a.failure(name, problem, nil, false)
+				return nil, &stopped{reason: problem}
 			}
 		}
 		select {
@@ -204,7 +218,7 @@ func (a *application) wait(name string) (*runner.Report, error) {
 			if lastErr != nil {
 				reason += "; last, the cluster said: " + lastErr.Error()
 			}
-			return nil, errors.Join(a.failure(name, reason, nil, true), context.Cause(a.ctx))
+			return nil, &stopped{reason: reason, cause: context.Cause(a.ctx)}
 		case <-time.After(pollEvery):
 		}
 	}
@@ -222,24 +236,16 @@ func (a *application) judge(j *batchv1.Job) (*runner.Report, error) {
 			report = found
 		}
 	}
-	complete := slices.ContainsFunc(j.Status.Conditions, func(c batchv1.JobCondition) bool {
-		return c.Type == batchv1.JobComplete && c.Status == corev1.ConditionTrue
-	})
+	end := task.EndOf(j)
 	switch {
-	case complete && report != nil && report.Outcome == runner.Done:
+	case end.Complete && report != nil && report.Outcome == runner.Done:
 		return report, nil
-	case complete:
+	case end.Complete:
 		return nil, a.failure(j.Name, "the Job ended, and its report is gone", nil, true)
 	case report != nil:
 		return report, a.failure(j.Name, "the runner says: "+string(report.Outcome), report, report.Outcome.Retry())
 	}
-	reason := "the Job failed"
-	for _, c := range j.Status.Conditions {
-		if c.Type == batchv1.JobFailed && c.Status == corev1.ConditionTrue {
-			reason += " (" + c.Reason + "): " + c.Message
-		}
-	}
-	return nil, a.failure(j.Name, reason, nil, false)
+	return nil, a.failure(j.Name, end.Failure, nil, false)
 }
 
 // reportOf is nil where a pod has left none.
@@ -254,85 +260,6 @@ func reportOf(pod *corev1.Pod) *runner.Report {
 		}
 	}
 	return nil
-}
-
-// pods of a Job, oldest first.
-func (a *application) pods(job string) ([]corev1.Pod, error) {
-	ctx, stop := a.afterwards()
-	defer stop()
-	list, err := a.reads.CoreV1().Pods(a.target.Handle.Namespace).List(ctx, metav1.ListOptions{LabelSelector: "batch.kubernetes.io/job-name=" + job})
-	if err != nil {
-		return nil, a.target.Cluster.Classify(fmt.Errorf("listing pods of Job %s: %w", job, err))
-	}
-	slices.SortFunc(list.Items, func(a, b corev1.Pod) int { return a.CreationTimestamp.Compare(b.CreationTimestamp.Time) })
-	return list.Items, nil
-}
-
-// startProblem says why the newest pod cannot start.
-func (a *application) startProblem(job string) (string, error) {
-	pods, err := a.pods(job)
-	if err != nil || len(pods) == 0 {
-		return "", err
-	}
-	for _, status := range pods[len(pods)-1].Status.ContainerStatuses {
-		if w := status.State.Waiting; w != nil && w.Reason != "ContainerCreating" && w.Reason != "PodInitializing" {
-			return fmt.Sprintf("its pod cannot start (%s): %s", w.Reason, w.Message), nil
-		}
-	}
-	return "", nil
-}
-
-// failure describes a Job that did not do its work. What cannot be read is said.
-func (a *application) failure(job, reason string, report *runner.Report, retry bool) *RunError {
-	out := &RunError{Job: job, Namespace: a.target.Handle.Namespace, Reason: reason, Retry: retry}
-	if report != nil {
-		out.Failure, out.Left = report.Failure, report.Left
-	}
-	ctx, stop := a.afterwards()
-	defer stop()
-	pods, err := a.pods(job)
-	if err != nil {
-		out.Log = []string{"(the pods could not be read: " + err.Error() + ")"}
-		return out
-	}
-	if len(pods) > 0 {
-		pod := pods[len(pods)-1]
-		out.Log = a.logTail(ctx, pod.Name)
-	}
-	events, err := a.reads.CoreV1().Events(out.Namespace).List(ctx, metav1.ListOptions{FieldSelector: "type=Warning"})
-	if err != nil {
-		out.Events = []string{"(they could not be read: " + err.Error() + ")"}
-		return out
-	}
-	for i := range events.Items {
-		if e := &events.Items[i]; strings.HasPrefix(e.InvolvedObject.Name, job) && len(out.Events) < maxEvents {
-			out.Events = append(out.Events, e.InvolvedObject.Kind+"/"+e.InvolvedObject.Name+": "+e.Reason+": "+strings.TrimSpace(e.Message))
-		}
-	}
-	return out
-}
-
-func (a *application) logTail(ctx context.Context, pod string) []string {
-	stream, err := a.reads.CoreV1().Pods(a.target.Handle.Namespace).GetLogs(pod, &corev1.PodLogOptions{
-		Container: container, TailLines: new(int64(maxLogLines)), LimitBytes: new(int64(maxLogBytes)),
-	}).Stream(ctx)
-	if err != nil {
-		return []string{"(it could not be read: " + err.Error() + ")"}
-	}
-	text, err := io.ReadAll(io.LimitReader(stream, maxLogBytes))
-	if err = errors.Join(err, stream.Close()); err != nil {
-		return []string{"(it could not be read: " + err.Error() + ")"}
-	}
-	var lines []string
-	for line := range strings.SplitSeq(strings.TrimSpace(string(text)), "\n") {
-		if a.options.DatabaseURL != "" {
-			line = strings.ReplaceAll(line, a.options.DatabaseURL, "(database_url)")
-		}
-		if line != "" && !strings.Contains(line, `"msg":"report"`) { // it is told already
-			lines = append(lines, line)
-		}
-	}
-	return lines
 }
 
 func (a *application) removeJobs(jobs []batchv1.Job) error {

@@ -1,0 +1,75 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package job
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+)
+
+// shortestSecret is the length from which a value is masked wherever it stands. Replacing shorter ones leaves no text to read.
+const shortestSecret = 4
+
+// masker takes the values that a Job was given from Secrets out of what its program printed.
+type masker struct {
+	secrets []string
+	// problem is why the values are not known. What the program printed must not be shown then.
+	problem error
+}
+
+// masker knows the values of the database's URL and of the Secrets that the Job refers to. One that is gone hides nothing: the pod could
+// not start without it.
+func (a *application) masker(ctx context.Context) *masker {
+	m := &masker{}
+	m.add(a.options.DatabaseURL)
+	keys := slices.Clone(a.secretKeys)
+	if a.options.Credentials != nil {
+		keys = append(keys, *a.options.Credentials)
+	}
+	for _, key := range keys {
+		secret, err := a.reads.CoreV1().Secrets(a.target.Handle.Namespace).Get(ctx, key.Name, metav1.GetOptions{})
+		switch {
+		case cluster.IsNotFound(err):
+		case err != nil:
+			m.problem = fmt.Errorf("reading the Secret %s: %w", key.Name, err)
+		default:
+			m.add(string(secret.Data[key.Key]))
+		}
+	}
+	// The longest first, since one may be part of another.
+	slices.SortFunc(m.secrets, func(a, b string) int { return len(b) - len(a) })
+	return m
+}
+
+// add adds a value in the forms in which programs print it; of a URL, its password, too.
+func (m *masker) add(value string) {
+	values := []string{value, strings.TrimSpace(value)}
+	values = append(values, strings.Split(value, "\n")...)
+	if parsed, err := url.Parse(strings.TrimSpace(value)); err == nil && parsed.User != nil {
+		if password, ok := parsed.User.Password(); ok {
+			_, raw, _ := strings.Cut(parsed.User.String(), ":")
+			values = append(values, password, raw)
+		}
+	}
+	for _, v := range values {
+		if len(v) >= shortestSecret {
+			m.secrets = append(m.secrets, v, url.QueryEscape(v), url.PathEscape(v), base64.StdEncoding.EncodeToString([]byte(v)))
+		}
+	}
+}
+
+func (m *masker) text(s string) string {
+	for _, secret := range m.secrets {
+		s = strings.ReplaceAll(s, secret, "(secret)")
+	}
+	return s
+}

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs the tests that need a cluster, on the one of SLIPWAY_TEST_KUBECONFIG, else of KUBECONFIG, else of `make cluster-up`.
 # What Terraform itself drives runs with each program of SLIPWAY_TEST_TOOLS (names or paths; default: terraform where it is
-# installed, and an OpenTofu that is built). RUN limits the tests to those that match, as -run does.
+# installed, and an OpenTofu that is built): all of it with the first, with the others what depends on the program (plans,
+# texts, secrets, signals, functions). RUN limits the tests to those that match, as -run does.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,7 +19,7 @@ fi
 
 # Not from go's cache of results, which does not see that the cluster or the provider's program are other ones.
 # More tests at once than processors: most of the time they wait for pods.
-flags=(-count 1 -p 2 -parallel 4 -timeout 25m)
+flags=(-count 1 -p 2 -parallel 6 -timeout 25m)
 if [[ -n ${RUN:-} ]]; then
 	flags+=(-run "$RUN")
 fi
@@ -31,6 +32,7 @@ failed=0
 echo "-- integration tests"
 go test "${flags[@]}" "${others[@]}" || failed=1
 
+extent=()
 for tool in $SLIPWAY_TEST_TOOLS; do
 	program=$(command -v "$tool")
 	version=$("$program" version)
@@ -41,6 +43,7 @@ for tool in $SLIPWAY_TEST_TOOLS; do
 		registry=registry.opentofu.org
 	fi
 	TF_ACC=1 TF_ACC_TERRAFORM_PATH=$program TF_ACC_PROVIDER_HOST=$registry \
-		go test "${flags[@]}" "${driven[@]}" || failed=1
+		go test "${flags[@]}" "${extent[@]}" "${driven[@]}" || failed=1
+	extent=(-short)
 done
 exit "$failed"

@@ -38,6 +38,9 @@ func testKubeconfig(t *testing.T) string {
 	if os.Getenv("TF_ACC") == "" {
 		t.Skip("TF_ACC is not set: acceptance tests run only when asked for")
 	}
+	if testing.Short() {
+		t.Skip("short mode: what the provider does to a cluster was tested with another program")
+	}
 	return path
 }
 

@@ -91,6 +91,7 @@ const applyArgs = "apply -auto-approve -no-color -input=false"
 
 // A bad release, from the moment at which it is applied to the good one that follows: the strategy's rollback chapter.
 func TestBadRelease_IsTakenBackByItself(t *testing.T) {
+	sameWithEveryProgram(t)
 	t.Parallel()
 	for name, test := range map[string]struct {
 		golden         string
@@ -233,6 +234,7 @@ func (c tenant) logRecovery(text string, seen outage) {
 
 // What is wrong may not be the version: then the rollback does not help, and says so.
 func TestBadRelease_WhoseTargetIsUnhealthyTooIsLeftAndSaidSo(t *testing.T) {
+	sameWithEveryProgram(t)
 	t.Parallel()
 	c := newTenant(t)
 	g := c.guard()
@@ -289,6 +291,7 @@ func environmentOnly(config string) string {
 
 // There is nothing to go back to yet.
 func TestBadRelease_FirstInstallIsSaidAndTakenOver(t *testing.T) {
+	sameWithEveryProgram(t)
 	t.Parallel()
 	c := newTenant(t)
 	g := c.guard()

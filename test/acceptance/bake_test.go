@@ -29,6 +29,7 @@ func (c tenant) baking(w *workspace) *process {
 
 // Prometheus goes away while a version is watched: nobody knows how it does, so it is left, and judged later.
 func TestBake_PrometheusThatIsGoneHolds(t *testing.T) {
+	sameWithEveryProgram(t)
 	t.Parallel()
 	c, g, w := served(t)
 	g.extra = `on_inconclusive = "hold"`
@@ -60,6 +61,7 @@ func TestBake_PrometheusThatIsGoneHolds(t *testing.T) {
 
 // A provider that dies while it watches has decided nothing. The next apply goes on where it was.
 func TestBake_ProviderKilledIsResumed(t *testing.T) {
+	sameWithEveryProgram(t)
 	t.Parallel()
 	for name, test := range map[string]struct {
 		version string
@@ -109,6 +111,7 @@ func TestBake_ProviderKilledIsResumed(t *testing.T) {
 
 // Watching costs the API server little.
 func TestBake_AsksTheAPIServerSparingly(t *testing.T) {
+	sameWithEveryProgram(t)
 	t.Parallel()
 	local := localCluster(t)
 	c, g, w := served(t)

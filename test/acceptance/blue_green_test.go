@@ -160,6 +160,7 @@ const judgedAfter = `
 
 // The whole life of a switch under load: there, by hand, back, the previous colour scaled down and up again, and gone.
 func TestBlueGreen_SwitchesWithoutAFailedRequest(t *testing.T) {
+	sameWithEveryProgram(t)
 	t.Parallel()
 	c := newTenant(t)
 	blue, green := colour{name: "blue", version: "v1.1.1"}, colour{name: "green", version: "v1.2.0"}
@@ -234,6 +235,7 @@ func TestBlueGreen_SwitchesWithoutAFailedRequest(t *testing.T) {
 
 // A colour that fails when it is live is switched back, and not switched to again until something changes.
 func TestBlueGreen_SwitchesBackWhatFailsAndHoldsIt(t *testing.T) {
+	sameWithEveryProgram(t)
 	t.Parallel()
 	c := newTenant(t)
 	blue := colour{name: "blue", version: "v1.1.1"}
@@ -272,6 +274,7 @@ func TestBlueGreen_SwitchesBackWhatFailsAndHoldsIt(t *testing.T) {
 
 // A colour that fails on the preview Service never gets traffic.
 func TestBlueGreen_DoesNotSwitchToWhatFailsBefore(t *testing.T) {
+	sameWithEveryProgram(t)
 	t.Parallel()
 	c := newTenant(t)
 	blue := colour{name: "blue", version: "v1.1.1"}
@@ -309,6 +312,7 @@ func TestBlueGreen_DoesNotSwitchToWhatFailsBefore(t *testing.T) {
 
 // A killed provider leaves a switch at any step; the next apply goes on with it.
 func TestBlueGreen_ProviderKilled_IsFinishedByTheNextApply(t *testing.T) {
+	sameWithEveryProgram(t)
 	phase := func(want string) func(context.Context, tenant) bool {
 		return func(ctx context.Context, c tenant) bool {
 			record, _ := c.switchRecord(ctx)

@@ -134,6 +134,7 @@ func errorsOfTheBadVersion(prometheus string) string {
 // The whole life of a split while clients call: from nothing to a tenth, a hand that moves it, a walk whose provider is killed, a
 // version that is bad, and back to no split at all. Only what the bad version failed itself may have failed.
 func TestCanary_MovesCallsWithoutAFailure(t *testing.T) {
+	sameWithEveryProgram(t)
 	t.Parallel()
 	c := newTenant(t)
 	w := newWorkspace(t, map[string]string{"main.tf": c.twoTracks("v1.2.0", splitAt(0, ""))})

@@ -55,6 +55,7 @@ var upgradeSteps = []step{
 
 // A provider that is killed in a first install leaves nothing in the state; the next apply takes over what is in the cluster.
 func TestInstall_ProviderKilled_IsFinishedByTheNextApply(t *testing.T) {
+	sameWithEveryProgram(t)
 	for _, s := range installSteps {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
@@ -72,6 +73,7 @@ func TestInstall_ProviderKilled_IsFinishedByTheNextApply(t *testing.T) {
 
 // A provider that is killed in an upgrade leaves the old values in the state, so the difference is planned again.
 func TestUpgrade_ProviderKilled_IsFinishedByTheNextApply(t *testing.T) {
+	sameWithEveryProgram(t)
 	for _, s := range upgradeSteps {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
@@ -165,6 +167,7 @@ func TestInstall_SigtermToTheGroup_IsFinishedByTheNextApply(t *testing.T) {
 
 // Two applies of one client at the same moment (state locking is off, or there are two states) take turns by the Lease.
 func TestApply_TwoAtOnce_TakeTurns(t *testing.T) {
+	sameWithEveryProgram(t)
 	t.Parallel()
 	c := newTenant(t)
 	w := newWorkspace(t, map[string]string{"main.tf": c.stack("v1.1.1", quick, "")})

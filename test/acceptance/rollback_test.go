@@ -141,6 +141,7 @@ func (c tenant) eventuallyVerifies() {
 
 // The abort mark is how a dashboard, an alert or a person stops a version while the apply watches it.
 func TestRollback_ByTheAbortMark(t *testing.T) {
+	sameWithEveryProgram(t)
 	t.Parallel()
 	c := newTenant(t)
 	patient := strings.ReplaceAll(guardHCL, `"6s"`, `"5m"`)
@@ -166,6 +167,7 @@ func TestRollback_ByTheAbortMark(t *testing.T) {
 
 // A verification that is interrupted is gone on with, and makes no second revision. The state says that the new version is live.
 func TestVerification_GoesOnAfterAnInterrupt(t *testing.T) {
+	sameWithEveryProgram(t)
 	t.Parallel()
 	c := newTenant(t)
 	patient := strings.ReplaceAll(guardHCL, `"6s"`, `"15s"`)

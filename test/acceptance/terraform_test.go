@@ -69,6 +69,15 @@ func setUpAndRun(m *testing.M) (int, error) {
 	return m.Run(), nil
 }
 
+// sameWithEveryProgram skips a test in short mode, in which test/acceptance.sh runs every program but the first: what the
+// test shows is the provider's and the cluster's doing, whichever program asks for it.
+func sameWithEveryProgram(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("short mode: the program makes no difference to this")
+	}
+}
+
 // workspace is a directory with a configuration and a state, as one client and stage has it.
 type workspace struct {
 	t   *testing.T

@@ -81,6 +81,7 @@ func (c tenant) pods(release string) string {
 
 // From one release to two colours, to green, and back to one in a single apply, while users are served.
 func TestTracks_ComeAndGoWithoutAFailedRequest(t *testing.T) {
+	sameWithEveryProgram(t)
 	t.Parallel()
 	c := newTenant(t)
 	w := c.stackModule()

@@ -157,6 +157,10 @@ func (o *operation) ensureInside(ctx context.Context) (err error) {
 	return nil
 }
 
+// recordsOfMigrations are what decides which migrations run again: for the application to read, and for the owner alone to write. Of those
+// that are made later, the runner of the migrations takes the rest away.
+var recordsOfMigrations = []string{"goose_db_version", "goose_db_version_id_seq", "slipway_migration_ledger"}
+
 // privileges are those in the database. first: what the owner has made before is granted too; later, that would give back what a migration
 // has taken.
 func (o *operation) privileges(first bool) []string {
@@ -186,14 +190,16 @@ BEGIN
 		FOR item IN SELECT nspname FROM pg_namespace WHERE nspowner = owner LOOP
 			EXECUTE format('GRANT USAGE ON SCHEMA %%I TO %%I', item.nspname, app);
 		END LOOP;
-		FOR item IN SELECT oid::regclass AS name, relkind FROM pg_class WHERE relowner = owner AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S') LOOP
-			IF item.relkind = 'S' THEN
+		FOR item IN SELECT oid::regclass AS name, relname, relkind FROM pg_class WHERE relowner = owner AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S') LOOP
+			IF item.relname = ANY (%[4]s) THEN
+				EXECUTE format('GRANT SELECT ON %%s TO %%I', item.name, app);
+			ELSIF item.relkind = 'S' THEN
 				EXECUTE format('GRANT SELECT, USAGE ON SEQUENCE %%s TO %%I', item.name, app);
 			ELSE
 				EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %%s TO %%I', item.name, app);
 			END IF;
 		END LOOP;
 	END IF;
-END $slipway$`, literal(o.spec.OwnerRole), literal(o.spec.AppRole), first))
+END $slipway$`, literal(o.spec.OwnerRole), literal(o.spec.AppRole), first, literal("{"+strings.Join(recordsOfMigrations, ",")+"}")))
 	return statements
 }

@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -31,6 +32,22 @@ const createLedger = `CREATE TABLE IF NOT EXISTS ` + LedgerTable + ` (
 	started_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
 	finished_at timestamptz
 )`
+
+// keepRecords takes away what default privileges have given others in the tables that were just made, but for reading: a role that could
+// write them, such as the application's, could have files run again, or never. What somebody grants later, on purpose, stays.
+const keepRecords = `DO $slipway$
+DECLARE
+	item record;
+BEGIN
+	FOR item IN
+		SELECT DISTINCT c.oid::regclass AS name, c.relkind, a.grantee
+		FROM pg_class c CROSS JOIN aclexplode(c.relacl) a
+		WHERE a.grantee <> c.relowner AND c.oid = ANY (%s)
+	LOOP
+		EXECUTE format(CASE item.relkind WHEN 'S' THEN 'REVOKE USAGE, UPDATE ON SEQUENCE %%s FROM %%s' ELSE 'REVOKE INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER ON %%s FROM %%s' END,
+			item.name, CASE item.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(item.grantee)) END);
+	END LOOP;
+END $slipway$`
 
 // State is what the database says of a file.
 type State string
@@ -152,6 +169,35 @@ func (k *record) state(version int64) State {
 		return Started
 	}
 	return Pending
+}
+
+// makeTables makes goose's table and the ledger where they are missing, as goose makes its own.
+func (r *Runner) makeTables(ctx context.Context, known *record) (err error) {
+	if known.tables == 2 {
+		return nil
+	}
+	tx, err := r.db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("making the tables of the migrations: %w", err)
+	}
+	defer func() { err = finish(tx, err) }()
+	made := []string{"to_regclass('" + LedgerTable + "')"}
+	if _, err := tx.ExecContext(ctx, createLedger); err != nil {
+		return fmt.Errorf("creating the table %s: %w", LedgerTable, err)
+	}
+	if !gooseTable(ctx, tx) {
+		if err := r.store.CreateVersionTable(ctx, tx); err != nil {
+			return fmt.Errorf("creating goose's table: %w", err)
+		}
+		if err := r.store.Insert(ctx, tx, insertion(0)); err != nil {
+			return fmt.Errorf("writing goose's first row: %w", err)
+		}
+		made = append(made, "to_regclass('"+goose.DefaultTablename+"')", "pg_get_serial_sequence('"+goose.DefaultTablename+"', 'id')::regclass")
+	}
+	if _, err := tx.ExecContext(ctx, fmt.Sprintf(keepRecords, "ARRAY["+strings.Join(made, ", ")+"]::oid[]")); err != nil {
+		return fmt.Errorf("closing the tables of the migrations to other roles: %w", err)
+	}
+	return nil
 }
 
 // write puts a row into the ledger.

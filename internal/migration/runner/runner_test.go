@@ -278,6 +278,50 @@ func TestUp_TakesOverWhatGooseApplied(t *testing.T) {
 	}
 }
 
+func TestUp_ItsTablesAreWrittenByItsOwnerAlone(t *testing.T) {
+	for _, tc := range []struct {
+		name     string
+		baseline int64
+	}{{"first file", 0}, {"baseline", 1}} {
+		t.Run(tc.name, func(t *testing.T) {
+			d := newDatabase(t)
+			app := d.name + "_app"
+			d.sql("CREATE ROLE " + app + " LOGIN; ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO " + app + ", PUBLIC; ALTER DEFAULT PRIVILEGES GRANT ALL ON SEQUENCES TO " + app)
+			d.Cleanup(func() {
+				if _, err := server.Psql(context.WithoutCancel(t.Context()), d.name, "DROP OWNED BY "+app+"; DROP ROLE "+app); err != nil {
+					t.Error(err)
+				}
+			})
+			config := d.config(file("00001_a.sql", "CREATE TABLE a (b int);\n"), file("00002_c.sql", "CREATE TABLE c (b int);\n"))
+			config.Baseline = tc.baseline
+			if _, err := d.open(config).Up(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			as := "SET ROLE " + app + "; "
+			for _, table := range []string{"goose_db_version", "slipway_migration_ledger"} {
+				d.sql(as + "SELECT count(*) FROM " + table)
+				for _, sql := range []string{"DELETE FROM " + table, "TRUNCATE " + table, "INSERT INTO " + table + " DEFAULT VALUES"} {
+					if _, err := server.Psql(t.Context(), d.name, as+sql); err == nil || !strings.Contains(err.Error(), "permission denied") {
+						t.Errorf("another role may %s: %v", sql, err)
+					}
+				}
+			}
+			if _, err := server.Psql(t.Context(), d.name, as+"SELECT nextval('goose_db_version_id_seq')"); err == nil {
+				t.Error("another role may use goose's sequence")
+			}
+			d.sql(as + "INSERT INTO c VALUES (1)") // what a migration made is the application's to use
+
+			// What is granted on purpose stays.
+			d.sql("GRANT INSERT ON goose_db_version TO " + app)
+			config.Files = append(config.Files, file("00003_d.sql", "CREATE TABLE d (b int);\n"))
+			if _, err := d.open(config).Up(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			d.want("SELECT has_table_privilege('"+app+"', 'goose_db_version', 'INSERT')", "t")
+		})
+	}
+}
+
 func TestUp_DeclaresABaseline(t *testing.T) {
 	d := newDatabase(t)
 	config := d.config(file("00001_customers.sql", "CREATE TABLE customers (id int);\n"), file("00002_a.sql", "CREATE TABLE a (b int);\n"))

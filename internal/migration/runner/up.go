@@ -40,8 +40,8 @@ func (r *Runner) up(ctx context.Context, result *Result) error {
 	if err != nil {
 		return err
 	}
-	if _, err := r.db.ExecContext(ctx, createLedger); err != nil {
-		return fmt.Errorf("creating the table %s: %w", LedgerTable, err)
+	if err := r.makeTables(ctx, known); err != nil {
+		return err
 	}
 	if err := r.baseline(ctx, known); err != nil {
 		return err
@@ -122,14 +122,6 @@ func (r *Runner) baseline(ctx context.Context, known *record) (err error) {
 		return fmt.Errorf("recording the baseline: %w", err)
 	}
 	defer func() { err = finish(tx, err) }()
-	if known.tables == 0 || !gooseTable(ctx, tx) {
-		if err := r.store.CreateVersionTable(ctx, tx); err != nil {
-			return fmt.Errorf("creating goose's table: %w", err)
-		}
-		if err := r.store.Insert(ctx, tx, insertion(0)); err != nil {
-			return fmt.Errorf("recording the baseline: %w", err)
-		}
-	}
 	for _, file := range r.config.Files {
 		if file.Version > r.config.Baseline {
 			continue

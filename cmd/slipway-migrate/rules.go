@@ -45,8 +45,8 @@ An acknowledgement stands above the statement and needs a reason:
 ALTER TABLE users DROP COLUMN nickname;
 ` + "```" + `
 
-A file that removes what only old versions use says ` + "`-- slipway:kind contract`" + `, or belongs to a ` + "`slipway_migration`" + ` with
-` + "`kind = \"contract\"`" + `, which waits until no such version runs.
+A file that removes what only old versions use says ` + "`-- slipway:kind contract`" + `. A ` + "`slipway_migration`" + ` with
+` + "`kind = \"contract\"`" + ` runs it, and waits until no such version runs.
 
 The same rules without Terraform, on a directory: ` + "`slipway-migrate lint DIR`" + `. Examples without annotations are files that goose
 runs in a transaction; the severity is that of most findings of the rule.

@@ -86,7 +86,7 @@ func (r *MigrationResource) Schema(ctx context.Context, _ resource.SchemaRequest
 				Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
 			"kind": schema.StringAttribute{
-				MarkdownDescription: "`\"expand\"` runs the files that do not say `-- slipway:kind contract`: additive ones, before the application starts. `\"contract\"` runs those that say so (or all, where none does): the clean-up, when " +
+				MarkdownDescription: "`\"expand\"` runs the files that do not say `-- slipway:kind contract`: additive ones, before the application starts. `\"contract\"` runs those that say so, and no other: the clean-up, when " +
 					"no old version can come back. Changing it replaces the resource.",
 				Required:      true,
 				Validators:    []validator.String{stringvalidator.OneOf(kindExpand, kindContract)},

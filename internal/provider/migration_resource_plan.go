@@ -98,6 +98,10 @@ func (r *MigrationResource) plan(ctx context.Context, plan, state *migrationMode
 		diags.AddAttributeError(path.Root("directory"), "Cannot plan "+plan.what(), detailOf(err))
 		return diags
 	}
+	if plan.contract() && len(dir.Files) == 0 && (state == nil || !plan.Directory.Equal(state.Directory) || len(state.Files.Elements()) > 0) {
+		diags.AddAttributeWarning(path.Root("directory"), "The "+plan.what()+" has no files",
+			"No file in "+plan.Directory.ValueString()+" says that it is for a contract migration, so that nothing is run.\n\nPut the line -- slipway:kind contract into the files that remove what only old versions use.")
+	}
 	files := job.Checksums(dir.Files)
 	var d diag.Diagnostics
 	plan.Files, d = types.MapValueFrom(ctx, types.StringType, files)
@@ -217,7 +221,7 @@ func findingText(f lint.Finding) string {
 	if f.Acknowledged != "" {
 		return text + "\n  Acknowledged: " + f.Acknowledged
 	}
-	return text + "\n  Safe form: " + f.SafeForm
+	return text + "\n  Safe form: " + f.SafeForm + "\n  " + f.Page()
 }
 
 // sameCluster refuses another cluster than the recorded one. One that cannot be asked is no matter of the plan.

@@ -11,7 +11,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
@@ -45,8 +44,8 @@ type Directory struct {
 	Files, Others []*File
 }
 
-// Read reads a directory. Of the files, contract takes those that say "-- slipway:kind contract", or all where none says so; otherwise
-// those that do not say so are taken. The error is a *FilesError where the runner could not run a file.
+// Read reads a directory. Of the files, contract takes those that say "-- slipway:kind contract", which may be none; otherwise those that
+// do not say so are taken. The error is a *FilesError where the runner could not run a file.
 func Read(dir string, contract bool) (*Directory, error) {
 	parsed, err := sqlfile.ReadDir(dir)
 	if err != nil {
@@ -55,7 +54,6 @@ func Read(dir string, contract bool) (*Directory, error) {
 	if len(parsed) == 0 {
 		return nil, &FilesError{Directory: dir, Reason: "it holds no file whose name ends in .sql"}
 	}
-	marked := slices.ContainsFunc(parsed, func(f *sqlfile.File) bool { return f.Contract })
 	out := &Directory{}
 	for i, file := range parsed {
 		if err := runnable(dir, file); err != nil {
@@ -69,7 +67,7 @@ func Read(dir string, contract bool) (*Directory, error) {
 			return nil, &FilesError{Directory: dir, Reason: err.Error()}
 		}
 		entry := &File{File: file, Content: content}
-		if file.Contract == contract || contract && !marked {
+		if file.Contract == contract {
 			out.Files = append(out.Files, entry)
 		} else {
 			out.Others = append(out.Others, entry)

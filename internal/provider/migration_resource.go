@@ -10,7 +10,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
-	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/int64default"
@@ -31,7 +30,7 @@ var (
 // NewMigrationResource is the constructor that the provider registers.
 func NewMigrationResource() resource.Resource { return &MigrationResource{} }
 
-// MigrationResource is slipway_migration: the SQL migrations of one environment's database.
+// MigrationResource is slipway_migration: the migrations of one environment's database, as SQL files or by a tool of the team.
 type MigrationResource struct {
 	data *Data
 }
@@ -64,7 +63,7 @@ func (r *MigrationResource) Schema(ctx context.Context, _ resource.SchemaRequest
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "SQL migrations of an environment's PostgreSQL database, forward only. The plan lists the pending files and lints them without a database: what is unsafe stops it, with " +
 			"the safe form. The apply runs them in a Kubernetes Job in the environment's namespace, under a lock in the database, and records what was applied. A `contract` migration, which removes what only old " +
-			"versions use, waits until none of them runs or could be rolled back to. Destroying the resource forgets the migrations; the data stays.",
+			"versions use, waits until none of them runs or could be rolled back to. A tool of your own (Django, Flyway, Atlas, …) takes the place of the files with `commands`. Destroying the resource forgets the migrations; the data stays.",
 		Attributes: map[string]schema.Attribute{
 			"id": schema.StringAttribute{
 				MarkdownDescription: "Instance id of the migration: a random UUID that is also on its record in the namespace.",
@@ -81,16 +80,17 @@ func (r *MigrationResource) Schema(ctx context.Context, _ resource.SchemaRequest
 			},
 			"directory": schema.StringAttribute{
 				MarkdownDescription: "Directory with SQL files in goose's format, run in the order of the numbers that their names start with. Use `\"${path.module}/…\"` in modules. A file is at most 900 KiB, all pending ones at most 8 MiB. " +
-					"Example: `\"${path.module}/migrations\"`.",
-				Required:   true,
+					"Either this or `commands`. Example: `\"${path.module}/migrations\"`.",
+				Optional:   true,
 				Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
+			"commands": commandsAttribute(),
 			"kind": schema.StringAttribute{
 				MarkdownDescription: "`\"expand\"` runs the files that do not say `-- slipway:kind contract`: additive ones, before the application starts. `\"contract\"` runs those that say so, and no other: the clean-up, when " +
 					"no old version can come back. Changing it replaces the resource.",
 				Required:      true,
 				Validators:    []validator.String{stringvalidator.OneOf(kindExpand, kindContract)},
-				PlanModifiers: []planmodifier.String{stringplanmodifier.RequiresReplace()},
+				PlanModifiers: []planmodifier.String{replacedUnlessImported()},
 			},
 			"postgres_version": schema.Int64Attribute{
 				MarkdownDescription: "Major version of the PostgreSQL server, by which the linter judges. Default: unknown, and forms of all supported versions are accepted. Example: `17`.",
@@ -114,7 +114,7 @@ func (r *MigrationResource) Schema(ctx context.Context, _ resource.SchemaRequest
 				}},
 			},
 			"image": schema.StringAttribute{
-				MarkdownDescription: "Image of the runner `slipway-migrate`, for example from a registry of your own. Default: `\"" + defaultMigrationImage + "\"`.",
+				MarkdownDescription: "Image of the runner `slipway-migrate`, for example from a registry of your own; with `commands`, needed: the image of your tool, best with its digest, since the tool runs again when it changes. Default: `\"" + defaultMigrationImage + "\"`.",
 				Optional:            true,
 				Computed:            true,
 				Default:             stringdefault.StaticString(defaultMigrationImage),
@@ -126,14 +126,11 @@ func (r *MigrationResource) Schema(ctx context.Context, _ resource.SchemaRequest
 				ElementType:         types.StringType,
 			},
 			"database_url_wo": schema.StringAttribute{
-				MarkdownDescription: "Connection URL of the database, with the credentials of a role that may change the schema. Write-only: never in plan or state; in the cluster it is in a Secret that lives as long as the Job. Either this or `credentials_secret`. " +
+				MarkdownDescription: "Connection URL of the database, with the credentials of a role that may change the schema. Write-only: never in plan or state; in the cluster it is in a Secret that lives as long as the Job. Either this or `credentials_secret`; with `commands`, neither is needed. " +
 					"It must lead to PostgreSQL itself, or to a pooler that keeps sessions. Example: `\"postgres://migrator:…@client-a-db.example.internal/data_collection\"`.",
-				Optional:  true,
-				WriteOnly: true,
-				Validators: []validator.String{
-					stringvalidator.LengthAtLeast(1),
-					stringvalidator.ExactlyOneOf(path.MatchRoot("credentials_secret")),
-				},
+				Optional:   true,
+				WriteOnly:  true,
+				Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
 			"credentials_secret": schema.SingleNestedAttribute{
 				MarkdownDescription: "Key of a Secret of the namespace that holds the connection URL. Example: `{ name = \"migrator\", key = \"url\" }`.",
@@ -205,17 +202,26 @@ func (r *MigrationResource) Schema(ctx context.Context, _ resource.SchemaRequest
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.UseStateForUnknown()},
 			},
 			"files": schema.MapAttribute{
-				MarkdownDescription: "The files of this kind in the directory, name to checksum.",
+				MarkdownDescription: "The files of this kind in the directory, name to checksum. Null with `commands`.",
 				Computed:            true,
 				ElementType:         types.StringType,
 			},
 			"applied": schema.MapAttribute{
-				MarkdownDescription: "The files that were applied, name to checksum, as recorded in the namespace. The database is not asked in a plan.",
+				MarkdownDescription: "The files that were applied, name to checksum, as recorded in the namespace. With `commands`, the versions up to the present one, version to image. The database is not asked in a plan.",
 				Computed:            true,
 				ElementType:         types.StringType,
 			},
 			"pending": schema.ListAttribute{
-				MarkdownDescription: "The files that the apply runs, in order. Unknown when the resource is created, since the database may have some. Null when nothing is pending.",
+				MarkdownDescription: "The files that the apply runs, in order, or the phases of `commands`. Unknown when the resource is created, since the database may have some. Null when nothing is pending.",
+				Computed:            true,
+				ElementType:         types.StringType,
+			},
+			"schema_version": schema.StringAttribute{
+				MarkdownDescription: "With `commands`, the version that the schema is at, as recorded in the namespace.",
+				Computed:            true,
+			},
+			"phases": schema.MapAttribute{
+				MarkdownDescription: "With `commands`, the phases `run` and `validate` where they have succeeded for the present version, with a digest of what ran.",
 				Computed:            true,
 				ElementType:         types.StringType,
 			},

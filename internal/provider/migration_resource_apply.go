@@ -59,11 +59,16 @@ func (r *MigrationResource) Update(ctx context.Context, req resource.UpdateReque
 		resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 		return
 	}
-	if result != nil && result.Applied != nil {
+	switch {
+	case result == nil:
+		return
+	case !plan.Commands.IsNull() && !state.Commands.IsNull():
+		resp.Diagnostics.Append(state.took(ctx, result.Progress)...)
+	case result.Applied != nil:
 		state.Applied, diags = types.MapValueFrom(ctx, types.StringType, result.Applied)
 		resp.Diagnostics.Append(diags...)
-		resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
 	}
+	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
 }
 
 // apply does what Create and Update share, and makes a state of the plan. The result may be there beside an error.
@@ -85,10 +90,18 @@ func (r *MigrationResource) apply(ctx context.Context, plan *migrationModel, tim
 	options.Progress = progress(ctx, handle, plan.Name.ValueString())
 	plan.DatabaseURL = types.StringNull()
 
-	fail := func(err error) { diags.Append(errorDiagnostic("apply", plan.what(), handle, err)) }
+	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
+	if err != nil {
+		diags.Append(errorDiagnostic("apply", plan.what(), handle, err))
+		return nil, diags
+	}
+	target := job.Target{Cluster: live, Handle: handle, Name: plan.Name.ValueString()}
+	if !plan.Commands.IsNull() {
+		return plan.applyCommands(ctx, target, options)
+	}
 	dir, err := job.Read(plan.Directory.ValueString(), plan.contract())
 	if err != nil {
-		fail(err)
+		diags.Append(errorDiagnostic("apply", plan.what(), handle, err))
 		return nil, diags
 	}
 	files, d := types.MapValueFrom(ctx, types.StringType, job.Checksums(dir.Files))
@@ -99,24 +112,27 @@ func (r *MigrationResource) apply(ctx context.Context, plan *migrationModel, tim
 		return nil, diags
 	}
 	plan.Files = files
-	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
-	if err != nil {
-		fail(err)
-		return nil, diags
+	result, err := job.Apply(ctx, target, dir, options)
+	diags.Append(plan.blockedOrFailed(handle, result, err)...)
+	if !diags.HasError() {
+		diags.Append(plan.finished(ctx, dir, result)...)
 	}
-	result, err := job.Apply(ctx, job.Target{Cluster: live, Handle: handle, Name: plan.Name.ValueString()}, dir, options)
-	if err == nil && len(result.Blocked) > 0 && plan.OnBlocked.ValueString() == blockedFails {
-		err = &job.BlockedError{Name: plan.Name.ValueString(), Reasons: result.Blocked}
+	return result, diags
+}
+
+// blockedOrFailed says what became of an apply that did not run all.
+func (m migrationModel) blockedOrFailed(handle environment.Handle, result *job.Result, err error) (diags diag.Diagnostics) {
+	if err == nil && len(result.Blocked) > 0 && m.OnBlocked.ValueString() == blockedFails {
+		err = &job.BlockedError{Name: m.Name.ValueString(), Reasons: result.Blocked}
 	}
 	if err != nil {
-		fail(err)
-		return result, diags
+		diags.Append(errorDiagnostic("apply", m.what(), handle, err))
+		return diags
 	}
 	if len(result.Blocked) > 0 {
-		diags.AddWarning("The "+plan.what()+" in "+handle.Name()+" waits", "It was not run: an old version still runs, or could be rolled back to. A later plan runs it.\n\n- "+strings.Join(result.Blocked, "\n- "))
+		diags.AddWarning("The "+m.what()+" in "+handle.Name()+" waits", "It was not run: an old version still runs, or could be rolled back to. A later plan runs it.\n\n- "+strings.Join(result.Blocked, "\n- "))
 	}
-	diags.Append(plan.finished(ctx, dir, result)...)
-	return result, diags
+	return diags
 }
 
 // finished turns a plan into a state. What was planned with a value keeps it; Read sees the rest.
@@ -199,6 +215,11 @@ func (m *migrationModel) refresh(ctx context.Context, target job.Target, diags *
 	}
 	m.Recorded = types.BoolValue(seen.Recorded)
 	var d diag.Diagnostics
+	if !m.Commands.IsNull() {
+		pending, d := m.refreshCommands(ctx, seen)
+		diags.Append(d...)
+		return m.refreshPending(ctx, target, pending, diags)
+	}
 	if seen.Applied != nil {
 		m.Applied, d = types.MapValueFrom(ctx, types.StringType, seen.Applied)
 		diags.Append(d...)
@@ -218,7 +239,13 @@ func (m *migrationModel) refresh(ctx context.Context, target job.Target, diags *
 	for _, file := range pending {
 		names = append(names, file.Name)
 	}
-	m.Pending, d = textList(ctx, names)
+	return m.refreshPending(ctx, target, names, diags)
+}
+
+// refreshPending puts what is pending into the state, and what it waits for.
+func (m *migrationModel) refreshPending(ctx context.Context, target job.Target, pending []string, diags *diag.Diagnostics) error {
+	var d diag.Diagnostics
+	m.Pending, d = textList(ctx, pending)
 	diags.Append(d...)
 	m.BlockedBy = types.ListNull(types.StringType)
 	if len(pending) == 0 {

@@ -27,6 +27,7 @@ type migrationModel struct {
 	Environment       types.Object   `tfsdk:"environment"`
 	Name              types.String   `tfsdk:"name"`
 	Directory         types.String   `tfsdk:"directory"`
+	Commands          types.Object   `tfsdk:"commands"`
 	Kind              types.String   `tfsdk:"kind"`
 	PostgresVersion   types.Int64    `tfsdk:"postgres_version"`
 	SmallTables       types.List     `tfsdk:"small_tables"`
@@ -46,13 +47,15 @@ type migrationModel struct {
 	OnBlocked         types.String   `tfsdk:"on_blocked"`
 	Timeouts          timeouts.Value `tfsdk:"timeouts"`
 
-	ClusterUID types.String `tfsdk:"cluster_uid"`
-	Files      types.Map    `tfsdk:"files"`
-	Applied    types.Map    `tfsdk:"applied"`
-	Pending    types.List   `tfsdk:"pending"`
-	Findings   types.List   `tfsdk:"findings"`
-	BlockedBy  types.List   `tfsdk:"blocked_by"`
-	Recorded   types.Bool   `tfsdk:"recorded"`
+	ClusterUID    types.String `tfsdk:"cluster_uid"`
+	Files         types.Map    `tfsdk:"files"`
+	Applied       types.Map    `tfsdk:"applied"`
+	Pending       types.List   `tfsdk:"pending"`
+	SchemaVersion types.String `tfsdk:"schema_version"`
+	Phases        types.Map    `tfsdk:"phases"`
+	Findings      types.List   `tfsdk:"findings"`
+	BlockedBy     types.List   `tfsdk:"blocked_by"`
+	Recorded      types.Bool   `tfsdk:"recorded"`
 }
 
 type acknowledgeModel struct {
@@ -115,7 +118,7 @@ func (m migrationModel) lintOptions(ctx context.Context) (options lint.Options, 
 // appliedFiles are the files of the state, or of a plan in which they are known.
 func (m migrationModel) appliedFiles(ctx context.Context) (map[string]string, diag.Diagnostics) {
 	out := map[string]string{}
-	if m.Applied.IsNull() || m.Applied.IsUnknown() {
+	if m.Applied.IsNull() || m.Applied.IsUnknown() || !m.Commands.IsNull() {
 		return out, nil
 	}
 	return out, m.Applied.ElementsAs(ctx, &out, false)

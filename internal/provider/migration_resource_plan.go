@@ -86,13 +86,19 @@ func (r *MigrationResource) plan(ctx context.Context, plan, state *migrationMode
 	plan.Recorded = types.BoolValue(true)
 	plan.Pending, plan.Findings = types.ListUnknown(types.StringType), types.ListUnknown(types.StringType)
 	plan.BlockedBy, plan.Applied = types.ListUnknown(types.StringType), types.MapUnknown(types.StringType)
-	plan.Files = types.MapUnknown(types.StringType)
+	plan.Files, plan.SchemaVersion, plan.Phases = types.MapUnknown(types.StringType), types.StringUnknown(), types.MapUnknown(types.StringType)
 	if !plan.contract() {
 		plan.BlockedBy = types.ListNull(types.StringType)
 	}
-	if plan.Directory.IsUnknown() || plan.Kind.IsUnknown() {
+	if plan.Directory.IsUnknown() || plan.Commands.IsUnknown() || plan.Kind.IsUnknown() {
 		return diags
 	}
+	if !plan.Commands.IsNull() {
+		diags.Append(plan.planCommands(ctx, state)...)
+		diags.Append(plan.planWaiting(ctx, state, handle)...)
+		return diags
+	}
+	plan.SchemaVersion, plan.Phases = types.StringNull(), types.MapNull(types.StringType)
 	dir, err := job.Read(plan.Directory.ValueString(), plan.contract())
 	if err != nil {
 		diags.AddAttributeError(path.Root("directory"), "Cannot plan "+plan.what(), detailOf(err))
@@ -111,26 +117,34 @@ func (r *MigrationResource) plan(ctx context.Context, plan, state *migrationMode
 	if diags.HasError() {
 		return diags
 	}
-	if state != nil && plan.waits(*state) {
-		plan.BlockedBy, plan.Applied = state.BlockedBy, state.Applied
-		var reasons []string
-		diags.Append(state.BlockedBy.ElementsAs(ctx, &reasons, false)...)
-		diags.AddWarning("The "+plan.what()+" in "+handle.Name()+" waits", "It is not run in this apply: an old version still runs, or could be rolled back to.\n\n- "+strings.Join(reasons, "\n- "))
-	}
+	diags.Append(plan.planWaiting(ctx, state, handle)...)
 	diags.Append(plan.planFindings(ctx, dir, pending)...)
+	return diags
+}
+
+// planWaiting plans that nothing becomes of a contract migration that was seen blocked.
+func (m *migrationModel) planWaiting(ctx context.Context, state *migrationModel, handle environment.Handle) (diags diag.Diagnostics) {
+	if state == nil || !m.waits(*state) {
+		return nil
+	}
+	m.BlockedBy, m.Applied, m.SchemaVersion, m.Phases = state.BlockedBy, state.Applied, state.SchemaVersion, state.Phases
+	var reasons []string
+	diags.Append(state.BlockedBy.ElementsAs(ctx, &reasons, false)...)
+	diags.AddWarning("The "+m.what()+" in "+handle.Name()+" waits", "It is not run in this apply: an old version still runs, or could be rolled back to.\n\n- "+strings.Join(reasons, "\n- "))
 	return diags
 }
 
 // waits reports that a contract migration was seen blocked, and that nothing has changed since that could open the gate.
 func (m migrationModel) waits(state migrationModel) bool {
 	return m.contract() && !state.BlockedBy.IsNull() && state.Recorded.ValueBool() && m.OnBlocked.ValueString() == blockedDefers &&
-		m.sameGate(state) && m.Files.Equal(state.Files)
+		m.sameGate(state) && m.Files.Equal(state.Files) && m.Commands.Equal(state.Commands) && (m.Commands.IsNull() || m.Image.Equal(state.Image))
 }
 
 // planPending plans what is pending and what is applied afterwards. For the linter, it returns what is taken for pending where that is unknown.
 func (m *migrationModel) planPending(ctx context.Context, dir *job.Directory, files map[string]string, state *migrationModel) (pending []*job.File, diags diag.Diagnostics) {
 	applied := map[string]string{}
-	if state != nil {
+	recorded := state != nil && !state.Applied.IsNull() // after an import without a record, the database alone knows
+	if recorded {
 		applied, diags = state.appliedFiles(ctx)
 	} else if !m.Baseline.IsUnknown() {
 		for _, file := range dir.Files {
@@ -144,7 +158,7 @@ func (m *migrationModel) planPending(ctx context.Context, dir *job.Directory, fi
 		diags.AddAttributeError(path.Root("directory"), "Cannot plan "+m.what(), detailOf(err))
 		return nil, diags
 	}
-	if state == nil {
+	if !recorded {
 		return pending, diags
 	}
 	if missing := missingFiles(files, applied); len(missing) > 0 {

@@ -122,8 +122,8 @@ func (s Spec) variables() []corev1.EnvVar {
 // End is how a Job has ended.
 type End struct {
 	Complete bool
-	// Failure is why it failed, in words.
-	Failure string
+	// Reason is Kubernetes' word for why it failed, Failure is it in a sentence.
+	Reason, Failure string
 }
 
 // EndOf is nil while a Job goes on.
@@ -134,7 +134,7 @@ func EndOf(j *batchv1.Job) *End {
 		case c.Type == batchv1.JobComplete:
 			return &End{Complete: true}
 		case c.Type == batchv1.JobFailed:
-			return &End{Failure: "the Job failed (" + c.Reason + "): " + c.Message}
+			return &End{Reason: c.Reason, Failure: "the Job failed (" + c.Reason + "): " + c.Message}
 		}
 	}
 	return nil

@@ -47,7 +47,7 @@ func TestEndOf_TellsHowAJobEnded(t *testing.T) {
 		"complete":     {job(batchv1.JobCondition{Type: batchv1.JobComplete, Status: corev1.ConditionTrue}), &End{Complete: true}},
 		"failed": {
 			job(batchv1.JobCondition{Type: batchv1.JobFailed, Status: corev1.ConditionTrue, Reason: "DeadlineExceeded", Message: "too long"}),
-			&End{Failure: "the Job failed (DeadlineExceeded): too long"},
+			&End{Reason: "DeadlineExceeded", Failure: "the Job failed (DeadlineExceeded): too long"},
 		},
 	} {
 		if got := EndOf(test.job); !reflect.DeepEqual(got, test.want) {

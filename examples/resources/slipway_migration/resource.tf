@@ -23,3 +23,22 @@ resource "slipway_migration" "contract" {
   soak         = "24h"
   also_used_by = { reports = "v1.2.0" }
 }
+
+# A tool of your own in place of SQL files: here Django. The image holds the application and its migrations.
+resource "slipway_migration" "django" {
+  environment        = slipway_environment.this
+  name               = "shop"
+  kind               = "expand"
+  image              = "registry.company.com/shop@${var.shop_digest}"
+  credentials_secret = { name = "migrator", key = "url" }
+
+  commands = {
+    version  = "v1.2.0"
+    check    = ["python", "manage.py", "check", "--database", "default"]
+    run      = ["python", "manage.py", "migrate", "--noinput"]
+    validate = ["python", "manage.py", "migrate", "--check"]
+    status   = ["python", "manage.py", "migrate", "--check"]
+
+    env = { DJANGO_SETTINGS_MODULE = "shop.settings" }
+  }
+}

@@ -79,6 +79,8 @@ const DefaultTimeout = 15 * time.Minute
 type Result struct {
 	Applied    map[string]string
 	ClusterUID string
+	// Progress is of commands.
+	Progress Progress
 	// Blocked says why a contract migration was not run.
 	Blocked []string
 }
@@ -86,7 +88,11 @@ type Result struct {
 // Apply runs what is pending of a directory and mirrors it. It holds the environment's Lease meanwhile. Where a gate is closed,
 // nothing is run and Result.Blocked says why. Errors: *RunError, *OwnerError, *EditedError, *LateError, *MirrorError, those of packages
 // environment and cluster.
-func Apply(ctx context.Context, target Target, dir *Directory, options Options) (_ *Result, err error) {
+func Apply(ctx context.Context, target Target, dir *Directory, options Options) (*Result, error) {
+	return apply(ctx, target, options, func(a *application) error { return a.run(dir) })
+}
+
+func apply(ctx context.Context, target Target, options Options, work func(*application) error) (_ *Result, err error) {
 	if options.Timeout <= 0 {
 		options.Timeout = DefaultTimeout
 	}
@@ -106,7 +112,7 @@ func Apply(ctx context.Context, target Target, dir *Directory, options Options) 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, finish()) }()
-	return a.result, a.run(dir)
+	return a.result, work(a)
 }
 
 // application is one Apply while it runs.
@@ -172,16 +178,22 @@ func (a *application) afterwards() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(a.caller), afterwardsTimeout)
 }
 
-func (a *application) run(dir *Directory) (err error) {
-	if a.found, a.mirror, err = readMirror(a.ctx, a.reads, a.target); err != nil {
+// take reads the mirror, and refuses one of somebody else.
+func (a *application) take() (err error) {
+	if a.found, a.mirror, err = readMirror(a.ctx, a.reads, a.target); err != nil || a.found == nil {
 		return err
 	}
-	if a.found != nil {
-		owner := a.found.Annotations[annotationInstance]
-		sameRun := a.options.MadeInThisRun != nil && a.options.MadeInThisRun(owner)
-		if owner != a.options.InstanceID && (!a.options.Create || sameRun) {
-			return &OwnerError{Name: a.target.Name, Namespace: a.target.Handle.Namespace, SameRun: sameRun}
-		}
+	owner := a.found.Annotations[annotationInstance]
+	sameRun := a.options.MadeInThisRun != nil && a.options.MadeInThisRun(owner)
+	if owner != a.options.InstanceID && (!a.options.Create || sameRun) {
+		return &OwnerError{Name: a.target.Name, Namespace: a.target.Handle.Namespace, SameRun: sameRun}
+	}
+	return nil
+}
+
+func (a *application) run(dir *Directory) error {
+	if err := a.take(); err != nil {
+		return err
 	}
 	a.result.Applied = maps.Clone(a.mirror.Applied)
 	pending, err := Pending(dir.Files, a.mirror.Applied)
@@ -211,7 +223,11 @@ func (a *application) run(dir *Directory) (err error) {
 	}
 	if a.options.Gate != nil {
 		// Before the first statement, or a killed run would leave no mark.
-		a.mark(pending)
+		var names []string
+		for _, file := range pending {
+			names = append(names, file.Name)
+		}
+		a.mark(strings.Join(names, ", "))
 	}
 	if err := a.save(false); err != nil {
 		return err
@@ -270,11 +286,8 @@ func (a *application) record(pending []*File, report *runner.Report) []string {
 	return added
 }
 
-func (a *application) mark(pending []*File) {
-	var names []string
-	for _, file := range pending {
-		names = append(names, file.Name)
-	}
+// mark says to rollbacks of releases that there is no way back behind this.
+func (a *application) mark(reason string) {
 	if a.found == nil {
 		a.found = &corev1.ConfigMap{}
 	}
@@ -283,7 +296,7 @@ func (a *application) mark(pending []*File) {
 	}
 	a.found.Annotations[annotationSince] = time.Now().UTC().Format(time.RFC3339)
 	a.found.Annotations[annotationSafeAfter] = a.options.Gate.SafeAfter
-	a.found.Annotations[annotationReason] = strings.Join(names, ", ")
+	a.found.Annotations[annotationReason] = reason
 }
 
 // readMirror returns nil where there is none.

@@ -145,6 +145,8 @@ type mirror struct {
 	Stage   string            `json:"stage"`
 	Applied map[string]string `json:"applied"` // name of the file to checksum
 	Updated time.Time         `json:"updated"`
+	// Commands is of a migration by commands.
+	Commands *commandRecord `json:"commands,omitempty"`
 }
 
 // decodeMirror reads a mirror.

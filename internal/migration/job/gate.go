@@ -180,6 +180,7 @@ type State struct {
 	// Recorded is false where there is no mirror, or where a Job has not been mirrored yet.
 	Recorded   bool
 	Applied    map[string]string // nil where there is no mirror
+	Progress   *Progress         // of commands; nil where none is recorded
 	InstanceID string            // of the mirror
 }
 
@@ -196,6 +197,10 @@ func Observe(ctx context.Context, target Target) (*State, error) {
 	out := &State{}
 	if found != nil {
 		out.Recorded, out.Applied, out.InstanceID = true, m.Applied, found.Annotations[annotationInstance]
+		if m.Commands != nil {
+			out.Progress = new(m.Commands.progress())
+			out.Recorded = m.Commands.Begun == nil
+		}
 	}
 	jobs, err := client.BatchV1().Jobs(target.Handle.Namespace).List(ctx, metav1.ListOptions{LabelSelector: LabelMigration + "=" + target.Name})
 	if err != nil && !cluster.IsNotFound(err) {

@@ -1,0 +1,66 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package job
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"strings"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/task"
+)
+
+// What a Job says of its phase, for a run that finds it.
+const (
+	annotationPhase   = "slipway.dev/migration-phase"
+	annotationVersion = "slipway.dev/migration-version"
+	annotationDigest  = "slipway.dev/migration-digest"
+)
+
+// phaseJob is the Job of a phase, not yet to be started. It satisfies the Pod Security Standard "restricted", and its pods have no token.
+func (r *commandRun) phaseJob(w phaseWork) *batchv1.Job {
+	c, handle := r.commands, r.target.Handle
+	env := map[string]string{
+		"SLIPWAY_CLIENT": handle.Client, "SLIPWAY_STAGE": handle.Stage, "SLIPWAY_NAMESPACE": handle.Namespace,
+		"SLIPWAY_MIGRATION": r.target.Name, "SLIPWAY_PHASE": string(w.phase), "SLIPWAY_VERSION": w.version, "SLIPWAY_FROM_VERSION": w.from,
+	}
+	maps.Copy(env, c.Env)
+	hash := sha256.Sum256(fmt.Appendf(nil, "v1\n%s\n%s\n%q", w.phase, w.digest, w.command))
+	name := r.prefix() + hex.EncodeToString(hash[:5])
+	secrets := maps.Clone(c.SecretEnv)
+	if secrets == nil {
+		secrets = map[string]SecretKey{}
+	}
+	switch {
+	case r.options.Credentials != nil:
+		secrets[c.urlVariable()] = *r.options.Credentials
+	case r.options.DatabaseURL != "":
+		secrets[c.urlVariable()] = SecretKey{Name: name, Key: secretKey}
+	}
+	meta := r.meta(name)
+	out := task.Spec{
+		Namespace: meta.Namespace, Name: name, Labels: meta.Labels, Container: container, Image: w.image, Command: w.command,
+		Env: env, SecretEnv: secrets, ServiceAccount: accountName, PullSecrets: r.options.PullSecrets, User: c.User,
+		Grace: 30 * time.Second, Deadline: r.options.Timeout + margin,
+	}.Job()
+	out.Annotations = map[string]string{annotationPhase: string(w.phase), annotationVersion: w.version, annotationDigest: w.digest}
+	out.Spec.Suspend = new(true)
+	// Two of them at once would be in each other's way.
+	out.Spec.PodReplacementPolicy = new(batchv1.Failed)
+	return out
+}
+
+// workOf is what a Job that was found runs. known is false where it is none of a phase.
+func workOf(j *batchv1.Job) (w phaseWork, known bool) {
+	w = phaseWork{phase: Phase(j.Annotations[annotationPhase]), version: j.Annotations[annotationVersion], digest: j.Annotations[annotationDigest]}
+	if containers := j.Spec.Template.Spec.Containers; len(containers) > 0 {
+		w.image, w.command = containers[0].Image, containers[0].Command
+	}
+	return w, strings.TrimSpace(string(w.phase)) != ""
+}

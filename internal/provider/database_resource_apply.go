@@ -57,7 +57,7 @@ func (r *DatabaseResource) Update(ctx context.Context, req resource.UpdateReques
 		resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 		return
 	}
-	resp.Diagnostics.Append(r.ensure(ctx, &plan, "update", database.Options{ClusterUID: state.ClusterUID.ValueString(), Timeout: timeout})...)
+	resp.Diagnostics.Append(r.ensure(ctx, &plan, "update", database.Options{ClusterUID: plan.ClusterUID.ValueString(), Timeout: timeout})...)
 	if !resp.Diagnostics.HasError() {
 		resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 	}
@@ -65,7 +65,7 @@ func (r *DatabaseResource) Update(ctx context.Context, req resource.UpdateReques
 
 // sameOnServer reports that nothing differs but what only the state keeps: so the protection can be lifted without the server.
 func (m clientDatabaseModel) sameOnServer(state clientDatabaseModel) bool {
-	return m.Environment.Equal(state.Environment) && m.Server.Equal(state.Server) && m.OwnerSecret.Equal(state.OwnerSecret) && m.AppSecret.Equal(state.AppSecret) &&
+	return m.Environment.Equal(state.Environment) && m.ClusterUID.Equal(state.ClusterUID) && m.Server.Equal(state.Server) && m.OwnerSecret.Equal(state.OwnerSecret) && m.AppSecret.Equal(state.AppSecret) &&
 		m.Pods.Equal(state.Pods) && m.ConnectionLimit.Equal(state.ConnectionLimit) && m.Extensions.Equal(state.Extensions) &&
 		m.PasswordVersion.Equal(state.PasswordVersion) && m.Adopt.Equal(state.Adopt) && m.Drift.Equal(state.Drift)
 }

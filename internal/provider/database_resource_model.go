@@ -39,6 +39,7 @@ type clientDatabaseModel struct {
 	PasswordVersion    types.Int64    `tfsdk:"password_version"`
 	Adopt              types.Bool     `tfsdk:"adopt"`
 	DeletionProtection types.Bool     `tfsdk:"deletion_protection"`
+	AllowClusterMove   types.String   `tfsdk:"allow_cluster_move"`
 	Timeouts           timeouts.Value `tfsdk:"timeouts"`
 
 	ClusterUID types.String `tfsdk:"cluster_uid"`

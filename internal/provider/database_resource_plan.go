@@ -61,6 +61,9 @@ func (r *DatabaseResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 	spec, whole, diags := plan.spec(ctx)
 	resp.Diagnostics.Append(diags...)
 	resp.Diagnostics.Append(coordinates(plan, handle)...)
+	if state != nil && !resp.Diagnostics.HasError() {
+		resp.Diagnostics.Append(r.planMove(ctx, &plan, *state, handle, resp)...)
+	}
 	unchanged := state != nil && plan.sameOnServer(*state)
 	if resp.Diagnostics.HasError() || !whole || unchanged {
 		return
@@ -86,6 +89,19 @@ func coordinates(plan clientDatabaseModel, handle environment.Handle) (diags dia
 	return diags
 }
 
+// planMove compares the cluster with the recorded one. Another one is an error unless the configuration allows to move to just that one.
+func (r *DatabaseResource) planMove(ctx context.Context, plan *clientDatabaseModel, state clientDatabaseModel, handle environment.Handle, resp *resource.ModifyPlanResponse) (diags diag.Diagnostics) {
+	mismatch, moves, diags := movesTo(ctx, r.data, handle, plan.what(), state.ClusterUID, plan.AllowClusterMove)
+	if !moves {
+		return diags
+	}
+	plan.ClusterUID = types.StringValue(mismatch.Got)
+	diags.Append(resp.Plan.SetAttribute(ctx, path.Root("cluster_uid"), plan.ClusterUID)...)
+	diags.AddWarning("The "+plan.what()+" moves to another cluster",
+		fmt.Sprintf("Its Secrets are made in the cluster %s, with new passwords: what still runs in the cluster %s can open no new connections. The database stays where it is.", mismatch.Got, mismatch.Want))
+	return diags
+}
+
 // planLive asks the cluster and the server what would be refused. Where they cannot be asked, a warning says so.
 func (r *DatabaseResource) planLive(ctx context.Context, plan clientDatabaseModel, state *clientDatabaseModel, spec database.Spec, written types.String) (diags diag.Diagnostics) {
 	live, err := r.data.Connections.Cluster(ctx, spec.Handle.Cluster)
@@ -99,11 +115,6 @@ func (r *DatabaseResource) planLive(ctx context.Context, plan clientDatabaseMode
 	options := database.Options{Create: true}
 	if state != nil {
 		options = database.Options{InstanceID: state.ID.ValueString()}
-		err := verifyCluster(ctx, live, state.ClusterUID.ValueString())
-		if _, another := errors.AsType[*cluster.MismatchError](err); another {
-			diags.Append(errorDiagnostic("plan", plan.what(), spec.Handle, err))
-			return diags
-		}
 	}
 	untried := func(err error) {
 		diags.AddWarning("The "+plan.what()+" in "+spec.Handle.Name()+" was not tried on the server", "Whether it may be made or changed shows only in the apply.\n\n"+detailOf(err))

@@ -45,6 +45,7 @@ type migrationModel struct {
 	Soak              types.String   `tfsdk:"soak"`
 	AlsoUsedBy        types.Map      `tfsdk:"also_used_by"`
 	OnBlocked         types.String   `tfsdk:"on_blocked"`
+	AllowClusterMove  types.String   `tfsdk:"allow_cluster_move"`
 	Timeouts          timeouts.Value `tfsdk:"timeouts"`
 
 	ClusterUID    types.String `tfsdk:"cluster_uid"`

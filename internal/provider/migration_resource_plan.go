@@ -5,7 +5,6 @@ package provider
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -15,7 +14,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
-	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/job"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/lint"
@@ -78,7 +76,9 @@ func (r *MigrationResource) plan(ctx context.Context, plan, state *migrationMode
 		diags.AddAttributeError(path.Root("safe_after"), "safe_after is for contract migrations", "An expand migration works with all versions, and waits for none.\n\nRemove it, or set kind = \"contract\".")
 	}
 	if known && state != nil && !diags.HasError() {
-		diags.Append(r.sameCluster(ctx, *plan, *state, handle)...)
+		var d diag.Diagnostics
+		state, d = r.planMove(ctx, plan, state, handle)
+		diags.Append(d...)
 	}
 	if diags.HasError() {
 		return diags
@@ -236,21 +236,6 @@ func findingText(f lint.Finding) string {
 		return text + "\n  Acknowledged: " + f.Acknowledged
 	}
 	return text + "\n  Safe form: " + f.SafeForm + "\n  " + f.Page()
-}
-
-// sameCluster refuses another cluster than the recorded one. One that cannot be asked is no matter of the plan.
-func (r *MigrationResource) sameCluster(ctx context.Context, plan, state migrationModel, handle environment.Handle) (diags diag.Diagnostics) {
-	if state.ClusterUID.ValueString() == "" || !sameIdentity(ctx, plan.Environment, state.Environment) {
-		return nil
-	}
-	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
-	if err == nil {
-		err = verifyCluster(ctx, live, state.ClusterUID.ValueString())
-	}
-	if _, another := errors.AsType[*cluster.MismatchError](err); another {
-		diags.Append(errorDiagnostic("plan", plan.what(), handle, err))
-	}
-	return diags
 }
 
 // planDestroy guards the removal with what is in the state.

@@ -1,0 +1,2 @@
+# <kubeconfig context>/<namespace>/<migration>
+terraform import slipway_migration.expand client-a-prod/data-collection-client-a/expand

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/slipway-dev/terraform-provider-slipway/examples/data-collection/internal/probe"
+	"github.com/slipway-dev/terraform-provider-slipway/examples/data-collection/internal/sql"
 )
 
 // Set by the linker: -X main.version=v1.2.0 -X main.commit=….
@@ -30,6 +31,7 @@ const usage = `usage: data-collection [COMMAND]
   probe [OPTIONS] URL          succeed when URL answers with 2xx
   load [OPTIONS] URL           send requests over HTTP or gRPC for a while and print as JSON how they were answered
   sleep DURATION               wait, for images without a shell
+  sql [expect] STATEMENT...    run SQL on DATABASE_URL; with expect, each statement must return true
   version                      print the version
 
 `
@@ -75,6 +77,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return probe.RunLoad(ctx, args, stdout, stderr)
 	case "sleep":
 		return sleep(ctx, args)
+	case "sql":
+		if len(args) == 0 {
+			return fmt.Errorf("%w: sql needs a statement", probe.ErrUsage)
+		}
+		return sql.Run(ctx, os.Getenv("DATABASE_URL"), args, stdout)
 	case "version":
 		_, err := fmt.Fprintln(stdout, version)
 		return err

@@ -132,18 +132,23 @@ func (m migrationModel) progress(ctx context.Context) (out job.Progress, diags d
 	}
 	out.Version = m.SchemaVersion.ValueString()
 	diags = m.Applied.ElementsAs(ctx, &out.Images, false)
-	diags.Append(m.Phases.ElementsAs(ctx, &out.Passed, false)...)
+	var passed map[string]string
+	diags.Append(m.Phases.ElementsAs(ctx, &passed, false)...)
+	out.Passed = map[job.Phase]string{}
+	for phase, digest := range passed {
+		out.Passed[job.Phase(phase)] = digest
+	}
 	return out, diags
 }
 
 // took puts recorded progress into a state. Phases that are not configured are left out: nobody waits for them.
 func (m *migrationModel) took(ctx context.Context, now job.Progress) (diags diag.Diagnostics) {
 	commands, known, diags := m.commands(ctx)
-	passed := map[job.Phase]string{}
+	passed := map[string]string{}
 	if known {
 		for phase := range commands.Passed() {
 			if digest := now.Passed[phase]; digest != "" {
-				passed[phase] = digest
+				passed[string(phase)] = digest
 			}
 		}
 	}

@@ -1,0 +1,369 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-framework/providerserver"
+	frameworkresource "github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
+	"github.com/hashicorp/terraform-plugin-testing/plancheck"
+	"github.com/hashicorp/terraform-plugin-testing/statecheck"
+	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// testTool is a program that migrates: the sample service's image runs SQL. What its phases find is in the table gate, what they do in
+// the table done.
+type testTool struct {
+	*testMigration
+	kind string
+	// attributes beside commands, and the rest of commands.
+	attributes, rest string
+}
+
+func newTestTool(t *testing.T, kind string) *testTool {
+	t.Helper()
+	m := newTestMigration(t)
+	m.sql("CREATE TABLE done (phase text, version text)")
+	m.sql("CREATE TABLE gate AS SELECT false AS ready, false AS works, false AS valid")
+	return &testTool{testMigration: m, kind: kind}
+}
+
+func (m *testMigration) sql(statement string) {
+	m.t.Helper()
+	if _, err := m.server.Psql(m.t.Context(), "postgres", statement); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+const (
+	toolAddress  = "slipway_migration.tool"
+	toolOld      = "registry.company.com/data-collection:v1.1.1"
+	toolNew      = "registry.company.com/data-collection:v1.2.0"
+	toolRollback = `rollback = ["/data-collection", "sql", "INSERT INTO done VALUES ('rollback', '$(SLIPWAY_FROM_VERSION) to $(SLIPWAY_VERSION)')"]
+`
+)
+
+// block is the tool at a version, in an image. The run leaves a row before it fails or succeeds.
+func (tool *testTool) block(version, image string) string {
+	return fmt.Sprintf(`
+resource "slipway_migration" "tool" {
+  environment     = slipway_environment.this
+  kind            = %q
+  image           = %q
+  database_url_wo = %q
+  %s
+
+  commands = {
+    version  = %q
+    check    = ["/data-collection", "sql", "expect", "SELECT ready FROM gate"]
+    run      = ["/data-collection", "sql", "INSERT INTO done VALUES ('$(SLIPWAY_PHASE)', '$(SLIPWAY_VERSION)')", "SELECT '$(DATABASE_URL)'", "SELECT 1 / works::int FROM gate"]
+    validate = ["/data-collection", "sql", "expect", "SELECT valid FROM gate"]
+    %s
+  }
+}
+`, tool.kind, image, tool.server.URL("postgres"), tool.attributes, version, tool.rest)
+}
+
+func (tool *testTool) at(version, image string) string {
+	return tool.config(tool.block(version, image))
+}
+
+// runs demands how often run was run.
+func (tool *testTool) runs(want int) {
+	tool.t.Helper()
+	tool.query(fmt.Sprint(want), "SELECT count(*) FROM done WHERE phase = 'run'")
+}
+
+func toolState(version string, applied ...string) []statecheck.StateCheck {
+	return []statecheck.StateCheck{
+		statecheck.ExpectKnownValue(toolAddress, tfjsonpath.New("schema_version"), knownvalue.StringExact(version)),
+		statecheck.ExpectKnownValue(toolAddress, tfjsonpath.New("phases"), appliedKeys("run", "validate")),
+		statecheck.ExpectKnownValue(toolAddress, tfjsonpath.New("applied"), appliedKeys(applied...)),
+	}
+}
+
+func toolPlans(phases ...string) resource.ConfigPlanChecks {
+	return resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectKnownValue(toolAddress, tfjsonpath.New("pending"), listOf(phases...))}}
+}
+
+func TestMigrationCommands_GoOnAfterThePhaseThatSucceeded(t *testing.T) {
+	t.Parallel()
+	tool := newTestTool(t, kindExpand)
+	first := tool.at("v1.0.0", toolOld)
+	next := tool.at("v1.1.0", toolNew)
+	steps := []resource.TestStep{
+		{
+			Config:      first,
+			ExpectError: errorText("phase check of migration expand did not succeed"),
+		},
+		{ // what the tool prints of the URL is masked
+			PreConfig:   func() { tool.runs(0); tool.sql("UPDATE gate SET ready = true") },
+			Config:      first,
+			ExpectError: regexp.MustCompile(`(?s)phase\s+run\s+of\s+migration.*Exit\s+code:\s+1.*\n\W*\(secret\)\n.*SQLSTATE\s+22012`),
+		},
+		{
+			PreConfig:   func() { tool.runs(1); tool.sql("UPDATE gate SET works = true") },
+			Config:      first,
+			ExpectError: errorText("phase validate of migration expand did not succeed"),
+		},
+		{
+			PreConfig:         func() { tool.runs(2); tool.sql("UPDATE gate SET valid = true") },
+			Config:            first,
+			ConfigStateChecks: toolState("v1.0.0", "v1.0.0"),
+		},
+		{
+			PreConfig: func() { tool.runs(2); tool.nothingLeft() },
+			Config:    first,
+			PlanOnly:  true,
+		},
+		{
+			PreConfig:        func() { tool.sql("UPDATE gate SET valid = false") },
+			Config:           next,
+			ConfigPlanChecks: toolPlans("check", "run", "validate"),
+			ExpectError:      errorText("What was run is recorded, and is not run again"),
+		},
+		{
+			PreConfig:         func() { tool.runs(3); tool.sql("UPDATE gate SET valid = true") },
+			Config:            next,
+			ConfigPlanChecks:  toolPlans("validate"),
+			ConfigStateChecks: toolState("v1.1.0", "v1.0.0", "v1.1.0"),
+		},
+	}
+	tool.rest = toolRollback
+	steps = append(steps, resource.TestStep{
+		Config:      tool.at("v1.0.0", toolOld),
+		PlanOnly:    true,
+		ExpectError: errorText("set commands.allow_rollback = true"),
+	})
+	tool.rest += "allow_rollback = true\n"
+	steps = append(steps, resource.TestStep{
+		Config:            tool.at("v1.0.0", toolOld),
+		ConfigPlanChecks:  toolPlans("check", "rollback", "validate"),
+		ConfigStateChecks: toolState("v1.0.0", "v1.0.0"),
+	})
+	tool.rest = "status = [\"/data-collection\", \"sql\", \"expect\", \"SELECT ready FROM gate\"]\n"
+	steps = append(steps,
+		resource.TestStep{ // nobody knows what has run: the tool is asked, and is not run
+			PreConfig: func() {
+				tool.query("v1.1.0 to v1.0.0", "SELECT version FROM done WHERE phase = 'rollback'")
+				if image := tool.lastImage("rollback"); image != toolNew {
+					t.Errorf("the way back was made by %s", image)
+				}
+				if err := testKubernetes(t).CoreV1().ConfigMaps(tool.namespace).Delete(t.Context(), "slipway-migration-expand", metav1.DeleteOptions{}); err != nil {
+					t.Fatal(err)
+				}
+			},
+			Config:            tool.at("v1.0.0", toolOld),
+			ConfigStateChecks: toolState("v1.0.0", "v1.0.0"),
+		},
+		resource.TestStep{ // forgotten
+			PreConfig: func() { tool.runs(3); tool.nothingLeft() },
+			Config:    tool.config(),
+		},
+	)
+	tool.run(steps...)
+}
+
+// lastImage is the image that ran a phase the last time, as recorded.
+func (tool *testTool) lastImage(phase string) string {
+	tool.t.Helper()
+	object, err := testKubernetes(tool.t).CoreV1().ConfigMaps(tool.namespace).Get(tool.t.Context(), "slipway-migration-"+tool.kind, metav1.GetOptions{})
+	if err != nil {
+		tool.t.Fatal(err)
+	}
+	var mirror struct {
+		Commands struct {
+			Last map[string]struct{ Image string }
+		}
+	}
+	if err := json.Unmarshal([]byte(object.Data["mirror"]), &mirror); err != nil {
+		tool.t.Fatal(err)
+	}
+	return mirror.Commands.Last[phase].Image
+}
+
+func TestMigrationCommands_ContractWaitsForOldVersionsAndMarksTheWayBack(t *testing.T) {
+	t.Parallel()
+	tool := newTestTool(t, kindContract)
+	tool.sql("UPDATE gate SET ready = true, works = true, valid = true")
+	tool.attributes = "safe_after = \"v1.1.0\"\n"
+	client := testKubernetes(t)
+	blocked := func(check knownvalue.Check) []statecheck.StateCheck {
+		return []statecheck.StateCheck{statecheck.ExpectKnownValue(toolAddress, tfjsonpath.New("blocked_by"), check)}
+	}
+	marked := func(want string) {
+		t.Helper()
+		mark, err := client.CoreV1().ConfigMaps(tool.namespace).Get(t.Context(), "slipway-migration-contract", metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := mark.Annotations["slipway.dev/irreversible-reason"]; got != want || mark.Annotations["slipway.dev/irreversible-since"] == "" {
+			t.Errorf("the mark for rollbacks says %q, want %q", got, want)
+		}
+	}
+	old := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: "old", Labels: map[string]string{labelAppVersion: "v1.0.0"}},
+		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "registry.company.com/nowhere:v1.0.0"}}},
+	}
+	steps := []resource.TestStep{
+		{Config: tool.config()},
+		{
+			PreConfig: func() {
+				if _, err := client.CoreV1().Pods(tool.namespace).Create(t.Context(), old, metav1.CreateOptions{}); err != nil {
+					t.Fatal(err)
+				}
+			},
+			Config:            tool.at("v1", toolOld),
+			ConfigStateChecks: blocked(listOf("Pod/old is of version v1.0.0, before v1.1.0")),
+		},
+		{
+			PreConfig: func() { tool.runs(0) },
+			Config:    tool.at("v1", toolOld),
+			PlanOnly:  true,
+		},
+		{
+			PreConfig: func() {
+				if err := client.CoreV1().Pods(tool.namespace).Delete(t.Context(), "old", metav1.DeleteOptions{GracePeriodSeconds: new(int64(0))}); err != nil {
+					t.Fatal(err)
+				}
+				tool.gone("old")
+			},
+			Config:            tool.at("v1", toolOld),
+			ConfigStateChecks: append(toolState("v1", "v1"), blocked(knownvalue.Null())...),
+		},
+		{
+			PreConfig:         func() { tool.runs(1); marked("v1 of contract") },
+			Config:            tool.at("v2", toolOld),
+			ConfigStateChecks: toolState("v2", "v1", "v2"),
+		},
+	}
+	tool.rest = toolRollback + "allow_rollback = true\n"
+	tool.run(append(steps,
+		resource.TestStep{
+			PreConfig:         func() { marked("v2 of contract") },
+			Config:            tool.at("v1", toolOld),
+			ConfigStateChecks: toolState("v1", "v1"),
+		},
+		resource.TestStep{
+			PreConfig: func() { marked("v1 of contract") },
+			Config:    tool.at("v1", toolOld),
+			PlanOnly:  true,
+		},
+	)...)
+}
+
+// validatedMigration returns the diagnostics of a configuration, each as "path: text".
+func validatedMigration(t *testing.T, arguments body) []string {
+	t.Helper()
+	server, err := providerserver.NewProtocol6WithError(New("test")())()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var schema frameworkresource.SchemaResponse
+	NewMigrationResource().Schema(t.Context(), frameworkresource.SchemaRequest{}, &schema)
+	of, ok := schema.Schema.Type().TerraformType(t.Context()).(tftypes.Object)
+	if !ok {
+		t.Fatal("the resource is no object")
+	}
+	values := map[string]tftypes.Value{}
+	for name, attribute := range of.AttributeTypes {
+		values[name] = tftypes.NewValue(attribute, nil)
+		if given, ok := arguments[name]; ok {
+			values[name] = value(t, attribute, given)
+		}
+	}
+	encoded, err := tfprotov6.NewDynamicValue(of, tftypes.NewValue(of, values))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := server.ValidateResourceConfig(t.Context(), &tfprotov6.ValidateResourceConfigRequest{
+		TypeName: "slipway_migration", Config: &encoded,
+		ClientCapabilities: &tfprotov6.ValidateResourceConfigClientCapabilities{WriteOnlyAttributesAllowed: true},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, d := range resp.Diagnostics {
+		out = append(out, pathText(d.Attribute)+": "+d.Summary+": "+d.Detail)
+	}
+	return out
+}
+
+func TestMigrationCommands_AndFilesRefuseWhatIsForTheOther(t *testing.T) {
+	t.Parallel()
+	key := body{"name": "migrator", "key": "url"}
+	files := func(more body) body { return merge(body{"directory": "migrations", "database_url_wo": "u"}, more) }
+	tool := func(more, inner body) body {
+		return merge(body{"image": "tool:v1", "commands": merge(body{"version": "v1", "run": []any{"tool"}}, inner)}, more)
+	}
+	for name, test := range map[string]struct {
+		arguments body
+		want      []string // nothing: it is accepted
+	}{
+		"files":                         {files(nil), nil},
+		"files with a Secret":           {body{"directory": "migrations", "credentials_secret": key}, nil},
+		"a directory that is not known": {body{"directory": notKnown{}}, nil},
+		"a tool":                        {tool(nil, nil), nil},
+		"a tool with a URL":             {tool(body{"database_url_wo": "u", "runner": "job"}, body{"url_variable": "PG"}), nil},
+		"a tool that is not known":      {body{"commands": notKnown{}, "baseline": int64(1)}, nil},
+		"a way back":                    {tool(nil, body{"rollback": []any{"tool"}, "allow_rollback": true}), nil},
+
+		"both":                {merge(files(nil), tool(nil, nil)), []string{"commands: Either SQL files or a tool"}},
+		"neither":             {body{"database_url_wo": "u"}, []string{"directory: Nothing to migrate with"}},
+		"files without a URL": {body{"directory": "migrations"}, []string{"database_url_wo: The database's URL is missing"}},
+		"two URLs":            {tool(body{"database_url_wo": "u", "credentials_secret": key}, nil), []string{"database_url_wo: The database's URL is given twice"}},
+		"what is for the linter": {
+			tool(body{"postgres_version": int64(17), "small_tables": []any{"t"}, "acknowledge": []any{body{"rule": "r", "reason": "x"}}}, nil),
+			[]string{"postgres_version: postgres_version is for SQL files", "small_tables: small_tables is for SQL files", "acknowledge: acknowledge is for SQL files"},
+		},
+		"what is for the runner": {
+			tool(body{"lock_timeout": "1s", "statement_timeout": "1s", "baseline": int64(1), "runner": "direct"}, nil),
+			[]string{"lock_timeout: lock_timeout is", "statement_timeout: statement_timeout is", "baseline: baseline is", "runner: runner is"},
+		},
+		"no image":                   {body{"commands": body{"version": "v1", "run": []any{"tool"}}}, []string{"image: The image of the tool is missing"}},
+		"nothing to allow":           {tool(nil, body{"allow_rollback": true}), []string{"commands.allow_rollback: There is no way back to allow"}},
+		"a variable of Slipway":      {tool(nil, body{"env": body{"SLIPWAY_PHASE": "x"}}), []string{"The variable SLIPWAY_PHASE is taken"}},
+		"a variable twice":           {tool(nil, body{"env": body{"A": "x"}, "secret_env": body{"A": key}}), []string{"The variable A is taken"}},
+		"the variable of the URL":    {tool(body{"database_url_wo": "u"}, body{"env": body{"DATABASE_URL": "x"}}), []string{"The variable DATABASE_URL is taken"}},
+		"a variable without a URL":   {tool(nil, body{"url_variable": "PG"}), []string{"commands.url_variable: There is no URL for the variable"}},
+		"an empty command":           {tool(nil, body{"run": []any{}}), []string{"commands.run: "}},
+		"a name that is no variable": {tool(nil, body{"env": body{"A B": "x"}}), []string{"must be the name of an environment variable"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			test.arguments["environment"], test.arguments["kind"] = notKnown{}, kindExpand
+			got := validatedMigration(t, test.arguments)
+			if len(got) != len(test.want) {
+				t.Errorf("%d problems, want %d", len(got), len(test.want))
+			}
+			for _, want := range test.want {
+				if !slices.ContainsFunc(got, func(text string) bool { return strings.Contains(text, want) }) {
+					t.Errorf("%q is not said", want)
+				}
+			}
+			if t.Failed() {
+				t.Log(strings.Join(got, "\n"))
+			}
+		})
+	}
+}
+
+func merge(a, b body) body {
+	out := maps.Clone(a)
+	maps.Copy(out, b)
+	return out
+}

@@ -24,6 +24,7 @@ import (
 type Tool struct {
 	Name     string
 	packages []string          // what to build; "." is the module's own main package
+	flags    []string          // of `go build`, beside buildFlags
 	rename   map[string]string // file that `go build` makes → name of the program
 	links    map[string]string // further name → program
 	ldflags  func(ctx context.Context, dir string) (string, error)
@@ -52,7 +53,12 @@ var (
 		},
 	}
 	// Istio is the program pilot-discovery, Istio's control plane, which is better known as istiod.
-	Istio = Tool{Name: "istio", packages: []string{"istio.io/istio/pilot/cmd/pilot-discovery"}}
+	// The tags are those of Istio's own releases; they leave out much generated code that nothing calls.
+	Istio = Tool{
+		Name:     "istio",
+		packages: []string{"istio.io/istio/pilot/cmd/pilot-discovery"},
+		flags:    []string{"-tags=vtprotobuf,disable_pgv"},
+	}
 	// Tools are all of them.
 	Tools = []Tool{Kubernetes, CoreDNS, OpenTofu, Istio}
 )
@@ -133,7 +139,7 @@ func buildInto(ctx context.Context, tool Tool, source, result string, lock fileL
 		}
 		ldflags += " " + more
 	}
-	args := slices.Concat([]string{"build"}, buildFlags, []string{"-ldflags", ldflags, "-o", tmp + "/"}, tool.packages)
+	args := slices.Concat([]string{"build"}, buildFlags, tool.flags, []string{"-ldflags", ldflags, "-o", tmp + "/"}, tool.packages)
 	build := goCommand(ctx, source, args...)
 	build.Stdout, build.Stderr = out, out
 	// If this process is killed, the compilers go on for a while and hold the lock until they are done, so that the next
@@ -165,7 +171,7 @@ func buildKey(ctx context.Context, tool Tool, source string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	_, _ = fmt.Fprintln(h, goVersion, runtime.GOOS, runtime.GOARCH, buildFlags, tool.packages, tool.rename)
+	_, _ = fmt.Fprintln(h, goVersion, runtime.GOOS, runtime.GOARCH, slices.Concat(buildFlags, tool.flags), tool.packages, tool.rename)
 	err = filepath.WalkDir(source, func(path string, d fs.DirEntry, err error) error {
 		name := d.Name()
 		if err != nil || d.IsDir() || (name != "go.mod" && name != "go.sum" && filepath.Ext(name) != ".go") {

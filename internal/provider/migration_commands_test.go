@@ -4,6 +4,7 @@
 package provider
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	frameworkresource "github.com/hashicorp/terraform-plugin-framework/resource"
@@ -21,6 +23,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
+	"github.com/jackc/pgx/v5"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -104,32 +107,41 @@ func TestMigrationCommands_GoOnAfterThePhaseThatSucceeded(t *testing.T) {
 	t.Parallel()
 	tool := newTestTool(t, kindExpand)
 	first := tool.at("v1.0.0", toolOld)
-	next := tool.at("v1.1.0", toolNew)
-	steps := []resource.TestStep{
-		{
+	tool.run(
+		resource.TestStep{
 			Config:      first,
 			ExpectError: errorText("phase check of migration expand did not succeed"),
 		},
-		{ // what the tool prints of the URL is masked
+		resource.TestStep{ // what the tool prints of the URL is masked
 			PreConfig:   func() { tool.runs(0); tool.sql("UPDATE gate SET ready = true") },
 			Config:      first,
 			ExpectError: regexp.MustCompile(`(?s)phase\s+run\s+of\s+migration.*Exit\s+code:\s+1.*\n\W*\(secret\)\n.*SQLSTATE\s+22012`),
 		},
-		{
+		resource.TestStep{
 			PreConfig:   func() { tool.runs(1); tool.sql("UPDATE gate SET works = true") },
 			Config:      first,
 			ExpectError: errorText("phase validate of migration expand did not succeed"),
 		},
-		{
+		resource.TestStep{
 			PreConfig:         func() { tool.runs(2); tool.sql("UPDATE gate SET valid = true") },
 			Config:            first,
 			ConfigStateChecks: toolState("v1.0.0", "v1.0.0"),
 		},
-		{
+		resource.TestStep{
 			PreConfig: func() { tool.runs(2); tool.nothingLeft() },
 			Config:    first,
 			PlanOnly:  true,
 		},
+	)
+}
+
+func TestMigrationCommands_GoBackOnlyWhereItIsAllowed(t *testing.T) {
+	t.Parallel()
+	tool := newTestTool(t, kindExpand)
+	tool.sql("UPDATE gate SET ready = true, works = true, valid = true")
+	next := tool.at("v1.1.0", toolNew)
+	steps := []resource.TestStep{
+		{Config: tool.at("v1.0.0", toolOld), ConfigStateChecks: toolState("v1.0.0", "v1.0.0")},
 		{
 			PreConfig:        func() { tool.sql("UPDATE gate SET valid = false") },
 			Config:           next,
@@ -137,7 +149,7 @@ func TestMigrationCommands_GoOnAfterThePhaseThatSucceeded(t *testing.T) {
 			ExpectError:      errorText("What was run is recorded, and is not run again"),
 		},
 		{
-			PreConfig:         func() { tool.runs(3); tool.sql("UPDATE gate SET valid = true") },
+			PreConfig:         func() { tool.runs(2); tool.sql("UPDATE gate SET valid = true") },
 			Config:            next,
 			ConfigPlanChecks:  toolPlans("validate"),
 			ConfigStateChecks: toolState("v1.1.0", "v1.0.0", "v1.1.0"),
@@ -171,7 +183,7 @@ func TestMigrationCommands_GoOnAfterThePhaseThatSucceeded(t *testing.T) {
 			ConfigStateChecks: toolState("v1.0.0", "v1.0.0"),
 		},
 		resource.TestStep{ // forgotten
-			PreConfig: func() { tool.runs(3); tool.nothingLeft() },
+			PreConfig: func() { tool.runs(2); tool.nothingLeft() },
 			Config:    tool.config(),
 		},
 	)
@@ -194,6 +206,69 @@ func (tool *testTool) lastImage(phase string) string {
 		tool.t.Fatal(err)
 	}
 	return mirror.Commands.Last[phase].Image
+}
+
+func TestMigrationCommands_AskTheToolWhereTheJobWasDeleted(t *testing.T) {
+	t.Parallel()
+	tool := newTestTool(t, kindExpand)
+	tool.sql("UPDATE gate SET ready = true, works = true, valid = true")
+	tool.attributes = `credentials_secret = { name = "migrator", key = "url" }` + "\n"
+	tool.rest = `status = ["/data-collection", "sql", "expect", "SELECT count(*) > 0 FROM done WHERE phase = 'run'"]` + "\n"
+	// The tool waits for a lock that the test holds.
+	config := strings.NewReplacer(
+		"SELECT '$(DATABASE_URL)'", "SELECT pg_advisory_lock(1)",
+		fmt.Sprintf("database_url_wo = %q", tool.server.URL("postgres")), "",
+	).Replace(tool.at("v1", toolOld))
+	client := testKubernetes(t)
+	connection, err := pgx.Connect(t.Context(), tool.server.URL("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = connection.Close(context.WithoutCancel(t.Context())) })
+	execute := func(sql string) {
+		t.Helper()
+		if _, err := connection.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	deleted := make(chan error, 1)
+	deleteJob := func() error {
+		for t.Context().Err() == nil {
+			if begun, err := tool.server.Psql(t.Context(), "postgres", "SELECT count(*) FROM done WHERE phase = 'run'"); err != nil || begun == "0" {
+				time.Sleep(200 * time.Millisecond)
+				continue
+			}
+			return client.BatchV1().Jobs(tool.namespace).DeleteCollection(t.Context(), metav1.DeleteOptions{PropagationPolicy: new(metav1.DeletePropagationBackground)}, metav1.ListOptions{})
+		}
+		return t.Context().Err()
+	}
+	tool.run(
+		resource.TestStep{Config: tool.config()},
+		resource.TestStep{
+			PreConfig: func() {
+				secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "migrator"}, StringData: map[string]string{"url": tool.server.URL("postgres")}}
+				if _, err := client.CoreV1().Secrets(tool.namespace).Create(t.Context(), secret, metav1.CreateOptions{}); err != nil {
+					t.Fatal(err)
+				}
+				execute("SELECT pg_advisory_lock(1)")
+				go func() { deleted <- deleteJob() }()
+			},
+			Config:      config,
+			ExpectError: errorText("the Job was deleted while it ran"),
+		},
+		resource.TestStep{ // what it had done was enough, says the tool
+			PreConfig: func() {
+				if err := <-deleted; err != nil {
+					t.Fatal(err)
+				}
+				execute("SELECT pg_advisory_unlock(1)")
+				tool.runs(1)
+			},
+			Config:            config,
+			ConfigStateChecks: toolState("v1", "v1"),
+		},
+		resource.TestStep{PreConfig: func() { tool.runs(1) }, Config: config, PlanOnly: true},
+	)
 }
 
 func TestMigrationCommands_ContractWaitsForOldVersionsAndMarksTheWayBack(t *testing.T) {

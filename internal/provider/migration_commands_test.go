@@ -115,7 +115,7 @@ func TestMigrationCommands_GoOnAfterThePhaseThatSucceeded(t *testing.T) {
 		resource.TestStep{ // what the tool prints of the URL is masked
 			PreConfig:   func() { tool.runs(0); tool.sql("UPDATE gate SET ready = true") },
 			Config:      first,
-			ExpectError: regexp.MustCompile(`(?s)phase\s+run\s+of\s+migration.*Exit\s+code:\s+1.*\n\W*\(secret\)\n.*SQLSTATE\s+22012`),
+			ExpectError: regexp.MustCompile(`(?s)phase[\s│]+run[\s│]+of[\s│]+migration.*Exit[\s│]+code:[\s│]+1.*End[\s│]+of[\s│]+the[\s│]+log:(.*\(secret\).*22012|.*22012.*\(secret\))`),
 		},
 		resource.TestStep{
 			PreConfig:   func() { tool.runs(1); tool.sql("UPDATE gate SET works = true") },

@@ -45,8 +45,6 @@ func (a *application) masker(ctx context.Context) *masker {
 			m.add(string(secret.Data[key.Key]))
 		}
 	}
-	// The longest first, since one may be part of another.
-	slices.SortFunc(m.secrets, func(a, b string) int { return len(b) - len(a) })
 	return m
 }
 
@@ -65,6 +63,8 @@ func (m *masker) add(value string) {
 			m.secrets = append(m.secrets, v, url.QueryEscape(v), url.PathEscape(v), base64.StdEncoding.EncodeToString([]byte(v)))
 		}
 	}
+	// The longest first, since one may be part of another.
+	slices.SortFunc(m.secrets, func(a, b string) int { return len(b) - len(a) })
 }
 
 func (m *masker) text(s string) string {

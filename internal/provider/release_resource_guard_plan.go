@@ -29,7 +29,7 @@ func (c change) checkGuard(resp *resource.ModifyPlanResponse, next *release.Rend
 
 // askAhead asks before anything is changed what would be noticed only when the new version is live: a query that can give no sample,
 // and a rollback that would be refused.
-func (c change) askAhead(ctx context.Context, resp *resource.ModifyPlanResponse, target release.Target) {
+func (c change) askAhead(ctx context.Context, resp *resource.ModifyPlanResponse, target release.Target, next *release.Rendering) {
 	if !c.guard.known {
 		return
 	}
@@ -39,17 +39,26 @@ func (c change) askAhead(ctx context.Context, resp *resource.ModifyPlanResponse,
 	} else if err != nil {
 		resp.Diagnostics.AddWarning("The queries of release "+target.Name+" were not tried", detailOf(err))
 	}
-	if c.state == nil || c.guard.Rollback == nil {
+	_, back := c.facts.back(c.plan.Version.ValueString(), next.Digest)
+	if c.state == nil || c.guard.Rollback == nil && !back {
 		return
 	}
 	seen, err := release.Observe(ctx, target)
+	if err == nil && back {
+		err = release.RefuseBack(ctx, target, seen, c.plan.Version.ValueString(), next.Digest)
+		if _, refused := errors.AsType[*release.RollbackError](err); refused {
+			resp.Diagnostics.Append(errorDiagnostic("plan", "the rollback of release "+target.Name, c.handle, err))
+			return
+		}
+	}
 	var readiness release.Readiness
-	if err == nil {
+	if err == nil && c.guard.Rollback != nil {
 		readiness, err = release.RollbackReady(ctx, target, seen)
 	}
 	switch {
 	case err != nil:
 		resp.Diagnostics.AddWarning("Whether release "+target.Name+" could be rolled back was not seen", detailOf(err))
+	case c.guard.Rollback == nil:
 	case !readiness.Ready:
 		resp.Diagnostics.AddWarning("Release "+target.Name+" could not be rolled back by itself",
 			readiness.Why+"\n\nA version that fails would stay live. Where that will not do, deploy a version first that a rollback can go back to.")

@@ -284,7 +284,7 @@ func (r *ReleaseResource) planChange(ctx context.Context, private privateReader,
 	if state == nil {
 		r.lookForAnother(ctx, resp, target, c.key(next), c.guard.Retry)
 	}
-	c.askAhead(ctx, resp, target)
+	c.askAhead(ctx, resp, target, next)
 	r.tryDefinitions(ctx, &resp.Diagnostics, target, c.spec)
 	r.try(ctx, resp, target, previous, next, state != nil && state.Status.ValueString() == statusModified)
 }

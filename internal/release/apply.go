@@ -108,6 +108,9 @@ func (a *application) underLease() error {
 		}
 		return a.keep(s)
 	}
+	if err := a.found.record.refuseBack(a.ctx, a.target, a.spec.Version, a.rendering.Digest); err != nil {
+		return err
+	}
 	if err := a.keepAttempted(s); err != nil {
 		return err
 	}

@@ -61,18 +61,8 @@ func healthSamples(policy analysis.Policy, samples []analysis.Sample) []analysis
 
 // kindOf says what bringing this content live is. Bringing an earlier known-good version back is a rollback too.
 func (r *Record) kindOf(installs bool, version, digest string) string {
-	if r != nil && len(r.KnownGood) > 0 {
-		now := r.KnownGood[0]
-		for _, good := range r.KnownGood[1:] {
-			same := good.Digest == digest && now.Digest != digest
-			if same || version != "" && good.Version == version && now.Version != version {
-				return KindRollback
-			}
-		}
-		// The newest known-good one itself comes back where something that failed stands in its place.
-		if r.Revision != now.Revision && (now.Digest == digest || version != "" && now.Version == version && r.Version != version) {
-			return KindRollback
-		}
+	if _, back := r.backTo(version, digest); back {
+		return KindRollback
 	}
 	if installs {
 		return KindInstall

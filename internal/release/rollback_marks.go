@@ -55,7 +55,8 @@ func forbids(mark *corev1.ConfigMap, good KnownGood) string {
 		return ""
 	}
 	since, err := time.Parse(time.RFC3339, text)
-	if err == nil && since.Before(good.At) {
+	// A mark has whole seconds: one of the second in which the revision was found good may be younger than that.
+	if err == nil && since.Before(good.At.Truncate(time.Second)) {
 		return ""
 	}
 	safe := mark.Annotations[AnnotationIrreversibleSafeAfter]

@@ -121,7 +121,7 @@ func TestRollback_IsRefusedBehindAnIrreversibleMigration(t *testing.T) {
 	b := newBench(t)
 	b.mustApply(served(t, config("good")), guarded(asksReady()))
 	b.configMap("orders", nil)
-	mark := `{"metadata":{"labels":{"` + LabelMigration + `":"orders"},"annotations":{"` + AnnotationIrreversibleSince + `":"` + time.Now().Add(time.Second).UTC().Format(time.RFC3339) + `","` +
+	mark := `{"metadata":{"labels":{"` + LabelMigration + `":"orders"},"annotations":{"` + AnnotationIrreversibleSince + `":"` + time.Now().UTC().Format(time.RFC3339) + `","` +
 		AnnotationIrreversibleReason + `":"20260301.sql drops a column","` + AnnotationIrreversibleSafeAfter + `":"v1.2.0"}}}`
 	if _, err := b.client.CoreV1().ConfigMaps(b.namespace()).Patch(t.Context(), "orders", "application/merge-patch+json", []byte(mark), metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
@@ -135,5 +135,22 @@ func TestRollback_IsRefusedBehindAnIrreversibleMigration(t *testing.T) {
 	if outcome.Status != "failed" || b.liveLevel() != "bad" {
 		t.Errorf("outcome %+v", outcome)
 	}
-	b.mustApply(served(t, config("fixed")), guarded(asksReady()))
+	fixed := served(t, config("fixed"))
+	fixed.Version = "v1.2.1"
+	b.mustApply(fixed, guarded(asksReady()))
+
+	// Deploying the earlier version again is a rollback as well.
+	_, err = b.apply(t.Context(), served(t, config("good")), guarded(asksReady()))
+	b.wantRefused(err, "irreversible migration", "20260301.sql", "Nothing was changed", "take the annotation")
+	if b.liveLevel() != "fixed" {
+		t.Errorf("%s is live", b.liveLevel())
+	}
+	if _, err := b.client.CoreV1().ConfigMaps(b.namespace()).Patch(t.Context(), "orders", "application/merge-patch+json",
+		[]byte(`{"metadata":{"annotations":{"`+AnnotationIrreversibleSince+`":null}}}`), metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	b.mustApply(served(t, config("good")), guarded(asksReady()))
+	if b.liveLevel() != "good" {
+		t.Errorf("%s is live", b.liveLevel())
+	}
 }

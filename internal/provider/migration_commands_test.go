@@ -25,6 +25,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 	"github.com/jackc/pgx/v5"
 	corev1 "k8s.io/api/core/v1"
+	apiresource "k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -208,7 +209,7 @@ func (tool *testTool) lastImage(phase string) string {
 	return mirror.Commands.Last[phase].Image
 }
 
-func TestMigrationCommands_AskTheToolWhereTheJobWasDeleted(t *testing.T) {
+func TestMigrationCommands_AskTheToolWhereItIsNotKnownWhatRan(t *testing.T) {
 	t.Parallel()
 	tool := newTestTool(t, kindExpand)
 	tool.sql("UPDATE gate SET ready = true, works = true, valid = true")
@@ -231,6 +232,9 @@ func TestMigrationCommands_AskTheToolWhereTheJobWasDeleted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: "none"}, Spec: corev1.ResourceQuotaSpec{
+		Hard: corev1.ResourceList{corev1.ResourcePods: apiresource.MustParse("0")},
+	}}
 	deleted := make(chan error, 1)
 	deleteJob := func() error {
 		for t.Context().Err() == nil {
@@ -244,8 +248,20 @@ func TestMigrationCommands_AskTheToolWhereTheJobWasDeleted(t *testing.T) {
 	}
 	tool.run(
 		resource.TestStep{Config: tool.config()},
+		resource.TestStep{ // what cannot run is said long before the time is over
+			PreConfig: func() {
+				if _, err := client.CoreV1().ResourceQuotas(tool.namespace).Create(t.Context(), quota, metav1.CreateOptions{}); err != nil {
+					t.Fatal(err)
+				}
+			},
+			Config:      config,
+			ExpectError: errorText("its pod is refused"),
+		},
 		resource.TestStep{
 			PreConfig: func() {
+				if err := client.CoreV1().ResourceQuotas(tool.namespace).Delete(t.Context(), "none", metav1.DeleteOptions{}); err != nil {
+					t.Fatal(err)
+				}
 				secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "migrator"}, StringData: map[string]string{"url": tool.server.URL("postgres")}}
 				if _, err := client.CoreV1().Secrets(tool.namespace).Create(t.Context(), secret, metav1.CreateOptions{}); err != nil {
 					t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -37,13 +38,20 @@ func (a *application) pods(job string) ([]corev1.Pod, error) {
 	return list.Items, nil
 }
 
-// startProblem says why the newest pod cannot start.
-func (a *application) startProblem(job string) (string, error) {
-	pods, err := a.pods(job)
-	if err != nil || len(pods) == 0 {
+// startProblem says why the newest pod of a Job cannot start, or why there is none.
+func (a *application) startProblem(j *batchv1.Job) (string, error) {
+	pods, err := a.pods(j.Name)
+	if err != nil {
 		return "", err
 	}
-	return task.Waits(&pods[len(pods)-1]), nil
+	if len(pods) > 0 {
+		return task.Waits(&pods[len(pods)-1]), nil
+	}
+	refused, err := a.reads.CoreV1().Events(j.Namespace).List(a.ctx, metav1.ListOptions{FieldSelector: "reason=FailedCreate,involvedObject.uid=" + string(j.UID)})
+	if err != nil || len(refused.Items) == 0 {
+		return "", err
+	}
+	return "its pod is refused: " + strings.TrimSpace(refused.Items[len(refused.Items)-1].Message), nil
 }
 
 // failure describes a Job that did not do its work. What cannot be read is said.

@@ -200,7 +200,7 @@ func (a *application) waitEnd(name string) (*batchv1.Job, *stopped) {
 		case ended(j):
 			return j, nil
 		default:
-			problem, err := a.startProblem(name)
+			problem, err := a.startProblem(j)
 			switch {
 			case err != nil:
 				lastErr = err

@@ -95,6 +95,24 @@ variable "rollback" {
   default     = {}
 }
 
+variable "strategy" {
+  description = "How a new version comes: \"rolling\", \"canary\" or \"blue_green\"; see the stack's variable."
+  type        = string
+  default     = "rolling"
+}
+
+variable "canary" {
+  description = "The canary's version and its share of the calls; see the stack's variable."
+  type        = any
+  default     = {}
+}
+
+variable "blue_green" {
+  description = "The live colour and green's version; see the stack's variable."
+  type        = any
+  default     = {}
+}
+
 variable "retry" {
   description = "Any text. Changing it lets a version be deployed again that failed and is held back."
   type        = string
@@ -159,6 +177,10 @@ module "stack" {
   analysis   = var.analysis
   rollback   = var.rollback
   retry      = var.retry
+
+  strategy   = var.strategy
+  canary     = var.canary
+  blue_green = var.blue_green
 
   database                = var.database
   database_admin_password = var.database_admin_password

@@ -59,8 +59,8 @@ resource "slipway_migration" "contract" {
   credentials_secret = { name = one(slipway_database.this[*].owner_secret), key = "DATABASE_URL" }
 
   safe_after = var.migrations.safe_after
-  release    = local.green == null ? slipway_release.app.name : null # of two tracks, both count
+  release    = local.green == null && local.canary == null ? slipway_release.app.name : null # of two tracks, both count
   soak       = coalesce(var.migrations.soak, var.stage == "prod" ? "24h" : "0s")
 
-  depends_on = [slipway_release.app, slipway_blue_green.app]
+  depends_on = [slipway_release.app, slipway_canary.app, slipway_blue_green.app]
 }

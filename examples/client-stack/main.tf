@@ -105,7 +105,7 @@ resource "slipway_release" "app" {
 
   # Then the new version is watched; with two colours, once it has the traffic.
   dynamic "analysis" {
-    for_each = local.guarded && var.strategy == "rolling" ? [local.analysis] : []
+    for_each = local.guarded && var.strategy != "blue_green" ? [local.analysis] : []
 
     content {
       initial_delay   = analysis.value.initial_delay

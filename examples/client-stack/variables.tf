@@ -271,14 +271,14 @@ variable "migrations" {
 }
 
 variable "strategy" {
-  description = "How a new version comes: \"rolling\" replaces the pods one after the other; \"blue_green\" brings it up beside the old one and switches."
+  description = "How a new version comes: \"rolling\" replaces the pods one after the other; \"canary\" brings it up beside the old one and gives it a share of the calls; \"blue_green\" brings it up beside the old one and switches."
   type        = string
   default     = "rolling"
   nullable    = false
 
   validation {
-    condition     = contains(["rolling", "blue_green"], var.strategy)
-    error_message = "The strategy is \"rolling\" or \"blue_green\"."
+    condition     = contains(["rolling", "canary", "blue_green"], var.strategy)
+    error_message = "The strategy is \"rolling\", \"canary\" or \"blue_green\"."
   }
 }
 
@@ -301,5 +301,45 @@ variable "blue_green" {
   validation {
     condition     = contains(["blue", "green"], var.blue_green.active)
     error_message = "The live colour is \"blue\" or \"green\"."
+  }
+}
+
+variable "canary" {
+  description = "For strategy \"canary\": version is the canary's, null: there is none. weight is the percentage of calls that it gets, steps are weights on the way up that are judged too, and calls with one of the headers always go to it. Set the strategy in an apply of its own before the first canary. query and requests_query take the place of the error rate of the canary's pods; istio says where the route is, see slipway_canary."
+  type = object({
+    version        = optional(string)
+    weight         = optional(number, 0)
+    headers        = optional(map(string), { canary = "true" })
+    steps          = optional(list(object({ weight = number, pause = optional(string) })), [])
+    query          = optional(string)
+    requests_query = optional(string)
+    istio = optional(object({
+      hosts           = optional(list(string))
+      gateways        = optional(list(string))
+      virtual_service = optional(string)
+      route           = optional(string)
+    }), {})
+    timeouts = optional(object({
+      create = optional(string)
+      update = optional(string)
+      delete = optional(string)
+    }))
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.canary.weight >= 0 && var.canary.weight <= 100 && floor(var.canary.weight) == var.canary.weight
+    error_message = "The weight is a whole percentage, 0 to 100."
+  }
+
+  validation {
+    condition     = var.canary.version != null || var.canary.weight == 0
+    error_message = "A canary without a version cannot have a share of the calls: set canary.version, or leave canary.weight out."
+  }
+
+  validation {
+    condition     = var.canary.version == null || var.strategy == "canary"
+    error_message = "A canary needs strategy = \"canary\"."
   }
 }

@@ -1,0 +1,132 @@
+# A canary beside the release that was there before, which goes on as the track "stable" with the Service and all that both share.
+# The split lies outside of both releases, and is there as long as the strategy is: at weight 0 while there is no canary.
+
+locals {
+  canary = var.strategy == "canary" ? var.canary.version : null
+
+  # Of the calls that the canary answers, not of all in the namespace.
+  canary_pods  = "namespace='{{namespace}}',pod=~'${local.app}-canary-.+'"
+  canary_query = coalesce(var.canary.query, "(sum(rate(http_requests_total{${local.canary_pods},code=~'5..'}[{{window}}])) or vector(0)) / sum(rate(http_requests_total{${local.canary_pods}}[{{window}}]))")
+  canary_count = coalesce(var.canary.requests_query, "sum(increase(http_requests_total{${local.canary_pods}}[{{window}}]))")
+}
+
+# The canary's pods. They have no Service of their own, and are judged by slipway_canary.
+resource "slipway_release" "canary" {
+  count = local.canary == null ? 0 : 1
+
+  environment        = slipway_environment.this
+  name               = "${local.app}-canary"
+  allow_cluster_move = var.allow_cluster_move
+
+  chart        = var.chart
+  version      = local.canary
+  values_files = var.values_files
+  values = merge(local.values, {
+    slipway = merge(try(var.values.slipway, {}), { role = "track", app = local.app, track = "canary" })
+  })
+
+  sensitive_values  = var.sensitive_values
+  values_wo         = var.secret_values
+  values_wo_version = var.secret_values_version
+
+  timeouts = var.timeouts
+  retry    = var.retry
+
+  # Its pods run under the ServiceAccount of the first release.
+  depends_on = [slipway_migration.expand, slipway_release.app]
+
+  lifecycle {
+    # Without it, Terraform would destroy a canary that is not wanted any more before the traffic has left it. Its value is read from the
+    # state, so it is here from the beginning.
+    create_before_destroy = true
+  }
+}
+
+resource "slipway_canary" "app" {
+  count = var.strategy == "canary" ? 1 : 0
+
+  environment = slipway_environment.this
+  name        = local.app
+  weight      = var.canary.weight
+  # Without a canary nobody could answer what the headers ask for.
+  headers  = local.canary == null ? null : var.canary.headers
+  retry    = var.retry
+  timeouts = var.canary.timeouts
+
+  istio {
+    host            = local.app
+    hosts           = var.canary.istio.hosts
+    gateways        = var.canary.istio.gateways
+    virtual_service = var.canary.istio.virtual_service
+    route           = var.canary.istio.route
+  }
+
+  stable {
+    labels = { "slipway.dev/track" = "stable" }
+  }
+
+  canary {
+    labels = { "slipway.dev/track" = "canary" }
+  }
+
+  dynamic "step" {
+    for_each = local.canary == null ? [] : var.canary.steps
+
+    content {
+      weight = step.value.weight
+      pause  = step.value.pause
+    }
+  }
+
+  # Both releases are up to date before the traffic moves.
+  depends_on = [slipway_release.app, slipway_release.canary]
+
+  # A canary with a share of the calls is watched as every new version is. What does badly loses its share.
+  dynamic "analysis" {
+    for_each = local.guarded && var.canary.weight > 0 ? [local.analysis] : []
+
+    content {
+      initial_delay   = analysis.value.initial_delay
+      duration        = analysis.value.duration
+      interval        = analysis.value.interval
+      on_inconclusive = analysis.value.on_inconclusive
+
+      health {
+        consecutive_failures = analysis.value.consecutive_failures
+
+        pods {}
+      }
+
+      dynamic "prometheus" {
+        for_each = var.prometheus[*]
+
+        content {
+          url = prometheus.value.url
+
+          dynamic "service" {
+            for_each = prometheus.value.url == null ? [prometheus.value] : []
+
+            content {
+              namespace = service.value.namespace
+              name      = service.value.name
+              port      = service.value.port
+            }
+          }
+        }
+      }
+
+      dynamic "metric" {
+        for_each = var.prometheus == null ? [] : [analysis.value.error_rate]
+
+        content {
+          name           = "error_rate"
+          query          = replace(local.canary_query, "{{window}}", metric.value.window)
+          above          = metric.value.above
+          for            = metric.value.lasting
+          requests_query = replace(local.canary_count, "{{window}}", metric.value.window)
+          min_requests   = metric.value.min_requests
+        }
+      }
+    }
+  }
+}

@@ -31,11 +31,10 @@ func newListCommand(flags *fleetFlags) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			selector, err := fleet.ParseSelector(selected)
+			environments, err := selectEnvironments(described, selected)
 			if err != nil {
 				return err
 			}
-			environments := described.Select(selector)
 			if asJSON {
 				encoder := json.NewEncoder(command.OutOrStdout())
 				encoder.SetIndent("", "  ")
@@ -78,11 +77,10 @@ func newMatrixCommand(flags *fleetFlags) *cobra.Command {
 			if wave != "" && !slices.Contains(described.WaveNames(), wave) {
 				return fmt.Errorf("there is no wave %q; there are %s", wave, strings.Join(described.WaveNames(), ", "))
 			}
-			selector, err := fleet.ParseSelector(selected)
+			environments, err := selectEnvironments(described, selected)
 			if err != nil {
 				return err
 			}
-			environments := described.Select(selector)
 			if against != "" {
 				if environments, err = changed(command, flags, described, environments, against); err != nil {
 					return err
@@ -110,6 +108,19 @@ func newMatrixCommand(flags *fleetFlags) *cobra.Command {
 	command.Flags().StringVar(&output, "output", "", "append any, shards and the names of waves to this file, as $GITHUB_OUTPUT is written")
 	command.Flags().IntVar(&limit, "limit", gitops.MaxJobs, "most jobs in a shard, up to 256")
 	return command
+}
+
+// selectEnvironments lists the environments that a selector matches. A tag that none has is refused: misspelt, it would deploy nothing
+// without a word.
+func selectEnvironments(described *fleet.Fleet, selected string) ([]*fleet.Environment, error) {
+	selector, err := fleet.ParseSelector(selected)
+	if err != nil {
+		return nil, err
+	}
+	if err := described.CheckSelector(selector); err != nil {
+		return nil, err
+	}
+	return described.Select(selector), nil
 }
 
 // changed are the environments whose values are others than at a revision.

@@ -71,6 +71,11 @@ func TestCommand_FromLayersToArtefacts(t *testing.T) {
 	if out, _, err := run(t, dir, "list", "--select", "ring=canary,stage=prod", "--json"); err != nil || strings.Count(out, `"client":`) != 2 {
 		t.Errorf("%v\n%s", err, out)
 	}
+	for _, command := range []string{"list", "matrix"} {
+		if out, _, err := run(t, dir, command, "--select", "rign=canary"); err == nil || out != "" || !strings.Contains(err.Error(), "did you mean ring?") {
+			t.Errorf("%s: %v\n%s", command, err, out)
+		}
+	}
 	if out, _, err := run(t, dir, "applicationset"); err != nil || strings.Count(out, "kind: ApplicationSet\n") != 3 {
 		t.Errorf("%v\n%s", err, out)
 	}

@@ -166,6 +166,8 @@ type (
 type Selector struct {
 	Text string
 	labels.Selector
+
+	line int // in the description; 0 where it is not from there
 }
 
 // ParseSelector reads a selector.
@@ -186,6 +188,7 @@ func (s *Selector) UnmarshalYAML(at *yaml.Node) error {
 	if err != nil {
 		return fmt.Errorf("line %d: %w", at.Line, err)
 	}
+	parsed.line = at.Line
 	*s = parsed
 	return nil
 }

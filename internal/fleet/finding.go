@@ -31,6 +31,7 @@ const (
 	RuleForeign  = "foreign"  // one client's account, host, bucket or name in another's values
 	RuleOutlier  = "outlier"  // a value that nearly all others have otherwise
 	RuleUseless  = "useless"  // a value that changes nothing anywhere
+	RuleSelector = "selector" // a selector over a tag that no environment has
 	RuleStray    = "stray"    // a folder that is no client
 	RuleOrphan   = "orphan"   // a generated file of an environment that there is no more
 )

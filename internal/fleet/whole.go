@@ -55,6 +55,7 @@ func (f *Fleet) ResolveAll(ctx context.Context) (*Whole, error) {
 	findings = append(findings, f.outliers(out.Resolved)...)
 	findings = append(findings, f.useless(out.Resolved)...)
 	findings = append(findings, f.destinations()...)
+	findings = append(findings, f.selectors()...)
 	unread, err := f.unread()
 	if err != nil {
 		return nil, err

@@ -43,8 +43,8 @@ func (*FleetDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, re
 		Attributes: map[string]schema.Attribute{
 			"directory": fleetDirectoryAttribute(),
 			"select": schema.StringAttribute{
-				MarkdownDescription: "Which environments, as a selector over tags, `client` and `stage`, in the form of Kubernetes' label selectors. Default: all. " +
-					"Example: `\"stage=prod,ring in (canary, early)\"`.",
+				MarkdownDescription: "Which environments, as a selector over tags, `client` and `stage`, in the form of Kubernetes' label selectors. A tag that no environment has is an error. " +
+					"Default: all. Example: `\"stage=prod,ring in (canary, early)\"`.",
 				Optional: true,
 			},
 			"environments": schema.MapNestedAttribute{
@@ -123,6 +123,10 @@ func (*FleetDataSource) Read(ctx context.Context, req datasource.ReadRequest, re
 	described, err := fleet.Read(ctx, model.Directory.ValueString())
 	if err != nil {
 		resp.Diagnostics.AddAttributeError(path.Root("directory"), "Cannot read the fleet", detailOf(err))
+		return
+	}
+	if err := described.CheckSelector(selector); err != nil {
+		resp.Diagnostics.AddAttributeError(path.Root("select"), "Cannot read the fleet", capitalised(err.Error())+".")
 		return
 	}
 	model.fill(described, described.Select(selector))

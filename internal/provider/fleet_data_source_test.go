@@ -83,6 +83,10 @@ output "acme" { value = data.slipway_fleet.all.environments["acme-prod"] }
 				ExpectError: regexp.MustCompile(`(?s)is no selector`),
 			},
 			{
+				Config:      fmt.Sprintf("data \"slipway_fleet\" \"x\" {\n  directory = %q\n  select = \"rign=early\"\n}\n", dir),
+				ExpectError: regexp.MustCompile(`(?s)selects by rign.*did you mean\s+ring\?`),
+			},
+			{
 				Config:      "data \"slipway_fleet\" \"x\" {\n  directory = \"nowhere\"\n}\n",
 				ExpectError: regexp.MustCompile(`(?s)nowhere/fleet.yaml: there is no such file`),
 			},

@@ -1,0 +1,75 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package fleet
+
+import (
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
+)
+
+// UnknownTagError is a selector over a tag that no environment has: misspelt, it would silently select nothing or, negated, everything.
+type UnknownTagError struct {
+	Selector Selector
+	Tag      string
+	// Known are the names that selectors of this fleet can use, sorted.
+	Known []string
+}
+
+// Error says which tag it is and which there are.
+func (e *UnknownTagError) Error() string {
+	text := fmt.Sprintf("%q selects by %s, and no environment has such a tag", e.Selector.Text, e.Tag)
+	if nearest := values.Nearest(e.Tag, e.Known); nearest != "" {
+		return text + fmt.Sprintf("; did you mean %s?", nearest)
+	}
+	return text + "; there are " + strings.Join(e.Known, ", ")
+}
+
+// CheckSelector refuses a selector over a tag that no environment has. Errors: *UnknownTagError.
+func (f *Fleet) CheckSelector(selector Selector) error {
+	if selector.Selector == nil {
+		return nil
+	}
+	known := map[string]bool{"client": true, "stage": true}
+	for _, e := range f.Environments {
+		for tag := range e.Tags {
+			known[tag] = true
+		}
+	}
+	requirements, _ := selector.Requirements()
+	for _, requirement := range requirements {
+		if !known[requirement.Key()] {
+			return &UnknownTagError{Selector: selector, Tag: requirement.Key(), Known: slices.Sorted(maps.Keys(known))}
+		}
+	}
+	return nil
+}
+
+// selectors finds selectors of the description over tags that no environment has. They are no errors: a layer may be there before the
+// first client that it is for.
+func (f *Fleet) selectors() []Finding {
+	var findings []Finding
+	check := func(what string, selector Selector) {
+		if err := f.CheckSelector(selector); err != nil {
+			findings = append(findings, Finding{
+				Rule: RuleSelector, Severity: SeverityWarning, Text: fmt.Sprintf("%s: %v", what, err),
+				Origin: values.Origin{File: filepath.Join(f.Dir, FileName), Line: selector.line},
+			})
+		}
+	}
+	for _, layer := range f.Layers {
+		check("layer "+layer.Name, layer.Select)
+	}
+	for _, required := range f.Required {
+		check("required "+required.Path, required.Select)
+	}
+	for _, wave := range f.Waves {
+		check("wave "+wave.Name, wave.Select)
+	}
+	return findings
+}

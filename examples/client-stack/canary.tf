@@ -3,11 +3,6 @@
 
 locals {
   canary = var.strategy == "canary" ? var.canary.version : null
-
-  # Of the calls that the canary answers, not of all in the namespace.
-  canary_pods  = "namespace='{{namespace}}',pod=~'${local.app}-canary-.+'"
-  canary_query = coalesce(var.canary.query, "(sum(rate(http_requests_total{${local.canary_pods},code=~'5..'}[{{window}}])) or vector(0)) / sum(rate(http_requests_total{${local.canary_pods}}[{{window}}]))")
-  canary_count = coalesce(var.canary.requests_query, "sum(increase(http_requests_total{${local.canary_pods}}[{{window}}]))")
 }
 
 # The canary's pods. They have no Service of their own, and are judged by slipway_canary.
@@ -120,10 +115,10 @@ resource "slipway_canary" "app" {
 
         content {
           name           = "error_rate"
-          query          = replace(local.canary_query, "{{window}}", metric.value.window)
+          query          = replace(replace(metric.value.canary_query, "{{canary}}", "${local.app}-canary"), "{{window}}", metric.value.window)
           above          = metric.value.above
           for            = metric.value.lasting
-          requests_query = replace(local.canary_count, "{{window}}", metric.value.window)
+          requests_query = replace(replace(metric.value.canary_requests_query, "{{canary}}", "${local.app}-canary"), "{{window}}", metric.value.window)
           min_requests   = metric.value.min_requests
         }
       }

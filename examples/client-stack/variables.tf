@@ -170,7 +170,7 @@ variable "prometheus" {
 }
 
 variable "analysis" {
-  description = "How a new version is watched. What is not set is that of the stage: in prod 10 minutes, in which an error rate above 5% for 2 minutes or more than 3 failed health checks in a row fail it. In the queries, {{window}} stands for error_rate.window, and {{namespace}}, {{release}}, {{version}}, {{client}} and {{stage}} for those of the release."
+  description = "How a new version is watched. What is not set is that of the stage: in prod 10 minutes, in which an error rate above 5% for 2 minutes or more than 3 failed health checks in a row fail it. In the queries, {{window}} stands for error_rate.window, {{canary}} for the canary's release, and {{namespace}}, {{release}}, {{version}}, {{client}} and {{stage}} for those of the release."
   type = object({
     initial_delay        = optional(string)
     duration             = optional(string)
@@ -181,10 +181,13 @@ variable "analysis" {
       # Without `or vector(0)`, a service without any error would have no error rate.
       query          = optional(string, "(sum(rate(http_requests_total{namespace='{{namespace}}',code=~'5..'}[{{window}}])) or vector(0)) / sum(rate(http_requests_total{namespace='{{namespace}}'}[{{window}}]))")
       requests_query = optional(string, "sum(increase(http_requests_total{namespace='{{namespace}}'}[{{window}}]))")
-      window         = optional(string, "1m")
-      above          = optional(number, 0.05)
-      lasting        = optional(string)
-      min_requests   = optional(number)
+      # Of a canary's pods alone, by their label pod.
+      canary_query          = optional(string, "(sum(rate(http_requests_total{namespace='{{namespace}}',pod=~'{{canary}}-.+',code=~'5..'}[{{window}}])) or vector(0)) / sum(rate(http_requests_total{namespace='{{namespace}}',pod=~'{{canary}}-.+'}[{{window}}]))")
+      canary_requests_query = optional(string, "sum(increase(http_requests_total{namespace='{{namespace}}',pod=~'{{canary}}-.+'}[{{window}}]))")
+      window                = optional(string, "1m")
+      above                 = optional(number, 0.05)
+      lasting               = optional(string)
+      min_requests          = optional(number)
     }), {})
   })
   default  = {}
@@ -305,14 +308,12 @@ variable "blue_green" {
 }
 
 variable "canary" {
-  description = "For strategy \"canary\": version is the canary's, null: there is none. weight is the percentage of calls that it gets, steps are weights on the way up that are judged too, and calls with one of the headers always go to it. Set the strategy in an apply of its own before the first canary. query and requests_query take the place of the error rate of the canary's pods; istio says where the route is, see slipway_canary."
+  description = "For strategy \"canary\": version is the canary's, null: there is none. weight is the percentage of calls that it gets, steps are weights on the way up that are judged too, and calls with one of the headers always go to it. Set the strategy in an apply of its own before the first canary. istio says where the route is, see slipway_canary."
   type = object({
-    version        = optional(string)
-    weight         = optional(number, 0)
-    headers        = optional(map(string), { canary = "true" })
-    steps          = optional(list(object({ weight = number, pause = optional(string) })), [])
-    query          = optional(string)
-    requests_query = optional(string)
+    version = optional(string)
+    weight  = optional(number, 0)
+    headers = optional(map(string), { canary = "true" })
+    steps   = optional(list(object({ weight = number, pause = optional(string) })), [])
     istio = optional(object({
       hosts           = optional(list(string))
       gateways        = optional(list(string))

@@ -108,14 +108,13 @@ run "walks_the_steps_it_is_told" {
   variables {
     strategy = "canary"
     canary = {
-      version        = "v1.2.0"
-      weight         = 100
-      headers        = {}
-      steps          = [{ weight = 10, pause = "1m" }, { weight = 50 }]
-      query          = "sum(rate(errors[{{window}}]))"
-      requests_query = "sum(increase(calls[{{window}}]))"
-      istio          = { hosts = ["collect.example.com"], gateways = ["infra/public", "mesh"] }
+      version = "v1.2.0"
+      weight  = 100
+      headers = {}
+      steps   = [{ weight = 10, pause = "1m" }, { weight = 50 }]
+      istio   = { hosts = ["collect.example.com"], gateways = ["infra/public", "mesh"] }
     }
+    analysis   = { error_rate = { canary_query = "sum(rate(errors{release='{{canary}}'}[{{window}}]))", canary_requests_query = "sum(increase(calls[{{window}}]))" } }
     prometheus = {}
   }
 
@@ -125,7 +124,7 @@ run "walks_the_steps_it_is_told" {
   }
   assert {
     condition = (
-      slipway_canary.app[0].analysis[0].metric[0].query == "sum(rate(errors[1m]))" &&
+      slipway_canary.app[0].analysis[0].metric[0].query == "sum(rate(errors{release='data-collection-service-canary'}[1m]))" &&
       slipway_canary.app[0].analysis[0].metric[0].requests_query == "sum(increase(calls[1m]))" &&
       slipway_canary.app[0].istio[0].gateways == tolist(["infra/public", "mesh"])
     )

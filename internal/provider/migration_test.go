@@ -4,7 +4,6 @@
 package provider
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -331,39 +330,4 @@ func (m *testMigration) gone(pod string) {
 		}
 	}
 	m.t.Fatalf("pod %s is still there", pod)
-}
-
-func TestMigration_GoesOnWhenItsPodIsDeleted(t *testing.T) {
-	m := newTestMigration(t)
-	m.write(map[string]string{
-		"00001_first.sql": "-- +goose Up\nCREATE TABLE first (id bigint PRIMARY KEY);\n",
-		"00002_slow.sql":  "-- +goose Up\nCREATE TABLE slow (id bigint PRIMARY KEY);\nSELECT pg_sleep(8);\n",
-	})
-	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
-	killed := make(chan string, 1)
-	go func() {
-		for ctx.Err() == nil {
-			time.Sleep(500 * time.Millisecond)
-			asleep, err := m.server.Psql(ctx, "postgres", "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
-			if err != nil || asleep != "1" {
-				continue
-			}
-			pods, err := testKubernetes(t).CoreV1().Pods(m.namespace).List(ctx, metav1.ListOptions{})
-			if err == nil && len(pods.Items) == 1 && testKubernetes(t).CoreV1().Pods(m.namespace).Delete(ctx, pods.Items[0].Name, metav1.DeleteOptions{}) == nil {
-				killed <- pods.Items[0].Name
-				return
-			}
-		}
-	}()
-	m.run(resource.TestStep{
-		Config: m.config(m.block(kindExpand, "")),
-		ConfigStateChecks: []statecheck.StateCheck{
-			statecheck.ExpectKnownValue(expandAddress, tfjsonpath.New("applied"), appliedKeys("00001_first.sql", "00002_slow.sql")),
-		},
-	})
-	if len(killed) == 0 {
-		t.Error("no pod was deleted in the middle of its work")
-	}
-	m.query("1", "SELECT count(*) FROM goose_db_version WHERE version_id = 2")
 }

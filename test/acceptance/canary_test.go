@@ -78,8 +78,11 @@ func (c tenant) routes(resource schema.GroupVersionResource) dynamic.ResourceInt
 }
 
 // liveWeight is what the VirtualService sends to the canary, -1 where it cannot be said.
-func (c tenant) liveWeight(ctx context.Context) int64 {
-	found, err := c.routes(virtualServices).Get(ctx, "data-collection", metav1.GetOptions{})
+func (c tenant) liveWeight(ctx context.Context) int64 { return c.weightOf(ctx, "data-collection") }
+
+// weightOf is liveWeight of the VirtualService of this name.
+func (c tenant) weightOf(ctx context.Context, name string) int64 {
+	found, err := c.routes(virtualServices).Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
 		return -1
 	}

@@ -16,7 +16,7 @@ resource "slipway_release" "canary" {
   chart        = var.chart
   version      = local.canary
   values_files = var.values_files
-  values = merge(local.values, {
+  values = merge(local.track_values, {
     slipway = merge(try(var.values.slipway, {}), { role = "track", app = local.app, track = "canary" })
   })
 

@@ -7,6 +7,9 @@ locals {
   # The Service of the chart and the label slipway.dev/app of all its pods have the name of the application.
   app = coalesce(var.release_name, var.chart.name, try(basename(var.chart.path), null))
 
+  # A second track has a version of its own, whatever the values say of the first one's.
+  track_values = merge(local.values, try([for image in [var.values.image] : { image = { for k, v in image : k => v if k != "tag" } }], [])...)
+
   green = var.strategy == "blue_green" ? var.blue_green.green : null
 }
 
@@ -21,7 +24,7 @@ resource "slipway_release" "green" {
   chart        = var.chart
   version      = local.green
   values_files = var.values_files
-  values = merge(local.values, {
+  values = merge(local.track_values, {
     slipway = merge(try(var.values.slipway, {}), { role = "track", app = local.app, track = "green" })
   })
 

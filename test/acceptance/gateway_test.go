@@ -105,7 +105,7 @@ func TestCanary_DividesAnHTTPRoute(t *testing.T) {
 	}
 	testers.Until("calls with the header reach the canary", 200, func(r istio.Report) bool { return r.Within("v1.2.0", 1) == nil })
 	users.Until("a tenth reaches the canary", 1000, func(r istio.Report) bool { return r.Within("v1.2.0", 0.1) == nil })
-	if err := users.Next(2000).Within("v1.2.0", 0.1); err != nil {
+	if err := users.Next(1000).Within("v1.2.0", 0.1); err != nil {
 		t.Error(err)
 	}
 

@@ -6,12 +6,14 @@ package acceptance
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/slipway-dev/terraform-provider-slipway/test/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/test/istio"
 )
 
@@ -28,6 +30,7 @@ func withCanary(version string, weight int) map[string]any {
 func TestTracks_PromoteACanaryWithoutAFailedCall(t *testing.T) {
 	sameWithEveryProgram(t)
 	t.Parallel()
+	local := localCluster(t)
 	c := newTenant(t)
 	w := c.stackModule()
 	c.inputs(w, "v1.1.1", nil)
@@ -49,8 +52,8 @@ func TestTracks_PromoteACanaryWithoutAFailedCall(t *testing.T) {
 		t.Errorf("pods of stable were started anew: %s, before %s", after, before)
 	}
 	testers := c.callers("testers", map[string]string{"canary": "true"})
-	users.Until("a tenth reaches the canary", 500, func(r istio.Report) bool { return r.Share("v1.2.0") > 0 })
-	if err := users.Next(2000).Within("v1.2.0", 0.1); err != nil {
+	users.Until("a tenth reaches the canary", 200, func(r istio.Report) bool { return r.Share("v1.2.0") > 0 })
+	if err := users.Next(1000).Within("v1.2.0", 0.1); err != nil {
 		t.Error(err)
 	}
 	testers.Until("calls with the header reach the canary", 200, func(r istio.Report) bool { return r.Within("v1.2.0", 1) == nil })
@@ -58,7 +61,7 @@ func TestTracks_PromoteACanaryWithoutAFailedCall(t *testing.T) {
 
 	c.inputs(w, "v1.1.1", withCanary("v1.2.0", 100))
 	w.apply()
-	users.Until("all calls reach the canary", 500, func(r istio.Report) bool { return r.Within("v1.2.0", 1) == nil })
+	users.Until("all calls reach the canary", 200, func(r istio.Report) bool { return r.Within("v1.2.0", 1) == nil })
 
 	// Stable does not come up: the calls stay with the canary, and so does its release.
 	broken := withCanary("", 0)
@@ -69,7 +72,10 @@ func TestTracks_PromoteACanaryWithoutAFailedCall(t *testing.T) {
 	broken["timeouts"] = map[string]any{"update": "5s"}
 	broken["rollback"] = nil
 	c.inputs(w, "v1.2.0", broken)
-	w.refused("apply", "-auto-approve", "-no-color", "-input=false")
+	w.refused(strings.Fields(applyArgs)...)
+	if got := c.image(t.Context()); got != sampleImage+"v1.2.0" {
+		t.Errorf("stable has the image %s: the apply did not get as far as its pods", got)
+	}
 	if weight := c.weightOf(t.Context(), releaseName); weight != 100 {
 		t.Errorf("the canary has %d%%, although stable is down", weight)
 	}
@@ -81,13 +87,13 @@ func TestTracks_PromoteACanaryWithoutAFailedCall(t *testing.T) {
 	c.inputs(w, "v1.2.0", withCanary("", 0))
 	since := time.Now()
 	w.apply()
-	if got, want := c.writes(since), []string{"stable is updated", "calls move", "the canary goes"}; !slices.Equal(got, want) {
+	if got, want := c.writes(local, since), []string{"stable is updated", "calls move", "the canary goes"}; !slices.Equal(got, want) {
 		t.Errorf("the promotion went %q, want %q", got, want)
 	}
 	if !c.canaryGone(t.Context()) {
 		t.Error("the canary is left")
 	}
-	users.Until("stable answers with the new version", 500, func(r istio.Report) bool { return r.Within("v1.2.0", 1) == nil })
+	users.Until("stable answers with the new version", 200, func(r istio.Report) bool { return r.Within("v1.2.0", 1) == nil })
 	w.noChanges()
 
 	// Back to the plain strategy: the route goes, and the Service has the pods of stable.
@@ -111,9 +117,9 @@ func (c tenant) canaryGone(ctx context.Context) bool {
 }
 
 // writes are the changes of the two tracks and of the split since then, in the order in which the API server had them.
-func (c tenant) writes(since time.Time) []string {
+func (c tenant) writes(local *cluster.Cluster, since time.Time) []string {
 	c.t.Helper()
-	events, err := localCluster(c.t).AuditEvents(since)
+	events, err := local.AuditEvents(since)
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ variables {
   namespace   = "data-collection-client-a"
   chart       = { path = "charts/data-collection-service" }
   app_version = "v1.1.1"
-  values      = { autoscaling = { maxReplicas = 50 } }
+  values      = { autoscaling = { maxReplicas = 50 }, image = { tag = "v1.1.1", pullPolicy = "Always" } }
 }
 
 run "rolling_has_no_canary" {
@@ -66,6 +66,7 @@ run "a_tenth_of_the_calls" {
       slipway_release.canary[0].name == "data-collection-service-canary" &&
       slipway_release.canary[0].version == "v1.2.0" &&
       slipway_release.canary[0].values.slipway == { role = "track", app = "data-collection-service", track = "canary" } &&
+      slipway_release.canary[0].values.image == { pullPolicy = "Always" } &&
       slipway_release.canary[0].values.autoscaling.maxReplicas == 50
     )
     error_message = "The canary is not a track of the application with the client's values."

@@ -10,7 +10,7 @@ variables {
   namespace   = "data-collection-client-a"
   chart       = { path = "charts/data-collection-service" }
   app_version = "v1.1.1"
-  values      = { autoscaling = { maxReplicas = 50 } }
+  values      = { autoscaling = { maxReplicas = 50 }, image = { tag = "v1.1.1", pullPolicy = "Always" } }
 }
 
 run "rolling_has_one_track" {
@@ -65,6 +65,7 @@ run "switches_to_green" {
       slipway_release.green[0].name == "data-collection-service-green" &&
       slipway_release.green[0].version == "v1.2.0" &&
       slipway_release.green[0].values.slipway == { role = "track", app = "data-collection-service", track = "green" } &&
+      slipway_release.green[0].values.image == { pullPolicy = "Always" } &&
       slipway_release.green[0].values.autoscaling.maxReplicas == 50
     )
     error_message = "Green is not a track of the application with the client's values."

@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // holds opens a session that holds something until the function that it returns is called.
@@ -248,6 +249,35 @@ func TestMigration_BaselineAndSoak(t *testing.T) {
 			},
 			Config:            config("1ms"),
 			ConfigStateChecks: []statecheck.StateCheck{statecheck.ExpectKnownValue(contract, tfjsonpath.New("applied"), appliedKeys("00009_drop.sql"))},
+		},
+		resource.TestStep{ // the record is lost while the gate is closed: what was applied is not forgotten, nor the mark for rollbacks
+			PreConfig: func() {
+				maps := testKubernetes(t).CoreV1().ConfigMaps(m.namespace)
+				if err := maps.Delete(t.Context(), "slipway-migration-contract", metav1.DeleteOptions{}); err != nil {
+					t.Fatal(err)
+				}
+				old := []byte(`{"data":{"record":"{\"knownGood\":[{\"version\":\"v1.0.0\"}]}"}}`)
+				if _, err := maps.Patch(t.Context(), "slipway-release-app", types.MergePatchType, old, metav1.PatchOptions{}); err != nil {
+					t.Fatal(err)
+				}
+			},
+			Config: config("1ms"),
+			ConfigStateChecks: []statecheck.StateCheck{
+				statecheck.ExpectKnownValue(contract, tfjsonpath.New("applied"), appliedKeys("00009_drop.sql")),
+				statecheck.ExpectKnownValue(contract, tfjsonpath.New("blocked_by"), knownvalue.Null()),
+			},
+		},
+		resource.TestStep{
+			PreConfig: func() {
+				record, err := testKubernetes(t).CoreV1().ConfigMaps(m.namespace).Get(t.Context(), "slipway-migration-contract", metav1.GetOptions{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if record.Annotations["slipway.dev/irreversible-since"] == "" || record.Annotations["slipway.dev/irreversible-safe-after"] != "v1.1.0" {
+					t.Error("the mark for rollbacks is not there again")
+				}
+			},
+			Config: config("1ms"), ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}},
 		},
 	)
 	m.query("0", "SELECT count(*) FROM information_schema.columns WHERE column_name = 'legacy'")

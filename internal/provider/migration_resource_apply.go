@@ -34,7 +34,7 @@ func (r *MigrationResource) Create(ctx context.Context, req resource.CreateReque
 		return
 	}
 	plan.ID = types.StringValue(uuid.NewString())
-	_, diags = r.apply(ctx, &plan, timeout, true)
+	_, diags = r.apply(ctx, &plan, nil, timeout)
 	resp.Diagnostics.Append(diags...)
 	if !resp.Diagnostics.HasError() {
 		r.data.releases.Store(plan.ID.ValueString(), nil)
@@ -53,7 +53,7 @@ func (r *MigrationResource) Update(ctx context.Context, req resource.UpdateReque
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	result, diags := r.apply(ctx, &plan, timeout, false)
+	result, diags := r.apply(ctx, &plan, &state, timeout)
 	resp.Diagnostics.Append(diags...)
 	if !resp.Diagnostics.HasError() {
 		resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
@@ -72,7 +72,7 @@ func (r *MigrationResource) Update(ctx context.Context, req resource.UpdateReque
 }
 
 // apply does what Create and Update share, and makes a state of the plan. The result may be there beside an error.
-func (r *MigrationResource) apply(ctx context.Context, plan *migrationModel, timeout time.Duration, create bool) (*job.Result, diag.Diagnostics) {
+func (r *MigrationResource) apply(ctx context.Context, plan, state *migrationModel, timeout time.Duration) (*job.Result, diag.Diagnostics) {
 	handle, _, diags := handleFrom(ctx, plan.Environment)
 	if diags.HasError() {
 		return nil, diags
@@ -83,7 +83,11 @@ func (r *MigrationResource) apply(ctx context.Context, plan *migrationModel, tim
 	if diags.HasError() {
 		return nil, diags
 	}
-	options.InstanceID, options.Create, options.Timeout = plan.ID.ValueString(), create, timeout
+	options.InstanceID, options.Create, options.Timeout = plan.ID.ValueString(), state == nil, timeout
+	if state != nil {
+		options.Recorded, d = state.appliedFiles(ctx)
+		diags.Append(d...)
+	}
 	options.MadeInThisRun = func(id string) bool { _, ok := r.data.releases.Load(id); return ok }
 	options.ClusterUID = plan.ClusterUID.ValueString()
 	options.DatabaseURL = plan.DatabaseURL.ValueString()

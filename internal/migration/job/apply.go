@@ -64,6 +64,9 @@ type Options struct {
 	LockTimeout, StatementTimeout time.Duration
 	// Gate is nil for an expand migration.
 	Gate *Gate
+	// Recorded is what was applied as far as the caller remembers. It takes the place of a contract migration's record that is lost: without
+	// one a rollback could go back behind it, and a closed gate keeps the database from being asked.
+	Recorded map[string]string
 	// Timeout limits the Job. Default 15 min.
 	Timeout  time.Duration
 	Progress func(string)
@@ -194,6 +197,10 @@ func (a *application) take() (err error) {
 func (a *application) run(dir *Directory) error {
 	if err := a.take(); err != nil {
 		return err
+	}
+	if a.found == nil && a.options.Gate != nil && len(a.options.Recorded) > 0 {
+		a.mirror.Applied = maps.Clone(a.options.Recorded)
+		a.mark(strings.Join(slices.Sorted(maps.Keys(a.mirror.Applied)), ", "))
 	}
 	a.result.Applied = maps.Clone(a.mirror.Applied)
 	pending, err := Pending(dir.Files, a.mirror.Applied)

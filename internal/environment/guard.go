@@ -45,6 +45,23 @@ func Check(ctx context.Context, c *cluster.Cluster, h Handle) (namespaceUID stri
 	return string(namespace.UID), nil
 }
 
+// Owner reads whose a namespace is: client and stage of its labels, empty where it is nobody's or does not exist. Errors as from
+// cluster.Classify.
+func Owner(ctx context.Context, c *cluster.Cluster, namespace string) (client, stage string, err error) {
+	metadata, err := c.Metadata()
+	if err != nil {
+		return "", "", err
+	}
+	found, err := metadata.Resource(namespaces).Get(ctx, namespace, metav1.GetOptions{})
+	switch {
+	case cluster.IsNotFound(err):
+		return "", "", nil
+	case err != nil:
+		return "", "", c.Classify(fmt.Errorf("reading namespace %s: %w", namespace, err))
+	}
+	return found.Labels[LabelClient], found.Labels[LabelStage], nil
+}
+
 func checkOwner(h Handle, labels map[string]string) error {
 	if labels[LabelClient] == h.Client && labels[LabelStage] == h.Stage {
 		return nil

@@ -55,12 +55,13 @@ func (r *ReleaseResource) try(ctx context.Context, resp *resource.ModifyPlanResp
 	result, err := release.Trial(ctx, target, previous, next, outside)
 	var missing *environment.NamespaceMissingError
 	var foreign *environment.NamespaceForeignError
+	var ownership *release.OwnershipError
 	switch {
 	case errors.As(err, &missing):
 		resp.Diagnostics.AddWarning("Release "+target.Name+" was not tried on the cluster",
 			fmt.Sprintf("Namespace %s does not exist yet, so what admission, quota or immutable fields would refuse shows only in the apply.", target.Handle.Namespace))
 		return
-	case errors.As(err, &foreign):
+	case errors.As(err, &foreign), errors.As(err, &ownership):
 		resp.Diagnostics.Append(errorDiagnostic("plan", what, target.Handle, err))
 		return
 	case err != nil:

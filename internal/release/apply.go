@@ -94,6 +94,9 @@ func (a *application) underLease() error {
 	if err := a.renderAsPlanned(s, &capabilities); err != nil {
 		return err
 	}
+	if err := a.rendering.checkNamespaces(a.ctx, a.target); err != nil {
+		return err
+	}
 	a.key = ContentKey(a.spec, a.rendering, a.options.Guard)
 	if err := a.refuseQuarantined(s); err != nil {
 		return err

@@ -60,6 +60,9 @@ func try(ctx context.Context, target Target, previous map[object.Key]string, nex
 	if _, err := environment.Check(ctx, target.Cluster, target.Handle); err != nil {
 		return nil, err
 	}
+	if err := next.checkNamespaces(ctx, target); err != nil {
+		return nil, err
+	}
 	if err := t.connect(); err != nil {
 		return nil, target.Cluster.Classify(err)
 	}

@@ -43,7 +43,12 @@ func demoSettings(p place) string {
 analysis = {
   duration   = "10s"
   interval   = "1s"
-  error_rate = { lasting = "4s", window = "4s", min_requests = 5 }
+  error_rate = {
+    lasting = "4s", window = "4s", min_requests = 5
+    # Istio divides gRPC calls here, so these are what a canary is judged by.
+    canary_query          = "(sum(rate(grpc_requests_total{namespace='{{namespace}}',pod=~'{{canary}}-.+',code!='OK'}[{{window}}])) or vector(0)) / sum(rate(grpc_requests_total{namespace='{{namespace}}',pod=~'{{canary}}-.+'}[{{window}}]))"
+    canary_requests_query = "sum(increase(grpc_requests_total{namespace='{{namespace}}',pod=~'{{canary}}-.+'}[{{window}}]))"
+  }
 }
 rollback = { validation = "5s" }
 

@@ -30,6 +30,20 @@ func TestPlanFolder_LeavesOutTheBodyOfAPlan(t *testing.T) {
 	}
 }
 
+func TestPlanFolder_KeepsTheResourceThatIsAskedFor(t *testing.T) {
+	const text = "Terraform will perform the following actions:\n\n\x1b[1m  # a.release\x1b[0m will be created\n  + a\n\n" +
+		"\x1b[1m  # a.split\x1b[0m will be updated\n  # (because)\n  ~ weight\n\n\x1b[1m  # a.other\x1b[0m will be created\n  + b\nPlan: 2\n"
+	const want = "Terraform will perform the following actions:\n\x1b[1m  # a.split\x1b[0m will be updated\n  # (because)\n  ~ weight\n\n" +
+		"\n  (6 lines of plan are not shown here)\n\nPlan: 2\n"
+	var got bytes.Buffer
+	if _, err := (&planFolder{to: &got, keep: ".split"}).Write([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	if got.String() != want {
+		t.Errorf("got  %q\nwant %q", got.String(), want)
+	}
+}
+
 func TestPlanFolder_PassesOnWhatHasNoPlan(t *testing.T) {
 	const text = "No changes.\n\nPlan: is only a word here.\n"
 	var got bytes.Buffer

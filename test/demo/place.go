@@ -31,6 +31,8 @@ type place struct {
 	client     kubernetes.Interface
 	// prometheus tells whether the cluster has one where clients.tf looks for it.
 	prometheus bool
+	// istio tells whether the cluster has one where the callers look for it.
+	istio bool
 	// database is nil where the clients get none.
 	database *databaseServer
 	// uid tells clusters apart, whatever they are called.
@@ -91,12 +93,19 @@ func (p *place) connect(ctx context.Context) error {
 		return fmt.Errorf("asking the cluster of %s who it is: %w", p.kubeconfig, err)
 	}
 	p.uid = string(system.UID)
-	_, err = p.client.CoreV1().Services("monitoring").Get(ctx, "prometheus", metav1.GetOptions{})
-	if err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("looking for the Service prometheus in the namespace monitoring: %w", err)
+	if p.prometheus, err = p.hasService(ctx, "monitoring", "prometheus"); err != nil {
+		return err
 	}
-	p.prometheus = err == nil
-	return nil
+	p.istio, err = p.hasService(ctx, "istio-system", "istiod")
+	return err
+}
+
+func (p *place) hasService(ctx context.Context, namespace, name string) (bool, error) {
+	_, err := p.client.CoreV1().Services(namespace).Get(ctx, name, metav1.GetOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return false, fmt.Errorf("looking for the Service %s in the namespace %s: %w", name, namespace, err)
+	}
+	return err == nil, nil
 }
 
 // variables are the arguments that the place adds to each plan and apply.

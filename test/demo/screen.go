@@ -61,6 +61,7 @@ type showing int
 const (
 	everything   showing = iota
 	withoutPlan          // all but the body of a plan
+	splitAlone           // of the body of a plan only what becomes of slipway_canary
 	onlyIfFailed         // nothing, unless the command fails
 )
 
@@ -99,6 +100,8 @@ func (s *screen) run(ctx context.Context, c command) (outcome, error) {
 	switch c.show {
 	case withoutPlan:
 		shown = &planFolder{to: os.Stdout}
+	case splitAlone:
+		shown = &planFolder{to: os.Stdout, keep: ".slipway_canary."}
 	case onlyIfFailed:
 		shown = io.Discard
 	}

@@ -95,6 +95,10 @@ func show(ctx context.Context) error {
 		return err
 	}
 
+	if err := releaseWithCanaries(ctx, s, d, p); err != nil {
+		return err
+	}
+
 	if err := mixUpClients(ctx, s, d); err != nil {
 		return err
 	}
@@ -199,10 +203,36 @@ func startLocalCluster(ctx context.Context, s *screen, home string) error {
 	if err := goRun("./test/image/cmd/image", "prometheus", "--out", prometheus); err != nil {
 		return err
 	}
-	if err := goRun("./test/cluster/cmd/cluster", "load", "--name", clusterName, archive, prometheus); err != nil {
+	istiod := filepath.Join(home, "istiod.tar")
+	program, err := s.run(ctx, command{program: "go", args: []string{"run", "./test/cluster/cmd/build", "istio"}, show: onlyIfFailed})
+	if err != nil {
 		return err
 	}
-	return startPrometheus(ctx, s)
+	if program.exitCode != 0 {
+		return fmt.Errorf("building istiod: exit code %d", program.exitCode)
+	}
+	if err := goRun("./test/image/cmd/image", "istiod", "--program", filepath.Join(lastLine(program.output), "pilot-discovery"), "--out", istiod); err != nil {
+		return err
+	}
+	if err := goRun("./test/cluster/cmd/cluster", "load", "--name", clusterName, archive, prometheus, istiod); err != nil {
+		return err
+	}
+	return errors.Join(startPrometheus(ctx, s), startIstio(ctx, s))
+}
+
+func lastLine(text string) string {
+	text = strings.TrimSpace(text)
+	return text[strings.LastIndex(text, "\n")+1:]
+}
+
+// startIstio starts what tells clients where their calls go.
+func startIstio(ctx context.Context, s *screen) error {
+	local, err := cluster.Open(clusterName)
+	if err != nil {
+		return err
+	}
+	return s.must(ctx, command{program: "test/istio/install.sh", show: onlyIfFailed, env: append(os.Environ(),
+		"KUBECONFIG="+local.Kubeconfig(), "PATH="+strings.Join(local.Programs(), ":")+":"+os.Getenv("PATH"))})
 }
 
 // startPrometheus starts what the services are watched by.

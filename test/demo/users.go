@@ -17,6 +17,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
+
+	"github.com/slipway-dev/terraform-provider-slipway/test/istio"
 )
 
 // users is a pod that sends requests to a client's service.
@@ -29,6 +31,19 @@ const usersPod = "users"
 
 // startUsers returns once the service answers them at path.
 func startUsers(ctx context.Context, p place, c client, path string) (*users, error) {
+	return startPod(ctx, p, c, nil, "-rate=20", fmt.Sprintf("http://%s.%s%s", serviceName, c.namespace, path))
+}
+
+// startCallers returns once the service answers their gRPC calls, whose routes come from istiod.
+func startCallers(ctx context.Context, p place, c client) (*users, error) {
+	env := []corev1.EnvVar{
+		{Name: "POD_IP", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "status.podIP"}}},
+		{Name: "GRPC_XDS_BOOTSTRAP_CONFIG", Value: istio.Bootstrap(usersPod, c.namespace)},
+	}
+	return startPod(ctx, p, c, env, "-rate=100", "-workers=16", "-timeout=10s", fmt.Sprintf("xds:///%s.%s.svc.cluster.local:9090", serviceName, c.namespace))
+}
+
+func startPod(ctx context.Context, p place, c client, env []corev1.EnvVar, args ...string) (*users, error) {
 	u := &users{p, c}
 	if err := u.stop(); err != nil { // what a killed demo left
 		return nil, err
@@ -46,7 +61,8 @@ func startUsers(ctx context.Context, p place, c client, path string) (*users, er
 			Containers: []corev1.Container{{
 				Name:  usersPod,
 				Image: cmp.Or(p.repository, "registry.company.com/data-collection") + ":" + newVersion,
-				Args:  []string{"load", "-duration=30m", "-rate=20", "-every=200ms", fmt.Sprintf("http://%s.%s%s", serviceName, c.namespace, path)},
+				Args:  append([]string{"load", "-duration=30m", "-every=200ms"}, args...),
+				Env:   env,
 				SecurityContext: &corev1.SecurityContext{
 					AllowPrivilegeEscalation: ptr.To(false),
 					Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
@@ -94,6 +110,8 @@ type usersReport struct {
 	Requests int `json:"requests"`
 	Failed   int `json:"failed"`
 	Unserved int `json:"unserved"`
+	// Codes counts answers by their code; "none" are requests without one.
+	Codes    map[string]int `json:"codes"`
 	Versions map[string]struct {
 		Requests int       `json:"requests"`
 		Failed   int       `json:"failed"`

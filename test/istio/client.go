@@ -109,6 +109,14 @@ func Start(t *testing.T, kube kubernetes.Interface, o Options) *Client {
 	return c
 }
 
+// Bootstrap is the value of GRPC_XDS_BOOTSTRAP_CONFIG for a pod with the variable POD_IP, which the kubelet fills in. The node's id is what
+// istiod tells proxies apart by.
+func Bootstrap(pod, namespace string) string {
+	return fmt.Sprintf(`{"xds_servers": [{"server_uri": "istiod.istio-system.svc.cluster.local:15010", "channel_creds": [{"type": "insecure"}], "server_features": ["xds_v3"]}],
+"node": {"id": "sidecar~$(POD_IP)~%[1]s.%[2]s~%[2]s.svc.cluster.local", "metadata": {"GENERATOR": "grpc", "NAMESPACE": "%[2]s", "CLUSTER_ID": "Kubernetes", "INSTANCE_IPS": "$(POD_IP)"}}}`,
+		pod, namespace)
+}
+
 func (c *Client) pod() *corev1.Pod {
 	o := c.o
 	args := []string{"load", "-duration=1h", "-every=100ms", fmt.Sprintf("-rate=%d", o.Rate), "-workers=16", "-timeout=10s"}
@@ -117,10 +125,6 @@ func (c *Client) pod() *corev1.Pod {
 	}
 	slices.Sort(args[6:])
 	args = append(args, fmt.Sprintf("xds:///%s.%s.svc.cluster.local:%d", o.Host, o.Namespace, o.Port))
-	// The kubelet fills in $(POD_IP). The node's id is what istiod tells proxies apart by.
-	bootstrap := fmt.Sprintf(`{"xds_servers": [{"server_uri": "istiod.istio-system.svc.cluster.local:15010", "channel_creds": [{"type": "insecure"}], "server_features": ["xds_v3"]}],
-"node": {"id": "sidecar~$(POD_IP)~%[1]s.%[2]s~%[2]s.svc.cluster.local", "metadata": {"GENERATOR": "grpc", "NAMESPACE": "%[2]s", "CLUSTER_ID": "Kubernetes", "INSTANCE_IPS": "$(POD_IP)"}}}`,
-		o.Name, o.Namespace)
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: o.Name, Namespace: o.Namespace, Labels: map[string]string{"app.kubernetes.io/name": "calls"}},
 		Spec: corev1.PodSpec{
@@ -135,7 +139,7 @@ func (c *Client) pod() *corev1.Pod {
 				Name: "calls", Image: o.Image, Args: args,
 				Env: []corev1.EnvVar{
 					{Name: "POD_IP", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "status.podIP"}}},
-					{Name: "GRPC_XDS_BOOTSTRAP_CONFIG", Value: bootstrap},
+					{Name: "GRPC_XDS_BOOTSTRAP_CONFIG", Value: Bootstrap(o.Name, o.Namespace)},
 				},
 				Resources: corev1.ResourceRequirements{},
 				SecurityContext: &corev1.SecurityContext{

@@ -64,6 +64,8 @@ type canaryRecord struct {
 	Baseline *Split `json:"baseline,omitempty"`
 	Passed   int    `json:"passed,omitempty"`
 	Stage    int    `json:"stageWeight,omitempty"`
+	// StableReady is how many pods of the stable side served its share of Baseline.
+	StableReady int `json:"stableReady,omitempty"`
 	// Since is when the analysis of this stage began.
 	Since      time.Time         `json:"since,omitzero"`
 	Retry      string            `json:"retry,omitempty"`

@@ -119,6 +119,13 @@ func (w *walk) run(ctx context.Context) error {
 			return &CanaryQuarantinedError{Split: w.name, Observed: w.seen.Split, Quarantine: *q, Record: canaryRecordName(w.name)}
 		}
 	}
+	if raises && !resumed {
+		ready, err := w.capacity(ctx)
+		if err != nil {
+			return err
+		}
+		r.StableReady = ready.Stable.Ready
+	}
 	for _, stage := range Stages(min(passed, wanted.Weight), wanted.Weight, w.spec.Steps) {
 		if !resumed || r.Stage != stage.Weight {
 			r.Since = time.Time{}
@@ -132,7 +139,7 @@ func (w *walk) run(ctx context.Context) error {
 		}
 		passed = stage.Weight
 	}
-	r.Phase, r.Baseline, r.Since, r.Retry = canarySteady, nil, time.Time{}, w.spec.Retry
+	r.Phase, r.Baseline, r.Since, r.StableReady, r.Retry = canarySteady, nil, time.Time{}, 0, w.spec.Retry
 	if raises {
 		r.Quarantine = nil
 	}
@@ -242,10 +249,17 @@ func (w *walk) takeBack(ctx context.Context) (err error) {
 	}
 	w.say("going back to %d%%", r.Baseline.Weight)
 	w.abort = nil
-	if err := w.move(ctx, *r.Baseline); err != nil {
+	// The pods that served it before can serve it again at once; only fewer of them get it in portions.
+	asBefore := r.StableReady > 0 && ready.Stable.Ready >= r.StableReady && (len(r.Baseline.Headers) == 0 || ready.Canary.Ready > 0)
+	if asBefore {
+		err = w.set(ctx, *r.Baseline)
+	} else {
+		err = w.move(ctx, *r.Baseline)
+	}
+	if err != nil {
 		return err
 	}
-	r.Phase, r.Baseline, r.Since, r.Passed, r.Stage = canarySteady, nil, time.Time{}, 0, 0
+	r.Phase, r.Baseline, r.Since, r.Passed, r.Stage, r.StableReady = canarySteady, nil, time.Time{}, 0, 0, 0
 	return w.save(ctx)
 }
 

@@ -125,6 +125,34 @@ func TestWalk_HoldsWhereTooLittleIsKnown(t *testing.T) {
 	}
 }
 
+// An autoscaler gives the stable side no more pods than served everything before; it can have that again at once.
+func TestWalk_GoesBackAtOnceToPodsThatServedItBefore(t *testing.T) {
+	for name, test := range map[string]struct {
+		left int // pods of the stable side when the canary fails
+		want []int
+	}{
+		"all are there":     {2, []int{50, 0}},
+		"some went to idle": {1, []int{50, 40, 0}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			grown := func(stable int) Capacity {
+				return Capacity{Stable: TrackCapacity{Ready: stable, Pods: stable, Grows: true}, Canary: TrackCapacity{Ready: 2, Pods: 2, Grows: true}}
+			}
+			ready := grown(2)
+			w, router := newWalk(Split{}, CanarySpec{Weight: 50, Quarantine: time.Hour}, ready)
+			w.capacity = func(context.Context) (Capacity, error) { return ready, nil }
+			w.judge = func(ctx context.Context, since time.Time) (analysis.Verdict, error) {
+				ready = grown(test.left)
+				return judgedAt(router, 50, analysis.Rollback)(ctx, since)
+			}
+			var failed *CanaryFailedError
+			if err := w.run(t.Context()); !errors.As(err, &failed) || !slices.Equal(router.set, test.want) {
+				t.Errorf("got %v after the weights %v, want %v", err, router.set, test.want)
+			}
+		})
+	}
+}
+
 func TestWalk_AbortStopsItAtOnce(t *testing.T) {
 	w, router := newWalk(Split{}, CanarySpec{Weight: 100, Steps: []CanaryStep{{Weight: 10, Pause: time.Hour}}, Quarantine: time.Hour}, both(2))
 	w.abort = func(context.Context) (string, bool, error) {

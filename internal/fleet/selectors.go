@@ -13,6 +13,22 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
 )
 
+// UnknownStageError is a selector over a stage that the fleet does not have.
+type UnknownStageError struct {
+	Selector Selector
+	Stage    string
+	Stages   []string
+}
+
+// Error says which stage it is and which there are.
+func (e *UnknownStageError) Error() string {
+	text := fmt.Sprintf("%q selects stage %s, and the fleet has no such stage", e.Selector.Text, e.Stage)
+	if nearest := values.Nearest(e.Stage, e.Stages); nearest != "" {
+		return text + fmt.Sprintf("; did you mean %s?", nearest)
+	}
+	return text + "; there are " + strings.Join(e.Stages, ", ")
+}
+
 // UnknownTagError is a selector over a tag that no environment has: misspelt, it would silently select nothing or, negated, everything.
 type UnknownTagError struct {
 	Selector Selector
@@ -30,7 +46,8 @@ func (e *UnknownTagError) Error() string {
 	return text + "; there are " + strings.Join(e.Known, ", ")
 }
 
-// CheckSelector refuses a selector over a tag that no environment has. Errors: *UnknownTagError.
+// CheckSelector refuses a selector over a tag that no environment has, or a stage that there is not. Errors: *UnknownTagError,
+// *UnknownStageError.
 func (f *Fleet) CheckSelector(selector Selector) error {
 	if selector.Selector == nil {
 		return nil
@@ -46,11 +63,19 @@ func (f *Fleet) CheckSelector(selector Selector) error {
 		if !known[requirement.Key()] {
 			return &UnknownTagError{Selector: selector, Tag: requirement.Key(), Known: slices.Sorted(maps.Keys(known))}
 		}
+		if requirement.Key() != "stage" {
+			continue
+		}
+		for _, stage := range requirement.ValuesUnsorted() {
+			if !slices.Contains(f.Stages, stage) {
+				return &UnknownStageError{Selector: selector, Stage: stage, Stages: f.Stages}
+			}
+		}
 	}
 	return nil
 }
 
-// selectors finds selectors of the description over tags that no environment has. They are no errors: a layer may be there before the
+// selectors finds selectors of the description over tags or stages that no environment has. They are no errors: a layer may be there before the
 // first client that it is for.
 func (f *Fleet) selectors() []Finding {
 	var findings []Finding

@@ -21,6 +21,9 @@ func TestCheckSelector_RefusesTagsThatNoEnvironmentHas(t *testing.T) {
 		"rnig=canary":               `"rnig=canary" selects by rnig, and no environment has such a tag; did you mean ring?`,
 		"stage=prod,rnig!=canary":   "did you mean ring?",
 		"!teir":                     "did you mean tier?",
+		"stage=prdo":                `selects stage prdo, and the fleet has no such stage; did you mean prod?`,
+		"stage==":                   "there are dev, prod",
+		"stage notin (dev,prd)":     "did you mean prod?",
 		"wave=early":                "there are client, ring, stage, tier",
 		"stage=prod,compliance=pci": "selects by compliance",
 	} {
@@ -36,7 +39,8 @@ func TestCheckSelector_RefusesTagsThatNoEnvironmentHas(t *testing.T) {
 			continue
 		}
 		var unknown *UnknownTagError
-		if !errors.As(err, &unknown) || !strings.Contains(err.Error(), want) {
+		var noStage *UnknownStageError
+		if !errors.As(err, &unknown) && !errors.As(err, &noStage) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want %q", text, err, want)
 		}
 	}

@@ -126,7 +126,7 @@ func (*FleetDataSource) Read(ctx context.Context, req datasource.ReadRequest, re
 		return
 	}
 	if err := described.CheckSelector(selector); err != nil {
-		resp.Diagnostics.AddAttributeError(path.Root("select"), "Cannot read the fleet", capitalised(err.Error())+".")
+		resp.Diagnostics.AddAttributeError(path.Root("select"), "Cannot read the fleet", ended(capitalised(err.Error())))
 		return
 	}
 	model.fill(described, described.Select(selector))

@@ -84,7 +84,7 @@ output "acme" { value = data.slipway_fleet.all.environments["acme-prod"] }
 			},
 			{
 				Config:      fmt.Sprintf("data \"slipway_fleet\" \"x\" {\n  directory = %q\n  select = \"rign=early\"\n}\n", dir),
-				ExpectError: regexp.MustCompile(`(?s)selects by rign.*did you mean\s+ring\?`),
+				ExpectError: regexp.MustCompile(`(?s)selects by rign.*did you mean\s+ring\?\n`),
 			},
 			{
 				Config:      "data \"slipway_fleet\" \"x\" {\n  directory = \"nowhere\"\n}\n",

@@ -70,7 +70,7 @@ func valuesDiagnostics(c *chart.Chart, l layers) (diags diag.Diagnostics) {
 			}
 		}
 		summary := fmt.Sprintf("Chart %s %s does not accept the values", c.Name, c.Version)
-		detail := fmt.Sprintf("%s.\n\nCorrect it in %s.", withoutSecrets(text, l), source)
+		detail := fmt.Sprintf("%s\n\nCorrect it in %s.", ended(withoutSecrets(text, l)), source)
 		if source == "sensitive_values" || source == "values_wo" {
 			// Terraform quotes the line of the configuration that a path points at, with what is in it.
 			diags.AddError(summary, detail)

@@ -27,3 +27,14 @@ func TestChartDiagnostic_SaysWhatToCorrect(t *testing.T) {
 		})
 	}
 }
+
+func TestValuesDiagnostics_EndAQuestionWithItsOwnMark(t *testing.T) {
+	c, err := chart.NewLoader("", nil).Get(t.Context(), chart.Source{Path: "../../examples/data-collection/chart/data-collection-service"}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	diags := valuesDiagnostics(c, layers{public: map[string]any{"replicaCont": int64(2)}})
+	if len(diags) != 1 || !strings.Contains(diags[0].Detail(), "did you mean replicaCount?\n\nCorrect it in") {
+		t.Errorf("got %v", diags)
+	}
+}

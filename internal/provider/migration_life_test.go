@@ -96,6 +96,9 @@ const (
 
 // The Pod of a Job ends in the middle of a statement. Another one goes on, and nothing is done twice.
 func TestMigration_ItsPodIsLost(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short mode: the program that drives the provider makes no difference to this")
+	}
 	for name, test := range map[string]struct {
 		file   string
 		atOnce bool
@@ -138,6 +141,9 @@ func TestMigration_ItsPodIsLost(t *testing.T) {
 
 // Somebody deletes the Job while it runs: the apply says so, and the next one goes on.
 func TestMigration_ItsJobIsDeleted(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short mode: the program that drives the provider makes no difference to this")
+	}
 	t.Parallel()
 	m := newTestMigration(t)
 	m.write(map[string]string{"00001_first.sql": "-- +goose Up\nCREATE TABLE first (id bigint PRIMARY KEY);\n", "00002_locked.sql": lockedAll})
@@ -170,6 +176,9 @@ func TestMigration_ItsJobIsDeleted(t *testing.T) {
 
 // Somebody holds a lock on a table: the migration gives way, again and again, and the user sees it. When it is free, the next apply goes on.
 func TestMigration_SaysThatALockIsHeld(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short mode: the program that drives the provider makes no difference to this")
+	}
 	t.Parallel()
 	m := newTestMigration(t)
 	m.query("CREATE TABLE", "CREATE TABLE orders (id bigint PRIMARY KEY)")

@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -252,14 +253,25 @@ func unprivileged() (*syscall.Credential, error) {
 	return nil, errors.New("PostgreSQL does not run as root, and there is neither a user postgres nor nobody")
 }
 
+// taken are the ports that this process has given to servers: one that has not opened its port yet, or is stopped for a while, must not find
+// another server there.
+var taken sync.Map
+
 func freePort(ctx context.Context, address string) (int, error) {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(address, "0"))
-	if err != nil {
-		return 0, err
+	for {
+		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(address, "0"))
+		if err != nil {
+			return 0, err
+		}
+		port := 0
+		if bound, ok := listener.Addr().(*net.TCPAddr); ok {
+			port = bound.Port
+		}
+		if err := listener.Close(); err != nil {
+			return 0, err
+		}
+		if _, again := taken.LoadOrStore(port, true); !again {
+			return port, nil
+		}
 	}
-	port := 0
-	if bound, ok := listener.Addr().(*net.TCPAddr); ok {
-		port = bound.Port
-	}
-	return port, listener.Close()
 }

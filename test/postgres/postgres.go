@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"os"
@@ -19,7 +20,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -50,6 +50,7 @@ type Server struct {
 	Password string
 
 	bin, dir string
+	reserved net.Listener // the port; nil where the caller chose it
 	account  *syscall.Credential
 	process  *exec.Cmd
 	ended    chan error
@@ -94,7 +95,7 @@ func Start(ctx context.Context, options Options) (_ *Server, err error) {
 		}
 	}()
 	if s.Port == 0 {
-		if s.Port, err = freePort(ctx, s.Address); err != nil {
+		if s.Port, s.reserved, err = reservePort(ctx, s.Address); err != nil {
 			return nil, err
 		}
 	}
@@ -156,8 +157,7 @@ func (s *Server) Run(ctx context.Context) error {
 	s.ended = make(chan error, 1)
 	go func(process *exec.Cmd, ended chan error) { ended <- process.Wait() }(s.process, s.ended)
 	for {
-		ready := s.command("pg_isready", "--quiet", "--host", s.Address, "--port", strconv.Itoa(s.Port))
-		if ready.Run() == nil {
+		if s.ready() {
 			return nil
 		}
 		select {
@@ -191,7 +191,14 @@ func (s *Server) Stop() error {
 }
 
 // Remove ends the server and removes its data.
-func (s *Server) Remove() error { return errors.Join(s.Stop(), os.RemoveAll(s.dir)) }
+func (s *Server) Remove() error {
+	err := errors.Join(s.Stop(), os.RemoveAll(s.dir))
+	if s.reserved != nil {
+		err = errors.Join(err, s.reserved.Close())
+		s.reserved = nil
+	}
+	return err
+}
 
 // Psql runs SQL as the superuser and returns what it prints, without headers.
 func (s *Server) Psql(ctx context.Context, database, sql string) (string, error) {
@@ -253,25 +260,38 @@ func unprivileged() (*syscall.Credential, error) {
 	return nil, errors.New("PostgreSQL does not run as root, and there is neither a user postgres nor nobody")
 }
 
-// taken are the ports that this process has given to servers: one that has not opened its port yet, or is stopped for a while, must not find
-// another server there.
-var taken sync.Map
-
-func freePort(ctx context.Context, address string) (int, error) {
+// reservePort finds a free port for a server and keeps it from the other tests of this machine, also while the server does
+// not listen yet or is stopped, until the listener that it returns is closed or the process ends. The ports lie below those
+// that the kernel gives to connections, and below Kubernetes' node ports.
+func reservePort(ctx context.Context, address string) (int, net.Listener, error) {
+	const first, count = 20000, 10000
 	for {
-		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(address, "0"))
+		port := first + rand.IntN(count)
+		// An abstract socket: the kernel removes it with the process, however that ends.
+		reserved, err := (&net.ListenConfig{}).Listen(ctx, "unix", fmt.Sprintf("@slipway-postgres-%d", port))
+		if errors.Is(err, syscall.EADDRINUSE) {
+			continue
+		}
 		if err != nil {
-			return 0, err
+			return 0, nil, err
 		}
-		port := 0
-		if bound, ok := listener.Addr().(*net.TCPAddr); ok {
-			port = bound.Port
+		free, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(address, strconv.Itoa(port)))
+		if err == nil {
+			return port, reserved, free.Close()
 		}
-		if err := listener.Close(); err != nil {
-			return 0, err
-		}
-		if _, again := taken.LoadOrStore(port, true); !again {
-			return port, nil
+		if closeErr := reserved.Close(); closeErr != nil || !errors.Is(err, syscall.EADDRINUSE) {
+			return 0, nil, errors.Join(err, closeErr)
 		}
 	}
+}
+
+// ready says whether the server's own process takes connections; pg_isready would also be content with another server on the
+// port. The lines of the file are PostgreSQL's: the first is the process's id, the eighth its status.
+func (s *Server) ready() bool {
+	content, err := os.ReadFile(filepath.Join(s.data(), "postmaster.pid"))
+	if err != nil {
+		return false // not written yet
+	}
+	lines := strings.Split(string(content), "\n")
+	return len(lines) > 7 && lines[0] == strconv.Itoa(s.process.Process.Pid) && strings.TrimSpace(lines[7]) == "ready"
 }

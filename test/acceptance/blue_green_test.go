@@ -168,7 +168,7 @@ func TestBlueGreen_SwitchesWithoutAFailedRequest(t *testing.T) {
 	w.apply()
 	c.wantSelected(releaseName, "blue")
 	c.wantSelected(previewName, "green")
-	c.users(100)
+	c.users(50)
 
 	w.write("main.tf", c.twoColours("green", judged, blue, green))
 	if plan := w.plan(); !regexp.MustCompile(`~ active +(=) +"blue" -> "green"`).MatchString(plan) || strings.Contains(plan, "must be replaced") {

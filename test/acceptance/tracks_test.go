@@ -91,7 +91,7 @@ func TestTracks_ComeAndGoWithoutAFailedRequest(t *testing.T) {
 	}
 	c.inputs(w, "v1.1.1", nil)
 	w.apply()
-	c.users(100)
+	c.users(50)
 	before := c.pods(releaseName)
 
 	// Nothing changes hands: the release that was there is blue.

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/chart"
@@ -67,7 +66,7 @@ func defaultsWithPlaces(loaded *chart.Chart, path string) (*values.Node, error) 
 		return all, err
 	}
 	file := filepath.Join(path, "values.yaml")
-	content, err := os.ReadFile(file)
+	content, err := readFile(file)
 	var pathError *fs.PathError
 	if errors.As(err, &pathError) {
 		return all, nil // an archive, or a chart without values

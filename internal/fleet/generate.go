@@ -107,7 +107,7 @@ type clientWork struct {
 // replaced in one step, so that a run that is ended at any moment leaves whole files only. Nothing is written where some environment
 // has an error. Errors: *FindingsError, *DescriptionError, *LockedError, those of chart.Loader, and of the file system.
 func Generate(ctx context.Context, dir string, options GenerateOptions) (*Generated, error) {
-	content, err := os.ReadFile(filepath.Join(dir, FileName))
+	content, err := readFile(filepath.Join(dir, FileName))
 	if err != nil {
 		return nil, unreadable(filepath.Join(dir, FileName), err)
 	}

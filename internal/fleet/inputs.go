@@ -34,7 +34,7 @@ type inputs struct{ files []input }
 
 // read reads a file and notes it, also where there is none.
 func (in *inputs) read(path string) ([]byte, error) {
-	content, err := os.ReadFile(path)
+	content, err := readFile(path)
 	switch {
 	case err == nil:
 		in.note(path, fingerprint(content))
@@ -51,4 +51,13 @@ func (in *inputs) note(path string, s sum) {
 		}
 	}
 	in.files = append(in.files, input{Path: path, Sum: s})
+}
+
+// readFile reads a file of the description. What could make a reader wait for ever, such as a named pipe or a terminal, is refused.
+func readFile(path string) ([]byte, error) {
+	const waits = fs.ModeNamedPipe | fs.ModeSocket | fs.ModeDevice | fs.ModeCharDevice
+	if info, err := os.Stat(path); err == nil && info.Mode()&waits != 0 {
+		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("it is a named pipe, a socket or a device, not a regular file")}
+	}
+	return os.ReadFile(path)
 }

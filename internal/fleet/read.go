@@ -78,7 +78,7 @@ const clientFileName = "client.yaml"
 // Open reads the description alone. Errors: *DescriptionError.
 func Open(dir string) (*Fleet, error) {
 	file := filepath.Join(dir, FileName)
-	content, err := os.ReadFile(file)
+	content, err := readFile(file)
 	if err != nil {
 		return nil, unreadable(file, err)
 	}

@@ -213,6 +213,9 @@ func TestApply_TakesOverAFailedFirstInstall(t *testing.T) {
 	_, err := b.apply(t.Context(), broken, timeout(4*time.Second))
 	wantError[*DeadlineError](t, err)
 	b.wantEnd(1, "failed", phaseFailed)
+	if seen := b.try(nil, with(t)); len(seen.Overwrites) != 0 || len(seen.Refusals) != 0 {
+		t.Errorf("the plan says that the take-over undoes what others did: %+v", seen)
+	}
 
 	outcome := b.mustApply(with(t, jobHook("seed", "post-install", "sleep", "100ms")))
 	if outcome.Revision != 2 || len(outcome.Recovered) == 0 {

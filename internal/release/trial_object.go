@@ -71,7 +71,7 @@ func (t *trial) object(ctx context.Context, key object.Key, o object.Rendered) e
 		// Helm takes for the old state what it is about to write.
 		base = target
 	}
-	return t.patch(ctx, client, mapping, key, o, base, target, live)
+	return t.patch(ctx, client, mapping, key, o, base, target, live, stored)
 }
 
 func (t *trial) create(ctx context.Context, client dynamic.ResourceInterface, key object.Key, o object.Rendered, target map[string]any) error {
@@ -88,8 +88,10 @@ func (t *trial) create(ctx context.Context, client dynamic.ResourceInterface, ke
 	return nil
 }
 
+// patch tries the patch from base to target. Where no deployed revision stored the object, as after a first install that failed,
+// nobody can tell which of its values are somebody else's.
 func (t *trial) patch(ctx context.Context, client dynamic.ResourceInterface, mapping *meta.RESTMapping, key object.Key, o object.Rendered,
-	base, target map[string]any, live *unstructured.Unstructured,
+	base, target map[string]any, live *unstructured.Unstructured, stored bool,
 ) error {
 	if _, ns := nameOf(target); ns != "" {
 		base = deepCopyMap(base)
@@ -114,13 +116,15 @@ func (t *trial) patch(ctx context.Context, client dynamic.ResourceInterface, map
 			return t.refusedBy(key, "", err)
 		}
 	}
-	found, err := t.overwritten(key, base, live.Object, result.Object)
-	if err != nil {
-		return err
+	if stored {
+		found, err := t.overwritten(key, base, live.Object, result.Object)
+		if err != nil {
+			return err
+		}
+		t.mu.Lock()
+		t.overwrites = append(t.overwrites, found...)
+		t.mu.Unlock()
 	}
-	t.mu.Lock()
-	t.overwrites = append(t.overwrites, found...)
-	t.mu.Unlock()
 	t.workload(key, o, base, result.Object, live.Object)
 	return nil
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema/listplanmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
@@ -98,7 +97,7 @@ func (r *CanaryResource) Schema(ctx context.Context, _ resource.SchemaRequest, r
 				ElementType:         types.StringType,
 			},
 			"changed": schema.ListAttribute{
-				MarkdownDescription: "What others changed in the route beside weights and headers; the next apply puts it right. Null otherwise.",
+				MarkdownDescription: "What others changed in the route beside weights and headers, which the next apply puts right; after an import, that the route is to be taken over. Null otherwise.",
 				Computed:            true,
 				ElementType:         types.StringType,
 			},
@@ -143,14 +142,8 @@ func canaryBlocks() map[string]schema.Block {
 	}
 }
 
-// replaced makes a block one whose change replaces the resource: first all requests go to the stable side of the old route.
-func replaced(b schema.ListNestedBlock) schema.ListNestedBlock {
-	b.PlanModifiers = []planmodifier.List{listplanmodifier.RequiresReplace()}
-	return b
-}
-
 func canaryIstioBlock() schema.ListNestedBlock {
-	return replaced(atMostOne("Divides a route of an Istio VirtualService. One of `istio` and `gateway_api` must be given. Changing it replaces the resource.", schema.NestedBlockObject{
+	return atMostOne("Divides a route of an Istio VirtualService. One of `istio` and `gateway_api` must be given. Changing it replaces the resource.", schema.NestedBlockObject{
 		Attributes: map[string]schema.Attribute{
 			"host": schema.StringAttribute{
 				MarkdownDescription: "The Service that both tracks are behind. Example: `\"data-collection-service\"`.",
@@ -179,11 +172,11 @@ func canaryIstioBlock() schema.ListNestedBlock {
 				ElementType:         types.StringType,
 			},
 		},
-	}))
+	})
 }
 
 func canaryGatewayBlock() schema.ListNestedBlock {
-	return replaced(atMostOne("Divides a rule of a Gateway API HTTPRoute. One of `istio` and `gateway_api` must be given. Changing it replaces the resource.", schema.NestedBlockObject{
+	return atMostOne("Divides a rule of a Gateway API HTTPRoute. One of `istio` and `gateway_api` must be given. Changing it replaces the resource.", schema.NestedBlockObject{
 		Attributes: map[string]schema.Attribute{
 			"http_route": schema.StringAttribute{
 				MarkdownDescription: "Name of the HTTPRoute that somebody else owns; needs `rule` or `rule_index`. Default: one of our own with the name of the split. Example: `\"edge\"`.",
@@ -231,11 +224,11 @@ func canaryGatewayBlock() schema.ListNestedBlock {
 				}},
 			},
 		},
-	}))
+	})
 }
 
 func trackBlock(name, version string) schema.ListNestedBlock {
-	b := replaced(atMostOne("The "+name+" track. Changing it replaces the resource.", schema.NestedBlockObject{
+	b := atMostOne("The "+name+" track. Changing it replaces the resource.", schema.NestedBlockObject{
 		Attributes: map[string]schema.Attribute{
 			"labels": schema.MapAttribute{
 				MarkdownDescription: "Labels that pods of this track have, and those of the other one have not; with `istio`. Default: none. Example: `{ version = \"" + version + "\" }`.",
@@ -256,7 +249,7 @@ func trackBlock(name, version string) schema.ListNestedBlock {
 				Validators:          []validator.Int64{int64validator.Between(1, 65535)},
 			},
 		},
-	}))
+	})
 	b.Validators = append(b.Validators, listvalidator.IsRequired())
 	return b
 }

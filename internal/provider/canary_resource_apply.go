@@ -6,15 +6,11 @@ package provider
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
-	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
@@ -38,7 +34,7 @@ func (r *CanaryResource) Create(ctx context.Context, req resource.CreateRequest,
 		return
 	}
 	plan.ID = types.StringValue(uuid.NewString())
-	_, diags = r.apply(ctx, &plan, wanted, timeout, true)
+	_, diags = r.apply(ctx, &plan, wanted, canaryRun{timeout: timeout, create: true})
 	resp.Diagnostics.Append(diags...)
 	if !resp.Diagnostics.HasError() {
 		resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
@@ -57,13 +53,18 @@ func (r *CanaryResource) Update(ctx context.Context, req resource.UpdateRequest,
 	resp.Diagnostics.Append(diags...)
 	timeout, diags := plan.Timeouts.Update(ctx, canaryTimeout+wanted.waits())
 	resp.Diagnostics.Append(diags...)
+	adopt, diags := adoptedObject(ctx, req.Private)
+	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	result, diags := r.apply(ctx, &plan, wanted, timeout, false)
+	result, diags := r.apply(ctx, &plan, wanted, canaryRun{timeout: timeout, adopt: adopt})
 	resp.Diagnostics.Append(diags...)
 	if !resp.Diagnostics.HasError() {
 		resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
+		if adopt != "" {
+			resp.Diagnostics.Append(keepAdopted(ctx, resp.Private, "")...)
+		}
 		return
 	}
 	if result != nil && result.Split != nil {
@@ -72,8 +73,16 @@ func (r *CanaryResource) Update(ctx context.Context, req resource.UpdateRequest,
 	}
 }
 
+// canaryRun is what Create and Update do differently.
+type canaryRun struct {
+	timeout time.Duration
+	create  bool
+	// adopt is the UID of an object that was imported.
+	adopt string
+}
+
 // apply does what Create and Update share.
-func (r *CanaryResource) apply(ctx context.Context, plan *canaryModel, wanted canaryWanted, timeout time.Duration, create bool) (*traffic.CanaryResult, diag.Diagnostics) {
+func (r *CanaryResource) apply(ctx context.Context, plan *canaryModel, wanted canaryWanted, run canaryRun) (*traffic.CanaryResult, diag.Diagnostics) {
 	handle, _, diags := handleFrom(ctx, plan.Environment)
 	if diags.HasError() {
 		return nil, diags
@@ -88,9 +97,9 @@ func (r *CanaryResource) apply(ctx context.Context, plan *canaryModel, wanted ca
 		return nil, diags
 	}
 	say := progress(ctx, handle, plan.Name.ValueString())
-	target := traffic.CanaryTarget{Cluster: live, Handle: handle, Name: plan.Name.ValueString(), Route: wanted.route}
+	target := traffic.CanaryTarget{Cluster: live, Handle: handle, Name: plan.Name.ValueString(), Route: wanted.route, Adopt: run.adopt}
 	result, err := traffic.ApplyCanary(ctx, target, plan.spec(wanted, live, handle, say), traffic.CanaryOptions{
-		InstanceID: plan.ID.ValueString(), TakeOver: create, ClusterUID: plan.ClusterUID.ValueString(), Timeout: timeout, Progress: say,
+		InstanceID: plan.ID.ValueString(), TakeOver: run.create, ClusterUID: plan.ClusterUID.ValueString(), Timeout: run.timeout, Progress: say,
 	})
 	if err != nil {
 		diags.Append(blueGreenDiagnostics(plan.what(), handle, err)...)
@@ -112,6 +121,8 @@ func (r *CanaryResource) Read(ctx context.Context, req resource.ReadRequest, res
 	reader := &blockReader{ctx: ctx}
 	route := state.route(reader)
 	resp.Diagnostics.Append(reader.diags...)
+	adopt, diags := adoptedObject(ctx, req.Private)
+	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
@@ -129,7 +140,7 @@ func (r *CanaryResource) Read(ctx context.Context, req resource.ReadRequest, res
 	}
 	var seen *traffic.ObservedCanary
 	if err == nil {
-		seen, err = traffic.ObserveCanary(ctx, traffic.CanaryTarget{Cluster: live, Handle: handle, Name: state.Name.ValueString(), Route: route}, state.ID.ValueString(), time.Now())
+		seen, err = traffic.ObserveCanary(ctx, traffic.CanaryTarget{Cluster: live, Handle: handle, Name: state.Name.ValueString(), Route: route, Adopt: adopt}, state.ID.ValueString(), time.Now())
 	}
 	_, namespaceGone := errors.AsType[*environment.NamespaceMissingError](err)
 	_, kindGone := errors.AsType[*traffic.KindMissingError](err)
@@ -162,6 +173,8 @@ func (r *CanaryResource) Delete(ctx context.Context, req resource.DeleteRequest,
 	reader := &blockReader{ctx: ctx}
 	route := state.route(reader)
 	resp.Diagnostics.Append(reader.diags...)
+	adopt, diags := adoptedObject(ctx, req.Private)
+	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
@@ -172,7 +185,7 @@ func (r *CanaryResource) Delete(ctx context.Context, req resource.DeleteRequest,
 	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
 	forgotten := false
 	if err == nil {
-		forgotten, err = traffic.RemoveCanary(ctx, traffic.CanaryTarget{Cluster: live, Handle: handle, Name: state.Name.ValueString(), Route: route}, traffic.CanaryOptions{
+		forgotten, err = traffic.RemoveCanary(ctx, traffic.CanaryTarget{Cluster: live, Handle: handle, Name: state.Name.ValueString(), Route: route, Adopt: adopt}, traffic.CanaryOptions{
 			InstanceID: state.ID.ValueString(), ClusterUID: state.ClusterUID.ValueString(), Timeout: timeout, Progress: progress(ctx, handle, state.Name.ValueString()),
 		})
 	}
@@ -181,58 +194,10 @@ func (r *CanaryResource) Delete(ctx context.Context, req resource.DeleteRequest,
 		return
 	}
 	if forgotten {
-		resp.Diagnostics.AddWarning("The "+state.what()+" was left alone", "Its record carries another instance id than this resource, so another state manages it now. It was only forgotten here.")
-	}
-}
-
-// ImportState imports "<context>/<namespace>/<name>", parsed from the right, because a context may contain slashes. Where the traffic is divided is
-// on the record.
-func (r *CanaryResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	rest, name, ok := cutLast(req.ID)
-	contextName, namespace, ok2 := cutLast(rest)
-	if !ok || !ok2 || contextName == "" || namespace == "" || name == "" {
-		resp.Diagnostics.AddError("Cannot import canary split "+req.ID,
-			fmt.Sprintf("The import id %q is not of the form <context>/<namespace>/<name>, for example client-a-prod/data-collection-client-a/data-collection.", req.ID))
-		return
-	}
-	coordinate := cluster.Coordinate{Context: contextName}
-	steps, _ := canaryBlocks()["step"].(schema.ListNestedBlock)
-	model := canaryModel{
-		Name: types.StringValue(name), Headers: types.MapNull(types.StringType),
-		Step: types.ListNull(steps.NestedObject.Type()), Analysis: types.ListNull(analysisBlock().NestedObject.Type()),
-		Timeouts: timeouts.Value{Object: types.ObjectNull(map[string]attr.Type{"create": types.StringType, "update": types.StringType, "delete": types.StringType})},
-	}
-	handle := environment.Handle{Cluster: coordinate, Namespace: namespace}
-	live, err := r.data.Connections.Cluster(ctx, coordinate)
-	if err == nil {
-		handle, err = environment.FromNamespace(ctx, live, coordinate, namespace)
-	}
-	if err == nil {
-		resp.Diagnostics.Append(guardPlan(r.data, handle)...)
-		if resp.Diagnostics.HasError() {
-			return
+		why := "Its record carries another instance id than this resource, so another state manages it now."
+		if adopt != "" {
+			why = "It was imported, and never taken over by an apply, or another state manages it now."
 		}
-	}
-	var target traffic.CanaryTarget
-	var instance, uid string
-	var seen *traffic.ObservedCanary
-	if err == nil {
-		target, instance, err = traffic.FindCanary(ctx, live, handle, name)
-	}
-	if err == nil {
-		seen, err = traffic.ObserveCanary(ctx, target, instance, time.Now())
-	}
-	if err == nil {
-		uid, err = live.UID(ctx)
-	}
-	if err != nil {
-		resp.Diagnostics.Append(pathless(errorDiagnostic("import", model.what(), handle, err)))
-		return
-	}
-	model.ID, model.Environment, model.ClusterUID = types.StringValue(instance), handleValue(handle), types.StringValue(uid)
-	resp.Diagnostics.Append(model.setRoute(ctx, target.Route)...)
-	resp.Diagnostics.Append(model.observe(seen, handle)...)
-	if !resp.Diagnostics.HasError() {
-		resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
+		resp.Diagnostics.AddWarning("The "+state.what()+" was left alone", why+" It was only forgotten here.")
 	}
 }

@@ -75,14 +75,24 @@ func (r *CanaryResource) ModifyPlan(ctx context.Context, req resource.ModifyPlan
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	resp.Diagnostics.Append(r.plan(ctx, &plan, state, wanted)...)
+	adopt, diags := adoptedObject(ctx, req.Private)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	if state != nil {
+		replaced, diags := plan.routesElsewhere(ctx, *state, wanted)
+		resp.Diagnostics.Append(diags...)
+		resp.RequiresReplace = append(resp.RequiresReplace, replaced...)
+	}
+	resp.Diagnostics.Append(r.plan(ctx, &plan, state, wanted, adopt)...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
 }
 
-func (r *CanaryResource) plan(ctx context.Context, plan, state *canaryModel, wanted canaryWanted) diag.Diagnostics {
+func (r *CanaryResource) plan(ctx context.Context, plan, state *canaryModel, wanted canaryWanted, adopt string) diag.Diagnostics {
 	handle, known, diags := handleFrom(ctx, plan.Environment)
 	if known && !diags.HasError() {
 		diags.Append(guardPlan(r.data, handle)...)
@@ -105,9 +115,30 @@ func (r *CanaryResource) plan(ctx context.Context, plan, state *canaryModel, wan
 			fmt.Sprintf("The canary is held back: %s.\n\nThe apply sends it more requests only if its pods, the analysis or retry change, else it fails before it changes anything.", held))
 	}
 	if known && wanted.routed && (state == nil || !plan.Walk.IsNull()) {
-		diags.Append(r.look(ctx, plan, state, handle, wanted)...)
+		diags.Append(r.look(ctx, plan, state, handle, wanted, adopt)...)
 	}
 	return diags
+}
+
+// routesElsewhere are the blocks that make another route of it than the one in the state: then all requests first go to the stable side of the
+// old one, by a replacement. The same route written in another way is none.
+func (m canaryModel) routesElsewhere(ctx context.Context, state canaryModel, wanted canaryWanted) (at path.Paths, diags diag.Diagnostics) {
+	reader := &blockReader{ctx: ctx}
+	before := state.route(reader)
+	diags.Append(reader.diags...)
+	handle, _, d := handleFrom(ctx, state.Environment)
+	diags.Append(d...)
+	if diags.HasError() || wanted.routed && wanted.route.Same(before, state.Name.ValueString(), handle.Namespace) {
+		return nil, diags
+	}
+	for name, both := range map[string][2]types.List{
+		"istio": {m.Istio, state.Istio}, "gateway_api": {m.GatewayAPI, state.GatewayAPI}, "stable": {m.Stable, state.Stable}, "canary": {m.Canary, state.Canary},
+	} {
+		if !both[0].Equal(both[1]) {
+			at = append(at, path.Root(name))
+		}
+	}
+	return at, diags
 }
 
 // describe plans what the apply does.
@@ -141,7 +172,7 @@ func (m *canaryModel) heldBack(state *canaryModel, wanted canaryWanted, from tra
 
 // look finds at plan what would fail in the apply: kinds that the cluster does not have, routes that cannot be divided. A cluster that cannot be
 // reached was reported by Read.
-func (r *CanaryResource) look(ctx context.Context, plan, state *canaryModel, handle environment.Handle, wanted canaryWanted) (diags diag.Diagnostics) {
+func (r *CanaryResource) look(ctx context.Context, plan, state *canaryModel, handle environment.Handle, wanted canaryWanted, adopt string) (diags diag.Diagnostics) {
 	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
 	instance := ""
 	if state != nil {
@@ -151,7 +182,7 @@ func (r *CanaryResource) look(ctx context.Context, plan, state *canaryModel, han
 		}
 	}
 	if err == nil {
-		target := traffic.CanaryTarget{Cluster: live, Handle: handle, Name: plan.Name.ValueString(), Route: wanted.route}
+		target := traffic.CanaryTarget{Cluster: live, Handle: handle, Name: plan.Name.ValueString(), Route: wanted.route, Adopt: adopt}
 		if problems := target.Validate(); len(problems) > 0 {
 			err = &traffic.InvalidError{Object: plan.what(), Problems: problems}
 		} else {

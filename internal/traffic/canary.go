@@ -30,6 +30,8 @@ type CanaryTarget struct {
 	Name string
 	// Route is where it is divided. Its Owner is filled in.
 	Route CanaryRoute
+	// Adopt is the UID of an object that was imported; see Owner.
+	Adopt string
 }
 
 // CanaryJudge watches the canary's pods until there is a verdict. since is when a run that was cut off had begun, zero for a new one.
@@ -70,7 +72,7 @@ type CanaryResult struct {
 }
 
 func (t CanaryTarget) owner(instance string, takeOver bool) Owner {
-	return Owner{Handle: t.Handle, Name: t.Name, InstanceID: instance, TakeOver: takeOver}
+	return Owner{Handle: t.Handle, Name: t.Name, InstanceID: instance, TakeOver: takeOver, Adopt: t.Adopt}
 }
 
 // router makes the router of the target.
@@ -317,6 +319,9 @@ func RemoveCanary(ctx context.Context, target CanaryTarget, options CanaryOption
 	if o.stored.there && o.stored.record.Instance != options.InstanceID {
 		return true, nil
 	}
+	if seen, readErr := o.router.Read(o.ctx); target.Adopt != "" && readErr == nil && !seen.Managed {
+		return true, o.dropRecord() // imported, and never taken over
+	}
 	w := o.walk(CanarySpec{})
 	w.abort = nil
 	gone, err := o.withdraw(w)
@@ -328,15 +333,20 @@ func RemoveCanary(ctx context.Context, target CanaryTarget, options CanaryOption
 			return false, err
 		}
 	}
+	return false, o.dropRecord()
+}
+
+func (o *canaryOperation) dropRecord() error {
 	if !o.stored.there {
-		return false, nil
+		return nil
 	}
 	uid := types.UID(o.stored.uid)
-	err = o.gated.CoreV1().ConfigMaps(target.Handle.Namespace).Delete(o.ctx, canaryRecordName(target.Name), metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}})
+	name := canaryRecordName(o.target.Name)
+	err := o.gated.CoreV1().ConfigMaps(o.target.Handle.Namespace).Delete(o.ctx, name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}})
 	if err != nil && !cluster.IsNotFound(err) {
-		return false, target.Cluster.Classify(fmt.Errorf("deleting ConfigMap %s: %w", canaryRecordName(target.Name), err))
+		return o.target.Cluster.Classify(fmt.Errorf("deleting ConfigMap %s: %w", name, err))
 	}
-	return false, nil
+	return nil
 }
 
 // withdraw takes the traffic from the canary before the route goes; gone says that there is no route to be restored any more.

@@ -5,7 +5,6 @@ package traffic
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
@@ -165,8 +164,8 @@ type CanaryUnknownError struct{ Split, Namespace string }
 // Explain says it in three paragraphs.
 func (e *CanaryUnknownError) Explain() (happened, observed, advice string) {
 	return fmt.Sprintf("There is no split %s of Slipway in namespace %s.", e.Split, e.Namespace),
-		fmt.Sprintf("ConfigMap %s does not exist.", canaryRecordName(e.Split)),
-		strings.TrimSpace("A route that was divided by hand needs no import: declare the resource and apply; it goes on from the weights that it finds.")
+		fmt.Sprintf("ConfigMap %s does not exist, nor a VirtualService or an HTTPRoute of this name.", canaryRecordName(e.Split)),
+		"Where another object has the route that is divided, name both in the import id: …?virtual_service=<name>&route=<name>, or …?http_route=<name>&rule=<name>."
 }
 
 func (e *CanaryUnknownError) Error() string { return oneLine(e.Explain()) }

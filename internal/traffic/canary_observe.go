@@ -8,9 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
-	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 )
 
 // ObservedCanary is how a split stands.
@@ -63,23 +60,4 @@ func ObserveCanary(ctx context.Context, target CanaryTarget, instance string, no
 		}
 	}
 	return out, nil
-}
-
-// FindCanary is a split that Slipway made, by its record. Errors: *CanaryUnknownError, *ForeignError, others as from cluster.Classify.
-func FindCanary(ctx context.Context, c *cluster.Cluster, handle environment.Handle, name string) (target CanaryTarget, instance string, err error) {
-	target = CanaryTarget{Cluster: c, Handle: handle, Name: name}
-	client, err := c.Kubernetes()
-	if err != nil {
-		return target, "", err
-	}
-	stored, err := readCanaryRecord(ctx, client, target)
-	if err != nil {
-		return target, "", err
-	}
-	route := stored.record.Route
-	if !stored.there || (route.Istio == nil) == (route.Gateway == nil) {
-		return target, "", &CanaryUnknownError{Split: name, Namespace: handle.Namespace}
-	}
-	target.Route = route
-	return target, stored.record.Instance, nil
 }

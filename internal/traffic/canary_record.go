@@ -47,12 +47,6 @@ type CanaryQuarantine struct {
 	Until   time.Time `json:"until"`
 }
 
-// CanaryRoute is where the traffic of a split is divided, so that an import knows it. Exactly one of both is set.
-type CanaryRoute struct {
-	Istio   *IstioConfig
-	Gateway *GatewayConfig
-}
-
 // canaryRecord is what must outlive a run. It holds no secret. Which weights are in effect is not in it: the route says so.
 type canaryRecord struct {
 	SchemaVersion int    `json:"schemaVersion"`

@@ -68,7 +68,8 @@ func (r *router) load(ctx context.Context) error {
 
 // look finds our routes in an object. Errors: *ForeignError, *RouteAmbiguousError.
 func (r *router) look(live *unstructured.Unstructured) (*routing, error) {
-	if !r.shared && !r.owner.owns(live) {
+	adopting := r.adopts(live)
+	if !r.shared && !adopting && !r.owner.owns(live) {
 		return nil, &ForeignError{Object: r.object(), Whose: whose(live)}
 	}
 	all, err := readMarks(live)
@@ -79,11 +80,16 @@ func (r *router) look(live *unstructured.Unstructured) (*routing, error) {
 	if err != nil {
 		return nil, err
 	}
-	at, err := find(r.dialect, routesOf(r.dialect, live), r.ref, m, r.object())
+	adopting = adopting && !marked
+	out := &routing{dialect: r.dialect, ref: r.ref, object: r.object(), live: live, mark: m, marked: marked, adopting: adopting}
+	if adopting {
+		out.place, err = findByHand(r.dialect, routesOf(r.dialect, live), r.ref, r.shared, r.object())
+	} else {
+		out.place, err = find(r.dialect, routesOf(r.dialect, live), r.ref, m, r.object())
+	}
 	if err != nil {
 		return nil, err
 	}
-	out := &routing{dialect: r.dialect, ref: r.ref, object: r.object(), live: live, place: at, mark: m, marked: marked}
 	if !marked && !out.headerIsOurs() {
 		return nil, &RouteAmbiguousError{Object: r.object(), Route: r.ref.header, Reason: fmt.Sprintf(
 			"It has a %s of this name already, which does not lead to the canary; this split needs the name for its headers.", r.dialect.word())}
@@ -105,6 +111,9 @@ func (r *router) Read(ctx context.Context) (Observed, error) {
 	out := Observed{Exists: found.base() != nil, Managed: found.marked, InstanceID: found.mark.Instance}
 	out.Version = digest([]any{r.live.GetUID(), r.live.Object["spec"], found.mark})
 	out.Split, out.Changed = found.split()
+	if found.adopting {
+		out.Changed = append(out.Changed, r.takenOver())
+	}
 	if !r.shared {
 		for _, field := range r.differing(r.live) {
 			out.Changed = append(out.Changed, fmt.Sprintf("%s of %s are not as given", field, r.object()))
@@ -118,12 +127,27 @@ func (r *router) differing(live *unstructured.Unstructured) []string {
 	spec, _ := live.Object["spec"].(map[string]any)
 	var out []string
 	for field, want := range r.spec {
-		if !reflect.DeepEqual(spec[field], want) {
+		if !sameMembers(spec[field], want) {
 			out = append(out, field)
 		}
 	}
 	slices.Sort(out)
 	return out
+}
+
+// sameMembers compares two lists of JSON whose order means nothing.
+func sameMembers(a, b any) bool {
+	one, ok := a.([]any)
+	other, both := b.([]any)
+	if !ok || !both || len(one) != len(other) {
+		return reflect.DeepEqual(a, b)
+	}
+	for _, entry := range one {
+		if !slices.ContainsFunc(other, func(each any) bool { return reflect.DeepEqual(entry, each) }) {
+			return false
+		}
+	}
+	return true
 }
 
 // mayWrite refuses a route that another resource instance has taken over.
@@ -213,10 +237,23 @@ func (r *router) plan(ctx context.Context, live *unstructured.Unstructured, spli
 	}
 	p := newPatch(live)
 	var m mark
-	if !r.shared && found.base() == nil {
+	switch {
+	case found.adopting && !r.shared && found.base() == nil:
+		return nil, nil, r.notDivided(live)
+	case !r.shared && found.base() == nil:
 		m, err = r.remake(p, found, split)
-	} else {
+	default:
+		claimed := found.adopting && !r.shared
+		if claimed {
+			r.claim(p, found)
+		}
 		m, err = found.divideBy(p, split, r.owner, !r.shared)
+		if claimed {
+			m.Route = r.ref.name
+			if r.ref.index == nil {
+				m.Fixed = "" // it has a name from now on
+			}
+		}
 	}
 	if err != nil {
 		return nil, nil, err

@@ -149,3 +149,16 @@ func whose(object *unstructured.Unstructured) string {
 	}
 	return fmt.Sprintf("client %s, stage %s, split %s", labels[environment.LabelClient], labels[environment.LabelStage], labels[labelSplit])
 }
+
+// ownedBy says in words what else writes an object, so that it cannot become ours; empty where nothing is known to.
+func ownedBy(object *unstructured.Unstructured) string {
+	for _, reference := range object.GetOwnerReferences() {
+		if reference.Controller != nil && *reference.Controller {
+			return reference.Kind + " " + reference.Name
+		}
+	}
+	if release := object.GetAnnotations()["meta.helm.sh/release-name"]; release != "" {
+		return "the Helm release " + release
+	}
+	return ""
+}

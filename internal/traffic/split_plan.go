@@ -22,6 +22,8 @@ type routing struct {
 	place  place
 	mark   mark
 	marked bool
+	// adopting says that the object was imported and is not marked yet.
+	adopting bool
 }
 
 // route names the base route in messages.

@@ -78,6 +78,9 @@ type Owner struct {
 	// unless TakeOver is set, as it is in a Create.
 	InstanceID string
 	TakeOver   bool
+	// Adopt is the UID of an object that was divided by hand and imported: its first Set makes it ours, or the route in it. Another
+	// object, and one that is managed for somebody, is refused as ever.
+	Adopt string
 }
 
 // Track is a set of pods in a namespace.

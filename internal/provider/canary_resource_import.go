@@ -1,0 +1,150 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic"
+)
+
+// ImportState imports "<context>/<namespace>/<name>", parsed from the right, because a context may contain slashes. Where the traffic is divided is
+// on the record. A split without one was made by hand: "?<key>=<value>&…" behind it may say where. An import writes nothing: the next apply takes
+// the route over, as it is.
+func (r *CanaryResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+	rest, name, ok := cutLast(req.ID)
+	contextName, namespace, ok2 := cutLast(rest)
+	name, query, _ := strings.Cut(name, "?")
+	if !ok || !ok2 || contextName == "" || namespace == "" || name == "" {
+		resp.Diagnostics.AddError("Cannot import canary split "+req.ID,
+			fmt.Sprintf("The import id %q is not of the form <context>/<namespace>/<name>, for example client-a-prod/data-collection-client-a/data-collection.", req.ID))
+		return
+	}
+	source, err := canarySource(query)
+	if err != nil {
+		resp.Diagnostics.AddError("Cannot import canary split "+req.ID, fmt.Sprintf("The import id %q: %s.", req.ID, err))
+		return
+	}
+	coordinate := cluster.Coordinate{Context: contextName}
+	steps, _ := canaryBlocks()["step"].(schema.ListNestedBlock)
+	model := canaryModel{
+		Name: types.StringValue(name), Headers: types.MapNull(types.StringType),
+		Step: types.ListNull(steps.NestedObject.Type()), Analysis: types.ListNull(analysisBlock().NestedObject.Type()),
+		Timeouts: timeouts.Value{Object: types.ObjectNull(map[string]attr.Type{"create": types.StringType, "update": types.StringType, "delete": types.StringType})},
+	}
+	handle := environment.Handle{Cluster: coordinate, Namespace: namespace}
+	live, err := r.data.Connections.Cluster(ctx, coordinate)
+	if err == nil {
+		handle, err = environment.FromNamespace(ctx, live, coordinate, namespace)
+	}
+	if err == nil {
+		resp.Diagnostics.Append(guardPlan(r.data, handle)...)
+		if resp.Diagnostics.HasError() {
+			return
+		}
+	}
+	var found *traffic.ImportedCanary
+	var uid string
+	var seen *traffic.ObservedCanary
+	if err == nil {
+		found, err = traffic.FindCanary(ctx, live, handle, name, source)
+	}
+	if err == nil {
+		seen, err = traffic.ObserveCanary(ctx, found.Target, found.Instance, time.Now())
+	}
+	if err == nil {
+		uid, err = live.UID(ctx)
+	}
+	if err != nil {
+		resp.Diagnostics.Append(pathless(errorDiagnostic("import", model.what(), handle, err)))
+		return
+	}
+	model.ID, model.Environment, model.ClusterUID = types.StringValue(found.Instance), handleValue(handle), types.StringValue(uid)
+	if found.Instance == "" {
+		model.ID = types.StringValue(uuid.NewString())
+	}
+	if found.Target.Adopt != "" {
+		resp.Diagnostics.Append(keepAdopted(ctx, resp.Private, found.Target.Adopt)...)
+	}
+	if len(found.Left) > 0 {
+		resp.Diagnostics.AddWarning("Not all that leads to the canary of "+name+" in "+handle.Name()+" is part of the split",
+			fmt.Sprintf("Requests go to the canary also by %s, which does something else than to send it the requests with a header, or does not stand directly before the route that is divided.\n\n"+
+				"It is somebody else's, and stays as it is.", strings.Join(found.Left, ", ")))
+	}
+	resp.Diagnostics.Append(model.setRoute(ctx, found.Target.Route)...)
+	resp.Diagnostics.Append(model.observe(seen, handle)...)
+	if !resp.Diagnostics.HasError() {
+		resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
+	}
+}
+
+// canarySource reads what stands behind the question mark of an import id.
+func canarySource(query string) (source traffic.CanarySource, err error) {
+	given, err := url.ParseQuery(query)
+	if err != nil {
+		return source, fmt.Errorf("what stands behind the question mark cannot be read: %w", err)
+	}
+	into := map[string]*string{
+		"virtual_service": &source.VirtualService, "route": &source.Route, "http_route": &source.HTTPRoute, "rule": &source.Rule,
+		"stable": &source.Stable, "canary": &source.Canary, "rule_index": nil,
+	}
+	for key, values := range given {
+		text, known := into[key]
+		switch {
+		case !known:
+			return source, fmt.Errorf("%q is none of the keys virtual_service, route, http_route, rule, rule_index, stable and canary", key)
+		case len(values) != 1 || values[0] == "":
+			return source, fmt.Errorf("%s needs one value", key)
+		case text != nil:
+			*text = values[0]
+		default:
+			at, err := strconv.Atoi(values[0])
+			if err != nil || at < 0 {
+				return source, fmt.Errorf("rule_index is %q, and must be a number from 0", values[0])
+			}
+			source.RuleIndex = &at
+		}
+	}
+	return source, nil
+}
+
+// keyAdopted is where private state has the UID of the object that was imported, until an apply has taken it over.
+const keyAdopted = "adopt"
+
+// adoptedObject is empty where nothing is to be taken over.
+func adoptedObject(ctx context.Context, private privateReader) (uid string, diags diag.Diagnostics) {
+	text, diags := private.GetKey(ctx, keyAdopted)
+	if len(text) == 0 || diags.HasError() {
+		return "", diags
+	}
+	if err := json.Unmarshal(text, &uid); err != nil {
+		diags.AddError("Cannot read the private state of the canary split", err.Error()+". Import it again.")
+	}
+	return uid, diags
+}
+
+func keepAdopted(ctx context.Context, private privateWriter, uid string) (diags diag.Diagnostics) {
+	text, err := json.Marshal(uid)
+	if err != nil {
+		diags.AddError("Cannot write the private state of the canary split", err.Error())
+		return diags
+	}
+	return private.SetKey(ctx, keyAdopted, text)
+}

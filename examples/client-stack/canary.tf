@@ -40,9 +40,11 @@ resource "slipway_release" "canary" {
 resource "slipway_canary" "app" {
   count = var.strategy == "canary" ? 1 : 0
 
-  environment = slipway_environment.this
-  name        = local.app
-  weight      = var.canary.weight
+  environment        = slipway_environment.this
+  name               = local.app
+  allow_cluster_move = var.allow_cluster_move
+
+  weight = var.canary.weight
   # Without a canary nobody could answer what the headers ask for.
   headers  = local.canary == null ? null : var.canary.headers
   retry    = var.retry

@@ -48,8 +48,10 @@ resource "slipway_release" "green" {
 resource "slipway_blue_green" "app" {
   count = var.strategy == "blue_green" ? 1 : 0
 
-  environment   = slipway_environment.this
-  service       = local.app
+  environment        = slipway_environment.this
+  service            = local.app
+  allow_cluster_move = var.allow_cluster_move
+
   active        = var.blue_green.active
   blue_value    = "stable"
   keep_previous = var.blue_green.keep_previous

@@ -187,7 +187,7 @@ func (e *MismatchError) Explain() (happened, observed, advice string) {
 	return fmt.Sprintf("The context %q leads to another cluster than the one that this was created in.", e.Context),
 		fmt.Sprintf("The cluster was recorded as %s (UID of namespace kube-system); the one that answers now is %s.", e.Want, e.Got),
 		fmt.Sprintf("Point the context at the right cluster. If the client really moves, set allow_cluster_move = %q on the "+
-			"environment and on what it holds (releases, migrations, databases): what is in the old cluster is then forgotten, not destroyed.", e.Got)
+			"environment and on what it holds (releases, migrations, databases, splits, switches): what is in the old cluster is then forgotten, not destroyed.", e.Got)
 }
 
 func (e *MismatchError) Error() string { return oneLine(e.Explain()) }

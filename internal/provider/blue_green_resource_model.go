@@ -38,6 +38,8 @@ type blueGreenModel struct {
 	HTTPRoute       types.List     `tfsdk:"http_route"`
 	Timeouts        timeouts.Value `tfsdk:"timeouts"`
 
+	AllowClusterMove types.String `tfsdk:"allow_cluster_move"`
+
 	ClusterUID   types.String `tfsdk:"cluster_uid"`
 	Verification types.String `tfsdk:"verification"`
 	Quarantined  types.String `tfsdk:"quarantined"`

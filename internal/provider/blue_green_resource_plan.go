@@ -5,7 +5,6 @@ package provider
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -13,8 +12,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
-
-	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 )
 
 // ModifyPlan guards the plan and says what the apply will do beside the switch itself. Its values are a function of configuration and state; what
@@ -77,12 +74,13 @@ func (r *BlueGreenResource) plan(ctx context.Context, plan, state *blueGreenMode
 		return diags
 	}
 	if known && sameIdentity(ctx, plan.Environment, state.Environment) && state.ClusterUID.ValueString() != "" {
-		live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
-		if err == nil {
-			err = verifyCluster(ctx, live, state.ClusterUID.ValueString())
-		}
-		if _, another := errors.AsType[*cluster.MismatchError](err); another {
-			diags.Append(errorDiagnostic("plan", plan.what(), handle, err))
+		mismatch, moves, d := movesTo(ctx, r.data, handle, plan.what(), state.ClusterUID, plan.AllowClusterMove)
+		diags.Append(d...)
+		if moves {
+			plan.ClusterUID = types.StringValue(mismatch.Got)
+			diags.AddWarning("The "+plan.what()+" moves to another cluster",
+				fmt.Sprintf("Which colour is live there is not known to the plan; %s is made live in the cluster %s. What is in the cluster %s is forgotten, not removed.", plan.Active.ValueString(), mismatch.Got, mismatch.Want))
+			return diags
 		}
 	}
 	if held := state.Quarantined.ValueString(); held != "" {

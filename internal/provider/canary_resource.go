@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
@@ -78,6 +79,12 @@ func (r *CanaryResource) Schema(ctx context.Context, _ resource.SchemaRequest, r
 			"retry": schema.StringAttribute{
 				MarkdownDescription: "Any text. Changing it lets pods have requests that failed before. Example: `\"the database is back\"`.",
 				Optional:            true,
+			},
+			"allow_cluster_move": schema.StringAttribute{
+				MarkdownDescription: "UID of the cluster that the split is allowed to move to together with its environment, as in `slipway_environment`. The requests are then divided there, from nothing; " +
+					"the route in the old cluster is forgotten, not removed. Default: no move is allowed. Example: `\"0a3f0d5e-6a1c-4e9e-9a55-3f6f0c1d2e3f\"`.",
+				Optional:   true,
+				Validators: []validator.String{stringvalidator.RegexMatches(uidPattern, "must be a UID, for example 0a3f0d5e-6a1c-4e9e-9a55-3f6f0c1d2e3f")},
 			},
 			"timeouts": timeouts.Attributes(ctx, timeouts.Opts{
 				Create: true, Update: true, Delete: true,

@@ -41,6 +41,8 @@ type canaryModel struct {
 	Analysis    types.List     `tfsdk:"analysis"`
 	Timeouts    timeouts.Value `tfsdk:"timeouts"`
 
+	AllowClusterMove types.String `tfsdk:"allow_cluster_move"`
+
 	ClusterUID   types.String `tfsdk:"cluster_uid"`
 	Walk         types.List   `tfsdk:"walk"`
 	Changed      types.List   `tfsdk:"changed"`

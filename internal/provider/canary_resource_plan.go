@@ -103,6 +103,14 @@ func (r *CanaryResource) plan(ctx context.Context, plan, state *canaryModel, wan
 	if diags.HasError() {
 		return diags
 	}
+	if known && state != nil {
+		moved, d := r.planMove(ctx, plan, state, handle)
+		diags.Append(d...)
+		if diags.HasError() {
+			return diags
+		}
+		state = moved
+	}
 	from := traffic.Split{}
 	if state != nil {
 		reader := &blockReader{ctx: ctx}
@@ -139,6 +147,27 @@ func (m canaryModel) routesElsewhere(ctx context.Context, state canaryModel, wan
 		}
 	}
 	return at, diags
+}
+
+// planMove refuses another cluster than the recorded one, or plans the move to it. The state that it returns is the one to plan from: in another
+// cluster, nothing is divided yet.
+func (r *CanaryResource) planMove(ctx context.Context, plan, state *canaryModel, handle environment.Handle) (*canaryModel, diag.Diagnostics) {
+	if state.ClusterUID.ValueString() == "" || !sameIdentity(ctx, plan.Environment, state.Environment) {
+		return state, nil
+	}
+	mismatch, moves, diags := movesTo(ctx, r.data, handle, plan.what(), state.ClusterUID, plan.AllowClusterMove)
+	if !moves {
+		return state, diags
+	}
+	moved := *state
+	moved.ClusterUID = types.StringValue(mismatch.Got)
+	moved.Weight, moved.Headers = types.Int64Value(0), types.MapNull(types.StringType)
+	moved.Walk, moved.Changed = types.ListNull(types.StringType), types.ListNull(types.StringType)
+	moved.Verification, moved.Quarantined = types.StringNull(), types.StringNull()
+	plan.ClusterUID = moved.ClusterUID
+	diags.AddWarning("The "+plan.what()+" moves to another cluster",
+		fmt.Sprintf("Requests are divided in the cluster %s, beginning at the weight that they have there. The route in the cluster %s is forgotten, not removed.", mismatch.Got, mismatch.Want))
+	return &moved, diags
 }
 
 // describe plans what the apply does.

@@ -34,9 +34,10 @@ func (r *CanaryResource) ValidateConfig(ctx context.Context, req resource.Valida
 	if wanted.analysis != nil {
 		resp.Diagnostics.Append(guardDiagnostics(wanted.analysis.Validate())...)
 	}
-	var problems []traffic.Problem
+	headers := config.givenHeaders()
+	problems := traffic.ValidateHeaders("headers", headers)
 	if wanted.known {
-		problems = append(traffic.ValidateHeaders("headers", wanted.split.Headers), traffic.ValidateSteps(wanted.steps)...)
+		problems = append(problems, traffic.ValidateSteps(wanted.steps)...)
 	}
 	if wanted.routed && !config.Name.IsUnknown() {
 		if (wanted.route.Istio == nil) == (wanted.route.Gateway == nil) {
@@ -46,7 +47,8 @@ func (r *CanaryResource) ValidateConfig(ctx context.Context, req resource.Valida
 		problems = append(problems, traffic.CanaryTarget{Name: config.Name.ValueString(), Route: wanted.route}.Validate()...)
 	}
 	for _, p := range problems {
-		resp.Diagnostics.AddError("The "+config.what()+" cannot be made like this", p.Field+": "+p.Text)
+		at, text := problemAt(p, headers, wanted.route)
+		resp.Diagnostics.AddAttributeError(at, "The "+config.what()+" cannot be made like this", text)
 	}
 }
 
@@ -216,6 +218,9 @@ func (r *CanaryResource) look(ctx context.Context, plan, state *canaryModel, han
 			err = &traffic.InvalidError{Object: plan.what(), Problems: problems}
 		} else {
 			_, err = traffic.ObserveCanary(ctx, target, instance, time.Now())
+			if err == nil && wanted.known {
+				err = traffic.CheckHeaders(ctx, target, wanted.split.Headers)
+			}
 		}
 	}
 	if refusesPlan(err) {
@@ -236,6 +241,9 @@ func refusesPlan(err error) bool {
 		return true
 	}
 	if _, ok := errors.AsType[*traffic.RouteShapeError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[*traffic.HeaderClashError](err); ok {
 		return true
 	}
 	if _, ok := errors.AsType[*traffic.InvalidError](err); ok {

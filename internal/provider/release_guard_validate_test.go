@@ -89,11 +89,6 @@ func value(t *testing.T, of tftypes.Type, v any) tftypes.Value {
 // validated returns the diagnostics of a release's configuration, each as "path: text".
 func validated(t *testing.T, arguments body) []string {
 	t.Helper()
-	server, err := providerserver.NewProtocol6WithError(New("test")())()
-	if err != nil {
-		t.Fatal(err)
-	}
-	of := releaseSchema(t).Type().TerraformType(t.Context())
 	config := body{
 		"environment": body{"client": "client-a", "stage": "prod", "cluster": body{"context": "c"}, "namespace": body{"name": "n"}},
 		"chart":       body{"path": "chart"},
@@ -101,12 +96,22 @@ func validated(t *testing.T, arguments body) []string {
 	for name, v := range arguments {
 		config[name] = v
 	}
+	return validatedAs(t, "slipway_release", releaseSchema(t).Type().TerraformType(t.Context()), config)
+}
+
+// validatedAs returns the diagnostics of a resource's configuration, each as "path: text".
+func validatedAs(t *testing.T, resourceType string, of tftypes.Type, config body) []string {
+	t.Helper()
+	server, err := providerserver.NewProtocol6WithError(New("test")())()
+	if err != nil {
+		t.Fatal(err)
+	}
 	encoded, err := tfprotov6.NewDynamicValue(of, value(t, of, config))
 	if err != nil {
 		t.Fatal(err)
 	}
 	resp, err := server.ValidateResourceConfig(t.Context(), &tfprotov6.ValidateResourceConfigRequest{
-		TypeName: "slipway_release", Config: &encoded,
+		TypeName: resourceType, Config: &encoded,
 		ClientCapabilities: &tfprotov6.ValidateResourceConfigClientCapabilities{WriteOnlyAttributesAllowed: true},
 	})
 	if err != nil {

@@ -158,12 +158,9 @@ func (f *finder) look(ctx context.Context) (*ImportedCanary, error) {
 		out.Target.Adopt, out.Instance = "", seen.InstanceID
 		return out, nil
 	}
-	r, ok := made.(*router)
-	if both, is := made.(*istioRouter); is {
-		r, ok = both.router, true
-	}
-	if !ok {
-		return nil, fmt.Errorf("importing split %s: unexpected router %T", f.target.Name, made)
+	r, err := plainRouter(made)
+	if err != nil {
+		return nil, err
 	}
 	found, err := r.look(r.live)
 	if err != nil {

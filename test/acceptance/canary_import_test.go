@@ -181,6 +181,16 @@ spec:
 	if text := w.plan(); !strings.Contains(text, "slipway_canary.edge must be replaced") || !strings.Contains(text, "1 to add, 0 to change, 1 to destroy") {
 		t.Errorf("another route is no replacement:\n%s", text)
 	}
+	c.byHand(virtualServices, fmt.Sprintf("apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: picky}\nspec:\n  hosts: [%[1]s]\n  http: [{name: a, match: [{headers: {canary: {regex: t.*}}}], route: [{destination: {host: %[1]s}}]}]", releaseName))
+	w.write("main.tf", c.twoTracks("v1.2.0", config+importedSplit("picky", "picky", "headers = { canary = \"true\" }\nistio {\n host = \""+releaseName+"\"\n virtual_service = \"picky\"\n route = \"a\"\n}",
+		label("stable"), label("canary"))))
+	if text := w.refused("plan", "-no-color", "-input=false"); !strings.Contains(text, "matches the same header by another rule") {
+		t.Errorf("the plan lets through a header that the route asks for in another way:\n%s", text)
+	}
+	w.write("main.tf", strings.Replace(c.twoTracks("v1.2.0", config), "headers = { canary = \"true\" }", "headers = { Canary = \"true\" }", 1))
+	if text := w.refused("plan", "-no-color", "-input=false"); !strings.Contains(text, "write \"canary\"") || !strings.Contains(text, "headers = { Canary") {
+		t.Errorf("the plan does not point at the header in capitals:\n%s", text)
+	}
 	w.write("main.tf", c.twoTracks("v1.2.0", config))
 	for resource, name := range map[string]string{"slipway_canary.whole": "whole", "slipway_canary.edge": "edge"} {
 		if id, ok := w.attribute(resource, "id").(string); !ok || !strings.Contains(c.find(virtualServices, name).GetAnnotations()["slipway.dev/splits"], id) {

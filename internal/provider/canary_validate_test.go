@@ -1,0 +1,81 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+)
+
+// validatedSplit returns the diagnostics of a split's configuration, each as "path: text".
+func validatedSplit(t *testing.T, arguments body) []string {
+	t.Helper()
+	var resp resource.SchemaResponse
+	NewCanaryResource().Schema(t.Context(), resource.SchemaRequest{}, &resp)
+	config := body{
+		"environment": body{"client": "client-a", "stage": "prod", "cluster": body{"context": "c"}, "namespace": body{"name": "n"}},
+		"name":        "app", "weight": 10,
+		"istio":  body{"host": "app"},
+		"stable": body{"labels": body{"track": "stable"}}, "canary": body{"labels": body{"track": "canary"}},
+	}
+	for name, v := range arguments {
+		config[name] = v
+	}
+	return validatedAs(t, "slipway_canary", resp.Schema.Type().TerraformType(t.Context()), config)
+}
+
+func TestCanary_WhatWouldBeRefusedFailsAtItsArgument(t *testing.T) {
+	t.Parallel()
+	services := func(more body) body {
+		out := body{"istio": nil, "stable": body{"service": "a", "port": 80}, "canary": body{"service": "b", "port": 80}, "gateway_api": body{"parent": body{"kind": "Service", "name": "app"}}}
+		for name, v := range more {
+			out[name] = v
+		}
+		return out
+	}
+	headers := func(name, value string) body { return body{"headers": body{"canary": "true", name: value}} }
+	for name, test := range map[string]struct {
+		arguments body
+		at, says  string
+	}{
+		"capitals":              {headers("X-Canary", "1"), "headers[X-Canary]", `write "x-canary"`},
+		"the same in capitals":  {headers("Canary", "true"), "headers[Canary]", `write "canary"`},
+		"a pseudo header":       {headers(":authority", "a"), "headers[:authority]", "fields of their own"},
+		"the host":              {headers("host", "a"), "headers[host]", "route's hosts"},
+		"a space":               {headers("x canary", "1"), "headers[x canary]", "no name of an HTTP header"},
+		"a claim of a token":    {headers("@request.auth.claims.sub", "1"), "headers[@request.auth.claims.sub]", "no name of an HTTP header"},
+		"not ASCII":             {headers("größe", "1"), "headers[größe]", "no name of an HTTP header"},
+		"no name":               {headers("", "1"), "headers[]", "The name is empty"},
+		"a long name":           {headers(strings.Repeat("a", 257), "1"), "headers[aaa", "257 characters"},
+		"no value":              {headers("x-a", ""), "headers[x-a]", `Header "x-a": The value is empty`},
+		"a long value":          {headers("x-a", strings.Repeat("a", 4097)), "headers[x-a]", "4097 bytes"},
+		"a line break":          {headers("x-a", "a\nb"), "headers[x-a]", "control character"},
+		"a space at the end":    {headers("x-a", "a "), "headers[x-a]", "at its beginning or end"},
+		"beside what is not":    {body{"weight": unknown, "headers": body{"x-a": unknown, "X": "1"}}, "headers[X]", `write "x"`},
+		"with the Gateway API":  {services(headers("X", "1")), "headers[X]", `write "x"`},
+		"a host":                {body{"istio": body{"host": "*.example.com"}}, "istio[0].host", "stands for many hosts"},
+		"a gateway":             {body{"istio": body{"host": "app", "gateways": []any{"mesh", "a b"}}}, "istio[0].gateways[1]", "no gateway"},
+		"a VirtualService only": {body{"istio": body{"host": "app", "virtual_service": "edge"}}, "istio[0].route", "no route in it"},
+		"labels":                {body{"canary": body{"labels": body{"track": "stable"}}}, "canary[0].labels", "both tracks"},
+		"a subset":              {body{"stable": body{"labels": body{"track": "stable"}, "subset": "A"}}, "stable[0].subset", "no name of a subset"},
+		"a step":                {body{"weight": 90, "step": []any{body{"weight": 50}, body{"weight": 20}}}, "step[1].weight", "steps go upwards"},
+		"a parent":              {services(body{"gateway_api": body{"parent": []any{body{"kind": "Service", "name": "a"}, body{"kind": "Ingress", "name": "a"}}}}), "gateway_api[0].parent[1].kind", "neither Service nor Gateway"},
+		"a place":               {services(body{"gateway_api": body{"http_route": "edge", "rule_index": 16}}), "gateway_api[0].rule_index", "at most 16"},
+		"a name":                {body{"name": "a.b"}, "name", "no name of a split"},
+	} {
+		problems := validatedSplit(t, test.arguments)
+		if len(problems) != 1 || !strings.HasPrefix(problems[0], test.at) || !strings.Contains(problems[0], test.says) {
+			t.Errorf("%s: want one problem at %s that says %q, got:\n%s", name, test.at, test.says, strings.Join(problems, "\n"))
+		}
+	}
+	for name, arguments := range map[string]body{
+		"headers": {"headers": body{"canary": "true", "x_y.z~1": "a b\tc ü", "x-unknown": unknown}}, "services": services(nil), "not known": {"headers": unknown},
+	} {
+		if problems := validatedSplit(t, arguments); len(problems) > 0 {
+			t.Errorf("%s: %s", name, strings.Join(problems, "\n"))
+		}
+	}
+}

@@ -33,6 +33,8 @@ trying again does not help; 2: wrong arguments; 3: trying again may help (no con
   --statement-timeout 0    limit of each statement; 0: none
   --baseline VERSION       up: declare files up to this number as applied where nothing is recorded
   --manifest FILE          JSON {"VERSION": "CHECKSUM"} of files that were applied before and are not given here
+  --check FILE             up: file whose statements must hold before anything is run; may be repeated
+  --validate FILE          up: file whose statements must hold afterwards; may be repeated
   --allow-out-of-order     up: run files that are older than the newest that was applied
   --report FILE            where the report goes; default /dev/termination-log where it exists
 `
@@ -45,6 +47,9 @@ type databaseOptions struct {
 	manifest string
 	report   string
 	paths    []string
+	// before and after are the files of --check and --validate.
+	before, after   []string
+	check, validate []*sqlfile.File
 }
 
 func parseDatabase(command string, args []string) (*databaseOptions, error) {
@@ -58,6 +63,12 @@ func parseDatabase(command string, args []string) (*databaseOptions, error) {
 	flags.DurationVar(&o.config.StatementTimeout, "statement-timeout", 0, "")
 	flags.Int64Var(&o.config.Baseline, "baseline", 0, "")
 	flags.BoolVar(&o.config.AllowOutOfOrder, "allow-out-of-order", false, "")
+	for name, list := range map[string]*[]string{"check": &o.before, "validate": &o.after} {
+		flags.Func(name, "", func(file string) error {
+			*list = append(*list, file)
+			return nil
+		})
+	}
 	flags.StringVar(&o.manifest, "manifest", "", "")
 	flags.StringVar(&o.report, "report", "", "")
 	paths, err := parseMixed(flags, args)
@@ -80,6 +91,12 @@ func (o *databaseOptions) prepare() error {
 	}
 	var err error
 	if o.config.Files, err = readFiles(o.paths); err != nil {
+		return err
+	}
+	if o.check, err = readFiles(o.before); err != nil {
+		return err
+	}
+	if o.validate, err = readFiles(o.after); err != nil {
 		return err
 	}
 	o.config.DSN = os.Getenv("DATABASE_URL")
@@ -116,6 +133,9 @@ func withRunner(command string, work func(ctx context.Context, r *runner.Runner,
 		}
 		if err != nil {
 			return usageError("%w\n\n%s", err, databaseUsage)
+		}
+		if command != "up" && len(o.before)+len(o.after) > 0 {
+			return usageError("--check and --validate are for up\n\n%s", databaseUsage)
 		}
 		if err := o.prepare(); err != nil {
 			return usageError("%w", err)
@@ -154,8 +174,8 @@ func withRunner(command string, work func(ctx context.Context, r *runner.Runner,
 	}
 }
 
-func up(ctx context.Context, r *runner.Runner, _ *databaseOptions, _ io.Writer) (*runner.Result, error) {
-	return r.Up(ctx)
+func up(ctx context.Context, r *runner.Runner, o *databaseOptions, _ io.Writer) (*runner.Result, error) {
+	return r.Migrate(ctx, o.check, o.validate)
 }
 
 func status(ctx context.Context, r *runner.Runner, _ *databaseOptions, stdout io.Writer) (*runner.Result, error) {

@@ -85,6 +85,10 @@ func (r *MigrationResource) Schema(ctx context.Context, _ resource.SchemaRequest
 				Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
 			"commands": commandsAttribute(),
+			"check": checksAttribute("SQL files whose statements must hold before pending files run; where one does not, nothing runs. " + mustHold +
+				"With `commands`, it is `commands.check`. Example: `[\"${path.module}/checks/before.sql\"]`."),
+			"validate": checksAttribute("SQL files whose statements must hold after the pending files have run: the validation of the schema. Where one does not, the apply fails, and what was applied stays and is recorded; " +
+				"the next apply validates again, and so it does when a file is changed or new. " + mustHold + "With `commands`, it is `commands.validate`. Example: `[\"${path.module}/checks/after.sql\"]`."),
 			"kind": schema.StringAttribute{
 				MarkdownDescription: "`\"expand\"` runs the files that do not say `-- slipway:kind contract`: additive ones, before the application starts. `\"contract\"` runs those that say so, and no other: the clean-up, when " +
 					"no old version can come back. Changing it replaces the resource.",
@@ -212,13 +216,18 @@ func (r *MigrationResource) Schema(ctx context.Context, _ resource.SchemaRequest
 				Computed:            true,
 				ElementType:         types.StringType,
 			},
+			"checks": schema.MapAttribute{
+				MarkdownDescription: "The files of `check` and `validate`, `check/` or `validate/` and name to checksum. Null without them.",
+				Computed:            true,
+				ElementType:         types.StringType,
+			},
 			"applied": schema.MapAttribute{
 				MarkdownDescription: "The files that were applied, name to checksum, as recorded in the namespace. With `commands`, the versions up to the present one, version to image. The database is not asked in a plan.",
 				Computed:            true,
 				ElementType:         types.StringType,
 			},
 			"pending": schema.ListAttribute{
-				MarkdownDescription: "The files that the apply runs, in order, or the phases of `commands`. Unknown when the resource is created, since the database may have some. Null when nothing is pending.",
+				MarkdownDescription: "The files that the apply runs, in order, and `validate` where the validation is pending; or the phases of `commands`. Unknown when the resource is created, since the database may have some. Null when nothing is pending.",
 				Computed:            true,
 				ElementType:         types.StringType,
 			},
@@ -227,7 +236,7 @@ func (r *MigrationResource) Schema(ctx context.Context, _ resource.SchemaRequest
 				Computed:            true,
 			},
 			"phases": schema.MapAttribute{
-				MarkdownDescription: "With `commands`, the phases `run` and `validate` where they have succeeded for the present version, with a digest of what ran.",
+				MarkdownDescription: "With `commands`, the phases `run` and `validate` where they have succeeded for the present version, with a digest of what ran. With `validate`, that phase, with a digest of what was validated. Null otherwise.",
 				Computed:            true,
 				ElementType:         types.StringType,
 			},

@@ -67,6 +67,10 @@ func (r *MigrationResource) Update(ctx context.Context, req resource.UpdateReque
 	case result.Applied != nil:
 		state.Applied, diags = types.MapValueFrom(ctx, types.StringType, result.Applied)
 		resp.Diagnostics.Append(diags...)
+		if state.Commands.IsNull() {
+			state.Phases, diags = state.validated(ctx, result.Validated)
+			resp.Diagnostics.Append(diags...)
+		}
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
 }
@@ -116,6 +120,19 @@ func (r *MigrationResource) apply(ctx context.Context, plan, state *migrationMod
 		return nil, diags
 	}
 	plan.Files = files
+	_, d = plan.readChecks(ctx, dir)
+	diags.Append(d...)
+	checks, d := plan.checksums(ctx, dir)
+	diags.Append(d...)
+	if diags.HasError() {
+		return nil, diags
+	}
+	if !plan.Checks.IsUnknown() && !plan.Checks.Equal(checks) {
+		diags.AddError("Cannot apply "+plan.what()+" in "+handle.Name(),
+			"The files of check and validate are not those of the plan any more.\n\nThey were changed after the plan was made, so that nobody has reviewed them.\n\nPlan again.")
+		return nil, diags
+	}
+	plan.Checks = checks
 	result, err := job.Apply(ctx, target, dir, options)
 	diags.Append(plan.blockedOrFailed(handle, result, err)...)
 	if !diags.HasError() {
@@ -151,6 +168,10 @@ func (m *migrationModel) finished(ctx context.Context, dir *job.Directory, resul
 		m.Applied, d = types.MapValueFrom(ctx, types.StringType, applied)
 		diags.Append(d...)
 	}
+	if m.Phases.IsUnknown() {
+		m.Phases, d = m.validated(ctx, result.Validated)
+		diags.Append(d...)
+	}
 	if m.BlockedBy.IsUnknown() {
 		m.BlockedBy, d = textList(ctx, result.Blocked)
 		diags.Append(d...)
@@ -161,6 +182,9 @@ func (m *migrationModel) finished(ctx context.Context, dir *job.Directory, resul
 			if _, ok := result.Applied[file.Name]; !ok {
 				names = append(names, file.Name)
 			}
+		}
+		if len(dir.Validate) > 0 && (len(names) > 0 || result.Validated != job.ValidateDigest(result.Applied, dir.Validate)) {
+			names = append(names, string(job.PhaseValidate))
 		}
 		m.Pending, d = textList(ctx, names)
 		diags.Append(d...)
@@ -227,6 +251,8 @@ func (m *migrationModel) refresh(ctx context.Context, target job.Target, diags *
 	if seen.Applied != nil {
 		m.Applied, d = types.MapValueFrom(ctx, types.StringType, seen.Applied)
 		diags.Append(d...)
+		m.Phases, d = m.validated(ctx, seen.Validated)
+		diags.Append(d...)
 	}
 	applied, d := m.appliedFiles(ctx)
 	diags.Append(d...)
@@ -243,7 +269,11 @@ func (m *migrationModel) refresh(ctx context.Context, target job.Target, diags *
 	for _, file := range pending {
 		names = append(names, file.Name)
 	}
-	return m.refreshPending(ctx, target, names, diags)
+	if err := m.refreshPending(ctx, target, names, diags); err != nil {
+		return err
+	}
+	diags.Append(m.refreshValidate(ctx, applied)...)
+	return nil
 }
 
 // refreshPending puts what is pending into the state, and what it waits for.

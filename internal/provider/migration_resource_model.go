@@ -28,6 +28,8 @@ type migrationModel struct {
 	Name              types.String   `tfsdk:"name"`
 	Directory         types.String   `tfsdk:"directory"`
 	Commands          types.Object   `tfsdk:"commands"`
+	Check             types.List     `tfsdk:"check"`
+	Validate          types.List     `tfsdk:"validate"`
 	Kind              types.String   `tfsdk:"kind"`
 	PostgresVersion   types.Int64    `tfsdk:"postgres_version"`
 	SmallTables       types.List     `tfsdk:"small_tables"`
@@ -50,6 +52,7 @@ type migrationModel struct {
 
 	ClusterUID    types.String `tfsdk:"cluster_uid"`
 	Files         types.Map    `tfsdk:"files"`
+	Checks        types.Map    `tfsdk:"checks"`
 	Applied       types.Map    `tfsdk:"applied"`
 	Pending       types.List   `tfsdk:"pending"`
 	SchemaVersion types.String `tfsdk:"schema_version"`

@@ -86,6 +86,10 @@ func (r *MigrationResource) plan(ctx context.Context, plan, state *migrationMode
 	plan.Recorded = types.BoolValue(true)
 	plan.Pending, plan.Findings = types.ListUnknown(types.StringType), types.ListUnknown(types.StringType)
 	plan.BlockedBy, plan.Applied = types.ListUnknown(types.StringType), types.MapUnknown(types.StringType)
+	plan.Checks = types.MapNull(types.StringType)
+	if plan.hasChecks() {
+		plan.Checks = types.MapUnknown(types.StringType)
+	}
 	plan.Files, plan.SchemaVersion, plan.Phases = types.MapUnknown(types.StringType), types.StringUnknown(), types.MapUnknown(types.StringType)
 	if !plan.contract() {
 		plan.BlockedBy = types.ListNull(types.StringType)
@@ -98,7 +102,10 @@ func (r *MigrationResource) plan(ctx context.Context, plan, state *migrationMode
 		diags.Append(plan.planWaiting(ctx, state, handle)...)
 		return diags
 	}
-	plan.SchemaVersion, plan.Phases = types.StringNull(), types.MapNull(types.StringType)
+	plan.SchemaVersion = types.StringNull()
+	if plan.Validate.IsNull() {
+		plan.Phases = types.MapNull(types.StringType)
+	}
 	dir, err := job.Read(plan.Directory.ValueString(), plan.contract())
 	if err != nil {
 		diags.AddAttributeError(path.Root("directory"), "Cannot plan "+plan.what(), detailOf(err))
@@ -108,8 +115,16 @@ func (r *MigrationResource) plan(ctx context.Context, plan, state *migrationMode
 		diags.AddAttributeWarning(path.Root("directory"), "The "+plan.what()+" has no files",
 			"No file in "+plan.Directory.ValueString()+" says that it is for a contract migration, so that nothing is run.\n\nPut the line -- slipway:kind contract into the files that remove what only old versions use.")
 	}
+	checksKnown, d := plan.readChecks(ctx, dir)
+	diags.Append(d...)
+	if diags.HasError() {
+		return diags
+	}
+	if checksKnown {
+		plan.Checks, d = plan.checksums(ctx, dir)
+		diags.Append(d...)
+	}
 	files := job.Checksums(dir.Files)
-	var d diag.Diagnostics
 	plan.Files, d = types.MapValueFrom(ctx, types.StringType, files)
 	diags.Append(d...)
 	pending, d := plan.planPending(ctx, dir, files, state)
@@ -119,6 +134,7 @@ func (r *MigrationResource) plan(ctx context.Context, plan, state *migrationMode
 	}
 	diags.Append(plan.planWaiting(ctx, state, handle)...)
 	diags.Append(plan.planFindings(ctx, dir, pending)...)
+	diags.Append(plan.parseChecks(ctx, dir)...)
 	return diags
 }
 
@@ -137,7 +153,7 @@ func (m *migrationModel) planWaiting(ctx context.Context, state *migrationModel,
 // waits reports that a contract migration was seen blocked, and that nothing has changed since that could open the gate.
 func (m migrationModel) waits(state migrationModel) bool {
 	return m.contract() && !state.BlockedBy.IsNull() && state.Recorded.ValueBool() && m.OnBlocked.ValueString() == blockedDefers &&
-		m.sameGate(state) && m.Files.Equal(state.Files) && m.Commands.Equal(state.Commands) && (m.Commands.IsNull() || m.Image.Equal(state.Image))
+		m.sameGate(state) && m.Files.Equal(state.Files) && m.sameChecks(state) && m.Commands.Equal(state.Commands) && (m.Commands.IsNull() || m.Image.Equal(state.Image))
 }
 
 // planPending plans what is pending and what is applied afterwards. For the linter, it returns what is taken for pending where that is unknown.
@@ -166,8 +182,12 @@ func (m *migrationModel) planPending(ctx context.Context, dir *job.Directory, fi
 			fmt.Sprintf("They were applied, and their files are gone: %s.\n\nThe database stays as it is. A new database made from this directory would lack them: put them back, unless this is an older version of the directory.", strings.Join(missing, ", ")))
 	}
 	var d diag.Diagnostics
-	m.Pending, d = textList(ctx, fileNames(pending))
-	diags.Append(d...)
+	if wholly(m.Check) && wholly(m.Validate) {
+		names, more := m.planValidate(ctx, dir, applied, pending, state)
+		diags.Append(more...)
+		m.Pending, d = textList(ctx, names)
+		diags.Append(d...)
+	}
 	switch {
 	case !state.Recorded.ValueBool():
 	case len(pending) == 0:

@@ -63,6 +63,8 @@ func (m migrationModel) validateCommands(ctx context.Context) (diags diag.Diagno
 		{"postgres_version", linted, m.PostgresVersion},
 		{"small_tables", linted, m.SmallTables},
 		{"acknowledge", linted, m.Acknowledge},
+		{"check", "A tool has a phase of that name: commands.check, a command that fails where something does not hold.", m.Check},
+		{"validate", "A tool has a phase of that name: commands.validate, a command that fails where something does not hold.", m.Validate},
 		{"lock_timeout", "It is for the runner of SQL files. Give it to the tool, with its own options.", m.LockTimeout},
 		{"statement_timeout", "It is for the runner of SQL files. Give it to the tool, with its own options.", m.StatementTimeout},
 		{"baseline", "It is for the runner of SQL files. A tool says with commands.status that nothing is left to run.", m.Baseline},

@@ -86,6 +86,8 @@ type Result struct {
 	Progress Progress
 	// Blocked says why a contract migration was not run.
 	Blocked []string
+	// Validated is the ValidateDigest of what was validated last.
+	Validated string
 }
 
 // Apply runs what is pending of a directory and mirrors it. It holds the environment's Lease meanwhile. Where a gate is closed,
@@ -134,6 +136,7 @@ type application struct {
 
 	found  *corev1.ConfigMap // the mirror as it stands, nil where there is none
 	mirror mirror
+	dir    *Directory // nil for commands
 }
 
 func (a *application) say(sentence string) {
@@ -195,9 +198,11 @@ func (a *application) take() (err error) {
 }
 
 func (a *application) run(dir *Directory) error {
+	a.dir = dir
 	if err := a.take(); err != nil {
 		return err
 	}
+	a.result.Validated = a.mirror.Validated
 	if a.found == nil && a.options.Gate != nil && len(a.options.Recorded) > 0 {
 		a.mirror.Applied = maps.Clone(a.options.Recorded)
 		a.mark(strings.Join(slices.Sorted(maps.Keys(a.mirror.Applied)), ", "))
@@ -214,13 +219,13 @@ func (a *application) run(dir *Directory) error {
 	if err != nil {
 		return err
 	}
-	if len(pending) == 0 {
+	if len(pending) == 0 && !a.validationPending() {
 		if err := a.removeJobs(left); err != nil {
 			return err
 		}
 		return a.save(false)
 	}
-	if a.options.Gate != nil && len(left) == 0 { // what has begun is finished
+	if a.options.Gate != nil && len(left) == 0 && len(pending) > 0 { // what has begun is finished
 		if a.result.Blocked, err = Blocked(a.ctx, a.target, *a.options.Gate, time.Now()); err != nil {
 			return err
 		}
@@ -228,7 +233,7 @@ func (a *application) run(dir *Directory) error {
 			return a.save(false)
 		}
 	}
-	if a.options.Gate != nil {
+	if a.options.Gate != nil && len(pending) > 0 {
 		// Before the first statement, or a killed run would leave no mark.
 		var names []string
 		for _, file := range pending {
@@ -250,7 +255,7 @@ func (a *application) run(dir *Directory) error {
 	} else {
 		err = a.runJob(left, pending, known)
 	}
-	a.result.Applied = maps.Clone(a.mirror.Applied)
+	a.result.Applied, a.result.Validated = maps.Clone(a.mirror.Applied), a.mirror.Validated
 	return err
 }
 
@@ -280,10 +285,11 @@ func (a *application) record(pending []*File, report *runner.Report) []string {
 	if report == nil {
 		return nil
 	}
+	all := report.Outcome == runner.Done && report.Left == 0 || report.Phase == runner.PhaseValidate
 	var added []string
 	for _, file := range pending {
 		listed := slices.Contains(report.Applied, file.Name)
-		if report.Outcome == runner.Done && report.Left == 0 || listed {
+		if all || listed {
 			if _, had := a.mirror.Applied[file.Name]; !had {
 				added = append(added, file.Name)
 			}

@@ -35,31 +35,46 @@ func (a *application) runDirect(pending []*File, known map[string]string) error 
 			config.Known[version] = checksum
 		}
 	}
-	a.say("applying migrations from this process")
-	result, err := runUp(a.ctx, config)
+	a.say("this process " + doing(pending))
+	result, err := runUp(a.ctx, config, a.dir)
 	report := runner.NewReport("up", result, err)
 	applied := a.record(pending, report)
 	var saveErr error
-	if len(applied) > 0 {
+	if err == nil && a.passed() || len(applied) > 0 {
 		saveErr = a.save(true)
 	}
 	if err == nil {
 		return saveErr
 	}
 	failed := &RunError{
-		Namespace: a.target.Handle.Namespace, Reason: "the runner says: " + string(report.Outcome),
+		Namespace: a.target.Handle.Namespace, Phase: report.Phase, Reason: "the runner says: " + string(report.Outcome),
 		Failure: report.Failure, Applied: applied, Left: report.Left, Retry: report.Outcome.Retry(),
 	}
 	return errors.Join(failed, saveErr)
 }
 
-func runUp(ctx context.Context, config runner.Config) (_ *runner.Result, err error) {
+// runUp runs what a Job would. Where nothing is pending, it only validates.
+func runUp(ctx context.Context, config runner.Config, dir *Directory) (_ *runner.Result, err error) {
 	r, err := runner.Open(ctx, config)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	return r.Up(ctx)
+	if len(config.Files) > 0 {
+		return r.Migrate(ctx, parsed(dir.Check), parsed(dir.Validate))
+	}
+	if err := r.Check(ctx, parsed(dir.Validate)); err != nil {
+		return nil, &runner.PhaseError{Phase: runner.PhaseValidate, Err: err}
+	}
+	return &runner.Result{}, nil
+}
+
+func parsed(files []*File) []*sqlfile.File {
+	var out []*sqlfile.File
+	for _, file := range files {
+		out = append(out, file.File)
+	}
+	return out
 }
 
 // databaseURL is the one that was given, or that of the Secret.

@@ -108,6 +108,7 @@ func (e *BlockedError) Explain() (happened, observed, advice string) {
 type RunError struct {
 	Job, Namespace string // no Job: it ran in this process
 	Reason         string
+	Phase          runner.Phase    // that did not pass, empty where it was a migration
 	Failure        *runner.Failure // nil where the runner did not report one
 	Applied        []string        // in this run
 	Left           int
@@ -128,6 +129,16 @@ func (e *RunError) Explain() (happened, observed, advice string) {
 	happened = fmt.Sprintf("The Job %s in namespace %s did not apply all migrations: %s.", e.Job, e.Namespace, strings.TrimSuffix(e.Reason, "."))
 	if e.Job == "" {
 		happened = fmt.Sprintf("The migrations of namespace %s, run from this process, were not all applied: %s.", e.Namespace, strings.TrimSuffix(e.Reason, "."))
+	}
+	by := fmt.Sprintf("the Job %s in namespace %s", e.Job, e.Namespace)
+	if e.Job == "" {
+		by = "this process, for namespace " + e.Namespace
+	}
+	switch e.Phase {
+	case runner.PhaseCheck:
+		happened = fmt.Sprintf("The check before the migrations did not succeed, and none of them was run, by %s: %s.", by, strings.TrimSuffix(e.Reason, "."))
+	case runner.PhaseValidate:
+		happened = fmt.Sprintf("All migrations are applied and recorded, but their validation did not succeed, by %s: %s.", by, strings.TrimSuffix(e.Reason, "."))
 	}
 	var seen []string
 	if f := e.Failure; f != nil {
@@ -162,7 +173,9 @@ func (e *RunError) Explain() (happened, observed, advice string) {
 		seen = append(seen, "End of the log:\n  "+strings.Join(e.Log, "\n  "))
 	}
 	advice = "Put it right and apply again: it goes on with the first file that is not applied."
-	if e.Failure != nil && e.Failure.Advice != "" {
+	if e.Phase == runner.PhaseValidate {
+		advice = "Write what is missing as a new migration, or correct the validation, and apply again: it validates again, and runs nothing that is applied."
+	} else if e.Failure != nil && e.Failure.Advice != "" {
 		advice = e.Failure.Advice + "\n\n" + advice
 	}
 	if e.Retry {

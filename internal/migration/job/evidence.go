@@ -58,7 +58,7 @@ func (a *application) startProblem(j *batchv1.Job) (string, error) {
 func (a *application) failure(job, reason string, report *runner.Report, retry bool) *RunError {
 	out := &RunError{Job: job, Namespace: a.target.Handle.Namespace, Reason: reason, Retry: retry}
 	if report != nil {
-		out.Failure, out.Left = report.Failure, report.Left
+		out.Failure, out.Left, out.Phase = report.Failure, report.Left, report.Phase
 	}
 	out.Events, out.Log, _ = a.evidence(job)
 	return out

@@ -30,6 +30,8 @@ type Target struct {
 type File struct {
 	*sqlfile.File
 	Content []byte
+
+	from string // path, of files of ReadChecks
 }
 
 // Limits of what travels in ConfigMaps. Kubernetes refuses a ConfigMap above 1 MiB.
@@ -42,6 +44,8 @@ const (
 type Directory struct {
 	// Files are those of the wanted kind, Others the rest, both in the order in which they run.
 	Files, Others []*File
+	// Check and Validate are files whose statements must hold, before anything runs and after all has. See ReadChecks.
+	Check, Validate []*File
 }
 
 // Read reads a directory. Of the files, contract takes those that say "-- slipway:kind contract", which may be none; otherwise those that
@@ -147,6 +151,8 @@ type mirror struct {
 	Updated time.Time         `json:"updated"`
 	// Commands is of a migration by commands.
 	Commands *commandRecord `json:"commands,omitempty"`
+	// Validated is the ValidateDigest of what was validated last.
+	Validated string `json:"validated,omitempty"`
 }
 
 // decodeMirror reads a mirror.

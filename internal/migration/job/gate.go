@@ -182,6 +182,7 @@ type State struct {
 	Applied    map[string]string // nil where there is no mirror
 	Progress   *Progress         // of commands; nil where none is recorded
 	InstanceID string            // of the mirror
+	Validated  string            // ValidateDigest of what was validated last
 }
 
 // Observe reads a migration. A mirror that is gone is no error. Errors: *MirrorError, others as from environment.Check.
@@ -197,6 +198,7 @@ func Observe(ctx context.Context, target Target) (*State, error) {
 	out := &State{}
 	if found != nil {
 		out.Recorded, out.Applied, out.InstanceID = true, m.Applied, found.Annotations[annotationInstance]
+		out.Validated = m.Validated
 		if m.Commands != nil {
 			out.Progress = new(m.Commands.progress())
 			out.Recorded = m.Commands.Begun == nil

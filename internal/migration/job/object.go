@@ -15,6 +15,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/runner"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/sqlfile"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/task"
 )
@@ -22,6 +23,8 @@ import (
 const (
 	secretKey    = "url"
 	manifestKey  = "manifest.json"
+	filesVolume  = "files"
+	labelVolume  = "slipway.dev/migration-volume"
 	filesPath    = "/slipway/files"
 	manifestPath = "/slipway/manifest"
 	container    = "migrate"
@@ -43,6 +46,11 @@ func (a *application) jobName(pending []*File) string {
 	for _, file := range pending {
 		_, _ = fmt.Fprintf(hash, "%s %s\n", file.Name, file.Checksum)
 	}
+	for _, phase := range a.phases() {
+		for _, file := range phase.files {
+			_, _ = fmt.Fprintf(hash, "%s %s %s\n", phase.name, file.Name, file.Checksum)
+		}
+	}
 	return a.prefix() + hex.EncodeToString(hash.Sum(nil)[:5])
 }
 
@@ -50,19 +58,23 @@ func (a *application) prefix() string {
 	return "migrate-" + a.target.Name[:min(len(a.target.Name), 36)] + "-"
 }
 
-// configMaps are the pending files in as many ConfigMaps as it takes, then the manifest of what is known beside them.
+// phaseFiles are the files of a phase, which lie in a directory of their own in the Job.
+type phaseFiles struct {
+	name  runner.Phase
+	files []*File
+}
+
+func (p phaseFiles) path() string { return "/slipway/" + string(p.name) }
+
+func (a *application) phases() []phaseFiles {
+	return []phaseFiles{{runner.PhaseCheck, a.dir.Check}, {runner.PhaseValidate, a.dir.Validate}}
+}
+
+// configMaps are the pending files in as many ConfigMaps as it takes, then those of the phases, then the manifest of what is known beside them.
 func (a *application) configMaps(name string, pending []*File, known map[string]string) ([]*corev1.ConfigMap, error) {
-	var out []*corev1.ConfigMap
-	size := maxChunk + 1
-	for _, file := range pending {
-		if size+len(file.Content) > maxChunk {
-			out = append(out, &corev1.ConfigMap{
-				ObjectMeta: a.meta(fmt.Sprintf("%s-%d", name, len(out))), Immutable: new(true), BinaryData: map[string][]byte{},
-			})
-			size = 0
-		}
-		out[len(out)-1].BinaryData[file.Name] = file.Content
-		size += len(file.Content)
+	out := a.chunks(name, filesVolume, pending)
+	for _, phase := range a.phases() {
+		out = append(out, a.chunks(name+"-"+string(phase.name), string(phase.name), phase.files)...)
 	}
 	versions := map[string]string{}
 	for file, checksum := range known {
@@ -80,19 +92,55 @@ func (a *application) configMaps(name string, pending []*File, known map[string]
 	return append(out, &corev1.ConfigMap{ObjectMeta: a.meta(name + "-manifest"), Immutable: new(true), Data: map[string]string{manifestKey: string(text)}}), nil
 }
 
-// jobObject is the Job, not yet to be started. It satisfies the Pod Security Standard "restricted", and its pods have no token.
-func (a *application) jobObject(name string, maps []*corev1.ConfigMap) *batchv1.Job {
-	credentials := a.options.Credentials
-	if credentials == nil {
-		credentials = &SecretKey{Name: name, Key: secretKey}
+// chunks are files in as many ConfigMaps as it takes. A label says which volume of the Job they belong to.
+func (a *application) chunks(name, volume string, files []*File) []*corev1.ConfigMap {
+	var out []*corev1.ConfigMap
+	size := maxChunk + 1
+	for _, file := range files {
+		if size+len(file.Content) > maxChunk {
+			meta := a.meta(fmt.Sprintf("%s-%d", name, len(out)))
+			meta.Labels[labelVolume] = volume
+			out = append(out, &corev1.ConfigMap{ObjectMeta: meta, Immutable: new(true), BinaryData: map[string][]byte{}})
+			size = 0
+		}
+		out[len(out)-1].BinaryData[file.Name] = file.Content
+		size += len(file.Content)
 	}
+	return out
+}
+
+// projected is a volume of the ConfigMaps that are labelled with its name, nil where there are none.
+func projected(volume string, maps []*corev1.ConfigMap) *corev1.Volume {
 	files := &corev1.ProjectedVolumeSource{}
-	for _, m := range maps[:len(maps)-1] {
-		files.Sources = append(files.Sources, corev1.VolumeProjection{ConfigMap: &corev1.ConfigMapProjection{LocalObjectReference: corev1.LocalObjectReference{Name: m.Name}}})
+	for _, m := range maps {
+		if m.Labels[labelVolume] == volume {
+			files.Sources = append(files.Sources, corev1.VolumeProjection{ConfigMap: &corev1.ConfigMapProjection{LocalObjectReference: corev1.LocalObjectReference{Name: m.Name}}})
+		}
 	}
-	args := []string{"up", filesPath, "--manifest", manifestPath + "/" + manifestKey, "--allow-out-of-order"}
-	if a.options.Baseline > 0 {
-		args = append(args, "--baseline", strconv.FormatInt(a.options.Baseline, 10))
+	if len(files.Sources) == 0 {
+		return nil
+	}
+	return &corev1.Volume{Name: volume, VolumeSource: corev1.VolumeSource{Projected: files}}
+}
+
+// arguments are those of the runner. Where no file is pending, it only checks the files of the phase validate.
+func (a *application) arguments(pending []*File) []string {
+	var args []string
+	if len(pending) > 0 {
+		args = []string{"up", filesPath, "--manifest", manifestPath + "/" + manifestKey, "--allow-out-of-order"}
+		if a.options.Baseline > 0 {
+			args = append(args, "--baseline", strconv.FormatInt(a.options.Baseline, 10))
+		}
+		for _, phase := range a.phases() {
+			for _, file := range phase.files {
+				args = append(args, "--"+string(phase.name), phase.path()+"/"+file.Name)
+			}
+		}
+	} else {
+		args = []string{"check"}
+		for _, file := range a.dir.Validate {
+			args = append(args, phaseFiles{name: runner.PhaseValidate}.path()+"/"+file.Name)
+		}
 	}
 	if a.options.LockTimeout > 0 {
 		args = append(args, "--lock-timeout", a.options.LockTimeout.String())
@@ -100,9 +148,18 @@ func (a *application) jobObject(name string, maps []*corev1.ConfigMap) *batchv1.
 	if a.options.StatementTimeout > 0 {
 		args = append(args, "--statement-timeout", a.options.StatementTimeout.String())
 	}
+	return args
+}
+
+// jobObject is the Job, not yet to be started. It satisfies the Pod Security Standard "restricted", and its pods have no token.
+func (a *application) jobObject(name string, pending []*File, maps []*corev1.ConfigMap) *batchv1.Job {
+	credentials := a.options.Credentials
+	if credentials == nil {
+		credentials = &SecretKey{Name: name, Key: secretKey}
+	}
 	meta := a.meta(name)
 	out := task.Spec{
-		Namespace: meta.Namespace, Name: name, Labels: meta.Labels, Container: container, Image: a.options.Image, Args: args,
+		Namespace: meta.Namespace, Name: name, Labels: meta.Labels, Container: container, Image: a.options.Image, Args: a.arguments(pending),
 		SecretEnv: map[string]SecretKey{"DATABASE_URL": *credentials}, ServiceAccount: accountName, PullSecrets: a.options.PullSecrets,
 		User: runnerUser, Memory: "256Mi", Grace: 30 * time.Second, Deadline: a.options.Timeout + margin, Retries: attempts,
 	}.Job()
@@ -117,10 +174,19 @@ func (a *application) jobObject(name string, maps []*corev1.ConfigMap) *batchv1.
 	})
 	pod := &out.Spec.Template.Spec
 	pod.Volumes = []corev1.Volume{
-		{Name: "files", VolumeSource: corev1.VolumeSource{Projected: files}},
 		{Name: "manifest", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: maps[len(maps)-1].Name}}}},
 	}
-	pod.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "files", MountPath: filesPath, ReadOnly: true}, {Name: "manifest", MountPath: manifestPath, ReadOnly: true}}
+	pod.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "manifest", MountPath: manifestPath, ReadOnly: true}}
+	paths := map[string]string{filesVolume: filesPath}
+	for _, phase := range a.phases() {
+		paths[string(phase.name)] = phase.path()
+	}
+	for _, name := range []string{filesVolume, string(runner.PhaseCheck), string(runner.PhaseValidate)} {
+		if volume := projected(name, maps); volume != nil {
+			pod.Volumes = append(pod.Volumes, *volume)
+			pod.Containers[0].VolumeMounts = append(pod.Containers[0].VolumeMounts, corev1.VolumeMount{Name: name, MountPath: paths[name], ReadOnly: true})
+		}
+	}
 	pod.Containers[0].SecurityContext.ReadOnlyRootFilesystem = new(true)
 	return out
 }

@@ -64,27 +64,40 @@ func (a *application) runJob(left []batchv1.Job, pending []*File, known map[stri
 		if err != nil {
 			return err
 		}
-		if err := a.start(a.jobObject(name, maps), maps); err != nil {
+		if err := a.start(a.jobObject(name, pending, maps), maps); err != nil {
 			return err
 		}
-		a.say("the Job " + name + " applies migrations")
+		a.say("the Job " + name + " " + doing(pending))
 	}
 	report, err := a.wait(name)
 	if a.ctx.Err() != nil {
 		return err // it goes on; the next apply joins it
 	}
 	// The record is written before the Job goes: removed first, a run that is killed here would forget what happened.
-	if applied := a.record(pending, report); len(applied) > 0 {
+	applied := a.record(pending, report)
+	failed, isFailure := errors.AsType[*RunError](err)
+	if isFailure && len(pending) == 0 {
+		failed.Phase = runner.PhaseValidate
+	}
+	if err == nil && a.passed() || len(applied) > 0 {
 		if saveErr := a.save(true); saveErr != nil {
 			return errors.Join(err, saveErr)
 		}
-		if failed, ok := errors.AsType[*RunError](err); ok {
+		if isFailure {
 			failed.Applied = applied
 		}
 	}
 	after, stop := a.afterwards()
 	defer stop()
 	return errors.Join(err, a.removeJob(after, name))
+}
+
+// doing says what a run does.
+func doing(pending []*File) string {
+	if len(pending) == 0 {
+		return "validates the schema"
+	}
+	return "applies migrations"
 }
 
 // finishJobs waits for the Jobs that other runs have left, and removes them. What they have applied, the database knows.

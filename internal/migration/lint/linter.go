@@ -214,7 +214,7 @@ func (l *linter) notAnalysed(s *parsedStatement) {
 	if l.current.Format == sqlfile.Goose && strings.Contains(s.SQL, "$") {
 		advice = "Put '-- +goose StatementBegin' before and '-- +goose StatementEnd' after a statement that holds semicolons within it: goose splits at each line that ends in one."
 	}
-	l.report(offset, "not-analysed", "", "PostgreSQL's grammar does not accept the statement ("+message+"), so that nothing can be said about it.", advice)
+	l.report(offset, NotAnalysed, "", "PostgreSQL's grammar does not accept the statement ("+message+"), so that nothing can be said about it.", advice)
 }
 
 func (l *linter) newForms(s *parsedStatement) {

@@ -35,6 +35,7 @@ const (
 type Report struct {
 	Command string   `json:"command"`
 	Outcome Outcome  `json:"outcome"`
+	Phase   Phase    `json:"phase,omitempty"` // that did not pass; PhaseValidate says that all files are applied
 	From    int64    `json:"from"`
 	To      int64    `json:"to"`
 	Count   int      `json:"applied_count"`
@@ -70,6 +71,10 @@ func NewReport(command string, result *Result, err error) *Report {
 	}
 	if err == nil {
 		return report
+	}
+	var phase *PhaseError
+	if errors.As(err, &phase) {
+		report.Phase = phase.Phase
 	}
 	report.Failure = &Failure{Message: cut(err.Error(), textLimit)}
 	var explained interface {

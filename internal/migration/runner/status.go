@@ -8,6 +8,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/sqlfile"
 )
@@ -98,28 +101,42 @@ func (r *Runner) check(ctx context.Context, file *sqlfile.File, i int) (err erro
 	fail := func(reason string) error {
 		return &CheckError{File: file.Name, Line: statement.Line, Statement: r.show(statement.SQL), Reason: reason}
 	}
+	// A session that was lost says nothing of what holds: the run may be tried again.
+	stopped := func(err error) error {
+		var reported *pgconn.PgError
+		switch {
+		case ctx.Err() != nil:
+			return fmt.Errorf("checking %s: %w", file.Name, ctx.Err())
+		case !errors.As(err, &reported), strings.HasPrefix(reported.Code, "08"), strings.HasPrefix(reported.Code, "57P"):
+			return &ConnectError{Reason: hide(r.secrets, firstLine(err))}
+		case reported.Code == "25006":
+			return fail("checks may only read: " + hide(r.secrets, firstLine(err)))
+		}
+		return fail(hide(r.secrets, firstLine(err)))
+	}
 	conn, err := r.db.Conn(ctx)
 	if err != nil {
-		return fmt.Errorf("opening a session for %s: %w", file.Name, err)
+		return stopped(err)
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
 	tx, err := conn.BeginTx(ctx, readOnly)
 	if err != nil {
-		return fmt.Errorf("checking %s: %w", file.Name, err)
+		return stopped(err)
 	}
 	defer func() { err = finish(tx, err) }()
 	if err := r.limits(ctx, tx, "SET LOCAL", true); err != nil {
-		return err
+		return stopped(err)
 	}
 	rows, err := tx.QueryContext(ctx, statement.SQL)
 	if err != nil {
-		return fail(hide(r.secrets, firstLine(err)))
+		return stopped(err)
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
-	columns, err := rows.Columns()
+	columns, err := rows.ColumnTypes()
 	if err != nil {
-		return fail(hide(r.secrets, firstLine(err)))
+		return stopped(err)
 	}
+	numeric := len(columns) > 0 && columns[0].DatabaseTypeName() == "NUMERIC"
 	count := 0
 	for rows.Next() {
 		count++
@@ -131,12 +148,12 @@ func (r *Runner) check(ctx context.Context, file *sqlfile.File, i int) (err erro
 		if err := rows.Scan(targets...); err != nil {
 			return fail(hide(r.secrets, firstLine(err)))
 		}
-		if len(values) == 0 || !holds(values[0]) {
+		if len(values) == 0 || !holds(values[0], numeric) {
 			return fail(fmt.Sprintf("row %d is not true but %v", count, values[:min(1, len(values))]))
 		}
 	}
 	if err := rows.Err(); err != nil {
-		return fail(hide(r.secrets, firstLine(err)))
+		return stopped(err)
 	}
 	if count == 0 {
 		return fail("it returns no row")
@@ -144,7 +161,8 @@ func (r *Runner) check(ctx context.Context, file *sqlfile.File, i int) (err erro
 	return nil
 }
 
-func holds(value any) bool {
+// holds takes a numeric as the text that it is delivered as.
+func holds(value any, numeric bool) bool {
 	switch value := value.(type) {
 	case bool:
 		return value
@@ -153,6 +171,9 @@ func holds(value any) bool {
 	case float64:
 		return value != 0
 	case string:
+		if numeric {
+			return strings.ContainsAny(value, "123456789")
+		}
 		return value == "t" || value == "true"
 	}
 	return false

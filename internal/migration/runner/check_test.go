@@ -24,6 +24,9 @@ func TestCheck_TellsWhatHoldsFromWhatDoesNot(t *testing.T) {
 		"SELECT name = 'c1' FROM customers":                    false,
 		"SELECT true FROM customers WHERE id < 0":              false,
 		"SELECT NULL::boolean":                                 false,
+		"SELECT sum(id) FROM customers":                        true, // a numeric
+		"SELECT 0.00":                                          false,
+		"SELECT '1'::text":                                     false,
 		"SELECT nothing FROM nowhere":                          false,
 		"DELETE FROM customers RETURNING true":                 false,
 	} {

@@ -7,6 +7,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -75,10 +77,31 @@ type answers struct {
 	Last     time.Time `json:"last"`
 }
 
+// callsPerTransition is the least number of requests that each measured transition has to answer, from SLIPWAY_TEST_CALLS. Zero is what the
+// users happen to send: more would take processors from the tests that run beside.
+func callsPerTransition(t *testing.T) int {
+	t.Helper()
+	text := os.Getenv("SLIPWAY_TEST_CALLS")
+	if text == "" {
+		return 0
+	}
+	calls, err := strconv.Atoi(text)
+	if err != nil || calls < 1 {
+		t.Fatalf("SLIPWAY_TEST_CALLS is %q, and must be a number", text)
+	}
+	return calls
+}
+
+// rateOfMany is requests per second where a number of them is asked for: most of them are sent while something changes.
+const rateOfMany = 500
+
 // users sends requests to the release's Service from a pod, as the client's users do, until the test ends. It returns once they
 // are answered.
 func (c tenant) users(rate int) {
 	c.t.Helper()
+	if callsPerTransition(c.t) > 0 {
+		rate = rateOfMany
+	}
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: loadPod},
 		Spec: corev1.PodSpec{
@@ -122,6 +145,7 @@ func (c tenant) served() report {
 // outage is what the users had to bear beside what a bad version did to them.
 type outage struct {
 	before, after report
+	during        int    // requests while it was done; the rest came right after it
 	bad           string // version
 }
 
@@ -136,13 +160,18 @@ func (o outage) beyondTheBadVersion() int {
 	return failed
 }
 
-// whileServed runs something and returns what the users saw meanwhile and for a second afterwards.
+// whileServed runs something and returns what the users saw meanwhile and for a second afterwards, longer where more requests are asked for.
 func (c tenant) whileServed(bad string, do func()) outage {
 	c.t.Helper()
 	o := outage{before: c.served(), bad: bad}
 	do()
+	o.during = c.served().Requests - o.before.Requests
 	time.Sleep(time.Second)
-	o.after = c.served()
+	least := callsPerTransition(c.t)
+	eventually(c.t, 3*time.Minute, fmt.Sprintf("%d requests were sent", least), func(context.Context) bool {
+		o.after = c.served()
+		return o.after.Requests-o.before.Requests >= least
+	})
 	if o.after.Requests <= o.before.Requests {
 		c.t.Fatalf("the users sent no request: %+v", o.after)
 	}
@@ -152,7 +181,7 @@ func (c tenant) whileServed(bad string, do func()) outage {
 // keptAnswering demands that no request failed but those that the bad version itself failed.
 func (o outage) keptAnswering(t *testing.T) {
 	t.Helper()
-	what := fmt.Sprintf("%d requests", o.after.Requests-o.before.Requests)
+	what := fmt.Sprintf("%d requests, %d of them meanwhile", o.after.Requests-o.before.Requests, o.during)
 	if bad, answered := o.after.Versions[o.bad]; answered {
 		what += fmt.Sprintf(", %d answered by %s, of which %d failed", bad.Requests, o.bad, bad.Failed)
 	}

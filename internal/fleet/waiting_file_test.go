@@ -33,7 +33,7 @@ func TestRead_RefusesNamedPipes(t *testing.T) {
 			text := fmt.Sprint(err)
 			if found, ok := errors.AsType[*FindingsError](err); ok {
 				for _, finding := range found.Findings {
-					text += "\n" + finding.Path + ": " + finding.Text
+					text += "\n" + finding.String() + ": " + finding.Text
 				}
 			}
 			if !strings.Contains(text, "not a regular file") || !strings.Contains(text, filepath.FromSlash(file)) {

@@ -42,6 +42,10 @@ type Sample struct {
 	Series int `json:"series,omitempty"`
 	// Requests is what the requests query returned where the metric has one.
 	Requests Number `json:"requests,omitzero"`
+	// Baseline, BaselineSeries and BaselineRequests are the same of the baseline, where the metric is compared with one.
+	Baseline         Number `json:"baseline,omitzero"`
+	BaselineSeries   int    `json:"baselineSeries,omitempty"`
+	BaselineRequests Number `json:"baselineRequests,omitzero"`
 	// Evidence says in words what was seen, for example "HTTP 503".
 	Evidence string `json:"evidence,omitempty"`
 }
@@ -125,6 +129,8 @@ const (
 	EverySample Rule = "for"
 	// Average: the average of a metric over its span was beyond the limit.
 	Average Rule = "over"
+	// SampleRatioMismatch: in every sample over its span, the share of the requests that reached the canary was not its weight.
+	SampleRatioMismatch Rule = "sample_ratio_mismatch"
 	// ErrorBudget: a check could not be made for longer than its budget.
 	ErrorBudget Rule = "error_budget"
 	// NoDataBudget: a check had nothing to judge by for longer than its budget.
@@ -144,13 +150,25 @@ type Trigger struct {
 	Rule Rule `json:"rule"`
 	// Check is the name of the check; empty for a manual abort.
 	Check string `json:"check,omitempty"`
-	// Query is the metric's query.
-	Query string `json:"query,omitempty"`
+	// Query is the metric's query, BaselineQuery that of what it is compared with.
+	Query         string `json:"query,omitempty"`
+	BaselineQuery string `json:"baselineQuery,omitempty"`
 	// Since is when the first sample of the evidence was taken, At when the rule was complete.
 	Since time.Time `json:"since,omitzero"`
 	At    time.Time `json:"at"`
 	// Samples are the evidence: those that completed the rule, or the latest of those that spent a budget.
 	Samples []Sample `json:"samples,omitempty"`
+}
+
+// Queries are the queries that the samples come from, as lines for people.
+func (t *Trigger) Queries() (lines []string) {
+	if t.Query != "" {
+		lines = append(lines, "Query: "+t.Query)
+	}
+	if t.BaselineQuery != "" {
+		lines = append(lines, "Compared with: "+t.BaselineQuery)
+	}
+	return lines
 }
 
 // Verdict is the result of an assessment.

@@ -65,13 +65,15 @@ func newAssessment(policy Policy, span Span) *assessment {
 	checks := policy.checks()
 	a.byName = make(map[string]*track, len(checks))
 	for _, c := range checks {
-		t := &track{check: c, last: a.begin, resumed: span.Resumed}
+		t := &track{check: c, begin: a.begin, resumed: span.Resumed}
 		if c.metric != nil {
+			t.begin = a.begin.Add(c.metric.delay)
 			t.watched = a.begin.Add(policy.Duration)
 			if span.Resumed.Before(t.watched) {
 				t.watched = span.Resumed
 			}
 		}
+		t.last = t.begin
 		a.tracks = append(a.tracks, t)
 		a.byName[c.name] = t
 	}
@@ -93,7 +95,7 @@ func (a *assessment) ordered(samples []Sample) []Sample {
 	judged := make([]Sample, 0, len(samples))
 	for _, s := range samples {
 		t := a.byName[s.Check]
-		if t == nil || s.At.Before(a.begin) {
+		if t == nil || s.At.Before(t.begin) {
 			continue
 		}
 		judged = append(judged, t.judge(s))
@@ -114,6 +116,9 @@ func compare(x, y Sample) int {
 		cmp.Compare(x.Value, y.Value),
 		cmp.Compare(x.Requests, y.Requests),
 		cmp.Compare(x.Series, y.Series),
+		cmp.Compare(x.Baseline, y.Baseline),
+		cmp.Compare(x.BaselineRequests, y.BaselineRequests),
+		cmp.Compare(x.BaselineSeries, y.BaselineSeries),
 		cmp.Compare(x.Evidence, y.Evidence),
 	)
 }

@@ -4,6 +4,7 @@
 package analysis
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"time"
@@ -39,6 +40,9 @@ type Policy struct {
 	// Health is nil where no health check is made.
 	Health  *Health
 	Metrics []Metric
+	// SampleRatio is nil where the share of the requests is not compared with a weight. It is made beside other checks only, since there is
+	// nothing to compare at 0 and 100 percent; see AtWeight.
+	SampleRatio *SampleRatio `json:",omitempty"`
 	// InitialDelay is the time after the start in which nothing is sampled, and samples do not count.
 	InitialDelay time.Duration
 	// Duration is how long samples are taken after the initial delay. A run takes longer, by at most Settle, where a
@@ -79,8 +83,10 @@ const (
 type Metric struct {
 	Name  string
 	Query string
-	// Above or Below is the limit, exactly one of the two: a sample fails when it is strictly beyond.
+	// Above or Below is the limit: a sample fails when it is strictly beyond. Exactly one of Above, Below and Baseline is set.
 	Above, Below *float64
+	// Baseline is what the value is compared with instead of a fixed limit.
+	Baseline *Baseline `json:",omitempty"`
 	// For triggers when every sample over a continuous span of this length fails: at least ceil(For/interval)+1 samples,
 	// and none of them more than two intervals after the one before.
 	For time.Duration
@@ -89,7 +95,7 @@ type Metric struct {
 	Over time.Duration
 	// Interval is the time between two samples; the policy's where zero.
 	Interval time.Duration
-	// MinRequests is the smallest result of RequestsQuery with which a sample counts; below it is no data.
+	// MinRequests is the smallest result of RequestsQuery with which a sample counts, and of the baseline's; below it is no data.
 	MinRequests float64
 	// RequestsQuery is the number of requests that the sample is about. Set together with MinRequests.
 	RequestsQuery string
@@ -97,6 +103,10 @@ type Metric struct {
 	Reduce Reduce
 	// ErrorBudget and NoDataBudget are as those of Health.
 	ErrorBudget, NoDataBudget time.Duration
+
+	// ratio is set on the metric of a sample ratio; delay is how long after the initial delay it is not sampled.
+	ratio *SampleRatio
+	delay time.Duration
 }
 
 // Settle is how long a run may go on beyond its duration in order to settle a check that is failing at the end.
@@ -129,12 +139,19 @@ func (p Policy) interval(m Metric) time.Duration {
 // span is the length that m's rule looks at.
 func (m Metric) span() time.Duration { return max(m.For, m.Over) }
 
-// excess is by how much value is beyond m's limit, negative or zero where it is not.
-func (m Metric) excess(value float64) float64 {
-	if m.Above != nil {
-		return value - *m.Above
+// excess is by how much the value of a sample is beyond m's limit, negative or zero where it is not, and margin what rounding may have
+// added to it.
+func (m Metric) excess(s Sample) (excess, margin float64) {
+	value := float64(s.Value)
+	margin = math.Abs(value) * rounding
+	switch {
+	case m.Baseline != nil:
+		limit, inexact := m.Baseline.limit(float64(s.Baseline))
+		return value - limit, margin + inexact
+	case m.Above != nil:
+		return value - *m.Above, margin
 	}
-	return *m.Below - value
+	return *m.Below - value, margin
 }
 
 // beyond is strict, and does not subtract: a difference could be rounded to zero.
@@ -145,8 +162,25 @@ func (m Metric) beyond(value float64) bool {
 	return value < *m.Below
 }
 
+// shown is the value of a sample in words.
+func (m Metric) shown(s Sample) string {
+	switch {
+	case m.ratio != nil:
+		return s.Evidence
+	case m.Baseline != nil:
+		return s.Value.String() + " (baseline " + s.Baseline.String() + ")"
+	}
+	return s.Value.String()
+}
+
 // limit is m's condition in words.
 func (m Metric) limit() string {
+	if m.ratio != nil {
+		return fmt.Sprintf("not the weight of %d%%", m.ratio.Weight)
+	}
+	if m.Baseline != nil {
+		return m.Baseline.words()
+	}
 	if m.Above != nil {
 		return "above " + exact(*m.Above)
 	}
@@ -168,6 +202,9 @@ func (m Metric) Judge(s Sample) Sample {
 }
 
 func (m Metric) kind(s Sample) (kind Kind, evidence string) {
+	if m.ratio != nil {
+		return m.ratio.kind(s)
+	}
 	switch {
 	case s.Series > 1:
 		return Error, "the query returns several series: aggregate them in the query, or set reduce"
@@ -177,6 +214,8 @@ func (m Metric) kind(s Sample) (kind Kind, evidence string) {
 		return NoData, "the query returns " + s.Value.String()
 	case m.MinRequests > 0 && (!s.Requests.finite() || float64(s.Requests) < m.MinRequests):
 		return NoData, s.Requests.String() + " requests are fewer than " + exact(m.MinRequests)
+	case m.Baseline != nil:
+		return m.Baseline.kind(s, m.MinRequests)
 	case m.beyond(float64(s.Value)):
 		return Fail, ""
 	}
@@ -203,8 +242,9 @@ func (p Policy) checks() []check {
 			})
 		}
 	}
-	for i := range p.Metrics {
-		m := &p.Metrics[i]
+	queried := p.Queried()
+	for i := range queried {
+		m := &queried[i]
 		interval := p.interval(*m)
 		checks = append(checks, check{
 			name: m.Name, interval: interval, errorBudget: m.ErrorBudget, noDataBudget: m.NoDataBudget,
@@ -224,6 +264,14 @@ func intervals(span, interval time.Duration) int {
 		n++
 	}
 	return int(n)
+}
+
+// delay is how long after the initial delay the check is not made.
+func (c check) delay() time.Duration {
+	if c.metric == nil {
+		return 0
+	}
+	return c.metric.delay
 }
 
 func (c check) settle() time.Duration {

@@ -38,7 +38,7 @@ func newReporter(o Options, now time.Time) *reporter {
 func (r *reporter) due() time.Time { return r.last.Add(r.every) }
 
 func (r *reporter) begin(p Policy, span Span) {
-	names := make([]string, 0, len(p.Metrics)+1)
+	names := make([]string, 0, len(p.Metrics)+2)
 	for _, c := range p.checks() {
 		names = append(names, c.name)
 	}
@@ -119,12 +119,16 @@ func standing(c check, s Standing, latest Sample) string {
 		return fmt.Sprintf("%s failed, %d of %d (%s)", c.name, s.Streak, c.failures+1, evidence(latest))
 	case c.metric == nil:
 		return fmt.Sprintf("%s passed %s", c.name, times(s.Passed))
+	case c.metric.ratio != nil && latest.Kind == Fail:
+		return fmt.Sprintf("%s: %s, for %s of %s", c.name, c.metric.shown(latest), latest.At.Sub(s.Since).Round(time.Second), c.metric.For)
+	case c.metric.ratio != nil:
+		return c.name + ": " + c.metric.shown(latest)
 	case latest.Kind == Fail && c.metric.For > 0:
-		return fmt.Sprintf("%s is %s, %s, for %s of %s", c.name, latest.Value, c.metric.limit(), latest.At.Sub(s.Since).Round(time.Second), c.metric.For)
+		return fmt.Sprintf("%s is %s, %s, for %s of %s", c.name, c.metric.shown(latest), c.metric.limit(), latest.At.Sub(s.Since).Round(time.Second), c.metric.For)
 	case latest.Kind == Fail:
-		return fmt.Sprintf("%s is %s, %s; the average over %s counts", c.name, latest.Value, c.metric.limit(), c.metric.Over)
+		return fmt.Sprintf("%s is %s, %s; the average over %s counts", c.name, c.metric.shown(latest), c.metric.limit(), c.metric.Over)
 	}
-	return fmt.Sprintf("%s is %s", c.name, latest.Value)
+	return fmt.Sprintf("%s is %s", c.name, c.metric.shown(latest))
 }
 
 // abortTrouble says once that the mark of an abort cannot be read, and once that it can be again.

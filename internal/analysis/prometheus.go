@@ -155,29 +155,7 @@ func (s *promMetric) Check() string { return s.metric.Name }
 func (s *promMetric) Sample(ctx context.Context) Sample {
 	limited, cancel := context.WithTimeout(ctx, s.prometheus.timeout)
 	defer cancel()
-	value, err := s.prometheus.instant(ctx, limited, s.metric.Query, s.metric.Reduce)
-	if err != nil {
-		return Sample{Kind: Error, Evidence: err.Error()}
-	}
-	if value.Kind == "" && s.metric.MinRequests > 0 {
-		requests, err := s.prometheus.instant(ctx, limited, s.metric.RequestsQuery, ReduceNone)
-		if err != nil {
-			return Sample{Kind: Error, Evidence: "requests_query: " + err.Error()}
-		}
-		value = withRequests(value, requests)
-	}
-	return s.metric.Judge(value)
-}
-
-// withRequests adds what the requests query returned. No series means no requests.
-func withRequests(value, requests Sample) Sample {
-	switch {
-	case requests.Series > 1:
-		return Sample{Kind: Error, Evidence: "requests_query returns several series: use sum(…)", Series: requests.Series}
-	case requests.Kind == "" && requests.Series == 1:
-		value.Requests = requests.Value
-	}
-	return value
+	return s.metric.sample(func(q metricQuery) (Sample, error) { return s.prometheus.instant(ctx, limited, q.text, q.reduce) })
 }
 
 // instant makes one query. The kind of the sample is empty where there is a value to judge. The error is a *QueryError or an
@@ -217,25 +195,18 @@ func (s *promMetric) History(ctx context.Context, from, to time.Time) ([]Sample,
 	// Prometheus calculates in milliseconds, so steps are compared in them too.
 	from, to = from.Round(0).Truncate(time.Millisecond), to.Round(0)
 	window := promv1.Range{Start: from.Add(skew), End: to.Add(skew), Step: s.interval}
-	values, err := s.prometheus.ranged(ctx, limited, s.metric.Query, window)
-	if err != nil {
-		return nil, err
-	}
-	var requests map[model.Time][]float64
-	if s.metric.MinRequests > 0 {
-		if requests, err = s.prometheus.ranged(ctx, limited, s.metric.RequestsQuery, window); err != nil {
-			return nil, fmt.Errorf("requests_query: %w", err)
+	answers := map[string]map[model.Time][]float64{}
+	for _, q := range s.metric.queries() {
+		if answers[q.field], err = s.prometheus.ranged(ctx, limited, q.text, window); err != nil {
+			return nil, q.wrap(err)
 		}
 	}
 	var samples []Sample
 	for at := from; !at.After(to); at = at.Add(s.interval) {
 		step := model.TimeFromUnixNano(at.Add(skew).UnixNano())
-		sample := reduced(values[step], s.metric.Reduce)
-		if sample.Kind == "" && s.metric.MinRequests > 0 {
-			sample = withRequests(sample, reduced(requests[step], ReduceNone))
-		}
+		sample := s.metric.sample(func(q metricQuery) (Sample, error) { return reduced(answers[q.field][step], q.reduce), nil })
 		sample.Check, sample.At = s.metric.Name, at
-		samples = append(samples, s.metric.Judge(sample))
+		samples = append(samples, sample)
 	}
 	return samples, nil
 }

@@ -130,16 +130,9 @@ func reduced(points []float64, reduce Reduce) Sample {
 // Probe asks m's queries once, so that what is wrong with them is known before anything is changed. The error is a
 // *QueryError where the configuration is to blame, and an *UnavailableError where Prometheus is; no data is none.
 func (p *Prometheus) Probe(ctx context.Context, m Metric) error {
-	queries := []struct {
-		field, query string
-		reduce       Reduce
-	}{{"query", m.Query, m.Reduce}, {"requests_query", m.RequestsQuery, ReduceNone}}
-	for _, q := range queries {
-		if q.field == "requests_query" && m.MinRequests <= 0 {
-			continue
-		}
+	for _, q := range m.queries() {
 		limited, cancel := context.WithTimeout(ctx, p.timeout)
-		err := p.probe(ctx, limited, q.query, q.reduce)
+		err := p.probe(ctx, limited, q.text, q.reduce)
 		cancel()
 		if err != nil {
 			return fmt.Errorf("metric %q, %s: %w", m.Name, q.field, err)

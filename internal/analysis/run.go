@@ -107,6 +107,7 @@ type run struct {
 type probe struct {
 	sampler  Sampler
 	interval time.Duration
+	begin    time.Time // of the samples that count
 	due      time.Time
 	last     time.Time
 	busy     bool
@@ -151,7 +152,7 @@ func newRun(o Options) (*run, error) {
 			continue
 		}
 		delete(samplers, c.name)
-		r.probes = append(r.probes, &probe{sampler: s, interval: c.interval, due: r.begin})
+		r.probes = append(r.probes, &probe{sampler: s, interval: c.interval, begin: r.begin.Add(c.delay()), due: r.begin.Add(c.delay())})
 	}
 	for name := range samplers {
 		mismatch.Unknown = append(mismatch.Unknown, name)
@@ -313,7 +314,7 @@ func (r *run) recall(ctx context.Context) {
 	}
 	for _, p := range r.probes {
 		historian, able := p.sampler.(Historian)
-		from := r.begin
+		from := p.begin
 		if last, ok := known[p.sampler.Check()]; ok && last.Add(p.interval).After(from) {
 			from = last.Add(p.interval)
 		}
@@ -330,7 +331,7 @@ func (r *run) recall(ctx context.Context) {
 		}
 	}
 	for _, p := range r.probes {
-		p.due = later(r.begin, r.span.Resumed)
+		p.due = later(p.begin, r.span.Resumed)
 	}
 }
 

@@ -5,7 +5,6 @@ package analysis
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"time"
 )
@@ -13,6 +12,8 @@ import (
 // track is the state of one check while its samples go by, in order of time.
 type track struct {
 	check check
+	// begin is from when samples count.
+	begin time.Time
 	// resumed is when a run that was cut off was taken up again, and watched until when samples of the time before should be
 	// known: for a metric, which has a history, until the duration ended; for a health check not at all.
 	resumed, watched time.Time
@@ -107,9 +108,11 @@ func (t *track) fail(s Sample) {
 	case m == nil && n > t.check.failures:
 		t.fire(ConsecutiveFailures, t.streak, fmt.Sprintf("The health check %s failed %s in a row, %d are tolerated: %s.",
 			t.check.name, times(n), t.check.failures, evidence(s)))
+	case m != nil && m.ratio != nil && n >= t.check.needed && length >= m.For:
+		t.fire(SampleRatioMismatch, t.streak, m.ratio.reason(t.streak, length))
 	case m != nil && m.For > 0 && n >= t.check.needed && length >= m.For:
 		t.fire(EverySample, t.streak, fmt.Sprintf("%s was %s in each of %d samples over %s (%s).",
-			m.Name, m.limit(), n, length.Round(time.Millisecond), values(t.streak)))
+			m.Name, m.limit(), n, length.Round(time.Millisecond), m.values(t.streak)))
 	}
 }
 
@@ -134,10 +137,18 @@ func (t *track) average(s Sample) {
 	// exactly the limit must not trigger. The margin is what rounding may add, far below what can be measured.
 	var excess, margin float64
 	for _, w := range t.window {
-		excess += m.excess(float64(w.Value)) / float64(len(t.window))
-		margin = max(margin, math.Abs(float64(w.Value))*1e-14)
+		beyond, inexact := m.excess(w)
+		excess += beyond / float64(len(t.window))
+		margin = max(margin, inexact)
 	}
 	if excess <= margin {
+		return
+	}
+	length := s.At.Sub(t.window[0].At).Round(time.Millisecond)
+	if m.Baseline != nil {
+		value, baseline := means(t.window)
+		t.fire(Average, t.window, fmt.Sprintf("The average of %s was %s and that of the baseline %s, which is %s, over %s and %d samples.",
+			m.Name, value, baseline, m.limit(), length, len(t.window)))
 		return
 	}
 	limit := m.Above
@@ -146,7 +157,7 @@ func (t *track) average(s Sample) {
 		limit, average = m.Below, -excess
 	}
 	t.fire(Average, t.window, fmt.Sprintf("The average of %s was %s, which is %s, over %s and %d samples.",
-		m.Name, Number(*limit+average), m.limit(), s.At.Sub(t.window[0].At).Round(time.Millisecond), len(t.window)))
+		m.Name, Number(*limit+average), m.limit(), length, len(t.window)))
 }
 
 func (t *track) fire(rule Rule, samples []Sample, reason string) {
@@ -157,6 +168,9 @@ func (t *track) made(rule Rule, samples []Sample, at time.Time) *Trigger {
 	trigger := &Trigger{Rule: rule, Check: t.check.name, At: at, Since: at, Samples: append([]Sample(nil), samples...)}
 	if t.check.metric != nil {
 		trigger.Query = t.check.metric.Query
+		if b := t.check.metric.Baseline; b != nil {
+			trigger.BaselineQuery = b.Query
+		}
 	}
 	if len(samples) > 0 {
 		trigger.Since = samples[0].At
@@ -246,12 +260,32 @@ func evidence(s Sample) string {
 	return string(s.Kind)
 }
 
-// values is the range of the values of samples.
+// means are the averages of both sides.
+func means(samples []Sample) (value, baseline Number) {
+	for _, s := range samples {
+		value += s.Value / Number(len(samples))
+		baseline += s.Baseline / Number(len(samples))
+	}
+	return value, baseline
+}
+
+// values is the range of the values of samples, and of those that they were compared with.
+func (m Metric) values(samples []Sample) string {
+	if m.Baseline != nil {
+		return values(samples) + ", baseline " + baselines(samples)
+	}
+	return values(samples)
+}
+
 func values(samples []Sample) string {
 	low, high := samples[0].Value, samples[0].Value
 	for _, s := range samples {
 		low, high = min(low, s.Value), max(high, s.Value)
 	}
+	return between(low, high)
+}
+
+func between(low, high Number) string {
 	if low == high {
 		return low.String()
 	}

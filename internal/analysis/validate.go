@@ -96,6 +96,10 @@ func (v *validation) policy(p Policy) {
 		v.metricOf(p, m, names)
 	}
 	v.metric = -1
+	if p.SampleRatio != nil {
+		v.name(CheckSampleRatio, CheckSampleRatio, names)
+		p.SampleRatio.validate(v, p)
+	}
 }
 
 func (v *validation) health(p Policy, names map[string]bool) {
@@ -118,7 +122,8 @@ func (v *validation) metricOf(p Policy, m Metric, names map[string]bool) {
 	v.name("name", m.Name, names)
 	at := func(field string) string { return fmt.Sprintf("metric %q: %s", m.Name, field) }
 	v.add(blank(m.Query), ProblemMissing, "query", "%s is missing.", at("query"))
-	v.add(m.Above == nil && m.Below == nil, ProblemMissing, "above", "%s or below is missing: set the limit.", at("above"))
+	v.add(m.Above == nil && m.Below == nil && m.Baseline == nil, ProblemMissing, "above",
+		"%s, below or a baseline is missing: set the limit, or what the value is compared with.", at("above"))
 	v.add(m.Above != nil && m.Below != nil, ProblemConflict, "below", "%s and below exclude each other: make two metrics of it.", at("above"))
 	for field, limit := range map[string]*float64{"above": m.Above, "below": m.Below} {
 		v.add(limit != nil && !finite(*limit), ProblemRange, field, "%s is not a finite number.", at(field))
@@ -137,6 +142,9 @@ func (v *validation) metricOf(p Policy, m Metric, names map[string]bool) {
 		"%s needs requests_query, the query that counts the requests.", at("min_requests"))
 	v.add(m.MinRequests == 0 && !blank(m.RequestsQuery), ProblemConflict, "requests_query",
 		"%s has no use without min_requests.", at("requests_query"))
+	if m.Baseline != nil {
+		m.Baseline.validate(v, m)
+	}
 	switch m.Reduce {
 	case ReduceNone, ReduceMax, ReduceMin, ReduceSum:
 	default:

@@ -122,7 +122,7 @@ func (r *CanaryResource) Schema(ctx context.Context, _ resource.SchemaRequest, r
 }
 
 func canaryBlocks() map[string]schema.Block {
-	judge := analysisBlock()
+	judge := canaryAnalysisBlock()
 	judge.MarkdownDescription = "Judges the canary at each step and at the end of the way up. An empty block watches its pods for 5 minutes. What fails is put back to the weights from before the apply. The annotation `slipway.dev/abort` on the " +
 		"ConfigMap `slipway-canary-<name>` stops a walk at once and puts the old weights back."
 	return map[string]schema.Block{

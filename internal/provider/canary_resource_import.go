@@ -46,7 +46,7 @@ func (r *CanaryResource) ImportState(ctx context.Context, req resource.ImportSta
 	steps, _ := canaryBlocks()["step"].(schema.ListNestedBlock)
 	model := canaryModel{
 		Name: types.StringValue(name), Headers: types.MapNull(types.StringType),
-		Step: types.ListNull(steps.NestedObject.Type()), Analysis: types.ListNull(analysisBlock().NestedObject.Type()),
+		Step: types.ListNull(steps.NestedObject.Type()), Analysis: types.ListNull(canaryAnalysisBlock().NestedObject.Type()),
 		Timeouts: timeouts.Value{Object: types.ObjectNull(map[string]attr.Type{"create": types.StringType, "update": types.StringType, "delete": types.StringType})},
 	}
 	handle := environment.Handle{Cluster: coordinate, Namespace: namespace}

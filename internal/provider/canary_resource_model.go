@@ -161,7 +161,7 @@ func (m canaryModel) wanted(ctx context.Context, from attributeGetter) (out cana
 	out.route = m.route(where)
 	out.routed = !where.unknown
 	way := &blockReader{ctx: ctx}
-	out.split, out.steps, out.analysis = traffic.Split{Weight: way.number(m.Weight, 0), Headers: m.headers(way)}, m.steps(way), way.analysis(list)
+	out.split, out.steps, out.analysis = traffic.Split{Weight: way.number(m.Weight, 0), Headers: m.headers(way)}, m.steps(way), way.canaryAnalysis(list)
 	out.known = !way.unknown
 	diags.Append(where.diags...)
 	diags.Append(way.diags...)
@@ -224,8 +224,10 @@ func (m canaryModel) spec(w canaryWanted, live *cluster.Cluster, handle environm
 	}
 	if a := w.analysis; a != nil {
 		target := release.Target{Cluster: live, Handle: handle, Name: m.Name.ValueString()}
-		out.Judge = func(ctx context.Context, pods analysis.PodLister, lease *cluster.Lease, since time.Time, abort analysis.Abort) (analysis.Verdict, []analysis.Sample, error) {
-			return a.Watch(ctx, release.Watched{Target: target, Pods: pods, Lease: lease, Start: since, Abort: abort, Progress: say})
+		out.Judge = func(ctx context.Context, pods analysis.PodLister, lease *cluster.Lease, split traffic.Split, since time.Time, abort analysis.Abort) (analysis.Verdict, []analysis.Sample, error) {
+			return a.Watch(ctx, release.Watched{
+				Target: target, Pods: pods, Weight: split.Weight, HeaderRouted: len(split.Headers) > 0, Lease: lease, Start: since, Abort: abort, Progress: say,
+			})
 		}
 	}
 	return out

@@ -22,6 +22,10 @@ func (r *blockReader) analysis(list types.List) *release.Analysis {
 	if !ok {
 		return nil
 	}
+	return r.judged(m)
+}
+
+func (r *blockReader) judged(m analysisModel) *release.Analysis {
 	out := &release.Analysis{Policy: analysis.Policy{
 		InitialDelay:   r.duration(m.InitialDelay, 0, 0),
 		Duration:       r.duration(m.Duration, defaultAnalysisDuration, veryLong),
@@ -81,9 +85,17 @@ func (r *blockReader) metric(m metricModel, i int) analysis.Metric {
 	}
 	r.unknown = r.unknown || m.MinRequests.IsUnknown()
 	// What is not known yet must not look missing, nor exclude what is there.
-	const unknownQuery = "vector(0)"
 	if m.Query.IsUnknown() {
 		out.Query = unknownQuery
+	}
+	out.Baseline = r.baseline(m.Baseline)
+	if b := out.Baseline; b != nil && (m.MinRequests.IsUnknown() || m.RequestsQuery.IsUnknown() || b.RequestsQuery == unknownQuery) {
+		out.MinRequests, out.RequestsQuery, b.RequestsQuery = 0, "", ""
+	}
+	if m.Baseline.IsUnknown() && out.Above == nil && out.Below == nil {
+		out.Above = new(float64)
+	} else if out.Baseline != nil {
+		out.Above, out.Below = known(m.Above, out.Above), known(m.Below, out.Below)
 	}
 	if m.Below.IsUnknown() && out.Above != nil {
 		out.Below = nil
@@ -97,6 +109,38 @@ func (r *blockReader) metric(m metricModel, i int) analysis.Metric {
 	}
 	if m.MinRequests.IsUnknown() || m.RequestsQuery.IsUnknown() {
 		out.MinRequests, out.RequestsQuery = 0, ""
+	}
+	return out
+}
+
+// unknownQuery stands for one that is not known yet.
+const unknownQuery = "vector(0)"
+
+// known is a limit that is not taken for one while its value is not known.
+func known(v types.Float64, limit *float64) *float64 {
+	if v.IsUnknown() {
+		return nil
+	}
+	return limit
+}
+
+// baseline is what a metric is compared with, nil where it is not.
+func (r *blockReader) baseline(list types.List) *analysis.Baseline {
+	m, ok := block[baselineModel](r, list)
+	if !ok {
+		return nil
+	}
+	out := &analysis.Baseline{
+		Query: r.text(m.Query, ""), MaxRatio: r.limit(m.MaxRatio), MaxDifference: r.limit(m.MaxDifference), RequestsQuery: r.text(m.RequestsQuery, ""),
+	}
+	if m.Query.IsUnknown() {
+		out.Query = unknownQuery
+	}
+	if m.RequestsQuery.IsUnknown() {
+		out.RequestsQuery = unknownQuery
+	}
+	if m.MaxRatio.IsUnknown() {
+		*out.MaxRatio = 1
 	}
 	return out
 }

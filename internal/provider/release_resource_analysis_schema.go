@@ -186,7 +186,7 @@ func prometheusBlock() schema.ListNestedBlock {
 func metricBlock() schema.ListNestedBlock {
 	return schema.ListNestedBlock{
 		MarkdownDescription: "A query whose answer decides, for example the error rate. May be repeated. `above = 0.05` and `for = \"2m\"` say: every sample of two minutes is above 5 %.",
-		NestedObject: schema.NestedBlockObject{Attributes: map[string]schema.Attribute{
+		NestedObject: schema.NestedBlockObject{Blocks: map[string]schema.Block{"baseline": baselineBlock()}, Attributes: map[string]schema.Attribute{
 			"name": checkName("Name of the metric, unique within the analysis, as it appears in errors. Example: `\"error_rate\"`."),
 			"query": schema.StringAttribute{
 				MarkdownDescription: "PromQL query with one number as result. " + placeholderText + " No series, NaN or infinity count as no data. Example: " +
@@ -194,7 +194,7 @@ func metricBlock() schema.ListNestedBlock {
 				Required: true,
 			},
 			"above": schema.Float64Attribute{
-				MarkdownDescription: "A sample fails when it is strictly above. Exactly one of `above` and `below` is set. Example: `0.05`.",
+				MarkdownDescription: "A sample fails when it is strictly above. Exactly one of `above`, `below` and the block `baseline` is given. Example: `0.05`.",
 				Optional:            true,
 			},
 			"below": schema.Float64Attribute{
@@ -213,7 +213,7 @@ func metricBlock() schema.ListNestedBlock {
 			},
 			"interval": durationAttribute("Time between two samples of this metric; at least 1 second.", "", "15s", duration{}),
 			"min_requests": schema.Float64Attribute{
-				MarkdownDescription: "The smallest result of `requests_query` with which a sample counts; below it, it is no data. Default: every sample counts. Example: `20`.",
+				MarkdownDescription: "The smallest result of `requests_query`, and of the baseline's, with which a sample counts; below it, it is no data. Default: every sample counts. Example: `20`.",
 				Optional:            true,
 			},
 			"requests_query": schema.StringAttribute{
@@ -229,6 +229,33 @@ func metricBlock() schema.ListNestedBlock {
 			"no_data_budget": noDataBudgetAttribute(),
 		}},
 	}
+}
+
+// baselineBlock is what the value of a metric is compared with.
+func baselineBlock() schema.ListNestedBlock {
+	return atMostOne("Compares the value with that of another query, in place of a fixed limit: a sample fails when it is strictly above `max_ratio` times the baseline's value plus `max_difference`; `for` and `over` "+
+		"are as ever. In a canary the baseline is the stable side. Where either query has no series, NaN or infinity, there is no data. A baseline of zero is a value: with `max_ratio` alone, everything above zero fails "+
+		"then, so give `max_difference` too where some errors are normal.",
+		schema.NestedBlockObject{Attributes: map[string]schema.Attribute{
+			"query": schema.StringAttribute{
+				MarkdownDescription: "PromQL query of the value to compare with. Placeholders and `reduce` are as for the metric's `query`. Example: " +
+					"`\"(sum(rate(http_requests_total{namespace='{{ namespace }}',track='stable',code=~'5..'}[1m])) or vector(0)) / sum(rate(http_requests_total{namespace='{{ namespace }}',track='stable'}[1m]))\"`.",
+				Required: true,
+			},
+			"max_ratio": schema.Float64Attribute{
+				MarkdownDescription: "How many times the baseline's value the value may be; above 0. At least one of `max_ratio` and `max_difference` is set. Default: `1` where `max_difference` is set. Example: `1.5`.",
+				Optional:            true,
+			},
+			"max_difference": schema.Float64Attribute{
+				MarkdownDescription: "What is allowed on top of that, in the unit of the value; from 0. Default: `0` where `max_ratio` is set. Example: `0.01`.",
+				Optional:            true,
+			},
+			"requests_query": schema.StringAttribute{
+				MarkdownDescription: "PromQL query for the number of requests that a sample of the baseline is about; set together with `min_requests`, which both sides must have then. Example: " +
+					"`\"sum(increase(http_requests_total{namespace='{{ namespace }}',track='stable'}[1m]))\"`.",
+				Optional: true,
+			},
+		}})
 }
 
 // placeholderText says what a query may contain.

@@ -93,8 +93,15 @@ type (
 		MinRequests   types.Float64 `tfsdk:"min_requests"`
 		RequestsQuery types.String  `tfsdk:"requests_query"`
 		Reduce        types.String  `tfsdk:"reduce"`
+		Baseline      types.List    `tfsdk:"baseline"`
 		ErrorBudget   types.String  `tfsdk:"error_budget"`
 		NoDataBudget  types.String  `tfsdk:"no_data_budget"`
+	}
+	baselineModel struct {
+		Query         types.String  `tfsdk:"query"`
+		MaxRatio      types.Float64 `tfsdk:"max_ratio"`
+		MaxDifference types.Float64 `tfsdk:"max_difference"`
+		RequestsQuery types.String  `tfsdk:"requests_query"`
 	}
 	checkModel struct {
 		Name     types.String `tfsdk:"name"`

@@ -32,9 +32,8 @@ func bake(ctx context.Context, env checkEnvironment, a *Analysis, options bakeOp
 		return analysis.Verdict{Outcome: analysis.Passed, Action: analysis.Accept, Reason: "There is nothing to watch."}, options.Earlier, nil
 	}
 	pending := analysis.Verdict{Outcome: analysis.Pending, Action: analysis.Wait}
-	policy := a.Policy
-	var err error
-	if policy.Metrics, err = a.expanded(env.target.queryValues(env.version)); err != nil {
+	policy, err := a.expanded(env.target.queryValues(env.version))
+	if err != nil {
 		return pending, options.Earlier, err
 	}
 	samplers, release, err := a.samplers(ctx, env, policy)
@@ -84,7 +83,7 @@ func (a *Analysis) validation(window time.Duration) *Analysis {
 	}
 	restored := *a
 	policy := a.Policy
-	policy.InitialDelay, policy.Duration, policy.Metrics = 0, window, nil
+	policy.InitialDelay, policy.Duration, policy.Metrics, policy.SampleRatio = 0, window, nil, nil
 	if window == 0 {
 		// Long enough for the first sample of each check to be begun, too short for a second.
 		policy.Duration = analysis.MinInterval / 4
@@ -97,8 +96,10 @@ func (a *Analysis) validation(window time.Duration) *Analysis {
 	for _, m := range a.Policy.Metrics {
 		if window > 0 && max(m.For, m.Over) <= window {
 			policy.Metrics = append(policy.Metrics, m)
-			if reach := max(queryReach(m.Query), queryReach(m.RequestsQuery)); reach > 0 {
-				policy.InitialDelay = max(policy.InitialDelay, reach+policy.Interval)
+			for _, q := range metricQueries(&m) {
+				if reach := queryReach(*q.text); reach > 0 {
+					policy.InitialDelay = max(policy.InitialDelay, reach+policy.Interval)
+				}
 			}
 		}
 	}

@@ -85,6 +85,25 @@ func queryReach(query string) time.Duration {
 	return analysis.QueryReach(expanded)
 }
 
+// queryField is a query of an analysis, where it stands in the configuration.
+type queryField struct {
+	name string
+	text *string
+}
+
+// metricQueries are the queries of a metric, which may be empty.
+func metricQueries(m *analysis.Metric) []queryField {
+	out := []queryField{{"query", &m.Query}, {"requests_query", &m.RequestsQuery}}
+	if b := m.Baseline; b != nil {
+		out = append(out, queryField{"baseline.query", &b.Query}, queryField{"baseline.requests_query", &b.RequestsQuery})
+	}
+	return out
+}
+
+func ratioQueries(r *analysis.SampleRatio) []queryField {
+	return []queryField{{"canary_query", &r.CanaryQuery}, {"stable_query", &r.StableQuery}}
+}
+
 func (v QueryValues) value(name string) (string, error) {
 	values := map[string]string{"namespace": v.Namespace, "release": v.Release, "client": v.Client, "stage": v.Stage, "version": v.Version}
 	value, known := values[name]

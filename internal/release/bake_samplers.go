@@ -42,15 +42,15 @@ func (a *Analysis) samplers(ctx context.Context, env checkEnvironment, policy an
 		closers = append(closers, done)
 		made = append(made, probe)
 	}
-	if len(policy.Metrics) > 0 {
+	if metrics := policy.Queried(); len(metrics) > 0 {
 		p.block, p.index = "analysis.prometheus", 0
 		if a.Prometheus == nil {
-			p.add(true, "", "there is none, and %d metrics need it.", len(policy.Metrics))
+			p.add(true, "", "there is none, and %d metrics need it.", len(metrics))
 		} else if client, err := a.Prometheus.connect(env.target); err != nil {
 			p.config("", err)
 		} else {
 			closers = append(closers, client.Close)
-			for _, m := range policy.Metrics {
+			for _, m := range metrics {
 				interval := m.Interval
 				if interval == 0 {
 					interval = policy.Interval

@@ -94,11 +94,20 @@ func (a *Analysis) checkHealth(p *problems) {
 
 func (a *Analysis) checkMetrics(p *problems) {
 	p.block, p.index = "analysis.metric", 0
-	p.add(len(a.Policy.Metrics) > 0 && a.Prometheus == nil, "", "there is no prometheus block that says whom to ask.")
+	const nobody = "there is no prometheus block that says whom to ask."
+	p.add(len(a.Policy.Metrics) > 0 && a.Prometheus == nil, "", nobody)
 	for i, m := range a.Policy.Metrics {
 		p.index = i
-		p.syntax("query", m.Query)
-		p.syntax("requests_query", m.RequestsQuery)
+		for _, q := range metricQueries(&m) {
+			p.syntax(q.name, *q.text)
+		}
+	}
+	if r := a.Policy.SampleRatio; r != nil {
+		p.block, p.index = "analysis.sample_ratio", 0
+		p.add(len(a.Policy.Metrics) == 0 && a.Prometheus == nil, "", nobody)
+		for _, q := range ratioQueries(r) {
+			p.syntax(q.name, *q.text)
+		}
 	}
 }
 
@@ -170,7 +179,7 @@ func (a *Analysis) Preflight(ctx context.Context, target Target, version string)
 	if a == nil || a.Prometheus == nil {
 		return nil
 	}
-	metrics, err := a.expanded(target.queryValues(version))
+	policy, err := a.expanded(target.queryValues(version))
 	if err != nil {
 		return err
 	}
@@ -181,7 +190,7 @@ func (a *Analysis) Preflight(ctx context.Context, target Target, version string)
 	defer client.Close()
 	p := &problems{block: "analysis.metric"}
 	var untried error
-	for i, m := range metrics {
+	for i, m := range policy.Metrics {
 		p.index = i
 		err := client.Probe(ctx, m)
 		var query *analysis.QueryError
@@ -190,8 +199,10 @@ func (a *Analysis) Preflight(ctx context.Context, target Target, version string)
 		}
 		if query != nil {
 			field := "query"
-			if query.Query == m.RequestsQuery {
-				field = "requests_query"
+			for _, q := range metricQueries(&m) {
+				if query.Query == *q.text {
+					field = q.name
+				}
 			}
 			p.query(field, query)
 		}
@@ -223,27 +234,44 @@ func (e *UntriedQueriesError) Error() string { return oneLine(e.Explain()) }
 // Unwrap returns what the first query met.
 func (e *UntriedQueriesError) Unwrap() error { return e.Cause }
 
-// expanded are the policy's metrics with their placeholders filled in.
-func (a *Analysis) expanded(values QueryValues) ([]analysis.Metric, error) {
-	out := slices.Clone(a.Policy.Metrics)
+// expanded is the policy with the placeholders of its queries filled in.
+func (a *Analysis) expanded(values QueryValues) (analysis.Policy, error) {
+	out := a.Policy
+	out.Metrics = slices.Clone(out.Metrics)
 	p := &problems{block: "analysis.metric"}
-	for i := range out {
+	expand := func(queries []queryField) {
+		for _, q := range queries {
+			var err error
+			*q.text, err = ExpandQuery(*q.text, values)
+			p.query(q.name, err)
+		}
+	}
+	for i := range out.Metrics {
 		p.index = i
-		var err error
-		out[i].Query, err = ExpandQuery(out[i].Query, values)
-		p.query("query", err)
-		out[i].RequestsQuery, err = ExpandQuery(out[i].RequestsQuery, values)
-		p.query("requests_query", err)
+		m := &out.Metrics[i]
+		if m.Baseline != nil {
+			baseline := *m.Baseline
+			m.Baseline = &baseline
+		}
+		expand(metricQueries(m))
+	}
+	if out.SampleRatio != nil {
+		ratio := *out.SampleRatio
+		out.SampleRatio = &ratio
+		p.block, p.index = "analysis.sample_ratio", 0
+		expand(ratioQueries(&ratio))
 	}
 	if len(p.list) > 0 {
-		return nil, &AnalysisConfigError{Problems: p.list}
+		return analysis.Policy{}, &AnalysisConfigError{Problems: p.list}
 	}
 	return out, nil
 }
 
 // UsesVersion reports that a query needs the application's version, which must be set then.
 func (a *Analysis) UsesVersion() bool {
-	return slices.ContainsFunc(a.Policy.Metrics, func(m analysis.Metric) bool { return usesVersion(m.Query) || usesVersion(m.RequestsQuery) })
+	return slices.ContainsFunc(a.Policy.Metrics, func(m analysis.Metric) bool {
+		return slices.ContainsFunc(metricQueries(&m), func(q queryField) bool { return usesVersion(*q.text) })
+	})
 }
 
 func (s *PrometheusSource) config() analysis.PrometheusConfig {

@@ -90,9 +90,7 @@ func (e Evidence) text() string {
 	var lines []string
 	if v := e.Verdict; v != nil && v.Trigger != nil {
 		t := v.Trigger
-		if t.Query != "" {
-			lines = append(lines, "Query: "+t.Query)
-		}
+		lines = append(lines, t.Queries()...)
 		samples := t.Samples
 		if hidden := len(samples) - maxShownSamples; hidden > 0 {
 			lines = append(lines, fmt.Sprintf("The last %d of %d samples that decided:", maxShownSamples, len(samples)))
@@ -102,7 +100,7 @@ func (e Evidence) text() string {
 		}
 		for _, s := range samples {
 			line := fmt.Sprintf("  %s  %s  %s", s.At.UTC().Format("15:04:05"), s.Check, s.Kind)
-			if s.Series > 0 {
+			if s.Series > 0 && s.BaselineSeries == 0 { // A comparison has its values in its evidence.
 				line += "  " + s.Value.String()
 			}
 			if s.Evidence != "" {

@@ -19,6 +19,10 @@ type Watched struct {
 	Version string
 	// Pods are those that the check "pods" is about.
 	Pods analysis.PodLister
+	// Weight is the percentage of the requests that the pods have, and HeaderRouted that some come to them whatever it is. They matter where
+	// the analysis compares the share with it.
+	Weight       int
+	HeaderRouted bool
 	// Lease is held as long as the analysis runs.
 	Lease *cluster.Lease
 	// Start is when an analysis that was cut off had begun, zero for a new one.
@@ -37,11 +41,11 @@ func (a *Analysis) Watch(ctx context.Context, w Watched) (analysis.Verdict, []an
 		return analysis.Verdict{Outcome: analysis.Passed, Action: analysis.Accept, Reason: "There is nothing to watch."}, nil, nil
 	}
 	pending := analysis.Verdict{Outcome: analysis.Pending, Action: analysis.Wait}
-	policy := a.Policy
-	var err error
-	if policy.Metrics, err = a.expanded(w.Target.queryValues(w.Version)); err != nil {
+	policy, err := a.expanded(w.Target.queryValues(w.Version))
+	if err != nil {
 		return pending, nil, err
 	}
+	policy = policy.AtWeight(w.Weight, w.HeaderRouted)
 	env := checkEnvironment{target: w.Target, lease: w.Lease, secrets: newScrubber(), version: w.Version}
 	others := *a
 	others.Pods = nil

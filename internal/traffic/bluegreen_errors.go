@@ -118,8 +118,8 @@ func evidenceOf(v analysis.Verdict) string {
 		}
 		fmt.Fprintf(&out, "\n  %s %s %s: %s", s.At.UTC().Format(time.RFC3339), s.Check, s.Kind, text)
 	}
-	if t.Query != "" {
-		out.WriteString("\n  Query: " + t.Query)
+	for _, line := range t.Queries() {
+		out.WriteString("\n  " + line)
 	}
 	return out.String()
 }

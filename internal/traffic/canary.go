@@ -34,8 +34,9 @@ type CanaryTarget struct {
 	Adopt string
 }
 
-// CanaryJudge watches the canary's pods until there is a verdict. since is when a run that was cut off had begun, zero for a new one.
-type CanaryJudge func(ctx context.Context, pods analysis.PodLister, lease *cluster.Lease, since time.Time, abort analysis.Abort) (analysis.Verdict, []analysis.Sample, error)
+// CanaryJudge watches the canary's pods until there is a verdict. split is what the route says; since is when a run that was cut off had
+// begun, zero for a new one.
+type CanaryJudge func(ctx context.Context, pods analysis.PodLister, lease *cluster.Lease, split Split, since time.Time, abort analysis.Abort) (analysis.Verdict, []analysis.Sample, error)
 
 // CanarySpec is what is wanted.
 type CanarySpec struct {
@@ -206,7 +207,7 @@ func (o *canaryOperation) walk(spec CanarySpec) *walk {
 				return analysis.Verdict{}, err
 			}
 			pods := &analysis.SelectedPods{Client: o.reads, Namespace: o.target.Handle.Namespace, Selector: labels.Set(wanted).String()}
-			verdict, _, err := spec.Judge(ctx, pods, o.lease, since, o.abortMark)
+			verdict, _, err := spec.Judge(ctx, pods, o.lease, w.seen.Split, since, o.abortMark)
 			return verdict, err
 		}
 	}

@@ -72,8 +72,8 @@ func (e *CanaryFailedError) Explain() (happened, observed, advice string) {
 			}
 			observed += fmt.Sprintf("\n  %s %s %s: %s", s.At.UTC().Format(time.RFC3339), s.Check, s.Kind, text)
 		}
-		if t.Query != "" {
-			observed += "\n  Query: " + t.Query
+		for _, line := range t.Queries() {
+			observed += "\n  " + line
 		}
 	}
 	advice = "Correct it and apply again."

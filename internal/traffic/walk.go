@@ -148,7 +148,11 @@ func (w *walk) run(ctx context.Context) error {
 
 // stage moves to one weight and judges it.
 func (w *walk) stage(ctx context.Context, stage CanaryStep, raises bool) error {
-	if err := w.move(ctx, Split{Weight: stage.Weight, Headers: w.spec.Headers}); err != nil {
+	to := Split{Weight: stage.Weight, Headers: w.spec.Headers}
+	if !w.seen.Split.Equal(to) {
+		w.record.Since = time.Time{} // what was seen under another split says nothing about this one
+	}
+	if err := w.move(ctx, to); err != nil {
 		return err
 	}
 	if !raises {

@@ -132,7 +132,7 @@ func reduced(points []float64, reduce Reduce) Sample {
 func (p *Prometheus) Probe(ctx context.Context, m Metric) error {
 	for _, q := range m.queries() {
 		limited, cancel := context.WithTimeout(ctx, p.timeout)
-		err := p.probe(ctx, limited, q.text, q.reduce)
+		err := p.probe(ctx, limited, q)
 		cancel()
 		if err != nil {
 			return fmt.Errorf("metric %q, %s: %w", m.Name, q.field, err)
@@ -141,16 +141,16 @@ func (p *Prometheus) Probe(ctx context.Context, m Metric) error {
 	return nil
 }
 
-func (p *Prometheus) probe(outer, ctx context.Context, query string, reduce Reduce) error {
-	s, err := p.instant(outer, ctx, query, reduce)
+func (p *Prometheus) probe(outer, ctx context.Context, q metricQuery) error {
+	s, err := p.instant(outer, ctx, q.text, q.reduce)
 	var broken *QueryError
 	switch {
 	case errors.As(err, &broken):
-		return &QueryError{Query: query, Problem: broken.Problem}
+		return &QueryError{Query: q.text, Problem: broken.Problem}
 	case err != nil:
 		return err
 	case s.Kind == "" && s.Series > 1:
-		return &QueryError{Query: query, Problem: fmt.Sprintf("the query returns %d series: aggregate them in the query, or set reduce", s.Series)}
+		return &QueryError{Query: q.text, Problem: fmt.Sprintf("the query returns %d series: aggregate them in the query, for example by sum(…)", s.Series)}
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ package analysis
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -51,17 +52,19 @@ type SampleRatio struct {
 	ErrorBudget, NoDataBudget time.Duration
 }
 
-// AtWeight is p for a canary that has this percentage of the requests. At 0 and 100 the share is not judged: there is one side only.
+// AtWeight is p for a canary that has this percentage of the requests. At 0 and 100 the share is not judged, since there is one side only. At
+// 100 no metric is compared with a baseline either: the stable side has no requests, and no data would end the run.
 func (p Policy) AtWeight(weight int, headerRouted bool) Policy {
-	if p.SampleRatio == nil {
+	if weight >= 100 {
+		p.Metrics = slices.DeleteFunc(slices.Clone(p.Metrics), func(m Metric) bool { return m.Baseline != nil })
+	}
+	if p.SampleRatio == nil || weight <= 0 || weight >= 100 {
+		p.SampleRatio = nil
 		return p
 	}
 	ratio := *p.SampleRatio
 	ratio.Weight, ratio.HeaderRouted = weight, headerRouted
 	p.SampleRatio = &ratio
-	if weight <= 0 || weight >= 100 {
-		p.SampleRatio = nil
-	}
 	return p
 }
 

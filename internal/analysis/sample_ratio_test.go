@@ -302,6 +302,20 @@ func TestPolicy_ValidatesASampleRatio(t *testing.T) {
 	}
 }
 
+func TestPolicy_ComparesOnlyWhereBothSidesHaveRequests(t *testing.T) {
+	policy := sharePolicy(0)
+	policy.Metrics = append(comparing(limit(2), nil).Metrics, ratePolicy().Metrics...)
+	for weight, want := range map[int]struct{ metrics, shares int }{0: {2, 0}, 1: {2, 1}, 99: {2, 1}, 100: {1, 0}} {
+		at := policy.AtWeight(weight, false)
+		if got := len(at.Queried()) - want.shares; got != want.metrics || len(at.Metrics) != want.metrics || (at.SampleRatio != nil) != (want.shares == 1) {
+			t.Errorf("at %d%%: %d metrics, sample ratio %+v; want %+v", weight, len(at.Metrics), at.SampleRatio, want)
+		}
+	}
+	if len(policy.Metrics) != 2 || policy.SampleRatio.Weight != 0 {
+		t.Error("the policy itself has changed")
+	}
+}
+
 // The check is not made before its queries see the new weight alone, and its history begins there too.
 func TestRun_AsksForTheShareOnceTheWindowHasPassed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -60,7 +60,7 @@ func (r *BlueGreenResource) Schema(ctx context.Context, _ resource.SchemaRequest
 	before.MarkdownDescription = "Judges the new colour on the preview Service, before it is switched to. An empty block watches its pods for 5 minutes. It is left out where no other pods have the traffic, and " +
 		"where the same pods were live before without failing: going back is not to wait."
 	after.MarkdownDescription = "Judges the new colour when it is live. What fails is switched back at once, fails the apply with the evidence, and is not switched to again until the pods, the analysis or `retry` change, " +
-		"or `quarantine` is over. An empty block watches its pods for 5 minutes."
+		"or `quarantine` is over. An empty block watches its pods for 5 minutes. In queries, `{{ release }}` stands for the name of the Service, and there is no `{{ version }}`."
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "Which of two colours of pods is behind a Service. Both run beside each other, as two releases of one chart whose pods differ in a label. Changing `active` waits until the new colour is ready, judges it on a " +
 			"preview Service, switches the selector of the live Service, waits until only the new pods are behind it, and judges again. Only this one key of the selector is written; everything else of the Service stays with its owner. " +

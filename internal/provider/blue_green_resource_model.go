@@ -91,14 +91,10 @@ func readBlueGreenJudges(ctx context.Context, from attributeGetter) (judges blue
 
 // validate refuses analyses that make no sense.
 func (j blueGreenJudges) validate() (diags diag.Diagnostics) {
-	if j.before != nil {
-		for _, problem := range guardDiagnostics(j.before.Validate()) {
-			diags.Append(inBlock("preview_analysis", problem))
-		}
+	for _, problem := range splitAnalysis(j.before) {
+		diags.Append(inBlock("preview_analysis", problem))
 	}
-	if j.after != nil {
-		diags.Append(guardDiagnostics(j.after.Validate())...)
-	}
+	diags.Append(splitAnalysis(j.after)...)
 	return diags
 }
 

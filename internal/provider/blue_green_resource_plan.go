@@ -12,6 +12,9 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
 )
 
 // ModifyPlan guards the plan and says what the apply will do beside the switch itself. Its values are a function of configuration and state; what
@@ -83,6 +86,9 @@ func (r *BlueGreenResource) plan(ctx context.Context, plan, state *blueGreenMode
 			return diags
 		}
 	}
+	if known && judges.known && !plan.Active.IsUnknown() && !plan.Active.Equal(state.Active) {
+		diags.Append(r.askAhead(ctx, plan, handle, judges)...)
+	}
 	if held := state.Quarantined.ValueString(); held != "" {
 		if !plan.Active.Equal(state.Active) {
 			diags.AddWarning("The "+plan.what()+" in "+handle.Name()+" may be refused",
@@ -90,6 +96,24 @@ func (r *BlueGreenResource) plan(ctx context.Context, plan, state *blueGreenMode
 		} else {
 			plan.Quarantined = state.Quarantined
 		}
+	}
+	return diags
+}
+
+// askAhead tries the queries of the analyses before anything is switched.
+func (r *BlueGreenResource) askAhead(ctx context.Context, plan *blueGreenModel, handle environment.Handle, judges blueGreenJudges) (diags diag.Diagnostics) {
+	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
+	if err != nil { // Read has said so.
+		return nil
+	}
+	target := release.Target{Cluster: live, Handle: handle, Name: plan.Service.ValueString()}
+	if judges.before != nil {
+		for _, problem := range triedQueries(ctx, judges.before, target, "", plan.what()) {
+			diags.Append(inBlock("preview_analysis", problem))
+		}
+	}
+	if judges.after != nil {
+		diags.Append(triedQueries(ctx, judges.after, target, "", plan.what())...)
 	}
 	return diags
 }

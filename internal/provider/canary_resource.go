@@ -124,7 +124,7 @@ func (r *CanaryResource) Schema(ctx context.Context, _ resource.SchemaRequest, r
 func canaryBlocks() map[string]schema.Block {
 	judge := canaryAnalysisBlock()
 	judge.MarkdownDescription = "Judges the canary at each step and at the end of the way up. An empty block watches its pods for 5 minutes. What fails is put back to the weights from before the apply. The annotation `slipway.dev/abort` on the " +
-		"ConfigMap `slipway-canary-<name>` stops a walk at once and puts the old weights back."
+		"ConfigMap `slipway-canary-<name>` stops a walk at once and puts the old weights back. In queries, `{{ release }}` stands for the name of the split, and there is no `{{ version }}`."
 	return map[string]schema.Block{
 		"istio":       canaryIstioBlock(),
 		"gateway_api": canaryGatewayBlock(),

@@ -16,6 +16,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic"
 )
 
@@ -31,9 +32,7 @@ func (r *CanaryResource) ValidateConfig(ctx context.Context, req resource.Valida
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	if wanted.analysis != nil {
-		resp.Diagnostics.Append(guardDiagnostics(wanted.analysis.Validate())...)
-	}
+	resp.Diagnostics.Append(splitAnalysis(wanted.analysis)...)
 	headers := config.givenHeaders()
 	problems := traffic.ValidateHeaders("headers", headers)
 	if wanted.known {
@@ -126,6 +125,9 @@ func (r *CanaryResource) plan(ctx context.Context, plan, state *canaryModel, wan
 	}
 	if known && wanted.routed && (state == nil || !plan.Walk.IsNull()) {
 		diags.Append(r.look(ctx, plan, state, handle, wanted, adopt)...)
+		if wanted.known && wanted.split.Raises(from) && !diags.HasError() {
+			diags.Append(r.askAhead(ctx, plan, handle, wanted.analysis)...)
+		}
 	}
 	return diags
 }
@@ -227,6 +229,15 @@ func (r *CanaryResource) look(ctx context.Context, plan, state *canaryModel, han
 		diags.Append(errorDiagnostic("plan", plan.what(), handle, err))
 	}
 	return diags
+}
+
+// askAhead tries the queries of the analysis before a request goes to the canary.
+func (r *CanaryResource) askAhead(ctx context.Context, plan *canaryModel, handle environment.Handle, a *release.Analysis) diag.Diagnostics {
+	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
+	if a == nil || err != nil { // Read has said so.
+		return nil
+	}
+	return triedQueries(ctx, a, release.Target{Cluster: live, Handle: handle, Name: plan.Name.ValueString()}, "", plan.what())
 }
 
 // refusesPlan reports an error that the same apply cannot mend.

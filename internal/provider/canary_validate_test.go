@@ -36,6 +36,31 @@ func TestCanary_WhatWouldBeRefusedFailsAtItsArgument(t *testing.T) {
 		}
 		return out
 	}
+	judged := func(more body) body {
+		out := body{"duration": "5m", "prometheus": body{"url": "http://prometheus.monitoring:9090"}}
+		for name, v := range more {
+			out[name] = v
+		}
+		return body{"analysis": out}
+	}
+	share := func(more body) body {
+		out := body{"canary_query": "sum(increase(requests_total{v='2'}[1m]))", "stable_query": "sum(increase(requests_total{v='1'}[1m]))"}
+		for name, v := range more {
+			out[name] = v
+		}
+		return judged(body{"sample_ratio": out})
+	}
+	compared := func(more, with body) body {
+		baseline := body{"query": "b", "max_ratio": 2}
+		for name, v := range with {
+			baseline[name] = v
+		}
+		out := body{"name": "errors", "query": "a", "for": "1m", "baseline": baseline}
+		for name, v := range more {
+			out[name] = v
+		}
+		return judged(body{"metric": out})
+	}
 	headers := func(name, value string) body { return body{"headers": body{"canary": "true", name: value}} }
 	for name, test := range map[string]struct {
 		arguments body
@@ -64,6 +89,19 @@ func TestCanary_WhatWouldBeRefusedFailsAtItsArgument(t *testing.T) {
 		"a step":                {body{"weight": 90, "step": []any{body{"weight": 50}, body{"weight": 20}}}, "step[1].weight", "steps go upwards"},
 		"a parent":              {services(body{"gateway_api": body{"parent": []any{body{"kind": "Service", "name": "a"}, body{"kind": "Ingress", "name": "a"}}}}), "gateway_api[0].parent[1].kind", "neither Service nor Gateway"},
 		"a place":               {services(body{"gateway_api": body{"http_route": "edge", "rule_index": 16}}), "gateway_api[0].rule_index", "at most 16"},
+		"a share of nobody":     {body{"analysis": body{"sample_ratio": body{"canary_query": "increase(a[1m])", "stable_query": "increase(b[1m])"}}}, "analysis[0].sample_ratio[0]", "no prometheus block"},
+		"a share's query":       {share(body{"canary_query": "sum(increase(a[1m])"}), "analysis[0].sample_ratio[0].canary_query", "parse error"},
+		"a share's placeholder": {share(body{"stable_query": "increase(a{v='{{ release'}[1m])"}), "analysis[0].sample_ratio[0].stable_query", "not closed"},
+		"a share for too short": {share(body{"for": "30s"}), "analysis[0].sample_ratio[0].for", "look back"},
+		"a share for too long":  {share(body{"for": "5m"}), "analysis[0].sample_ratio[0].for", "could never fail"},
+		"a share without time":  {share(body{"canary_query": "a:requests", "stable_query": "b:requests"}), "analysis[0].sample_ratio[0].for", "over which time"},
+		"a significance":        {share(body{"significance": 0.2}), "analysis[0].sample_ratio[0].significance", "at most 0.1"},
+		"a tolerance":           {share(body{"tolerance": 1}), "analysis[0].sample_ratio[0].tolerance", "below 1"},
+		"a version":             {share(body{"canary_query": "increase(a{v='{{ version }}'}[1m])"}), "analysis[0]", "no version of its own"},
+		"a limit twice":         {compared(body{"above": 0.1}, nil), "analysis[0].metric[0].above", "exclude each other"},
+		"a ratio":               {compared(nil, body{"max_ratio": 0}), "analysis[0].metric[0].baseline[0].max_ratio", "above zero"},
+		"a baseline's query":    {compared(nil, body{"query": "sum("}), "analysis[0].metric[0].baseline[0].query", "parse error"},
+		"no limit at all":       {judged(body{"metric": body{"name": "errors", "query": "a", "for": "1m"}}), "analysis[0].metric[0].above", "or a baseline is missing"},
 		"a name":                {body{"name": "a.b"}, "name", "no name of a split"},
 	} {
 		problems := validatedSplit(t, test.arguments)
@@ -73,6 +111,9 @@ func TestCanary_WhatWouldBeRefusedFailsAtItsArgument(t *testing.T) {
 	}
 	for name, arguments := range map[string]body{
 		"headers": {"headers": body{"canary": "true", "x_y.z~1": "a b\tc ü", "x-unknown": unknown}}, "services": services(nil), "not known": {"headers": unknown},
+		"a share": share(nil), "a share that is not known": share(body{"canary_query": unknown, "for": unknown, "significance": unknown, "min_requests": unknown}),
+		"a comparison":                   compared(nil, body{"max_difference": 0.01}),
+		"a comparison that is not known": compared(body{"above": unknown, "query": unknown}, body{"query": unknown, "max_ratio": unknown, "requests_query": unknown}),
 	} {
 		if problems := validatedSplit(t, arguments); len(problems) > 0 {
 			t.Errorf("%s: %s", name, strings.Join(problems, "\n"))

@@ -234,7 +234,7 @@ func metricBlock() schema.ListNestedBlock {
 // baselineBlock is what the value of a metric is compared with.
 func baselineBlock() schema.ListNestedBlock {
 	return atMostOne("Compares the value with that of another query, in place of a fixed limit: a sample fails when it is strictly above `max_ratio` times the baseline's value plus `max_difference`; `for` and `over` "+
-		"are as ever. In a canary the baseline is the stable side. Where either query has no series, NaN or infinity, there is no data. A baseline of zero is a value: with `max_ratio` alone, everything above zero fails "+
+		"are as ever. In a canary the baseline is the stable side; at the weight 100, where it has no requests, the metric is not judged. Where either query has no series, NaN or infinity, there is no data. A baseline of zero is a value: with `max_ratio` alone, everything above zero fails "+
 		"then, so give `max_difference` too where some errors are normal.",
 		schema.NestedBlockObject{Attributes: map[string]schema.Attribute{
 			"query": schema.StringAttribute{

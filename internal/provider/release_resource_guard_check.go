@@ -26,12 +26,13 @@ func checkGuard(guard release.Guard) diag.Diagnostics {
 	return diags
 }
 
+const analysisSummary, checkSummary = "The analysis cannot be made like this", "The check cannot be made like this"
+
 // guardDiagnostics are the problems of an error of a guard's validation; none where it is nil.
 func guardDiagnostics(err error) (diags diag.Diagnostics) {
 	if err == nil {
 		return nil
 	}
-	const analysisSummary, checkSummary = "The analysis cannot be made like this", "The check cannot be made like this"
 	if policy, ok := errors.AsType[*analysis.InvalidPolicyError](err); ok {
 		for _, p := range policy.Problems {
 			diags.AddAttributeError(policyPath(p), analysisSummary, p.Text)
@@ -72,7 +73,7 @@ func configDiagnostics(summary string, problems []release.ConfigProblem) (diags 
 func policyPath(p analysis.Problem) path.Path {
 	block := path.Root("analysis").AtListIndex(0)
 	if p.Metric >= 0 {
-		return block.AtName("metric").AtListIndex(p.Metric).AtName(p.Field)
+		return within(block.AtName("metric").AtListIndex(p.Metric), p.Field)
 	}
 	return within(block, p.Field)
 }

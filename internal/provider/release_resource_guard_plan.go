@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 
@@ -27,18 +28,39 @@ func (c change) checkGuard(resp *resource.ModifyPlanResponse, next *release.Rend
 	return !resp.Diagnostics.HasError()
 }
 
+// triedQueries asks the queries of an analysis once: those that can give no sample are errors, and that nobody answers is a warning.
+func triedQueries(ctx context.Context, a *release.Analysis, target release.Target, version, what string) (diags diag.Diagnostics) {
+	err := a.Preflight(ctx, target, version)
+	if _, wrong := errors.AsType[*release.AnalysisConfigError](err); wrong {
+		return guardDiagnostics(err)
+	}
+	if err != nil {
+		diags.AddWarning("The queries of "+what+" were not tried", detailOf(err))
+	}
+	return diags
+}
+
+// splitAnalysis are the problems of an analysis of a split, none where a is nil. Its queries cannot have the version of a release: pods are judged,
+// whatever their version is.
+func splitAnalysis(a *release.Analysis) diag.Diagnostics {
+	if a == nil {
+		return nil
+	}
+	diags := guardDiagnostics(a.Validate())
+	if len(diags) == 0 && a.UsesVersion() {
+		diags.AddAttributeError(path.Root("analysis").AtListIndex(0), analysisSummary,
+			"A query has the placeholder {{ version }}, and a split has no version of its own.\n\nWrite the version into the query, or tell the sides apart by another label, for example that of the track.")
+	}
+	return diags
+}
+
 // askAhead asks before anything is changed what would be noticed only when the new version is live: a query that can give no sample,
 // and a rollback that would be refused.
 func (c change) askAhead(ctx context.Context, resp *resource.ModifyPlanResponse, target release.Target, next *release.Rendering) {
 	if !c.guard.known {
 		return
 	}
-	err := c.guard.Analysis.Preflight(ctx, target, c.plan.Version.ValueString())
-	if _, wrong := errors.AsType[*release.AnalysisConfigError](err); wrong {
-		resp.Diagnostics.Append(guardDiagnostics(err)...)
-	} else if err != nil {
-		resp.Diagnostics.AddWarning("The queries of release "+target.Name+" were not tried", detailOf(err))
-	}
+	resp.Diagnostics.Append(triedQueries(ctx, c.guard.Analysis, target, c.plan.Version.ValueString(), "release "+target.Name)...)
 	_, back := c.facts.back(c.plan.Version.ValueString(), next.Digest)
 	if c.state == nil || c.guard.Rollback == nil && !back {
 		return

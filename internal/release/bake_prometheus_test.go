@@ -110,6 +110,10 @@ func TestPreflight_AsksTheQueriesOnce(t *testing.T) {
 	several.Policy.Metrics[0].Query = "prometheus_http_requests_total or up or {__name__=~\"scrape.*\"} or label_replace(vector(1),\"a\",\"b\",\"\",\"\") or vector(2)"
 	wantText(t, asError[*AnalysisConfigError](t, several.Preflight(t.Context(), b.target, "v1.1.1")).Error(), "analysis.metric[0].query", "series")
 	wantText(t, asError[*AnalysisConfigError](t, errorRate(time.Minute, source).Preflight(t.Context(), b.target, "")).Error(), "{{ version }}", "not known")
+	shared := errorRate(2*time.Minute, source)
+	shared.Policy.Metrics[0].Above, shared.Policy.Metrics[0].Baseline = nil, &analysis.Baseline{Query: several.Policy.Metrics[0].Query, MaxDifference: new(float64), RequestsQuery: "vector(1)"}
+	shared.Policy.SampleRatio = &analysis.SampleRatio{CanaryQuery: "sum(increase(up[5s]))", StableQuery: several.Policy.Metrics[0].Query, For: time.Minute}
+	wantText(t, asError[*AnalysisConfigError](t, shared.Preflight(t.Context(), b.target, "v1.1.1")).Error(), "analysis.metric[0].baseline.query", "analysis.sample_ratio[0].stable_query", "series")
 
 	silent := errorRate(time.Minute, &PrometheusSource{Address: "http://127.0.0.1:1"})
 	wantText(t, asError[*UntriedQueriesError](t, silent.Preflight(t.Context(), b.target, "v1.1.1")).Error(), "could not be asked", "error_rate", "on_inconclusive")

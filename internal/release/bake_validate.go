@@ -188,18 +188,22 @@ func (a *Analysis) Preflight(ctx context.Context, target Target, version string)
 		return err
 	}
 	defer client.Close()
-	p := &problems{block: "analysis.metric"}
+	p := &problems{}
 	var untried error
-	for i, m := range policy.Metrics {
-		p.index = i
+	for i, m := range policy.Queried() {
+		queries := metricQueries(&m)
+		p.block, p.index = "analysis.metric", i
+		if i == len(policy.Metrics) {
+			p.block, p.index, queries = "analysis.sample_ratio", 0, ratioQueries(policy.SampleRatio)
+		}
 		err := client.Probe(ctx, m)
 		var query *analysis.QueryError
 		if err != nil && !errors.As(err, &query) && untried == nil {
 			untried = &UntriedQueriesError{Cause: err}
 		}
 		if query != nil {
-			field := "query"
-			for _, q := range metricQueries(&m) {
+			field := queries[0].name
+			for _, q := range queries {
 				if query.Query == *q.text {
 					field = q.name
 				}
@@ -269,9 +273,14 @@ func (a *Analysis) expanded(values QueryValues) (analysis.Policy, error) {
 
 // UsesVersion reports that a query needs the application's version, which must be set then.
 func (a *Analysis) UsesVersion() bool {
-	return slices.ContainsFunc(a.Policy.Metrics, func(m analysis.Metric) bool {
-		return slices.ContainsFunc(metricQueries(&m), func(q queryField) bool { return usesVersion(*q.text) })
-	})
+	var queries []queryField
+	for _, m := range a.Policy.Metrics {
+		queries = append(queries, metricQueries(&m)...)
+	}
+	if r := a.Policy.SampleRatio; r != nil {
+		queries = append(queries, ratioQueries(r)...)
+	}
+	return slices.ContainsFunc(queries, func(q queryField) bool { return usesVersion(*q.text) })
 }
 
 func (s *PrometheusSource) config() analysis.PrometheusConfig {

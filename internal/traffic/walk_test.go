@@ -173,6 +173,26 @@ func TestWalk_GoesOnFromTheObservedWeight(t *testing.T) {
 	}
 }
 
+// What an analysis that was cut off had seen is about the weight that it saw.
+func TestWalk_JudgesAnewWhatAHandMovedMeanwhile(t *testing.T) {
+	begun := time.Unix(1e9-60, 0)
+	for _, observed := range []int{50, 30} {
+		w, router := newWalk(Split{Weight: observed}, CanarySpec{Weight: 100, Steps: []CanaryStep{{Weight: 50}}}, both(2))
+		*w.record = canaryRecord{Phase: canaryWalking, Baseline: &Split{}, Passed: 10, Stage: 50, Since: begun}
+		var since []time.Time
+		w.judge = func(_ context.Context, at time.Time) (analysis.Verdict, error) {
+			since = append(since, at)
+			return analysis.Verdict{Outcome: analysis.Passed, Action: analysis.Accept}, nil
+		}
+		if err := w.run(t.Context()); err != nil || router.now.Weight != 100 {
+			t.Fatalf("got %v at %d%%", err, router.now.Weight)
+		}
+		if resumed := since[0].Equal(begun); resumed != (observed == 50) || len(since) != 2 || !since[1].IsZero() {
+			t.Errorf("at %d%% the analyses begin at %v", observed, since)
+		}
+	}
+}
+
 func TestWalk_ACanaryWithoutReadyPodsGetsNoTraffic(t *testing.T) {
 	w, router := newWalk(Split{}, CanarySpec{Weight: 10}, Capacity{Stable: TrackCapacity{Ready: 2, Pods: 2}, Canary: TrackCapacity{Pods: 2}})
 	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))

@@ -114,28 +114,40 @@ func (c tenant) callers(name string, headers map[string]string) *istio.Client {
 	})
 }
 
-// errorsOfTheBadVersion judges by the share of failed calls that Prometheus has seen in the canary.
+// errorsOfTheBadVersion judges by the shares of failed calls that Prometheus has seen in the canary and in stable.
 func errorsOfTheBadVersion(prometheus string) string {
+	failed := func(version string) string {
+		return fmt.Sprintf("(sum(rate(grpc_requests_total{namespace='{{namespace}}',version='%[1]s',code!='OK'}[3s])) or vector(0)) / sum(rate(grpc_requests_total{namespace='{{namespace}}',version='%[1]s'}[3s]))", version)
+	}
 	return fmt.Sprintf(`
   step { weight = 20 }
   analysis {
     duration = "20s"
     interval = "1s"
-    prometheus {
+    %s
+    metric {
+      name  = "errors"
+      query = %q
+      for   = "3s"
+      baseline {
+        query          = %q
+        max_ratio      = 2
+        max_difference = 0.05
+      }
+    }
+  }
+`, asking(prometheus), failed("v1.2.1"), failed("v1.1.1"))
+}
+
+// asking is the block that says which Prometheus is asked.
+func asking(prometheus string) string {
+	return fmt.Sprintf(`prometheus {
       service {
         namespace = %q
         name      = %q
         port      = %q
       }
-    }
-    metric {
-      name  = "errors"
-      query = "(sum(rate(grpc_requests_total{namespace='{{namespace}}',version='v1.2.1',code!='OK'}[3s])) or vector(0)) / sum(rate(grpc_requests_total{namespace='{{namespace}}',version='v1.2.1'}[3s]))"
-      above = 0.05
-      for   = "3s"
-    }
-  }
-`, monitoring, prometheus, prometheusPort)
+    }`, monitoring, prometheus, prometheusPort)
 }
 
 // The whole life of a split while clients call: from nothing to a tenth, a hand that moves it, a walk whose provider is killed, a
@@ -201,7 +213,7 @@ func TestCanary_MovesCallsWithoutAFailure(t *testing.T) {
 	w.apply()
 	w.write("main.tf", c.twoTracks("v1.2.1", strings.Replace(splitAt(50, errorsOfTheBadVersion(prometheus)), `headers     = { canary = "true" }`, "", 1)))
 	text := unwrap(w.refused(strings.Fields(applyArgs)...))
-	for _, part := range []string{"errors", "20%"} {
+	for _, part := range []string{"errors", "20%", "times the baseline plus 0.05", "Compared with:"} {
 		if !strings.Contains(text, part) {
 			t.Errorf("the error does not say %q:\n%s", part, text)
 		}

@@ -44,6 +44,8 @@ type Options struct {
 	Image string
 	// Headers are sent with each call.
 	Headers map[string]string
+	// Direct makes it a caller that does not take routes from istiod: it dials the Service itself, with one connection.
+	Direct bool
 	// Rate is calls per second, default 200.
 	Rate int
 }
@@ -124,7 +126,11 @@ func (c *Client) pod() *corev1.Pod {
 		args = append(args, "-header="+name+"="+value)
 	}
 	slices.Sort(args[6:])
-	args = append(args, fmt.Sprintf("xds:///%s.%s.svc.cluster.local:%d", o.Host, o.Namespace, o.Port))
+	resolver := "xds"
+	if o.Direct {
+		resolver = "dns"
+	}
+	args = append(args, fmt.Sprintf("%s:///%s.%s.svc.cluster.local:%d", resolver, o.Host, o.Namespace, o.Port))
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: o.Name, Namespace: o.Namespace, Labels: map[string]string{"app.kubernetes.io/name": "calls"}},
 		Spec: corev1.PodSpec{

@@ -106,12 +106,32 @@ func (c tenant) weightOf(ctx context.Context, name string) int64 {
 func (c tenant) callers(name string, headers map[string]string) *istio.Client {
 	c.t.Helper()
 	rate := 100 // a second; several tests share two processors
+	if callsPerTransition(c.t) > 0 {
+		rate = rateOfMany
+	}
 	if headers != nil {
 		rate = 40
 	}
 	return istio.Start(c.t, live(c.t), istio.Options{
 		Namespace: c.namespace, Name: name, Host: releaseName, Port: 9090, Image: sampleImage + "v1.1.1", Rate: rate, Headers: headers,
 	})
+}
+
+// during is a transition while clients call, of which none may fail. It lasts until they have made as many calls as callsPerTransition says.
+func during(t *testing.T, users *istio.Client, what string, transition func()) {
+	t.Helper()
+	before := users.Report()
+	transition()
+	seen := users.Report().Since(before)
+	meanwhile := seen.Requests
+	if missing := callsPerTransition(t) - meanwhile; missing > 0 {
+		users.Next(missing)
+		seen = users.Report().Since(before)
+	}
+	t.Logf("FIGURE %s, %s: %d calls, %d of them during the apply; %d failed", t.Name(), what, seen.Requests, meanwhile, seen.Failed)
+	if seen.Failed > 0 {
+		t.Errorf("%s: calls failed: %+v", what, seen)
+	}
 }
 
 // errorsOfTheBadVersion judges by the shares of failed calls that Prometheus has seen in the canary and in stable.
@@ -168,7 +188,7 @@ func TestCanary_MovesCallsWithoutAFailure(t *testing.T) {
 	if text := w.plan(); !strings.Contains(text, "0 -> 10") {
 		t.Errorf("the plan does not show the weight:\n%s", text)
 	}
-	w.apply()
+	during(t, users, "from 0 to 10%", func() { w.apply() })
 	users.Until("a tenth reaches the canary", 500, func(r istio.Report) bool { return r.Share("v1.2.0") > 0 })
 	tenth := users.Next(2000)
 	if err := tenth.Within("v1.2.0", 0.1); err != nil {
@@ -180,25 +200,27 @@ func TestCanary_MovesCallsWithoutAFailure(t *testing.T) {
 	if text := w.plan(); !strings.Contains(text, "40 -> 10") {
 		t.Errorf("the plan does not show the weight that a hand set:\n%s", text)
 	}
-	w.apply()
+	during(t, users, "from 40%, set by hand, to 10%", func() { w.apply() })
 	if got := c.liveWeight(t.Context()); got != 10 {
 		t.Errorf("the weight is %d, want 10", got)
 	}
 
 	// The provider dies in the middle of a walk.
 	w.write("main.tf", c.twoTracks("v1.2.0", splitAt(100, "step {\n weight = 50\n pause = \"8s\"\n}\n")))
-	p := w.start(strings.Fields(applyArgs)...)
-	eventually(t, time.Minute, "half of the calls go to the canary", func(ctx context.Context) bool { return c.liveWeight(ctx) == 50 })
-	p.killProvider()
-	if r := p.wait(time.Minute); r.code == 0 {
-		t.Fatalf("the apply succeeded although its provider was killed:\n%s", r.text)
-	}
-	w.apply()
+	during(t, users, "from 10 to 50%, where the provider is killed", func() {
+		p := w.start(strings.Fields(applyArgs)...)
+		eventually(t, time.Minute, "half of the calls go to the canary", func(ctx context.Context) bool { return c.liveWeight(ctx) == 50 })
+		p.killProvider()
+		if r := p.wait(time.Minute); r.code == 0 {
+			t.Fatalf("the apply succeeded although its provider was killed:\n%s", r.text)
+		}
+	})
+	during(t, users, "from 50 to 100%", func() { w.apply() })
 	w.noChanges()
 	users.Until("all calls reach the canary", 500, func(r istio.Report) bool { return r.Within("v1.2.0", 1) == nil })
 
 	w.write("main.tf", c.twoTracks("v1.2.0", splitAt(0, "")))
-	w.apply()
+	during(t, users, "from 100% to 0", func() { w.apply() })
 	users.Until("all calls reach stable again", 500, func(r istio.Report) bool { return r.Within("v1.2.0", 0) == nil })
 	if got := users.Report().Since(before); got.Failed != 0 {
 		t.Errorf("calls failed: %+v", got)
@@ -230,17 +252,17 @@ func TestCanary_MovesCallsWithoutAFailure(t *testing.T) {
 	w.write("main.tf", c.twoTracks("v1.2.0", splitAt(0, "")))
 	w.apply()
 	w.write("main.tf", c.twoTracks("v1.2.0", ""))
-	w.apply()
+	during(t, users, "the split is removed", func() { w.apply() })
 	if got := c.liveWeight(t.Context()); got != -1 {
 		t.Errorf("there is still a VirtualService, with weight %d", got)
 	}
 	users.Until("both versions answer", 500, func(r istio.Report) bool { return r.Share("v1.2.0") > 0 && r.Share("v1.1.1") > 0 })
-	during := users.Report().Since(before)
-	t.Logf("FIGURE %s: %d calls; %d failed, %d of them as the bad version fails; %d routes chosen again by the client", t.Name(), during.Requests, during.Failed,
-		during.Codes["Internal"], during.Reselected)
+	all := users.Report().Since(before)
+	t.Logf("FIGURE %s: %d calls; %d failed, %d of them as the bad version fails; %d routes chosen again by the client", t.Name(), all.Requests, all.Failed,
+		all.Codes["Internal"], all.Reselected)
 	// The errors of the bad version carry no version: each failed call must be one of its kind, and there must be fewer than it answered.
-	bad := during.Versions["v1.2.1"].Requests
-	if during.Failed != during.Codes["Internal"] || during.Failed > bad {
+	bad := all.Versions["v1.2.1"].Requests
+	if all.Failed != all.Codes["Internal"] || all.Failed > bad {
 		t.Errorf("calls failed that the bad version, which answered %d well, did not fail: %+v", bad, users.Report())
 	}
 }

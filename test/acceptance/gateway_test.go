@@ -98,7 +98,7 @@ func TestCanary_DividesAnHTTPRoute(t *testing.T) {
 	begin, beginTesters := users.Report(), testers.Report()
 
 	w.write("main.tf", c.twoTracks("v1.2.0", ruledAt(10)))
-	w.apply()
+	during(t, users, "an HTTPRoute with 10%", func() { w.apply() })
 	w.noChanges()
 	if got := c.ruleWeights(); got[releaseName+"-stable-pods"] != 90 || got[releaseName+"-canary-pods"] != 10 {
 		t.Errorf("the HTTPRoute has the weights %v, want 90 and 10", got)
@@ -113,21 +113,21 @@ func TestCanary_DividesAnHTTPRoute(t *testing.T) {
 	if text := w.plan(); !strings.Contains(text, "10 -> 100") {
 		t.Errorf("the plan does not show the weight:\n%s", text)
 	}
-	w.apply()
+	during(t, users, "from 10 to 100%", func() { w.apply() })
 	users.Until("all calls reach the canary", 500, func(r istio.Report) bool { return r.Within("v1.2.0", 1) == nil })
 
 	w.write("main.tf", c.twoTracks("v1.2.0", ruledAt(0)))
-	w.apply()
+	during(t, users, "from 100% to 0", func() { w.apply() })
 	w.noChanges()
 	users.Until("all calls reach stable", 500, func(r istio.Report) bool { return r.Within("v1.2.0", 0) == nil })
 
 	w.write("main.tf", c.twoTracks("v1.2.0", ""))
-	w.apply()
+	during(t, users, "the HTTPRoute is removed", func() { w.apply() })
 	users.Until("both versions answer", 500, func(r istio.Report) bool { return r.Share("v1.2.0") > 0 && r.Share("v1.1.1") > 0 })
-	during, withHeader := users.Report().Since(begin), testers.Report().Since(beginTesters)
-	t.Logf("FIGURE %s: %d calls, %d failed, %d routes chosen again by the client; with the header %d, %d failed", t.Name(), during.Requests, during.Failed,
-		during.Reselected, withHeader.Requests, withHeader.Failed)
-	if during.Failed > 0 || withHeader.Failed > 0 {
-		t.Errorf("calls failed: %+v, with the header %+v", during, withHeader)
+	all, withHeader := users.Report().Since(begin), testers.Report().Since(beginTesters)
+	t.Logf("FIGURE %s: %d calls, %d failed, %d routes chosen again by the client; with the header %d, %d failed", t.Name(), all.Requests, all.Failed,
+		all.Reselected, withHeader.Requests, withHeader.Failed)
+	if all.Failed > 0 || withHeader.Failed > 0 {
+		t.Errorf("calls failed: %+v, with the header %+v", all, withHeader)
 	}
 }

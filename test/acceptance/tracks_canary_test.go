@@ -41,13 +41,13 @@ func TestTracks_PromoteACanaryWithoutAFailedCall(t *testing.T) {
 
 	// Nothing changes hands: the release that was there is stable.
 	c.inputs(w, "v1.1.1", withCanary("", 0))
-	w.apply()
+	during(t, users, "from one release to a split", func() { w.apply() })
 	if weight := c.weightOf(t.Context(), releaseName); weight != 0 {
 		t.Fatalf("the canary that is not there has %d%%", weight)
 	}
 
 	c.inputs(w, "v1.1.1", withCanary("v1.2.0", 10))
-	w.apply()
+	during(t, users, "the canary comes, with 10%", func() { w.apply() })
 	if after := c.pods(releaseName); after != before {
 		t.Errorf("pods of stable were started anew: %s, before %s", after, before)
 	}
@@ -60,7 +60,7 @@ func TestTracks_PromoteACanaryWithoutAFailedCall(t *testing.T) {
 	w.noChanges()
 
 	c.inputs(w, "v1.1.1", withCanary("v1.2.0", 100))
-	w.apply()
+	during(t, users, "from 10 to 100%", func() { w.apply() })
 	users.Until("all calls reach the canary", 200, func(r istio.Report) bool { return r.Within("v1.2.0", 1) == nil })
 
 	// Stable does not come up: the calls stay with the canary, and so does its release.
@@ -86,7 +86,7 @@ func TestTracks_PromoteACanaryWithoutAFailedCall(t *testing.T) {
 	// One apply: stable is updated without calls, they walk back, and only then the canary goes.
 	c.inputs(w, "v1.2.0", withCanary("", 0))
 	since := time.Now()
-	w.apply()
+	during(t, users, "promotion", func() { w.apply() })
 	if got, want := c.writes(local, since), []string{"stable is updated", "calls move", "the canary goes"}; !slices.Equal(got, want) {
 		t.Errorf("the promotion went %q, want %q", got, want)
 	}
@@ -98,7 +98,7 @@ func TestTracks_PromoteACanaryWithoutAFailedCall(t *testing.T) {
 
 	// Back to the plain strategy: the route goes, and the Service has the pods of stable.
 	c.inputs(w, "v1.2.0", nil)
-	w.apply()
+	during(t, users, "the split is removed", func() { w.apply() })
 	if weight := c.weightOf(t.Context(), releaseName); weight != -1 {
 		t.Errorf("the route is left, with %d%%", weight)
 	}
@@ -106,8 +106,8 @@ func TestTracks_PromoteACanaryWithoutAFailedCall(t *testing.T) {
 	for name, client := range map[string]istio.Report{"callers": users.Report().Since(begin), "testers": testers.Report()} {
 		t.Logf("FIGURE %s: %d calls of %s, %d failed, %d routes chosen again by the client", t.Name(), client.Requests, name, client.Failed, client.Reselected)
 	}
-	if during := users.Report().Since(begin); during.Failed > 0 {
-		t.Errorf("calls failed: %+v", during)
+	if all := users.Report().Since(begin); all.Failed > 0 {
+		t.Errorf("calls failed: %+v", all)
 	}
 }
 

@@ -3,6 +3,13 @@
 
 locals {
   canary = var.strategy == "canary" ? var.canary.version : null
+
+  # The queries of both sides, with what stands for the canary and the window filled in.
+  canary_queries = {
+    for name in ["canary_query", "canary_requests_query", "stable_query", "stable_requests_query"] :
+    name => replace(replace(local.analysis.error_rate[name], "{{canary}}", "${local.app}-canary"), "{{window}}", local.analysis.error_rate.window)
+  }
+  canary_compared = var.prometheus != null && (local.analysis.error_rate.max_ratio != null || local.analysis.error_rate.max_difference != null)
 }
 
 # The canary's pods. They have no Service of their own, and are judged by slipway_canary.
@@ -117,11 +124,39 @@ resource "slipway_canary" "app" {
 
         content {
           name           = "error_rate"
-          query          = replace(replace(metric.value.canary_query, "{{canary}}", "${local.app}-canary"), "{{window}}", metric.value.window)
+          query          = local.canary_queries.canary_query
           above          = metric.value.above
           for            = metric.value.lasting
-          requests_query = replace(replace(metric.value.canary_requests_query, "{{canary}}", "${local.app}-canary"), "{{window}}", metric.value.window)
+          requests_query = local.canary_queries.canary_requests_query
           min_requests   = metric.value.min_requests
+        }
+      }
+
+      dynamic "metric" {
+        for_each = local.canary_compared ? [analysis.value.error_rate] : []
+
+        content {
+          name           = "error_rate_beside_stable"
+          query          = local.canary_queries.canary_query
+          for            = metric.value.lasting
+          requests_query = local.canary_queries.canary_requests_query
+          min_requests   = metric.value.min_requests
+
+          baseline {
+            query          = local.canary_queries.stable_query
+            requests_query = local.canary_queries.stable_requests_query
+            max_ratio      = metric.value.max_ratio
+            max_difference = metric.value.max_difference
+          }
+        }
+      }
+
+      dynamic "sample_ratio" {
+        for_each = var.prometheus != null && analysis.value.sample_ratio ? [true] : []
+
+        content {
+          canary_query = local.canary_queries.canary_requests_query
+          stable_query = local.canary_queries.stable_requests_query
         }
       }
     }

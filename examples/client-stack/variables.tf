@@ -170,7 +170,7 @@ variable "prometheus" {
 }
 
 variable "analysis" {
-  description = "How a new version is watched. What is not set is that of the stage: in prod 10 minutes, in which an error rate above 5% for 2 minutes or more than 3 failed health checks in a row fail it. In the queries, {{window}} stands for error_rate.window, {{canary}} for the canary's release, and {{namespace}}, {{release}}, {{version}}, {{client}} and {{stage}} for those of the release."
+  description = "How a new version is watched. What is not set is that of the stage: in prod 10 minutes, in which an error rate above 5% for 2 minutes or more than 3 failed health checks in a row fail it. A canary is also compared with stable where error_rate has max_ratio or max_difference, and its share of the requests with its weight where sample_ratio is true. In the queries, {{window}} stands for error_rate.window, {{canary}} for the canary's release, and {{namespace}}, {{release}}, {{version}}, {{client}} and {{stage}} for those of the release."
   type = object({
     initial_delay        = optional(string)
     duration             = optional(string)
@@ -184,11 +184,18 @@ variable "analysis" {
       # Of a canary's pods alone, by their label pod.
       canary_query          = optional(string, "(sum(rate(http_requests_total{namespace='{{namespace}}',pod=~'{{canary}}-.+',code=~'5..'}[{{window}}])) or vector(0)) / sum(rate(http_requests_total{namespace='{{namespace}}',pod=~'{{canary}}-.+'}[{{window}}]))")
       canary_requests_query = optional(string, "sum(increase(http_requests_total{namespace='{{namespace}}',pod=~'{{canary}}-.+'}[{{window}}]))")
+      # What a canary is compared with: the pods that are not its own.
+      stable_query          = optional(string, "(sum(rate(http_requests_total{namespace='{{namespace}}',pod!~'{{canary}}-.+',code=~'5..'}[{{window}}])) or vector(0)) / sum(rate(http_requests_total{namespace='{{namespace}}',pod!~'{{canary}}-.+'}[{{window}}]))")
+      stable_requests_query = optional(string, "sum(increase(http_requests_total{namespace='{{namespace}}',pod!~'{{canary}}-.+'}[{{window}}]))")
+      max_ratio             = optional(number)
+      max_difference        = optional(number)
       window                = optional(string, "1m")
       above                 = optional(number, 0.05)
       lasting               = optional(string)
       min_requests          = optional(number)
     }), {})
+    # Compares the share of the requests that reach a canary with its weight.
+    sample_ratio = optional(bool, false)
   })
   default  = {}
   nullable = false

@@ -87,6 +87,40 @@ run "a_tenth_of_the_calls" {
     )
     error_message = "The canary is not judged by the calls that it answers."
   }
+  assert {
+    condition     = length(slipway_canary.app[0].analysis[0].metric) == 1 && length(slipway_canary.app[0].analysis[0].sample_ratio) == 0
+    error_message = "The canary is compared with stable although nobody asked for it."
+  }
+}
+
+run "compares_the_canary_with_stable" {
+  command = plan
+
+  variables {
+    strategy   = "canary"
+    canary     = { version = "v1.2.0", weight = 10 }
+    prometheus = {}
+    analysis   = { error_rate = { max_ratio = 1.5, max_difference = 0.005 }, sample_ratio = true }
+  }
+
+  assert {
+    condition = (
+      length(slipway_canary.app[0].analysis[0].metric) == 2 &&
+      slipway_canary.app[0].analysis[0].metric[1].above == null &&
+      slipway_canary.app[0].analysis[0].metric[1].for == "2m" &&
+      slipway_canary.app[0].analysis[0].metric[1].baseline[0].max_ratio == 1.5 &&
+      slipway_canary.app[0].analysis[0].metric[1].baseline[0].max_difference == 0.005 &&
+      slipway_canary.app[0].analysis[0].metric[1].baseline[0].query == "(sum(rate(http_requests_total{namespace='{{namespace}}',pod!~'data-collection-service-canary-.+',code=~'5..'}[1m])) or vector(0)) / sum(rate(http_requests_total{namespace='{{namespace}}',pod!~'data-collection-service-canary-.+'}[1m]))"
+    )
+    error_message = "The canary's errors are not compared with those of stable."
+  }
+  assert {
+    condition = (
+      slipway_canary.app[0].analysis[0].sample_ratio[0].canary_query == "sum(increase(http_requests_total{namespace='{{namespace}}',pod=~'data-collection-service-canary-.+'}[1m]))" &&
+      slipway_canary.app[0].analysis[0].sample_ratio[0].stable_query == "sum(increase(http_requests_total{namespace='{{namespace}}',pod!~'data-collection-service-canary-.+'}[1m]))"
+    )
+    error_message = "The canary's share of the requests is not compared with its weight."
+  }
 }
 
 run "testers_alone_are_not_judged" {

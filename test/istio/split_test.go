@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -152,6 +153,23 @@ spec:
 `, 100-weight, weight))
 }
 
+// callsPerWeight are as many as SLIPWAY_TEST_CALLS says, and else 10,000 at 10% and fewer at the others: more would take processors from the
+// tests that run beside.
+func callsPerWeight(t *testing.T, weight int) int {
+	t.Helper()
+	if text := os.Getenv("SLIPWAY_TEST_CALLS"); text != "" {
+		calls, err := strconv.Atoi(text)
+		if err != nil || calls < 1 {
+			t.Fatalf("SLIPWAY_TEST_CALLS is %q, and must be a number", text)
+		}
+		return calls
+	}
+	if weight == 10 {
+		return sampled
+	}
+	return 2000
+}
+
 // What the control plane makes of both kinds of routes is what the provider's routers rely on.
 func TestSplits_LandWhereTheRouteSays(t *testing.T) {
 	for name, split := range map[string]func(place, int){"VirtualService": place.istioSplit, "HTTPRoute": place.gatewaySplit} {
@@ -171,7 +189,7 @@ spec: {host: svc, subsets: [{name: stable, labels: {version: v1-1-1}}, {name: ca
 				p.ready(version)
 			}
 			users := Start(t, p.kube, Options{Namespace: p.namespace, Host: "svc", Port: 9090, Image: image + stable, Rate: 500})
-			testers := Start(t, p.kube, Options{Namespace: p.namespace, Name: "testers", Host: "svc", Port: 9090, Image: image + stable, Rate: 50, Headers: map[string]string{"canary": "true"}})
+			testers := Start(t, p.kube, Options{Namespace: p.namespace, Name: "testers", Host: "svc", Port: 9090, Image: image + stable, Rate: 100, Headers: map[string]string{"canary": "true"}})
 			users.Until("all calls reach stable", 500, func(r Report) bool { return r.Within(canary, 0) == nil })
 			begin, beginTesters := users.Report(), testers.Report()
 
@@ -179,18 +197,18 @@ spec: {host: svc, subsets: [{name: stable, labels: {version: v1-1-1}}, {name: ca
 				share := float64(weight) / 100
 				split(p, weight)
 				users.Until(fmt.Sprintf("%d%% reach the canary", weight), 1000, func(r Report) bool { return r.Within(canary, share) == nil })
-				calls := 2000
-				if weight == 10 {
-					calls = sampled
-				}
-				r := users.Next(calls)
+				r := users.Next(callsPerWeight(t, weight))
 				if err := r.Within(canary, share); err != nil {
 					t.Errorf("at %d%%: %v", weight, err)
 				}
 				t.Logf("FIGURE at %d%%: %d of %d calls reached the canary", weight, r.Versions[canary].Requests, r.Requests)
 			}
+			if os.Getenv("SLIPWAY_TEST_CALLS") != "" {
+				testers.until("calls with the header", func(r Report) bool { return r.Requests-beginTesters.Requests >= callsPerWeight(t, 0) })
+			}
 			during, headers := users.Report().Since(begin), testers.Report().Since(beginTesters)
-			t.Logf("FIGURE %d calls while weights moved, %d failed, %d routes chosen again by the client", during.Requests, during.Failed, during.Reselected)
+			t.Logf("FIGURE %d calls while weights moved, %d failed, %d routes chosen again by the client; with the header %d, %d of them to the canary", during.Requests, during.Failed, during.Reselected,
+				headers.Requests, headers.Versions[canary].Requests)
 			if during.Failed > 0 || headers.Failed > 0 {
 				t.Errorf("calls failed: %+v, with the header %+v", during, headers)
 			}

@@ -98,3 +98,33 @@ func (f *Fleet) selectors() []Finding {
 	}
 	return findings
 }
+
+// misspeltTags finds tags of one client alone, without the tag of other clients that is nearly called the same. No selector would find its
+// environments.
+func (f *Fleet) misspeltTags() []Finding {
+	clients := map[string]map[string]bool{} // by tag
+	for _, e := range f.Environments {
+		for tag := range e.Tags {
+			if clients[tag] == nil {
+				clients[tag] = map[string]bool{}
+			}
+			clients[tag][e.Client] = true
+		}
+	}
+	names := slices.Sorted(maps.Keys(clients))
+	var findings []Finding
+	for _, e := range f.Environments {
+		for _, tag := range slices.Sorted(maps.Keys(e.Tags)) {
+			others := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == tag || clients[name][e.Client] })
+			nearest := values.Nearest(tag, others)
+			if len(clients[tag]) > 1 || nearest == "" {
+				continue
+			}
+			findings = append(findings, Finding{
+				Rule: RuleTag, Severity: SeverityWarning, Origin: values.Origin{File: filepath.Join(f.Dir, e.Client, clientFileName)}, Environments: []string{e.Name()},
+				Text: fmt.Sprintf("tag %s: no other client has it; did you mean %s?", tag, nearest),
+			})
+		}
+	}
+	return findings
+}

@@ -1,0 +1,157 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package acceptance
+
+import (
+	"errors"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+)
+
+// relay stands between a provider and the API server. It keeps the requests, and can kill the provider at one of them: when the API server has
+// carried it out and nobody knows yet.
+type relay struct {
+	t *testing.T
+	// kubeconfig leads through the relay, with the context's own name.
+	kubeconfig string
+	next       http.RoundTripper
+
+	mu   sync.Mutex
+	seen []relayed
+	// kill is called once left is down to zero, by one for each change of traffic; nil where nobody is to be killed.
+	kill func()
+	left int
+}
+
+// relayed is a request that went through.
+type relayed struct{ method, resource, name string }
+
+// changes reports a request that writes.
+func (r relayed) changes() bool { return r.method != http.MethodGet }
+
+// moves reports a change of a split: of its routes, its subsets, or its record, whose name is not in the path of the request that makes it.
+func (r relayed) moves() bool {
+	record := r.resource == "configmaps" && (r.method == http.MethodPost || strings.HasPrefix(r.name, "slipway-canary-"))
+	return r.changes() && (record || slices.Contains([]string{"virtualservices", "destinationrules"}, r.resource))
+}
+
+func newRelay(t *testing.T) *relay {
+	t.Helper()
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	target, _, err := rest.DefaultServerUrlFor(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &relay{t: t, kubeconfig: filepath.Join(t.TempDir(), "kubeconfig")}
+	if r.next, err = rest.TransportFor(config); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(&httputil.ReverseProxy{
+		Rewrite:   func(p *httputil.ProxyRequest) { p.SetURL(target) },
+		Transport: r, FlushInterval: -1, ErrorLog: log.New(io.Discard, "", 0), // who asked is gone
+	})
+	t.Cleanup(func() {
+		server.CloseClientConnections()
+		server.Close()
+	})
+	name := contextName(t)
+	through := clientcmdapi.NewConfig()
+	through.Clusters[name] = &clientcmdapi.Cluster{Server: server.URL}
+	through.AuthInfos[name] = &clientcmdapi.AuthInfo{}
+	through.Contexts[name] = &clientcmdapi.Context{Cluster: name, AuthInfo: name}
+	through.CurrentContext = name
+	if err := clientcmd.WriteToFile(*through, r.kubeconfig); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// RoundTrip passes a request on.
+func (r *relay) RoundTrip(request *http.Request) (*http.Response, error) {
+	passed, tried := parsedRequest(request.Method, request.URL)
+	answer, err := r.next.RoundTrip(request)
+	if err != nil || tried {
+		return answer, err
+	}
+	r.mu.Lock()
+	r.seen = append(r.seen, passed)
+	var kill func()
+	if r.kill != nil && passed.moves() {
+		if r.left--; r.left == 0 {
+			kill, r.kill = r.kill, nil
+		}
+	}
+	r.mu.Unlock()
+	if kill == nil {
+		return answer, nil
+	}
+	_, err = io.Copy(io.Discard, answer.Body) // so that it is certainly carried out
+	kill()
+	return nil, errors.Join(errors.New("the provider was killed"), err, answer.Body.Close())
+}
+
+// parsedRequest takes the path of a request apart; tried is one that is only tried, as in a plan.
+func parsedRequest(method string, at *url.URL) (_ relayed, tried bool) {
+	parts := strings.Split(strings.Trim(at.Path, "/"), "/")
+	if i := slices.Index(parts, "namespaces"); i >= 0 && len(parts) > i+2 {
+		parts = parts[i+2:]
+	}
+	out := relayed{method: method, resource: parts[0]}
+	if len(parts) > 1 {
+		out.name = parts[1]
+	}
+	return out, at.Query().Has("dryRun")
+}
+
+// killAt kills the provider of a command when it has made so many changes of traffic.
+func (r *relay) killAt(change int, p func() *process) (killed func() bool) {
+	done := make(chan struct{})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.left, r.kill = change, func() {
+		p().killProvider()
+		close(done)
+	}
+	return func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.kill = nil
+		select {
+		case <-done:
+			return true
+		default:
+			return false
+		}
+	}
+}
+
+// forget forgets the requests up to now.
+func (r *relay) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.seen = nil
+}
+
+// requests are those since the last forget.
+func (r *relay) requests() []relayed {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.seen)
+}

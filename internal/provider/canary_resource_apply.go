@@ -58,7 +58,12 @@ func (r *CanaryResource) Update(ctx context.Context, req resource.UpdateRequest,
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	result, diags := r.apply(ctx, &plan, wanted, canaryRun{timeout: timeout, adopt: adopt})
+	planned, diags := state.planned(ctx, plan)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	result, diags := r.apply(ctx, &plan, wanted, canaryRun{timeout: timeout, adopt: adopt, planned: planned})
 	resp.Diagnostics.Append(diags...)
 	if !resp.Diagnostics.HasError() {
 		resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
@@ -79,6 +84,18 @@ type canaryRun struct {
 	create  bool
 	// adopt is the UID of an object that was imported.
 	adopt string
+	// planned is what the plan saw, nil where it saw nothing.
+	planned *traffic.CanaryPlanned
+}
+
+// planned is what a plan made from this state saw of the route; nil where the plan moves it to another cluster.
+func (m canaryModel) planned(ctx context.Context, plan canaryModel) (*traffic.CanaryPlanned, diag.Diagnostics) {
+	if !plan.ClusterUID.Equal(m.ClusterUID) {
+		return nil, nil
+	}
+	reader := &blockReader{ctx: ctx}
+	out := &traffic.CanaryPlanned{Split: traffic.Split{Weight: reader.number(m.Weight, 0), Headers: m.headers(reader)}, Changed: reader.strings(m.Changed)}
+	return out, reader.diags
 }
 
 // apply does what Create and Update share.
@@ -99,10 +116,12 @@ func (r *CanaryResource) apply(ctx context.Context, plan *canaryModel, wanted ca
 	say := progress(ctx, handle, plan.Name.ValueString())
 	target := traffic.CanaryTarget{Cluster: live, Handle: handle, Name: plan.Name.ValueString(), Route: wanted.route, Adopt: run.adopt}
 	result, err := traffic.ApplyCanary(ctx, target, plan.spec(wanted, live, handle, say), traffic.CanaryOptions{
-		InstanceID: plan.ID.ValueString(), TakeOver: run.create, ClusterUID: plan.ClusterUID.ValueString(), Timeout: run.timeout, Progress: say,
+		InstanceID: plan.ID.ValueString(), TakeOver: run.create, ClusterUID: plan.ClusterUID.ValueString(), Planned: run.planned, Timeout: run.timeout, Progress: say,
 	})
 	if err != nil {
-		diags.Append(blueGreenDiagnostics(plan.what(), handle, err)...)
+		for _, d := range blueGreenDiagnostics(plan.what(), handle, err) {
+			diags.Append(atRouter(d, err, wanted.route))
+		}
 		return result, diags
 	}
 	plan.ClusterUID = types.StringValue(result.ClusterUID)

@@ -226,7 +226,7 @@ func (r *CanaryResource) look(ctx context.Context, plan, state *canaryModel, han
 		}
 	}
 	if refusesPlan(err) {
-		diags.Append(errorDiagnostic("plan", plan.what(), handle, err))
+		diags.Append(atRouter(errorDiagnostic("plan", plan.what(), handle, err), err, wanted.route))
 	}
 	return diags
 }

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
@@ -51,10 +52,7 @@ func problemAt(p traffic.Problem, headers []traffic.HeaderMatch, route traffic.C
 	case "stable", "canary":
 		return path.Root(name).AtListIndex(0).AtName(rest), p.Text
 	}
-	at := path.Root("gateway_api").AtListIndex(0)
-	if route.Istio != nil {
-		at = path.Root("istio").AtListIndex(0)
-	}
+	at := routerBlock(route)
 	if name == "parents" {
 		name = "parent" // a block
 	}
@@ -66,6 +64,21 @@ func problemAt(p traffic.Problem, headers []traffic.HeaderMatch, route traffic.C
 		at = at.AtName(rest)
 	}
 	return at, p.Text
+}
+
+func routerBlock(route traffic.CanaryRoute) path.Path {
+	if route.Istio != nil {
+		return path.Root("istio").AtListIndex(0)
+	}
+	return path.Root("gateway_api").AtListIndex(0)
+}
+
+// atRouter puts the diagnostic of a kind that the cluster does not have at the block that asks for it.
+func atRouter(d diag.Diagnostic, err error, route traffic.CanaryRoute) diag.Diagnostic {
+	if _, missing := errorsFirst(err).(*traffic.KindMissingError); !missing {
+		return d
+	}
+	return diag.WithPath(routerBlock(route), d)
 }
 
 // indexed takes "gateways[1]" apart; the index is -1 where there is none.

@@ -60,6 +60,8 @@ type CanaryOptions struct {
 	InstanceID string
 	TakeOver   bool
 	ClusterUID string
+	// Planned is what the plan saw of the route; nil where it did not look. See *CanaryChangedError.
+	Planned *CanaryPlanned
 	// Timeout is for the whole of it, analyses included.
 	Timeout time.Duration
 	// Progress may be nil.
@@ -155,7 +157,7 @@ func (o *canaryOperation) say(format string, values ...any) {
 
 // ApplyCanary divides traffic as wanted: step by step, each with ready pods and judged. What fails is put back at once. It goes on where a
 // run before was cut off. Errors: *ServiceMissingError, *CanaryOwnerError, *CapacityError, *CanaryFailedError, *CanaryHeldError,
-// *CanaryQuarantinedError, *CanaryNoWayBackError, those of Router, environment and cluster.
+// *CanaryQuarantinedError, *CanaryNoWayBackError, *CanaryChangedError, those of Router, environment and cluster.
 func ApplyCanary(ctx context.Context, target CanaryTarget, spec CanarySpec, options CanaryOptions) (_ *CanaryResult, err error) {
 	if spec.Quarantine <= 0 {
 		spec.Quarantine = DefaultQuarantine
@@ -174,6 +176,10 @@ func ApplyCanary(ctx context.Context, target CanaryTarget, spec CanarySpec, opti
 	o.stored.record.Instance, o.stored.record.Route = options.InstanceID, target.Route
 	w := o.walk(spec)
 	if w.seen, err = o.router.Read(o.ctx); err != nil {
+		return result, err
+	}
+	if err := options.Planned.check(w); err != nil {
+		result.Split = &w.seen.Split
 		return result, err
 	}
 	if len(w.seen.Changed) > 0 {
@@ -372,7 +378,7 @@ func (o *canaryOperation) withdraw(w *walk) (gone bool, err error) {
 		return false, err
 	}
 	if ready.Stable.Ready == 0 {
-		return false, &CanaryNoWayBackError{Split: o.target.Name, Observed: w.seen.Split}
+		return false, &CanaryNoWayBackError{Split: o.target.Name, Observed: w.seen.Split, Lacking: ready.Stable.Lacking}
 	}
 	return false, w.move(o.ctx, Split{})
 }

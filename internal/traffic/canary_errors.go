@@ -121,12 +121,15 @@ func (e *CanaryQuarantinedError) Error() string { return oneLine(e.Explain()) }
 type CanaryNoWayBackError struct {
 	Split              string
 	Observed, Baseline Split
+	// Lacking says which pods are not ready; see TrackCapacity.
+	Lacking string
 }
 
 // Explain says it in three paragraphs.
 func (e *CanaryNoWayBackError) Explain() (happened, observed, advice string) {
 	return fmt.Sprintf("The requests of split %s were not sent back to the stable side.", e.Split),
-		fmt.Sprintf("The stable side has no ready pod: to send it more would be worse than what is now, %s.", e.Observed.words()),
+		fmt.Sprintf("The stable side has no ready pod%s. To send it more would be worse than what is now: %s.",
+			TrackCapacity{Lacking: e.Lacking}.because(), e.Observed.words()),
 		fmt.Sprintf("Bring the stable side up, then apply with weight %d; or release a better version as the canary.", e.Baseline.Weight)
 }
 

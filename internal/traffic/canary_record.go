@@ -79,6 +79,16 @@ func (r *canaryRecord) held(content string, spec CanarySpec, now time.Time) *Can
 	return q
 }
 
+// resumes reports that a walk was cut off, and that the split may be what it had got to.
+func (r *canaryRecord) resumes(seen Split) bool {
+	return r.Phase == canaryWalking && r.Baseline != nil && r.Passed <= seen.Weight && seen.Weight <= r.Stage
+}
+
+// rest says that nothing is under way.
+func (r *canaryRecord) rest() {
+	r.Phase, r.Baseline, r.Since, r.Passed, r.Stage, r.StableReady = canarySteady, nil, time.Time{}, 0, 0, 0
+}
+
 // storedCanary is a record with the ConfigMap that it stands in.
 type storedCanary struct {
 	record      canaryRecord

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -24,6 +25,8 @@ type TrackCapacity struct {
 	Ready, Pods int
 	// Grows says that an autoscaler adds pods when there is load.
 	Grows bool
+	// Lacking says which pods are not ready, or that there are none; empty where all are ready.
+	Lacking string
 }
 
 // Capacity is that of both tracks.
@@ -52,42 +55,57 @@ func (t TrackCapacity) needed(share, demand int) int {
 	return out
 }
 
+// short is the side that cannot carry a weight, starting at "from", with its share in percent and the ready pods that it needs. Its name is
+// empty where both can.
+func (c Capacity) short(from, weight int) (name string, track TrackCapacity, share, needs int) {
+	demand := c.demand(from)
+	stable, canary := c.Stable.needed(100-weight, demand), c.Canary.needed(weight, demand)
+	switch {
+	case weight > from:
+		stable = min(stable, 1) // it only loses requests
+	case weight < from:
+		canary = 0 // what it keeps, it had before
+	default:
+		stable, canary = min(stable, 1), min(canary, 1)
+	}
+	stableIsShort, canaryIsShort := c.Stable.Ready < stable, c.Canary.Ready < canary
+	switch {
+	case canaryIsShort && (weight > from || !stableIsShort):
+		return "the canary", c.Canary, weight, canary
+	case stableIsShort:
+		return "the stable side", c.Stable, 100 - weight, stable
+	}
+	return "", TrackCapacity{}, 0, 0
+}
+
 // reach is the weight nearest to "to" that the tracks can carry, starting at "from", which is returned where there is none; missing then
 // says what is not ready. headers says that the canary gets requests whatever the weight is.
 func (c Capacity) reach(from, to int, headers bool) (weight int, missing string) {
 	if headers && c.Canary.Ready == 0 {
-		return from, "the canary has no ready pod, and headers send requests to it"
-	}
-	demand := c.demand(from)
-	fits := func(weight int) bool {
-		stableNeeds, canaryNeeds := c.Stable.needed(100-weight, demand), c.Canary.needed(weight, demand)
-		switch {
-		case weight > from:
-			stableNeeds = min(stableNeeds, 1) // it only loses requests
-		case weight < from:
-			canaryNeeds = 0 // what it keeps, it had before
-		default:
-			stableNeeds, canaryNeeds = min(stableNeeds, 1), min(canaryNeeds, 1)
-		}
-		return c.Stable.Ready >= stableNeeds && c.Canary.Ready >= canaryNeeds
+		return from, "the canary has no ready pod, and headers send requests to it" + c.Canary.because()
 	}
 	step := 1
 	if to > from {
 		step = -1
 	}
+	name, track, share, needs := c.short(from, to)
+	if name == "" {
+		return to, ""
+	}
 	for weight = to; weight != from; weight += step {
-		if fits(weight) {
+		if short, _, _, _ := c.short(from, weight); short == "" {
 			break
 		}
 	}
-	if weight == to && fits(to) {
-		return to, ""
+	return weight, fmt.Sprintf("%s has %s ready and needs %d for %d%% of the requests%s", name, pods(track.Ready), needs, share, track.because())
+}
+
+// because names the pods, behind a colon.
+func (t TrackCapacity) because() string {
+	if t.Lacking == "" {
+		return ""
 	}
-	name, track, share := "the stable side", c.Stable, 100-to
-	if to > from || to == from && c.Stable.Ready > 0 {
-		name, track, share = "the canary", c.Canary, to
-	}
-	return weight, fmt.Sprintf("%s has %s ready and needs %d for %d%% of the requests", name, pods(track.Ready), track.needed(share, demand), share)
+	return ": " + t.Lacking
 }
 
 func pods(n int) string {
@@ -160,6 +178,7 @@ func (r *capacities) of(ctx context.Context, track TrackPods) (out TrackCapacity
 	if err != nil {
 		return out, err
 	}
+	var waiting []string
 	for _, pod := range list.Items {
 		if pod.DeletionTimestamp != nil || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
 			continue
@@ -167,10 +186,44 @@ func (r *capacities) of(ctx context.Context, track TrackPods) (out TrackCapacity
 		out.Pods++
 		if serving[pod.Name] && isReady(&pod) {
 			out.Ready++
+		} else {
+			waiting = append(waiting, fmt.Sprintf("pod %s (%s)", pod.Name, whyNotServing(&pod)))
 		}
+	}
+	switch {
+	case out.Pods == 0:
+		out.Lacking = fmt.Sprintf("Service %s has no pod with the labels %s", track.Service, labelText(wanted))
+	case len(waiting) > 0:
+		out.Lacking = fmt.Sprintf("no ready endpoints of Service %s are %s", track.Service, firstFew(waiting))
 	}
 	out.Grows, err = r.autoscaled(ctx, wanted)
 	return out, err
+}
+
+// whyNotServing says in a few words why a pod gets no requests.
+func whyNotServing(pod *corev1.Pod) string {
+	if isReady(pod) {
+		return "not in the EndpointSlices yet"
+	}
+	for _, container := range pod.Status.ContainerStatuses {
+		switch state := container.State; {
+		case state.Waiting != nil && state.Waiting.Reason != "":
+			return state.Waiting.Reason
+		case state.Running != nil && !container.Ready:
+			return "container " + container.Name + " runs and is not ready"
+		}
+	}
+	return strings.ToLower(firstOf(string(pod.Status.Phase), "not ready"))
+}
+
+// firstFew names some, and counts the rest.
+func firstFew(names []string) string {
+	const most = 3
+	slices.Sort(names)
+	if len(names) <= most {
+		return join(names)
+	}
+	return fmt.Sprintf("%s and %d more", join(names[:most]), len(names)-most)
 }
 
 // endpoints are the names of the pods that a Service sends requests to.

@@ -97,7 +97,7 @@ func (w *walk) run(ctx context.Context) error {
 			return err
 		}
 	}
-	resumed := r.Phase == canaryWalking && r.Baseline != nil && r.Passed <= w.seen.Split.Weight && w.seen.Split.Weight <= r.Stage
+	resumed := r.resumes(w.seen.Split)
 	baseline, passed := w.seen.Split, w.seen.Split.Weight
 	if resumed {
 		baseline, passed = *r.Baseline, r.Passed
@@ -211,6 +211,12 @@ func (w *walk) failed(err error, baseline Split, raises bool, content string) er
 		failed.Verdict = analysis.Verdict{Outcome: analysis.Failed, Action: analysis.Rollback, Reason: failed.Reason}
 	case !raises || w.cancelled():
 		return err // the next apply goes on
+	case (errors.As(err, &slow) || errors.Is(err, context.DeadlineExceeded)) && w.seen.Split.Equal(baseline):
+		// Nothing was moved, so that there is nothing to take back: the route is left as it is.
+		r.rest()
+		back, ctx, cancel := w.back()
+		defer cancel()
+		return errors.Join(err, back.save(ctx))
 	case errors.As(err, &slow):
 		failed.Reason = err.Error()
 	case errors.Is(err, context.DeadlineExceeded):
@@ -249,7 +255,7 @@ func (w *walk) takeBack(ctx context.Context) (err error) {
 		return err
 	}
 	if ready.Stable.Ready == 0 && r.Baseline.Weight < 100 {
-		return &CanaryNoWayBackError{Split: w.name, Observed: w.seen.Split, Baseline: *r.Baseline}
+		return &CanaryNoWayBackError{Split: w.name, Observed: w.seen.Split, Baseline: *r.Baseline, Lacking: ready.Stable.Lacking}
 	}
 	w.say("going back to %d%%", r.Baseline.Weight)
 	w.abort = nil
@@ -263,20 +269,25 @@ func (w *walk) takeBack(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	r.Phase, r.Baseline, r.Since, r.Passed, r.Stage, r.StableReady = canarySteady, nil, time.Time{}, 0, 0, 0
+	r.rest()
 	return w.save(ctx)
 }
 
 // move goes to a split as far as the tracks can carry it, and on when they can carry more.
 func (w *walk) move(ctx context.Context, to Split) error {
 	var stuck time.Time
+	var missing string
 	for first := true; ; first = false {
 		ready, err := w.capacity(ctx)
+		if err != nil && missing != "" && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return &CapacityError{Split: w.name, Observed: w.seen.Split, Wanted: to.Weight, Missing: missing}
+		}
 		if err != nil {
 			return err
 		}
 		from := w.seen.Split.Weight
-		next, missing := ready.reach(from, to.Weight, len(to.Headers) > 0)
+		var next int
+		next, missing = ready.reach(from, to.Weight, len(to.Headers) > 0)
 		grower := ready.Canary
 		if to.Weight < from {
 			grower = ready.Stable

@@ -1,0 +1,426 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package traffic
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/utils/ptr"
+)
+
+// tracked are pods of two tracks behind one Service, with a Service for each, and a split of the requests to them.
+type tracked struct {
+	*bench
+	kubernetes kubernetes.Interface
+	target     CanaryTarget
+	kind       kind
+}
+
+const (
+	answering = "/readyz"
+	// unready is a path that the sample service does not have.
+	unready = "/not-ready"
+)
+
+func newTracked(t *testing.T, k kind) *tracked {
+	t.Helper()
+	b := newBench(t)
+	client, err := b.cluster.Kubernetes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &tracked{bench: b, kubernetes: client, kind: k}
+	c.target = CanaryTarget{Cluster: b.cluster, Handle: b.owner.Handle, Name: "app"}
+	if k.name == virtualServices.name {
+		c.target.Route.Istio = ptr.To(istioConfig(""))
+	} else {
+		c.target.Route.Gateway = ptr.To(gatewayConfig("", nil))
+	}
+	for name, selector := range map[string]map[string]string{
+		"data-collection": {"app": "dc"}, "app-stable": {"app": "dc", "version": "v1"}, "app-canary": {"app": "dc", "version": "v2"},
+	} {
+		service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.ServiceSpec{Selector: selector, Ports: []corev1.ServicePort{{Name: "http", Port: 80}}}}
+		if _, err := client.CoreV1().Services(b.owner.Handle.Namespace).Create(t.Context(), service, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return c
+}
+
+// deploy makes the pod of a track, which is ready where the path of its probe is answered.
+func (c *tracked) deploy(track, probe string) {
+	c.Helper()
+	labels := map[string]string{"app": "dc", "version": track}
+	deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: track}, Spec: appsv1.DeploymentSpec{
+		Selector: &metav1.LabelSelector{MatchLabels: labels},
+		Strategy: appsv1.DeploymentStrategy{Type: appsv1.RecreateDeploymentStrategyType},
+		Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: corev1.PodSpec{
+			TerminationGracePeriodSeconds: ptr.To[int64](0),
+			Containers: []corev1.Container{{Name: "app", Image: meshImage + oldOne, ReadinessProbe: &corev1.Probe{
+				PeriodSeconds: 1, ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: probe, Port: intstr.FromInt32(8080)}},
+			}}},
+		}},
+	}}
+	if _, err := c.kubernetes.AppsV1().Deployments(c.owner.Handle.Namespace).Create(c.Context(), deployment, metav1.CreateOptions{}); err != nil {
+		c.Fatal(err)
+	}
+}
+
+func (c *tracked) patch(track, merge string) {
+	c.Helper()
+	if _, err := c.kubernetes.AppsV1().Deployments(c.owner.Handle.Namespace).Patch(c.Context(), track, types.StrategicMergePatchType, []byte(merge), metav1.PatchOptions{}); err != nil {
+		c.Fatal(err)
+	}
+}
+
+func (c *tracked) scale(track string, replicas int) {
+	c.Helper()
+	c.patch(track, fmt.Sprintf(`{"spec":{"replicas":%d}}`, replicas))
+}
+
+// until waits until the tracks have pods as wanted, as Pods and EndpointSlices say.
+func (c *tracked) until(what string, wanted func(Capacity) bool) {
+	c.Helper()
+	reader := c.target.capacities(c.kubernetes)
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		now, err := reader.read(c.Context())
+		if err != nil {
+			c.Fatal(err)
+		}
+		if wanted(now) {
+			return
+		}
+		if time.Now().After(deadline) {
+			c.Fatalf("%s: %+v", what, now)
+		}
+	}
+}
+
+// options are those of an apply in which a progress message may do something.
+func (c *tracked) options(timeout time.Duration, when map[string]func()) CanaryOptions {
+	return CanaryOptions{InstanceID: "one", Timeout: timeout, Progress: func(text string) {
+		for begin, do := range when {
+			if strings.HasPrefix(text, begin) {
+				do()
+			}
+		}
+	}}
+}
+
+func (c *tracked) mustApply(spec CanarySpec) {
+	c.Helper()
+	if result, err := ApplyCanary(c.Context(), c.target, spec, c.options(time.Minute, nil)); err != nil || result.Split == nil || result.Split.Weight != spec.Weight {
+		c.Fatalf("got %+v, %v, want %d%%", result, err, spec.Weight)
+	}
+}
+
+// written is all that we have written for the split: the route and, with Istio, the subsets.
+func (c *tracked) written() []any {
+	c.Helper()
+	out := []any{}
+	kinds := []kind{c.kind}
+	if c.kind.name == virtualServices.name {
+		kinds = append(kinds, destinationRules)
+	}
+	for _, k := range kinds {
+		if live := c.live(k, "app"); live != nil {
+			out = append(out, live.Object["spec"], ourWrites(live))
+		}
+	}
+	return out
+}
+
+// wantRest demands a weight and that nothing is left to do.
+func (c *tracked) wantRest(weight int) {
+	c.Helper()
+	seen, err := ObserveCanary(c.Context(), c.target, "one", time.Now())
+	if err != nil {
+		c.Fatal(err)
+	}
+	if seen.Split.Weight != weight || seen.Verification != "" || seen.Quarantined != "" {
+		c.Errorf("it stands at %+v, want %d%% and nothing left to do", seen, weight)
+	}
+}
+
+func eachKind(t *testing.T, test func(t *testing.T, k kind)) {
+	t.Helper()
+	t.Parallel()
+	for name, k := range map[string]kind{"istio": virtualServices, "gateway": httpRoutes} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, k)
+		})
+	}
+}
+
+func TestCanary_WithoutReadyPodsGetsNoRequests(t *testing.T) {
+	eachKind(t, func(t *testing.T, k kind) {
+		c := newTracked(t, k)
+		c.deploy("v1", answering)
+		c.deploy("v2", unready)
+		service := map[string]string{virtualServices.name: "data-collection", httpRoutes.name: "app-canary"}[k.name]
+		c.until("stable serves, and the canary runs", func(now Capacity) bool {
+			return now.Stable.Ready == 1 && strings.Contains(now.Canary.Lacking, "(container app runs and is not ready)")
+		})
+
+		refuse := func(spec CanarySpec, to int, parts ...string) {
+			t.Helper()
+			before := c.written()
+			result, err := ApplyCanary(t.Context(), c.target, spec, c.options(5*time.Second, nil))
+			wantError[*CapacityError](t, err, append(parts, fmt.Sprintf("Split app was not moved to %d%%", to), "0% of the requests go to the canary", "apply again")...)
+			if after := c.written(); !reflect.DeepEqual(after, before) {
+				t.Errorf("the route was written: %v, before %v", after, before)
+			}
+			if result.Split == nil || result.Split.Weight != 0 || len(result.Split.Headers) > 0 {
+				t.Errorf("the result is %+v", result)
+			}
+			c.wantRest(0)
+		}
+		// Not even a route is made that was not there.
+		refuse(CanarySpec{Weight: 10}, 10, "The canary has 0 pods ready and needs 1 for 10% of the requests", "no ready endpoints of Service "+service+" are pod v2-", "is not ready)")
+		if c.live(k, "app") != nil {
+			t.Error("a route was made")
+		}
+		c.mustApply(CanarySpec{})
+		refuse(CanarySpec{Weight: 10, Steps: []CanaryStep{{Weight: 5}}, Headers: []HeaderMatch{onTrue}}, 5, "The canary has no ready pod, and headers send requests to it", "pod v2-")
+		c.scale("v2", 0)
+		c.until("the canary has no pod", func(now Capacity) bool { return now.Canary.Pods == 0 })
+		refuse(CanarySpec{Weight: 10}, 10, "Service "+service+" has no pod with the labels app=dc, version=v2")
+
+		c.patch("v2", fmt.Sprintf(`{"spec":{"replicas":1,"template":{"spec":{"containers":[{"name":"app","readinessProbe":{"httpGet":{"path":%q,"port":8080}}}]}}}}`, answering))
+		c.until("the canary is ready", func(now Capacity) bool { return now.Canary.Ready == 1 })
+		c.mustApply(CanarySpec{Weight: 10, Headers: []HeaderMatch{onTrue}})
+		c.wantRest(10)
+	})
+}
+
+// The annotation that aborts a walk is put on it after the stable side has lost its pods.
+func TestCanary_HaltsWhereTheStableSideIsDownWhenItAborts(t *testing.T) {
+	eachKind(t, func(t *testing.T, k kind) {
+		c := newTracked(t, k)
+		c.deploy("v1", answering)
+		c.deploy("v2", answering)
+		c.until("both sides serve", func(now Capacity) bool { return now.Stable.Ready == 1 && now.Canary.Ready == 1 })
+		c.mustApply(CanarySpec{})
+
+		walk := CanarySpec{Weight: 100, Steps: []CanaryStep{{Weight: 50, Pause: time.Hour}}}
+		result, err := ApplyCanary(t.Context(), c.target, walk, c.options(5*time.Minute, map[string]func(){"waiting 1h": func() {
+			c.scale("v1", 0)
+			c.until("stable has no pod", func(now Capacity) bool { return now.Stable.Pods == 0 })
+			c.abort("errors on the dashboard")
+		}}))
+		wantError[*CanaryFailedError](t, err, "failed at 50%, and the old weights were not put back", "aborted by hand: errors on the dashboard")
+		halted := []string{"were not sent back to the stable side", "The stable side has no ready pod: Service ", "has no pod with the labels app=dc, version=v1",
+			"50% of the requests go to the canary", "Bring the stable side up, then apply with weight 0"}
+		wantError[*CanaryNoWayBackError](t, err, halted...)
+		if result.Split == nil || result.Split.Weight != 50 {
+			t.Errorf("the result is %+v, want 50%%", result)
+		}
+		stays := c.written()
+
+		// Another apply does not do it either, as long as the stable side is down.
+		_, err = ApplyCanary(t.Context(), c.target, CanarySpec{}, c.options(time.Minute, nil))
+		wantError[*CanaryNoWayBackError](t, err, halted...)
+		if after := c.written(); !reflect.DeepEqual(after, stays) {
+			t.Errorf("the route was written: %v, before %v", after, stays)
+		}
+		seen, err := ObserveCanary(t.Context(), c.target, "one", time.Now())
+		if err != nil || seen.Split.Weight != 50 || !strings.Contains(seen.Verification, "way back from 50%") {
+			t.Errorf("it stands at %+v, %v", seen, err)
+		}
+
+		// Nor does the removal of the split.
+		_, err = RemoveCanary(t.Context(), c.target, c.options(time.Minute, nil))
+		wantError[*CanaryNoWayBackError](t, err, halted...)
+		if after := c.written(); !reflect.DeepEqual(after, stays) {
+			t.Errorf("the removal wrote the route: %v, before %v", after, stays)
+		}
+
+		c.scale("v1", 1)
+		c.until("stable serves again", func(now Capacity) bool { return now.Stable.Ready == 1 })
+		c.mustApply(CanarySpec{})
+	})
+}
+
+func (c *tracked) abort(why string) {
+	c.Helper()
+	text, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]any{AnnotationCanaryAbort: why}}})
+	if err != nil {
+		c.Fatal(err)
+	}
+	if _, err := c.kubernetes.CoreV1().ConfigMaps(c.owner.Handle.Namespace).Patch(c.Context(), canaryRecordName("app"), types.MergePatchType, text, metav1.PatchOptions{}); err != nil {
+		c.Fatal(err)
+	}
+}
+
+// handMoves writes another weight into the base route, as kubectl edit does.
+func (c *tracked) handMoves(weight int) *unstructured.Unstructured {
+	c.Helper()
+	field, destinations := "http", "route"
+	if c.kind.name == httpRoutes.name {
+		field, destinations = "rules", "backendRefs"
+	}
+	live := c.live(c.kind, "app")
+	routes, _ := entry(live.Object["spec"])[field].([]any)
+	sides, _ := entry(routes[len(routes)-1])[destinations].([]any)
+	for i, each := range []int{100 - weight, weight} {
+		entry(sides[i])["weight"] = int64(each)
+	}
+	text, err := json.Marshal(map[string]any{"spec": map[string]any{field: routes}})
+	if err != nil {
+		c.Fatal(err)
+	}
+	c.edit(c.kind, "app", string(text))
+	return c.live(c.kind, "app")
+}
+
+func TestCanary_LeavesAWeightThatAHandSetMeanwhile(t *testing.T) {
+	eachKind(t, func(t *testing.T, k kind) {
+		c := newTracked(t, k)
+		c.deploy("v1", answering)
+		c.deploy("v2", answering)
+		c.until("both sides serve", func(now Capacity) bool { return now.Stable.Ready == 1 && now.Canary.Ready == 1 })
+		c.mustApply(CanarySpec{Weight: 5})
+
+		// After the plan, and before the apply.
+		edited := c.handMoves(40)
+		options := c.options(time.Minute, nil)
+		options.Planned = &CanaryPlanned{Split: Split{Weight: 5}}
+		result, err := ApplyCanary(t.Context(), c.target, CanarySpec{Weight: 10}, options)
+		wantError[*CanaryChangedError](t, err, "was changed by somebody else after the plan of split app was made", "When it was planned, 5% of the requests go to the canary; now 40%", "Plan again")
+		wantSame(t, edited.Object["spec"], c.live(k, "app").Object["spec"])
+		if result.Split == nil || result.Split.Weight != 40 {
+			t.Errorf("the result is %+v, want 40%%", result)
+		}
+		options.Planned = &CanaryPlanned{Split: Split{Weight: 40}}
+		if _, err := ApplyCanary(t.Context(), c.target, CanarySpec{Weight: 10}, options); err != nil {
+			t.Errorf("planned again: %v", err)
+		}
+		c.wantRest(10)
+		// What others have set as it is wanted is no difference, nor is what a plan knew of.
+		if _, err := ApplyCanary(t.Context(), c.target, CanarySpec{Weight: 10}, options); err != nil {
+			t.Errorf("it is as wanted: %v", err)
+		}
+
+		// In the middle of the walk.
+		_, err = ApplyCanary(t.Context(), c.target, CanarySpec{Weight: 100, Steps: []CanaryStep{{Weight: 50, Pause: time.Millisecond}}},
+			c.options(time.Minute, map[string]func(){"waiting 1ms": func() { edited = c.handMoves(70) }}))
+		wantError[*ConflictError](t, err, "app was changed by somebody else while it was worked on", "Apply again")
+		wantSame(t, edited.Object["spec"], c.live(k, "app").Object["spec"])
+		c.mustApply(CanarySpec{Weight: 100})
+		c.wantRest(100)
+	})
+}
+
+// A route that others take away, or change beside its weight, after the plan.
+func TestCanary_PlannedRefusesWhatThePlanDidNotSee(t *testing.T) {
+	walked := func(phase string) *canaryRecord {
+		return &canaryRecord{Phase: phase, Baseline: &Split{}, Passed: 0, Stage: 50}
+	}
+	two := []HeaderMatch{{Name: "canary", Value: "true"}, {Name: "canary", Value: "yes"}}
+	for name, test := range map[string]struct {
+		planned CanaryPlanned
+		seen    Observed
+		record  *canaryRecord
+		want    string
+	}{
+		"as planned":               {CanaryPlanned{Split: Split{Weight: 5}}, Observed{Exists: true, Split: Split{Weight: 5}}, &canaryRecord{}, ""},
+		"another weight":           {CanaryPlanned{}, Observed{Exists: true, Split: Split{Weight: 5}}, &canaryRecord{}, "now 5% of the requests"},
+		"another header":           {CanaryPlanned{}, Observed{Exists: true, Split: Split{Headers: two[:1]}}, &canaryRecord{}, "and those with canary: true"},
+		"gone":                     {CanaryPlanned{Split: Split{Weight: 5}}, Observed{}, &canaryRecord{}, "now the route does not exist"},
+		"more than the plan saw":   {CanaryPlanned{Changed: []string{"a"}}, Observed{Exists: true, Changed: []string{"a", "b"}}, &canaryRecord{}, "Since then: b."},
+		"what the plan saw":        {CanaryPlanned{Changed: []string{"a", "b"}}, Observed{Exists: true, Changed: []string{"b"}}, &canaryRecord{}, ""},
+		"as wanted already":        {CanaryPlanned{}, Observed{Exists: true, Split: Split{Weight: 50}}, &canaryRecord{}, ""},
+		"moved by a run cut off":   {CanaryPlanned{}, Observed{Exists: true, Split: Split{Weight: 20}}, walked(canaryWalking), ""},
+		"beyond the run cut off":   {CanaryPlanned{}, Observed{Exists: true, Split: Split{Weight: 60}}, walked(canaryWalking), "now 60%"},
+		"on the way back":          {CanaryPlanned{}, Observed{Exists: true, Split: Split{Weight: 60}}, walked(canaryReturning), ""},
+		"two values of one header": {CanaryPlanned{Split: Split{Headers: []HeaderMatch{{Name: "canary", Value: "true or yes"}}}}, Observed{Exists: true, Split: Split{Headers: two}}, &canaryRecord{}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, _ := newWalk(Split{}, CanarySpec{Weight: 50}, both(1))
+			w.seen, w.record = test.seen, test.record
+			err := test.planned.check(w)
+			if test.want == "" {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			wantError[*CanaryChangedError](t, err, test.want)
+		})
+	}
+	if err := (*CanaryPlanned)(nil).check(nil); err != nil {
+		t.Errorf("nothing was planned: %v", err)
+	}
+}
+
+func TestCapacity_NamesTheSideThatIsMissing(t *testing.T) {
+	up, down := TrackCapacity{Ready: 2, Pods: 2}, TrackCapacity{Pods: 2, Lacking: "no ready endpoints of Service a are pod b (CrashLoopBackOff)"}
+	for name, test := range map[string]struct {
+		capacity       Capacity
+		from, to, want int
+		says           string
+	}{
+		"canary on the way up":      {Capacity{Stable: up, Canary: down}, 0, 10, 0, "the canary has 0 pods ready and needs 1 for 10% of the requests: no ready endpoints of Service a are pod b"},
+		"stable on the way up":      {Capacity{Stable: down, Canary: up}, 0, 10, 0, "the stable side has 0 pods ready and needs 1 for 90% of the requests: no ready"},
+		"stable on the way down":    {Capacity{Stable: down, Canary: up}, 100, 0, 100, "the stable side has 0 pods ready and needs 2 for 100% of the requests: no ready"},
+		"canary where it is":        {Capacity{Stable: up, Canary: down}, 10, 10, 10, "the canary has 0 pods ready and needs 1 for 10% of the requests"},
+		"stable where it is":        {Capacity{Stable: down, Canary: up}, 10, 10, 10, "the stable side has 0 pods ready and needs 1 for 90% of the requests"},
+		"all to the one that is up": {Capacity{Stable: down, Canary: up}, 0, 100, 100, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got, missing := test.capacity.reach(test.from, test.to, false); got != test.want || !strings.HasPrefix(missing, test.says) || (missing == "") != (test.says == "") {
+				t.Errorf("got %d, %q, want %d, %q", got, missing, test.want, test.says)
+			}
+		})
+	}
+}
+
+func TestWalk_LeavesARouteThatItDidNotMove(t *testing.T) {
+	down := Capacity{Stable: TrackCapacity{Ready: 2, Pods: 2}, Canary: TrackCapacity{Pods: 2}}
+	for _, late := range []bool{false, true} {
+		w, router := newWalk(Split{Weight: 5}, CanarySpec{Weight: 10}, down)
+		over := &overdue{Context: t.Context()}
+		looks := 0
+		w.capacity = func(ctx context.Context) (Capacity, error) {
+			looks++
+			if looks <= 2 { // the second one is that of the first move
+				over.over = !late && looks == 2
+				return down, nil
+			}
+			over.over = true // within a look
+			return Capacity{}, fmt.Errorf("listing the pods: %w", ctx.Err())
+		}
+		wantError[*CapacityError](t, w.run(over), "Split app was not moved to 10%", "The canary has 0 pods ready and needs 1")
+		if len(router.set) > 0 || w.record.Phase != canarySteady || w.record.Baseline != nil || (looks > 2) != late {
+			t.Errorf("the weights %v were written after %d looks; the record says %+v", router.set, looks, w.record)
+		}
+	}
+}
+
+// overdue is a context whose time ends when the test says so.
+type overdue struct {
+	context.Context
+	over bool
+}
+
+func (o *overdue) Err() error {
+	if o.over {
+		return context.DeadlineExceeded
+	}
+	return o.Context.Err()
+}

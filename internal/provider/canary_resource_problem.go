@@ -73,12 +73,22 @@ func routerBlock(route traffic.CanaryRoute) path.Path {
 	return path.Root("gateway_api").AtListIndex(0)
 }
 
-// atRouter puts the diagnostic of a kind that the cluster does not have at the block that asks for it.
+// atRouter puts the diagnostic of a kind that the cluster does not have at an argument of the block that asks for it: Terraform shows the
+// resource's first line for a block as a whole.
 func atRouter(d diag.Diagnostic, err error, route traffic.CanaryRoute) diag.Diagnostic {
 	if _, missing := errorsFirst(err).(*traffic.KindMissingError); !missing {
 		return d
 	}
-	return diag.WithPath(routerBlock(route), d)
+	at := routerBlock(route)
+	switch {
+	case route.Istio != nil:
+		at = at.AtName("host")
+	case route.Gateway != nil && route.Gateway.HTTPRoute != "":
+		at = at.AtName("http_route")
+	default:
+		at = at.AtName("parent").AtListIndex(0).AtName("kind")
+	}
+	return diag.WithPath(at, d)
 }
 
 // indexed takes "gateways[1]" apart; the index is -1 where there is none.

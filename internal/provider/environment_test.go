@@ -78,11 +78,12 @@ const fakeUID = "0a3f0d5e-6a1c-4e9e-9a55-3f6f0c1d2e3f"
 
 // testAPI is the API server of the test cluster behind a proxy that can be told to misbehave.
 type testAPI struct {
-	url      string
-	expired  atomic.Bool // answers 401
-	another  atomic.Bool // is another cluster
-	requests atomic.Int64
-	watch    func(request string) // gets each request, where it is set before the first one
+	url       string
+	expired   atomic.Bool // answers 401
+	another   atomic.Bool // is another cluster
+	routeless atomic.Bool // knows neither Istio nor the Gateway API
+	requests  atomic.Int64
+	watch     func(request string) // gets each request, where it is set before the first one
 }
 
 func newTestAPI(t *testing.T) *testAPI {
@@ -104,6 +105,9 @@ func newTestAPI(t *testing.T) *testAPI {
 		Transport: transport,
 		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(target); r.Out.Header.Del("Authorization") },
 		ModifyResponse: func(response *http.Response) error {
+			if api.routeless.Load() && response.Request.URL.Path == apiGroups {
+				return withoutRoutes(response)
+			}
 			if !api.another.Load() || response.Request.URL.Path != systemNamespace {
 				return nil
 			}
@@ -134,6 +138,9 @@ func newTestAPI(t *testing.T) *testAPI {
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(http.StatusUnauthorized)
 			_, _ = io.WriteString(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Unauthorized","code":401,"message":"Unauthorized"}`)
+			return
+		}
+		if api.routeless.Load() && hidesRoutes(w, r) {
 			return
 		}
 		r.Header.Set("Accept-Encoding", "identity")

@@ -234,6 +234,7 @@ func TestCanary_MovesCallsWithoutAFailure(t *testing.T) {
 	w.write("main.tf", c.twoTracks("v1.2.1", strings.Replace(splitAt(0, ""), `headers     = { canary = "true" }`, "", 1)))
 	w.apply()
 	w.write("main.tf", c.twoTracks("v1.2.1", strings.Replace(splitAt(50, errorsOfTheBadVersion(prometheus)), `headers     = { canary = "true" }`, "", 1)))
+	calls, since := users.Report(), time.Now()
 	text := unwrap(w.refused(strings.Fields(applyArgs)...))
 	for _, part := range []string{"errors", "20%", "times the baseline plus 0.05", "Compared with:"} {
 		if !strings.Contains(text, part) {
@@ -244,6 +245,10 @@ func TestCanary_MovesCallsWithoutAFailure(t *testing.T) {
 		t.Errorf("the weight is %d, want 0: what fails is taken back", got)
 	}
 	users.Until("no call reaches the bad version", 500, func(r istio.Report) bool { return r.Within("v1.2.1", 0) == nil })
+	if after := users.Next(300); after.Failed > 0 || after.Within("v1.1.1", 1) != nil {
+		t.Errorf("calls after the old weights were in effect again: %+v", after)
+	}
+	c.logWayBack(text, since, calls, users.Report(), "v1.2.1")
 	if text := unwrap(w.refused(strings.Fields(applyArgs)...)); !strings.Contains(text, "held back") {
 		t.Errorf("the second apply does not say that the canary is held back:\n%s", text)
 	}

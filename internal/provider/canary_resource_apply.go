@@ -6,6 +6,7 @@ package provider
 import (
 	"context"
 	"errors"
+	"reflect"
 	"time"
 
 	"github.com/google/uuid"
@@ -58,7 +59,7 @@ func (r *CanaryResource) Update(ctx context.Context, req resource.UpdateRequest,
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	planned, diags := state.planned(ctx, plan)
+	planned, diags := state.planned(ctx, plan, wanted.route)
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
@@ -88,13 +89,16 @@ type canaryRun struct {
 	planned *traffic.CanaryPlanned
 }
 
-// planned is what a plan made from this state saw of the route; nil where the plan moves it to another cluster.
-func (m canaryModel) planned(ctx context.Context, plan canaryModel) (*traffic.CanaryPlanned, diag.Diagnostics) {
+// planned is what a plan made from this state saw of the route that the configuration gives; nil where the plan moves it to another cluster.
+func (m canaryModel) planned(ctx context.Context, plan canaryModel, route traffic.CanaryRoute) (*traffic.CanaryPlanned, diag.Diagnostics) {
 	if !plan.ClusterUID.Equal(m.ClusterUID) {
 		return nil, nil
 	}
 	reader := &blockReader{ctx: ctx}
-	out := &traffic.CanaryPlanned{Split: traffic.Split{Weight: reader.number(m.Weight, 0), Headers: m.headers(reader)}, Changed: reader.strings(m.Changed)}
+	out := &traffic.CanaryPlanned{
+		Split: traffic.Split{Weight: reader.number(m.Weight, 0), Headers: m.headers(reader)}, Changed: reader.strings(m.Changed),
+		Rewritten: !reflect.DeepEqual(m.route(reader), route),
+	}
 	return out, reader.diags
 }
 

@@ -344,6 +344,8 @@ func TestCanary_PlannedRefusesWhatThePlanDidNotSee(t *testing.T) {
 		"gone":                     {CanaryPlanned{Split: Split{Weight: 5}}, Observed{}, &canaryRecord{}, "now the route does not exist"},
 		"more than the plan saw":   {CanaryPlanned{Changed: []string{"a"}}, Observed{Exists: true, Changed: []string{"a", "b"}}, &canaryRecord{}, "Since then: b."},
 		"what the plan saw":        {CanaryPlanned{Changed: []string{"a", "b"}}, Observed{Exists: true, Changed: []string{"b"}}, &canaryRecord{}, ""},
+		"the route in other words": {CanaryPlanned{Rewritten: true}, Observed{Exists: true, Changed: []string{"b"}}, &canaryRecord{}, ""},
+		"moved, in other words":    {CanaryPlanned{Rewritten: true}, Observed{Exists: true, Split: Split{Weight: 5}}, &canaryRecord{}, "now 5%"},
 		"as wanted already":        {CanaryPlanned{}, Observed{Exists: true, Split: Split{Weight: 50}}, &canaryRecord{}, ""},
 		"moved by a run cut off":   {CanaryPlanned{}, Observed{Exists: true, Split: Split{Weight: 20}}, walked(canaryWalking), ""},
 		"beyond the run cut off":   {CanaryPlanned{}, Observed{Exists: true, Split: Split{Weight: 60}}, walked(canaryWalking), "now 60%"},

@@ -14,6 +14,9 @@ type CanaryPlanned struct {
 	Split Split
 	// Changed is Observed.Changed as it was.
 	Changed []string
+	// Rewritten says that the configuration gives the route in other words than the plan saw it by, as after an import: what counts as changed in
+	// it is then another matter, and is not compared.
+	Rewritten bool
 }
 
 // check refuses a route in which others changed what is ours after the plan. It is no change that the split is already as wanted, or that a run
@@ -24,7 +27,7 @@ func (p *CanaryPlanned) check(w *walk) error {
 	}
 	var more []string
 	for _, change := range w.seen.Changed {
-		if !slices.Contains(p.Changed, change) {
+		if !p.Rewritten && !slices.Contains(p.Changed, change) {
 			more = append(more, change)
 		}
 	}

@@ -124,7 +124,7 @@ func (r *CanaryResource) plan(ctx context.Context, plan, state *canaryModel, wan
 			fmt.Sprintf("The canary is held back: %s.\n\nThe apply sends it more requests only if its pods, the analysis or retry change, else it fails before it changes anything.", held))
 	}
 	if known && wanted.routed && (state == nil || !plan.Walk.IsNull()) {
-		diags.Append(r.look(ctx, plan, state, handle, wanted, adopt)...)
+		diags.Append(r.look(ctx, plan, state, handle, wanted, from, adopt)...)
 		if wanted.known && wanted.split.Raises(from) && !diags.HasError() {
 			diags.Append(r.askAhead(ctx, plan, handle, wanted.analysis)...)
 		}
@@ -205,7 +205,7 @@ func (m *canaryModel) heldBack(state *canaryModel, wanted canaryWanted, from tra
 
 // look finds at plan what would fail in the apply: kinds that the cluster does not have, routes that cannot be divided. A cluster that cannot be
 // reached was reported by Read.
-func (r *CanaryResource) look(ctx context.Context, plan, state *canaryModel, handle environment.Handle, wanted canaryWanted, adopt string) (diags diag.Diagnostics) {
+func (r *CanaryResource) look(ctx context.Context, plan, state *canaryModel, handle environment.Handle, wanted canaryWanted, from traffic.Split, adopt string) (diags diag.Diagnostics) {
 	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
 	instance := ""
 	if state != nil {
@@ -222,6 +222,9 @@ func (r *CanaryResource) look(ctx context.Context, plan, state *canaryModel, han
 			_, err = traffic.ObserveCanary(ctx, target, instance, time.Now())
 			if err == nil && wanted.known {
 				err = traffic.CheckHeaders(ctx, target, wanted.split.Headers)
+			}
+			if err == nil && adopt == "" && (state == nil || wanted.split.Raises(from)) {
+				err = traffic.CheckAlone(ctx, target, true)
 			}
 		}
 	}
@@ -255,6 +258,9 @@ func refusesPlan(err error) bool {
 		return true
 	}
 	if _, ok := errors.AsType[*traffic.HeaderClashError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[*traffic.RoutedElsewhereError](err); ok {
 		return true
 	}
 	if _, ok := errors.AsType[*traffic.InvalidError](err); ok {

@@ -4,7 +4,6 @@
 package traffic
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -324,105 +323,4 @@ func TestCanary_LeavesAWeightThatAHandSetMeanwhile(t *testing.T) {
 		c.mustApply(CanarySpec{Weight: 100})
 		c.wantRest(100)
 	})
-}
-
-// A route that others take away, or change beside its weight, after the plan.
-func TestCanary_PlannedRefusesWhatThePlanDidNotSee(t *testing.T) {
-	walked := func(phase string) *canaryRecord {
-		return &canaryRecord{Phase: phase, Baseline: &Split{}, Passed: 0, Stage: 50}
-	}
-	two := []HeaderMatch{{Name: "canary", Value: "true"}, {Name: "canary", Value: "yes"}}
-	for name, test := range map[string]struct {
-		planned CanaryPlanned
-		seen    Observed
-		record  *canaryRecord
-		want    string
-	}{
-		"as planned":               {CanaryPlanned{Split: Split{Weight: 5}}, Observed{Exists: true, Split: Split{Weight: 5}}, &canaryRecord{}, ""},
-		"another weight":           {CanaryPlanned{}, Observed{Exists: true, Split: Split{Weight: 5}}, &canaryRecord{}, "now 5% of the requests"},
-		"another header":           {CanaryPlanned{}, Observed{Exists: true, Split: Split{Headers: two[:1]}}, &canaryRecord{}, "and those with canary: true"},
-		"gone":                     {CanaryPlanned{Split: Split{Weight: 5}}, Observed{}, &canaryRecord{}, "now the route does not exist"},
-		"more than the plan saw":   {CanaryPlanned{Changed: []string{"a"}}, Observed{Exists: true, Changed: []string{"a", "b"}}, &canaryRecord{}, "Since then: b."},
-		"what the plan saw":        {CanaryPlanned{Changed: []string{"a", "b"}}, Observed{Exists: true, Changed: []string{"b"}}, &canaryRecord{}, ""},
-		"the route in other words": {CanaryPlanned{Rewritten: true}, Observed{Exists: true, Changed: []string{"b"}}, &canaryRecord{}, ""},
-		"moved, in other words":    {CanaryPlanned{Rewritten: true}, Observed{Exists: true, Split: Split{Weight: 5}}, &canaryRecord{}, "now 5%"},
-		"as wanted already":        {CanaryPlanned{}, Observed{Exists: true, Split: Split{Weight: 50}}, &canaryRecord{}, ""},
-		"moved by a run cut off":   {CanaryPlanned{}, Observed{Exists: true, Split: Split{Weight: 20}}, walked(canaryWalking), ""},
-		"beyond the run cut off":   {CanaryPlanned{}, Observed{Exists: true, Split: Split{Weight: 60}}, walked(canaryWalking), "now 60%"},
-		"on the way back":          {CanaryPlanned{}, Observed{Exists: true, Split: Split{Weight: 60}}, walked(canaryReturning), ""},
-		"two values of one header": {CanaryPlanned{Split: Split{Headers: []HeaderMatch{{Name: "canary", Value: "true or yes"}}}}, Observed{Exists: true, Split: Split{Headers: two}}, &canaryRecord{}, ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			w, _ := newWalk(Split{}, CanarySpec{Weight: 50}, both(1))
-			w.seen, w.record = test.seen, test.record
-			err := test.planned.check(w)
-			if test.want == "" {
-				if err != nil {
-					t.Error(err)
-				}
-				return
-			}
-			wantError[*CanaryChangedError](t, err, test.want)
-		})
-	}
-	if err := (*CanaryPlanned)(nil).check(nil); err != nil {
-		t.Errorf("nothing was planned: %v", err)
-	}
-}
-
-func TestCapacity_NamesTheSideThatIsMissing(t *testing.T) {
-	up, down := TrackCapacity{Ready: 2, Pods: 2}, TrackCapacity{Pods: 2, Lacking: "no ready endpoints of Service a are pod b (CrashLoopBackOff)"}
-	for name, test := range map[string]struct {
-		capacity       Capacity
-		from, to, want int
-		says           string
-	}{
-		"canary on the way up":      {Capacity{Stable: up, Canary: down}, 0, 10, 0, "the canary has 0 pods ready and needs 1 for 10% of the requests: no ready endpoints of Service a are pod b"},
-		"stable on the way up":      {Capacity{Stable: down, Canary: up}, 0, 10, 0, "the stable side has 0 pods ready and needs 1 for 90% of the requests: no ready"},
-		"stable on the way down":    {Capacity{Stable: down, Canary: up}, 100, 0, 100, "the stable side has 0 pods ready and needs 2 for 100% of the requests: no ready"},
-		"canary where it is":        {Capacity{Stable: up, Canary: down}, 10, 10, 10, "the canary has 0 pods ready and needs 1 for 10% of the requests"},
-		"stable where it is":        {Capacity{Stable: down, Canary: up}, 10, 10, 10, "the stable side has 0 pods ready and needs 1 for 90% of the requests"},
-		"all to the one that is up": {Capacity{Stable: down, Canary: up}, 0, 100, 100, ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if got, missing := test.capacity.reach(test.from, test.to, false); got != test.want || !strings.HasPrefix(missing, test.says) || (missing == "") != (test.says == "") {
-				t.Errorf("got %d, %q, want %d, %q", got, missing, test.want, test.says)
-			}
-		})
-	}
-}
-
-func TestWalk_LeavesARouteThatItDidNotMove(t *testing.T) {
-	down := Capacity{Stable: TrackCapacity{Ready: 2, Pods: 2}, Canary: TrackCapacity{Pods: 2}}
-	for _, late := range []bool{false, true} {
-		w, router := newWalk(Split{Weight: 5}, CanarySpec{Weight: 10}, down)
-		over := &overdue{Context: t.Context()}
-		looks := 0
-		w.capacity = func(ctx context.Context) (Capacity, error) {
-			looks++
-			if looks <= 2 { // the second one is that of the first move
-				over.over = !late && looks == 2
-				return down, nil
-			}
-			over.over = true // within a look
-			return Capacity{}, fmt.Errorf("listing the pods: %w", ctx.Err())
-		}
-		wantError[*CapacityError](t, w.run(over), "Split app was not moved to 10%", "The canary has 0 pods ready and needs 1")
-		if len(router.set) > 0 || w.record.Phase != canarySteady || w.record.Baseline != nil || (looks > 2) != late {
-			t.Errorf("the weights %v were written after %d looks; the record says %+v", router.set, looks, w.record)
-		}
-	}
-}
-
-// overdue is a context whose time ends when the test says so.
-type overdue struct {
-	context.Context
-	over bool
-}
-
-func (o *overdue) Err() error {
-	if o.over {
-		return context.DeadlineExceeded
-	}
-	return o.Context.Err()
 }

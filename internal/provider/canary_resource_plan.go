@@ -188,6 +188,9 @@ func (m *canaryModel) describe(state *canaryModel, wanted canaryWanted, from tra
 		m.Walk = state.Walk
 	default:
 		lines := wanted.way(from)
+		if state != nil && !state.Verification.IsNull() {
+			lines = append([]string{"first what a run that was cut off has left: " + state.Verification.ValueString()}, lines...)
+		}
 		if held := m.heldBack(state, wanted, from); held != "" {
 			lines = append([]string{"held back, refused unless the pods, the analysis or retry change: " + held}, lines...)
 		}

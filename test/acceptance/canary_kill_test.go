@@ -225,11 +225,14 @@ func TestCanary_ProviderKilledAfterEachChange_IsFinishedByTheNextApply(t *testin
 		steps := "step {\n weight = 50\n }\n" + k.judge
 		k.split(10, steps)
 		k.apply()
-		up, down := 0, 0
+		up, down, said := 0, 0, 0
 		for change, more := 1, true; more; change++ {
 			k.split(100, steps)
 			if more = k.killed(change, 10, 50, 100); more {
 				up++
+				if strings.Contains(unwrap(k.run("plan", "-no-color", "-input=false").text), "first what a run that was cut off has left: the walk to") {
+					said++
+				}
 				k.apply()
 			}
 			k.settled(100)
@@ -243,6 +246,9 @@ func TestCanary_ProviderKilledAfterEachChange_IsFinishedByTheNextApply(t *testin
 		}
 		least(t, "a walk by 50 to 100%", up, 6)
 		least(t, "the way down", down, 2)
+		if said < up-2 { // before the first change nothing is left, and after the last one neither
+			t.Errorf("%d of %d plans said what was left to do", said, up)
+		}
 	})
 	t.Run("it fails and is taken back", func(t *testing.T) {
 		t.Parallel()

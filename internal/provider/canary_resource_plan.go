@@ -123,8 +123,8 @@ func (r *CanaryResource) plan(ctx context.Context, plan, state *canaryModel, wan
 		diags.AddWarning("The "+plan.what()+" in "+handle.Name()+" may be refused",
 			fmt.Sprintf("The canary is held back: %s.\n\nThe apply sends it more requests only if its pods, the analysis or retry change, else it fails before it changes anything.", held))
 	}
-	if known && wanted.routed && (state == nil || !plan.Walk.IsNull()) {
-		diags.Append(r.look(ctx, plan, state, handle, wanted, from, adopt)...)
+	if known && wanted.routed && !plan.Name.IsUnknown() && (state == nil || !plan.Walk.IsNull()) {
+		diags.Append(r.look(ctx, plan, state, handle, wanted, adopt)...)
 		if wanted.known && wanted.split.Raises(from) && !diags.HasError() {
 			diags.Append(r.askAhead(ctx, plan, handle, wanted.analysis)...)
 		}
@@ -208,7 +208,7 @@ func (m *canaryModel) heldBack(state *canaryModel, wanted canaryWanted, from tra
 
 // look finds at plan what would fail in the apply: kinds that the cluster does not have, routes that cannot be divided. A cluster that cannot be
 // reached was reported by Read.
-func (r *CanaryResource) look(ctx context.Context, plan, state *canaryModel, handle environment.Handle, wanted canaryWanted, from traffic.Split, adopt string) (diags diag.Diagnostics) {
+func (r *CanaryResource) look(ctx context.Context, plan, state *canaryModel, handle environment.Handle, wanted canaryWanted, adopt string) (diags diag.Diagnostics) {
 	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
 	instance := ""
 	if state != nil {
@@ -223,11 +223,11 @@ func (r *CanaryResource) look(ctx context.Context, plan, state *canaryModel, han
 			err = &traffic.InvalidError{Object: plan.what(), Problems: problems}
 		} else {
 			_, err = traffic.ObserveCanary(ctx, target, instance, time.Now())
+			if err == nil && state == nil {
+				err = traffic.CheckRivals(ctx, target)
+			}
 			if err == nil && wanted.known {
 				err = traffic.CheckHeaders(ctx, target, wanted.split.Headers)
-			}
-			if err == nil && adopt == "" && (state == nil || wanted.split.Raises(from)) {
-				err = traffic.CheckAlone(ctx, target, true)
 			}
 		}
 	}
@@ -263,10 +263,13 @@ func refusesPlan(err error) bool {
 	if _, ok := errors.AsType[*traffic.HeaderClashError](err); ok {
 		return true
 	}
-	if _, ok := errors.AsType[*traffic.RoutedElsewhereError](err); ok {
+	if _, ok := errors.AsType[*traffic.InvalidError](err); ok {
 		return true
 	}
-	if _, ok := errors.AsType[*traffic.InvalidError](err); ok {
+	if _, ok := errors.AsType[*traffic.RivalError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[*traffic.SubsetError](err); ok {
 		return true
 	}
 	_, ok := errors.AsType[*traffic.ForeignError](err)

@@ -262,6 +262,46 @@ func TestBlueGreen_FinishesTheWayBack(t *testing.T) {
 	c.wantLive(Blue)
 }
 
+// The release of the live colour may not be removed, unless pods of another one have the colour too.
+func TestRoutesTo_FindsTheLiveColour(t *testing.T) {
+	t.Parallel()
+	c := newColours(t)
+	c.pod(Blue)
+	c.pod(Green)
+	uses := func(colour string) []Use {
+		t.Helper()
+		found, err := RoutesTo(t.Context(), c.cluster, c.owner.Handle, []map[string]string{{"app": "app", DefaultLabel: colour, "release": "app"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	if found := uses(Green); len(found) > 0 {
+		t.Errorf("without a switch: %v", found)
+	}
+	// The pods of newColours are others' and ready: they go on serving.
+	c.mustApply(BlueGreenSpec{Active: Green})
+	if found := uses(Green); len(found) > 0 {
+		t.Errorf("while others serve: %v", found)
+	}
+	now := int64(0)
+	if err := c.kubernetes.CoreV1().Pods(c.owner.Handle.Namespace).Delete(t.Context(), Green, metav1.DeleteOptions{GracePeriodSeconds: &now}); err != nil {
+		t.Fatal(err)
+	}
+	if found := uses(Green); len(found) != 1 || !found[0].Live || found[0].Object != "Service app" {
+		t.Errorf("live: %v", found)
+	}
+	if found := uses(Blue); len(found) > 0 {
+		t.Errorf("idle: %v", found)
+	}
+	if _, err := ForgetBlueGreen(t.Context(), c.target, BlueGreenOptions{InstanceID: "one", Timeout: time.Minute}); err != nil {
+		t.Fatal(err)
+	}
+	if found := uses(Green); len(found) > 0 {
+		t.Errorf("after the switch was removed: %v", found)
+	}
+}
+
 func TestBlueGreen_RefusesWhatIsNotItsOwn(t *testing.T) {
 	t.Parallel()
 	c := newColours(t)

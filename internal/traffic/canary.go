@@ -157,7 +157,7 @@ func (o *canaryOperation) say(format string, values ...any) {
 
 // ApplyCanary divides traffic as wanted: step by step, each with ready pods and judged. What fails is put back at once. It goes on where a
 // run before was cut off. Errors: *ServiceMissingError, *CanaryOwnerError, *CapacityError, *CanaryFailedError, *CanaryHeldError,
-// *CanaryQuarantinedError, *CanaryNoWayBackError, *CanaryChangedError, *RoutedElsewhereError, those of Router, environment and cluster.
+// *CanaryQuarantinedError, *CanaryNoWayBackError, *CanaryChangedError, *RivalError, those of Router, environment and cluster.
 func ApplyCanary(ctx context.Context, target CanaryTarget, spec CanarySpec, options CanaryOptions) (_ *CanaryResult, err error) {
 	if spec.Quarantine <= 0 {
 		spec.Quarantine = DefaultQuarantine
@@ -181,12 +181,6 @@ func ApplyCanary(ctx context.Context, target CanaryTarget, spec CanarySpec, opti
 	if err := options.Planned.check(w); err != nil {
 		result.Split = &w.seen.Split
 		return result, err
-	}
-	if wanted := (Split{Weight: spec.Weight, Headers: spec.Headers}); !w.seen.Exists || wanted.Raises(w.seen.Split) {
-		if err := CheckAlone(o.ctx, target, false); err != nil {
-			result.Split = &w.seen.Split
-			return result, err
-		}
 	}
 	if len(w.seen.Changed) > 0 {
 		o.say("putting right what others changed: %s", strings.Join(w.seen.Changed, "; "))

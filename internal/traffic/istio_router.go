@@ -8,6 +8,7 @@ import (
 	"errors"
 	"time"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/dynamic"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
@@ -131,7 +132,10 @@ func (r *istioRouter) check(ctx context.Context, split Split) error {
 		if r.shared {
 			return &RouteMissingError{Object: r.object()}
 		}
-		return nil
+		if err := r.guard(ctx); err != nil {
+			return err
+		}
+		return r.rival(ctx, func(*unstructured.Unstructured) bool { return false })
 	}
 	_, _, err := r.plan(ctx, r.live, split)
 	return err

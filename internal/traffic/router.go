@@ -200,6 +200,9 @@ func (r *router) make(ctx context.Context, split Split) error {
 	if err := r.guard(ctx); err != nil {
 		return err
 	}
+	if err := r.rival(ctx, func(*unstructured.Unstructured) bool { return false }); err != nil {
+		return err
+	}
 	spec := runtime.DeepCopyJSON(r.spec)
 	spec[r.dialect.list()] = routes
 	made, err := r.create(ctx, r.kind, r.name, r.owner, map[string]string{AnnotationSplits: text, environment.AnnotationInstance: r.owner.InstanceID}, spec)

@@ -8,8 +8,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
@@ -26,10 +28,15 @@ type Use struct {
 	Weight int
 	// Headers says that these are the requests with one of the split's headers.
 	Headers bool
+	// Live says that no route but a Service's selector sends them: these are the pods of the colour that is live.
+	Live bool
 }
 
 // String says it in words.
 func (u Use) String() string {
+	if u.Live {
+		return fmt.Sprintf("they are the live colour of blue-green switch %s (%s)", u.Split, u.Object)
+	}
 	if u.Headers {
 		return fmt.Sprintf("split %s sends it the requests with its headers (%s)", u.Split, u.Object)
 	}
@@ -37,7 +44,7 @@ func (u Use) String() string {
 }
 
 // RoutesTo finds the routes divided by Slipway, in the namespace of an environment, that send requests to pods with one of these sets of
-// labels. Routes of others are not looked at, and a kind of route that the cluster does not have has none. Errors as from
+// labels, and the Services of blue-green switches that have such pods alone. Routes of others are not looked at, and a kind of route that the cluster does not have has none. Errors as from
 // cluster.Classify.
 func RoutesTo(ctx context.Context, c *cluster.Cluster, handle environment.Handle, pods []map[string]string) ([]Use, error) {
 	access, err := newObjects(c, nil, handle)
@@ -62,6 +69,11 @@ func RoutesTo(ctx context.Context, c *cluster.Cluster, handle environment.Handle
 		}
 		out = append(out, found...)
 	}
+	switched, err := u.switched(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, switched...)
 	slices.SortStableFunc(out, func(a, b Use) int { return cmp.Or(cmp.Compare(a.Object, b.Object), cmp.Compare(a.Split, b.Split)) })
 	return out, nil
 }
@@ -72,6 +84,8 @@ type uses struct {
 	pods []map[string]string
 
 	selectors map[string]map[string]string
+	// previews are the selectors of preview Services by the live Service that they belong to.
+	previews  map[string]map[string]string
 	rules     []unstructured.Unstructured
 	rulesRead bool
 }
@@ -231,9 +245,54 @@ func (u *uses) readServices(ctx context.Context) error {
 	if err != nil {
 		return u.cluster.Classify(fmt.Errorf("listing Services in namespace %s: %w", u.handle.Namespace, err))
 	}
-	u.selectors = map[string]map[string]string{}
+	u.selectors, u.previews = map[string]map[string]string{}, map[string]map[string]string{}
 	for _, service := range services.Items {
 		u.selectors[service.Name] = service.Spec.Selector
+		if of := service.Labels[labelBlueGreen]; of != "" && service.Labels[labelManagedBy] == environment.FieldManager {
+			u.previews[of] = service.Spec.Selector
+		}
 	}
 	return nil
+}
+
+// switched finds the Services that a blue-green switch has given to the pods, and to nobody else who is ready. Where it switches a route, its
+// Service has the pods of both colours, and no label of one.
+func (u *uses) switched(ctx context.Context) ([]Use, error) {
+	if err := u.readServices(ctx); err != nil {
+		return nil, err
+	}
+	var out []Use
+	for name, preview := range u.previews {
+		selector := u.selectors[name]
+		if !maps.EqualFunc(selector, preview, func(string, string) bool { return true }) {
+			continue // They have other labels: no selector is switched.
+		}
+		hit, err := u.selects(ctx, name, nil)
+		if err == nil && hit {
+			hit, err = u.alone(ctx, selector)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if hit {
+			out = append(out, Use{Split: name, Object: "Service " + name, Weight: 100, Live: true})
+		}
+	}
+	return out, nil
+}
+
+// alone reports that no ready pod of others is behind a selector.
+func (u *uses) alone(ctx context.Context, selector map[string]string) (bool, error) {
+	client, err := u.cluster.Kubernetes()
+	if err != nil {
+		return false, err
+	}
+	found, err := client.CoreV1().Pods(u.handle.Namespace).List(ctx, metav1.ListOptions{LabelSelector: labels.Set(selector).String()})
+	if err != nil {
+		return false, u.cluster.Classify(fmt.Errorf("listing pods in namespace %s: %w", u.handle.Namespace, err))
+	}
+	return !slices.ContainsFunc(found.Items, func(pod corev1.Pod) bool {
+		own := slices.ContainsFunc(u.pods, func(of map[string]string) bool { return labels.SelectorFromSet(of).Matches(labels.Set(pod.Labels)) })
+		return !own && pod.DeletionTimestamp == nil && isReady(&pod)
+	}), nil
 }

@@ -53,10 +53,10 @@ func TestRoutesTo_FindsWhatSendsToAReleasesPods(t *testing.T) {
 		split  Split
 		v1, v2 []Use
 	}{
-		{Split{Weight: 0}, []Use{{"app", inService, 100, false}}, nil},
-		{Split{Weight: 1}, []Use{{"app", inService, 99, false}}, []Use{{"app", inService, 1, false}}},
-		{Split{Weight: 100}, nil, []Use{{"app", inService, 100, false}}},
-		{Split{Weight: 30, Headers: []HeaderMatch{onTrue}}, []Use{{"app", inService, 70, false}}, []Use{{"app", inService, 100, true}, {"app", inService, 30, false}}},
+		{Split{Weight: 0}, []Use{{"app", inService, 100, false, false}}, nil},
+		{Split{Weight: 1}, []Use{{"app", inService, 99, false, false}}, []Use{{"app", inService, 1, false, false}}},
+		{Split{Weight: 100}, nil, []Use{{"app", inService, 100, false, false}}},
+		{Split{Weight: 30, Headers: []HeaderMatch{onTrue}}, []Use{{"app", inService, 70, false, false}}, []Use{{"app", inService, 100, true, false}, {"app", inService, 30, false, false}}},
 	} {
 		b.set(mesh, step.split)
 		b.wantUses("v1", step.v1...)
@@ -71,8 +71,8 @@ func TestRoutesTo_FindsWhatSendsToAReleasesPods(t *testing.T) {
 
 	route := b.gateway(gatewayConfig("", nil))
 	b.set(route, Split{Weight: 25})
-	b.wantUses("v1", Use{"app", "HTTPRoute app", 75, false})
-	b.wantUses("v2", Use{"app", "HTTPRoute app", 25, false})
+	b.wantUses("v1", Use{"app", "HTTPRoute app", 75, false, false})
+	b.wantUses("v2", Use{"app", "HTTPRoute app", 25, false, false})
 	if err := route.Restore(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ package provider
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
@@ -163,6 +164,11 @@ func (m blueGreenModel) checkRoute(ctx context.Context, handle environment.Handl
 	diags.Append(d...)
 	if ok {
 		block, problems = "http_route", gateway.Validate()
+		for field, track := range map[string]traffic.Track{"blue_service": gateway.Stable, "green_service": gateway.Canary} {
+			if gateway.Rule == "" && track.Service == m.Service.ValueString() {
+				problems = append(problems, traffic.Problem{Field: field, Text: fmt.Sprintf("%s is the live Service, which has the pods of both colours; each colour needs a Service of its own.", track.Service)})
+			}
+		}
 	}
 	for _, problem := range problems {
 		diags.AddAttributeError(path.Root(block), "The route cannot be switched like this", problem.Field+": "+problem.Text)

@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/mapvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
@@ -70,6 +71,7 @@ func (r *CanaryResource) Schema(ctx context.Context, _ resource.SchemaRequest, r
 				MarkdownDescription: "Headers, each of which alone sends a request to the canary whatever `weight` is. Names are in lower case. Default: none. Example: `{ canary = \"true\" }`.",
 				Optional:            true,
 				ElementType:         types.StringType,
+				Validators:          []validator.Map{mapvalidator.NoNullValues()},
 			},
 			"quarantine": schema.StringAttribute{
 				MarkdownDescription: "How long pods that failed get no more requests than before. Default: `\"24h\"`. Example: `\"2h\"`.",
@@ -241,6 +243,7 @@ func trackBlock(name, version string) schema.ListNestedBlock {
 				MarkdownDescription: "Labels that pods of this track have, and those of the other one have not; with `istio`. Default: none. Example: `{ version = \"" + version + "\" }`.",
 				Optional:            true,
 				ElementType:         types.StringType,
+				Validators:          []validator.Map{mapvalidator.NoNullValues()},
 			},
 			"subset": schema.StringAttribute{
 				MarkdownDescription: "Name of the subset; with `istio`. Default: `\"" + name + "\"`. Example: `\"" + version + "\"`.",

@@ -102,6 +102,9 @@ func TestCanary_WhatWouldBeRefusedFailsAtItsArgument(t *testing.T) {
 		"a ratio":               {compared(nil, body{"max_ratio": 0}), "analysis[0].metric[0].baseline[0].max_ratio", "above zero"},
 		"a baseline's query":    {compared(nil, body{"query": "sum("}), "analysis[0].metric[0].baseline[0].query", "parse error"},
 		"no limit at all":       {judged(body{"metric": body{"name": "errors", "query": "a", "for": "1m"}}), "analysis[0].metric[0].above", "or a baseline is missing"},
+		"a route without rule":  {services(body{"gateway_api": body{"http_route": "edge"}}), "gateway_api[0].rule", "no rule in it"},
+		"a track's Service":     {body{"stable": body{"labels": body{"track": "stable"}, "service": "a"}}, "stable[0].service", "leave service and port out"},
+		"a host twice":          {body{"istio": body{"host": "app", "hosts": []any{"app"}}}, "istio[0].hosts[0]", "given twice"},
 		"a name":                {body{"name": "a.b"}, "name", "no name of a split"},
 	} {
 		problems := validatedSplit(t, test.arguments)

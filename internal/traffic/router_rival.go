@@ -131,9 +131,9 @@ func listed(value any) (out []string) {
 	return out
 }
 
-// CheckRivals finds out at plan what an own route that is not there yet would be refused for: another object for the same requests, or
-// subsets of the tracks' names that mean other pods. What is managed for the same environment may be what this one replaces, so it is left to
-// the apply. Errors: *RivalError, *SubsetError, *ForeignError, those of Router.Read.
+// CheckRivals finds out at plan what a route would be refused for when it is divided first: another object for the same requests, subsets of the
+// tracks' names that mean other pods, or destinations of a shared route that cannot be divided. What is managed for the same environment may be what
+// this one replaces, so it is left to the apply. Errors: *RivalError, *SubsetError, *ForeignError, *RouteShapeError, those of Router.Read.
 func CheckRivals(ctx context.Context, target CanaryTarget) error {
 	made, err := target.router(nil, "", true)
 	if err != nil {
@@ -159,6 +159,9 @@ func CheckRivals(ctx context.Context, target CanaryTarget) error {
 	if !ok {
 		return nil
 	}
+	if err := r.unfit(ctx); err != nil {
+		return err
+	}
 	if err := r.subsets.load(ctx); err != nil {
 		return err
 	}
@@ -168,4 +171,20 @@ func CheckRivals(ctx context.Context, target CanaryTarget) error {
 	}
 	_, err = r.subsets.target()
 	return err
+}
+
+// unfit says what a shared route that nobody divides yet cannot be divided for. Errors: *RouteShapeError.
+func (r *istioRouter) unfit(ctx context.Context) error {
+	if r.live == nil || !r.shared {
+		return nil
+	}
+	if marked, err := readMarks(r.live); err != nil || len(marked) > 0 {
+		return err
+	}
+	_, _, err := r.plan(ctx, r.live, Split{})
+	var shape *RouteShapeError
+	if errors.As(err, &shape) {
+		return shape
+	}
+	return nil // What else there is may be right by then.
 }

@@ -161,3 +161,19 @@ spec: {host: data-collection, subsets: [{name: v2, labels: {version: another}}]}
 		t.Errorf("not found: %v", err)
 	}
 }
+
+// A shared route with other destinations is refused in the plan, before a split that this one replaces is taken away.
+func TestCheckRivals_FindsARouteThatCannotBeDivided(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.put(virtualServices, shared(t, "  - {name: primary, route: [{destination: {host: data-collection}}]}\n  - {name: other, route: [{destination: {host: a}, weight: 30}, {destination: {host: b}, weight: 70}]}"))
+	for route, refused := range map[string]bool{"primary": false, "other": true} {
+		config := istioConfig(route)
+		target := CanaryTarget{Cluster: b.cluster, Handle: b.owner.Handle, Name: "app", Route: CanaryRoute{Istio: &config}}
+		err := CheckRivals(t.Context(), target)
+		var shape *RouteShapeError
+		if errors.As(err, &shape) != refused || err != nil && !refused {
+			t.Errorf("route %s: %v", route, err)
+		}
+	}
+}

@@ -135,7 +135,13 @@ func (c IstioConfig) Validate() []Problem {
 	out = append(out, c.Owner.validate()...)
 	out = append(out, hostProblems("host", c.Host)...)
 	for i, host := range c.Hosts {
-		out = append(out, hostProblems(fmt.Sprintf("hosts[%d]", i), host)...)
+		field := fmt.Sprintf("hosts[%d]", i)
+		out = append(out, hostProblems(field, host)...)
+		if namespace := c.Owner.Handle.Namespace; host != "" && slices.ContainsFunc(append([]string{c.Host}, c.Hosts[:i]...), func(before string) bool {
+			return fullHost(before, namespace) == fullHost(host, namespace)
+		}) {
+			out = append(out, Problem{Field: field, Text: fmt.Sprintf("%q is given twice; the VirtualService has the host of the tracks anyway.", host)})
+		}
 	}
 	for i, name := range c.Gateways {
 		if name != "mesh" && !gatewayName.MatchString(name) && len(validation.IsDNS1123Subdomain(name)) > 0 {
@@ -157,6 +163,9 @@ func (c IstioConfig) Validate() []Problem {
 		if track.Subset != "" && len(validation.IsDNS1123Label(track.Subset)) > 0 {
 			out = append(out, Problem{Field: track.field + ".subset", Text: fmt.Sprintf("%q is no name of a subset: lower case letters, digits and hyphens.", track.Subset)})
 		}
+		if track.Service != "" || track.Port != 0 {
+			out = append(out, Problem{Field: track.field + ".service", Text: "With Istio, labels and not a Service tell the tracks apart; leave service and port out."})
+		}
 	}
 	return append(out, trackLabels(c.Stable, c.Canary)...)
 }
@@ -173,10 +182,10 @@ func (c GatewayConfig) Validate() []Problem {
 		out = append(out, Problem{Field: "rule_index", Text: fmt.Sprintf("%d is no place of a rule: an HTTPRoute has at most 16.", *c.RuleIndex)})
 	case shared && len(c.Parents)+len(c.Hostnames) > 0:
 		out = append(out, Problem{Field: "parents", Text: "A rule in somebody else's HTTPRoute has the parents and hostnames of that one; leave parents and hostnames out."})
-	case !shared && len(c.Parents) == 0:
-		out = append(out, Problem{Field: "parents", Text: "An own HTTPRoute must be attached to something: the Service that clients call, or a Gateway."})
 	case !shared && c.HTTPRoute != "" && c.HTTPRoute != c.Owner.Name:
 		out = append(out, Problem{Field: "rule", Text: "An HTTPRoute is named, and no rule in it. An own HTTPRoute has the name of the split."})
+	case !shared && len(c.Parents) == 0:
+		out = append(out, Problem{Field: "parents", Text: "An own HTTPRoute must be attached to something: the Service that clients call, or a Gateway."})
 	}
 	out = append(out, objectName("http_route", c.HTTPRoute)...)
 	for i, parent := range c.Parents {
@@ -197,6 +206,9 @@ func (c GatewayConfig) Validate() []Problem {
 		}
 		if track.Port < 1 || track.Port > 65535 {
 			out = append(out, Problem{Field: track.field + ".port", Text: fmt.Sprintf("%d is no port; it must be between 1 and 65535.", track.Port)})
+		}
+		if len(track.Labels) > 0 || track.Subset != "" {
+			out = append(out, Problem{Field: track.field + ".labels", Text: "With the Gateway API, a Service and not labels tells the tracks apart; leave labels and subset out."})
 		}
 	}
 	if c.Stable.Service == c.Canary.Service && c.Stable.Service != "" {

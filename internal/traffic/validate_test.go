@@ -69,6 +69,8 @@ func TestIstioConfig_FindsWhatCannotWork(t *testing.T) {
 		"no label":              {func(c *IstioConfig) { c.Stable.Labels = map[string]string{"a b": "c"} }, "stable.labels"},
 		"labels not told apart": {func(c *IstioConfig) { c.Canary.Labels = map[string]string{"other": "x"} }, "canary.labels"},
 		"shared with hosts":     {func(c *IstioConfig) { c.Route, c.Hosts = "primary", []string{"a"} }, "route"},
+		"host twice":            {func(c *IstioConfig) { c.Hosts = []string{"a.example.com", c.Host} }, "hosts[1]"},
+		"a track's Service":     {func(c *IstioConfig) { c.Canary.Service = "app-canary" }, "canary.service"},
 		"shared without route":  {func(c *IstioConfig) { c.VirtualService = "shared" }, "route"},
 	} {
 		config := istioConfig("")
@@ -104,7 +106,8 @@ func TestGatewayConfig_FindsWhatCannotWork(t *testing.T) {
 		"name and place":     {func(c *GatewayConfig) { c.Parents, c.Rule, c.RuleIndex = nil, "a", &one }, "rule_index"},
 		"place":              {func(c *GatewayConfig) { c.Parents, c.RuleIndex = nil, &minus }, "rule_index"},
 		"shared with parent": {func(c *GatewayConfig) { c.Rule = "a" }, "parents"},
-		"named without rule": {func(c *GatewayConfig) { c.HTTPRoute = "shared" }, "rule"},
+		"named without rule": {func(c *GatewayConfig) { c.HTTPRoute, c.Parents = "shared", nil }, "rule"},
+		"a track's labels":   {func(c *GatewayConfig) { c.Stable.Labels = map[string]string{"a": "b"} }, "stable.labels"},
 	} {
 		config := gatewayConfig("", nil)
 		test.change(&config)

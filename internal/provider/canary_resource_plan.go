@@ -85,6 +85,11 @@ func (r *CanaryResource) ModifyPlan(ctx context.Context, req resource.ModifyPlan
 		replaced, diags := plan.routesElsewhere(ctx, *state, wanted)
 		resp.Diagnostics.Append(diags...)
 		resp.RequiresReplace = append(resp.RequiresReplace, replaced...)
+		if len(replaced) > 0 || !plan.Name.Equal(state.Name) {
+			resp.Diagnostics.AddWarning("The "+state.what()+" is replaced",
+				"Between the old route and the new one, which takes about two seconds or until the new tracks have ready pods, requests go to all pods of the Service, those of both tracks.\n\n"+
+					"Where the canary's version must not answer them, let its release go before.")
+		}
 	}
 	resp.Diagnostics.Append(r.plan(ctx, &plan, state, wanted, adopt)...)
 	if resp.Diagnostics.HasError() {

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -347,5 +349,16 @@ func TestCanary_OrderOfChanges(t *testing.T) {
 	t.Logf("FIGURE %s: with 2 steps: %d API requests, so that a step more costs %d", t.Name(), len(k.relay.requests()), len(all)-len(k.relay.requests()))
 	if got := k.liveWeight(context.WithoutCancel(t.Context())); got != 60 {
 		t.Errorf("the canary has %d%%, want 60", got)
+	}
+
+	// Another route is no change of weight: the plan says what happens between the two.
+	k.split(60, steps)
+	config, err := os.ReadFile(filepath.Join(k.dir, "main.tf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.write("main.tf", strings.Replace(string(config), `name        = "data-collection"`, `name        = "another"`, 1))
+	if text := unwrap(k.plan()); !strings.Contains(text, "requests go to all pods of the Service, those of both tracks") {
+		t.Errorf("the plan does not say what happens between the old route and the new one:\n%s", text)
 	}
 }

@@ -73,7 +73,7 @@ func (p *place) startDatabase(ctx context.Context, s *screen, home string) (err 
 		}
 	}
 	file := filepath.Join(home, serverFile)
-	if p.database, err = readServer(file); err != nil || p.database != nil {
+	if p.database, err = readServer(ctx, file); err != nil || p.database != nil {
 		return err
 	}
 	address, err := p.hostAddress()
@@ -87,7 +87,7 @@ func (p *place) startDatabase(ctx context.Context, s *screen, home string) (err 
 		return err
 	}
 	for deadline := time.Now().Add(time.Minute); ; {
-		if p.database, err = readServer(file); err != nil || p.database != nil {
+		if p.database, err = readServer(ctx, file); err != nil || p.database != nil {
 			return err
 		}
 		select {
@@ -121,7 +121,7 @@ func givenDatabase(text string) (*databaseServer, error) {
 }
 
 // readServer returns nil where there is no server that answers.
-func readServer(file string) (*databaseServer, error) {
+func readServer(ctx context.Context, file string) (*databaseServer, error) {
 	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -133,18 +133,31 @@ func readServer(file string) (*databaseServer, error) {
 	if err := json.Unmarshal(text, &out); err != nil {
 		return nil, fmt.Errorf("reading %s: %w", file, err)
 	}
-	if !out.answers() {
+	if !out.answers(ctx) {
 		return nil, nil
 	}
 	return &out, nil
 }
 
-func (s *databaseServer) answers() bool {
-	conn, err := net.DialTimeout("tcp", net.JoinHostPort(s.Host, strconv.Itoa(s.Port)), time.Second)
+// answers says whether the server is there and is the one that has these credentials. That something takes connections at
+// its address is not enough: the file may be older than the cluster whose address that is.
+func (s *databaseServer) answers(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	_, err := query(ctx, s.url(), "postgres", "SELECT 'here'")
+	return err == nil
+}
+
+// write makes the file anew, in one step for those who wait for it.
+func (s *databaseServer) write(file string) error {
+	text, err := json.Marshal(s)
 	if err != nil {
-		return false
+		return err
 	}
-	return conn.Close() == nil
+	if err := os.WriteFile(file+".new", text, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(file+".new", file)
 }
 
 // hostAddress is this machine's end of the link to the local cluster's node, which pods reach.
@@ -196,18 +209,11 @@ func servePostgres(ctx context.Context, address string) (err error) {
 	}
 	defer func() { err = errors.Join(err, server.Remove()) }()
 	about := &databaseServer{Host: server.Address, Port: server.Port, User: server.User, Password: server.Password, SSLMode: "disable"}
-	text, err := json.Marshal(about)
-	if err != nil {
-		return err
-	}
 	file := filepath.Join(home, serverFile)
-	if err := os.WriteFile(file+".new", text, 0o600); err != nil {
+	if err := about.write(file); err != nil {
 		return err
 	}
-	if err := os.Rename(file+".new", file); err != nil {
-		return err
-	}
-	for about.answers() {
+	for {
 		for _, needed := range []string{file, p.kubeconfig} {
 			if _, err := os.Stat(needed); errors.Is(err, fs.ErrNotExist) {
 				return nil
@@ -219,20 +225,19 @@ func servePostgres(ctx context.Context, address string) (err error) {
 		case <-time.After(time.Second):
 		}
 	}
-	return nil
 }
 
 // stopDatabase ends the server of the local cluster, and returns when it is gone.
-func stopDatabase(home string) error {
+func stopDatabase(ctx context.Context, home string) error {
 	file := filepath.Join(home, serverFile)
-	server, err := readServer(file)
+	server, err := readServer(ctx, file)
 	if err != nil || server == nil {
 		return err
 	}
 	if err := os.Remove(file); err != nil {
 		return err
 	}
-	for deadline := time.Now().Add(30 * time.Second); server.answers(); time.Sleep(200 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); server.answers(ctx); time.Sleep(200 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			return fmt.Errorf("the PostgreSQL server at port %d does not end", server.Port)
 		}

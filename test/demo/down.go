@@ -26,7 +26,7 @@ func takeDown(ctx context.Context) error {
 		if err := s.must(ctx, down); err != nil {
 			return err
 		}
-		if err := stopDatabase(home); err != nil {
+		if err := stopDatabase(ctx, home); err != nil {
 			return err
 		}
 		// Without its cluster the state is of no use.

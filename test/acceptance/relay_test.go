@@ -126,19 +126,18 @@ func (r *relay) killAt(change int, p func() *process) (killed func() bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.left, r.kill = change, func() {
+		defer close(done)
 		p().killProvider()
-		close(done)
 	}
 	return func() bool {
 		r.mu.Lock()
-		defer r.mu.Unlock()
+		began := r.kill == nil // it is taken away before it runs
 		r.kill = nil
-		select {
-		case <-done:
-			return true
-		default:
-			return false
+		r.mu.Unlock()
+		if began {
+			<-done // the command may end before the killing is told
 		}
+		return began
 	}
 }
 

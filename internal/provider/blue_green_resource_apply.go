@@ -33,7 +33,7 @@ func (r *BlueGreenResource) Create(ctx context.Context, req resource.CreateReque
 		return
 	}
 	plan.ID = types.StringValue(uuid.NewString())
-	_, diags = r.apply(ctx, &plan, judges, timeout, true)
+	_, diags = r.apply(ctx, &plan, judges, timeout, nil)
 	resp.Diagnostics.Append(diags...)
 	if !resp.Diagnostics.HasError() {
 		resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
@@ -52,7 +52,7 @@ func (r *BlueGreenResource) Update(ctx context.Context, req resource.UpdateReque
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	result, diags := r.apply(ctx, &plan, judges, timeout, false)
+	result, diags := r.apply(ctx, &plan, judges, timeout, &state)
 	resp.Diagnostics.Append(diags...)
 	if !resp.Diagnostics.HasError() {
 		resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
@@ -64,8 +64,8 @@ func (r *BlueGreenResource) Update(ctx context.Context, req resource.UpdateReque
 	}
 }
 
-// apply does what Create and Update share.
-func (r *BlueGreenResource) apply(ctx context.Context, plan *blueGreenModel, judges blueGreenJudges, timeout time.Duration, create bool) (*traffic.BlueGreenResult, diag.Diagnostics) {
+// apply does what Create and Update share; a Create has no state.
+func (r *BlueGreenResource) apply(ctx context.Context, plan *blueGreenModel, judges blueGreenJudges, timeout time.Duration, state *blueGreenModel) (*traffic.BlueGreenResult, diag.Diagnostics) {
 	handle, _, diags := handleFrom(ctx, plan.Environment)
 	if diags.HasError() {
 		return nil, diags
@@ -79,6 +79,7 @@ func (r *BlueGreenResource) apply(ctx context.Context, plan *blueGreenModel, jud
 		diags.Append(errorDiagnostic("apply", plan.what(), handle, err))
 		return nil, diags
 	}
+	create := state == nil
 	target, d := plan.target(ctx, live, handle, create)
 	diags.Append(d...)
 	if diags.HasError() {
@@ -86,7 +87,7 @@ func (r *BlueGreenResource) apply(ctx context.Context, plan *blueGreenModel, jud
 	}
 	say := progress(ctx, handle, plan.Service.ValueString())
 	result, err := traffic.ApplyBlueGreen(ctx, target, plan.spec(judges, live, handle, say), traffic.BlueGreenOptions{
-		InstanceID: plan.ID.ValueString(), TakeOver: create, ClusterUID: plan.ClusterUID.ValueString(), Timeout: timeout, Progress: say,
+		InstanceID: plan.ID.ValueString(), TakeOver: create, ClusterUID: plan.ClusterUID.ValueString(), Planned: state.planned(*plan), Timeout: timeout, Progress: say,
 	})
 	if err != nil {
 		diags.Append(blueGreenDiagnostics(plan.what(), handle, err)...)
@@ -94,6 +95,14 @@ func (r *BlueGreenResource) apply(ctx context.Context, plan *blueGreenModel, jud
 	}
 	plan.ClusterUID = types.StringValue(result.ClusterUID)
 	return result, diags
+}
+
+// planned is the live colour that a plan made from this state saw where the plan looks for it; nil where it is looked for elsewhere.
+func (m *blueGreenModel) planned(plan blueGreenModel) *string {
+	if m == nil || !plan.ClusterUID.Equal(m.ClusterUID) || !plan.Istio.Equal(m.Istio) || !plan.HTTPRoute.Equal(m.HTTPRoute) {
+		return nil
+	}
+	return m.Active.ValueStringPointer()
 }
 
 // blueGreenDiagnostics are one for each error: why a colour failed and why it could not be taken back are two things.

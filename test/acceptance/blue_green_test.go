@@ -75,6 +75,15 @@ func (c tenant) selected(service string) string {
 	return found.Spec.Selector[trackLabel]
 }
 
+// selectByHand sets the label of the colour in the live Service's selector, to a JSON value.
+func (c tenant) selectByHand(value string) {
+	c.t.Helper()
+	patch := fmt.Appendf(nil, `{"spec":{"selector":{%q:%s}}}`, trackLabel, value)
+	if _, err := live(c.t).CoreV1().Services(c.namespace).Patch(c.t.Context(), releaseName, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
 func (c tenant) wantSelected(service, want string) {
 	c.t.Helper()
 	if got := c.selected(service); got != want {
@@ -182,13 +191,15 @@ func TestBlueGreen_SwitchesWithoutAFailedRequest(t *testing.T) {
 	w.noChanges()
 
 	// By hand: drift, which is put back.
-	patch := fmt.Appendf(nil, `{"spec":{"selector":{%q:"blue"}}}`, trackLabel)
-	if _, err := live(t).CoreV1().Services(c.namespace).Patch(t.Context(), releaseName, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	if plan := w.plan(); !regexp.MustCompile(`~ active +(=) +"blue" -> "green"`).MatchString(plan) {
+	c.selectByHand(`"blue"`)
+	if plan := w.plan("-out=saved.tfplan"); !regexp.MustCompile(`~ active +(=) +"blue" -> "green"`).MatchString(plan) {
 		t.Errorf("the plan does not show the colour that was set by hand:\n%s", plan)
 	}
+	c.selectByHand("null") // after the plan
+	if text := w.refused("apply", "-no-color", "-input=false", "saved.tfplan"); !strings.Contains(text, "blue was live; now it is no colour") {
+		t.Errorf("the error does not say what was changed since the plan:\n%s", text)
+	}
+	c.wantSelected(releaseName, "")
 	c.whileServed("", func() { w.apply() }).keptAnswering(t)
 	c.wantSelected(releaseName, "green")
 

@@ -99,27 +99,36 @@ func (r *istioRouter) Read(ctx context.Context) (Observed, error) {
 	return seen, nil
 }
 
-// Set makes the subsets before the route that refers to them: proxies answer 503 for a subset that they do not know.
+// Prepare makes the subsets: proxies answer 503 for one that they do not know.
+func (r *istioRouter) Prepare(ctx context.Context, split Split) (written bool, err error) {
+	if r.subsets.read && len(r.subsets.changed()) == 0 {
+		return false, nil
+	}
+	return r.prepare(ctx, split)
+}
+
+// Set makes the subsets before the route that refers to them.
 func (r *istioRouter) Set(ctx context.Context, split Split) error {
+	if _, err := r.prepare(ctx, split); err != nil {
+		return err
+	}
+	return r.set(ctx, split)
+}
+
+func (r *istioRouter) prepare(ctx context.Context, split Split) (written bool, err error) {
 	if !r.read {
 		if err := r.load(ctx); err != nil {
-			return err
+			return false, err
 		}
 	}
 	// What will be refused is refused before anything is written.
 	if err := r.check(ctx, split); err != nil {
-		return err
+		return false, err
 	}
-	written, err := r.subsets.ensure(ctx)
-	if err != nil {
-		return err
+	if written, err = r.subsets.ensure(ctx); err != nil || !written {
+		return false, err
 	}
-	if written {
-		if err := r.wait(ctx); err != nil {
-			return err
-		}
-	}
-	return r.set(ctx, split)
+	return true, r.wait(ctx)
 }
 
 // check makes the plan of a Set without carrying it out.

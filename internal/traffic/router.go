@@ -354,6 +354,9 @@ func (r *router) sameRoute(a, b *unstructured.Unstructured) bool {
 		reflect.DeepEqual(one.base(), other.base()) && reflect.DeepEqual(one.header(), other.header())
 }
 
+// Prepare has nothing to make: a route names Services, which are not ours.
+func (r *router) Prepare(context.Context, Split) (written bool, err error) { return false, nil }
+
 func (r *router) Restore(ctx context.Context) error {
 	r.guarded = false
 	var err error

@@ -58,6 +58,9 @@ type Observed struct {
 type Router interface {
 	// Read looks at the route and remembers it. It is no error that an own route does not exist yet.
 	Read(ctx context.Context) (Observed, error)
+	// Prepare makes what the split refers to, before any request is sent there, and waits until those who send know of it. written says that
+	// it did: pods may have come and gone meanwhile. Where all is there, it asks nothing.
+	Prepare(ctx context.Context, split Split) (written bool, err error)
 	// Set divides the traffic. It makes what is missing, in the order in which no request can fail: subsets before what refers to
 	// them. Where the route divides traffic this way already, nothing is written.
 	Set(ctx context.Context, split Split) error

@@ -277,7 +277,7 @@ func (w *walk) takeBack(ctx context.Context) (err error) {
 func (w *walk) move(ctx context.Context, to Split) error {
 	var stuck time.Time
 	var missing string
-	for first := true; ; first = false {
+	for first := true; ; {
 		ready, err := w.capacity(ctx)
 		if err != nil && missing != "" && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			return &CapacityError{Split: w.name, Observed: w.seen.Split, Wanted: to.Weight, Missing: missing}
@@ -302,7 +302,15 @@ func (w *walk) move(ctx context.Context, to Split) error {
 			next, stuck = from+max(-nudgeBy, min(nudgeBy, to.Weight-from)), time.Time{}
 		}
 		if next != from || missing == "" {
-			if err := w.set(ctx, Split{Weight: next, Headers: to.Headers}); err != nil {
+			part := Split{Weight: next, Headers: to.Headers}
+			waited, err := w.router.Prepare(ctx, part)
+			if err != nil {
+				return err
+			}
+			if waited {
+				continue // the pods may not be the same any more
+			}
+			if err := w.set(ctx, part); err != nil {
 				return err
 			}
 		}
@@ -312,6 +320,7 @@ func (w *walk) move(ctx context.Context, to Split) error {
 		if first && missing != "" {
 			w.say("at %d%%: %s", next, missing)
 		}
+		first = false
 		if err := w.pause(ctx, capacityPoll); err != nil {
 			if errors.Is(err, context.DeadlineExceeded) {
 				return &CapacityError{Split: w.name, Observed: w.seen.Split, Wanted: to.Weight, Missing: missing}

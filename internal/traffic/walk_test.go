@@ -17,10 +17,15 @@ import (
 type memoryRouter struct {
 	now Split
 	set []int
+	// prepare is what Prepare does, nil where there is nothing to prepare.
+	prepare func() bool
 }
 
 func (r *memoryRouter) Read(context.Context) (Observed, error) {
 	return Observed{Exists: true, Managed: true, Split: r.now}, nil
+}
+func (r *memoryRouter) Prepare(context.Context, Split) (bool, error) {
+	return r.prepare != nil && r.prepare(), nil
 }
 func (r *memoryRouter) Set(_ context.Context, s Split) error {
 	r.now, r.set = s, append(r.set, s.Weight)
@@ -79,6 +84,27 @@ func TestWalk_GoesThroughItsSteps(t *testing.T) {
 	}
 	if want := []int{10, 50, 100}; !slices.Equal(router.set, want) || w.record.Phase != canarySteady {
 		t.Errorf("weights %v, phase %s; want %v, steady", router.set, w.record.Phase, want)
+	}
+}
+
+// While proxies are told of the subsets, the canary's pods go.
+func TestWalk_LooksAtThePodsAgainWhenItsSubsetsAreThere(t *testing.T) {
+	w, router := newWalk(Split{}, CanarySpec{Weight: 10}, both(1))
+	prepared := 0
+	router.prepare = func() bool {
+		prepared++
+		w.capacity = func(ctx context.Context) (Capacity, error) {
+			return Capacity{Stable: both(1).Stable}, ctx.Err()
+		}
+		return prepared == 1
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	w.abort = func(context.Context) (string, bool, error) {
+		cancel() // it waits for pods
+		return "", false, nil
+	}
+	if err := w.run(ctx); !errors.Is(err, context.Canceled) || len(router.set) > 0 || prepared != 1 {
+		t.Errorf("got %v and the weights %v, prepared %d times; want no weight without a ready pod", err, router.set, prepared)
 	}
 }
 

@@ -296,6 +296,8 @@ func TestCanary_OrderOfChanges(t *testing.T) {
 	route := first("", "virtualservices")
 	if subsets, endpoints := first("", "destinationrules"), first(http.MethodGet, "endpointslices"); route < 0 || subsets < 0 || subsets > route || endpoints < 0 || endpoints > route {
 		t.Errorf("subsets are written at %d and endpoints read at %d, before the route at %d: %v", subsets, endpoints, route, seen)
+	} else if !slices.ContainsFunc(seen[subsets:route], func(r relayed) bool { return r.resource == "endpointslices" }) {
+		t.Errorf("endpoints are not read again between subsets, at %d, and the route, at %d: %v", subsets, route, seen)
 	}
 
 	k.relay.forget()

@@ -21,7 +21,8 @@ import (
 const databaseUsage = `usage: slipway-migrate up|status|check [options] DIR|FILE... [options]
 
 up applies the migrations that are pending. status prints, as JSON, what the database says of them, and changes nothing.
-check runs statements that must hold (true in the first column of each row, at least one row), and changes nothing.
+check runs statements that must hold (at least one row, and true or a number other than 0 in the first column of each), and
+changes nothing.
 
 The connection string comes from the environment variable DATABASE_URL, or from a file. Exit code 0: done; 1: failed, and
 trying again does not help; 2: wrong arguments; 3: trying again may help (no connection, another runner, interrupted).

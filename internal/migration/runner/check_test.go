@@ -29,6 +29,10 @@ func TestCheck_TellsWhatHoldsFromWhatDoesNot(t *testing.T) {
 		"SELECT '1'::text":                                     false,
 		"SELECT nothing FROM nowhere":                          false,
 		"DELETE FROM customers RETURNING true":                 false,
+		"SELECT 'NaN'::float8":                                 false,
+		"SELECT 'NaN'::numeric":                                false,
+		"-- nothing":                                           false, // it would check nothing
+		"SELECT $1":                                            false, // and no connection that is lost
 	} {
 		err := r.Check(t.Context(), []*sqlfile.File{sqlfile.Parse("check.sql", []byte(sql))})
 		var failed *CheckError

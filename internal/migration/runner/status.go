@@ -8,6 +8,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -86,6 +87,9 @@ func (r *Runner) Check(ctx context.Context, files []*sqlfile.File) error {
 		if file.Problem != nil {
 			return &FileError{File: file.Name, Line: file.Problem.Line, Reason: file.Problem.Reason}
 		}
+		if len(file.Statements) == 0 {
+			return &CheckError{File: file.Name, Line: 1, Reason: "it holds no statement, so that it would check nothing"}
+		}
 		for i, statement := range file.Statements {
 			if err := r.check(ctx, file, i); err != nil {
 				return r.clean(err)
@@ -107,7 +111,9 @@ func (r *Runner) check(ctx context.Context, file *sqlfile.File, i int) (err erro
 		switch {
 		case ctx.Err() != nil:
 			return fmt.Errorf("checking %s: %w", file.Name, ctx.Err())
-		case !errors.As(err, &reported), strings.HasPrefix(reported.Code, "08"), strings.HasPrefix(reported.Code, "57P"):
+		case errors.As(err, &reported) && reported.Code == "08P01" && reported.Severity == "ERROR": // a statement with $1; of a pooler it is FATAL
+			return fail(hide(r.secrets, firstLine(err)))
+		case reported == nil, strings.HasPrefix(reported.Code, "08"), strings.HasPrefix(reported.Code, "57P"):
 			return &ConnectError{Reason: hide(r.secrets, firstLine(err))}
 		case reported.Code == "25006":
 			return fail("checks may only read: " + hide(r.secrets, firstLine(err)))
@@ -169,7 +175,7 @@ func holds(value any, numeric bool) bool {
 	case int64:
 		return value != 0
 	case float64:
-		return value != 0
+		return value != 0 && !math.IsNaN(value)
 	case string:
 		if numeric {
 			return strings.ContainsAny(value, "123456789")

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/lint"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/runner"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/sqlfile"
 )
 
@@ -42,7 +43,7 @@ func ReadChecks(paths []string) ([]*File, error) {
 		case file.Problem != nil:
 			return nil, wrong(file.Problem.Error())
 		case len(file.Statements) == 0:
-			return nil, wrong("it holds no statement, so that it would check nothing")
+			return nil, wrong(runner.NothingToCheck)
 		case file.Size > maxChunk:
 			return nil, wrong(fmt.Sprintf("it has %d bytes, and at most %d can travel to the cluster in a ConfigMap", file.Size, maxChunk))
 		}

@@ -153,3 +153,15 @@ func firstLine(err error) string {
 	line, _, _ := strings.Cut(err.Error(), "\n")
 	return line
 }
+
+// sessionLost reports that an error says nothing of the statement, because the session ended or there was none: the run may be tried again.
+func sessionLost(err error) bool {
+	var reported *pgconn.PgError
+	if !errors.As(err, &reported) {
+		return true
+	}
+	if reported.Code == "08P01" && reported.SeverityUnlocalized == "ERROR" {
+		return false // PostgreSQL's word for a statement with $1; from a pooler that ends the session it is FATAL
+	}
+	return strings.HasPrefix(reported.Code, "08") || strings.HasPrefix(reported.Code, "57P")
+}

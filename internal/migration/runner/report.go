@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -118,7 +117,7 @@ func outcomeOf(err error) Outcome {
 	case errors.As(err, &connect):
 		return Unreachable
 	case errors.As(err, &statement), errors.As(err, &check):
-		if statement != nil && (strings.HasPrefix(statement.Code, "08") || strings.HasPrefix(statement.Code, "57P") || statement.Code == "") {
+		if statement != nil && sessionLost(statement.Cause) {
 			return Interrupted
 		}
 		return Failed

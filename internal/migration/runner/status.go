@@ -79,6 +79,9 @@ func (r *Runner) Status(ctx context.Context) (*Status, error) {
 	return status, nil
 }
 
+// NothingToCheck is why a file without statements is refused as a check.
+const NothingToCheck = "it holds no statement, so that it would check nothing"
+
 // Check runs the statements of files that must hold, before or after a migration, and changes nothing: in a transaction
 // that is read only. A statement holds when it returns at least one row, and true, or a number other than 0, in the first
 // column of each.
@@ -88,7 +91,7 @@ func (r *Runner) Check(ctx context.Context, files []*sqlfile.File) error {
 			return &FileError{File: file.Name, Line: file.Problem.Line, Reason: file.Problem.Reason}
 		}
 		if len(file.Statements) == 0 {
-			return &CheckError{File: file.Name, Line: 1, Reason: "it holds no statement, so that it would check nothing"}
+			return &CheckError{File: file.Name, Line: 1, Reason: NothingToCheck}
 		}
 		for i, statement := range file.Statements {
 			if err := r.check(ctx, file, i); err != nil {
@@ -105,17 +108,14 @@ func (r *Runner) check(ctx context.Context, file *sqlfile.File, i int) (err erro
 	fail := func(reason string) error {
 		return &CheckError{File: file.Name, Line: statement.Line, Statement: r.show(statement.SQL), Reason: reason}
 	}
-	// A session that was lost says nothing of what holds: the run may be tried again.
 	stopped := func(err error) error {
 		var reported *pgconn.PgError
 		switch {
 		case ctx.Err() != nil:
 			return fmt.Errorf("checking %s: %w", file.Name, ctx.Err())
-		case errors.As(err, &reported) && reported.Code == "08P01" && reported.Severity == "ERROR": // a statement with $1; of a pooler it is FATAL
-			return fail(hide(r.secrets, firstLine(err)))
-		case reported == nil, strings.HasPrefix(reported.Code, "08"), strings.HasPrefix(reported.Code, "57P"):
+		case sessionLost(err):
 			return &ConnectError{Reason: hide(r.secrets, firstLine(err))}
-		case reported.Code == "25006":
+		case errors.As(err, &reported) && reported.Code == "25006":
 			return fail("checks may only read: " + hide(r.secrets, firstLine(err)))
 		}
 		return fail(hide(r.secrets, firstLine(err)))

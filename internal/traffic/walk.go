@@ -277,7 +277,8 @@ func (w *walk) takeBack(ctx context.Context) (err error) {
 func (w *walk) move(ctx context.Context, to Split) error {
 	var stuck time.Time
 	var missing string
-	for first := true; ; {
+	told := false
+	for {
 		ready, err := w.capacity(ctx)
 		if err != nil && missing != "" && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			return &CapacityError{Split: w.name, Observed: w.seen.Split, Wanted: to.Weight, Missing: missing}
@@ -317,10 +318,10 @@ func (w *walk) move(ctx context.Context, to Split) error {
 		if next == to.Weight && (missing == "" || next != from) {
 			return nil
 		}
-		if first && missing != "" {
+		if !told {
 			w.say("at %d%%: %s", next, missing)
+			told = true
 		}
-		first = false
 		if err := w.pause(ctx, capacityPoll); err != nil {
 			if errors.Is(err, context.DeadlineExceeded) {
 				return &CapacityError{Split: w.name, Observed: w.seen.Split, Wanted: to.Weight, Missing: missing}

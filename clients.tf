@@ -108,7 +108,7 @@ variable "canary" {
 }
 
 variable "blue_green" {
-  description = "The live colour and green's version; see the stack's variable."
+  description = "The live color and green's version; see the stack's variable."
   type        = any
   default     = {}
 }

@@ -110,7 +110,7 @@ func newMatrixCommand(flags *fleetFlags) *cobra.Command {
 	return command
 }
 
-// selectEnvironments lists the environments that a selector matches. A tag that none has is refused: misspelt, it would deploy nothing
+// selectEnvironments lists the environments that a selector matches. A tag that none has is refused: misspelled, it would deploy nothing
 // without a word.
 func selectEnvironments(described *fleet.Fleet, selected string) ([]*fleet.Environment, error) {
 	selector, err := fleet.ParseSelector(selected)

@@ -37,7 +37,7 @@ func ownFleet(t *testing.T) string {
 	return dir
 }
 
-func TestCommand_FromLayersToArtefacts(t *testing.T) {
+func TestCommand_FromLayersToArtifacts(t *testing.T) {
 	dir := ownFleet(t)
 	if _, _, err := run(t, dir, "generate", "--check"); !errors.Is(err, errFindings) {
 		t.Errorf("before anything is generated, --check says %v", err)

@@ -103,7 +103,7 @@ resource "slipway_release" "app" {
     }
   }
 
-  # Then the new version is watched; with two colours, once it has the traffic.
+  # Then the new version is watched; with two colors, once it has the traffic.
   dynamic "analysis" {
     for_each = local.guarded && var.strategy != "blue_green" ? [local.analysis] : []
 

@@ -13,7 +13,7 @@ locals {
   green = var.strategy == "blue_green" ? var.blue_green.green : null
 }
 
-# The second colour. It has no Service of its own, and is judged by slipway_blue_green.
+# The second color. It has no Service of its own, and is judged by slipway_blue_green.
 resource "slipway_release" "green" {
   count = local.green == null ? 0 : 1
 
@@ -39,7 +39,7 @@ resource "slipway_release" "green" {
   depends_on = [slipway_migration.expand, slipway_release.app]
 
   lifecycle {
-    # Without it, Terraform would destroy a colour that is not wanted any more before the traffic has left it. Its value is read from
+    # Without it, Terraform would destroy a color that is not wanted any more before the traffic has left it. Its value is read from
     # the state, so it is here from the beginning.
     create_before_destroy = true
   }
@@ -58,7 +58,7 @@ resource "slipway_blue_green" "app" {
   retry         = var.retry
   timeouts      = var.blue_green.timeouts
 
-  # Both colours are up to date before the traffic moves.
+  # Both colors are up to date before the traffic moves.
   depends_on = [slipway_release.app, slipway_release.green]
 
   lifecycle {
@@ -68,7 +68,7 @@ resource "slipway_blue_green" "app" {
     }
   }
 
-  # The new colour's pods are watched before the switch …
+  # The new color's pods are watched before the switch …
   dynamic "preview_analysis" {
     for_each = local.guarded ? [local.analysis] : []
 

@@ -34,7 +34,7 @@ variable "cluster" {
   })
   nullable = false
 
-  # Terraform drops arguments that an object type does not have, so a misspelt one would otherwise pass unseen.
+  # Terraform drops arguments that an object type does not have, so a misspelled one would otherwise pass unseen.
   validation {
     condition     = (var.cluster.context != null) != (var.cluster.eks != null)
     error_message = "Set either cluster.context or cluster.eks."
@@ -293,7 +293,7 @@ variable "strategy" {
 }
 
 variable "blue_green" {
-  description = "For strategy \"blue_green\": active is the live colour. Blue runs app_version, green the version given here; null: there is no green. Set the strategy in an apply of its own before the first green. keep_previous is how long the other colour stays scaled, preview how long the new one is watched before the switch."
+  description = "For strategy \"blue_green\": active is the live color. Blue runs app_version, green the version given here; null: there is no green. Set the strategy in an apply of its own before the first green. keep_previous is how long the other color stays scaled, preview how long the new one is watched before the switch."
   type = object({
     active        = optional(string, "blue")
     green         = optional(string)
@@ -310,7 +310,7 @@ variable "blue_green" {
 
   validation {
     condition     = contains(["blue", "green"], var.blue_green.active)
-    error_message = "The live colour is \"blue\" or \"green\"."
+    error_message = "The live color is \"blue\" or \"green\"."
   }
 }
 

@@ -335,7 +335,7 @@ func TestChart_RendersTheSameEachTime(t *testing.T) {
 func TestChart_RefusesUnfitValues(t *testing.T) {
 	for name, test := range map[string]struct{ values, want string }{
 		"unknown key":               {"replicas: 3", "'replicas' not allowed"},
-		"misspelt nested key":       {"autoscaling: {maxReplica: 3}", "'maxReplica' not allowed"},
+		"misspelled nested key":     {"autoscaling: {maxReplica: 3}", "'maxReplica' not allowed"},
 		"unknown resource":          {"resources: {limits: {cpus: 1}}", "'cpus' not allowed"},
 		"number as text":            {"autoscaling: {maxReplicas: '50'}", "got string, want integer"},
 		"too small":                 {"autoscaling: {minReplicas: 0}", "minimum: got 0, want 1"},

@@ -171,7 +171,7 @@ func (p *HTTPProbe) redactor(u *url.URL) redactor {
 	return newRedactor(secrets...)
 }
 
-// proxyAnswer recognises what the API server says itself instead of passing on what the service said. That there is no
+// proxyAnswer recognizes what the API server says itself instead of passing on what the service said. That there is no
 // endpoint, or that it does not answer, is the version's failure; everything else is not.
 func proxyAnswer(response *http.Response, body []byte) (Kind, string) {
 	if response.StatusCode < 400 {

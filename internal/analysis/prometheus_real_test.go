@@ -166,7 +166,7 @@ func TestRun_WithARealPrometheus(t *testing.T) {
 	doomed, kill := runPrometheus(t, blinded)
 	time.Sleep(4 * time.Second) // A rate needs two scrapes, and the first window to be full.
 
-	analyse := func(t *testing.T, s *service, address string, duration time.Duration, change func(*Options)) (Verdict, []Sample) {
+	analyze := func(t *testing.T, s *service, address string, duration time.Duration, change func(*Options)) (Verdict, []Sample) {
 		t.Helper()
 		client := connect(t, PrometheusConfig{Address: address, Timeout: 5 * time.Second})
 		policy := realPolicy(s, duration)
@@ -193,7 +193,7 @@ func TestRun_WithARealPrometheus(t *testing.T) {
 		begun := time.Now()
 		bad := begun.Add(3 * time.Second)
 		time.AfterFunc(time.Until(bad), func() { failing.percent.Store(20) })
-		verdict, samples := analyse(t, failing, address, 40*time.Second, nil)
+		verdict, samples := analyze(t, failing, address, 40*time.Second, nil)
 		requireVerdict(t, verdict, Failed, EverySample)
 		took := time.Since(bad)
 		t.Logf("%s after the first error (the rule itself takes 6 s): %s", took.Round(time.Millisecond), verdict.Reason)
@@ -214,7 +214,7 @@ func TestRun_WithARealPrometheus(t *testing.T) {
 
 		// The same run, had it died at its start and been taken up now, knows at once.
 		resumed := time.Now()
-		verdict, _ = analyse(t, failing, address, 40*time.Second, func(o *Options) { o.Start = begun })
+		verdict, _ = analyze(t, failing, address, 40*time.Second, func(o *Options) { o.Start = begun })
 		requireVerdict(t, verdict, Failed, EverySample)
 		if took := time.Since(resumed); took > 5*time.Second {
 			t.Errorf("the history took %s", took)
@@ -225,7 +225,7 @@ func TestRun_WithARealPrometheus(t *testing.T) {
 		t.Parallel()
 		time.AfterFunc(2*time.Second, func() { recovering.percent.Store(20) })
 		time.AfterFunc(3*time.Second, func() { recovering.percent.Store(0) })
-		verdict, samples := analyse(t, recovering, address, 14*time.Second, nil)
+		verdict, samples := analyze(t, recovering, address, 14*time.Second, nil)
 		requireVerdict(t, verdict, Passed, "")
 		failed := 0
 		for _, s := range samples {
@@ -240,7 +240,7 @@ func TestRun_WithARealPrometheus(t *testing.T) {
 
 	t.Run("nobody asks", func(t *testing.T) {
 		t.Parallel()
-		verdict, _ := analyse(t, quiet, address, 10*time.Second, nil)
+		verdict, _ := analyze(t, quiet, address, 10*time.Second, nil)
 		requireVerdict(t, verdict, Inconclusive, NoDataBudget)
 		if verdict.Action != Accept { // Health passed, and no sample failed.
 			t.Errorf("%s: %s", verdict.Action, verdict.Reason)
@@ -250,7 +250,7 @@ func TestRun_WithARealPrometheus(t *testing.T) {
 	t.Run("Prometheus dies", func(t *testing.T) {
 		t.Parallel()
 		time.AfterFunc(2*time.Second, kill)
-		verdict, _ := analyse(t, blinded, doomed, 30*time.Second, func(o *Options) { o.Policy.OnInconclusive = RollbackInconclusive })
+		verdict, _ := analyze(t, blinded, doomed, 30*time.Second, func(o *Options) { o.Policy.OnInconclusive = RollbackInconclusive })
 		requireVerdict(t, verdict, Inconclusive, ErrorBudget)
 		if verdict.Action != Rollback || !strings.Contains(verdict.Reason, "connection refused") {
 			t.Errorf("%s: %s", verdict.Action, verdict.Reason)

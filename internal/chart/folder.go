@@ -60,7 +60,7 @@ func readFolder(given, path string) (*Chart, error) {
 	if _, err := os.Stat(filepath.Join(path, "Chart.yaml")); errors.Is(err, fs.ErrNotExist) {
 		return nil, &NotFoundError{Place: given}
 	}
-	// Helm walks the folder and honours .helmignore; its raw files are what a packed chart would hold.
+	// Helm walks the folder and honors .helmignore; its raw files are what a packed chart would hold.
 	parsed, err := loader.LoadDir(path)
 	if err != nil {
 		return nil, invalid(given, err)

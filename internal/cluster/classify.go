@@ -152,7 +152,7 @@ func isConnection(err error) bool {
 	return false
 }
 
-// isCredentialFailure recognises what client-go says when a credential plugin fails; it has no type for it.
+// isCredentialFailure recognizes what client-go says when a credential plugin fails; it has no type for it.
 func isCredentialFailure(err error) bool {
 	return strings.Contains(err.Error(), "getting credentials:")
 }

@@ -126,7 +126,7 @@ func (c *Cluster) Host() string { return c.config.Host }
 // silence is how long a cluster that did not answer is taken for still silent: one round of reads, not the next operation.
 const silence = 15 * time.Second
 
-// UID is the UID of namespace kube-system, by which a cluster is recognised whatever its address is. Asked once per
+// UID is the UID of namespace kube-system, by which a cluster is recognized whatever its address is. Asked once per
 // process. A cluster that did not answer is not asked again for 15 s, or a plan of many resources would wait out a
 // timeout for each of them. Errors as from Classify.
 func (c *Cluster) UID(ctx context.Context) (string, error) {

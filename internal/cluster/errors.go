@@ -25,7 +25,7 @@ func (e *NoCoordinateError) Explain() (happened, observed, advice string) {
 	}
 	return "No cluster is named.", "Neither cluster.context nor cluster.eks is set, or its value is empty.",
 		"Set cluster = { context = \"<name>\" }. There is no default context, so that nothing is ever done in a cluster that " +
-			"nobody named. Terraform drops misspelt keys of an object without a word: look for a typing error too."
+			"nobody named. Terraform drops misspelled keys of an object without a word: look for a typing error too."
 }
 
 func (e *NoCoordinateError) Error() string { return oneLine(e.Explain()) }

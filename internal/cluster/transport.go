@@ -74,19 +74,19 @@ func (p *patience) RoundTrip(request *http.Request) (*http.Response, error) {
 		cancel(nil)
 		return nil, err
 	}
-	response.Body = &cancelledBody{ReadCloser: response.Body, cancel: cancel}
+	response.Body = &canceledBody{ReadCloser: response.Body, cancel: cancel}
 	return response, nil
 }
 
 // WrappedRoundTripper lets client-go reach the transport below.
 func (p *patience) WrappedRoundTripper() http.RoundTripper { return p.next }
 
-type cancelledBody struct {
+type canceledBody struct {
 	io.ReadCloser
 	cancel context.CancelCauseFunc
 }
 
-func (b *cancelledBody) Close() error {
+func (b *canceledBody) Close() error {
 	err := b.ReadCloser.Close()
 	b.cancel(nil)
 	return err

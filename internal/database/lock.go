@@ -16,7 +16,7 @@ const (
 	lockPause = 300 * time.Millisecond
 )
 
-// lockDatabase serialises all runs that work on a database of this name, from whatever namespace or cluster. The lock ends with
+// lockDatabase serializes all runs that work on a database of this name, from whatever namespace or cluster. The lock ends with
 // the session. Polled, so that nobody waits in a statement. Errors: *BusyError.
 func lockDatabase(ctx context.Context, conn *pgx.Conn, database string, waiting func()) error {
 	for told := false; ; told = true {

@@ -19,7 +19,7 @@ const (
 	scramSaltBytes  = 16
 )
 
-// ourPassword recognises what newPassword makes, so that what a hand wrote into a Secret is not taken for a password.
+// ourPassword recognizes what newPassword makes, so that what a hand wrote into a Secret is not taken for a password.
 var ourPassword = regexp.MustCompile(`^[A-Z2-7]{26}-[A-Z2-7]{26}$`)
 
 // newPassword has 256 bits, in letters that need no quoting in URLs and shells.

@@ -32,7 +32,7 @@ const (
 	RuleOutlier  = "outlier"  // a value that nearly all others have otherwise
 	RuleUseless  = "useless"  // a value that changes nothing anywhere
 	RuleSelector = "selector" // a selector over a tag that no environment has
-	RuleTag      = "tag"      // a tag that looks like a misspelt one of other clients
+	RuleTag      = "tag"      // a tag that looks like a misspelled one of other clients
 	RuleStray    = "stray"    // a folder that is no client
 	RuleOrphan   = "orphan"   // a generated file of an environment that there is no more
 )

@@ -29,7 +29,7 @@ func (e *UnknownStageError) Error() string {
 	return text + "; there are " + strings.Join(e.Stages, ", ")
 }
 
-// UnknownTagError is a selector over a tag that no environment has: misspelt, it would silently select nothing or, negated, everything.
+// UnknownTagError is a selector over a tag that no environment has: misspelled, it would silently select nothing or, negated, everything.
 type UnknownTagError struct {
 	Selector Selector
 	Tag      string
@@ -99,9 +99,9 @@ func (f *Fleet) selectors() []Finding {
 	return findings
 }
 
-// misspeltTags finds tags of one client alone, without the tag of other clients that is nearly called the same. No selector would find its
+// misspelledTags finds tags of one client alone, without the tag of other clients that is nearly called the same. No selector would find its
 // environments.
-func (f *Fleet) misspeltTags() []Finding {
+func (f *Fleet) misspelledTags() []Finding {
 	clients := map[string]map[string]bool{} // by tag
 	for _, e := range f.Environments {
 		for tag := range e.Tags {

@@ -16,7 +16,7 @@ import (
 )
 
 // unread finds files in the folders of clients that look like layers or variables and that nothing reads: an optional file under a
-// misspelt name is missing without a word.
+// misspelled name is missing without a word.
 func (f *Fleet) unread() ([]Finding, error) {
 	var findings []Finding
 	for i := 0; i < len(f.Environments); {

@@ -56,7 +56,7 @@ func (f *Fleet) ResolveAll(ctx context.Context) (*Whole, error) {
 	findings = append(findings, f.useless(out.Resolved)...)
 	findings = append(findings, f.destinations()...)
 	findings = append(findings, f.selectors()...)
-	findings = append(findings, f.misspeltTags()...)
+	findings = append(findings, f.misspelledTags()...)
 	unread, err := f.unread()
 	if err != nil {
 		return nil, err

@@ -27,7 +27,7 @@ func Canonical(v any) (string, error) {
 	return out.String(), nil
 }
 
-// Digest of an object set: "c1:sha256:<hex>" over sorted keys and canonical JSON. "c1" names this canonicalisation.
+// Digest of an object set: "c1:sha256:<hex>" over sorted keys and canonical JSON. "c1" names this canonicalization.
 func Digest(objects map[Key]string) string {
 	keys := make([]Key, 0, len(objects))
 	for key := range objects {

@@ -269,7 +269,7 @@ func FillMasks(shown, live map[string]any) (filled map[string]any, whole bool) {
 	return filled, whole
 }
 
-// Keep changes target in the place of a drift to what live has there, so that a patch towards target leaves it alone.
+// Keep changes target in the place of a drift to what live has there, so that a patch toward target leaves it alone.
 func (d Drift) Keep(target, live map[string]any) {
 	keep(target, live, d.at)
 }

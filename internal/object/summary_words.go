@@ -265,7 +265,7 @@ var (
 	checksumValue = regexp.MustCompile(`^[0-9a-fA-F]{16,128}$|^[A-Za-z0-9+/_-]{27,}={0,2}$`)
 )
 
-// isChecksum recognises annotations that are there to restart pods. Their values tell nothing to people.
+// isChecksum recognizes annotations that are there to restart pods. Their values tell nothing to people.
 func isChecksum(key string, e edit) bool {
 	if !checksumKey.MatchString(key) {
 		return false

@@ -28,7 +28,7 @@ var (
 // NewBlueGreenResource is the constructor that the provider registers.
 func NewBlueGreenResource() resource.Resource { return &BlueGreenResource{} }
 
-// BlueGreenResource is slipway_blue_green: which of two colours of pods a Service has.
+// BlueGreenResource is slipway_blue_green: which of two colors of pods a Service has.
 type BlueGreenResource struct {
 	data *Data
 }
@@ -48,23 +48,23 @@ const previewSuffix = "-preview"
 
 var (
 	// A Service's name begins with a letter; the suffix of the preview Service must fit as well.
-	colouredServicePattern = regexp.MustCompile(`^[a-z]([-a-z0-9]{0,53}[a-z0-9])?$`)
-	serviceNamePattern     = regexp.MustCompile(`^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$`)
-	labelValuePattern      = regexp.MustCompile(`^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$`)
-	labelKeyPattern        = regexp.MustCompile(`^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$`)
+	coloredServicePattern = regexp.MustCompile(`^[a-z]([-a-z0-9]{0,53}[a-z0-9])?$`)
+	serviceNamePattern    = regexp.MustCompile(`^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$`)
+	labelValuePattern     = regexp.MustCompile(`^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$`)
+	labelKeyPattern       = regexp.MustCompile(`^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$`)
 )
 
 // Schema describes slipway_blue_green.
 func (r *BlueGreenResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	before, after := analysisBlock(), analysisBlock()
-	before.MarkdownDescription = "Judges the new colour on the preview Service, before it is switched to. An empty block watches its pods for 5 minutes. It is left out where no other pods have the traffic, and " +
+	before.MarkdownDescription = "Judges the new color on the preview Service, before it is switched to. An empty block watches its pods for 5 minutes. It is left out where no other pods have the traffic, and " +
 		"where the same pods were live before without failing: going back is not to wait."
-	after.MarkdownDescription = "Judges the new colour when it is live. What fails is switched back at once, fails the apply with the evidence, and is not switched to again until the pods, the analysis or `retry` change, " +
+	after.MarkdownDescription = "Judges the new color when it is live. What fails is switched back at once, fails the apply with the evidence, and is not switched to again until the pods, the analysis or `retry` change, " +
 		"or `quarantine` is over. An empty block watches its pods for 5 minutes. In queries, `{{ release }}` stands for the name of the Service, and there is no `{{ version }}`."
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Which of two colours of pods is behind a Service. Both run beside each other, as two releases of one chart whose pods differ in a label. Changing `active` waits until the new colour is ready, judges it on a " +
+		MarkdownDescription: "Which of two colors of pods is behind a Service. Both run beside each other, as two releases of one chart whose pods differ in a label. Changing `active` waits until the new color is ready, judges it on a " +
 			"preview Service, switches the selector of the live Service, waits until only the new pods are behind it, and judges again. Only this one key of the selector is written; everything else of the Service stays with its owner. " +
-			"A colour change is an update. Which colour is live is read from the Service: a selector that was changed by hand shows in the next plan.",
+			"A color change is an update. Which color is live is read from the Service: a selector that was changed by hand shows in the next plan.",
 		Attributes: map[string]schema.Attribute{
 			"id": schema.StringAttribute{
 				MarkdownDescription: "Instance id: a random UUID that is also on the record in the namespace.",
@@ -73,13 +73,13 @@ func (r *BlueGreenResource) Schema(ctx context.Context, _ resource.SchemaRequest
 			},
 			"environment": handleAttribute(),
 			"service": schema.StringAttribute{
-				MarkdownDescription: "Name of the live Service, which exists already. Its selector has at least one label that the pods of both colours carry. Changing it replaces the resource. Example: `\"data-collection-service\"`.",
+				MarkdownDescription: "Name of the live Service, which exists already. Its selector has at least one label that the pods of both colors carry. Changing it replaces the resource. Example: `\"data-collection-service\"`.",
 				Required:            true,
-				Validators:          []validator.String{stringvalidator.RegexMatches(colouredServicePattern, "must be the name of a Service, of at most 55 characters")},
+				Validators:          []validator.String{stringvalidator.RegexMatches(coloredServicePattern, "must be the name of a Service, of at most 55 characters")},
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.RequiresReplace()},
 			},
 			"preview_service": schema.StringAttribute{
-				MarkdownDescription: "Name of a Service that this resource makes, with the ports of the live one and the pods of the colour that is not live; during a switch, those of the new colour. Changing it replaces the resource. " +
+				MarkdownDescription: "Name of a Service that this resource makes, with the ports of the live one and the pods of the color that is not live; during a switch, those of the new color. Changing it replaces the resource. " +
 					"Default: the name of the live Service with `" + previewSuffix + "`. Example: `\"data-collection-next\"`.",
 				Optional:      true,
 				Computed:      true,
@@ -87,22 +87,22 @@ func (r *BlueGreenResource) Schema(ctx context.Context, _ resource.SchemaRequest
 				PlanModifiers: []planmodifier.String{stringplanmodifier.UseStateForUnknown(), stringplanmodifier.RequiresReplace()},
 			},
 			"label": schema.StringAttribute{
-				MarkdownDescription: "The label of the pods that tells the colours apart. Changing it replaces the resource. Default: `\"" + traffic.DefaultLabel + "\"`. Example: `\"colour\"`.",
+				MarkdownDescription: "The label of the pods that tells the colors apart. Changing it replaces the resource. Default: `\"" + traffic.DefaultLabel + "\"`. Example: `\"color\"`.",
 				Optional:            true,
 				Computed:            true,
 				Default:             stringdefault.StaticString(traffic.DefaultLabel),
 				Validators:          []validator.String{stringvalidator.RegexMatches(labelKeyPattern, "must be the key of a label")},
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.RequiresReplace()},
 			},
-			"blue_value":  colourValueAttribute(traffic.Blue, "`\"stable\"`, as the pods of a release are called that was there before there were colours"),
-			"green_value": colourValueAttribute(traffic.Green, "`\"next\"`"),
+			"blue_value":  colorValueAttribute(traffic.Blue, "`\"stable\"`, as the pods of a release are called that was there before there were colors"),
+			"green_value": colorValueAttribute(traffic.Green, "`\"next\"`"),
 			"active": schema.StringAttribute{
-				MarkdownDescription: "The colour that is live: `\"blue\"` or `\"green\"`. In the state it is what the Service's selector says.",
+				MarkdownDescription: "The color that is live: `\"blue\"` or `\"green\"`. In the state it is what the Service's selector says.",
 				Required:            true,
 				Validators:          []validator.String{stringvalidator.OneOf(traffic.Blue, traffic.Green)},
 			},
 			"keep_previous": schema.StringAttribute{
-				MarkdownDescription: "How long the other colour stays scaled after a switch, at least `\"30s\"`. Nothing acts between applies: the first apply after this time scales its Deployments to zero. An autoscaler leaves a Deployment at zero " +
+				MarkdownDescription: "How long the other color stays scaled after a switch, at least `\"30s\"`. Nothing acts between applies: the first apply after this time scales its Deployments to zero. An autoscaler leaves a Deployment at zero " +
 					"alone; a switch back scales it up first. A release with `correct_drift` and without an autoscaler would scale it up: ignore `spec.replicas` there. Default: it stays. Example: `\"24h\"`.",
 				Optional:   true,
 				Validators: []validator.String{duration{least: traffic.MinKeepPrevious}},
@@ -117,7 +117,7 @@ func (r *BlueGreenResource) Schema(ctx context.Context, _ resource.SchemaRequest
 				Optional:            true,
 			},
 			"allow_cluster_move": schema.StringAttribute{
-				MarkdownDescription: "UID of the cluster that the switch is allowed to move to together with its environment, as in `slipway_environment`. The colour is then made live there; " +
+				MarkdownDescription: "UID of the cluster that the switch is allowed to move to together with its environment, as in `slipway_environment`. The color is then made live there; " +
 					"what is in the old cluster is forgotten, not removed. Default: no move is allowed. Example: `\"0a3f0d5e-6a1c-4e9e-9a55-3f6f0c1d2e3f\"`.",
 				Optional:   true,
 				Validators: []validator.String{stringvalidator.RegexMatches(uidPattern, "must be a UID, for example 0a3f0d5e-6a1c-4e9e-9a55-3f6f0c1d2e3f")},
@@ -130,7 +130,7 @@ func (r *BlueGreenResource) Schema(ctx context.Context, _ resource.SchemaRequest
 			}),
 
 			"cluster_uid": schema.StringAttribute{
-				MarkdownDescription: "UID of the namespace `kube-system`, by which the cluster is recognised.",
+				MarkdownDescription: "UID of the namespace `kube-system`, by which the cluster is recognized.",
 				Computed:            true,
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.UseStateForUnknown()},
 			},
@@ -139,11 +139,11 @@ func (r *BlueGreenResource) Schema(ctx context.Context, _ resource.SchemaRequest
 				Computed:            true,
 			},
 			"quarantined": schema.StringAttribute{
-				MarkdownDescription: "The colour whose pods failed and are held back, until when, and why. Null otherwise.",
+				MarkdownDescription: "The color whose pods failed and are held back, until when, and why. Null otherwise.",
 				Computed:            true,
 			},
 			"scale_down": schema.StringAttribute{
-				MarkdownDescription: "The colour that the next apply scales to zero, because `keep_previous` is over. Null otherwise.",
+				MarkdownDescription: "The color that the next apply scales to zero, because `keep_previous` is over. Null otherwise.",
 				Computed:            true,
 			},
 		},
@@ -151,13 +151,13 @@ func (r *BlueGreenResource) Schema(ctx context.Context, _ resource.SchemaRequest
 	}
 }
 
-// colourValueAttribute is what the label has on the pods of a colour.
-func colourValueAttribute(colour, example string) schema.StringAttribute {
+// colorValueAttribute is what the label has on the pods of a color.
+func colorValueAttribute(color, example string) schema.StringAttribute {
 	return schema.StringAttribute{
-		MarkdownDescription: "The value of `label` on the pods of " + colour + ". Changing it replaces the resource. Default: `\"" + colour + "\"`. Example: " + example + ".",
+		MarkdownDescription: "The value of `label` on the pods of " + color + ". Changing it replaces the resource. Default: `\"" + color + "\"`. Example: " + example + ".",
 		Optional:            true,
 		Computed:            true,
-		Default:             stringdefault.StaticString(colour),
+		Default:             stringdefault.StaticString(color),
 		Validators:          []validator.String{stringvalidator.RegexMatches(labelValuePattern, "must be the value of a label, and not empty")},
 		PlanModifiers:       []planmodifier.String{stringplanmodifier.RequiresReplace()},
 	}

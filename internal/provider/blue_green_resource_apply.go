@@ -21,7 +21,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic"
 )
 
-// Create makes the wanted colour live. On failure it returns no state; the record in the namespace lets the next Create go on.
+// Create makes the wanted color live. On failure it returns no state; the record in the namespace lets the next Create go on.
 func (r *BlueGreenResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
 	var plan blueGreenModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
@@ -40,7 +40,7 @@ func (r *BlueGreenResource) Create(ctx context.Context, req resource.CreateReque
 	}
 }
 
-// Update switches, or does what is left to do. When that fails, the state says which colour is live all the same.
+// Update switches, or does what is left to do. When that fails, the state says which color is live all the same.
 func (r *BlueGreenResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
 	var plan, state blueGreenModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
@@ -97,7 +97,7 @@ func (r *BlueGreenResource) apply(ctx context.Context, plan *blueGreenModel, jud
 	return result, diags
 }
 
-// planned is the live colour that a plan made from this state saw where the plan looks for it; nil where it is looked for elsewhere.
+// planned is the live color that a plan made from this state saw where the plan looks for it; nil where it is looked for elsewhere.
 func (m *blueGreenModel) planned(plan blueGreenModel) *string {
 	if m == nil || !plan.ClusterUID.Equal(m.ClusterUID) || !plan.Istio.Equal(m.Istio) || !plan.HTTPRoute.Equal(m.HTTPRoute) {
 		return nil
@@ -105,7 +105,7 @@ func (m *blueGreenModel) planned(plan blueGreenModel) *string {
 	return m.Active.ValueStringPointer()
 }
 
-// blueGreenDiagnostics are one for each error: why a colour failed and why it could not be taken back are two things.
+// blueGreenDiagnostics are one for each error: why a color failed and why it could not be taken back are two things.
 func blueGreenDiagnostics(what string, handle environment.Handle, err error) (diags diag.Diagnostics) {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the outermost error is meant
 		for _, each := range joined.Unwrap() {
@@ -116,7 +116,7 @@ func blueGreenDiagnostics(what string, handle environment.Handle, err error) (di
 	return diag.Diagnostics{errorDiagnostic("apply", what, handle, err)}
 }
 
-// Read sees which colour is live. It writes nothing.
+// Read sees which color is live. It writes nothing.
 func (r *BlueGreenResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
 	var state blueGreenModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
@@ -137,7 +137,7 @@ func (r *BlueGreenResource) Read(ctx context.Context, req resource.ReadRequest, 
 	if err == nil {
 		_, err = environment.Check(ctx, live, handle)
 	}
-	var seen *traffic.ObservedColours
+	var seen *traffic.ObservedColors
 	if err == nil {
 		var target traffic.BlueGreenTarget
 		target, diags = state.target(ctx, live, handle, true)
@@ -158,7 +158,7 @@ func (r *BlueGreenResource) Read(ctx context.Context, req resource.ReadRequest, 
 }
 
 // observe brings what the cluster says into the state.
-func (m *blueGreenModel) observe(seen *traffic.ObservedColours, handle environment.Handle) (diags diag.Diagnostics) {
+func (m *blueGreenModel) observe(seen *traffic.ObservedColors, handle environment.Handle) (diags diag.Diagnostics) {
 	if seen.Recorded && seen.InstanceID != m.ID.ValueString() {
 		diags.AddWarning("The "+m.what()+" has another owner now", fmt.Sprintf("The record in namespace %s carries another instance id: another resource or Terraform state has taken it over.\n\n"+
 			"Remove it from the state that should not have it. A change of it from here is refused, and a destroy only forgets it.", handle.Namespace))
@@ -224,7 +224,7 @@ func (r *BlueGreenResource) ImportState(ctx context.Context, req resource.Import
 		Timeouts: timeouts.Value{Object: types.ObjectNull(map[string]attr.Type{"create": types.StringType, "update": types.StringType, "delete": types.StringType})},
 	}
 	handle := environment.Handle{Cluster: coordinate, Namespace: namespace}
-	var seen *traffic.ObservedColours
+	var seen *traffic.ObservedColors
 	live, err := r.data.Connections.Cluster(ctx, coordinate)
 	if err == nil {
 		handle, err = environment.FromNamespace(ctx, live, coordinate, namespace)

@@ -58,7 +58,7 @@ func (m blueGreenModel) target(ctx context.Context, live *cluster.Cluster, handl
 	}, diags
 }
 
-// keep is nil where the other colour stays.
+// keep is nil where the other color stays.
 func (m blueGreenModel) keep() *time.Duration {
 	d, err := time.ParseDuration(m.KeepPrevious.ValueString())
 	if err != nil { // null, unknown, or refused by the schema

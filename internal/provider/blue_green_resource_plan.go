@@ -58,11 +58,11 @@ func (r *BlueGreenResource) plan(ctx context.Context, plan, state *blueGreenMode
 	}
 	if !plan.PreviewService.IsUnknown() && plan.PreviewService.Equal(plan.Service) {
 		diags.AddAttributeError(path.Root("preview_service"), "The preview Service is the live one",
-			"The colour that is not live would be behind the Service that clients call.\n\nChoose another name.")
+			"The color that is not live would be behind the Service that clients call.\n\nChoose another name.")
 	}
 	if !plan.BlueValue.IsUnknown() && plan.BlueValue.Equal(plan.GreenValue) {
-		diags.AddAttributeError(path.Root("green_value"), "Both colours have the same pods",
-			fmt.Sprintf("The label %s would have the value %q on the pods of both.\n\nGive each colour a value of its own.", plan.Label.ValueString(), plan.BlueValue.ValueString()))
+		diags.AddAttributeError(path.Root("green_value"), "Both colors have the same pods",
+			fmt.Sprintf("The label %s would have the value %q on the pods of both.\n\nGive each color a value of its own.", plan.Label.ValueString(), plan.BlueValue.ValueString()))
 	}
 	diags.Append(judges.validate()...)
 	diags.Append(plan.checkRoute(ctx, handle)...)
@@ -82,7 +82,7 @@ func (r *BlueGreenResource) plan(ctx context.Context, plan, state *blueGreenMode
 		if moves {
 			plan.ClusterUID = types.StringValue(mismatch.Got)
 			diags.AddWarning("The "+plan.what()+" moves to another cluster",
-				fmt.Sprintf("Which colour is live there is not known to the plan; %s is made live in the cluster %s. What is in the cluster %s is forgotten, not removed.", plan.Active.ValueString(), mismatch.Got, mismatch.Want))
+				fmt.Sprintf("Which color is live there is not known to the plan; %s is made live in the cluster %s. What is in the cluster %s is forgotten, not removed.", plan.Active.ValueString(), mismatch.Got, mismatch.Want))
 			return diags
 		}
 	}
@@ -92,7 +92,7 @@ func (r *BlueGreenResource) plan(ctx context.Context, plan, state *blueGreenMode
 	if held := state.Quarantined.ValueString(); held != "" {
 		if !plan.Active.Equal(state.Active) {
 			diags.AddWarning("The "+plan.what()+" in "+handle.Name()+" may be refused",
-				fmt.Sprintf("A colour is held back: %s.\n\nThe apply switches to it only if its pods, the analysis or retry change, else it fails before it switches.", held))
+				fmt.Sprintf("A color is held back: %s.\n\nThe apply switches to it only if its pods, the analysis or retry change, else it fails before it switches.", held))
 		} else {
 			plan.Quarantined = state.Quarantined
 		}

@@ -40,7 +40,7 @@ type httpRouteModel struct {
 	Port         types.Int64  `tfsdk:"port"`
 }
 
-const routeText = " Instead of the Service's selector, which then has the pods of both colours. Adding, changing or removing the block replaces the resource, which moves no traffic; on destroy the route stays as it is."
+const routeText = " Instead of the Service's selector, which then has the pods of both colors. Adding, changing or removing the block replaces the resource, which moves no traffic; on destroy the route stays as it is."
 
 // istioRouteBlock and httpRouteBlock name the route that is switched instead of the selector.
 func istioRouteBlock() schema.ListNestedBlock {
@@ -65,9 +65,9 @@ func istioRouteBlock() schema.ListNestedBlock {
 }
 
 func httpRouteBlock() schema.ListNestedBlock {
-	service := func(colour string) schema.StringAttribute {
+	service := func(color string) schema.StringAttribute {
 		return schema.StringAttribute{
-			MarkdownDescription: "Name of a Service that has only the pods of " + colour + ". Example: `\"data-collection-" + colour + "\"`.",
+			MarkdownDescription: "Name of a Service that has only the pods of " + color + ". Example: `\"data-collection-" + color + "\"`.",
 			Required:            true,
 			Validators:          []validator.String{stringvalidator.RegexMatches(serviceNamePattern, "must be the name of a Service")},
 		}
@@ -166,7 +166,7 @@ func (m blueGreenModel) checkRoute(ctx context.Context, handle environment.Handl
 		block, problems = "http_route", gateway.Validate()
 		for field, track := range map[string]traffic.Track{"blue_service": gateway.Stable, "green_service": gateway.Canary} {
 			if gateway.Rule == "" && track.Service == m.Service.ValueString() {
-				problems = append(problems, traffic.Problem{Field: field, Text: fmt.Sprintf("%s is the live Service, which has the pods of both colours; each colour needs a Service of its own.", track.Service)})
+				problems = append(problems, traffic.Problem{Field: field, Text: fmt.Sprintf("%s is the live Service, which has the pods of both colors; each color needs a Service of its own.", track.Service)})
 			}
 		}
 	}

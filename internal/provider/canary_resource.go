@@ -96,7 +96,7 @@ func (r *CanaryResource) Schema(ctx context.Context, _ resource.SchemaRequest, r
 			}),
 
 			"cluster_uid": schema.StringAttribute{
-				MarkdownDescription: "UID of the namespace `kube-system`, by which the cluster is recognised.",
+				MarkdownDescription: "UID of the namespace `kube-system`, by which the cluster is recognized.",
 				Computed:            true,
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.UseStateForUnknown()},
 			},

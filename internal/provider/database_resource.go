@@ -151,7 +151,7 @@ func (r *DatabaseResource) Schema(ctx context.Context, _ resource.SchemaRequest,
 				DeleteDescription: "How long a destroy may take, for example `\"10m\"`. Default: `\"5m\"`.",
 			}),
 			"cluster_uid": schema.StringAttribute{
-				MarkdownDescription: "UID of the namespace `kube-system`, by which the cluster is recognised.",
+				MarkdownDescription: "UID of the namespace `kube-system`, by which the cluster is recognized.",
 				Computed:            true,
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.UseStateForUnknown()},
 			},

@@ -56,12 +56,12 @@ func detailOf(err error) string {
 		return strings.Join(paragraphs, "\n\n")
 	}
 	if errors.Is(err, context.Canceled) {
-		return fmt.Sprintf("Terraform was interrupted before this was done.\n\n%s.\n\nApply again: it goes on from what is there.", capitalised(err.Error()))
+		return fmt.Sprintf("Terraform was interrupted before this was done.\n\n%s.\n\nApply again: it goes on from what is there.", capitalized(err.Error()))
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Sprintf("This was not done in time.\n\n%s.\n\nApply again, with longer timeouts if it needs more time.", capitalised(err.Error()))
+		return fmt.Sprintf("This was not done in time.\n\n%s.\n\nApply again, with longer timeouts if it needs more time.", capitalized(err.Error()))
 	}
-	return capitalised(err.Error()) + "."
+	return capitalized(err.Error()) + "."
 }
 
 // attributeOf is the attribute that an error is about, where there is one.
@@ -115,7 +115,7 @@ func pathless(d diag.Diagnostic) diag.Diagnostic {
 	return diag.NewErrorDiagnostic(d.Summary(), d.Detail())
 }
 
-func capitalised(s string) string {
+func capitalized(s string) string {
 	if first, _, _ := strings.Cut(s, " "); s == "" || strings.Contains(first, "://") {
 		return s // an address is not a word
 	}

@@ -95,7 +95,7 @@ func (r *EnvironmentResource) Schema(ctx context.Context, _ resource.SchemaReque
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.UseStateForUnknown()},
 			},
 			"cluster_uid": schema.StringAttribute{
-				MarkdownDescription: "UID of the namespace `kube-system`, by which the cluster is recognised whatever its address is. It is compared in every plan and before every change.",
+				MarkdownDescription: "UID of the namespace `kube-system`, by which the cluster is recognized whatever its address is. It is compared in every plan and before every change.",
 				Computed:            true,
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.UseStateForUnknown()},
 			},

@@ -117,7 +117,7 @@ func (*FleetDataSource) Read(ctx context.Context, req datasource.ReadRequest, re
 	}
 	selector, err := fleet.ParseSelector(model.Select.ValueString())
 	if err != nil {
-		resp.Diagnostics.AddAttributeError(path.Root("select"), "Cannot read the fleet", capitalised(err.Error())+".")
+		resp.Diagnostics.AddAttributeError(path.Root("select"), "Cannot read the fleet", capitalized(err.Error())+".")
 		return
 	}
 	described, err := fleet.Read(ctx, model.Directory.ValueString())
@@ -126,7 +126,7 @@ func (*FleetDataSource) Read(ctx context.Context, req datasource.ReadRequest, re
 		return
 	}
 	if err := described.CheckSelector(selector); err != nil {
-		resp.Diagnostics.AddAttributeError(path.Root("select"), "Cannot read the fleet", ended(capitalised(err.Error())))
+		resp.Diagnostics.AddAttributeError(path.Root("select"), "Cannot read the fleet", ended(capitalized(err.Error())))
 		return
 	}
 	model.fill(described, described.Select(selector))

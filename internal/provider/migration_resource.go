@@ -207,7 +207,7 @@ func (r *MigrationResource) Schema(ctx context.Context, _ resource.SchemaRequest
 			}),
 
 			"cluster_uid": schema.StringAttribute{
-				MarkdownDescription: "UID of the namespace `kube-system`, by which the cluster is recognised.",
+				MarkdownDescription: "UID of the namespace `kube-system`, by which the cluster is recognized.",
 				Computed:            true,
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.UseStateForUnknown()},
 			},

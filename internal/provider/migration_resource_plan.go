@@ -226,7 +226,7 @@ func (m *migrationModel) planFindings(ctx context.Context, dir *job.Directory, p
 	sqlfile.Sort(history)
 	report, err := lint.Lint(ctx, history, todo, options)
 	if err != nil {
-		diags.AddAttributeError(path.Root("acknowledge"), "Cannot lint "+m.what(), capitalised(err.Error())+".")
+		diags.AddAttributeError(path.Root("acknowledge"), "Cannot lint "+m.what(), capitalized(err.Error())+".")
 		return diags
 	}
 	if found := report.Errors(); len(found) > 0 {

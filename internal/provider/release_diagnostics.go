@@ -49,7 +49,7 @@ func chartDiagnostic(err error) diag.Diagnostic {
 	case errors.As(err, &unreachable):
 		at, advice = at.AtName("repository"), "Check the address, and whether this machine reaches it. A chart that was pulled before is taken from the cache."
 	}
-	detail := capitalised(err.Error()) + "."
+	detail := capitalized(err.Error()) + "."
 	if advice != "" {
 		detail += "\n\n" + advice
 	}

@@ -142,9 +142,9 @@ func TestRelease_DriftOfAChartThatRendersDifferentlyEachTimeIsPutBack(t *testing
 func TestRelease_DriftIgnoreIsChecked(t *testing.T) {
 	r := newTestRelease(t)
 	for name, c := range map[string]struct{ block, want string }{
-		"nothing":  {"drift_ignore {}", "ignores everything"},
-		"bad path": {`drift_ignore { paths = ["spec..replicas"] }`, "neither like spec.replicas"},
-		"misspelt": {`drift_ignore { kinds = "Deployment" }`, "Unsupported argument"},
+		"nothing":    {"drift_ignore {}", "ignores everything"},
+		"bad path":   {`drift_ignore { paths = ["spec..replicas"] }`, "neither like spec.replicas"},
+		"misspelled": {`drift_ignore { kinds = "Deployment" }`, "Unsupported argument"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := r

@@ -51,7 +51,7 @@ func TestGuardFacts_HoldOnlyTheContentThatFailedAndOnlyForAWhile(t *testing.T) {
 	}
 }
 
-func TestGuardFacts_RecogniseTheWayBack(t *testing.T) {
+func TestGuardFacts_RecognizeTheWayBack(t *testing.T) {
 	for name, tc := range map[string]struct {
 		version, digest string
 		attempted       int

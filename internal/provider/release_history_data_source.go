@@ -70,7 +70,7 @@ func (d *ReleaseHistoryDataSource) Schema(_ context.Context, _ datasource.Schema
 					"status":           text("Helm's status (`deployed`, `superseded`, `failed`, …). Null where Helm's record of it is not kept any more."),
 					"version":          text("Version of the application. Null where it was made outside Slipway or no version was given."),
 					"kind":             text("`install`, `upgrade` or `rollback`; bringing an earlier known-good version back is a rollback too. Null where Slipway has no record of it."),
-					"outcome":          text("`passed`, `failed`, `rolled back`, `inconclusive`, `unverified` or `cancelled`. Null where Slipway has no record of it."),
+					"outcome":          text("`passed`, `failed`, `rolled back`, `inconclusive`, `unverified` or `canceled`. Null where Slipway has no record of it."),
 					"stage":            text("Where it failed: `rollout`, `smoke test`, `analysis`, `acceptance` or `manual abort`. Null where it did not."),
 					"reason":           text("Why it failed, what it restored, or why it was accepted without all its checks. Null otherwise."),
 					"started":          text("When it was begun, as RFC 3339 in UTC."),

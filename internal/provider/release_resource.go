@@ -215,7 +215,7 @@ func (r *ReleaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 				Computed: true,
 			},
 			"cluster_uid": schema.StringAttribute{
-				MarkdownDescription: "UID of the namespace `kube-system`, by which the cluster is recognised.",
+				MarkdownDescription: "UID of the namespace `kube-system`, by which the cluster is recognized.",
 				Computed:            true,
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.UseStateForUnknown()},
 			},

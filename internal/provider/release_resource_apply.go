@@ -152,7 +152,7 @@ func (r *ReleaseResource) apply(ctx context.Context, plan releaseModel, writeOnl
 	spec := plan.spec(c, source, l)
 	definitions, err := release.Definitions(spec)
 	if err != nil {
-		diags.AddError("Cannot read the CustomResourceDefinitions of chart "+c.Name, capitalised(err.Error())+".\n\nMend the chart.")
+		diags.AddError("Cannot read the CustomResourceDefinitions of chart "+c.Name, capitalized(err.Error())+".\n\nMend the chart.")
 	}
 	if diags.HasError() {
 		return result, diags

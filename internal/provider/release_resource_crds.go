@@ -67,7 +67,7 @@ func definitionsValue(definitions map[string]string) types.Map {
 func (c change) planDefinitions(resp *resource.ModifyPlanResponse) (value types.Map, lines []string) {
 	next, err := release.Definitions(c.spec)
 	if err != nil {
-		resp.Diagnostics.AddError("Cannot read the CustomResourceDefinitions of chart "+c.spec.Chart.Name, capitalised(err.Error())+".\n\nMend the chart.")
+		resp.Diagnostics.AddError("Cannot read the CustomResourceDefinitions of chart "+c.spec.Chart.Name, capitalized(err.Error())+".\n\nMend the chart.")
 		return types.MapNull(types.StringType), nil
 	}
 	previous := map[string]string{}
@@ -103,7 +103,7 @@ func (r *ReleaseResource) tryDefinitions(ctx context.Context, diags *diag.Diagno
 	for _, refusal := range result.Refusals {
 		_, _, _, name := refusal.Object.Parts()
 		diags.AddError(fmt.Sprintf("Cannot replace CustomResourceDefinition %s for release %s in %s", name, target.Name, target.Handle.Name()),
-			capitalised(refusal.Message)+"\n\nTo destroy in spite of this error, run terraform destroy -refresh=false.")
+			capitalized(refusal.Message)+"\n\nTo destroy in spite of this error, run terraform destroy -refresh=false.")
 	}
 	if len(result.Changes) > 0 {
 		diags.AddWarning("Release "+target.Name+" writes CustomResourceDefinitions of the whole cluster",

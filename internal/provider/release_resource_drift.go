@@ -116,7 +116,7 @@ func (ignoreRule) ValidateObject(ctx context.Context, req validator.ObjectReques
 	}
 	if err := rule.Check(); err != nil {
 		resp.Diagnostics.AddAttributeError(req.Path, "A drift_ignore that cannot be meant",
-			capitalised(err.Error())+".\n\nWrite paths as the attribute drift shows them, and name a kind, a name or paths.")
+			capitalized(err.Error())+".\n\nWrite paths as the attribute drift shows them, and name a kind, a name or paths.")
 	}
 }
 

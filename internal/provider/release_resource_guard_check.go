@@ -58,7 +58,7 @@ func configDiagnostics(summary string, problems []release.ConfigProblem) (diags 
 			continue // what follows from the first
 		}
 		seen[at.String()] = true
-		detail := capitalised(p.Text)
+		detail := capitalized(p.Text)
 		if steps := at.Steps(); len(steps) > 0 {
 			if argument, ok := steps[len(steps)-1].(path.PathStepAttributeName); ok {
 				detail = string(argument) + ": " + p.Text

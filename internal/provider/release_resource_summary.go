@@ -13,8 +13,8 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
 )
 
-// summarise says in words what changes, for reviewers.
-func (c change) summarise(ctx context.Context, previous map[object.Key]string, next *release.Rendering) []string {
+// summarize says in words what changes, for reviewers.
+func (c change) summarize(ctx context.Context, previous map[object.Key]string, next *release.Rendering) []string {
 	plan, state := c.plan, c.state
 	if state == nil {
 		line := fmt.Sprintf("install chart %s", plan.ChartVersion.ValueString())

@@ -75,7 +75,7 @@ func TestCanaryAndBlueGreen_MoveToAnotherClusterOnlyWhereAllowed(t *testing.T) {
 	}
 	allowed := fmt.Sprintf("allow_cluster_move = %q\n", fakeUID)
 	head := api.provider(client+"-prod") + environmentBlock(client, "proxied", fmt.Sprintf("{ name = %q }", namespace), unprotected+allowed)
-	config := func(split, colours string) string {
+	config := func(split, colors string) string {
 		return head + fmt.Sprintf(`
 resource "slipway_canary" "app" {
   environment = slipway_environment.this
@@ -95,11 +95,11 @@ resource "slipway_canary" "app" {
 
 resource "slipway_blue_green" "app" {
   environment = slipway_environment.this
-  service     = "coloured"
+  service     = "colored"
   active      = "blue"
   %s
 }
-`, split, colours)
+`, split, colors)
 	}
 	moved := func(address string) statecheck.StateCheck {
 		return statecheck.ExpectKnownValue(address, tfjsonpath.New("cluster_uid"), knownvalue.StringExact(fakeUID))
@@ -108,12 +108,12 @@ resource "slipway_blue_green" "app" {
 		{Config: head},
 		{
 			PreConfig: func() {
-				servedPod(t, namespace, map[string]string{"app": "app", "role": "stable", "slipway.dev/track": "blue"}, "app", "coloured")
+				servedPod(t, namespace, map[string]string{"app": "app", "role": "stable", "slipway.dev/track": "blue"}, "app", "colored")
 			},
 			Config: config("", ""),
 		},
 		{PreConfig: func() { api.another.Store(true) }, Config: config("", allowed), ExpectError: errorText("Cannot plan canary split app")},
-		{Config: config(allowed, ""), ExpectError: errorText("Cannot plan blue-green switch of Service coloured")},
+		{Config: config(allowed, ""), ExpectError: errorText("Cannot plan blue-green switch of Service colored")},
 		{
 			Config: config(allowed, allowed),
 			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{

@@ -106,7 +106,7 @@ func (d *ValuesDataSource) Read(ctx context.Context, req datasource.ReadRequest,
 		return
 	}
 	if model.Values, err = goToDynamic(resolved.Values.Map()); err != nil {
-		resp.Diagnostics.AddError(summary, capitalised(err.Error())+".")
+		resp.Diagnostics.AddError(summary, capitalized(err.Error())+".")
 		return
 	}
 	model.YAML = types.StringValue(string(described.YAML(resolved)))

@@ -55,7 +55,7 @@ func (*valuesYAMLFunction) Run(ctx context.Context, req function.RunRequest, res
 	}
 	text, err := values.YAML(table)
 	if err != nil {
-		resp.Error = function.NewArgumentFuncError(0, capitalised(err.Error()))
+		resp.Error = function.NewArgumentFuncError(0, capitalized(err.Error()))
 		return
 	}
 	resp.Error = resp.Result.Set(ctx, string(text))

@@ -50,7 +50,7 @@ func (a *application) apply(ctx context.Context, target Target) (err error) {
 		err = a.lookAt(ctx, target)
 	}
 	if err != nil && ctx.Err() != nil {
-		return &CancelledError{Release: target.Name, During: "looking at what is there", Cause: err}
+		return &CanceledError{Release: target.Name, During: "looking at what is there", Cause: err}
 	}
 	if err != nil {
 		return err
@@ -66,7 +66,7 @@ func (a *application) apply(ctx context.Context, target Target) (err error) {
 	err = a.underLease()
 	switch {
 	case err != nil && a.interrupted():
-		return a.cancelled(err)
+		return a.canceled(err)
 	case errors.Is(err, errDeadline) && !isGuardError(err):
 		return &DeadlineError{Release: target.Name, Revision: a.outcome.Revision, Timeout: a.timeout, During: a.now(), Objects: a.pending}
 	}
@@ -146,15 +146,15 @@ func (a *application) conclude(number int, result *helmrelease.Release, ran erro
 		a.outcome.Revision, a.outcome.Status = now.number, now.status.String()
 		a.outcome.Changed = now.number == number
 	}
-	var cancelled *CancelledError
-	if errors.As(failure, &cancelled) && now.number != number {
-		cancelled.Revision = 0
+	var canceled *CanceledError
+	if errors.As(failure, &canceled) && now.number != number {
+		canceled.Revision = 0
 	}
 	if err != nil {
 		failure = errors.Join(failure, err)
 		return errors.Join(failure, a.recordFailed(now.number, failure))
 	}
-	switch j, taken := a.rolloutJudgement(failure, now.number == number); {
+	switch j, taken := a.rolloutJudgment(failure, now.number == number); {
 	case taken:
 		return a.takeBack(number, j, failure)
 	case failure != nil:
@@ -240,9 +240,9 @@ func (a *application) recordFailed(number int, failure error) error {
 	begun := next.Revision
 	next.Finished, next.Phase, next.Revision, next.Failure = finished(), phaseFailed, number, cut(a.secrets.text(failure.Error()), maxFailureText)
 	outcome := OutcomeFailed
-	var cancelled *CancelledError
-	if errors.As(failure, &cancelled) {
-		outcome = OutcomeCancelled
+	var canceled *CanceledError
+	if errors.As(failure, &canceled) {
+		outcome = OutcomeCanceled
 	}
 	next.endRun(begun, func(r *Run) {
 		r.Outcome, r.Stage, r.Reason, r.Finished = outcome, StageRollout, firstLine(next.Failure), next.Finished
@@ -291,11 +291,11 @@ func (a *application) recordUnchanged(s situation) error {
 	return a.found.save(a.ctx, a.clients.durable, a.target, next)
 }
 
-// cancelled says that an interrupt ended the operation.
-func (a *application) cancelled(err error) error {
-	var already *CancelledError
+// canceled says that an interrupt ended the operation.
+func (a *application) canceled(err error) error {
+	var already *CanceledError
 	if errors.As(err, &already) || isGuardError(err) {
 		return err
 	}
-	return &CancelledError{Release: a.target.Name, During: a.now(), Cause: fmt.Errorf("%s", a.secrets.text(err.Error()))}
+	return &CanceledError{Release: a.target.Name, During: a.now(), Cause: fmt.Errorf("%s", a.secrets.text(err.Error()))}
 }

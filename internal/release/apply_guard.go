@@ -20,8 +20,8 @@ import (
 // off when it has been obeyed. It is the way in for a dashboard, an alert or a person: a second apply is locked out meanwhile.
 const AnnotationAbort = "slipway.dev/abort"
 
-// judgement is what a guard says of a revision.
-type judgement struct {
+// judgment is what a guard says of a revision.
+type judgment struct {
 	// outcome is OutcomePassed, OutcomeFailed or OutcomeInconclusive.
 	outcome       string
 	stage, reason string
@@ -49,8 +49,8 @@ type verification struct {
 
 // verify goes through the stages until one does not pass. An error says nothing about the version: the context has ended, or the
 // Lease was lost.
-func (v verification) verify(ctx context.Context) (judgement, error) {
-	passed := judgement{outcome: OutcomePassed}
+func (v verification) verify(ctx context.Context) (judgment, error) {
+	passed := judgment{outcome: OutcomePassed}
 	begun := v.from.Stage == ""
 	for _, stage := range []string{StageSmokeTest, StageAnalysis, StageAcceptance} {
 		begun = begun || stage == v.from.Stage
@@ -62,7 +62,7 @@ func (v verification) verify(ctx context.Context) (judgement, error) {
 		}
 		if v.reached != nil {
 			if err := v.reached(stage); err != nil {
-				return judgement{}, err
+				return judgment{}, err
 			}
 		}
 		j, err := v.stage(ctx, stage)
@@ -88,10 +88,10 @@ func (g Guard) has(stage string) bool {
 	return g.Acceptance != nil
 }
 
-func (v verification) stage(ctx context.Context, stage string) (judgement, error) {
+func (v verification) stage(ctx context.Context, stage string) (judgment, error) {
 	switch stage {
 	case StageAnalysis:
-		return v.analyse(ctx)
+		return v.analyze(ctx)
 	case StageAcceptance:
 		return v.check(ctx, stage, *v.guard.Acceptance)
 	}
@@ -103,21 +103,21 @@ func (v verification) stage(ctx context.Context, stage string) (judgement, error
 			return j, err
 		}
 	}
-	return judgement{outcome: OutcomePassed}, nil
+	return judgment{outcome: OutcomePassed}, nil
 }
 
 // check makes one smoke test, or asks the acceptance gate. One that could not be made says nothing: such a run is inconclusive, and
 // the policy's choice for that counts.
-func (v verification) check(ctx context.Context, stage string, check Check) (judgement, error) {
+func (v verification) check(ctx context.Context, stage string, check Check) (judgment, error) {
 	err := runCheck(ctx, v.env, stage, check)
 	if err == nil {
-		return judgement{outcome: OutcomePassed}, nil
+		return judgment{outcome: OutcomePassed}, nil
 	}
 	var failure *CheckFailure
 	if !errors.As(err, &failure) {
-		return judgement{}, err
+		return judgment{}, err
 	}
-	j := judgement{
+	j := judgment{
 		outcome: OutcomeFailed, stage: stage, rollback: true, quarantine: true, at: finished(),
 		reason:   strings.TrimPrefix(failure.Check+": "+failure.Problem, ": "),
 		evidence: Evidence{Check: failure.Check, Log: failure.Log},
@@ -129,14 +129,14 @@ func (v verification) check(ctx context.Context, stage string, check Check) (jud
 	return j, nil
 }
 
-func (v verification) analyse(ctx context.Context) (judgement, error) {
+func (v verification) analyze(ctx context.Context) (judgment, error) {
 	options := bakeOptions{Earlier: v.from.Samples, Abort: v.abort}
 	if v.from.Stage != "" {
 		options.Start = v.from.Since
 	}
 	verdict, samples, err := bake(ctx, v.env, v.guard.Analysis, options)
 	verdict = v.env.masked(verdict)
-	j := judgement{
+	j := judgment{
 		outcome: OutcomePassed, stage: StageAnalysis, reason: verdict.Reason, at: finished(), samples: samples,
 		evidence: Evidence{Verdict: &verdict, Samples: samples},
 	}
@@ -175,18 +175,18 @@ func (e checkEnvironment) masked(verdict analysis.Verdict) analysis.Verdict {
 }
 
 // aborted asks for the mark between stages; the bake asks by itself. A question that cannot be asked is asked again later.
-func (v verification) aborted(ctx context.Context) (judgement, bool, error) {
+func (v verification) aborted(ctx context.Context) (judgment, bool, error) {
 	if ctx.Err() != nil {
-		return judgement{}, false, context.Cause(ctx)
+		return judgment{}, false, context.Cause(ctx)
 	}
 	if v.abort == nil {
-		return judgement{}, false, nil
+		return judgment{}, false, nil
 	}
 	reason, aborted, err := v.abort(ctx)
 	if err != nil || !aborted {
-		return judgement{}, false, nil //nolint:nilerr // Who wants to abort is heard at the next question.
+		return judgment{}, false, nil //nolint:nilerr // Who wants to abort is heard at the next question.
 	}
-	return judgement{outcome: OutcomeFailed, stage: StageManual, reason: reason, rollback: true, quarantine: true, at: finished()}, true, nil
+	return judgment{outcome: OutcomeFailed, stage: StageManual, reason: reason, rollback: true, quarantine: true, at: finished()}, true, nil
 }
 
 // abortMark reads the mark from the record.

@@ -97,7 +97,7 @@ func (a *application) explain(ran error, number int) error {
 	cause := a.ended()
 	switch {
 	case a.interrupted():
-		return &CancelledError{Release: a.target.Name, Revision: number, During: a.now(), Cause: cause}
+		return &CanceledError{Release: a.target.Name, Revision: number, During: a.now(), Cause: cause}
 	case isOwnError(ran):
 		return ran
 	case errors.Is(cause, errDeadline):
@@ -138,10 +138,10 @@ func (a *application) explain(ran error, number int) error {
 // isOwnError reports that an error says what it means already.
 func isOwnError(err error) bool {
 	var (
-		pending   *PendingError
-		cancelled *CancelledError
+		pending  *PendingError
+		canceled *CanceledError
 	)
-	return errors.As(err, &pending) || errors.As(err, &cancelled)
+	return errors.As(err, &pending) || errors.As(err, &canceled)
 }
 
 // hookEvent finds the kind of hook in Helm's error.

@@ -96,7 +96,7 @@ func begin(ctx context.Context, target Target, timeout time.Duration, grace *gra
 	o.autoscalers = liveAutoscalers(o.reads)
 	// All operations of one Terraform run share the Lease, so that it does not keep two on the same release apart.
 	if o.unlock, err = lockRelease(ctx, target); err != nil {
-		return nil, &CancelledError{Release: target.Name, During: "waiting for another operation on it", Cause: err}
+		return nil, &CanceledError{Release: target.Name, During: "waiting for another operation on it", Cause: err}
 	}
 	o.doing("waiting for the Lease of namespace " + target.Handle.Namespace)
 	holding, stop := context.WithTimeoutCause(ctx, cluster.HoldTimeout(timeout), errDeadline)
@@ -107,7 +107,7 @@ func begin(ctx context.Context, target Target, timeout time.Duration, grace *gra
 	if err != nil {
 		o.unlock()
 		if ctx.Err() != nil {
-			return nil, &CancelledError{Release: target.Name, During: o.now(), Cause: err}
+			return nil, &CanceledError{Release: target.Name, During: o.now(), Cause: err}
 		}
 		return nil, err
 	}

@@ -105,7 +105,7 @@ func (a *application) guarded(number int, next *Record, from Verifying) error {
 }
 
 // suspend ends a run that was cut off while it was verified. The next apply goes on with it.
-func (a *application) suspend(number int, j judgement, cause error) error {
+func (a *application) suspend(number int, j judgment, cause error) error {
 	next := *a.found.record
 	verifying := *next.Verifying
 	if a.options.Guard.Analysis != nil && len(j.samples) > 0 {
@@ -118,7 +118,7 @@ func (a *application) suspend(number int, j judgement, cause error) error {
 	next.endRun(number, func(r *Run) { r.Outcome, r.Reason = OutcomeUnverified, a.secrets.text(cause.Error()) })
 	if a.ctx.Err() != nil {
 		cause = &UnverifiedError{Release: a.target.Name, Revision: number, Since: verifying.Since, Stage: verifying.Stage,
-			Cause: &CancelledError{Release: a.target.Name, Revision: number, During: a.now(), Cause: cause}}
+			Cause: &CanceledError{Release: a.target.Name, Revision: number, During: a.now(), Cause: cause}}
 	}
 	return errors.Join(cause, a.save(&next))
 }

@@ -90,7 +90,7 @@ func (e checkEnvironment) beginCheck(ctx context.Context, stage string, check Ch
 	return &checkRun{operation: o, env: e, stage: stage, check: check}, nil
 }
 
-// begin makes an operation under the Lease that is held already. It is not to be finished, only cancelled.
+// begin makes an operation under the Lease that is held already. It is not to be finished, only canceled.
 func (e checkEnvironment) begin(ctx context.Context, timeout time.Duration) (*operation, error) {
 	o := &operation{
 		target: e.target, timeout: timeout, graces: e.graces, caller: ctx, lease: e.lease, secrets: e.secrets, progress: e.progress,

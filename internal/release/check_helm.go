@@ -17,7 +17,7 @@ import (
 	"k8s.io/cli-runtime/pkg/resource"
 )
 
-// helmTests runs the tests of the revision under judgement, in Helm's order (weight, then name) and with Helm's deletion policies,
+// helmTests runs the tests of the revision under judgment, in Helm's order (weight, then name) and with Helm's deletion policies,
 // but not by Helm's ReleaseTesting. That action tests whatever revision is the newest; writes when each test ran into the stored
 // release, before and after each one, so that the release is not what it was when its digest was taken; and while a filter is set
 // it stores the release without the hooks that the filter leaves out: a process that dies in a test loses them for good, those of

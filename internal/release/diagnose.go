@@ -246,7 +246,7 @@ func (d *diagnosis) lastLog(p *corev1.Pod, container string, previous bool) (str
 			return "", err
 		}
 	}
-	// Secrets are taken out before the text is cut, since half a secret is not recognised.
+	// Secrets are taken out before the text is cut, since half a secret is not recognized.
 	text := d.secrets.text(strings.TrimSpace(strings.ToValidUTF8(string(last), "�")))
 	if over := len(text) - maxLogBytes; over > 0 {
 		text = "…" + strings.ToValidUTF8(text[over:], "")

@@ -50,7 +50,7 @@ type Correction struct {
 // rule ignores are written, objects that are gone are made again, and what was written is waited for until it is ready. Objects
 // that belong to somebody else now are left alone. It holds the Lease meanwhile. Errors: *CorrectionError (the API server refused
 // an object, or the release is not the one any more that was planned), *RolloutError (not ready afterwards), *OwnershipError,
-// *CancelledError, *DeadlineError, and those of Apply that look at the place.
+// *CanceledError, *DeadlineError, and those of Apply that look at the place.
 func Correct(ctx context.Context, target Target, options CorrectOptions) (*Correction, error) {
 	c := &correcting{options: options, done: &Correction{}}
 	c.application = &application{
@@ -86,7 +86,7 @@ func (c *correcting) correct(ctx context.Context, target Target) (err error) {
 	case err == nil:
 		return nil
 	case c.interrupted():
-		return c.cancelled(err)
+		return c.canceled(err)
 	case errors.Is(err, errDeadline):
 		return &DeadlineError{Release: target.Name, Revision: c.done.Revision, Timeout: c.timeout, During: c.now(), Objects: c.pending}
 	}

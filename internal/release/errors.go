@@ -77,8 +77,8 @@ func (e *PendingError) Explain() (happened, observed, advice string) {
 
 func (e *PendingError) Error() string { return oneLine(e.Explain()) }
 
-// CancelledError says that the operation was interrupted. What had been done is recorded; the next apply goes on from there.
-type CancelledError struct {
+// CanceledError says that the operation was interrupted. What had been done is recorded; the next apply goes on from there.
+type CanceledError struct {
 	Release string
 	// Revision that was being made; 0 where none had been begun.
 	Revision int
@@ -90,7 +90,7 @@ type CancelledError struct {
 }
 
 // Explain says it in three paragraphs.
-func (e *CancelledError) Explain() (happened, observed, advice string) {
+func (e *CanceledError) Explain() (happened, observed, advice string) {
 	happened = fmt.Sprintf("Work on release %s was interrupted while %s.", e.Release, e.During)
 	switch {
 	case e.Removal:
@@ -106,8 +106,8 @@ func (e *CancelledError) Explain() (happened, observed, advice string) {
 	return happened, observed, advice
 }
 
-func (e *CancelledError) Error() string { return oneLine(e.Explain()) }
-func (e *CancelledError) Unwrap() error { return e.Cause }
+func (e *CanceledError) Error() string { return oneLine(e.Explain()) }
+func (e *CanceledError) Unwrap() error { return e.Cause }
 
 // UnrecordedError says that Helm's storage could not be brought up to date at the end of an operation.
 type UnrecordedError struct {

@@ -234,7 +234,7 @@ type Restoration struct {
 // foreign, failed install, deployed, pending …), recovers it by kind, and installs or upgrades. It returns after the
 // Helm action has returned, never before, and after the record tells the truth. The Outcome is valid also beside an error
 // wherever something is there. Errors: *OwnershipError (the release is not ours), *PlanMismatchError, *PendingError,
-// *RolloutError (objects with their events and last log lines), *HookError, *CancelledError (interrupt: records and
+// *RolloutError (objects with their events and last log lines), *HookError, *CanceledError (interrupt: records and
 // stops), *DeadlineError, *UnrecordedError (Helm's storage failed at the end), *ForeignRecordError, *NewerRecordError,
 // *cluster.HeldError and others of package cluster and environment.
 //

@@ -111,7 +111,7 @@ func TestRecord_KeepsTheLastRuns(t *testing.T) {
 		t.Fatalf("%d runs, the newest of revision %d", len(r.Runs), r.Runs[0].Revision)
 	}
 	for _, run := range r.Runs[1:] {
-		if died := run.Revision%2 == 1; died != (run.Outcome == OutcomeCancelled) || run.Finished.IsZero() || run.Reason == "" || len(run.Reason) > maxReason+len("…") {
+		if died := run.Revision%2 == 1; died != (run.Outcome == OutcomeCanceled) || run.Finished.IsZero() || run.Reason == "" || len(run.Reason) > maxReason+len("…") {
 			t.Errorf("%+v", run)
 		}
 	}

@@ -24,7 +24,7 @@ const (
 func (r *Record) beginRun(run Run) {
 	runs := slices.Clone(r.Runs)
 	if len(runs) > 0 && runs[0].Finished.IsZero() {
-		runs[0].Finished, runs[0].Outcome = run.Started, OutcomeCancelled
+		runs[0].Finished, runs[0].Outcome = run.Started, OutcomeCanceled
 		if runs[0].Reason == "" {
 			runs[0].Reason = "its process ended without a word"
 		}

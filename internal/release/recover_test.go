@@ -48,8 +48,8 @@ func TestApply_StopsWhenItIsInterrupted(t *testing.T) {
 			if d := time.Since(start); d > 5*time.Second {
 				t.Errorf("it took %s to stop", d)
 			}
-			cancelled := asError[*CancelledError](t, err)
-			wantText(t, cancelled.During, tc.reason)
+			canceled := asError[*CanceledError](t, err)
+			wantText(t, canceled.During, tc.reason)
 			b.wantEnd(1, "failed", phaseFailed)
 			before := b.written()
 			time.Sleep(5 * time.Second)

@@ -158,9 +158,9 @@ func podLabels(manifest, namespace string) ([]map[string]string, error) {
 func (o *operation) explainRemoval(ran error, number int) error {
 	a := &application{operation: o}
 	explained := a.explain(ran, number)
-	var cancelled *CancelledError
-	if errors.As(explained, &cancelled) {
-		cancelled.Removal = true
+	var canceled *CanceledError
+	if errors.As(explained, &canceled) {
+		canceled.Removal = true
 	}
 	return explained
 }

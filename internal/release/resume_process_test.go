@@ -117,7 +117,7 @@ func TestApply_ReplacesAVersionThatWasNeverVerified(t *testing.T) {
 	}
 	outcome, err := b.apply(t.Context(), notReadyVersion(t), guarded(asksReady()))
 	b.wantRestored(outcome, err, StageSmokeTest, 4, 1)
-	if runs := mustObserve(b).Record.Runs; len(runs) != 3 || runs[1].Outcome != OutcomeCancelled || runs[1].Reason == "" {
+	if runs := mustObserve(b).Record.Runs; len(runs) != 3 || runs[1].Outcome != OutcomeCanceled || runs[1].Reason == "" {
 		t.Errorf("runs: %+v", runs)
 	}
 }

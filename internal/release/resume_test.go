@@ -72,7 +72,7 @@ func TestApply_GoesOnWithABakeThatWasInterrupted(t *testing.T) {
 	}()
 	outcome, err := b.apply(ctx, with(t, config("debug")), guarded(watchesPods(20*time.Second)))
 	unverified := asError[*UnverifiedError](t, err)
-	wantError[*CancelledError](t, err)
+	wantError[*CanceledError](t, err)
 	if outcome.Revision != 2 || outcome.Status != "deployed" || unverified.Stage != StageAnalysis {
 		t.Errorf("%+v, outcome %+v", unverified, outcome)
 	}

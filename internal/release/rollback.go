@@ -11,16 +11,16 @@ import (
 	helmrelease "helm.sh/helm/v3/pkg/release"
 )
 
-// rolloutJudgement says whether a failed rollout is taken back. An interrupt records and stops; what the cluster or somebody else is
+// rolloutJudgment says whether a failed rollout is taken back. An interrupt records and stops; what the cluster or somebody else is
 // the cause of is not put right by another revision. A first install has nothing to go back to.
-func (a *application) rolloutJudgement(failure error, begun bool) (judgement, bool) {
+func (a *application) rolloutJudgment(failure error, begun bool) (judgment, bool) {
 	if failure == nil || !begun || a.options.Guard.Rollback == nil || a.interrupted() {
-		return judgement{}, false
+		return judgment{}, false
 	}
 	if _, known := a.found.record.goodBefore(a.found.record.Revision); !known {
-		return judgement{}, false
+		return judgment{}, false
 	}
-	j := judgement{outcome: OutcomeFailed, stage: StageRollout, rollback: true, at: finished()}
+	j := judgment{outcome: OutcomeFailed, stage: StageRollout, rollback: true, at: finished()}
 	var (
 		rollout  *RolloutError
 		hook     *HookError
@@ -35,7 +35,7 @@ func (a *application) rolloutJudgement(failure error, begun bool) (judgement, bo
 		j.reason = fmt.Sprintf("it was not done after %s; the time ran out while %s", deadline.Timeout, deadline.During)
 		j.quarantine = deadline.blamed
 	default:
-		return judgement{}, false
+		return judgment{}, false
 	}
 	j.reason = a.secrets.text(j.reason)
 	return j, true
@@ -43,7 +43,7 @@ func (a *application) rolloutJudgement(failure error, begun bool) (judgement, bo
 
 // takeBack ends a run whose revision did badly or could not be judged: it is rolled back where that is due and possible, and left
 // where not. The error is a *GuardError. What is to be done is written down first: whoever comes after a crash does it.
-func (a *application) takeBack(number int, j judgement, cause error) error {
+func (a *application) takeBack(number int, j judgment, cause error) error {
 	failure := &GuardError{
 		Release: a.target.Name, Revision: number, Version: a.spec.Version, Stage: j.stage, Reason: a.secrets.text(j.reason),
 		Inconclusive: j.outcome == OutcomeInconclusive, Evidence: j.evidence, Cause: cause,
@@ -103,7 +103,7 @@ func (a *application) restore(failed int, good KnownGood, detected time.Time, fa
 
 // leave ends a run whose revision stays. One that failed is so for Helm too, and the next apply takes it over; one that could not be
 // judged is judged again by the next apply.
-func (a *application) leave(number int, j judgement, failure *GuardError) error {
+func (a *application) leave(number int, j judgment, failure *GuardError) error {
 	next := *a.found.record
 	var markErr error
 	if j.outcome == OutcomeFailed {
@@ -121,7 +121,7 @@ func (a *application) leave(number int, j judgement, failure *GuardError) error 
 	return errors.Join(failure, markErr, a.save(&next, AnnotationAbort))
 }
 
-func (a *application) quarantine(number int, j judgement) *Quarantine {
+func (a *application) quarantine(number int, j judgment) *Quarantine {
 	hold := a.options.Guard.Rollback.Quarantine
 	if hold == 0 {
 		hold = defaultQuarantine

@@ -54,7 +54,7 @@ func TestRollback_WritesNothingAfterAnInterrupt(t *testing.T) {
 	}()
 	crash := with(t, config("bad"), map[string]any{"args": []any{"no-such-command"}})
 	_, err = b.apply(ctx, crash, guarded(hooks))
-	wantError[*CancelledError](t, err)
+	wantError[*CanceledError](t, err)
 	wantError[*GuardError](t, err)
 	if b.helmStatus("app", 3) != "failed" || b.phase() != phaseRollingBack {
 		t.Errorf("revision 3 is %s, phase %s", b.helmStatus("app", 3), b.phase())

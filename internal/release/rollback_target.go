@@ -30,7 +30,7 @@ type candidate struct {
 
 // findTarget is the newest known-good revision before the failed one, proved to be what it was when it was good, and fit to be
 // restored. A *RollbackError says why there is none; other errors say that it could not be seen. An older one is never chosen
-// instead: it is further away from what the environment's data and neighbours look like by now.
+// instead: it is further away from what the environment's data and neighbors look like by now.
 func (a *application) findTarget(record *Record, failed int) (KnownGood, error) {
 	good, known := record.goodBefore(failed)
 	if !known {

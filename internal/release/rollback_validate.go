@@ -28,7 +28,7 @@ func (a *application) validate(failed int, good KnownGood, failure *GuardError) 
 	good = completed(good, stored, a.found.record)
 	guard := a.options.Guard
 	guard.Analysis = guard.Analysis.validation(guard.Rollback.Validation)
-	j := judgement{outcome: OutcomePassed}
+	j := judgment{outcome: OutcomePassed}
 	if guard.judges() {
 		a.doing(fmt.Sprintf("validating revision %d, which was restored from revision %d", restored.Revision, restored.From))
 		if j, err = a.watchRestored(verification{guard: guard, env: a.checks(stored, good.Version)}); err != nil {
@@ -36,7 +36,7 @@ func (a *application) validate(failed int, good KnownGood, failure *GuardError) 
 			next := *a.found.record
 			next.Failure = cut(a.secrets.text(failure.Error()), maxFailureText)
 			if a.ctx.Err() != nil {
-				err = &CancelledError{Release: a.target.Name, Revision: restored.Revision, During: a.now(), Cause: err}
+				err = &CanceledError{Release: a.target.Name, Revision: restored.Revision, During: a.now(), Cause: err}
 			}
 			return errors.Join(failure, err, a.save(&next))
 		}
@@ -81,7 +81,7 @@ func (a *application) validate(failed int, good KnownGood, failure *GuardError) 
 // onePass is how often health checks are made that have to pass once: traffic may need a moment to find the restored pods.
 const onePass = 3
 
-func (a *application) watchRestored(v verification) (judgement, error) {
+func (a *application) watchRestored(v verification) (judgment, error) {
 	j, err := v.verify(a.ctx)
 	for try := 1; try < onePass && v.guard.Rollback.Validation == 0; try++ {
 		if err != nil || j.outcome != OutcomeFailed || j.stage != StageAnalysis {

@@ -29,7 +29,7 @@ const (
 	OutcomePassed       = "passed"
 	OutcomeFailed       = "failed"
 	OutcomeInconclusive = "inconclusive"
-	OutcomeCancelled    = "cancelled"
+	OutcomeCanceled     = "canceled"
 	OutcomeUnverified   = "unverified"
 	OutcomeRolledBack   = "rolled back"
 )
@@ -55,7 +55,7 @@ type Run struct {
 	Finished time.Time `json:"finished,omitzero"`
 	// Kind is "install", "upgrade" or "rollback": the deployment of an earlier known-good version is a rollback as well.
 	Kind string `json:"kind"`
-	// Outcome is "passed", "failed", "inconclusive", "cancelled", "unverified" or "rolled back".
+	// Outcome is "passed", "failed", "inconclusive", "canceled", "unverified" or "rolled back".
 	Outcome string `json:"outcome"`
 	// Stage is where it failed, empty where it did not.
 	Stage  string `json:"stage,omitempty"`

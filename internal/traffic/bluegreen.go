@@ -17,31 +17,31 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 )
 
-// The two colours.
+// The two colors.
 const (
 	Blue  = "blue"
 	Green = "green"
 )
 
-// DefaultLabel tells the pods of the colours apart where the user names no other label.
+// DefaultLabel tells the pods of the colors apart where the user names no other label.
 const DefaultLabel = "slipway.dev/track"
 
 // Defaults of BlueGreenSpec.
 const (
 	DefaultQuarantine = 24 * time.Hour
-	// MinKeepPrevious is the least time for which the previous colour stays: nodes hear of a switch one after the other.
+	// MinKeepPrevious is the least time for which the previous color stays: nodes hear of a switch one after the other.
 	MinKeepPrevious = 30 * time.Second
 )
 
-// BlueGreenTarget is a Service whose selector says which colour is live.
+// BlueGreenTarget is a Service whose selector says which color is live.
 type BlueGreenTarget struct {
 	Cluster *cluster.Cluster
 	Handle  environment.Handle
 	// Service is the live one. It is somebody else's: only Label in its selector is written.
 	Service string
-	// Preview is a Service of our own that has the pods of the colour that is not live.
+	// Preview is a Service of our own that has the pods of the color that is not live.
 	Preview string
-	// Label tells the colours apart, on pods and in selectors; Values are its values by colour, the colour itself where there is none.
+	// Label tells the colors apart, on pods and in selectors; Values are its values by color, the color itself where there is none.
 	Label  string
 	Values map[string]string
 	// Route makes the router of the route that is switched instead of the Service's selector; nil switches the selector. Blue is the
@@ -49,19 +49,19 @@ type BlueGreenTarget struct {
 	Route func(client dynamic.Interface) (Router, error)
 }
 
-// value is what the label has on pods of a colour.
-func (t BlueGreenTarget) value(colour string) string {
-	if value := t.Values[colour]; value != "" {
+// value is what the label has on pods of a color.
+func (t BlueGreenTarget) value(color string) string {
+	if value := t.Values[color]; value != "" {
 		return value
 	}
-	return colour
+	return color
 }
 
-// colour is whose value the label has; a value that is no colour's stays as it is.
-func (t BlueGreenTarget) colour(value string) string {
-	for _, colour := range []string{Blue, Green} {
-		if t.value(colour) == value {
-			return colour
+// color is whose value the label has; a value that is no color's stays as it is.
+func (t BlueGreenTarget) color(value string) string {
+	for _, color := range []string{Blue, Green} {
+		if t.value(color) == value {
+			return color
 		}
 	}
 	return value
@@ -71,19 +71,19 @@ func (t BlueGreenTarget) colour(value string) string {
 type BlueGreenSpec struct {
 	// Active is Blue or Green.
 	Active string
-	// Keep is how long the previous colour stays scaled after a switch; nil keeps it until it is live again.
+	// Keep is how long the previous color stays scaled after a switch; nil keeps it until it is live again.
 	Keep *time.Duration
 	// Retry is any text; another one than that of the run that failed lets its content go.
 	Retry string
 	// Quarantine is how long content that failed is not switched to again, 24 hours where zero.
 	Quarantine time.Duration
-	// Before judges the new colour on the preview Service, After when it is live. Nil does not judge.
+	// Before judges the new color on the preview Service, After when it is live. Nil does not judge.
 	Before, After Judge
 	// Policy names what they judge by.
 	Policy string
 }
 
-// Judge watches pods of a colour until there is a verdict. since is when a run that was cut off had begun, zero for a new one.
+// Judge watches pods of a color until there is a verdict. since is when a run that was cut off had begun, zero for a new one.
 type Judge func(ctx context.Context, pods analysis.PodLister, lease *cluster.Lease, since time.Time) (analysis.Verdict, []analysis.Sample, error)
 
 // BlueGreenOptions say for whom a switch is made.
@@ -93,7 +93,7 @@ type BlueGreenOptions struct {
 	InstanceID string
 	TakeOver   bool
 	ClusterUID string
-	// Planned is the live colour that the plan saw, as in BlueGreenResult; nil where it saw none. What others made live since is not overwritten.
+	// Planned is the live color that the plan saw, as in BlueGreenResult; nil where it saw none. What others made live since is not overwritten.
 	Planned *string
 	// Timeout is for the whole of it, analyses included.
 	Timeout time.Duration
@@ -107,9 +107,9 @@ type BlueGreenResult struct {
 	ClusterUID string
 }
 
-// Opposite is the other colour.
-func Opposite(colour string) string {
-	if colour == Blue {
+// Opposite is the other color.
+func Opposite(color string) string {
+	if color == Blue {
 		return Green
 	}
 	return Blue
@@ -142,8 +142,8 @@ func (b *blueGreen) say(format string, values ...any) {
 }
 
 // ApplyBlueGreen makes spec.Active live: pods ready, judged on the preview Service, selector, endpoints, judged again. What fails after the
-// switch is switched back at once. It goes on where a run before was cut off. Errors: *ServiceMissingError, *ColourOwnerError,
-// *BlueGreenChangedError, *PreviewForeignError, *NotReadyError, *SwitchFailedError, *SwitchHeldError, *ColourQuarantinedError, *NoWayBackError,
+// switch is switched back at once. It goes on where a run before was cut off. Errors: *ServiceMissingError, *ColorOwnerError,
+// *BlueGreenChangedError, *PreviewForeignError, *NotReadyError, *SwitchFailedError, *SwitchHeldError, *ColorQuarantinedError, *NoWayBackError,
 // those of packages environment and cluster.
 func ApplyBlueGreen(ctx context.Context, target BlueGreenTarget, spec BlueGreenSpec, options BlueGreenOptions) (_ *BlueGreenResult, err error) {
 	if spec.Quarantine <= 0 {
@@ -163,7 +163,7 @@ func ApplyBlueGreen(ctx context.Context, target BlueGreenTarget, spec BlueGreenS
 		return result, err
 	}
 	err = b.run()
-	result.Active = b.service.colour
+	result.Active = b.service.color
 	return result, err
 }
 
@@ -233,7 +233,7 @@ func (b *blueGreen) look() (err error) {
 			return err
 		}
 	}
-	b.result.Active = b.service.colour
+	b.result.Active = b.service.color
 	b.stored.record.Instance = b.options.InstanceID
 	return nil
 }
@@ -241,13 +241,13 @@ func (b *blueGreen) look() (err error) {
 // run brings about what is wanted from whatever state there is.
 func (b *blueGreen) run() error {
 	record := &b.stored.record
-	if record.Phase == phaseReturning && b.service.colour == record.Target {
+	if record.Phase == phaseReturning && b.service.color == record.Target {
 		b.say("going on with the way back that a run before had begun")
 		if err := b.takeBack(b.ctx, b.gated); err != nil {
 			return err
 		}
 	}
-	if b.service.colour != b.spec.Active {
+	if b.service.color != b.spec.Active {
 		return b.switchOver()
 	}
 	unverified := record.Target == b.spec.Active && (record.Phase == phaseSwitching || record.Phase == phaseVerifying)
@@ -258,7 +258,7 @@ func (b *blueGreen) run() error {
 	return b.settle(false)
 }
 
-// settle is the end of everything that went well. switched says that the colour became live just now.
+// settle is the end of everything that went well. switched says that the color became live just now.
 func (b *blueGreen) settle(switched bool) error {
 	record := &b.stored.record
 	content, err := b.content(b.ctx, b.spec.Active)
@@ -274,7 +274,7 @@ func (b *blueGreen) settle(switched bool) error {
 	record.Phase, record.Target, record.VerifyingSince, record.Retry = phaseSteady, b.spec.Active, time.Time{}, b.spec.Retry
 	record.Good = put(record.Good, b.spec.Active, content)
 	delete(record.Scaled, b.spec.Active)
-	if q := record.Quarantine; q != nil && q.Colour == b.spec.Active {
+	if q := record.Quarantine; q != nil && q.Color == b.spec.Active {
 		record.Quarantine = nil
 	}
 	if err := b.preview(b.ctx, Opposite(b.spec.Active)); err != nil {
@@ -286,7 +286,7 @@ func (b *blueGreen) settle(switched bool) error {
 	return b.scaleDownPrevious()
 }
 
-// switchOver makes the wanted colour live.
+// switchOver makes the wanted color live.
 func (b *blueGreen) switchOver() error {
 	wanted := b.spec.Active
 	if err := b.preview(b.ctx, wanted); err != nil {
@@ -301,7 +301,7 @@ func (b *blueGreen) switchOver() error {
 	}
 	record := &b.stored.record
 	if q := record.held(wanted, content, b.spec, time.Now()); q != nil {
-		return &ColourQuarantinedError{Colour: wanted, Service: b.target.Service, Live: b.service.colour, Quarantine: *q, Record: blueGreenRecordName(b.target)}
+		return &ColorQuarantinedError{Color: wanted, Service: b.target.Service, Live: b.service.color, Quarantine: *q, Record: blueGreenRecordName(b.target)}
 	}
 	serving, err := b.servedByOthers(wanted)
 	if err != nil {
@@ -340,7 +340,7 @@ func (b *blueGreen) verify() error {
 		if b.caller.Err() != nil {
 			return b.undecided(err, "after the switch")
 		}
-		return b.goBack(&SwitchFailedError{Colour: b.spec.Active, Service: b.target.Service, After: true, Reason: err.Error()})
+		return b.goBack(&SwitchFailedError{Color: b.spec.Active, Service: b.target.Service, After: true, Reason: err.Error()})
 	}
 	if record.VerifyingSince.IsZero() {
 		record.Phase, record.VerifyingSince = phaseVerifying, time.Now().UTC()
@@ -355,7 +355,7 @@ func (b *blueGreen) verify() error {
 	verdict, _, err := b.spec.After(b.ctx, b.pods(b.spec.Active), b.lease, record.VerifyingSince)
 	if err != nil {
 		if b.caller.Err() == nil && b.ctx.Err() != nil {
-			return b.goBack(&SwitchFailedError{Colour: b.spec.Active, Service: b.target.Service, After: true,
+			return b.goBack(&SwitchFailedError{Color: b.spec.Active, Service: b.target.Service, After: true,
 				Reason: fmt.Sprintf("There was no verdict within the timeout of %s.", b.options.Timeout)})
 		}
 		return b.undecided(err, "after the switch")

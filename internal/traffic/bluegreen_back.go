@@ -18,14 +18,14 @@ import (
 func (b *blueGreen) refuse(verdict analysis.Verdict, content string, after bool) error {
 	if verdict.Action == analysis.Hold {
 		b.stored.record.VerifyingSince = time.Time{} // it is judged anew
-		return errors.Join(&SwitchHeldError{Colour: b.spec.Active, Service: b.target.Service, After: after, Live: b.service.colour, Reason: verdict.Reason},
+		return errors.Join(&SwitchHeldError{Color: b.spec.Active, Service: b.target.Service, After: after, Live: b.service.color, Reason: verdict.Reason},
 			b.saveAfterwards())
 	}
-	failed := &SwitchFailedError{Colour: b.spec.Active, Service: b.target.Service, After: after, Reason: verdict.Reason, Verdict: verdict, Live: b.service.colour}
+	failed := &SwitchFailedError{Color: b.spec.Active, Service: b.target.Service, After: after, Reason: verdict.Reason, Verdict: verdict, Live: b.service.color}
 	if verdict.Outcome == analysis.Failed {
 		failed.Until = time.Now().Add(b.spec.Quarantine).UTC().Truncate(time.Second)
-		b.stored.record.Quarantine = &ColourQuarantine{
-			Colour: b.spec.Active, Content: content, Policy: b.spec.Policy, Reason: verdict.Reason, Until: failed.Until,
+		b.stored.record.Quarantine = &ColorQuarantine{
+			Color: b.spec.Active, Content: content, Policy: b.spec.Policy, Reason: verdict.Reason, Until: failed.Until,
 		}
 		b.stored.record.cleared = false
 	}
@@ -44,7 +44,7 @@ func (b *blueGreen) goBack(failed *SwitchFailedError) error {
 	if err := b.takeBack(ctx, b.durable); err != nil {
 		return errors.Join(failed, err)
 	}
-	failed.Live, failed.Back = b.service.colour, true
+	failed.Live, failed.Back = b.service.color, true
 	return failed
 }
 
@@ -57,7 +57,7 @@ func (b *blueGreen) takeBack(ctx context.Context, client kubernetes.Interface) e
 	}
 	if ready == 0 {
 		record.VerifyingSince = time.Time{} // the next apply judges anew
-		return errors.Join(&NoWayBackError{Service: b.target.Service, Colour: record.Target, Previous: orNone(record.Previous)}, b.save(ctx, client))
+		return errors.Join(&NoWayBackError{Service: b.target.Service, Color: record.Target, Previous: orNone(record.Previous)}, b.save(ctx, client))
 	}
 	record.Phase = phaseReturning
 	if err := b.save(ctx, client); err != nil {
@@ -82,7 +82,7 @@ func (b *blueGreen) takeBack(ctx context.Context, client kubernetes.Interface) e
 		}
 	}
 	record.Phase, record.VerifyingSince, record.Moved = phaseSteady, time.Time{}, false
-	record.Target = b.service.colour
+	record.Target = b.service.color
 	return b.save(ctx, client)
 }
 

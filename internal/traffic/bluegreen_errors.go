@@ -22,29 +22,29 @@ func (e *ServiceMissingError) Explain() (happened, observed, advice string) {
 
 func (e *ServiceMissingError) Error() string { return oneLine(e.Explain()) }
 
-// SelectorError says that a Service's selector has nothing beside the colour, or no selector at all.
+// SelectorError says that a Service's selector has nothing beside the color, or no selector at all.
 type SelectorError struct{ Service, Label string }
 
 // Explain says it in three paragraphs.
 func (e *SelectorError) Explain() (happened, observed, advice string) {
-	return fmt.Sprintf("Service %s does not say which pods both colours have in common.", e.Service),
-		fmt.Sprintf("Its selector has no label beside %s, so that pods of other applications with the same colour would be chosen.", e.Label),
+	return fmt.Sprintf("Service %s does not say which pods both colors have in common.", e.Service),
+		fmt.Sprintf("Its selector has no label beside %s, so that pods of other applications with the same color would be chosen.", e.Label),
 		"Give the Service a selector that all pods of the application have, for example slipway.dev/app."
 }
 
 func (e *SelectorError) Error() string { return oneLine(e.Explain()) }
 
-// ColourOwnerError says that another resource switches this Service.
-type ColourOwnerError struct{ Service, Record string }
+// ColorOwnerError says that another resource switches this Service.
+type ColorOwnerError struct{ Service, Record string }
 
 // Explain says it in three paragraphs.
-func (e *ColourOwnerError) Explain() (happened, observed, advice string) {
+func (e *ColorOwnerError) Explain() (happened, observed, advice string) {
 	return fmt.Sprintf("Service %s is switched by another Terraform resource.", e.Service),
 		fmt.Sprintf("ConfigMap %s carries another instance id than this state: another state took it over, or this state is an old copy.", e.Record),
 		"Use the state that manages it. If this is the one, forget the resource (terraform state rm) and import it again."
 }
 
-func (e *ColourOwnerError) Error() string { return oneLine(e.Explain()) }
+func (e *ColorOwnerError) Error() string { return oneLine(e.Explain()) }
 
 // NewerBlueGreenError says that a newer provider wrote the record.
 type NewerBlueGreenError struct {
@@ -77,10 +77,10 @@ func (e *NotReadyError) Explain() (happened, observed, advice string) {
 
 func (e *NotReadyError) Error() string { return oneLine(e.Explain()) }
 
-// SwitchFailedError says that a colour did not pass.
+// SwitchFailedError says that a color did not pass.
 type SwitchFailedError struct {
-	Colour, Service string
-	// After says that the colour was live already; Back that it is not any more. Live is the colour that is.
+	Color, Service string
+	// After says that the color was live already; Back that it is not any more. Live is the color that is.
 	After, Back bool
 	Live        string
 	Reason      string
@@ -94,11 +94,11 @@ type SwitchFailedError struct {
 func (e *SwitchFailedError) Explain() (happened, observed, advice string) {
 	switch {
 	case e.Back:
-		happened = fmt.Sprintf("%s failed after the switch. Service %s was switched back: %s is live.", upper(e.Colour), e.Service, orWord(e.Live))
+		happened = fmt.Sprintf("%s failed after the switch. Service %s was switched back: %s is live.", upper(e.Color), e.Service, orWord(e.Live))
 	case e.After:
-		happened = fmt.Sprintf("%s failed after the switch, and Service %s was not switched back.", upper(e.Colour), e.Service)
+		happened = fmt.Sprintf("%s failed after the switch, and Service %s was not switched back.", upper(e.Color), e.Service)
 	default:
-		happened = fmt.Sprintf("%s failed before the switch. Service %s was not switched: %s is live.", upper(e.Colour), e.Service, orWord(e.Live))
+		happened = fmt.Sprintf("%s failed before the switch. Service %s was not switched: %s is live.", upper(e.Color), e.Service, orWord(e.Live))
 	}
 	return happened, e.Reason + evidenceOf(e.Verdict), afterFailure(e.Until, "are not switched to")
 }
@@ -134,11 +134,11 @@ func afterFailure(until time.Time, held string) string {
 
 func (e *SwitchFailedError) Error() string { return oneLine(e.Explain()) }
 
-// SwitchHeldError says that too little is known of a colour to switch, or to keep it without doubt.
+// SwitchHeldError says that too little is known of a color to switch, or to keep it without doubt.
 type SwitchHeldError struct {
-	Colour, Service, Live string
-	After                 bool
-	Reason                string
+	Color, Service, Live string
+	After                bool
+	Reason               string
 }
 
 // Explain says it in three paragraphs.
@@ -147,50 +147,50 @@ func (e *SwitchHeldError) Explain() (happened, observed, advice string) {
 	if e.After {
 		when = "after the switch"
 	}
-	return fmt.Sprintf("It could not be told %s whether %s does well. Service %s stays as it is: %s is live.", when, e.Colour, e.Service, orWord(e.Live)),
+	return fmt.Sprintf("It could not be told %s whether %s does well. Service %s stays as it is: %s is live.", when, e.Color, e.Service, orWord(e.Live)),
 		e.Reason, "Apply again to judge it once more, or set on_inconclusive."
 }
 
 func (e *SwitchHeldError) Error() string { return oneLine(e.Explain()) }
 
-// ColourQuarantinedError says that content that failed was not switched to again. Nothing was changed in the live Service.
-type ColourQuarantinedError struct {
-	Colour, Service, Live, Record string
-	Quarantine                    ColourQuarantine
+// ColorQuarantinedError says that content that failed was not switched to again. Nothing was changed in the live Service.
+type ColorQuarantinedError struct {
+	Color, Service, Live, Record string
+	Quarantine                   ColorQuarantine
 }
 
 // Explain says it in three paragraphs.
-func (e *ColourQuarantinedError) Explain() (happened, observed, advice string) {
-	return fmt.Sprintf("%s is held back. Service %s was not switched: %s is live.", upper(e.Colour), e.Service, orWord(e.Live)),
+func (e *ColorQuarantinedError) Explain() (happened, observed, advice string) {
+	return fmt.Sprintf("%s is held back. Service %s was not switched: %s is live.", upper(e.Color), e.Service, orWord(e.Live)),
 		fmt.Sprintf("The same pods failed before: %s", e.Quarantine.Reason),
 		fmt.Sprintf("Release another version to %s, or change retry. The hold ends at %s; kubectl annotate configmap %s %s=%s ends it now.",
-			e.Colour, e.Quarantine.Until.Format(time.RFC3339), e.Record, AnnotationColourHold, colourHoldCleared)
+			e.Color, e.Quarantine.Until.Format(time.RFC3339), e.Record, AnnotationColorHold, colorHoldCleared)
 }
 
-func (e *ColourQuarantinedError) Error() string { return oneLine(e.Explain()) }
+func (e *ColorQuarantinedError) Error() string { return oneLine(e.Explain()) }
 
-// NoWayBackError says that the colour from before the switch has no ready pods, so that the traffic stays.
-type NoWayBackError struct{ Service, Colour, Previous string }
+// NoWayBackError says that the color from before the switch has no ready pods, so that the traffic stays.
+type NoWayBackError struct{ Service, Color, Previous string }
 
 // Explain says it in three paragraphs.
 func (e *NoWayBackError) Explain() (happened, observed, advice string) {
 	return fmt.Sprintf("Service %s was not switched back to %s.", e.Service, e.Previous),
-		fmt.Sprintf("%s has no ready pod: to switch back would be worse than to stay with %s.", upper(e.Previous), e.Colour),
-		fmt.Sprintf("Bring %s up, then set active to it; or release a better version to %s.", e.Previous, e.Colour)
+		fmt.Sprintf("%s has no ready pod: to switch back would be worse than to stay with %s.", upper(e.Previous), e.Color),
+		fmt.Sprintf("Bring %s up, then set active to it; or release a better version to %s.", e.Previous, e.Color)
 }
 
 func (e *NoWayBackError) Error() string { return oneLine(e.Explain()) }
 
-func orNone(colour *string) string {
-	if colour == nil {
-		return "no colour"
+func orNone(color *string) string {
+	if color == nil {
+		return "no color"
 	}
-	return *colour
+	return *color
 }
 
-func orWord(colour string) string {
-	if colour == "" {
-		return "no colour"
+func orWord(color string) string {
+	if color == "" {
+		return "no color"
 	}
-	return colour
+	return color
 }

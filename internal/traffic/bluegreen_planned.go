@@ -5,17 +5,17 @@ package traffic
 
 import "fmt"
 
-// asPlanned refuses a switch that the plan did not show, because others made another colour live since. What is live already as wanted, and the
+// asPlanned refuses a switch that the plan did not show, because others made another color live since. What is live already as wanted, and the
 // way back that a run before had begun, overwrite nothing of others.
 func (b *blueGreen) asPlanned() error {
-	planned, live := b.options.Planned, b.service.colour
+	planned, live := b.options.Planned, b.service.color
 	if planned == nil || live == *planned || live == b.spec.Active || b.stored.record.Phase == phaseReturning {
 		return nil
 	}
 	return &BlueGreenChangedError{Service: b.target.Service, Planned: *planned, Live: live, Wanted: b.spec.Active}
 }
 
-// BlueGreenChangedError says that others made another colour live after the plan. Nothing was written.
+// BlueGreenChangedError says that others made another color live after the plan. Nothing was written.
 type BlueGreenChangedError struct{ Service, Planned, Live, Wanted string }
 
 // Explain says it in three paragraphs.

@@ -19,16 +19,16 @@ func TestBlueGreen_DoesNotOverwriteWhatThePlanDidNotSee(t *testing.T) {
 		"nothing was planned":               {nil, Blue, Green, blueGreenRecord{}, false},
 		"as wanted already":                 {new(Blue), Green, Green, blueGreenRecord{}, false},
 		"a switch that nobody planned":      {new(Blue), Green, Blue, blueGreenRecord{Phase: phaseSteady}, true},
-		"no colour any more":                {new(Blue), "", Green, blueGreenRecord{}, true},
-		"a value that is no colour's":       {new(Blue), "purple", Green, blueGreenRecord{}, true},
-		"it was no colour's when planned":   {new("purple"), "purple", Green, blueGreenRecord{}, false},
+		"no color any more":                 {new(Blue), "", Green, blueGreenRecord{}, true},
+		"a value that is no color's":        {new(Blue), "purple", Green, blueGreenRecord{}, true},
+		"it was no color's when planned":    {new("purple"), "purple", Green, blueGreenRecord{}, false},
 		"the way back of a run before":      {new(Blue), Green, Blue, blueGreenRecord{Phase: phaseReturning, Target: Green}, false},
 		"a switch of a run that nobody saw": {new(Blue), Green, Blue, blueGreenRecord{Phase: phaseVerifying, Target: Green}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := &blueGreen{
 				target: BlueGreenTarget{Service: "app"}, spec: BlueGreenSpec{Active: test.wanted}, options: BlueGreenOptions{Planned: test.planned},
-				service: &liveService{colour: test.live, has: test.live != ""}, stored: storedRecord{record: test.record},
+				service: &liveService{color: test.live, has: test.live != ""}, stored: storedRecord{record: test.record},
 			}
 			err := b.asPlanned()
 			if !test.refused {

@@ -29,33 +29,33 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 )
 
-// colourPoll is the time between two looks at what is waited for.
-const colourPoll = 300 * time.Millisecond
+// colorPoll is the time between two looks at what is waited for.
+const colorPoll = 300 * time.Millisecond
 
-// labelsOf are what pods of a colour have; nil is any colour.
-func (b *blueGreen) labelsOf(colour *string) map[string]string {
+// labelsOf are what pods of a color have; nil is any color.
+func (b *blueGreen) labelsOf(color *string) map[string]string {
 	out := maps.Clone(b.service.common)
-	if colour != nil {
-		out[b.target.Label] = b.target.value(*colour)
+	if color != nil {
+		out[b.target.Label] = b.target.value(*color)
 	}
 	return out
 }
 
-func (b *blueGreen) pods(colour string) analysis.PodLister {
-	return &analysis.SelectedPods{Client: b.reads, Namespace: b.target.Handle.Namespace, Selector: labels.Set(b.labelsOf(&colour)).String()}
+func (b *blueGreen) pods(color string) analysis.PodLister {
+	return &analysis.SelectedPods{Client: b.reads, Namespace: b.target.Handle.Namespace, Selector: labels.Set(b.labelsOf(&color)).String()}
 }
 
-// podsOf are the pods of a colour that are not ending.
-func (b *blueGreen) podsOf(ctx context.Context, colour *string) ([]corev1.Pod, error) {
-	list, err := b.reads.CoreV1().Pods(b.target.Handle.Namespace).List(ctx, metav1.ListOptions{LabelSelector: labels.Set(b.labelsOf(colour)).String()})
+// podsOf are the pods of a color that are not ending.
+func (b *blueGreen) podsOf(ctx context.Context, color *string) ([]corev1.Pod, error) {
+	list, err := b.reads.CoreV1().Pods(b.target.Handle.Namespace).List(ctx, metav1.ListOptions{LabelSelector: labels.Set(b.labelsOf(color)).String()})
 	if err != nil {
 		return nil, b.target.Cluster.Classify(fmt.Errorf("listing the pods of Service %s: %w", b.target.Service, err))
 	}
 	return slices.DeleteFunc(list.Items, func(p corev1.Pod) bool { return p.DeletionTimestamp != nil }), nil
 }
 
-func (b *blueGreen) readyPods(ctx context.Context, colour *string) (int, error) {
-	pods, err := b.podsOf(ctx, colour)
+func (b *blueGreen) readyPods(ctx context.Context, color *string) (int, error) {
+	pods, err := b.podsOf(ctx, color)
 	ready := 0
 	for _, pod := range pods {
 		if isReady(&pod) {
@@ -71,9 +71,9 @@ func isReady(pod *corev1.Pod) bool {
 	})
 }
 
-// deployments are those whose pods have a colour.
-func (b *blueGreen) deployments(ctx context.Context, colour string) ([]appsv1.Deployment, error) {
-	return deploymentsOf(ctx, b.target.Cluster, b.reads, b.target.Handle.Namespace, b.labelsOf(&colour))
+// deployments are those whose pods have a color.
+func (b *blueGreen) deployments(ctx context.Context, color string) ([]appsv1.Deployment, error) {
+	return deploymentsOf(ctx, b.target.Cluster, b.reads, b.target.Handle.Namespace, b.labelsOf(&color))
 }
 
 // deploymentsOf are those whose pods have labels.
@@ -86,9 +86,9 @@ func deploymentsOf(ctx context.Context, live *cluster.Cluster, client kubernetes
 	return slices.DeleteFunc(list.Items, func(d appsv1.Deployment) bool { return !selector.Matches(labels.Set(d.Spec.Template.Labels)) }), nil
 }
 
-// content names what runs under a colour: the pod templates of its Deployments. It is empty where there are none.
-func (b *blueGreen) content(ctx context.Context, colour string) (string, error) {
-	found, err := b.deployments(ctx, colour)
+// content names what runs under a color: the pod templates of its Deployments. It is empty where there are none.
+func (b *blueGreen) content(ctx context.Context, color string) (string, error) {
+	found, err := b.deployments(ctx, color)
 	if err != nil {
 		return "", err
 	}
@@ -138,16 +138,16 @@ func endpointsOf(ctx context.Context, live *cluster.Cluster, client kubernetes.I
 	return slices.Sorted(maps.Keys(found)), nil
 }
 
-// servedByOthers reports that pods of another colour have the traffic.
-func (b *blueGreen) servedByOthers(colour string) (bool, error) {
+// servedByOthers reports that pods of another color have the traffic.
+func (b *blueGreen) servedByOthers(color string) (bool, error) {
 	if b.route != nil && b.service.has {
-		return b.service.colour != colour, nil
+		return b.service.color != color, nil
 	}
 	behind, err := b.endpoints(b.ctx, b.target.Service)
 	if err != nil {
 		return false, err
 	}
-	own, err := b.podsOf(b.ctx, &colour)
+	own, err := b.podsOf(b.ctx, &color)
 	if err != nil {
 		return false, err
 	}
@@ -161,14 +161,14 @@ func without(names []string, pods []corev1.Pod) []string {
 	})
 }
 
-// onlyPodsOf waits until a Service has at least so many ready pods of a colour, and no other pods.
-func (b *blueGreen) onlyPodsOf(ctx context.Context, service, colour string, least int) error {
-	return b.wait(ctx, fmt.Sprintf("Service %s has %d ready pods of %s and no others", service, least, colour), func() (string, error) {
+// onlyPodsOf waits until a Service has at least so many ready pods of a color, and no other pods.
+func (b *blueGreen) onlyPodsOf(ctx context.Context, service, color string, least int) error {
+	return b.wait(ctx, fmt.Sprintf("Service %s has %d ready pods of %s and no others", service, least, color), func() (string, error) {
 		behind, err := b.endpoints(ctx, service)
 		if err != nil {
 			return "", err
 		}
-		pods, err := b.podsOf(ctx, &colour)
+		pods, err := b.podsOf(ctx, &color)
 		if err != nil {
 			return "", err
 		}
@@ -227,7 +227,7 @@ func (b *blueGreen) wait(ctx context.Context, what string, look func() (missing 
 			last = missing
 		}
 		select {
-		case <-time.After(colourPoll):
+		case <-time.After(colorPoll):
 		case <-ctx.Done():
 			if b.caller != nil && b.caller.Err() != nil && errors.Is(context.Cause(ctx), context.Canceled) {
 				return fmt.Errorf("waiting until %s: %w", what, context.Cause(ctx))
@@ -237,37 +237,37 @@ func (b *blueGreen) wait(ctx context.Context, what string, look func() (missing 
 	}
 }
 
-// getReady brings a colour to where it can take over: scaled as far as the live one needs, rolled out, and alone behind the preview Service.
-func (b *blueGreen) getReady(colour string) error {
+// getReady brings a color to where it can take over: scaled as far as the live one needs, rolled out, and alone behind the preview Service.
+func (b *blueGreen) getReady(color string) error {
 	behind, err := b.endpoints(b.ctx, b.target.Service)
 	if err != nil {
 		return err
 	}
 	serving := len(behind)
-	if b.route != nil { // both colours are behind the Service
-		other := Opposite(colour)
+	if b.route != nil { // both colors are behind the Service
+		other := Opposite(color)
 		if serving, err = b.readyPods(b.ctx, &other); err != nil {
 			return err
 		}
 	}
-	found, err := b.deployments(b.ctx, colour)
+	found, err := b.deployments(b.ctx, color)
 	if err != nil {
 		return err
 	}
-	least, err := b.scaleUp(colour, found, max(1, serving))
+	least, err := b.scaleUp(color, found, max(1, serving))
 	if err != nil {
 		return err
 	}
-	if err := b.rolledOut(colour); err != nil {
+	if err := b.rolledOut(color); err != nil {
 		return err
 	}
-	return b.onlyPodsOf(b.ctx, b.target.Preview, colour, least)
+	return b.onlyPodsOf(b.ctx, b.target.Preview, color, least)
 }
 
-// rolledOut waits until no Deployment of a colour has pods of an earlier template.
-func (b *blueGreen) rolledOut(colour string) error {
-	return b.wait(b.ctx, "the rollout of "+colour+" is complete", func() (string, error) {
-		found, err := b.deployments(b.ctx, colour)
+// rolledOut waits until no Deployment of a color has pods of an earlier template.
+func (b *blueGreen) rolledOut(color string) error {
+	return b.wait(b.ctx, "the rollout of "+color+" is complete", func() (string, error) {
+		found, err := b.deployments(b.ctx, color)
 		if err != nil {
 			return "", err
 		}
@@ -277,7 +277,7 @@ func (b *blueGreen) rolledOut(colour string) error {
 				wanted = *d.Spec.Replicas
 			}
 			if d.Status.ObservedGeneration < d.Generation || d.Status.UpdatedReplicas < wanted || d.Status.Replicas > d.Status.UpdatedReplicas {
-				pods, err := b.podsOf(b.ctx, &colour)
+				pods, err := b.podsOf(b.ctx, &color)
 				return fmt.Sprintf("Deployment %s has %d of %d pods updated, and %d all in all.%s", d.Name, d.Status.UpdatedReplicas, wanted, d.Status.Replicas, troubleOf(pods)), err
 			}
 		}
@@ -300,9 +300,9 @@ func (b *blueGreen) autoscalers() (map[string]autoscalingv2.HorizontalPodAutosca
 	return out, nil
 }
 
-// scaleUp gives Deployments at zero their replicas back, and one that an autoscaler owns as many as the live colour has: an idle colour has
+// scaleUp gives Deployments at zero their replicas back, and one that an autoscaler owns as many as the live color has: an idle color has
 // shrunk. It returns how many ready pods are needed, never more than the Deployments can have.
-func (b *blueGreen) scaleUp(colour string, found []appsv1.Deployment, needed int) (int, error) {
+func (b *blueGreen) scaleUp(color string, found []appsv1.Deployment, needed int) (int, error) {
 	autoscalers, err := b.autoscalers()
 	if err != nil {
 		return 0, err
@@ -314,7 +314,7 @@ func (b *blueGreen) scaleUp(colour string, found []appsv1.Deployment, needed int
 			now = *d.Spec.Replicas
 		}
 		var before int32
-		if scaled, ok := b.stored.record.Scaled[colour]; ok {
+		if scaled, ok := b.stored.record.Scaled[color]; ok {
 			before = scaled[d.Name]
 		}
 		hpa, owned := autoscalers[d.Name]
@@ -361,22 +361,22 @@ func (b *blueGreen) scale(deployment string, replicas int32) error {
 	return nil
 }
 
-// idle are the Deployments of the colour that is not live, as long as they are what lost the traffic: a version that was brought up beside
+// idle are the Deployments of the color that is not live, as long as they are what lost the traffic: a version that was brought up beside
 // the live one since then is not scaled down.
 func (b *blueGreen) idle(ctx context.Context) ([]appsv1.Deployment, error) {
-	colour := Opposite(b.service.colour)
-	found, err := b.deployments(ctx, colour)
+	color := Opposite(b.service.color)
+	found, err := b.deployments(ctx, color)
 	if err != nil {
 		return nil, err
 	}
-	content, err := b.content(ctx, colour)
+	content, err := b.content(ctx, color)
 	if err != nil || content == "" || content != b.stored.record.PreviousContent {
 		return nil, err
 	}
 	return slices.DeleteFunc(found, func(d appsv1.Deployment) bool { return d.Spec.Replicas != nil && *d.Spec.Replicas == 0 }), nil
 }
 
-// scaleDownPrevious scales the previous colour to zero once it was kept for long enough. An autoscaler leaves a Deployment at zero alone.
+// scaleDownPrevious scales the previous color to zero once it was kept for long enough. An autoscaler leaves a Deployment at zero alone.
 func (b *blueGreen) scaleDownPrevious() error {
 	record := &b.stored.record
 	if !record.due(b.spec.Keep, time.Now()) {
@@ -386,7 +386,7 @@ func (b *blueGreen) scaleDownPrevious() error {
 	if err != nil || len(found) == 0 {
 		return err
 	}
-	colour := Opposite(b.service.colour)
+	color := Opposite(b.service.color)
 	before := map[string]int32{}
 	for _, d := range found {
 		before[d.Name] = 1
@@ -397,12 +397,12 @@ func (b *blueGreen) scaleDownPrevious() error {
 	if record.Scaled == nil {
 		record.Scaled = map[string]map[string]int32{}
 	}
-	record.Scaled[colour] = before
+	record.Scaled[color] = before
 	if err := b.save(b.ctx, b.gated); err != nil {
 		return err
 	}
 	for _, d := range found {
-		b.say("scaling Deployment %s of %s to 0, which is kept for %s", d.Name, colour, *b.spec.Keep)
+		b.say("scaling Deployment %s of %s to 0, which is kept for %s", d.Name, color, *b.spec.Keep)
 		if err := b.scale(d.Name, 0); err != nil {
 			return err
 		}

@@ -26,9 +26,9 @@ const (
 	blueGreenRecordKey     = "record"
 	labelBlueGreen         = "slipway.dev/blue-green"
 
-	// AnnotationColourHold on the record, with the value "cleared", lets a colour be switched to whose verdict was failed.
-	AnnotationColourHold = "slipway.dev/blue-green-hold"
-	colourHoldCleared    = "cleared"
+	// AnnotationColorHold on the record, with the value "cleared", lets a color be switched to whose verdict was failed.
+	AnnotationColorHold = "slipway.dev/blue-green-hold"
+	colorHoldCleared    = "cleared"
 )
 
 // Phases of a record. Each is written before what it names is begun.
@@ -39,23 +39,23 @@ const (
 	phaseReturning = "returning"
 )
 
-// ColourQuarantine is content that failed.
-type ColourQuarantine struct {
-	Colour  string    `json:"colour"`
+// ColorQuarantine is content that failed.
+type ColorQuarantine struct {
+	Color   string    `json:"color"`
 	Content string    `json:"content"`
 	Policy  string    `json:"policy,omitempty"`
 	Reason  string    `json:"reason"`
 	Until   time.Time `json:"until"`
 }
 
-// blueGreenRecord is what must outlive a run. It holds no secret. Which colour is live is not in it: the Service says so.
+// blueGreenRecord is what must outlive a run. It holds no secret. Which color is live is not in it: the Service says so.
 type blueGreenRecord struct {
 	SchemaVersion int    `json:"schemaVersion"`
 	Client        string `json:"client"`
 	Stage         string `json:"stage"`
 	Instance      string `json:"instance"`
 	Phase         string `json:"phase,omitempty"`
-	// Target is the colour that was switched to last.
+	// Target is the color that was switched to last.
 	Target string `json:"target,omitempty"`
 	// Previous is what the selector had before, nil where it had nothing.
 	Previous *string `json:"previous,omitempty"`
@@ -63,13 +63,13 @@ type blueGreenRecord struct {
 	Moved          bool      `json:"moved,omitempty"`
 	VerifyingSince time.Time `json:"verifyingSince,omitzero"`
 	SwitchedAt     time.Time `json:"switchedAt,omitzero"`
-	// PreviousContent is what the colour that is not live was when it lost the traffic.
+	// PreviousContent is what the color that is not live was when it lost the traffic.
 	PreviousContent string `json:"previousContent,omitempty"`
-	// Good is the content of each colour that was live without failing.
+	// Good is the content of each color that was live without failing.
 	Good       map[string]string `json:"good,omitempty"`
 	Retry      string            `json:"retry,omitempty"`
-	Quarantine *ColourQuarantine `json:"quarantine,omitempty"`
-	// Scaled are the replicas that Deployments had before they were scaled to zero, by colour and name.
+	Quarantine *ColorQuarantine  `json:"quarantine,omitempty"`
+	// Scaled are the replicas that Deployments had before they were scaled to zero, by color and name.
 	Scaled map[string]map[string]int32 `json:"scaled,omitempty"`
 
 	cleared bool
@@ -83,22 +83,22 @@ func (r blueGreenRecord) switching(from *liveService, to string, moved, route bo
 		value := Opposite(to) // whatever share it had
 		r.Previous = &value
 	} else if from.has {
-		value := from.colour
+		value := from.color
 		r.Previous = &value
 	}
 	return r
 }
 
 // held is the quarantine that forbids to switch to this content, nil where there is none.
-func (r blueGreenRecord) held(colour, content string, spec BlueGreenSpec, now time.Time) *ColourQuarantine {
+func (r blueGreenRecord) held(color, content string, spec BlueGreenSpec, now time.Time) *ColorQuarantine {
 	q := r.Quarantine
-	if q == nil || r.cleared || q.Colour != colour || q.Content != content || q.Policy != spec.Policy || r.Retry != spec.Retry || !now.Before(q.Until) {
+	if q == nil || r.cleared || q.Color != color || q.Content != content || q.Policy != spec.Policy || r.Retry != spec.Retry || !now.Before(q.Until) {
 		return nil
 	}
 	return q
 }
 
-// due reports that the colour that is not live has been kept for long enough.
+// due reports that the color that is not live has been kept for long enough.
 func (r blueGreenRecord) due(keep *time.Duration, now time.Time) bool {
 	return keep != nil && r.Phase == phaseSteady && !r.SwitchedAt.IsZero() && !now.Before(r.SwitchedAt.Add(*keep))
 }
@@ -135,7 +135,7 @@ func readBlueGreenRecord(ctx context.Context, client kubernetes.Interface, targe
 	if r.Client != target.Handle.Client || r.Stage != target.Handle.Stage {
 		return storedRecord{}, &ForeignError{Object: "ConfigMap " + name, Whose: fmt.Sprintf("client %s, stage %s", r.Client, r.Stage)}
 	}
-	r.cleared = found.Annotations[AnnotationColourHold] == colourHoldCleared
+	r.cleared = found.Annotations[AnnotationColorHold] == colorHoldCleared
 	return stored, nil
 }
 
@@ -147,7 +147,7 @@ func (s storedRecord) checkOwner(target BlueGreenTarget, options BlueGreenOption
 	case s.record.SchemaVersion > blueGreenSchemaVersion:
 		return &NewerBlueGreenError{Record: blueGreenRecordName(target), SchemaVersion: s.record.SchemaVersion}
 	case s.record.Instance != options.InstanceID && !options.TakeOver:
-		return &ColourOwnerError{Service: target.Service, Record: blueGreenRecordName(target)}
+		return &ColorOwnerError{Service: target.Service, Record: blueGreenRecordName(target)}
 	}
 	return nil
 }
@@ -163,7 +163,7 @@ func (s *storedRecord) save(ctx context.Context, client kubernetes.Interface, ta
 	}
 	annotations := map[string]string{}
 	for key, value := range s.annotations {
-		if key != AnnotationColourHold || r.Quarantine != nil && r.cleared {
+		if key != AnnotationColorHold || r.Quarantine != nil && r.cleared {
 			annotations[key] = value
 		}
 	}
@@ -209,23 +209,23 @@ func gatedClient(ctx context.Context, c *cluster.Cluster, lease *cluster.Lease) 
 	return client, nil
 }
 
-// ObservedColours is how a blue-green switch stands.
-type ObservedColours struct {
-	// Active is the colour in the live Service's selector, empty where it has none; it may be any text.
+// ObservedColors is how a blue-green switch stands.
+type ObservedColors struct {
+	// Active is the color in the live Service's selector, empty where it has none; it may be any text.
 	Active string
 	// Recorded says that there is a record, InstanceID for whom.
 	Recorded   bool
 	InstanceID string
 	// Verification says that a switch was cut off before its verdict, empty where it was not.
 	Verification string
-	// ScaleDown says that the colour that is not live was kept for long enough and still has replicas.
+	// ScaleDown says that the color that is not live was kept for long enough and still has replicas.
 	ScaleDown bool
-	// Quarantined says why a colour is not switched to, empty where none is held.
+	// Quarantined says why a color is not switched to, empty where none is held.
 	Quarantined string
 }
 
 // ObserveBlueGreen reads without writing. Errors: *ServiceMissingError, *ForeignError, others as from cluster.Classify.
-func ObserveBlueGreen(ctx context.Context, target BlueGreenTarget, keep *time.Duration, now time.Time) (*ObservedColours, error) {
+func ObserveBlueGreen(ctx context.Context, target BlueGreenTarget, keep *time.Duration, now time.Time) (*ObservedColors, error) {
 	client, err := target.Cluster.Kubernetes()
 	if err != nil {
 		return nil, err
@@ -243,7 +243,7 @@ func ObserveBlueGreen(ctx context.Context, target BlueGreenTarget, keep *time.Du
 		return nil, err
 	}
 	record := &b.stored.record
-	seen := &ObservedColours{Active: b.service.colour, Recorded: b.stored.there, InstanceID: record.Instance}
+	seen := &ObservedColors{Active: b.service.color, Recorded: b.stored.there, InstanceID: record.Instance}
 	if record.Target == seen.Active {
 		switch record.Phase {
 		case phaseSwitching, phaseVerifying:
@@ -260,12 +260,12 @@ func ObserveBlueGreen(ctx context.Context, target BlueGreenTarget, keep *time.Du
 		seen.ScaleDown = len(idle) > 0
 	}
 	if q := record.Quarantine; q != nil && !record.cleared && now.Before(q.Until) {
-		content, err := b.content(ctx, q.Colour)
+		content, err := b.content(ctx, q.Color)
 		if err != nil {
 			return nil, err
 		}
 		if content == q.Content {
-			seen.Quarantined = fmt.Sprintf("%s until %s: %s", q.Colour, q.Until.Format(time.RFC3339), q.Reason)
+			seen.Quarantined = fmt.Sprintf("%s until %s: %s", q.Color, q.Until.Format(time.RFC3339), q.Reason)
 		}
 	}
 	return seen, nil

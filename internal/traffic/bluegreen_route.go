@@ -14,18 +14,18 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 )
 
-// weightOfGreen is what a route sends to green when a colour is live.
-func weightOfGreen(colour string) int {
-	if colour == Green {
+// weightOfGreen is what a route sends to green when a color is live.
+func weightOfGreen(color string) int {
+	if color == Green {
 		return 100
 	}
 	return 0
 }
 
-// lookAtRoute reads which colour the route sends requests to. The Service must have the pods of both colours then.
+// lookAtRoute reads which color the route sends requests to. The Service must have the pods of both colors then.
 func (b *blueGreen) lookAtRoute(ctx context.Context, client dynamic.Interface) error {
 	if b.route == nil && b.service.has {
-		return &SelectedColourError{Service: b.target.Service, Label: b.target.Label, Colour: b.service.colour}
+		return &SelectedColorError{Service: b.target.Service, Label: b.target.Label, Color: b.service.color}
 	}
 	route, err := b.target.Route(client)
 	if err != nil {
@@ -36,42 +36,42 @@ func (b *blueGreen) lookAtRoute(ctx context.Context, client dynamic.Interface) e
 		return err
 	}
 	b.route = route
-	b.service.colour, b.service.has = "", false
+	b.service.color, b.service.has = "", false
 	if !seen.Exists || !seen.Managed {
 		return nil
 	}
 	b.service.has = true
 	switch seen.Split.Weight {
 	case 0:
-		b.service.colour = Blue
+		b.service.color = Blue
 	case 100:
-		b.service.colour = Green
+		b.service.color = Green
 	default:
-		b.service.colour = fmt.Sprintf("%d%% green", seen.Split.Weight)
+		b.service.color = fmt.Sprintf("%d%% green", seen.Split.Weight)
 	}
 	return nil
 }
 
-// set makes a colour live; nil takes the colour out of the selector.
-func (b *blueGreen) set(ctx context.Context, client kubernetes.Interface, colour *string) error {
+// set makes a color live; nil takes the color out of the selector.
+func (b *blueGreen) set(ctx context.Context, client kubernetes.Interface, color *string) error {
 	if b.route == nil {
-		return b.service.set(ctx, client, b.target, colour)
+		return b.service.set(ctx, client, b.target, color)
 	}
-	if err := b.route.Set(ctx, Split{Weight: weightOfGreen(*colour)}); err != nil {
+	if err := b.route.Set(ctx, Split{Weight: weightOfGreen(*color)}); err != nil {
 		return err
 	}
-	b.service.colour, b.service.has = *colour, true
+	b.service.color, b.service.has = *color, true
 	return nil
 }
 
-// inEffect waits until a colour that was made live is the only one behind the Service. What a route does is known to proxies alone: then it
-// is enough that the colour has a ready pod.
-func (b *blueGreen) inEffect(ctx context.Context, colour string) error {
+// inEffect waits until a color that was made live is the only one behind the Service. What a route does is known to proxies alone: then it
+// is enough that the color has a ready pod.
+func (b *blueGreen) inEffect(ctx context.Context, color string) error {
 	if b.route == nil {
-		return b.onlyPodsOf(ctx, b.target.Service, colour, 1)
+		return b.onlyPodsOf(ctx, b.target.Service, color, 1)
 	}
-	return b.wait(ctx, colour+" has a ready pod", func() (string, error) {
-		pods, err := b.podsOf(ctx, &colour)
+	return b.wait(ctx, color+" has a ready pod", func() (string, error) {
+		pods, err := b.podsOf(ctx, &color)
 		if err != nil {
 			return "", err
 		}
@@ -95,14 +95,14 @@ func gatedDynamic(ctx context.Context, c *cluster.Cluster, lease *cluster.Lease)
 	return client, nil
 }
 
-// SelectedColourError says that the Service has the pods of one colour only, so that no route can reach the other through it.
-type SelectedColourError struct{ Service, Label, Colour string }
+// SelectedColorError says that the Service has the pods of one color only, so that no route can reach the other through it.
+type SelectedColorError struct{ Service, Label, Color string }
 
 // Explain says it in three paragraphs.
-func (e *SelectedColourError) Explain() (happened, observed, advice string) {
+func (e *SelectedColorError) Explain() (happened, observed, advice string) {
 	return fmt.Sprintf("Service %s cannot have its route switched.", e.Service),
-		fmt.Sprintf("Its selector has %s for %s, so that it never has the pods of the other colour.", e.Label, e.Colour),
-		fmt.Sprintf("Take %s out of the selector once the route leads to %s: kubectl patch service %s --type merge -p '{\"spec\":{\"selector\":{%q:null}}}'.", e.Label, e.Colour, e.Service, e.Label)
+		fmt.Sprintf("Its selector has %s for %s, so that it never has the pods of the other color.", e.Label, e.Color),
+		fmt.Sprintf("Take %s out of the selector once the route leads to %s: kubectl patch service %s --type merge -p '{\"spec\":{\"selector\":{%q:null}}}'.", e.Label, e.Color, e.Service, e.Label)
 }
 
-func (e *SelectedColourError) Error() string { return oneLine(e.Explain()) }
+func (e *SelectedColorError) Error() string { return oneLine(e.Explain()) }

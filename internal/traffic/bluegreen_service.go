@@ -20,13 +20,13 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 )
 
-// liveService is the Service whose selector says which colour is live.
+// liveService is the Service whose selector says which color is live.
 type liveService struct {
 	object *corev1.Service
-	// colour is the value of the label in the selector; has says that the selector has the label at all.
-	colour string
-	has    bool
-	// common is the selector without the label: what the pods of both colours have.
+	// color is the value of the label in the selector; has says that the selector has the label at all.
+	color string
+	has   bool
+	// common is the selector without the label: what the pods of both colors have.
 	common map[string]string
 }
 
@@ -45,7 +45,7 @@ func readService(ctx context.Context, client kubernetes.Interface, target BlueGr
 func liveServiceOf(found *corev1.Service, target BlueGreenTarget) (*liveService, error) {
 	s := &liveService{object: found, common: maps.Clone(found.Spec.Selector)}
 	value, has := found.Spec.Selector[target.Label]
-	s.colour, s.has = target.colour(value), has
+	s.color, s.has = target.color(value), has
 	delete(s.common, target.Label)
 	if len(s.common) == 0 {
 		return nil, &SelectorError{Service: target.Service, Label: target.Label}
@@ -53,23 +53,23 @@ func liveServiceOf(found *corev1.Service, target BlueGreenTarget) (*liveService,
 	return s, nil
 }
 
-// describe is the live colour in words.
+// describe is the live color in words.
 func (s *liveService) describe() string {
 	if !s.has {
-		return "no colour"
+		return "no color"
 	}
-	return s.colour
+	return s.color
 }
 
 // mostSelectorTries is how often a write is tried again because of changes that leave the label as it was.
 const mostSelectorTries = 5
 
-// set writes the label in the selector, and nothing else; nil takes it out. Where somebody else has changed the colour meanwhile, it fails
+// set writes the label in the selector, and nothing else; nil takes it out. Where somebody else has changed the color meanwhile, it fails
 // with a *ConflictError.
-func (s *liveService) set(ctx context.Context, client kubernetes.Interface, target BlueGreenTarget, colour *string) error {
+func (s *liveService) set(ctx context.Context, client kubernetes.Interface, target BlueGreenTarget, color *string) error {
 	var value *string
-	if colour != nil {
-		text := target.value(*colour)
+	if color != nil {
+		text := target.value(*color)
 		value = &text
 	}
 	for try := 1; ; try++ {
@@ -96,7 +96,7 @@ func (s *liveService) set(ctx context.Context, client kubernetes.Interface, targ
 		if readErr != nil {
 			return readErr
 		}
-		if now.colour != s.colour || now.has != s.has || now.object.UID != s.object.UID || try == mostSelectorTries {
+		if now.color != s.color || now.has != s.has || now.object.UID != s.object.UID || try == mostSelectorTries {
 			*s = *now
 			return &ConflictError{Object: "Service " + target.Service, Cause: err}
 		}
@@ -104,11 +104,11 @@ func (s *liveService) set(ctx context.Context, client kubernetes.Interface, targ
 	}
 }
 
-// preview makes the preview Service, or brings it up to date, with the pods of a colour.
-func (b *blueGreen) preview(ctx context.Context, colour string) error {
+// preview makes the preview Service, or brings it up to date, with the pods of a color.
+func (b *blueGreen) preview(ctx context.Context, color string) error {
 	all := b.gated.CoreV1().Services(b.target.Handle.Namespace)
 	selector := maps.Clone(b.service.common)
-	selector[b.target.Label] = b.target.value(colour)
+	selector[b.target.Label] = b.target.value(color)
 	var ports []corev1.ServicePort
 	for _, port := range b.service.object.Spec.Ports {
 		port.NodePort = 0

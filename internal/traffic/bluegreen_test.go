@@ -33,7 +33,7 @@ func TestReplicasToServe(t *testing.T) {
 		"as it is, without an autoscaler":            {now: 2, needed: 9, alone: true, want: 2},
 		"from zero to what it had":                   {before: 3, needed: 9, alone: true, want: 3},
 		"from zero, and nobody knows what it had":    {needed: 9, alone: true, want: 1},
-		"an idle colour that has shrunk":             {now: 2, hpa: new(hpa(2, 50)), needed: 9, alone: true, want: 9},
+		"an idle color that has shrunk":              {now: 2, hpa: new(hpa(2, 50)), needed: 9, alone: true, want: 9},
 		"no more than its autoscaler allows":         {now: 2, hpa: new(hpa(2, 5)), needed: 9, alone: true, want: 5},
 		"never fewer than it has":                    {now: 7, hpa: new(hpa(2, 5)), needed: 1, alone: true, want: 7},
 		"from zero to the autoscaler's least":        {before: 1, hpa: new(hpa(4, 50)), needed: 1, alone: true, want: 4},
@@ -53,15 +53,15 @@ func TestReplicasToServe(t *testing.T) {
 
 func TestBlueGreenRecord_HoldsTheContentThatFailed(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	failed := ColourQuarantine{Colour: Green, Content: "c", Policy: "p", Until: now.Add(time.Hour)}
+	failed := ColorQuarantine{Color: Green, Content: "c", Policy: "p", Until: now.Add(time.Hour)}
 	for name, test := range map[string]struct {
-		colour, content, policy, retry string
-		cleared                        bool
-		after                          time.Duration
-		held                           bool
+		color, content, policy, retry string
+		cleared                       bool
+		after                         time.Duration
+		held                          bool
 	}{
 		"the same":            {Green, "c", "p", "", false, 0, true},
-		"the other colour":    {Blue, "c", "p", "", false, 0, false},
+		"the other color":     {Blue, "c", "p", "", false, 0, false},
 		"other pods":          {Green, "d", "p", "", false, 0, false},
 		"another analysis":    {Green, "c", "q", "", false, 0, false},
 		"another retry":       {Green, "c", "p", "again", false, 0, false},
@@ -71,7 +71,7 @@ func TestBlueGreenRecord_HoldsTheContentThatFailed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			record := blueGreenRecord{Quarantine: &failed, cleared: test.cleared}
-			held := record.held(test.colour, test.content, BlueGreenSpec{Policy: test.policy, Retry: test.retry}, now.Add(test.after))
+			held := record.held(test.color, test.content, BlueGreenSpec{Policy: test.policy, Retry: test.retry}, now.Add(test.after))
 			if (held != nil) != test.held {
 				t.Errorf("held %v, want %v", held, test.held)
 			}
@@ -79,21 +79,21 @@ func TestBlueGreenRecord_HoldsTheContentThatFailed(t *testing.T) {
 	}
 }
 
-// colours are a Service and pods of both colours behind it.
-type colours struct {
+// colors are a Service and pods of both colors behind it.
+type colors struct {
 	*bench
 	kubernetes kubernetes.Interface
 	target     BlueGreenTarget
 }
 
-func newColours(t *testing.T) *colours {
+func newColors(t *testing.T) *colors {
 	t.Helper()
 	b := newBench(t)
 	client, err := b.cluster.Kubernetes()
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &colours{bench: b, kubernetes: client, target: BlueGreenTarget{
+	c := &colors{bench: b, kubernetes: client, target: BlueGreenTarget{
 		Cluster: b.cluster, Handle: b.owner.Handle, Service: "app", Preview: "app-preview", Label: DefaultLabel,
 	}}
 	service := &corev1.Service{
@@ -107,12 +107,12 @@ func newColours(t *testing.T) *colours {
 }
 
 // pod makes a pod and waits until it is ready.
-func (c *colours) pod(colour string) {
+func (c *colors) pod(color string) {
 	c.Helper()
 	pods := c.kubernetes.CoreV1().Pods(c.owner.Handle.Namespace)
 	now := int64(0)
 	pod := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Name: colour, Labels: map[string]string{"app": "app", DefaultLabel: colour}},
+		ObjectMeta: metav1.ObjectMeta{Name: color, Labels: map[string]string{"app": "app", DefaultLabel: color}},
 		Spec: corev1.PodSpec{
 			TerminationGracePeriodSeconds: &now,
 			Containers:                    []corev1.Container{{Name: "app", Image: "registry.company.com/data-collection:v1.1.1", Args: []string{"serve"}}},
@@ -122,7 +122,7 @@ func (c *colours) pod(colour string) {
 		c.Fatal(err)
 	}
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
-		found, err := pods.Get(c.Context(), colour, metav1.GetOptions{})
+		found, err := pods.Get(c.Context(), color, metav1.GetOptions{})
 		if err != nil {
 			c.Fatal(err)
 		}
@@ -130,23 +130,23 @@ func (c *colours) pod(colour string) {
 			return
 		}
 		if time.Now().After(deadline) {
-			c.Fatalf("pod %s is not ready: %+v", colour, found.Status)
+			c.Fatalf("pod %s is not ready: %+v", color, found.Status)
 		}
 	}
 }
 
-func (c *colours) apply(spec BlueGreenSpec) (*BlueGreenResult, error) {
+func (c *colors) apply(spec BlueGreenSpec) (*BlueGreenResult, error) {
 	return ApplyBlueGreen(c.Context(), c.target, spec, BlueGreenOptions{InstanceID: "one", Timeout: time.Minute})
 }
 
-func (c *colours) mustApply(spec BlueGreenSpec) {
+func (c *colors) mustApply(spec BlueGreenSpec) {
 	c.Helper()
 	if _, err := c.apply(spec); err != nil {
 		c.Fatal(err)
 	}
 }
 
-func (c *colours) service() *corev1.Service {
+func (c *colors) service() *corev1.Service {
 	c.Helper()
 	found, err := c.kubernetes.CoreV1().Services(c.owner.Handle.Namespace).Get(c.Context(), "app", metav1.GetOptions{})
 	if err != nil {
@@ -155,7 +155,7 @@ func (c *colours) service() *corev1.Service {
 	return found
 }
 
-func (c *colours) wantLive(want string) {
+func (c *colors) wantLive(want string) {
 	c.Helper()
 	seen, err := ObserveBlueGreen(c.Context(), c.target, nil, time.Now())
 	if err != nil {
@@ -175,7 +175,7 @@ func judging(outcome analysis.Outcome, action analysis.Action) Judge {
 
 func TestBlueGreen_WritesOneKeyOfTheSelectorOnly(t *testing.T) {
 	t.Parallel()
-	c := newColours(t)
+	c := newColors(t)
 	c.pod(Blue)
 	c.pod(Green)
 	before := c.service()
@@ -184,13 +184,13 @@ func TestBlueGreen_WritesOneKeyOfTheSelectorOnly(t *testing.T) {
 	c.wantLive(Green)
 	after := c.service()
 	if after.Spec.Selector["app"] != "app" || len(after.Spec.Selector) != 2 || after.Annotations["example.com/mine"] != "yes" || after.Spec.ClusterIP != before.Spec.ClusterIP {
-		t.Errorf("more than the colour was changed: %+v, before %+v", after, before)
+		t.Errorf("more than the color was changed: %+v, before %+v", after, before)
 	}
 }
 
 func TestBlueGreen_ActsOnTheVerdict(t *testing.T) {
 	t.Parallel()
-	c := newColours(t)
+	c := newColors(t)
 	c.pod(Blue)
 	c.pod(Green)
 	c.mustApply(BlueGreenSpec{Active: Blue})
@@ -215,9 +215,9 @@ func TestBlueGreen_ActsOnTheVerdict(t *testing.T) {
 }
 
 // The way back leads nowhere: blue has no ready pod any more.
-func TestBlueGreen_StaysWhereTheOtherColourIsNotReady(t *testing.T) {
+func TestBlueGreen_StaysWhereTheOtherColorIsNotReady(t *testing.T) {
 	t.Parallel()
-	c := newColours(t)
+	c := newColors(t)
 	c.pod(Blue)
 	c.pod(Green)
 	c.mustApply(BlueGreenSpec{Active: Blue})
@@ -237,7 +237,7 @@ func TestBlueGreen_StaysWhereTheOtherColourIsNotReady(t *testing.T) {
 // A run was killed on its way back from green: the next one goes on, whatever it wants itself.
 func TestBlueGreen_FinishesTheWayBack(t *testing.T) {
 	t.Parallel()
-	c := newColours(t)
+	c := newColors(t)
 	c.pod(Blue)
 	c.pod(Green)
 	c.mustApply(BlueGreenSpec{Active: Blue})
@@ -258,19 +258,19 @@ func TestBlueGreen_FinishesTheWayBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = c.apply(BlueGreenSpec{Active: Green, After: judging(analysis.Passed, analysis.Accept)})
-	wantError[*ColourQuarantinedError](t, err)
+	wantError[*ColorQuarantinedError](t, err)
 	c.wantLive(Blue)
 }
 
-// The release of the live colour may not be removed, unless pods of another one have the colour too.
-func TestRoutesTo_FindsTheLiveColour(t *testing.T) {
+// The release of the live color may not be removed, unless pods of another one have the color too.
+func TestRoutesTo_FindsTheLiveColor(t *testing.T) {
 	t.Parallel()
-	c := newColours(t)
+	c := newColors(t)
 	c.pod(Blue)
 	c.pod(Green)
-	uses := func(colour string) []Use {
+	uses := func(color string) []Use {
 		t.Helper()
-		found, err := RoutesTo(t.Context(), c.cluster, c.owner.Handle, []map[string]string{{"app": "app", DefaultLabel: colour, "release": "app"}})
+		found, err := RoutesTo(t.Context(), c.cluster, c.owner.Handle, []map[string]string{{"app": "app", DefaultLabel: color, "release": "app"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -279,7 +279,7 @@ func TestRoutesTo_FindsTheLiveColour(t *testing.T) {
 	if found := uses(Green); len(found) > 0 {
 		t.Errorf("without a switch: %v", found)
 	}
-	// The pods of newColours are others' and ready: they go on serving.
+	// The pods of newColors are others' and ready: they go on serving.
 	c.mustApply(BlueGreenSpec{Active: Green})
 	if found := uses(Green); len(found) > 0 {
 		t.Errorf("while others serve: %v", found)
@@ -304,7 +304,7 @@ func TestRoutesTo_FindsTheLiveColour(t *testing.T) {
 
 func TestBlueGreen_RefusesWhatIsNotItsOwn(t *testing.T) {
 	t.Parallel()
-	c := newColours(t)
+	c := newColors(t)
 	c.pod(Blue)
 	services := c.kubernetes.CoreV1().Services(c.owner.Handle.Namespace)
 	foreign := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "app-preview"}, Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}}}
@@ -320,7 +320,7 @@ func TestBlueGreen_RefusesWhatIsNotItsOwn(t *testing.T) {
 	c.mustApply(BlueGreenSpec{Active: Blue})
 
 	_, err = ApplyBlueGreen(t.Context(), c.target, BlueGreenSpec{Active: Green}, BlueGreenOptions{InstanceID: "two", Timeout: time.Minute})
-	wantError[*ColourOwnerError](t, err)
+	wantError[*ColorOwnerError](t, err)
 	forgotten, err := ForgetBlueGreen(t.Context(), c.target, BlueGreenOptions{InstanceID: "two", Timeout: time.Minute})
 	if err != nil || !forgotten {
 		t.Errorf("forgotten %v, %v", forgotten, err)
@@ -336,7 +336,7 @@ func TestBlueGreen_RefusesWhatIsNotItsOwn(t *testing.T) {
 // A route is switched instead of the selector, and switched back.
 func TestBlueGreen_SwitchesARoute(t *testing.T) {
 	t.Parallel()
-	c := newColours(t)
+	c := newColors(t)
 	c.pod(Blue)
 	c.pod(Green)
 	c.target.Route = func(client dynamic.Interface) (Router, error) {

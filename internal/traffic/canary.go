@@ -200,11 +200,11 @@ func (o *canaryOperation) walk(spec CanarySpec) *walk {
 	reader := o.target.capacities(o.reads)
 	w := &walk{
 		name: o.target.Name, spec: spec, record: &o.stored.record, clock: analysis.SystemClock{}, router: o.router, capacity: reader.read,
-		content:   func(ctx context.Context) (string, error) { return reader.contentOf(ctx, reader.canary) },
-		abort:     o.abortMark,
-		save:      func(ctx context.Context) error { return o.stored.save(ctx, o.gated, o.target) },
-		say:       o.say,
-		cancelled: func() bool { return o.caller.Err() != nil },
+		content:  func(ctx context.Context) (string, error) { return reader.contentOf(ctx, reader.canary) },
+		abort:    o.abortMark,
+		save:     func(ctx context.Context) error { return o.stored.save(ctx, o.gated, o.target) },
+		say:      o.say,
+		canceled: func() bool { return o.caller.Err() != nil },
 	}
 	if spec.Judge != nil {
 		w.judge = func(ctx context.Context, since time.Time) (analysis.Verdict, error) {

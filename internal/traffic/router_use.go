@@ -28,14 +28,14 @@ type Use struct {
 	Weight int
 	// Headers says that these are the requests with one of the split's headers.
 	Headers bool
-	// Live says that no route but a Service's selector sends them: these are the pods of the colour that is live.
+	// Live says that no route but a Service's selector sends them: these are the pods of the color that is live.
 	Live bool
 }
 
 // String says it in words.
 func (u Use) String() string {
 	if u.Live {
-		return fmt.Sprintf("they are the live colour of blue-green switch %s (%s)", u.Split, u.Object)
+		return fmt.Sprintf("they are the live color of blue-green switch %s (%s)", u.Split, u.Object)
 	}
 	if u.Headers {
 		return fmt.Sprintf("split %s sends it the requests with its headers (%s)", u.Split, u.Object)
@@ -256,7 +256,7 @@ func (u *uses) readServices(ctx context.Context) error {
 }
 
 // switched finds the Services that a blue-green switch has given to the pods, and to nobody else who is ready. Where it switches a route, its
-// Service has the pods of both colours, and no label of one.
+// Service has the pods of both colors, and no label of one.
 func (u *uses) switched(ctx context.Context) ([]Use, error) {
 	if err := u.readServices(ctx); err != nil {
 		return nil, err

@@ -79,8 +79,8 @@ type walk struct {
 	say     func(format string, values ...any)
 	// back is a walk that may still write when the operation's time is over.
 	back func() (*walk, context.Context, context.CancelFunc)
-	// cancelled says that somebody interrupted the apply.
-	cancelled func() bool
+	// canceled says that somebody interrupted the apply.
+	canceled func() bool
 }
 
 // abortedError says that there is an abort mark.
@@ -209,7 +209,7 @@ func (w *walk) failed(err error, baseline Split, raises bool, content string) er
 	case errors.As(err, &byHand):
 		failed.Reason = "The walk was aborted by hand: " + byHand.reason
 		failed.Verdict = analysis.Verdict{Outcome: analysis.Failed, Action: analysis.Rollback, Reason: failed.Reason}
-	case !raises || w.cancelled():
+	case !raises || w.canceled():
 		return err // the next apply goes on
 	case (errors.As(err, &slow) || errors.Is(err, context.DeadlineExceeded)) && w.seen.Split.Equal(baseline):
 		// Nothing was moved, so that there is nothing to take back: the route is left as it is.

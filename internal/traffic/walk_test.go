@@ -49,11 +49,11 @@ func newWalk(from Split, spec CanarySpec, ready Capacity) (*walk, *memoryRouter)
 	router := &memoryRouter{now: from}
 	w := &walk{
 		name: "app", spec: spec, record: &canaryRecord{}, seen: Observed{Exists: true, Managed: true, Split: from}, clock: &leaping{now: time.Unix(1e9, 0)}, router: router,
-		capacity:  func(context.Context) (Capacity, error) { return ready, nil },
-		content:   func(context.Context) (string, error) { return "v1:one", nil },
-		save:      func(context.Context) error { return nil },
-		say:       func(string, ...any) {},
-		cancelled: func() bool { return false },
+		capacity: func(context.Context) (Capacity, error) { return ready, nil },
+		content:  func(context.Context) (string, error) { return "v1:one", nil },
+		save:     func(context.Context) error { return nil },
+		say:      func(string, ...any) {},
+		canceled: func() bool { return false },
 	}
 	w.back = func() (*walk, context.Context, context.CancelFunc) {
 		back := *w

@@ -59,7 +59,7 @@ func Nearest(name string, candidates []string) string {
 	return nearest
 }
 
-// distance is the number of single-character edits (insert, delete, replace, and swap of two neighbours) between two
+// distance is the number of single-character edits (insert, delete, replace, and swap of two neighbors) between two
 // texts.
 func distance(a, b string) int {
 	left, right := []rune(a), []rune(b)

@@ -18,20 +18,20 @@ import (
 )
 
 const (
-	colours     = "slipway_blue_green.app"
+	colors      = "slipway_blue_green.app"
 	trackLabel  = "slipway.dev/track"
 	previewName = releaseName + "-preview"
 )
 
-// colour is a release of the sample chart that is one track.
-type colour struct {
+// color is a release of the sample chart that is one track.
+type color struct {
 	name, version string
 	// values are those beside the ones that every track has, as HCL within an object.
 	values string
 }
 
-// twoColours is the configuration of an environment with the colours and the switch between them. Blue has what both share.
-func (c tenant) twoColours(active, extra string, tracks ...colour) string {
+// twoColors is the configuration of an environment with the colors and the switch between them. Blue has what both share.
+func (c tenant) twoColors(active, extra string, tracks ...color) string {
 	var out strings.Builder
 	head, _, _ := strings.Cut(c.stack("v1.1.1", quick, ""), `resource "slipway_release"`)
 	out.WriteString(head)
@@ -65,7 +65,7 @@ resource "slipway_blue_green" "app" {
 	return out.String()
 }
 
-// selected is the colour in the selector of a Service, empty where it has none.
+// selected is the color in the selector of a Service, empty where it has none.
 func (c tenant) selected(service string) string {
 	c.t.Helper()
 	found, err := live(c.t).CoreV1().Services(c.namespace).Get(c.t.Context(), service, metav1.GetOptions{})
@@ -75,7 +75,7 @@ func (c tenant) selected(service string) string {
 	return found.Spec.Selector[trackLabel]
 }
 
-// selectByHand sets the label of the colour in the live Service's selector, to a JSON value.
+// selectByHand sets the label of the color in the live Service's selector, to a JSON value.
 func (c tenant) selectByHand(value string) {
 	c.t.Helper()
 	patch := fmt.Appendf(nil, `{"spec":{"selector":{%q:%s}}}`, trackLabel, value)
@@ -114,7 +114,7 @@ func (c tenant) switchRecord(ctx context.Context) (map[string]any, *corev1.Confi
 	return record, found
 }
 
-// switchedLongAgo lets the time pass for which the previous colour is kept.
+// switchedLongAgo lets the time pass for which the previous color is kept.
 func (c tenant) switchedLongAgo() {
 	c.t.Helper()
 	record, found := c.switchRecord(c.t.Context())
@@ -167,19 +167,19 @@ const judgedAfter = `
   }
 `
 
-// The whole life of a switch under load: there, by hand, back, the previous colour scaled down and up again, and gone.
+// The whole life of a switch under load: there, by hand, back, the previous color scaled down and up again, and gone.
 func TestBlueGreen_SwitchesWithoutAFailedRequest(t *testing.T) {
 	sameWithEveryProgram(t)
 	t.Parallel()
 	c := newTenant(t)
-	blue, green := colour{name: "blue", version: "v1.1.1"}, colour{name: "green", version: "v1.2.0"}
-	w := newWorkspace(t, map[string]string{"main.tf": c.twoColours("blue", judged, blue)})
+	blue, green := color{name: "blue", version: "v1.1.1"}, color{name: "green", version: "v1.2.0"}
+	w := newWorkspace(t, map[string]string{"main.tf": c.twoColors("blue", judged, blue)})
 	w.apply()
 	c.wantSelected(releaseName, "blue")
 	c.wantSelected(previewName, "green")
 	c.users(50)
 
-	w.write("main.tf", c.twoColours("green", judged, blue, green))
+	w.write("main.tf", c.twoColors("green", judged, blue, green))
 	if plan := w.plan(); !regexp.MustCompile(`~ active +(=) +"blue" -> "green"`).MatchString(plan) || strings.Contains(plan, "must be replaced") {
 		t.Errorf("the switch is no update of active:\n%s", plan)
 	}
@@ -193,18 +193,18 @@ func TestBlueGreen_SwitchesWithoutAFailedRequest(t *testing.T) {
 	// By hand: drift, which is put back.
 	c.selectByHand(`"blue"`)
 	if plan := w.plan("-out=saved.tfplan"); !regexp.MustCompile(`~ active +(=) +"blue" -> "green"`).MatchString(plan) {
-		t.Errorf("the plan does not show the colour that was set by hand:\n%s", plan)
+		t.Errorf("the plan does not show the color that was set by hand:\n%s", plan)
 	}
 	c.selectByHand("null") // after the plan
-	if text := w.refused("apply", "-no-color", "-input=false", "saved.tfplan"); !strings.Contains(text, "blue was live; now it is no colour") {
+	if text := w.refused("apply", "-no-color", "-input=false", "saved.tfplan"); !strings.Contains(text, "blue was live; now it is no color") {
 		t.Errorf("the error does not say what was changed since the plan:\n%s", text)
 	}
 	c.wantSelected(releaseName, "")
 	c.whileServed("", func() { w.apply() }).keptAnswering(t)
 	c.wantSelected(releaseName, "green")
 
-	// Back, and the previous colour is not needed any more.
-	w.write("main.tf", c.twoColours("blue", judged+"\n  keep_previous = \"30s\"", blue, green))
+	// Back, and the previous color is not needed any more.
+	w.write("main.tf", c.twoColors("blue", judged+"\n  keep_previous = \"30s\"", blue, green))
 	c.whileServed("", func() { w.apply() }).keptAnswering(t)
 	c.wantSelected(releaseName, "blue")
 	if n := c.replicas("green"); n != 2 {
@@ -220,8 +220,8 @@ func TestBlueGreen_SwitchesWithoutAFailedRequest(t *testing.T) {
 	}
 	w.noChanges()
 
-	// A colour at zero is brought up before it is switched to.
-	w.write("main.tf", c.twoColours("green", judged+"\n  keep_previous = \"30s\"", blue, green))
+	// A color at zero is brought up before it is switched to.
+	w.write("main.tf", c.twoColors("green", judged+"\n  keep_previous = \"30s\"", blue, green))
 	c.whileServed("", func() { w.apply() }).keptAnswering(t)
 	c.wantSelected(releaseName, "green")
 	if n := c.replicas("green"); n != 2 {
@@ -229,12 +229,12 @@ func TestBlueGreen_SwitchesWithoutAFailedRequest(t *testing.T) {
 	}
 
 	// Imported, and destroyed: the traffic stays.
-	w.must("state", "rm", colours)
-	w.must("import", "-no-color", "-input=false", colours, contextName(t)+"/"+c.namespace+"/"+releaseName)
-	if got := w.attribute(colours, "active"); got != "green" {
+	w.must("state", "rm", colors)
+	w.must("import", "-no-color", "-input=false", colors, contextName(t)+"/"+c.namespace+"/"+releaseName)
+	if got := w.attribute(colors, "active"); got != "green" {
 		t.Errorf("imported active = %v, want green", got)
 	}
-	c.whileServed("", func() { w.must("destroy", "-auto-approve", "-no-color", "-input=false", "-target="+colours) }).keptAnswering(t)
+	c.whileServed("", func() { w.must("destroy", "-auto-approve", "-no-color", "-input=false", "-target="+colors) }).keptAnswering(t)
 	c.wantSelected(releaseName, "green")
 	if _, err := live(t).CoreV1().Services(c.namespace).Get(t.Context(), previewName, metav1.GetOptions{}); err == nil {
 		t.Error("the preview Service is left")
@@ -244,18 +244,18 @@ func TestBlueGreen_SwitchesWithoutAFailedRequest(t *testing.T) {
 	}
 }
 
-// A colour that fails when it is live is switched back, and not switched to again until something changes.
+// A color that fails when it is live is switched back, and not switched to again until something changes.
 func TestBlueGreen_SwitchesBackWhatFailsAndHoldsIt(t *testing.T) {
 	sameWithEveryProgram(t)
 	t.Parallel()
 	c := newTenant(t)
-	blue := colour{name: "blue", version: "v1.1.1"}
-	bad := colour{name: "green", version: "v1.2.0", values: ", faults = { errorShare = 1 }"}
-	w := newWorkspace(t, map[string]string{"main.tf": c.twoColours("blue", judgedAfter, blue, bad)})
+	blue := color{name: "blue", version: "v1.1.1"}
+	bad := color{name: "green", version: "v1.2.0", values: ", faults = { errorShare = 1 }"}
+	w := newWorkspace(t, map[string]string{"main.tf": c.twoColors("blue", judgedAfter, blue, bad)})
 	w.apply()
 	c.users(50)
 
-	w.write("main.tf", c.twoColours("green", judgedAfter, blue, bad))
+	w.write("main.tf", c.twoColors("green", judgedAfter, blue, bad))
 	var text string
 	c.whileServed("v1.2.0", func() { text = w.refused("apply", "-auto-approve", "-no-color", "-input=false") }).keptAnswering(t)
 	for _, want := range []string{"was switched back: blue is live", "HTTP 500", "not switched to until"} {
@@ -265,7 +265,7 @@ func TestBlueGreen_SwitchesBackWhatFailsAndHoldsIt(t *testing.T) {
 	}
 	c.wantSelected(releaseName, "blue")
 	c.answersWith("v1.1.1")
-	if got := w.attribute(colours, "active"); got != "blue" {
+	if got := w.attribute(colors, "active"); got != "blue" {
 		t.Errorf("the state says that %v is live, want blue", got)
 	}
 
@@ -276,23 +276,23 @@ func TestBlueGreen_SwitchesBackWhatFailsAndHoldsIt(t *testing.T) {
 	c.wantSelected(releaseName, "blue")
 
 	// Other pods are another matter.
-	good := colour{name: "green", version: "v1.2.0"}
-	w.write("main.tf", c.twoColours("green", judgedAfter, blue, good))
+	good := color{name: "green", version: "v1.2.0"}
+	w.write("main.tf", c.twoColors("green", judgedAfter, blue, good))
 	c.whileServed("", func() { w.apply() }).keptAnswering(t)
 	c.wantSelected(releaseName, "green")
 	w.noChanges()
 }
 
-// A colour that fails on the preview Service never gets traffic.
+// A color that fails on the preview Service never gets traffic.
 func TestBlueGreen_DoesNotSwitchToWhatFailsBefore(t *testing.T) {
 	sameWithEveryProgram(t)
 	t.Parallel()
 	c := newTenant(t)
-	blue := colour{name: "blue", version: "v1.1.1"}
-	bad := colour{name: "green", version: "v1.2.0", values: ", faults = { errorShare = 1 }"}
-	w := newWorkspace(t, map[string]string{"main.tf": c.twoColours("blue", judged, blue)})
+	blue := color{name: "blue", version: "v1.1.1"}
+	bad := color{name: "green", version: "v1.2.0", values: ", faults = { errorShare = 1 }"}
+	w := newWorkspace(t, map[string]string{"main.tf": c.twoColors("blue", judged, blue)})
 	w.apply()
-	w.write("main.tf", c.twoColours("green", judged, blue, bad))
+	w.write("main.tf", c.twoColors("green", judged, blue, bad))
 	text := w.refused("apply", "-auto-approve", "-no-color", "-input=false")
 	if !strings.Contains(text, "failed before the switch") || !strings.Contains(text, "HTTP 500") {
 		t.Errorf("the error does not say what failed:\n%s", text)
@@ -300,11 +300,11 @@ func TestBlueGreen_DoesNotSwitchToWhatFailsBefore(t *testing.T) {
 	c.wantSelected(releaseName, "blue")
 
 	// Somebody says that it was put right.
-	w.write("main.tf", c.twoColours("green", judgedAfter+"\n  retry = \"again\"", blue, colour{name: "green", version: "v1.2.0"}))
+	w.write("main.tf", c.twoColors("green", judgedAfter+"\n  retry = \"again\"", blue, color{name: "green", version: "v1.2.0"}))
 	w.apply()
 	c.wantSelected(releaseName, "green")
 
-	// A colour without any pod: nothing is switched, and the error says what is missing.
+	// A color without any pod: nothing is switched, and the error says what is missing.
 	deployments := live(t).AppsV1().Deployments(c.namespace)
 	if _, err := deployments.Patch(t.Context(), releaseName, types.MergePatchType, []byte(`{"spec":{"template":{"metadata":{"labels":{"slipway.dev/track":"none"}}}}}`), metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
@@ -313,7 +313,7 @@ func TestBlueGreen_DoesNotSwitchToWhatFailsBefore(t *testing.T) {
 		list, err := live(t).CoreV1().Pods(c.namespace).List(ctx, metav1.ListOptions{LabelSelector: trackLabel + "=blue"})
 		return err == nil && len(list.Items) == 0
 	})
-	w.write("main.tf", c.twoColours("blue", `timeouts = { update = "3s" }`, blue, colour{name: "green", version: "v1.2.0"}))
+	w.write("main.tf", c.twoColors("blue", `timeouts = { update = "3s" }`, blue, color{name: "green", version: "v1.2.0"}))
 	text = w.refused("apply", "-auto-approve", "-no-color", "-input=false")
 	if !strings.Contains(text, "There is no pod with these labels") {
 		t.Errorf("the error does not say that there are no pods:\n%s", text)
@@ -333,20 +333,20 @@ func TestBlueGreen_ProviderKilled_IsFinishedByTheNextApply(t *testing.T) {
 	long := strings.ReplaceAll(judgedAfter, `"4s"`, `"10s"`)
 	for _, s := range []struct {
 		step
-		green colour
+		green color
 		// finished says that the next apply succeeds.
 		finished bool
 	}{
-		{step{"green is judged with the traffic", phase("verifying")}, colour{name: "green", version: "v1.2.0"}, true},
-		{step{"green failed with the traffic", phase("verifying")}, colour{name: "green", version: "v1.2.0", values: ", faults = { errorShare = 1 }"}, false},
+		{step{"green is judged with the traffic", phase("verifying")}, color{name: "green", version: "v1.2.0"}, true},
+		{step{"green failed with the traffic", phase("verifying")}, color{name: "green", version: "v1.2.0", values: ", faults = { errorShare = 1 }"}, false},
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			c := newTenant(t)
-			blue := colour{name: "blue", version: "v1.1.1"}
-			w := newWorkspace(t, map[string]string{"main.tf": c.twoColours("blue", long, blue, s.green)})
+			blue := color{name: "blue", version: "v1.1.1"}
+			w := newWorkspace(t, map[string]string{"main.tf": c.twoColors("blue", long, blue, s.green)})
 			w.apply()
-			w.write("main.tf", c.twoColours("green", long, blue, s.green))
+			w.write("main.tf", c.twoColors("green", long, blue, s.green))
 			killAt(t, w, c, s.step)
 			if !s.finished {
 				text := w.refused("apply", "-auto-approve", "-no-color", "-input=false")

@@ -149,9 +149,9 @@ spec:
 			t.Errorf("the import of %s does not say %q:\n%s", id, want, text)
 		}
 	}
-	neighbour := newTenant(t)
-	v := newWorkspace(t, map[string]string{"main.tf": neighbour.twoTracks("v1.2.0", config)})
-	if text := v.refused("import", "-no-color", "-input=false", "slipway_canary.whole", at+"whole?canary=v2"); !strings.Contains(text, c.client) || !strings.Contains(text, neighbour.client) {
+	neighbor := newTenant(t)
+	v := newWorkspace(t, map[string]string{"main.tf": neighbor.twoTracks("v1.2.0", config)})
+	if text := v.refused("import", "-no-color", "-input=false", "slipway_canary.whole", at+"whole?canary=v2"); !strings.Contains(text, c.client) || !strings.Contains(text, neighbor.client) {
 		t.Errorf("the import from the workspace of another client is not refused as such:\n%s", text)
 	}
 

@@ -115,7 +115,7 @@ func TestPlan_RefusesBadInput(t *testing.T) {
 	}{
 		"a chart that is not there":     {c.stackOf(filepath.Join(repository, "no-such-chart"), "v1.1.1", quick, ""), []string{"no-such-chart"}},
 		"a value of the wrong type":     {c.stack("v1.1.1", `{ replicaCount = "many" }`, ""), []string{"replicaCount", "integer"}},
-		"a misspelt key":                {c.stack("v1.1.1", `{ autoscaling = { maxReplica = 5 } }`, ""), []string{"autoscaling.maxReplica", "maxReplicas"}},
+		"a misspelled key":              {c.stack("v1.1.1", `{ autoscaling = { maxReplica = 5 } }`, ""), []string{"autoscaling.maxReplica", "maxReplicas"}},
 		"a template that fails":         {c.stackOf(broken, "v1.1.1", quick, ""), []string{"templates/configmap-extra.yaml", "4", "extra.name is needed"}},
 		"a context that does not exist": {strings.Replace(c.stack("v1.1.1", quick, ""), `context = "`+contextName(t)+`"`, `context = "no-such-context"`, 1), []string{"no-such-context"}},
 		"a version that is no tag":      {c.stack("v1.1.1 final", quick, ""), []string{"version", "valid image tag"}},

@@ -39,7 +39,7 @@ func TestPlan_ShowsAnUpgradeLeafByLeaf(t *testing.T) {
 			t.Errorf("the plan does not say %q:\n%s", want, text)
 		}
 	}
-	golden(t, "plan-upgrade", normalise(c, text))
+	golden(t, "plan-upgrade", normalize(c, text))
 }
 
 // A saved plan is applied by another process, after the world may have changed.
@@ -116,8 +116,8 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-// normalise keeps the plan itself and replaces what differs from run to run.
-func normalise(c tenant, text string) string {
+// normalize keeps the plan itself and replaces what differs from run to run.
+func normalize(c tenant, text string) string {
 	if _, plan, found := strings.Cut(text, "will perform the following actions:\n"); found {
 		text = plan
 	}

@@ -87,7 +87,7 @@ func TestRollback_OfABadVersionTellsTheStory(t *testing.T) {
 	if r.code == 0 {
 		t.Fatalf("a version that answers with errors was accepted:\n%s", r.text)
 	}
-	golden(t, "rollback-error", normaliseStory(c, r.text))
+	golden(t, "rollback-error", normalizeStory(c, r.text))
 	c.answersWith("v1.1.1")
 	for name, want := range map[string]any{"version": "v1.1.1", "status": "deployed", "verification": "verified", "known_good": "v1.1.1 (revision 3)", "revision": 3.0} {
 		if got := w.attribute(app, name); got != want {
@@ -96,7 +96,7 @@ func TestRollback_OfABadVersionTellsTheStory(t *testing.T) {
 	}
 
 	text := w.plan()
-	golden(t, "plan-held", normaliseStory(c, lines(text, "+ held ", "~ version ", "a failure is")))
+	golden(t, "plan-held", normalizeStory(c, lines(text, "+ held ", "~ version ", "a failure is")))
 	if !strings.Contains(text, "1 to change") {
 		t.Errorf("the plan has to show the difference again:\n%s", text)
 	}
@@ -121,7 +121,7 @@ func TestRollback_OfABadVersionTellsTheStory(t *testing.T) {
 
 	w.write("main.tf", c.stack("v1.1.1", quick, guardHCL))
 	if text := w.plan(); !strings.Contains(text, "rollback to known-good v1.1.1 (revision 3)") {
-		t.Errorf("the plan does not recognise the rollback:\n%s", lines(text, "+ \""))
+		t.Errorf("the plan does not recognize the rollback:\n%s", lines(text, "+ \""))
 	}
 	w.apply()
 	w.noChanges()
@@ -212,8 +212,8 @@ func lines(text string, words ...string) string {
 	return strings.Join(out, "\n") + "\n"
 }
 
-// normaliseStory keeps the error, undoes its line breaks, and replaces what differs from run to run.
-func normaliseStory(c tenant, text string) string {
+// normalizeStory keeps the error, undoes its line breaks, and replaces what differs from run to run.
+func normalizeStory(c tenant, text string) string {
 	if _, story, found := strings.Cut(text, "\nError: "); found {
 		text = "Error: " + story
 	}
@@ -221,7 +221,7 @@ func normaliseStory(c tenant, text string) string {
 	for _, paragraph := range strings.Split(strings.TrimSpace(text), "\n\n") {
 		paragraphs = append(paragraphs, regexp.MustCompile(`\n(\S)`).ReplaceAllString(paragraph, " $1"))
 	}
-	text = normalise(c, strings.Join(paragraphs, "\n\n"))
+	text = normalize(c, strings.Join(paragraphs, "\n\n"))
 	for _, r := range []struct{ pattern, with string }{
 		{`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`, "<time>"},
 		{`\d\d:\d\d:\d\d`, "<hh:mm:ss>"},

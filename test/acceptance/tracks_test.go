@@ -57,7 +57,7 @@ func (c tenant) inputs(w *workspace, version string, more map[string]any) {
 	w.write("terraform.tfvars.json", string(text))
 }
 
-func colourful(active, green string) map[string]any {
+func colorful(active, green string) map[string]any {
 	blueGreen := map[string]any{"active": active, "preview": "4s"}
 	if green != "" {
 		blueGreen["green"] = green
@@ -79,7 +79,7 @@ func (c tenant) pods(release string) string {
 	return strings.Join(uids, " ")
 }
 
-// From one release to two colours, to green, and back to one in a single apply, while users are served.
+// From one release to two colors, to green, and back to one in a single apply, while users are served.
 func TestTracks_ComeAndGoWithoutAFailedRequest(t *testing.T) {
 	sameWithEveryProgram(t)
 	t.Parallel()
@@ -95,11 +95,11 @@ func TestTracks_ComeAndGoWithoutAFailedRequest(t *testing.T) {
 	before := c.pods(releaseName)
 
 	// Nothing changes hands: the release that was there is blue.
-	c.inputs(w, "v1.1.1", colourful("blue", ""))
+	c.inputs(w, "v1.1.1", colorful("blue", ""))
 	c.whileServed("", func() { w.apply() }).keptAnswering(t)
 	c.wantSelected(releaseName, "stable")
 
-	c.inputs(w, "v1.1.1", colourful("green", "v1.2.0"))
+	c.inputs(w, "v1.1.1", colorful("green", "v1.2.0"))
 	c.whileServed("", func() { w.apply() }).keptAnswering(t)
 	c.wantSelected(releaseName, "green")
 	c.answersWith("v1.2.0")
@@ -109,7 +109,7 @@ func TestTracks_ComeAndGoWithoutAFailedRequest(t *testing.T) {
 	w.noChanges()
 
 	// Blue does not come up: the traffic stays on green, and so does green.
-	broken := colourful("blue", "")
+	broken := colorful("blue", "")
 	broken["values"] = map[string]any{
 		"autoscaling": map[string]any{"enabled": false}, "replicaCount": 2, "preStopSleepSeconds": 2, "terminationGracePeriodSeconds": 4,
 		"faults": map[string]any{"crashOnStart": true},
@@ -124,7 +124,7 @@ func TestTracks_ComeAndGoWithoutAFailedRequest(t *testing.T) {
 	}
 
 	// One apply: blue is updated without traffic, the traffic moves, and only then green goes.
-	c.inputs(w, "v1.2.0", colourful("blue", ""))
+	c.inputs(w, "v1.2.0", colorful("blue", ""))
 	c.whileServed("", func() { w.apply() }).keptAnswering(t)
 	c.wantSelected(releaseName, "stable")
 	if !greenGone(t.Context()) {

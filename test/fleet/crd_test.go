@@ -83,12 +83,12 @@ func TestApplicationSets_AreAcceptedByTheirCRD(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", set.GetName(), err)
 		}
-		// The check can fail: a misspelt field is refused.
+		// The check can fail: a misspelled field is refused.
 		if err := unstructured.SetNestedField(set.Object, "create-update", "spec", "syncPolicy", "applicationSync"); err != nil {
 			t.Fatal(err)
 		}
 		if err := create(set); err == nil || !strings.Contains(err.Error(), "applicationSync") {
-			t.Errorf("a misspelt field was taken: %v", err)
+			t.Errorf("a misspelled field was taken: %v", err)
 		}
 	}
 }

@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Command lintreport prints how well the migration linter tells the unsafe from the safe files of a labelled corpus, by
+// Command lintreport prints how well the migration linter tells the unsafe from the safe files of a labeled corpus, by
 // default the project's own.
 package main
 
@@ -67,7 +67,7 @@ func report(ctx context.Context, dir string, out io.Writer) error {
 		return err
 	}
 	if len(cases) == 0 {
-		return fmt.Errorf("there are no labelled files in %s", dir)
+		return fmt.Errorf("there are no labeled files in %s", dir)
 	}
 	byRule := map[string]*tally{}
 	of := func(rule string) *tally {

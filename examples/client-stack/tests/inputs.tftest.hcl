@@ -12,7 +12,7 @@ variables {
   app_version = "v1.2.0"
 }
 
-run "refuses_a_misspelt_cluster" {
+run "refuses_a_misspelled_cluster" {
   command = plan
 
   variables {

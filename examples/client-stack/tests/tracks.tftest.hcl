@@ -1,4 +1,4 @@
-# Two colours beside each other, and what has the traffic.
+# Two colors beside each other, and what has the traffic.
 
 mock_provider "slipway" {}
 
@@ -18,7 +18,7 @@ run "rolling_has_one_track" {
 
   assert {
     condition     = length(slipway_release.green) == 0 && length(slipway_blue_green.app) == 0
-    error_message = "There is a second colour."
+    error_message = "There is a second color."
   }
   assert {
     condition     = length(slipway_release.app.analysis) == 1
@@ -116,7 +116,7 @@ run "refuses_a_live_green_without_a_version" {
   expect_failures = [slipway_blue_green.app]
 }
 
-run "refuses_a_colour_that_is_none" {
+run "refuses_a_color_that_is_none" {
   command = plan
 
   variables {

@@ -1,4 +1,4 @@
-# Blue is the release that was there before, with the Service and all that both colours share.
+# Blue is the release that was there before, with the Service and all that both colors share.
 resource "slipway_release" "blue" {
   environment = slipway_environment.this
   chart       = { path = "charts/data-collection-service" }

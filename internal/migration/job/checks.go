@@ -63,7 +63,7 @@ func ParseChecks(ctx context.Context, files []*File) error {
 			return err
 		}
 		for _, finding := range report.Errors() {
-			if finding.Rule == lint.NotAnalysed {
+			if finding.Rule == lint.NotAnalyzed {
 				return &FilesError{Directory: filepath.Dir(file.from), File: file.Name, Reason: fmt.Sprintf("line %d: %s", finding.Line, strings.TrimSuffix(finding.Reason, "."))}
 			}
 		}

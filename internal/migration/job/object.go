@@ -109,7 +109,7 @@ func (a *application) chunks(name, volume string, files []*File) []*corev1.Confi
 	return out
 }
 
-// projected is a volume of the ConfigMaps that are labelled with its name, nil where there are none.
+// projected is a volume of the ConfigMaps that are labeled with its name, nil where there are none.
 func projected(volume string, maps []*corev1.ConfigMap) *corev1.Volume {
 	files := &corev1.ProjectedVolumeSource{}
 	for _, m := range maps {

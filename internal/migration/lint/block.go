@@ -23,7 +23,7 @@ func (l *linter) block(n node) {
 	statement := l.parsed[l.position]
 	for _, arg := range n.each("args") {
 		if _, value := arg.node.any("arg"); arg.node.text("defname") == "language" && value.text("sval") != "plpgsql" {
-			l.warn(0, "not-analysed", "", "The block is written in "+value.text("sval")+", which the linter does not read.", "Review it by hand, and acknowledge the finding.")
+			l.warn(0, "not-analyzed", "", "The block is written in "+value.text("sval")+", which the linter does not read.", "Review it by hand, and acknowledge the finding.")
 			return
 		}
 	}
@@ -43,7 +43,7 @@ func (l *linter) run(sql string, line int, what string) {
 		err = json.Unmarshal([]byte(text), &tree)
 	}
 	if err != nil {
-		l.report(0, "not-analysed", "", "PL/pgSQL's grammar does not accept the "+what+" ("+err.Error()+"), so that nothing can be said about it.", "Correct it, or review it by hand and acknowledge the finding.")
+		l.report(0, "not-analyzed", "", "PL/pgSQL's grammar does not accept the "+what+" ("+err.Error()+"), so that nothing can be said about it.", "Correct it, or review it by hand and acknowledge the finding.")
 		return
 	}
 	b := &blockReader{linter: l, firstLine: line + strings.Count(sql[:bodyStart(sql)], "\n")}
@@ -194,7 +194,7 @@ func (b *blockReader) query(sql string) {
 		}
 	}
 	if err != nil {
-		b.warn(0, "not-analysed", "", "A statement of the block is not understood ("+err.Error()+").", "Review it by hand, and acknowledge the finding.")
+		b.warn(0, "not-analyzed", "", "A statement of the block is not understood ("+err.Error()+").", "Review it by hand, and acknowledge the finding.")
 		return
 	}
 	if what := refusesTransaction(parsedStatement{kind: kind, node: tree}); what != "" {
@@ -223,7 +223,7 @@ func (b *blockReader) dynamic(expression string) {
 			}
 		}
 	}
-	b.warn(0, "not-analysed", "", "EXECUTE runs a text that is put together when the file runs: the linter does not see it.", "Write the statement out, or review it by hand and acknowledge the finding.")
+	b.warn(0, "not-analyzed", "", "EXECUTE runs a text that is put together when the file runs: the linter does not see it.", "Write the statement out, or review it by hand and acknowledge the finding.")
 }
 
 func (b *blockReader) pattern(kind string, n node) string {

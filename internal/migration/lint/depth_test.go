@@ -146,7 +146,7 @@ func TestLint_DoesNotGiveTheParserWhatItCannotStand(t *testing.T) {
 			for _, finding := range report.Findings {
 				rules[finding.Rule] = true
 			}
-			if !rules["not-analysed"] || !rules["drop-column"] {
+			if !rules["not-analyzed"] || !rules["drop-column"] {
 				t.Errorf("got %+v", report.Findings)
 			}
 		})

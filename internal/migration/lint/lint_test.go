@@ -113,7 +113,7 @@ ALTER TABLE orders ADD CONSTRAINT a CHECK (b > 0) NOT VALID,
     ADD CONSTRAINT c NOT NULL d;
 ALTER TABL x;
 `))
-	want := map[string]int{"default-rewrites": 7, "write-whole-table": 13, "backfill-under-lock": 13, "not-null-scans": 18, "not-analysed": 19}
+	want := map[string]int{"default-rewrites": 7, "write-whole-table": 13, "backfill-under-lock": 13, "not-null-scans": 18, "not-analyzed": 19}
 	for _, finding := range report.Errors() {
 		if line, expected := want[finding.Rule]; !expected || line != finding.Line {
 			t.Errorf("%s in line %d, want %d", finding.Rule, finding.Line, line)

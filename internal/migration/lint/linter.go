@@ -191,7 +191,7 @@ func (l *linter) flywayWraps() bool {
 // statement judges one statement and notes what it changes.
 func (l *linter) statement(s *parsedStatement) {
 	if s.err != nil {
-		l.notAnalysed(s)
+		l.notAnalyzed(s)
 		return
 	}
 	l.newForms(s)
@@ -201,7 +201,7 @@ func (l *linter) statement(s *parsedStatement) {
 	l.judge(s.kind, s.node, s.newForms)
 }
 
-func (l *linter) notAnalysed(s *parsedStatement) {
+func (l *linter) notAnalyzed(s *parsedStatement) {
 	offset, message := -1, s.err.Error()
 	var failed *syntaxError
 	if errors.As(s.err, &failed) {
@@ -214,7 +214,7 @@ func (l *linter) notAnalysed(s *parsedStatement) {
 	if l.current.Format == sqlfile.Goose && strings.Contains(s.SQL, "$") {
 		advice = "Put '-- +goose StatementBegin' before and '-- +goose StatementEnd' after a statement that holds semicolons within it: goose splits at each line that ends in one."
 	}
-	l.report(offset, NotAnalysed, "", "PostgreSQL's grammar does not accept the statement ("+message+"), so that nothing can be said about it.", advice)
+	l.report(offset, NotAnalyzed, "", "PostgreSQL's grammar does not accept the statement ("+message+"), so that nothing can be said about it.", advice)
 }
 
 func (l *linter) newForms(s *parsedStatement) {

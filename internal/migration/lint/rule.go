@@ -37,8 +37,8 @@ type Rule struct {
 	Safe     string // the example, written so that it is safe; a line "-- 00001_name.sql" starts a file
 }
 
-// NotAnalysed is the rule about statements that the linter cannot read.
-const NotAnalysed = "not-analysed"
+// NotAnalyzed is the rule about statements that the linter cannot read.
+const NotAnalyzed = "not-analyzed"
 
 // Page is where the rule is explained.
 func (r Rule) Page() string { return RulesPage + "#" + r.ID }

@@ -95,7 +95,7 @@ var transactionRules = []Rule{
 		Safe:     "SET lock_timeout = '2s';",
 	},
 	{
-		ID: NotAnalysed, Class: Transactions, Severity: Error, Title: "statement that the linter cannot read",
+		ID: NotAnalyzed, Class: Transactions, Severity: Error, Title: "statement that the linter cannot read",
 		Why:      "It has a mistake, is built from text when it runs (a warning), is written in another language than SQL and PL/pgSQL (a warning), or is nested a hundred levels deep. Nothing can be said about it, and silence would look like consent.",
 		SafeForm: "Correct it, write the statement out, or review it by hand and acknowledge the finding.",
 		Unsafe:   "ALTER TABLE users ADD COLUM a int;",

@@ -179,7 +179,7 @@ func TestUp_LeavesAnIndexAloneThatAnotherSessionBuilds(t *testing.T) {
 	d.want("SELECT indisvalid FROM pg_index WHERE indexrelid = 'customers_name'::regclass", "t")
 }
 
-func TestUp_StopsWhenItIsCancelledAndGoesOnLater(t *testing.T) {
+func TestUp_StopsWhenItIsCanceledAndGoesOnLater(t *testing.T) {
 	d := newDatabase(t)
 	slow := file("00002_slow.sql", "CREATE TABLE b (a int);\nSELECT pg_sleep(30);\n")
 	ctx, cancel := context.WithCancel(t.Context())

@@ -144,7 +144,7 @@ func method(name string) string {
 func (s *Service) broken(w http.ResponseWriter, r *http.Request, what string, err error) {
 	if r.Context().Err() != nil {
 		// The sender has gone; nobody reads the answer, and it says nothing about this service.
-		s.fail(w, 499, "the request was cancelled")
+		s.fail(w, 499, "the request was canceled")
 		return
 	}
 	s.Log.ErrorContext(r.Context(), what, "error", err.Error())

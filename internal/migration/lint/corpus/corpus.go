@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package corpus reads migrations that are labelled with what the linter has to say of them.
+// Package corpus reads migrations that are labeled with what the linter has to say of them.
 //
 // A case is a file, or a directory of files that are judged together. Comments of the form "-- corpus: key value" say what
 // is known: "errors" and "warnings" are the rules that must speak, separated by blanks, and no others may; without them the
@@ -20,7 +20,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/sqlfile"
 )
 
-// Case is a labelled migration.
+// Case is a labeled migration.
 type Case struct {
 	Name             string // path in the corpus
 	Unsafe           bool   // there must be errors
@@ -29,7 +29,7 @@ type Case struct {
 	History, Pending []*sqlfile.File
 }
 
-// Files is the number of labelled files of the case.
+// Files is the number of labeled files of the case.
 func (c *Case) Files() int { return len(c.History) + len(c.Pending) }
 
 // Read reads all cases below the root of a file system, in the order of their names.

@@ -1,4 +1,4 @@
--- corpus: warnings not-analysed
+-- corpus: warnings not-analyzed
 -- +goose Up
 -- +goose StatementBegin
 DO $$

@@ -1,4 +1,4 @@
--- corpus: errors not-analysed
+-- corpus: errors not-analyzed
 -- +goose Up
 CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$
 BEGIN

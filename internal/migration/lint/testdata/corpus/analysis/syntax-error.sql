@@ -1,3 +1,3 @@
--- corpus: errors not-analysed
+-- corpus: errors not-analyzed
 -- +goose Up
 ALTER TABLE users ADD COLUM a int;

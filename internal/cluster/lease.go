@@ -17,6 +17,10 @@ const FieldManager = "slipway"
 // LeaseName is the name of the Lease in each namespace.
 const LeaseName = "slipway"
 
+// LabelManagedBy is the label, with FieldManager as its value, on each object that is Slipway's own.
+// See https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/.
+const LabelManagedBy = "app.kubernetes.io/managed-by"
+
 // timing are the durations of the Lease protocol; tests shorten them.
 type timing struct {
 	takeover time.Duration // a Lease of another holder is taken after it was seen unchanged for this long

@@ -126,7 +126,7 @@ func (l *leaseLock) stamp(lease *coordinationv1.Lease) *coordinationv1.Lease {
 		users = append(users, l.user)
 	}
 	setUsers(lease, users)
-	lease.Labels = withLabel(lease.Labels, "app.kubernetes.io/managed-by", FieldManager)
+	lease.Labels = withLabel(lease.Labels, LabelManagedBy, FieldManager)
 	seconds := int32(max(1, l.timing.takeover/time.Second))
 	lease.Spec.HolderIdentity, lease.Spec.LeaseDurationSeconds, lease.Spec.RenewTime = &l.holder, &seconds, &now
 	return lease

@@ -21,6 +21,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment/namespace"
 	"github.com/slipway-dev/terraform-provider-slipway/test/postgres"
 )
 
@@ -84,8 +85,8 @@ func newTestClient(t *testing.T) *testClient {
 	}
 	client := "db-" + strings.ToLower(rand.Text()[:6])
 	h := environment.Handle{Client: client, Stage: "prod", Cluster: c.Coordinate(), Namespace: "data-collection-" + client}
-	open := environment.Network{Ingress: environment.TrafficAllow, Egress: environment.TrafficAllow}
-	if _, err := environment.Ensure(t.Context(), c, environment.Spec{Handle: h, Network: open}, environment.EnsureOptions{InstanceID: "test"}); err != nil {
+	open := namespace.Network{Ingress: namespace.TrafficAllow, Egress: namespace.TrafficAllow}
+	if _, err := namespace.Ensure(t.Context(), c, namespace.Spec{Handle: h, Network: open}, namespace.EnsureOptions{InstanceID: "test"}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

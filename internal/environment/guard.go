@@ -5,9 +5,11 @@ package environment
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 )
@@ -25,18 +27,11 @@ func GuardWorkspace(workspace string, h Handle) error {
 // *NamespaceForeignError (labels of another client or stage, or none), *NamespaceTerminatingError, others as from
 // cluster.Classify.
 func Check(ctx context.Context, c *cluster.Cluster, h Handle) (namespaceUID string, err error) {
-	client, err := c.Metadata()
+	namespace, err := read(ctx, c, h.Cluster, h.Namespace)
 	if err != nil {
 		return "", err
 	}
-	namespace, err := client.Resource(namespaces).Get(ctx, h.Namespace, metav1.GetOptions{})
-	switch {
-	case cluster.IsNotFound(err):
-		return "", &NamespaceMissingError{Namespace: h.Namespace, Context: h.Cluster.Context}
-	case err != nil:
-		return "", c.Classify(fmt.Errorf("reading namespace %s: %w", h.Namespace, err))
-	}
-	if err := checkOwner(h, namespace.Labels); err != nil {
+	if err := h.CheckOwner(namespace.Labels); err != nil {
 		return "", err
 	}
 	if namespace.DeletionTimestamp != nil {
@@ -48,26 +43,45 @@ func Check(ctx context.Context, c *cluster.Cluster, h Handle) (namespaceUID stri
 // Owner reads whose a namespace is: client and stage of its labels, empty where it is nobody's or does not exist. Errors as from
 // cluster.Classify.
 func Owner(ctx context.Context, c *cluster.Cluster, namespace string) (client, stage string, err error) {
-	metadata, err := c.Metadata()
+	found, err := read(ctx, c, c.Coordinate(), namespace)
+	if _, missing := errors.AsType[*NamespaceMissingError](err); missing {
+		return "", "", nil
+	}
 	if err != nil {
 		return "", "", err
-	}
-	found, err := metadata.Resource(namespaces).Get(ctx, namespace, metav1.GetOptions{})
-	switch {
-	case cluster.IsNotFound(err):
-		return "", "", nil
-	case err != nil:
-		return "", "", c.Classify(fmt.Errorf("reading namespace %s: %w", namespace, err))
 	}
 	return found.Labels[LabelClient], found.Labels[LabelStage], nil
 }
 
-func checkOwner(h Handle, labels map[string]string) error {
-	if labels[LabelClient] == h.Client && labels[LabelStage] == h.Stage {
-		return nil
+// FromNamespace reads client and stage from a namespace's labels, for imports. Errors: *NamespaceMissingError,
+// *NamespaceForeignError (without labels), others as from cluster.Classify.
+func FromNamespace(ctx context.Context, c *cluster.Cluster, coordinate cluster.Coordinate, namespace string) (Handle, error) {
+	h := Handle{Cluster: coordinate, Namespace: namespace}
+	found, err := read(ctx, c, coordinate, namespace)
+	if err != nil {
+		return h, err
 	}
-	return &NamespaceForeignError{
-		Namespace: h.Namespace, Client: h.Client, Stage: h.Stage,
-		OwnerClient: labels[LabelClient], OwnerStage: labels[LabelStage],
+	h.Client, h.Stage = found.Labels[LabelClient], found.Labels[LabelStage]
+	if h.Client == "" || h.Stage == "" {
+		return h, &NamespaceForeignError{Namespace: namespace}
 	}
+	return h, nil
+}
+
+var namespaces = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
+
+// read reads the metadata of a namespace, or fails with a *NamespaceMissingError.
+func read(ctx context.Context, c *cluster.Cluster, coordinate cluster.Coordinate, namespace string) (*metav1.PartialObjectMetadata, error) {
+	client, err := c.Metadata()
+	if err != nil {
+		return nil, err
+	}
+	found, err := client.Resource(namespaces).Get(ctx, namespace, metav1.GetOptions{})
+	switch {
+	case cluster.IsNotFound(err):
+		return nil, &NamespaceMissingError{Namespace: namespace, Context: coordinate.Context}
+	case err != nil:
+		return nil, c.Classify(fmt.Errorf("reading namespace %s: %w", namespace, err))
+	}
+	return found, nil
 }

@@ -1,11 +1,18 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package environment says what a client environment is: its handle, the guards that keep clients apart, and the objects
-// of its namespace.
+// Package environment holds the handle of a client environment and the guards that keep clients apart. Its namespace is made
+// and removed by package namespace.
 package environment
 
-import "github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+import (
+	"net"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+)
 
 // Handle is what every other resource knows of an environment: coordinates only, no credentials.
 type Handle struct {
@@ -39,3 +46,23 @@ func (h Handle) Workspace() string { return h.Client + "-" + h.Stage }
 
 // Name is how the environment is called in messages: "<client>/<stage>".
 func (h Handle) Name() string { return h.Client + "/" + h.Stage }
+
+// CheckOwner returns a *NamespaceForeignError unless the labels of the handle's namespace name its client and its stage.
+func (h Handle) CheckOwner(labels map[string]string) error {
+	if labels[LabelClient] == h.Client && labels[LabelStage] == h.Stage {
+		return nil
+	}
+	return &NamespaceForeignError{
+		Namespace: h.Namespace, Client: h.Client, Stage: h.Stage,
+		OwnerClient: labels[LabelClient], OwnerStage: labels[LabelStage],
+	}
+}
+
+// SystemNamespace reports a namespace that belongs to Kubernetes itself: the prefix kube- is reserved for its own. What an
+// environment does to a namespace, and denying ingress first of all, would break the cluster there.
+func SystemNamespace(name string) bool { return strings.HasPrefix(name, "kube-") }
+
+// ValidHost reports that s is a DNS name or an IP address.
+func ValidHost(s string) bool {
+	return len(validation.IsDNS1123Subdomain(strings.ToLower(strings.TrimSuffix(s, ".")))) == 0 || net.ParseIP(s) != nil
+}

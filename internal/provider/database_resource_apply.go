@@ -18,6 +18,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/database"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment/namespace"
 )
 
 const defaultDatabaseTimeout = 5 * time.Minute
@@ -217,8 +218,8 @@ func (r *DatabaseResource) Delete(ctx context.Context, req resource.DeleteReques
 // ImportState imports "<context>/<namespace>/<database>", parsed from the right, because a context may contain slashes.
 func (r *DatabaseResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
 	rest, name, ok := cutLast(req.ID)
-	contextName, namespace, ok2 := cutLast(rest)
-	if !ok || !ok2 || name == "" || contextName == "" || namespace == "" {
+	contextName, within, ok2 := cutLast(rest)
+	if !ok || !ok2 || name == "" || contextName == "" || within == "" {
 		resp.Diagnostics.AddError("Cannot import database "+req.ID,
 			"The import id is not of the form <context>/<namespace>/<database>, for example client-a-prod/data-collection-client-a/client-a-prod-db.")
 		return
@@ -228,9 +229,9 @@ func (r *DatabaseResource) ImportState(ctx context.Context, req resource.ImportS
 		resp.Diagnostics.Append(pathless(diagnostic(path.Empty(), "import", "database "+req.ID, environment.Handle{}, err)))
 	}
 	live, err := r.data.Connections.Cluster(ctx, coordinate)
-	var home *environment.Found
+	var home *namespace.Found
 	if err == nil {
-		home, err = environment.Find(ctx, live, coordinate, namespace)
+		home, err = namespace.Find(ctx, live, coordinate, within)
 	}
 	if err != nil {
 		fail(err)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment/namespace"
 )
 
 var (
@@ -60,7 +61,7 @@ func (r *EnvironmentResource) Create(ctx context.Context, req resource.CreateReq
 		return
 	}
 	plan.ID = types.StringValue(uuid.NewString())
-	state, diags := r.ensure(ctx, plan, "create", timeout, environment.EnsureOptions{InstanceID: plan.ID.ValueString()})
+	state, diags := r.ensure(ctx, plan, "create", timeout, namespace.EnsureOptions{InstanceID: plan.ID.ValueString()})
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
@@ -79,10 +80,10 @@ func (r *EnvironmentResource) Update(ctx context.Context, req resource.UpdateReq
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	options := environment.EnsureOptions{InstanceID: state.ID.ValueString(), ClusterUID: state.ClusterUID.ValueString(), Update: true}
+	options := namespace.EnsureOptions{InstanceID: state.ID.ValueString(), ClusterUID: state.ClusterUID.ValueString(), Update: true}
 	if plan.ID.IsUnknown() { // The client moves to another cluster: what is in the old one is forgotten.
 		plan.ID = types.StringValue(uuid.NewString())
-		options = environment.EnsureOptions{InstanceID: plan.ID.ValueString(), ClusterUID: plan.AllowClusterMove.ValueString()}
+		options = namespace.EnsureOptions{InstanceID: plan.ID.ValueString(), ClusterUID: plan.AllowClusterMove.ValueString()}
 	}
 	updated, diags := r.ensure(ctx, plan, "update", timeout, options)
 	resp.Diagnostics.Append(diags...)
@@ -93,7 +94,7 @@ func (r *EnvironmentResource) Update(ctx context.Context, req resource.UpdateReq
 }
 
 // ensure does what Create and Update share, and returns the new state.
-func (r *EnvironmentResource) ensure(ctx context.Context, plan environmentModel, verb string, timeout time.Duration, options environment.EnsureOptions) (
+func (r *EnvironmentResource) ensure(ctx context.Context, plan environmentModel, verb string, timeout time.Duration, options namespace.EnsureOptions) (
 	environmentModel, diag.Diagnostics,
 ) {
 	spec, known, diags := plan.spec(ctx)
@@ -116,7 +117,7 @@ func (r *EnvironmentResource) ensure(ctx context.Context, plan environmentModel,
 	ctx, cancel := context.WithTimeout(ctx, cluster.HoldTimeout(timeout))
 	defer cancel()
 	options.Progress = environmentProgress(ctx, spec.Handle)
-	ensured, err := environment.Ensure(ctx, live, spec, options)
+	ensured, err := namespace.Ensure(ctx, live, spec, options)
 	if err != nil {
 		diags.Append(environmentDiagnostic(verb, spec.Handle, err))
 		return plan, diags
@@ -152,7 +153,7 @@ func (r *EnvironmentResource) Read(ctx context.Context, req resource.ReadRequest
 		resp.Diagnostics.Append(environmentReadDiagnostic(spec.Handle, err))
 		return
 	}
-	observation, err := environment.Observe(ctx, live, spec, state.ID.ValueString())
+	observation, err := namespace.Observe(ctx, live, spec, state.ID.ValueString())
 	if _, missing := errors.AsType[*environment.NamespaceMissingError](err); missing {
 		resp.State.RemoveResource(ctx)
 		return
@@ -162,7 +163,7 @@ func (r *EnvironmentResource) Read(ctx context.Context, req resource.ReadRequest
 		return
 	}
 	if id := state.ID.ValueString(); observation.InstanceID != "" && observation.InstanceID != id {
-		err := &environment.InstanceError{Namespace: spec.Handle.Namespace, Want: id, Got: observation.InstanceID}
+		err := &namespace.InstanceError{Namespace: spec.Handle.Namespace, Want: id, Got: observation.InstanceID}
 		resp.Diagnostics.AddWarning("The environment "+spec.Handle.Name()+" belongs to another state", detailOf(err))
 		return
 	}
@@ -199,7 +200,7 @@ func (r *EnvironmentResource) Delete(ctx context.Context, req resource.DeleteReq
 	}
 	ctx, cancel := context.WithTimeout(ctx, cluster.HoldTimeout(timeout))
 	defer cancel()
-	forgotten, err := environment.Remove(ctx, live, handle, environment.RemoveOptions{
+	forgotten, err := namespace.Remove(ctx, live, handle, namespace.RemoveOptions{
 		InstanceID:   state.ID.ValueString(),
 		ClusterUID:   state.ClusterUID.ValueString(),
 		NamespaceUID: state.NamespaceUID.ValueString(),
@@ -219,18 +220,18 @@ func (r *EnvironmentResource) Delete(ctx context.Context, req resource.DeleteReq
 // ImportState imports "<context>/<namespace>", parsed from the right, because a context may contain slashes (those of EKS
 // are ARNs). Client and stage come from the namespace's labels.
 func (r *EnvironmentResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	contextName, namespace, ok := cutLast(req.ID)
-	if !ok || contextName == "" || namespace == "" {
+	contextName, name, ok := cutLast(req.ID)
+	if !ok || contextName == "" || name == "" {
 		resp.Diagnostics.AddError("Cannot import environment "+req.ID,
 			"The import id is not of the form <context>/<namespace>, for example client-a-prod/data-collection-client-a.")
 		return
 	}
 	coordinate := cluster.Coordinate{Context: contextName}
-	handle := environment.Handle{Cluster: coordinate, Namespace: namespace}
+	handle := environment.Handle{Cluster: coordinate, Namespace: name}
 	live, err := r.data.Connections.Cluster(ctx, coordinate)
-	var found *environment.Found
+	var found *namespace.Found
 	if err == nil {
-		found, err = environment.Find(ctx, live, coordinate, namespace)
+		found, err = namespace.Find(ctx, live, coordinate, name)
 	}
 	if err != nil {
 		resp.Diagnostics.Append(pathless(diagnostic(path.Empty(), "import", "environment "+req.ID, handle, err)))

@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment/namespace"
 )
 
 // environmentModel is slipway_environment as Terraform sees it.
@@ -104,7 +105,7 @@ var (
 
 // defaultNetwork denies ingress and allows egress.
 func defaultNetwork() types.Object {
-	return networkValue(environment.Network{Ingress: environment.TrafficDeny, Egress: environment.TrafficAllow, DNS: true})
+	return networkValue(namespace.Network{Ingress: namespace.TrafficDeny, Egress: namespace.TrafficAllow, DNS: true})
 }
 
 func (m environmentModel) handle(ctx context.Context) (environment.Handle, bool, diag.Diagnostics) {
@@ -118,39 +119,39 @@ func (m environmentModel) adopt() bool {
 }
 
 // spec returns what the environment's namespace is to hold; known is false while a part of it is not known yet.
-func (m environmentModel) spec(ctx context.Context) (spec environment.Spec, known bool, diags diag.Diagnostics) {
+func (m environmentModel) spec(ctx context.Context) (spec namespace.Spec, known bool, diags diag.Diagnostics) {
 	handle, known, diags := m.handle(ctx)
 	if !known || diags.HasError() {
-		return environment.Spec{}, false, diags
+		return namespace.Spec{}, false, diags
 	}
 	for _, part := range []attr.Value{m.Namespace, m.ServiceAccount, m.Network, m.ResourceQuota, m.LimitRange} {
 		if !wholly(part) {
-			return environment.Spec{}, false, diags
+			return namespace.Spec{}, false, diags
 		}
 	}
 	r := reader{ctx: ctx, diags: &diags}
 	spec.Handle = handle
 
-	var namespace namespaceModel
-	r.object(m.Namespace, &namespace)
-	spec.Adopt = namespace.Adopt.ValueBool()
-	spec.Labels, spec.Annotations = r.strings(namespace.Labels), r.strings(namespace.Annotations)
+	var configured namespaceModel
+	r.object(m.Namespace, &configured)
+	spec.Adopt = configured.Adopt.ValueBool()
+	spec.Labels, spec.Annotations = r.strings(configured.Labels), r.strings(configured.Annotations)
 	var podSecurity podSecurityModel
-	r.object(namespace.PodSecurity, &podSecurity)
-	spec.PodSecurity = environment.PodSecurity{
+	r.object(configured.PodSecurity, &podSecurity)
+	spec.PodSecurity = namespace.PodSecurity{
 		Enforce: podSecurity.Enforce.ValueString(), Audit: podSecurity.Audit.ValueString(), Warn: podSecurity.Warn.ValueString(),
 	}
 
 	if !m.ServiceAccount.IsNull() {
 		var account serviceAccountModel
 		r.object(m.ServiceAccount, &account)
-		spec.ServiceAccount = &environment.ServiceAccount{
+		spec.ServiceAccount = &namespace.ServiceAccount{
 			Name: account.Name.ValueString(), RoleARN: account.RoleARN.ValueString(), Annotations: r.strings(account.Annotations),
 		}
 	}
 	var network networkModel
 	r.object(m.Network, &network)
-	spec.Network = environment.Network{
+	spec.Network = namespace.Network{
 		Ingress: network.Ingress.ValueString(), Egress: network.Egress.ValueString(), DNS: network.DNS.ValueBool(),
 		Istio: network.Istio.ValueString(), AWS: network.AWS.ValueBool(),
 		LoadBalancerCIDRs: r.list(network.LoadBalancerCIDRs), DatabaseCIDRs: r.list(network.DatabaseCIDRs),
@@ -158,7 +159,7 @@ func (m environmentModel) spec(ctx context.Context) (spec environment.Spec, know
 	if !network.Prometheus.IsNull() {
 		var peer peerModel
 		r.object(network.Prometheus, &peer)
-		spec.Network.Prometheus = &environment.Peer{Namespace: peer.Namespace.ValueString(), PodLabels: r.strings(peer.PodLabels)}
+		spec.Network.Prometheus = &namespace.Peer{Namespace: peer.Namespace.ValueString(), PodLabels: r.strings(peer.PodLabels)}
 	}
 	var quota quotaModel
 	r.object(m.ResourceQuota, &quota)
@@ -174,13 +175,13 @@ type reader struct {
 }
 
 // limitRange returns nil where none is given.
-func (r reader) limitRange(from types.Object) *environment.LimitRange {
+func (r reader) limitRange(from types.Object) *namespace.LimitRange {
 	if from.IsNull() {
 		return nil
 	}
 	var limits limitRangeModel
 	r.object(from, &limits)
-	return &environment.LimitRange{
+	return &namespace.LimitRange{
 		Default: r.strings(limits.Default), DefaultRequest: r.strings(limits.DefaultRequest),
 		Max: r.strings(limits.Max), Min: r.strings(limits.Min),
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment/namespace"
 )
 
 // ModifyPlan guards: the workspace, the identity, the cluster, the namespace's owner, and deletion. What it learns from the
@@ -73,12 +74,12 @@ func (r *EnvironmentResource) planLive(ctx context.Context, req resource.ModifyP
 		resp.Diagnostics.Append(environmentDiagnostic("plan", handle, err))
 		return
 	}
-	options := environment.EnsureOptions{}
+	options := namespace.EnsureOptions{}
 	if state != nil {
-		options = environment.EnsureOptions{Update: true, InstanceID: state.ID.ValueString()}
+		options = namespace.EnsureOptions{Update: true, InstanceID: state.ID.ValueString()}
 		err = verifyCluster(ctx, live, state.ClusterUID.ValueString())
 		if mismatch, another := errors.AsType[*cluster.MismatchError](err); another && plan.AllowClusterMove.ValueString() == mismatch.Got {
-			unchanged, options, err = false, environment.EnsureOptions{}, nil
+			unchanged, options, err = false, namespace.EnsureOptions{}, nil
 			for _, name := range []string{"id", "cluster_uid", "namespace_uid"} {
 				resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root(name), types.StringUnknown())...)
 			}
@@ -90,10 +91,10 @@ func (r *EnvironmentResource) planLive(ctx context.Context, req resource.ModifyP
 		spec, known, diags := plan.spec(ctx)
 		resp.Diagnostics.Append(diags...)
 		if !known { // An environment without objects of its own: the namespace alone is judged.
-			open := environment.Network{Ingress: environment.TrafficAllow, Egress: environment.TrafficAllow}
-			spec = environment.Spec{Handle: handle, Adopt: plan.adopt(), Network: open}
+			open := namespace.Network{Ingress: namespace.TrafficAllow, Egress: namespace.TrafficAllow}
+			spec = namespace.Spec{Handle: handle, Adopt: plan.adopt(), Network: open}
 		}
-		err = environment.Preflight(ctx, live, spec, options)
+		err = namespace.Preflight(ctx, live, spec, options)
 	}
 	switch {
 	case err == nil:
@@ -155,12 +156,12 @@ func (r *EnvironmentResource) planDestroy(ctx context.Context, req resource.Modi
 	}
 	managed := true
 	if err == nil {
-		if found, merr := environment.Managed(ctx, live, handle, state.ID.ValueString(), state.NamespaceUID.ValueString()); merr == nil {
+		if found, merr := namespace.Managed(ctx, live, handle, state.ID.ValueString(), state.NamespaceUID.ValueString()); merr == nil {
 			managed = found
 		}
 	}
 	if managed {
-		diags.Append(environmentDiagnostic("destroy", handle, &environment.ProtectedError{Namespace: handle.Namespace}))
+		diags.Append(environmentDiagnostic("destroy", handle, &namespace.ProtectedError{Namespace: handle.Namespace}))
 	}
 	return diags
 }

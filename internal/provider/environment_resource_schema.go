@@ -22,7 +22,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
-	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment/namespace"
 )
 
 var (
@@ -51,7 +51,7 @@ func (r *EnvironmentResource) Schema(ctx context.Context, _ resource.SchemaReque
 					"Default: none. Example: `{ hard = { \"requests.cpu\" = \"8\", \"requests.memory\" = \"16Gi\" } }`.",
 				Optional: true,
 				Attributes: map[string]schema.Attribute{
-					"hard": quantitiesAttribute("Limits of the namespace: resource to quantity. Example: `{ \"requests.cpu\" = \"8\", pods = \"60\" }`.", true, environment.QuotaResourceProblem),
+					"hard": quantitiesAttribute("Limits of the namespace: resource to quantity. Example: `{ \"requests.cpu\" = \"8\", pods = \"60\" }`.", true, namespace.QuotaResourceProblem),
 				},
 			},
 			"limit_range": schema.SingleNestedAttribute{
@@ -61,10 +61,10 @@ func (r *EnvironmentResource) Schema(ctx context.Context, _ resource.SchemaReque
 				Validators: []validator.Object{risingLimits{}},
 				Attributes: map[string]schema.Attribute{
 					"default": quantitiesAttribute("Limits of containers that have none. They throttle silently; prefer `default_request` alone. "+
-						"Default: none. Example: `{ memory = \"512Mi\" }`.", false, environment.ContainerResourceProblem),
-					"default_request": quantitiesAttribute("Requests of containers that have none. Default: none. Example: `{ cpu = \"100m\", memory = \"128Mi\" }`.", false, environment.ContainerResourceProblem),
-					"max":             quantitiesAttribute("Highest limits of a container. Default: none. Example: `{ cpu = \"4\", memory = \"8Gi\" }`.", false, environment.ContainerResourceProblem),
-					"min":             quantitiesAttribute("Lowest requests of a container. Default: none. Example: `{ cpu = \"10m\" }`.", false, environment.ContainerResourceProblem),
+						"Default: none. Example: `{ memory = \"512Mi\" }`.", false, namespace.ContainerResourceProblem),
+					"default_request": quantitiesAttribute("Requests of containers that have none. Default: none. Example: `{ cpu = \"100m\", memory = \"128Mi\" }`.", false, namespace.ContainerResourceProblem),
+					"max":             quantitiesAttribute("Highest limits of a container. Default: none. Example: `{ cpu = \"4\", memory = \"8Gi\" }`.", false, namespace.ContainerResourceProblem),
+					"min":             quantitiesAttribute("Lowest requests of a container. Default: none. Example: `{ cpu = \"10m\" }`.", false, namespace.ContainerResourceProblem),
 				},
 			},
 
@@ -191,7 +191,7 @@ func networkAttribute() schema.SingleNestedAttribute {
 			Optional:            true,
 			Computed:            true,
 			Default:             stringdefault.StaticString(fallback),
-			Validators:          []validator.String{stringvalidator.OneOf(environment.TrafficDeny, environment.TrafficAllow)},
+			Validators:          []validator.String{stringvalidator.OneOf(namespace.TrafficDeny, namespace.TrafficAllow)},
 		}
 	}
 	cidrs := func(what string, more ...validator.List) schema.ListAttribute {
@@ -209,8 +209,8 @@ func networkAttribute() schema.SingleNestedAttribute {
 		Computed: true,
 		Default:  objectdefault.StaticValue(defaultNetwork()),
 		Attributes: map[string]schema.Attribute{
-			"ingress": traffic("What may reach the pods from outside the namespace: `\"deny\"` leaves only what the presets open, `\"allow\"` everything. Default: `\"deny\"`. Example: `\"allow\"`.", environment.TrafficDeny),
-			"egress":  traffic("What the pods may reach outside the namespace: `\"deny\"` leaves only what the presets open, `\"allow\"` everything. Default: `\"allow\"`. Example: `\"deny\"`.", environment.TrafficAllow),
+			"ingress": traffic("What may reach the pods from outside the namespace: `\"deny\"` leaves only what the presets open, `\"allow\"` everything. Default: `\"deny\"`. Example: `\"allow\"`.", namespace.TrafficDeny),
+			"egress":  traffic("What the pods may reach outside the namespace: `\"deny\"` leaves only what the presets open, `\"allow\"` everything. Default: `\"allow\"`. Example: `\"deny\"`.", namespace.TrafficAllow),
 			"dns": schema.BoolAttribute{
 				MarkdownDescription: "With `egress = \"deny\"`: let pods ask name servers (port 53 of any address, since node-local name servers are no pods). Default: `true`. Example: `false`.",
 				Optional:            true,

@@ -11,26 +11,26 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
-	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment/namespace"
 )
 
 // observed writes what is live into the state, so that the next plan shows the way back. What the configuration leaves out
 // stays out.
-func (m environmentModel) observed(ctx context.Context, o *environment.Observation) (environmentModel, diag.Diagnostics) {
+func (m environmentModel) observed(ctx context.Context, o *namespace.Observation) (environmentModel, diag.Diagnostics) {
 	var diags diag.Diagnostics
 	r := reader{ctx: ctx, diags: &diags}
 
-	var namespace namespaceModel
-	r.object(m.Namespace, &namespace)
+	var configured namespaceModel
+	r.object(m.Namespace, &configured)
 	podSecurity := types.ObjectNull(podSecurityTypes)
-	if !namespace.PodSecurity.IsNull() {
+	if !configured.PodSecurity.IsNull() {
 		podSecurity = podSecurityValue(o.PodSecurity)
 	}
 	m.Namespace = types.ObjectValueMust(namespaceTypes, map[string]attr.Value{
-		"name":         namespace.Name,
-		"adopt":        namespace.Adopt,
-		"labels":       likewise(namespace.Labels, o.Labels),
-		"annotations":  likewise(namespace.Annotations, o.Annotations),
+		"name":         configured.Name,
+		"adopt":        configured.Adopt,
+		"labels":       likewise(configured.Labels, o.Labels),
+		"annotations":  likewise(configured.Annotations, o.Annotations),
 		"pod_security": podSecurity,
 	})
 
@@ -78,10 +78,10 @@ func likewise(state types.Map, live map[string]string) types.Map {
 }
 
 // environmentFrom is the state after an import. What is not in the cluster stays null or has its default.
-func environmentFrom(ctx context.Context, found *environment.Found) (environmentModel, diag.Diagnostics) {
+func environmentFrom(ctx context.Context, found *namespace.Found) (environmentModel, diag.Diagnostics) {
 	spec := found.Spec
 	podSecurity := types.ObjectNull(podSecurityTypes)
-	if spec.PodSecurity != (environment.PodSecurity{}) {
+	if spec.PodSecurity != (namespace.PodSecurity{}) {
 		podSecurity = podSecurityValue(spec.PodSecurity)
 	}
 	adopt := types.BoolNull()
@@ -129,7 +129,7 @@ func environmentFrom(ctx context.Context, found *environment.Found) (environment
 	return m, diags
 }
 
-func podSecurityValue(p environment.PodSecurity) types.Object {
+func podSecurityValue(p namespace.PodSecurity) types.Object {
 	return types.ObjectValueMust(podSecurityTypes, map[string]attr.Value{
 		"enforce": stringOrNull(p.Enforce), "audit": stringOrNull(p.Audit), "warn": stringOrNull(p.Warn),
 	})
@@ -142,7 +142,7 @@ func quotaValue(hard map[string]string) types.Object {
 	return types.ObjectValueMust(quotaTypes, map[string]attr.Value{"hard": mapValue(hard)})
 }
 
-func networkValue(n environment.Network) types.Object {
+func networkValue(n namespace.Network) types.Object {
 	prometheus := types.ObjectNull(peerTypes)
 	if p := n.Prometheus; p != nil {
 		prometheus = types.ObjectValueMust(peerTypes, map[string]attr.Value{

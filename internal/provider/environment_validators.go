@@ -14,6 +14,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment/namespace"
 )
 
 // What Kubernetes would refuse only in the apply is refused by these validators in the plan.
@@ -60,7 +61,7 @@ func (v metadataKey) MarkdownDescription(ctx context.Context) string { return v.
 
 func (metadataKey) ValidateString(ctx context.Context, req validator.StringRequest, resp *validator.StringResponse) {
 	key := req.ConfigValue.ValueString()
-	if environment.Reserved(key) {
+	if namespace.Reserved(key) {
 		resp.Diagnostics.AddAttributeError(req.Path, "Reserved key",
 			fmt.Sprintf("%q is set by Slipway or Kubernetes itself.\n\nChoose another key; for Pod Security use pod_security.", key))
 		return
@@ -94,7 +95,7 @@ func (quantity) Description(context.Context) string               { return "must
 func (v quantity) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
 
 func (quantity) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
-	if !req.ConfigValue.IsUnknown() && !environment.ValidQuantity(req.ConfigValue.ValueString()) {
+	if !req.ConfigValue.IsUnknown() && !namespace.ValidQuantity(req.ConfigValue.ValueString()) {
 		resp.Diagnostics.AddAttributeError(req.Path, "Invalid quantity",
 			fmt.Sprintf("%q is no Kubernetes quantity. Examples: \"500m\", \"2\", \"4Gi\".", req.ConfigValue.ValueString()))
 	}
@@ -104,7 +105,7 @@ func (cidr) Description(context.Context) string               { return "must be 
 func (v cidr) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
 
 func (cidr) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
-	if !req.ConfigValue.IsUnknown() && !environment.ValidCIDR(req.ConfigValue.ValueString()) {
+	if !req.ConfigValue.IsUnknown() && !namespace.ValidCIDR(req.ConfigValue.ValueString()) {
 		resp.Diagnostics.AddAttributeError(req.Path, "Invalid network",
 			fmt.Sprintf("%q is no network in CIDR notation. Example: \"10.0.0.0/16\".", req.ConfigValue.ValueString()))
 	}

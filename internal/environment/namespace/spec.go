@@ -1,11 +1,14 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package environment
+// Package namespace makes the namespace of an environment and the objects in it what a Spec says, reads them back, and removes them.
+package namespace
+
+import "github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 
 // Spec is everything that an environment's namespace is to hold.
 type Spec struct {
-	Handle Handle
+	Handle environment.Handle
 	// Adopt allows to take over a namespace that exists and is nobody's.
 	Adopt bool
 	// Labels and Annotations of the namespace, beside Slipway's own.

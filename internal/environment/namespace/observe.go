@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package environment
+package namespace
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 )
 
 // Observation is what is live of an environment.
@@ -38,7 +39,7 @@ type Observation struct {
 }
 
 // Observe reads what is live of an environment: one request for the namespace and one for each kind of object that the
-// Spec has. Errors: *NamespaceMissingError, *NamespaceForeignError (labels of another client or stage, or none and not
+// Spec has. Errors: *environment.NamespaceMissingError, *environment.NamespaceForeignError (labels of another client or stage, or none and not
 // our instance), others as from cluster.Classify.
 func Observe(ctx context.Context, c *cluster.Cluster, spec Spec, instanceID string) (*Observation, error) {
 	client, err := c.Dynamic()
@@ -54,7 +55,7 @@ func Observe(ctx context.Context, c *cluster.Cluster, spec Spec, instanceID stri
 	}
 	o := &Observation{
 		NamespaceUID: string(namespace.GetUID()),
-		InstanceID:   namespace.GetAnnotations()[AnnotationInstance],
+		InstanceID:   namespace.GetAnnotations()[environment.AnnotationInstance],
 		Terminating:  namespace.GetDeletionTimestamp() != nil,
 		Labels:       only(namespace.GetLabels(), spec.Labels),
 		Annotations:  only(namespace.GetAnnotations(), spec.Annotations),
@@ -65,7 +66,7 @@ func Observe(ctx context.Context, c *cluster.Cluster, spec Spec, instanceID stri
 			o.Drift = append(o.Drift, fmt.Sprintf("Namespace/%s: label %s was changed or removed", spec.Handle.Namespace, key))
 		}
 	}
-	for _, key := range []string{AnnotationInstance, annotationOrigin} {
+	for _, key := range []string{environment.AnnotationInstance, annotationOrigin} {
 		if namespace.GetAnnotations()[key] == "" {
 			o.Drift = append(o.Drift, fmt.Sprintf("Namespace/%s: annotation %s was removed", spec.Handle.Namespace, key))
 		}
@@ -148,11 +149,11 @@ func get(ctx context.Context, c *cluster.Cluster, client dynamic.Interface, name
 	return live, nil
 }
 
-func getNamespace(ctx context.Context, c *cluster.Cluster, client dynamic.Interface, h Handle) (*unstructured.Unstructured, error) {
+func getNamespace(ctx context.Context, c *cluster.Cluster, client dynamic.Interface, h environment.Handle) (*unstructured.Unstructured, error) {
 	namespace, err := client.Resource(namespaces).Get(ctx, h.Namespace, metav1.GetOptions{})
 	switch {
 	case cluster.IsNotFound(err):
-		return nil, &NamespaceMissingError{Namespace: h.Namespace, Context: h.Cluster.Context}
+		return nil, &environment.NamespaceMissingError{Namespace: h.Namespace, Context: h.Cluster.Context}
 	case err != nil:
 		return nil, c.Classify(fmt.Errorf("reading namespace %s: %w", h.Namespace, err))
 	}
@@ -160,12 +161,12 @@ func getNamespace(ctx context.Context, c *cluster.Cluster, client dynamic.Interf
 }
 
 // checkAnchor refuses a namespace of somebody else. One that lost its labels and still carries our instance id is ours.
-func checkAnchor(h Handle, namespace *unstructured.Unstructured, instanceID string) error {
+func checkAnchor(h environment.Handle, namespace *unstructured.Unstructured, instanceID string) error {
 	labels := namespace.GetLabels()
-	if labels[LabelClient] == "" && labels[LabelStage] == "" && instanceID != "" && namespace.GetAnnotations()[AnnotationInstance] == instanceID {
+	if labels[environment.LabelClient] == "" && labels[environment.LabelStage] == "" && instanceID != "" && namespace.GetAnnotations()[environment.AnnotationInstance] == instanceID {
 		return nil
 	}
-	return checkOwner(h, labels)
+	return h.CheckOwner(labels)
 }
 
 // only returns the entries of have whose keys are in keys.

@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package environment
+package namespace
 
 import (
 	"encoding/json"
@@ -13,6 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 )
 
 const (
@@ -51,8 +53,8 @@ var kindOf = map[schema.GroupVersionResource]string{
 }
 
 // ownerLabels are on everything that an environment owns.
-func ownerLabels(h Handle) map[string]string {
-	return map[string]string{LabelClient: h.Client, LabelStage: h.Stage, labelManagedBy: FieldManager}
+func ownerLabels(h environment.Handle) map[string]string {
+	return map[string]string{environment.LabelClient: h.Client, environment.LabelStage: h.Stage, labelManagedBy: environment.FieldManager}
 }
 
 // namespaceLabels are all labels of the namespace that we set; Slipway's own win.
@@ -71,7 +73,7 @@ func (s Spec) namespaceAnnotations(instanceID, origin string) map[string]string 
 	if annotations == nil {
 		annotations = map[string]string{}
 	}
-	annotations[AnnotationInstance] = instanceID
+	annotations[environment.AnnotationInstance] = instanceID
 	annotations[annotationOrigin] = origin
 	return annotations
 }
@@ -123,7 +125,7 @@ func (s Spec) wanted() ([]wanted, error) {
 }
 
 // object is what is written to the API server.
-func (w wanted) object(h Handle) *unstructured.Unstructured {
+func (w wanted) object(h environment.Handle) *unstructured.Unstructured {
 	labels := ownerLabels(h)
 	labels[labelPartOf] = partEnvironment
 	return newObject(w.resource, w.name, labels, w.annotations, map[string]any{"spec": w.spec})
@@ -144,7 +146,7 @@ func newObject(gvr schema.GroupVersionResource, name string, labels, annotations
 }
 
 // matches reports that a live object is as wanted, in spec and in our labels and annotations.
-func (w wanted) matches(h Handle, live *unstructured.Unstructured) bool {
+func (w wanted) matches(h environment.Handle, live *unstructured.Unstructured) bool {
 	want := w.object(h)
 	return w.same(specOf(live), w.spec) && covers(live.GetLabels(), want.GetLabels()) && covers(live.GetAnnotations(), w.annotations)
 }

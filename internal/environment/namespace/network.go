@@ -1,10 +1,12 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package environment
+package namespace
 
 import (
 	"net"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 )
 
 // Traffic rules of Network.
@@ -49,7 +51,7 @@ const (
 )
 
 // policies are the specs of the wanted NetworkPolicies by name.
-func (n Network) policies(database *Database) map[string]map[string]any {
+func (n Network) policies(database *environment.Database) map[string]map[string]any {
 	policies := map[string]map[string]any{}
 	if n.Ingress == TrafficDeny {
 		policies[ingressPolicy] = policy("Ingress", "ingress", n.ingressRules())
@@ -78,7 +80,7 @@ func (n Network) ingressRules() []any {
 	return rules
 }
 
-func (n Network) egressRules(database *Database) []any {
+func (n Network) egressRules(database *environment.Database) []any {
 	rules := []any{rule("to", nil, samePods())}
 	if n.DNS {
 		rules = append(rules, rule("to", []any{port("UDP", 53), port("TCP", 53)}))
@@ -87,7 +89,7 @@ func (n Network) egressRules(database *Database) []any {
 		rules = append(rules, rule("to", []any{port("TCP", istiodPort)}, (&Peer{Namespace: n.Istio}).selector()))
 	}
 	if len(n.DatabaseCIDRs) > 0 {
-		number := int64(DefaultDatabasePort) // An import knows the networks and not the database.
+		number := int64(environment.DefaultDatabasePort) // An import knows the networks and not the database.
 		if database != nil {
 			number = database.Port
 		}

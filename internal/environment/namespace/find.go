@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package environment
+package namespace
 
 import (
 	"context"
@@ -15,27 +15,8 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 )
-
-// FromNamespace reads client and stage from a namespace's labels, for imports. Errors: *NamespaceMissingError,
-// *NamespaceForeignError (without labels), others as from cluster.Classify.
-func FromNamespace(ctx context.Context, c *cluster.Cluster, coordinate cluster.Coordinate, namespace string) (Handle, error) {
-	h := Handle{Cluster: coordinate, Namespace: namespace}
-	client, err := c.Dynamic()
-	if err != nil {
-		return h, err
-	}
-	found, err := getNamespace(ctx, c, client, h)
-	if err != nil {
-		return h, err
-	}
-	labels := found.GetLabels()
-	h.Client, h.Stage = labels[LabelClient], labels[LabelStage]
-	if h.Client == "" || h.Stage == "" {
-		return h, &NamespaceForeignError{Namespace: namespace}
-	}
-	return h, nil
-}
 
 // Found is an environment as it is live.
 type Found struct {
@@ -46,9 +27,9 @@ type Found struct {
 }
 
 // Find reads a whole environment back from the cluster, for imports: of labels and annotations only those that Slipway
-// manages. The database's coordinates are not in the cluster. Errors as from FromNamespace and cluster.UID.
+// manages. The database's coordinates are not in the cluster. Errors as from environment.FromNamespace and cluster.UID.
 func Find(ctx context.Context, c *cluster.Cluster, coordinate cluster.Coordinate, namespace string) (*Found, error) {
-	h, err := FromNamespace(ctx, c, coordinate, namespace)
+	h, err := environment.FromNamespace(ctx, c, coordinate, namespace)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +56,7 @@ func Find(ctx context.Context, c *cluster.Cluster, coordinate cluster.Coordinate
 	if err := findObjects(ctx, c, client, &spec); err != nil {
 		return nil, err
 	}
-	return &Found{Spec: spec, InstanceID: live.GetAnnotations()[AnnotationInstance], ClusterUID: clusterUID, NamespaceUID: string(live.GetUID())}, nil
+	return &Found{Spec: spec, InstanceID: live.GetAnnotations()[environment.AnnotationInstance], ClusterUID: clusterUID, NamespaceUID: string(live.GetUID())}, nil
 }
 
 func findObjects(ctx context.Context, c *cluster.Cluster, client dynamic.Interface, spec *Spec) error {
@@ -120,7 +101,7 @@ func readAnnotation(object *unstructured.Unstructured, key string, into any) err
 func applied(object *unstructured.Unstructured, field string) []string {
 	var keys []string
 	for _, entry := range object.GetManagedFields() {
-		if entry.Manager != FieldManager || entry.Operation != metav1.ManagedFieldsOperationApply || entry.FieldsV1 == nil {
+		if entry.Manager != environment.FieldManager || entry.Operation != metav1.ManagedFieldsOperationApply || entry.FieldsV1 == nil {
 			continue
 		}
 		var fields struct {

@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package environment
+package namespace
 
 import (
 	"context"
@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 )
 
 // testCluster connects to the cluster of SLIPWAY_TEST_KUBECONFIG, as itself or, with groups, as a made-up user in these.
@@ -50,7 +51,7 @@ func testCluster(t *testing.T, groups ...string) *cluster.Cluster {
 func testSpec(t *testing.T, admin *cluster.Cluster) Spec {
 	t.Helper()
 	client := "env-" + strings.ToLower(rand.Text()[:6])
-	h := Handle{Client: client, Stage: "prod", Cluster: admin.Coordinate(), Namespace: "data-collection-" + client}
+	h := environment.Handle{Client: client, Stage: "prod", Cluster: admin.Coordinate(), Namespace: "data-collection-" + client}
 	t.Cleanup(func() {
 		kubernetes, err := admin.Kubernetes()
 		if err == nil {
@@ -67,23 +68,23 @@ func TestCheck_TellsWhoseANamespaceIs(t *testing.T) {
 	c := testCluster(t)
 	spec := testSpec(t, c)
 	h := spec.Handle
-	if _, err := Check(t.Context(), c, h); !isA[*NamespaceMissingError](err) {
+	if _, err := environment.Check(t.Context(), c, h); !isA[*environment.NamespaceMissingError](err) {
 		t.Fatalf("before it is made: %v", err)
 	}
 	ensured, err := Ensure(t.Context(), c, spec, EnsureOptions{InstanceID: "one"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	uid, err := Check(t.Context(), c, h)
+	uid, err := environment.Check(t.Context(), c, h)
 	if err != nil || uid != ensured.NamespaceUID || uid == "" {
 		t.Errorf("its own: %q, %v", uid, err)
 	}
-	for name, other := range map[string]Handle{
+	for name, other := range map[string]environment.Handle{
 		"another client": {Client: "client-b", Stage: h.Stage, Namespace: h.Namespace},
 		"another stage":  {Client: h.Client, Stage: "dev", Namespace: h.Namespace},
 		"nobody's":       {Client: h.Client, Stage: h.Stage, Namespace: "kube-system"},
 	} {
-		if _, err := Check(t.Context(), c, other); !isA[*NamespaceForeignError](err) {
+		if _, err := environment.Check(t.Context(), c, other); !isA[*environment.NamespaceForeignError](err) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -212,7 +213,7 @@ func TestRemove_IsRepeatable(t *testing.T) {
 			t.Fatalf("forgotten %v, %v", forgotten, err)
 		}
 	}
-	if _, err := Check(t.Context(), c, spec.Handle); !isA[*NamespaceMissingError](err) {
+	if _, err := environment.Check(t.Context(), c, spec.Handle); !isA[*environment.NamespaceMissingError](err) {
 		t.Errorf("still there: %v", err)
 	}
 }

@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package environment
+package namespace
 
 import (
 	"context"
@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 )
 
 // EnsureOptions steer Ensure.
@@ -41,7 +42,7 @@ type Ensured struct {
 
 // Ensure makes the namespace and its objects what spec says, under the namespace's Lease. It waits for a namespace that is
 // being deleted until ctx ends. What a killed run left half done is finished by the next one. Errors:
-// *NamespaceForeignError, *NamespaceTerminatingError, *NamespaceMissingError and *InstanceError (update only),
+// *environment.NamespaceForeignError, *environment.NamespaceTerminatingError, *environment.NamespaceMissingError and *InstanceError (update only),
 // *ObjectForeignError (a ServiceAccount that somebody else made), those of package cluster, and refusals of the API
 // server.
 func Ensure(ctx context.Context, c *cluster.Cluster, spec Spec, options EnsureOptions) (*Ensured, error) {
@@ -82,7 +83,7 @@ func takeNamespace(ctx context.Context, c *cluster.Cluster, spec Spec, options E
 	}
 	for {
 		namespace, err := getNamespace(ctx, c, client, spec.Handle)
-		var missing *NamespaceMissingError
+		var missing *environment.NamespaceMissingError
 		switch {
 		case errors.As(err, &missing) && !options.Update:
 			namespace, err = createNamespace(ctx, c, client, spec, options.InstanceID)
@@ -102,7 +103,7 @@ func takeNamespace(ctx context.Context, c *cluster.Cluster, spec Spec, options E
 		tell(options.Progress, "waiting until namespace %s, which is being deleted, is gone", spec.Handle.Namespace)
 		select {
 		case <-ctx.Done():
-			return nil, &NamespaceTerminatingError{Namespace: spec.Handle.Namespace, Remaining: remainingOf(namespace), Cause: ctx.Err()}
+			return nil, &environment.NamespaceTerminatingError{Namespace: spec.Handle.Namespace, Remaining: remainingOf(namespace), Cause: ctx.Err()}
 		case <-time.After(time.Second):
 		}
 	}
@@ -110,7 +111,7 @@ func takeNamespace(ctx context.Context, c *cluster.Cluster, spec Spec, options E
 
 // checkTake decides whose a namespace is that exists already.
 func checkTake(spec Spec, namespace *unstructured.Unstructured, options EnsureOptions) error {
-	live := namespace.GetAnnotations()[AnnotationInstance]
+	live := namespace.GetAnnotations()[environment.AnnotationInstance]
 	if options.Update {
 		if err := checkAnchor(spec.Handle, namespace, options.InstanceID); err != nil {
 			return err
@@ -121,18 +122,18 @@ func checkTake(spec Spec, namespace *unstructured.Unstructured, options EnsureOp
 		return nil
 	}
 	labels := namespace.GetLabels()
-	if spec.Adopt && labels[LabelClient] == "" && labels[LabelStage] == "" {
+	if spec.Adopt && labels[environment.LabelClient] == "" && labels[environment.LabelStage] == "" {
 		return nil
 	}
-	return checkOwner(spec.Handle, labels)
+	return spec.Handle.CheckOwner(labels)
 }
 
 // createNamespace makes the namespace with no more than our mark on it, so that whoever finds it knows whose it is and
 // that it is ours to delete.
 func createNamespace(ctx context.Context, c *cluster.Cluster, client dynamic.Interface, spec Spec, instanceID string) (*unstructured.Unstructured, error) {
 	object := newObject(namespaces, spec.Handle.Namespace, ownerLabels(spec.Handle),
-		map[string]string{AnnotationInstance: instanceID, annotationOrigin: originCreated}, nil)
-	made, err := client.Resource(namespaces).Create(ctx, object, metav1.CreateOptions{FieldManager: FieldManager})
+		map[string]string{environment.AnnotationInstance: instanceID, annotationOrigin: originCreated}, nil)
+	made, err := client.Resource(namespaces).Create(ctx, object, metav1.CreateOptions{FieldManager: environment.FieldManager})
 	switch {
 	case apierrors.IsAlreadyExists(err):
 		return nil, err
@@ -192,7 +193,7 @@ func gated(ctx context.Context, c *cluster.Cluster, lease *cluster.Lease) (dynam
 
 // apply applies server-side: what we no longer name goes, what others set stays. Our own fields are put back by force.
 func apply(ctx context.Context, c *cluster.Cluster, client dynamic.ResourceInterface, object *unstructured.Unstructured) error {
-	_, err := client.Apply(ctx, object.GetName(), object, metav1.ApplyOptions{FieldManager: FieldManager, Force: true})
+	_, err := client.Apply(ctx, object.GetName(), object, metav1.ApplyOptions{FieldManager: environment.FieldManager, Force: true})
 	if err != nil {
 		return c.Classify(fmt.Errorf("applying %s %s: %w", object.GetKind(), object.GetName(), err))
 	}
@@ -227,7 +228,7 @@ func ensureServiceAccount(ctx context.Context, c *cluster.Cluster, client dynami
 }
 
 // ensureObject creates or replaces an object that is ours alone. Server-side apply would leave what others added to it.
-func ensureObject(ctx context.Context, c *cluster.Cluster, client dynamic.Interface, h Handle, want wanted) error {
+func ensureObject(ctx context.Context, c *cluster.Cluster, client dynamic.Interface, h environment.Handle, want wanted) error {
 	in := client.Resource(want.resource).Namespace(h.Namespace)
 	object := want.object(h)
 	for {
@@ -240,12 +241,12 @@ func ensureObject(ctx context.Context, c *cluster.Cluster, client dynamic.Interf
 		}
 		switch {
 		case live == nil:
-			_, err = in.Create(ctx, object, metav1.CreateOptions{FieldManager: FieldManager})
+			_, err = in.Create(ctx, object, metav1.CreateOptions{FieldManager: environment.FieldManager})
 		case want.matches(h, live):
 			return nil
 		default:
 			object.SetResourceVersion(live.GetResourceVersion())
-			_, err = in.Update(ctx, object, metav1.UpdateOptions{FieldManager: FieldManager})
+			_, err = in.Update(ctx, object, metav1.UpdateOptions{FieldManager: environment.FieldManager})
 		}
 		if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
 			continue
@@ -259,7 +260,7 @@ func ensureObject(ctx context.Context, c *cluster.Cluster, client dynamic.Interf
 
 // removeObjects deletes the environment's objects that keep does not want. One that was there before us is only stripped
 // of what we wrote.
-func removeObjects(ctx context.Context, c *cluster.Cluster, client dynamic.Interface, h Handle, keep func(*unstructured.Unstructured) bool) error {
+func removeObjects(ctx context.Context, c *cluster.Cluster, client dynamic.Interface, h environment.Handle, keep func(*unstructured.Unstructured) bool) error {
 	selector := metav1.ListOptions{LabelSelector: labelPartOf + "=" + partEnvironment}
 	for _, kind := range ownedKinds {
 		in := client.Resource(kind).Namespace(h.Namespace)

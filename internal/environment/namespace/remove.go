@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package environment
+package namespace
 
 import (
 	"context"
@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 )
 
 // RemoveOptions steer Remove.
@@ -31,13 +32,13 @@ type RemoveOptions struct {
 
 // Managed reports whether the live namespace is still the one that the instance manages: it exists and carries its id, or
 // none at all. Errors as from cluster.Classify.
-func Managed(ctx context.Context, c *cluster.Cluster, h Handle, instanceID, namespaceUID string) (bool, error) {
+func Managed(ctx context.Context, c *cluster.Cluster, h environment.Handle, instanceID, namespaceUID string) (bool, error) {
 	client, err := c.Dynamic()
 	if err != nil {
 		return false, err
 	}
 	namespace, err := getNamespace(ctx, c, client, h)
-	if _, missing := errors.AsType[*NamespaceMissingError](err); missing {
+	if _, missing := errors.AsType[*environment.NamespaceMissingError](err); missing {
 		return false, nil
 	}
 	if err != nil {
@@ -46,19 +47,19 @@ func Managed(ctx context.Context, c *cluster.Cluster, h Handle, instanceID, name
 	return managed(h, namespace, instanceID, namespaceUID), nil
 }
 
-func managed(h Handle, namespace *unstructured.Unstructured, instanceID, namespaceUID string) bool {
+func managed(h environment.Handle, namespace *unstructured.Unstructured, instanceID, namespaceUID string) bool {
 	if namespaceUID != "" && string(namespace.GetUID()) != namespaceUID {
 		return false
 	}
-	live := namespace.GetAnnotations()[AnnotationInstance]
+	live := namespace.GetAnnotations()[environment.AnnotationInstance]
 	return (live == "" || live == instanceID) && checkAnchor(h, namespace, instanceID) == nil
 }
 
 // Remove takes an environment away. A namespace that Slipway made is deleted, when nothing is left in it that somebody
 // would miss, and Remove returns when it is gone. An adopted one loses our objects, labels and annotations and stays. A
 // namespace that is gone is no error; one that another instance manages by now is left alone (forgotten). Errors:
-// *ProtectedError, *RemainingError, *NamespaceTerminatingError (it does not go before ctx ends), those of package cluster.
-func Remove(ctx context.Context, c *cluster.Cluster, h Handle, options RemoveOptions) (forgotten bool, err error) {
+// *ProtectedError, *RemainingError, *environment.NamespaceTerminatingError (it does not go before ctx ends), those of package cluster.
+func Remove(ctx context.Context, c *cluster.Cluster, h environment.Handle, options RemoveOptions) (forgotten bool, err error) {
 	if err := c.RequireUID(ctx, options.ClusterUID); err != nil {
 		return false, err
 	}
@@ -67,7 +68,7 @@ func Remove(ctx context.Context, c *cluster.Cluster, h Handle, options RemoveOpt
 		return false, err
 	}
 	namespace, err := getNamespace(ctx, c, client, h)
-	if _, missing := errors.AsType[*NamespaceMissingError](err); missing {
+	if _, missing := errors.AsType[*environment.NamespaceMissingError](err); missing {
 		return false, nil
 	}
 	switch {
@@ -101,7 +102,7 @@ func Remove(ctx context.Context, c *cluster.Cluster, h Handle, options RemoveOpt
 	return false, nil
 }
 
-func deleteNamespace(ctx context.Context, c *cluster.Cluster, lease *cluster.Lease, h Handle, namespace *unstructured.Unstructured, progress func(string)) error {
+func deleteNamespace(ctx context.Context, c *cluster.Cluster, lease *cluster.Lease, h environment.Handle, namespace *unstructured.Unstructured, progress func(string)) error {
 	client, err := gated(ctx, c, lease)
 	if err != nil {
 		return err
@@ -121,11 +122,11 @@ func deleteNamespace(ctx context.Context, c *cluster.Cluster, lease *cluster.Lea
 	return waitGone(ctx, c, client, h, progress)
 }
 
-func waitGone(ctx context.Context, c *cluster.Cluster, client dynamic.Interface, h Handle, progress func(string)) error {
-	last := &NamespaceTerminatingError{Namespace: h.Namespace}
+func waitGone(ctx context.Context, c *cluster.Cluster, client dynamic.Interface, h environment.Handle, progress func(string)) error {
+	last := &environment.NamespaceTerminatingError{Namespace: h.Namespace}
 	for told := time.Now(); ; {
 		namespace, err := getNamespace(ctx, c, client, h)
-		if _, missing := errors.AsType[*NamespaceMissingError](err); missing {
+		if _, missing := errors.AsType[*environment.NamespaceMissingError](err); missing {
 			return nil
 		}
 		switch {
@@ -168,7 +169,7 @@ func remainingOf(namespace *unstructured.Unstructured) []string {
 }
 
 // letGo takes our objects and marks out of a namespace that stays.
-func letGo(ctx context.Context, c *cluster.Cluster, lease *cluster.Lease, h Handle) error {
+func letGo(ctx context.Context, c *cluster.Cluster, lease *cluster.Lease, h environment.Handle) error {
 	client, err := gated(ctx, c, lease)
 	if err != nil {
 		return err
@@ -182,7 +183,7 @@ func letGo(ctx context.Context, c *cluster.Cluster, lease *cluster.Lease, h Hand
 var leases = schema.GroupVersionResource{Group: "coordination.k8s.io", Version: "v1", Resource: "leases"}
 
 // removeLease is the last thing to go from an adopted namespace.
-func removeLease(ctx context.Context, c *cluster.Cluster, client dynamic.Interface, h Handle) error {
+func removeLease(ctx context.Context, c *cluster.Cluster, client dynamic.Interface, h environment.Handle) error {
 	err := client.Resource(leases).Namespace(h.Namespace).Delete(ctx, cluster.LeaseName, metav1.DeleteOptions{})
 	if err != nil && !cluster.IsNotFound(err) {
 		return c.Classify(fmt.Errorf("deleting the Lease %s/%s: %w", h.Namespace, cluster.LeaseName, err))

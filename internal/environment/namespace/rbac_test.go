@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package environment
+package namespace
 
 import (
 	"bytes"
@@ -26,7 +26,7 @@ import (
 // shipRoles applies examples/rbac. What was not there before goes after the test.
 func shipRoles(t *testing.T, admin *cluster.Cluster) {
 	t.Helper()
-	files, err := filepath.Glob("../../examples/rbac/*.yaml")
+	files, err := filepath.Glob("../../../examples/rbac/*.yaml")
 	if err != nil || len(files) != 3 {
 		t.Fatalf("found %v, %v", files, err)
 	}

@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package environment
+package namespace
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 )
 
 // Preflight tells at plan what Ensure would refuse: a namespace that may not be taken, or an object in it that is somebody
@@ -22,7 +23,7 @@ func Preflight(ctx context.Context, c *cluster.Cluster, spec Spec, options Ensur
 		return err
 	}
 	namespace, err := getNamespace(ctx, c, client, spec.Handle)
-	if _, missing := errors.AsType[*NamespaceMissingError](err); missing {
+	if _, missing := errors.AsType[*environment.NamespaceMissingError](err); missing {
 		return nil
 	}
 	if err != nil {
@@ -73,8 +74,8 @@ func (s Spec) mayTakeAccount(live *unstructured.Unstructured) error {
 
 // mayReplace refuses an object of somebody else's; live is nil where there is none. Unlike a ServiceAccount, such an object
 // cannot be shared, and what it says would be lost.
-func (w wanted) mayReplace(h Handle, live *unstructured.Unstructured) error {
-	if live == nil || live.GetLabels()[labelPartOf] == partEnvironment || live.GetLabels()[LabelClient] == h.Client {
+func (w wanted) mayReplace(h environment.Handle, live *unstructured.Unstructured) error {
+	if live == nil || live.GetLabels()[labelPartOf] == partEnvironment || live.GetLabels()[environment.LabelClient] == h.Client {
 		return nil
 	}
 	return &ObjectForeignError{Namespace: h.Namespace, Kind: kindOf[w.resource], Name: w.name}

@@ -1,12 +1,11 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package environment
+package namespace
 
 import (
 	"fmt"
 	"maps"
-	"net"
 	"slices"
 	"strings"
 
@@ -76,13 +75,4 @@ func (l *LimitRange) Problems() []string {
 		}
 	}
 	return problems
-}
-
-// SystemNamespace reports a namespace that belongs to Kubernetes itself: the prefix kube- is reserved for its own. What an
-// environment does to a namespace, and denying ingress first of all, would break the cluster there.
-func SystemNamespace(name string) bool { return strings.HasPrefix(name, "kube-") }
-
-// ValidHost reports that s is a DNS name or an IP address.
-func ValidHost(s string) bool {
-	return len(validation.IsDNS1123Subdomain(strings.ToLower(strings.TrimSuffix(s, ".")))) == 0 || net.ParseIP(s) != nil
 }

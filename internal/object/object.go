@@ -123,3 +123,11 @@ func (e *DuplicateKeyError) Error() string {
 	}
 	return text
 }
+
+// Count is "1 object" or "3 objects".
+func Count(n int) string {
+	if n == 1 {
+		return "1 object"
+	}
+	return fmt.Sprintf("%d objects", n)
+}

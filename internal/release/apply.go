@@ -12,6 +12,7 @@ import (
 	helmrelease "helm.sh/helm/v3/pkg/release"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
 )
 
@@ -238,14 +239,14 @@ func (a *application) recordFailed(number int, failure error) error {
 	next := *a.found.record
 	// Helm may have failed before it stored the revision; then the one before is still the newest.
 	begun := next.Revision
-	next.Finished, next.Phase, next.Revision, next.Failure = finished(), phaseFailed, number, cut(a.secrets.text(failure.Error()), maxFailureText)
+	next.Finished, next.Phase, next.Revision, next.Failure = finished(), phaseFailed, number, explain.Shorten(a.secrets.text(failure.Error()), maxFailureText)
 	outcome := OutcomeFailed
 	var canceled *CanceledError
 	if errors.As(failure, &canceled) {
 		outcome = OutcomeCanceled
 	}
 	next.endRun(begun, func(r *Run) {
-		r.Outcome, r.Stage, r.Reason, r.Finished = outcome, StageRollout, firstLine(next.Failure), next.Finished
+		r.Outcome, r.Stage, r.Reason, r.Finished = outcome, StageRollout, explain.FirstLine(next.Failure), next.Finished
 	})
 	return a.save(&next)
 }

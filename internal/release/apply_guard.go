@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 )
 
 // AnnotationAbort on a release's record, with any reason as its value, fails the run that is being verified, at once. It is taken
@@ -199,5 +200,5 @@ func (o *operation) abortMark(ctx context.Context) (reason string, aborted bool,
 	if strings.TrimSpace(reason) == "" {
 		reason = "no reason was given"
 	}
-	return cut(reason, maxReason), aborted, nil
+	return explain.Shorten(reason, maxReason), aborted, nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 )
 
@@ -124,7 +125,7 @@ func (a *application) explain(ran error, number int) error {
 	case failure != nil && cluster.IsTransient(failure):
 		return a.target.Cluster.Classify(failure)
 	}
-	text := a.secrets.text(shortText(ran))
+	text := a.secrets.text(explain.Library(ran))
 	if strings.Contains(text, "exists and cannot be imported into the current release") {
 		return &OwnershipError{Release: a.target.Name, Namespace: a.target.Handle.Namespace, Reason: text,
 			Advice: "Remove that object, or leave it out of the chart, or give it to this release by Helm's label and annotations. Apply again then."}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 )
 
 // QueryValues are what the placeholders of a query stand for.
@@ -35,7 +36,7 @@ func (e *PlaceholderError) Explain() (happened, observed, advice string) {
 		"Use {{ namespace }}, {{ release }}, {{ client }}, {{ stage }} or {{ version }}, within the quotes of a label's value."
 }
 
-func (e *PlaceholderError) Error() string { return oneLine(e.Explain()) }
+func (e *PlaceholderError) Error() string { return explain.Text(e.Explain()) }
 
 // ExpandQuery fills in the placeholders {{ namespace }}, {{ release }}, {{ client }}, {{ stage }} and {{ version }} of a PromQL query.
 // They stand in the value of a label: namespace="{{ namespace }}". A value is written so that it means itself and nothing else: escaped as
@@ -54,7 +55,7 @@ func ExpandQuery(query string, values QueryValues) (string, error) {
 		inside, _, closed := strings.Cut(query[i+2:], "}}")
 		name := strings.TrimSpace(inside)
 		if !closed {
-			return "", &PlaceholderError{Placeholder: cut(name, 40), Problem: "it is not closed by }}"}
+			return "", &PlaceholderError{Placeholder: explain.Shorten(name, 40), Problem: "it is not closed by }}"}
 		}
 		value, err := values.value(name)
 		if err != nil {
@@ -109,7 +110,7 @@ func (v QueryValues) value(name string) (string, error) {
 	value, known := values[name]
 	switch {
 	case !known:
-		return "", &PlaceholderError{Placeholder: cut(name, 40), Problem: "there is no such placeholder"}
+		return "", &PlaceholderError{Placeholder: explain.Shorten(name, 40), Problem: "there is no such placeholder"}
 	case value == "":
 		return "", &PlaceholderError{Placeholder: name, Problem: "its value is not known, since the release does not set it"}
 	}

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 )
 
@@ -30,7 +31,7 @@ func (e *AnalysisConfigError) Explain() (happened, observed, advice string) {
 	return "The analysis cannot be made as it is configured.", problemText(e.Problems), "Correct the block that is named."
 }
 
-func (e *AnalysisConfigError) Error() string { return oneLine(e.Explain()) }
+func (e *AnalysisConfigError) Error() string { return explain.Text(e.Explain()) }
 
 // Validate says at plan time what is wrong with an analysis, without a request. The error holds an *analysis.InvalidPolicyError, an
 // *AnalysisConfigError, or both.
@@ -233,7 +234,7 @@ func (e *UntriedQueriesError) Explain() (happened, observed, advice string) {
 			"and on_inconclusive decides."
 }
 
-func (e *UntriedQueriesError) Error() string { return oneLine(e.Explain()) }
+func (e *UntriedQueriesError) Error() string { return explain.Text(e.Explain()) }
 
 // Unwrap returns what the first query met.
 func (e *UntriedQueriesError) Unwrap() error { return e.Cause }

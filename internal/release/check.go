@@ -13,6 +13,7 @@ import (
 	helmrelease "helm.sh/helm/v3/pkg/release"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 )
 
 // checkEnvironment is what smoke tests, the acceptance gate and the bake work with. See operation.checks.
@@ -71,7 +72,7 @@ func runCheck(ctx context.Context, env checkEnvironment, stage string, check Che
 	if errors.As(err, &failure) {
 		return failure
 	}
-	return run.notMade(shortText(err))
+	return run.notMade(explain.Library(err))
 }
 
 // checkRun is one check while it runs: an operation of its own, whose time is the check's.

@@ -6,6 +6,8 @@ package release
 import (
 	"fmt"
 	"strings"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 )
 
 // Explain says it in three paragraphs.
@@ -26,4 +28,4 @@ func (e *CheckFailure) Explain() (happened, observed, advice string) {
 	return happened, observed, advice
 }
 
-func (e *CheckFailure) Error() string { return oneLine(e.Explain()) }
+func (e *CheckFailure) Error() string { return explain.Text(e.Explain()) }

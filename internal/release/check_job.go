@@ -22,6 +22,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/task"
 )
 
@@ -112,7 +113,7 @@ func (r *checkRun) removeJob(name string) error {
 	background := metav1.DeletePropagationBackground
 	err := r.clients.durable.BatchV1().Jobs(r.target.Handle.Namespace).Delete(ctx, name, metav1.DeleteOptions{PropagationPolicy: &background})
 	if err != nil && !apierrors.IsNotFound(err) {
-		r.progress.say("remove "+name, fmt.Sprintf("the Job %s could not be removed, the cluster does %s after its end: %s", name, jobKept, shortText(err)))
+		r.progress.say("remove "+name, fmt.Sprintf("the Job %s could not be removed, the cluster does %s after its end: %s", name, jobKept, explain.Library(err)))
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 )
 
 // CheckConfigError says at plan time what is wrong with smoke tests and the acceptance gate.
@@ -24,7 +25,7 @@ func (e *CheckConfigError) Explain() (happened, observed, advice string) {
 	return "A check of the release is not configured right.", problemText(e.Problems), "Correct the block that is named."
 }
 
-func (e *CheckConfigError) Error() string { return oneLine(e.Explain()) }
+func (e *CheckConfigError) Error() string { return explain.Text(e.Explain()) }
 
 // ConfigProblem is one thing that is wrong, in the words of the configuration.
 type ConfigProblem struct {

@@ -18,6 +18,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 )
 
 const (
@@ -75,7 +77,7 @@ func (d *diagnosis) details(live *unstructured.Unstructured) []string {
 	involved := []types.UID{live.GetUID()}
 	pods, err := d.podsOf(d.ctx, live)
 	if err != nil {
-		lines = append(lines, "(its pods could not be read: "+shortText(err)+")")
+		lines = append(lines, "(its pods could not be read: "+explain.Library(err)+")")
 	}
 	if live.GetKind() == "Deployment" {
 		if selector, err := selectorOf(live); err == nil {
@@ -142,7 +144,7 @@ func podLines(p *corev1.Pod) []string {
 		line := "  container " + c.Name + " (" + c.Image + ") "
 		switch {
 		case c.State.Waiting != nil:
-			line += "waits: " + c.State.Waiting.Reason + afterColon(cut(strings.TrimSpace(c.State.Waiting.Message), maxEventBytes))
+			line += "waits: " + c.State.Waiting.Reason + afterColon(explain.Shorten(strings.TrimSpace(c.State.Waiting.Message), maxEventBytes))
 			line += lastEnd(c)
 		case c.State.Terminated != nil:
 			line += "has ended" + lastEnd(c)
@@ -165,7 +167,7 @@ func (d *diagnosis) eventLines(namespace string, involved []types.UID) []string 
 	if !read {
 		list, err := d.reads.CoreV1().Events(namespace).List(d.ctx, metav1.ListOptions{FieldSelector: "type=Warning"})
 		if err != nil {
-			return []string{"(its events could not be read: " + shortText(err) + ")"}
+			return []string{"(its events could not be read: " + explain.Library(err) + ")"}
 		}
 		all = list.Items
 		slices.SortStableFunc(all, func(a, b corev1.Event) int { return eventTime(&b).Compare(eventTime(&a)) })
@@ -180,7 +182,7 @@ func (d *diagnosis) eventLines(namespace string, involved []types.UID) []string 
 			continue
 		}
 		seen[text] = true
-		line := fmt.Sprintf("event %s %s: %s", eventTime(e).UTC().Format("15:04:05"), e.Reason, cut(strings.TrimSpace(e.Message), maxEventBytes))
+		line := fmt.Sprintf("event %s %s: %s", eventTime(e).UTC().Format("15:04:05"), e.Reason, explain.Shorten(strings.TrimSpace(e.Message), maxEventBytes))
 		if e.Count > 1 {
 			line += fmt.Sprintf(" (%d times)", e.Count)
 		}
@@ -211,7 +213,7 @@ func (d *diagnosis) logLines(p *corev1.Pod, unfinished bool) []string {
 		text, err := d.lastLog(p, c.Name, crashed && !ended)
 		switch {
 		case err != nil:
-			lines = append(lines, "(the log of container "+c.Name+" could not be read: "+shortText(err)+")")
+			lines = append(lines, "(the log of container "+c.Name+" could not be read: "+explain.Library(err)+")")
 		case text != "":
 			lines = append(lines, "last lines of container "+c.Name+" in pod "+p.Name+":\n  "+strings.ReplaceAll(text, "\n", "\n  "))
 		default:

@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 )
 
@@ -263,4 +264,4 @@ func (e *CorrectionError) Explain() (happened, observed, advice string) {
 		"No revision was made. Plan again: the plan shows what still differs. What another controller sets all the time belongs into drift_ignore."
 }
 
-func (e *CorrectionError) Error() string { return oneLine(e.Explain()) }
+func (e *CorrectionError) Error() string { return explain.Text(e.Explain()) }

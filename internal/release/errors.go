@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 )
 
 // OwnershipError says that a release, or one of the objects that it would make, belongs to somebody else. Nothing was written to
@@ -31,7 +33,7 @@ func (e *OwnershipError) Explain() (happened, observed, advice string) {
 		fmt.Sprintf("Its newest revision is %d (%s), and there is no record of it. Nothing was changed.", e.Revision, e.Status), e.Advice
 }
 
-func (e *OwnershipError) Error() string { return oneLine(e.Explain()) }
+func (e *OwnershipError) Error() string { return explain.Text(e.Explain()) }
 
 // PlanMismatchError says that apply would install something else than the plan showed. Nothing was written.
 type PlanMismatchError struct {
@@ -50,7 +52,7 @@ func (e *PlanMismatchError) Explain() (happened, observed, advice string) {
 	return "The chart renders to something else than the plan showed.", "Planned → rendered now:\n  " + strings.Join(e.Differences, "\n  "), advice
 }
 
-func (e *PlanMismatchError) Error() string { return oneLine(e.Explain()) }
+func (e *PlanMismatchError) Error() string { return explain.Text(e.Explain()) }
 
 // PendingError says that an operation on the release was left half done, or still runs, and is not recovered.
 type PendingError struct {
@@ -75,7 +77,7 @@ func (e *PendingError) Explain() (happened, observed, advice string) {
 	return happened, observed, e.Advice
 }
 
-func (e *PendingError) Error() string { return oneLine(e.Explain()) }
+func (e *PendingError) Error() string { return explain.Text(e.Explain()) }
 
 // CanceledError says that the operation was interrupted. What had been done is recorded; the next apply goes on from there.
 type CanceledError struct {
@@ -106,7 +108,7 @@ func (e *CanceledError) Explain() (happened, observed, advice string) {
 	return happened, observed, advice
 }
 
-func (e *CanceledError) Error() string { return oneLine(e.Explain()) }
+func (e *CanceledError) Error() string { return explain.Text(e.Explain()) }
 func (e *CanceledError) Unwrap() error { return e.Cause }
 
 // UnrecordedError says that Helm's storage could not be brought up to date at the end of an operation.
@@ -124,7 +126,7 @@ func (e *UnrecordedError) Explain() (happened, observed, advice string) {
 		e.Cause.Error(), "Apply again: it puts the storage right."
 }
 
-func (e *UnrecordedError) Error() string { return oneLine(e.Explain()) }
+func (e *UnrecordedError) Error() string { return explain.Text(e.Explain()) }
 func (e *UnrecordedError) Unwrap() error { return e.Cause }
 
 // NotImportableError says that there is no release that could be imported.
@@ -140,7 +142,7 @@ func (e *NotImportableError) Explain() (happened, observed, advice string) {
 		"Check the import id, or let an apply install the release."
 }
 
-func (e *NotImportableError) Error() string { return oneLine(e.Explain()) }
+func (e *NotImportableError) Error() string { return explain.Text(e.Explain()) }
 
 // NewerRecordError says that the record was written by a newer Slipway, which this one must not overwrite.
 type NewerRecordError struct {
@@ -155,7 +157,7 @@ func (e *NewerRecordError) Explain() (happened, observed, advice string) {
 		"Use the provider version that wrote it, or a newer one. Nothing was changed."
 }
 
-func (e *NewerRecordError) Error() string { return oneLine(e.Explain()) }
+func (e *NewerRecordError) Error() string { return explain.Text(e.Explain()) }
 
 // ForeignRecordError says that the record under the release's name belongs to another client or stage, or is not ours at all.
 type ForeignRecordError struct {
@@ -176,20 +178,4 @@ func (e *ForeignRecordError) Explain() (happened, observed, advice string) {
 		"Check the workspace, the var-file and the namespace. Nothing was changed."
 }
 
-func (e *ForeignRecordError) Error() string { return oneLine(e.Explain()) }
-
-// oneLine puts the paragraphs that are there behind each other, or below each other where one has several lines.
-func oneLine(paragraphs ...string) string {
-	var there []string
-	for _, p := range paragraphs {
-		if p != "" {
-			there = append(there, p)
-		}
-	}
-	for _, p := range there {
-		if strings.Contains(p, "\n") {
-			return strings.Join(there, "\n")
-		}
-	}
-	return strings.Join(there, " ")
-}
+func (e *ForeignRecordError) Error() string { return explain.Text(e.Explain()) }

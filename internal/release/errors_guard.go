@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 )
 
 // GuardError says that a new revision did badly, or could not be judged, and what was done about it.
@@ -40,12 +42,12 @@ func (e *GuardError) Explain() (happened, observed, advice string) {
 	if e.Version != "" {
 		what += " (" + e.Version + ")"
 	}
-	happened = fmt.Sprintf("%s failed its %s: %s", what, e.Stage, sentence(e.Reason))
+	happened = fmt.Sprintf("%s failed its %s: %s", what, e.Stage, explain.Sentence(e.Reason))
 	if e.Inconclusive {
-		happened = fmt.Sprintf("%s could not be judged in its %s: %s", what, e.Stage, sentence(e.Reason))
+		happened = fmt.Sprintf("%s could not be judged in its %s: %s", what, e.Stage, explain.Sentence(e.Reason))
 	}
 	if e.Stage == StageManual {
-		happened = fmt.Sprintf("%s was aborted by hand: %s", what, sentence(e.Reason))
+		happened = fmt.Sprintf("%s was aborted by hand: %s", what, explain.Sentence(e.Reason))
 	}
 	happened += " " + e.restored()
 	return happened, e.observed(), e.advice()
@@ -58,7 +60,7 @@ func (e *GuardError) restored() string {
 		text, _, _ := invalid.Explain()
 		return text
 	case e.RollbackFailed != nil && r == nil:
-		return withoutAdvice(e.RollbackFailed)
+		return explain.WithoutAdvice(e.RollbackFailed)
 	case r == nil:
 		return "It was left as it is."
 	default:
@@ -66,7 +68,7 @@ func (e *GuardError) restored() string {
 		if r.Version != "" {
 			text = fmt.Sprintf("Version %s was restored from revision %d as revision %d", r.Version, r.From, r.Revision)
 		}
-		return fmt.Sprintf("%s; all its pods were ready %s after the failure was clear. %s", text, r.Ready.Sub(r.Detected).Round(100*time.Millisecond), sentence(r.Validation))
+		return fmt.Sprintf("%s; all its pods were ready %s after the failure was clear. %s", text, r.Ready.Sub(r.Detected).Round(100*time.Millisecond), explain.Sentence(r.Validation))
 	}
 }
 
@@ -120,7 +122,7 @@ func (e *GuardError) advice() string {
 	return strings.Join(out, " ")
 }
 
-func (e *GuardError) Error() string   { return oneLine(e.Explain()) }
+func (e *GuardError) Error() string   { return explain.Text(e.Explain()) }
 func (e *GuardError) Unwrap() []error { return unwrapped(e.Cause, e.RollbackFailed) }
 
 func unwrapped(all ...error) []error {
@@ -159,7 +161,7 @@ func (e *RollbackError) Explain() (happened, observed, advice string) {
 	return happened, e.Reason, e.Advice
 }
 
-func (e *RollbackError) Error() string { return oneLine(e.Explain()) }
+func (e *RollbackError) Error() string { return explain.Text(e.Explain()) }
 func (e *RollbackError) Unwrap() error { return e.Cause }
 
 // RollbackInvalidError says that the restored revision does not do well either. It was left: there is nothing better to restore.
@@ -174,12 +176,12 @@ type RollbackInvalidError struct {
 
 // Explain says it in three paragraphs.
 func (e *RollbackInvalidError) Explain() (happened, observed, advice string) {
-	return fmt.Sprintf("Revision %d was restored as revision %d, and does not do well either: its %s failed: %s", e.From, e.Revision, e.Stage, sentence(e.Reason)),
+	return fmt.Sprintf("Revision %d was restored as revision %d, and does not do well either: its %s failed: %s", e.From, e.Revision, e.Stage, explain.Sentence(e.Reason)),
 		e.Evidence.text(),
 		"What is wrong is probably not the version: look at what it depends on. Nothing more is rolled back."
 }
 
-func (e *RollbackInvalidError) Error() string { return oneLine(e.Explain()) }
+func (e *RollbackInvalidError) Error() string { return explain.Text(e.Explain()) }
 
 // QuarantinedError says that the content is not deployed, since its verdict was failed not long ago. Nothing was changed, but for a
 // rollback that had ended half way, see Outcome.Restored.
@@ -196,24 +198,15 @@ func (e *QuarantinedError) Explain() (happened, observed, advice string) {
 		what = "Version " + q.Version
 	}
 	return fmt.Sprintf("%s is not deployed again to release %s: it failed as revision %d at %s.", what, e.Release, q.Revision, q.At.UTC().Format(time.RFC3339)),
-		sentence(q.Reason), q.clear(e.Release)
+		explain.Sentence(q.Reason), q.clear(e.Release)
 }
 
-func (e *QuarantinedError) Error() string { return oneLine(e.Explain()) }
+func (e *QuarantinedError) Error() string { return explain.Text(e.Explain()) }
 
 // clear says how a quarantine ends.
 func (q *Quarantine) clear(release string) string {
 	return fmt.Sprintf("This content is held until %s. A change of the chart, the values, the version or the policy lets it go, and so does another "+
 		"text in retry, or the annotation %s=%s on ConfigMap %s.", q.Expires.UTC().Format(time.RFC3339), AnnotationHold, holdCleared, recordName(release))
-}
-
-// sentence ends a text with a full stop.
-func sentence(text string) string {
-	text = strings.TrimSpace(text)
-	if text == "" || strings.ContainsAny(text[len(text)-1:], ".!?") {
-		return text
-	}
-	return text + "."
 }
 
 // UnverifiedError says that the run was cut off while a deployed revision was watched. The revision was left, and the next apply
@@ -235,7 +228,7 @@ func (e *UnverifiedError) Explain() (happened, observed, advice string) {
 		"Apply again: the verification goes on from there, and no new revision is made."
 }
 
-func (e *UnverifiedError) Error() string { return oneLine(e.Explain()) }
+func (e *UnverifiedError) Error() string { return explain.Text(e.Explain()) }
 func (e *UnverifiedError) Unwrap() error { return e.Cause }
 
 // isGuardError reports that an error tells the story already, whatever it was caused by.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 )
 
@@ -46,7 +47,7 @@ func (e *RolloutError) Explain() (happened, observed, advice string) {
 	return fmt.Sprintf("Revision %d of release %s %s: %s", e.Revision, e.Release, what, e.Cause), reportText(e.Objects), afterFailure
 }
 
-func (e *RolloutError) Error() string { return oneLine(e.Explain()) }
+func (e *RolloutError) Error() string { return explain.Text(e.Explain()) }
 
 // HookError says that a hook of the chart failed.
 type HookError struct {
@@ -67,7 +68,7 @@ func (e *HookError) Explain() (happened, observed, advice string) {
 	return fmt.Sprintf("A %s of revision %d of release %s failed: %s", hook, e.Revision, e.Release, e.Cause), reportText(e.Objects), afterFailure
 }
 
-func (e *HookError) Error() string { return oneLine(e.Explain()) }
+func (e *HookError) Error() string { return explain.Text(e.Explain()) }
 
 // DeadlineError says that the operation's own timeout passed.
 type DeadlineError struct {
@@ -89,7 +90,7 @@ func (e *DeadlineError) Explain() (happened, observed, advice string) {
 		reportText(e.Objects), afterFailure + " Where it only needs longer, raise it in timeouts."
 }
 
-func (e *DeadlineError) Error() string { return oneLine(e.Explain()) }
+func (e *DeadlineError) Error() string { return explain.Text(e.Explain()) }
 
 // reportText prints reports one below the other.
 func reportText(reports []ObjectReport) string {

@@ -6,6 +6,8 @@ package release
 import (
 	"fmt"
 	"strings"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 )
 
 // RoutedError says that a release was not removed, since requests are still sent to its pods. Nothing was changed.
@@ -23,4 +25,4 @@ func (e *RoutedError) Explain() (happened, observed, advice string) {
 			"In a configuration where the split or the switch depends on the release, and the release has create_before_destroy, Terraform does both in this order."
 }
 
-func (e *RoutedError) Error() string { return oneLine(e.Explain()) }
+func (e *RoutedError) Error() string { return explain.Text(e.Explain()) }

@@ -19,6 +19,8 @@ import (
 	"k8s.io/cli-runtime/pkg/resource"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 )
 
 var (
@@ -56,7 +58,7 @@ func (k *ctxKube) fail(err error) error {
 	if k.failure == nil {
 		k.failure = err
 	}
-	return errors.New(k.op.secrets.text(shortText(err)))
+	return errors.New(k.op.secrets.text(explain.Library(err)))
 }
 
 // transient reports that what went wrong first may go by itself.
@@ -100,7 +102,7 @@ func (k *ctxKube) Create(resources kube.ResourceList) (*kube.Result, error) {
 	if hook {
 		k.op.doing("running the hook " + shortNames(resources))
 	} else {
-		k.op.doing("creating " + objectCount(len(resources)))
+		k.op.doing("creating " + object.Count(len(resources)))
 	}
 	result := &kube.Result{}
 	for _, info := range resources {
@@ -120,7 +122,7 @@ func (k *ctxKube) Create(resources kube.ResourceList) (*kube.Result, error) {
 
 // Update writes target over original, object by object, and removes what only original has.
 func (k *ctxKube) Update(original, target kube.ResourceList, force bool) (*kube.Result, error) {
-	k.op.doing("writing " + objectCount(len(target)))
+	k.op.doing("writing " + object.Count(len(target)))
 	result := &kube.Result{}
 	bases := []kube.ResourceList{original}
 	for _, info := range k.attempted {
@@ -241,7 +243,7 @@ func (k *ctxKube) DeleteWithPropagationPolicy(resources kube.ResourceList, polic
 	}
 	doomed := resources
 	if !isHookList(resources) {
-		k.op.doing("deleting " + objectCount(len(resources)))
+		k.op.doing("deleting " + object.Count(len(resources)))
 		doomed = nil
 		for _, info := range resources {
 			mine, err := k.mayDelete(info)

@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	"k8s.io/cli-runtime/pkg/resource"
 
+	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 )
 
@@ -36,7 +37,7 @@ type refusedError struct {
 }
 
 func (e *refusedError) Error() string {
-	return fmt.Sprintf("cannot %s %s: %s", e.verb, e.object.Short(), shortText(e.cause))
+	return fmt.Sprintf("cannot %s %s: %s", e.verb, e.object.Short(), explain.Library(e.cause))
 }
 
 func (e *refusedError) Unwrap() error { return e.cause }

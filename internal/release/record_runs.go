@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 )
 
 const (
@@ -41,7 +42,7 @@ func (r *Record) endRun(revision int, end func(*Run)) {
 			continue
 		}
 		end(&r.Runs[i])
-		r.Runs[i].Reason = cut(r.Runs[i].Reason, maxReason)
+		r.Runs[i].Reason = explain.Shorten(r.Runs[i].Reason, maxReason)
 		return
 	}
 }
@@ -53,7 +54,7 @@ func healthSamples(policy analysis.Policy, samples []analysis.Sample) []analysis
 		if slices.ContainsFunc(policy.Metrics, func(m analysis.Metric) bool { return m.Name == s.Check }) {
 			continue
 		}
-		s.Evidence = cut(s.Evidence, maxSampleEvidence)
+		s.Evidence = explain.Shorten(s.Evidence, maxSampleEvidence)
 		out = append(out, s)
 	}
 	return out[max(0, len(out)-maxSamples):]

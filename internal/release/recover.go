@@ -12,6 +12,8 @@ import (
 	"helm.sh/helm/v3/pkg/action"
 	helmrelease "helm.sh/helm/v3/pkg/release"
 	"helm.sh/helm/v3/pkg/storage/driver"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 )
 
 // foreignPendingAge is from which age on a pending revision of another tool counts as left behind. Helm's own default timeout is
@@ -220,7 +222,7 @@ func (o *operation) rewrite(number int, status helmrelease.Status, result *helmr
 	}
 	description := result.Info.Description
 	if ran != nil {
-		description = o.secrets.text(shortText(ran))
+		description = o.secrets.text(explain.Library(ran))
 	}
 	result.SetStatus(status, description)
 	if err := o.helm.Releases.Update(result); err != nil {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	helmrelease "helm.sh/helm/v3/pkg/release"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 )
 
 // rolloutJudgment says whether a failed rollout is taken back. An interrupt records and stops; what the cluster or somebody else is
@@ -61,7 +63,7 @@ func (a *application) takeBack(number int, j judgment, cause error) error {
 		var refused *RollbackError
 		if !errors.As(err, &refused) {
 			refused = &RollbackError{Release: a.target.Name, Target: good.Revision, Refused: true, Cause: err,
-				Reason: sentence("It could not be seen whether that can be done: " + a.secrets.text(err.Error())),
+				Reason: explain.Sentence("It could not be seen whether that can be done: " + a.secrets.text(err.Error())),
 				Advice: "Apply again, or restore an earlier version by applying it."}
 		}
 		failure.RollbackFailed = refused
@@ -71,7 +73,7 @@ func (a *application) takeBack(number int, j judgment, cause error) error {
 		failure.Quarantine = a.quarantine(number, j)
 	}
 	next := *a.found.record
-	next.Phase, next.Verifying, next.Failure = phaseRollingBack, nil, cut(failure.Stage+": "+failure.Reason, maxFailureText)
+	next.Phase, next.Verifying, next.Failure = phaseRollingBack, nil, explain.Shorten(failure.Stage+": "+failure.Reason, maxFailureText)
 	if failure.Quarantine != nil {
 		next.Quarantine, next.Retry = failure.Quarantine, a.options.Guard.Retry
 	}
@@ -88,7 +90,7 @@ func (a *application) restore(failed int, good KnownGood, detected time.Time, fa
 	if err != nil {
 		failure.RollbackFailed = err
 		next := *a.found.record
-		next.Finished, next.Failure = finished(), cut(a.secrets.text(failure.Error()), maxFailureText)
+		next.Finished, next.Failure = finished(), explain.Shorten(a.secrets.text(failure.Error()), maxFailureText)
 		return errors.Join(failure, a.save(&next))
 	}
 	failure.Restored = &Restoration{
@@ -114,7 +116,7 @@ func (a *application) leave(number int, j judgment, failure *GuardError) error {
 	} else {
 		next.Phase = phaseUnverified
 	}
-	next.Revision, next.Finished, next.Failure = number, finished(), cut(a.secrets.text(failure.Error()), maxFailureText)
+	next.Revision, next.Finished, next.Failure = number, finished(), explain.Shorten(a.secrets.text(failure.Error()), maxFailureText)
 	next.endRun(number, func(r *Run) {
 		r.Outcome, r.Stage, r.Reason, r.Finished = j.outcome, j.stage, failure.Reason, next.Finished
 	})
@@ -129,7 +131,7 @@ func (a *application) quarantine(number int, j judgment) *Quarantine {
 	now := finished()
 	return &Quarantine{
 		Key: a.key, Version: a.spec.Version, Revision: number, At: now, Expires: now.Add(hold),
-		Reason: cut(a.secrets.text(j.stage+": "+j.reason), maxReason),
+		Reason: explain.Shorten(a.secrets.text(j.stage+": "+j.reason), maxReason),
 	}
 }
 

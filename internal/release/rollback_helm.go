@@ -9,6 +9,8 @@ import (
 
 	"helm.sh/helm/v3/pkg/action"
 	helmrelease "helm.sh/helm/v3/pkg/release"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 )
 
 // rollbackTries is how often a rollback is begun that trouble with the cluster ends: the bad version is live meanwhile.
@@ -106,7 +108,7 @@ func (a *application) markJudged(number int, reason string) error {
 	if stored.Info.Status == helmrelease.StatusFailed {
 		return nil
 	}
-	stored.SetStatus(helmrelease.StatusFailed, "Slipway: "+cut(a.secrets.text(firstLine(reason)), maxReason))
+	stored.SetStatus(helmrelease.StatusFailed, "Slipway: "+explain.Shorten(a.secrets.text(explain.FirstLine(reason)), maxReason))
 	if err := a.helm.Releases.Update(stored); err != nil {
 		return a.target.Cluster.Classify(fmt.Errorf("marking revision %d of release %s as failed: %w", number, a.target.Name, err))
 	}
@@ -125,19 +127,7 @@ func (a *application) freshHelm() error {
 func (a *application) rollbackFailed(good KnownGood, cause error) error {
 	return &RollbackError{
 		Release: a.target.Name, Target: good.Revision, Cause: cause,
-		Reason: sentence(a.secrets.text(withoutAdvice(cause))),
+		Reason: explain.Sentence(a.secrets.text(explain.WithoutAdvice(cause))),
 		Advice: "Apply again: it finishes the rollback, or goes on to what is applied then.",
 	}
-}
-
-// withoutAdvice is what an error says without what it tells the reader to do.
-func withoutAdvice(err error) string {
-	explained, ok := err.(interface {
-		Explain() (happened, observed, advice string)
-	})
-	if !ok {
-		return err.Error()
-	}
-	happened, observed, _ := explained.Explain()
-	return oneLine(happened, observed)
 }

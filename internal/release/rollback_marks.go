@@ -11,6 +11,8 @@ import (
 	"github.com/Masterminds/semver/v3"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 )
 
 // Marks of irreversible migrations. Whoever migrates the data of an environment keeps a ConfigMap in its namespace that carries the
@@ -67,7 +69,7 @@ func forbids(mark *corev1.ConfigMap, good KnownGood) string {
 	}
 	reason := fmt.Sprintf("Revision %d (%s) is older than an irreversible migration: %s of %s", good.Revision, good.Version, mark.Labels[LabelMigration], text)
 	if why := mark.Annotations[AnnotationIrreversibleReason]; why != "" {
-		reason += " (" + cut(why, maxReason) + ")"
+		reason += " (" + explain.Shorten(why, maxReason) + ")"
 	}
 	if safe != "" {
 		reason += "; versions from " + safe + " on work with it"

@@ -8,6 +8,8 @@ import (
 	"fmt"
 
 	helmrelease "helm.sh/helm/v3/pkg/release"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 )
 
 // validate watches the restored revision, and writes down how the run ended. A restored revision that does badly too is left: there
@@ -34,7 +36,7 @@ func (a *application) validate(failed int, good KnownGood, failure *GuardError) 
 		if j, err = a.watchRestored(verification{guard: guard, env: a.checks(stored, good.Version)}); err != nil {
 			restored.Validation = "Its validation was interrupted; the next apply makes it."
 			next := *a.found.record
-			next.Failure = cut(a.secrets.text(failure.Error()), maxFailureText)
+			next.Failure = explain.Shorten(a.secrets.text(failure.Error()), maxFailureText)
 			if a.ctx.Err() != nil {
 				err = &CanceledError{Release: a.target.Name, Revision: restored.Revision, During: a.now(), Cause: err}
 			}
@@ -67,7 +69,7 @@ func (a *application) validate(failed int, good KnownGood, failure *GuardError) 
 	if outcome == OutcomeRolledBack {
 		next.addKnownGood(good, a.exists)
 	}
-	next.Failure = cut(a.secrets.text(failure.Error()), maxFailureText)
+	next.Failure = explain.Shorten(a.secrets.text(failure.Error()), maxFailureText)
 	next.endRun(failed, func(r *Run) {
 		r.Outcome, r.Finished, r.Restored, r.RestoredVersion = outcome, next.Finished, restored.Revision, restored.Version
 	})

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 )
 
 // Stage of a guarded run, as errors and history name it.
@@ -104,7 +105,7 @@ func (e Evidence) text() string {
 				line += "  " + s.Value.String()
 			}
 			if s.Evidence != "" {
-				line += "  " + cut(s.Evidence, maxShownEvidence)
+				line += "  " + explain.Shorten(s.Evidence, maxShownEvidence)
 			}
 			lines = append(lines, line)
 		}

@@ -14,6 +14,8 @@ import (
 	"k8s.io/cli-runtime/pkg/resource"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 )
 
 // pollEvery is the pace of all waits: a request per second and kind.
@@ -74,7 +76,7 @@ func (o *operation) waitReady(resources kube.ResourceList) error {
 			all = append(all, newWatched(info))
 		}
 	}
-	o.doing("waiting for " + objectCount(len(all)) + " to become ready")
+	o.doing("waiting for " + object.Count(len(all)) + " to become ready")
 	return o.wait(all, false)
 }
 
@@ -196,7 +198,7 @@ func (o *operation) look(all []*watched, hook bool) error {
 	var unreachable *cluster.UnreachableError
 	if errors.As(o.target.Cluster.Classify(err), &unreachable) {
 		for _, w := range all {
-			w.status = status{text: "the API server does not answer: " + shortText(err)}
+			w.status = status{text: "the API server does not answer: " + explain.Library(err)}
 		}
 		return nil
 	}

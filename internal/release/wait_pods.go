@@ -17,6 +17,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 )
 
 const (
@@ -142,7 +144,7 @@ func (o *operation) judgeClaim(w *watched) error {
 	class, err := o.reads.StorageV1().StorageClasses().Get(o.ctx, name, metav1.GetOptions{})
 	if err != nil {
 		// Storage classes are cluster-wide, and reading them is no right that a deployer must have.
-		w.status.text += fmt.Sprintf(" (its storage class cannot be read: %s)", shortText(err))
+		w.status.text += fmt.Sprintf(" (its storage class cannot be read: %s)", explain.Library(err))
 		return nil //nolint:nilerr // Said in the status.
 	}
 	if class.VolumeBindingMode != nil && *class.VolumeBindingMode == storagev1.VolumeBindingWaitForFirstConsumer {

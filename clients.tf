@@ -113,8 +113,8 @@ variable "blue_green" {
   default     = {}
 }
 
-variable "retry" {
-  description = "Any text. Changing it lets a version be deployed again that failed and is held back."
+variable "retry_token" {
+  description = "Any text. Changing it releases a version from quarantine that failed before."
   type        = string
   default     = null
 }
@@ -176,7 +176,7 @@ module "stack" {
   prometheus = var.prometheus
   analysis   = var.analysis
   rollback   = var.rollback
-  retry      = var.retry
+  retry_token      = var.retry_token
 
   strategy   = var.strategy
   canary     = var.canary

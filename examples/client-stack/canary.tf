@@ -32,7 +32,7 @@ resource "slipway_release" "canary" {
   values_wo_version = var.secret_values_version
 
   timeouts = var.timeouts
-  retry    = var.retry
+  retry_token    = var.retry_token
 
   # Its pods run under the ServiceAccount of the first release.
   depends_on = [slipway_migration.expand, slipway_release.app]
@@ -54,7 +54,7 @@ resource "slipway_canary" "app" {
   weight = var.canary.weight
   # Without a canary nobody could answer what the headers ask for.
   headers  = local.canary == null ? null : var.canary.headers
-  retry    = var.retry
+  retry_token    = var.retry_token
   timeouts = var.canary.timeouts
 
   istio {

@@ -59,7 +59,7 @@ resource "slipway_release" "app" {
   values_wo_version = var.secret_values_version
 
   timeouts = var.timeouts
-  retry    = var.retry
+  retry_token    = var.retry_token
 
   # Additive changes of the schema come first: the old version works with them, the new one may need them.
   depends_on = [slipway_migration.expand]

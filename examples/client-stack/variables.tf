@@ -223,8 +223,8 @@ variable "rollback" {
   default = {}
 }
 
-variable "retry" {
-  description = "Any text. Changing it lets a version be deployed again that failed and is held back."
+variable "retry_token" {
+  description = "Any text. Changing it releases a version from quarantine that failed before."
   type        = string
   default     = null
 }

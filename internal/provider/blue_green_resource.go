@@ -59,7 +59,7 @@ func (r *BlueGreenResource) Schema(ctx context.Context, _ resource.SchemaRequest
 	before, after := analysisBlock(), analysisBlock()
 	before.MarkdownDescription = "Judges the new color on the preview Service, before it is switched to. An empty block watches its pods for 5 minutes. It is left out where no other pods have the traffic, and " +
 		"where the same pods were live before without failing: going back is not to wait."
-	after.MarkdownDescription = "Judges the new color when it is live. What fails is switched back at once, fails the apply with the evidence, and is not switched to again until the pods, the analysis or `retry` change, " +
+	after.MarkdownDescription = "Judges the new color when it is live. What fails is switched back at once, fails the apply with the evidence, and is not switched to again until the pods, the analysis or `retry_token` change, " +
 		"or `quarantine` is over. An empty block watches its pods for 5 minutes. In queries, `{{ release }}` stands for the name of the Service, and there is no `{{ version }}`."
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "Which of two colors of pods is behind a Service. Both run beside each other, as two releases of one chart whose pods differ in a label. Changing `active` waits until the new color is ready, judges it on a " +
@@ -112,7 +112,7 @@ func (r *BlueGreenResource) Schema(ctx context.Context, _ resource.SchemaRequest
 				Optional:            true,
 				Validators:          []validator.String{duration{}},
 			},
-			"retry": schema.StringAttribute{
+			"retry_token": schema.StringAttribute{
 				MarkdownDescription: "Any text. Changing it lets pods be switched to that failed before. Example: `\"the database is back\"`.",
 				Optional:            true,
 			},

@@ -31,7 +31,7 @@ type blueGreenModel struct {
 	Active          types.String   `tfsdk:"active"`
 	KeepPrevious    types.String   `tfsdk:"keep_previous"`
 	Quarantine      types.String   `tfsdk:"quarantine"`
-	Retry           types.String   `tfsdk:"retry"`
+	RetryToken      types.String   `tfsdk:"retry_token"`
 	PreviewAnalysis types.List     `tfsdk:"preview_analysis"`
 	Analysis        types.List     `tfsdk:"analysis"`
 	Istio           types.List     `tfsdk:"istio"`
@@ -149,7 +149,7 @@ func (m blueGreenModel) spec(judges blueGreenJudges, live *cluster.Cluster, hand
 		quarantine = traffic.DefaultQuarantine
 	}
 	return traffic.BlueGreenSpec{
-		Active: m.Active.ValueString(), Keep: m.keep(), Retry: m.Retry.ValueString(), Quarantine: quarantine,
+		Active: m.Active.ValueString(), Keep: m.keep(), Retry: m.RetryToken.ValueString(), Quarantine: quarantine,
 		Before: m.judge(judges.before, live, handle, say), After: m.judge(judges.after, live, handle, say),
 		Policy: judges.before.PolicyKey() + judges.after.PolicyKey(),
 	}

@@ -92,7 +92,7 @@ func (r *BlueGreenResource) plan(ctx context.Context, plan, state *blueGreenMode
 	if held := state.Quarantined.ValueString(); held != "" {
 		if !plan.Active.Equal(state.Active) {
 			diags.AddWarning("The "+plan.what()+" in "+handle.Name()+" may be refused",
-				fmt.Sprintf("A color is held back: %s.\n\nThe apply switches to it only if its pods, the analysis or retry change, else it fails before it switches.", held))
+				fmt.Sprintf("A color is held back: %s.\n\nThe apply switches to it only if its pods, the analysis or retry_token change, else it fails before it switches.", held))
 		} else {
 			plan.Quarantined = state.Quarantined
 		}

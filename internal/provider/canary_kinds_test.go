@@ -90,7 +90,7 @@ resource "slipway_canary" "app" {
 	}
 	const byLabels = "istio {\n host = \"app\"\n}\nstable {\n labels = { role = \"stable\" }\n}\ncanary {\n labels = { role = \"canary\" }\n}\n"
 	const byService = "gateway_api {\n parent {\n kind = \"Service\"\n name = \"app\"\n }\n}\nstable {\n service = \"app\"\n port = 80\n}\ncanary {\n service = \"other\"\n port = 80\n}\n"
-	const retried = byLabels + "retry = \"again\"\n"
+	const retried = byLabels + "retry_token = \"again\"\n"
 	hide := func(hidden bool) func() { return func() { api.routeless.Store(hidden) } }
 	noIstio := "The cluster has no VirtualService. It serves none of VirtualService in networking.istio.io/v1, networking.istio.io/v1beta1. Install Istio"
 	resource.Test(t, resource.TestCase{ProtoV6ProviderFactories: testFactories, Steps: []resource.TestStep{

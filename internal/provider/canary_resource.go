@@ -48,7 +48,7 @@ func (r *CanaryResource) Configure(_ context.Context, req resource.ConfigureRequ
 func (r *CanaryResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "How the requests to a host are divided between two tracks of pods, stable and canary, by an Istio VirtualService or a Gateway API HTTPRoute. Weight moves only to pods that are ready, " +
-			"step by step, and each step is judged within the apply; what fails is put back at once, fails the apply with the evidence, and is not tried again until the pods, the analysis or `retry` change. " +
+			"step by step, and each step is judged within the apply; what fails is put back at once, fails the apply with the evidence, and is not tried again until the pods, the analysis or `retry_token` change. " +
 			"Weights that were changed by hand show in the next plan. A route that was divided before is taken over at the weights that it has.",
 		Attributes: map[string]schema.Attribute{
 			"id": schema.StringAttribute{
@@ -78,7 +78,7 @@ func (r *CanaryResource) Schema(ctx context.Context, _ resource.SchemaRequest, r
 				Optional:            true,
 				Validators:          []validator.String{duration{}},
 			},
-			"retry": schema.StringAttribute{
+			"retry_token": schema.StringAttribute{
 				MarkdownDescription: "Any text. Changing it lets pods have requests that failed before. Example: `\"the database is back\"`.",
 				Optional:            true,
 			},
@@ -100,13 +100,13 @@ func (r *CanaryResource) Schema(ctx context.Context, _ resource.SchemaRequest, r
 				Computed:            true,
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.UseStateForUnknown()},
 			},
-			"walk": schema.ListAttribute{
-				MarkdownDescription: "What the apply does, in order: the weights that it goes through and how each is judged. Null where there is nothing to do.",
+			"planned_steps": schema.ListAttribute{
+				MarkdownDescription: "What the apply does, in order: each weight and how it is analyzed. Null where there is nothing to do.",
 				Computed:            true,
 				ElementType:         types.StringType,
 			},
-			"changed": schema.ListAttribute{
-				MarkdownDescription: "What others changed in the route beside weights and headers, which the next apply puts right; after an import, that the route is to be taken over. Null otherwise.",
+			"drift": schema.ListAttribute{
+				MarkdownDescription: "What others changed in the route other than weights and headers; the next apply repairs it. After an import: that the next apply takes over the route. Null otherwise.",
 				Computed:            true,
 				ElementType:         types.StringType,
 			},

@@ -96,7 +96,7 @@ func (m canaryModel) planned(ctx context.Context, plan canaryModel, route traffi
 	}
 	reader := &blockReader{ctx: ctx}
 	out := &traffic.CanaryPlanned{
-		Split: traffic.Split{Weight: reader.number(m.Weight, 0), Headers: m.headers(reader)}, Changed: reader.strings(m.Changed),
+		Split: traffic.Split{Weight: reader.number(m.Weight, 0), Headers: m.headers(reader)}, Changed: reader.strings(m.Drift),
 		Rewritten: !reflect.DeepEqual(m.route(reader), route),
 	}
 	return out, reader.diags

@@ -32,7 +32,7 @@ type canaryModel struct {
 	Weight      types.Int64    `tfsdk:"weight"`
 	Headers     types.Map      `tfsdk:"headers"`
 	Quarantine  types.String   `tfsdk:"quarantine"`
-	Retry       types.String   `tfsdk:"retry"`
+	RetryToken  types.String   `tfsdk:"retry_token"`
 	Istio       types.List     `tfsdk:"istio"`
 	GatewayAPI  types.List     `tfsdk:"gateway_api"`
 	Stable      types.List     `tfsdk:"stable"`
@@ -44,8 +44,8 @@ type canaryModel struct {
 	AllowClusterMove types.String `tfsdk:"allow_cluster_move"`
 
 	ClusterUID   types.String `tfsdk:"cluster_uid"`
-	Walk         types.List   `tfsdk:"walk"`
-	Changed      types.List   `tfsdk:"changed"`
+	PlannedSteps types.List   `tfsdk:"planned_steps"`
+	Drift        types.List   `tfsdk:"drift"`
 	Verification types.String `tfsdk:"verification"`
 	Quarantined  types.String `tfsdk:"quarantined"`
 }
@@ -220,7 +220,7 @@ func (m canaryModel) spec(w canaryWanted, live *cluster.Cluster, handle environm
 		quarantine = traffic.DefaultQuarantine
 	}
 	out := traffic.CanarySpec{
-		Weight: w.split.Weight, Headers: w.split.Headers, Steps: w.steps, Retry: m.Retry.ValueString(), Quarantine: quarantine, Policy: w.analysis.PolicyKey(),
+		Weight: w.split.Weight, Headers: w.split.Headers, Steps: w.steps, Retry: m.RetryToken.ValueString(), Quarantine: quarantine, Policy: w.analysis.PolicyKey(),
 	}
 	if a := w.analysis; a != nil {
 		target := release.Target{Cluster: live, Handle: handle, Name: m.Name.ValueString()}
@@ -242,7 +242,7 @@ func (m *canaryModel) observe(seen *traffic.ObservedCanary, handle environment.H
 	}
 	m.divided(seen.Split)
 	m.Verification, m.Quarantined = stringOrNull(seen.Verification), stringOrNull(seen.Quarantined)
-	m.Walk, m.Changed = types.ListNull(types.StringType), textsOrNull(seen.Changed)
+	m.PlannedSteps, m.Drift = types.ListNull(types.StringType), textsOrNull(seen.Changed)
 	return diags
 }
 

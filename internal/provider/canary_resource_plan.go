@@ -126,9 +126,9 @@ func (r *CanaryResource) plan(ctx context.Context, plan, state *canaryModel, wan
 	plan.describe(state, wanted, from)
 	if held := plan.heldBack(state, wanted, from); held != "" {
 		diags.AddWarning("The "+plan.what()+" in "+handle.Name()+" may be refused",
-			fmt.Sprintf("The canary is held back: %s.\n\nThe apply sends it more requests only if its pods, the analysis or retry change, else it fails before it changes anything.", held))
+			fmt.Sprintf("The canary is held back: %s.\n\nThe apply sends it more requests only if its pods, the analysis or retry_token change, else it fails before it changes anything.", held))
 	}
-	if known && wanted.routed && !plan.Name.IsUnknown() && (state == nil || !plan.Walk.IsNull()) {
+	if known && wanted.routed && !plan.Name.IsUnknown() && (state == nil || !plan.PlannedSteps.IsNull()) {
 		diags.Append(r.look(ctx, plan, state, handle, wanted, adopt)...)
 		if wanted.known && wanted.split.Raises(from) && !diags.HasError() {
 			diags.Append(r.askAhead(ctx, plan, handle, wanted.analysis)...)
@@ -171,7 +171,7 @@ func (r *CanaryResource) planMove(ctx context.Context, plan, state *canaryModel,
 	moved := *state
 	moved.ClusterUID = types.StringValue(mismatch.Got)
 	moved.Weight, moved.Headers = types.Int64Value(0), types.MapNull(types.StringType)
-	moved.Walk, moved.Changed = types.ListNull(types.StringType), types.ListNull(types.StringType)
+	moved.PlannedSteps, moved.Drift = types.ListNull(types.StringType), types.ListNull(types.StringType)
 	moved.Verification, moved.Quarantined = types.StringNull(), types.StringNull()
 	plan.ClusterUID = moved.ClusterUID
 	diags.AddWarning("The "+plan.what()+" moves to another cluster",
@@ -181,31 +181,31 @@ func (r *CanaryResource) planMove(ctx context.Context, plan, state *canaryModel,
 
 // describe plans what the apply does.
 func (m *canaryModel) describe(state *canaryModel, wanted canaryWanted, from traffic.Split) {
-	m.Verification, m.Changed = types.StringNull(), types.ListNull(types.StringType)
+	m.Verification, m.Drift = types.StringNull(), types.ListNull(types.StringType)
 	m.Quarantined = types.StringNull()
 	if state != nil && !wanted.split.Raises(from) {
 		m.Quarantined = state.Quarantined
 	}
 	switch {
 	case !wanted.known:
-		m.Walk = types.ListUnknown(types.StringType)
-	case state != nil && wanted.split.Equal(from) && state.Verification.IsNull() && state.Changed.IsNull():
-		m.Walk = state.Walk
+		m.PlannedSteps = types.ListUnknown(types.StringType)
+	case state != nil && wanted.split.Equal(from) && state.Verification.IsNull() && state.Drift.IsNull():
+		m.PlannedSteps = state.PlannedSteps
 	default:
 		lines := wanted.way(from)
 		if state != nil && !state.Verification.IsNull() {
 			lines = append([]string{"first what a run that was cut off has left: " + state.Verification.ValueString()}, lines...)
 		}
 		if held := m.heldBack(state, wanted, from); held != "" {
-			lines = append([]string{"held back, refused unless the pods, the analysis or retry change: " + held}, lines...)
+			lines = append([]string{"held back, refused unless the pods, the analysis or retry_token change: " + held}, lines...)
 		}
-		m.Walk = textsOrNull(lines)
+		m.PlannedSteps = textsOrNull(lines)
 	}
 }
 
 // heldBack is why more requests may be refused, empty where they are not.
 func (m *canaryModel) heldBack(state *canaryModel, wanted canaryWanted, from traffic.Split) string {
-	if state == nil || !wanted.known || !wanted.split.Raises(from) || !m.Retry.Equal(state.Retry) {
+	if state == nil || !wanted.known || !wanted.split.Raises(from) || !m.RetryToken.Equal(state.RetryToken) {
 		return ""
 	}
 	return state.Quarantined.ValueString()

@@ -62,7 +62,7 @@ func TestReleaseGuard_ThatIsNotKnownYet(t *testing.T) {
 		return r.config(fmt.Sprintf("version = %q\n", version)+watchedBy(address, duration)) + fmt.Sprintf("\nresource \"terraform_data\" \"length\" {\n  input = %q\n}\n", output)
 	}
 	const unknown = `terraform_data.length.output`
-	verified := state(map[string]knownvalue.Check{"verification": knownvalue.StringExact("verified"), "held": knownvalue.Null()})
+	verified := state(map[string]knownvalue.Check{"verification": knownvalue.StringExact("verified"), "quarantined": knownvalue.Null()})
 	r.run(
 		resource.TestStep{Config: config("v1.1.1", unknown, "2s"), ConfigStateChecks: verified},
 		resource.TestStep{Config: config("v1.1.1", unknown, "2s"), ConfigPlanChecks: plans(plancheck.ExpectEmptyPlan())},
@@ -76,8 +76,8 @@ func TestReleaseGuard_ThatIsNotKnownYet(t *testing.T) {
 	)
 }
 
-// What is held when the guard is not known in the plan shows only in the apply, which refuses it all the same.
-func TestReleaseGuard_HeldContentWhoseGuardIsNotKnownYet(t *testing.T) {
+// What is quarantined when the guard is not known in the plan shows only in the apply, which refuses it all the same.
+func TestReleaseGuard_QuarantinedContentWhoseGuardIsNotKnownYet(t *testing.T) {
 	r := newTestRelease(t)
 	address, fail := answering(t)
 	config := func(version, duration, output string) string {
@@ -91,12 +91,12 @@ func TestReleaseGuard_HeldContentWhoseGuardIsNotKnownYet(t *testing.T) {
 		},
 		resource.TestStep{
 			Config:           config("v1.2.0", `terraform_data.length.output`, "2s"),
-			ConfigPlanChecks: plans(plancheck.ExpectUnknownValue(testReleaseAddress, tfjsonpath.New("held"))),
+			ConfigPlanChecks: plans(plancheck.ExpectUnknownValue(testReleaseAddress, tfjsonpath.New("quarantined"))),
 			ExpectError:      regexp.MustCompile(`Version\s+v1.2.0\s+is\s+not\s+deployed\s+again`),
 		},
 		resource.TestStep{ // With another policy it is other content.
 			Config:            config("v1.2.0", `"3s"`, "2s"),
-			ConfigPlanChecks:  plans(plancheck.ExpectKnownValue(testReleaseAddress, tfjsonpath.New("held"), knownvalue.Null())),
+			ConfigPlanChecks:  plans(plancheck.ExpectKnownValue(testReleaseAddress, tfjsonpath.New("quarantined"), knownvalue.Null())),
 			ConfigStateChecks: state(map[string]knownvalue.Check{"verification": knownvalue.StringExact("verified")}),
 		},
 	)

@@ -26,27 +26,27 @@ func failedRecord() *release.Record {
 }
 
 func TestGuardFacts_HoldOnlyTheContentThatFailedAndOnlyForAWhile(t *testing.T) {
-	const text = "v1.2.0 failed 2026-11-22T12:00:00Z as revision 2: analysis: error_rate 7.1% was above 5% for 2m0s (held until 2026-11-23T12:00:00Z)"
+	const text = "v1.2.0 failed 2026-11-22T12:00:00Z as revision 2: analysis: error_rate 7.1% was above 5% for 2m0s (quarantined until 2026-11-23T12:00:00Z)"
 	for name, tc := range map[string]struct {
-		at         time.Time
-		key, retry string
-		want       types.String
+		at              time.Time
+		key, retryToken string
+		want            types.String
 	}{
 		"the content that failed": {noon.Add(time.Hour), "v1:bad", "first", types.StringValue(text)},
 		"other content":           {noon.Add(time.Hour), "v1:other", "first", types.StringNull()},
-		"another retry":           {noon.Add(time.Hour), "v1:bad", "second", types.StringNull()},
-		"no retry any more":       {noon.Add(time.Hour), "v1:bad", "", types.StringNull()},
+		"another retry token":     {noon.Add(time.Hour), "v1:bad", "second", types.StringNull()},
+		"no retry token any more": {noon.Add(time.Hour), "v1:bad", "", types.StringNull()},
 		"after it has expired":    {noon.Add(24 * time.Hour), "v1:bad", "first", types.StringNull()},
 		"content not known yet":   {noon.Add(time.Hour), "", "first", types.StringNull()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			facts := factsOf(&release.Observation{Revision: 3, Record: failedRecord()}, tc.at)
-			if got := facts.held(tc.key, tc.retry); !got.Equal(tc.want) {
-				t.Errorf("held is %s, want %s", got, tc.want)
+			if got := facts.quarantined(tc.key, tc.retryToken); !got.Equal(tc.want) {
+				t.Errorf("quarantined is %s, want %s", got, tc.want)
 			}
 		})
 	}
-	if facts := factsOf(&release.Observation{}, noon); facts.Quarantine != nil || facts.held("", "").IsNull() == false {
+	if facts := factsOf(&release.Observation{}, noon); facts.Quarantine != nil || facts.quarantined("", "").IsNull() == false {
 		t.Errorf("a release without a record holds something: %+v", facts)
 	}
 }

@@ -187,8 +187,8 @@ func (r *ReleaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 				Optional:   true,
 				Validators: []validator.String{stringvalidator.RegexMatches(uidPattern, "must be a UID, for example 0a3f0d5e-6a1c-4e9e-9a55-3f6f0c1d2e3f")},
 			},
-			"retry": schema.StringAttribute{
-				MarkdownDescription: "Any text. Changing it lets content be deployed again that is held because it failed (see `held`), for example after what it depends on was put right. " +
+			"retry_token": schema.StringAttribute{
+				MarkdownDescription: "Any text. Changing it releases content from quarantine that failed before (see `quarantined`), for example after its dependencies are repaired. " +
 					"Example: `\"queue is back\"`.",
 				Optional: true,
 			},
@@ -260,9 +260,9 @@ func (r *ReleaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 					"warns where it could not. Null without that block.",
 				Computed: true,
 			},
-			"held": schema.StringAttribute{
-				MarkdownDescription: "Set in a plan whose content failed not long ago: what failed, when, why, and until when it is held. The apply of this release then stops before it changes anything, " +
-					"unless an input or `retry` changes. Null otherwise.",
+			"quarantined": schema.StringAttribute{
+				MarkdownDescription: "Set in a plan whose content failed not long ago: what failed, when, why, and until when it is quarantined. The apply of this release then stops before it changes anything, " +
+					"unless an input or `retry_token` changes. Null otherwise.",
 				Computed: true,
 			},
 			"findings": schema.ListAttribute{

@@ -235,7 +235,7 @@ func (r *ReleaseResource) read(ctx context.Context, req resource.ReadRequest, pr
 		"revision":       types.Int64Value(int64(observation.Revision)),
 		"status":         types.StringValue(status),
 		"change_summary": types.ListNull(types.StringType),
-		"held":           types.StringNull(),
+		"quarantined":    types.StringNull(),
 	} {
 		if !value.Equal(prior[name]) {
 			resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root(name), value)...)

@@ -25,7 +25,7 @@ type guardModel struct {
 	SmokeTest  types.List
 	Acceptance types.List
 	Rollback   types.List
-	Retry      types.String
+	RetryToken types.String
 }
 
 type (
@@ -145,7 +145,7 @@ type attributeGetter interface {
 // readGuard reads the guard's arguments.
 func readGuard(ctx context.Context, from attributeGetter) (m guardModel, diags diag.Diagnostics) {
 	for name, target := range map[string]any{
-		"analysis": &m.Analysis, "smoke_test": &m.SmokeTest, "acceptance": &m.Acceptance, "rollback": &m.Rollback, "retry": &m.Retry,
+		"analysis": &m.Analysis, "smoke_test": &m.SmokeTest, "acceptance": &m.Acceptance, "rollback": &m.Rollback, "retry_token": &m.RetryToken,
 	} {
 		diags.Append(from.GetAttribute(ctx, path.Root(name), target)...)
 	}
@@ -173,7 +173,7 @@ func (m guardModel) guard(ctx context.Context) (guardReading, diag.Diagnostics) 
 			Quarantine: r.duration(b.Quarantine, 0, 0),
 		}
 	}
-	guard.Retry = r.text(m.Retry, "")
+	guard.Retry = r.text(m.RetryToken, "")
 	return guardReading{Guard: guard, known: !r.unknown, timed: !r.untimed}, r.diags
 }
 

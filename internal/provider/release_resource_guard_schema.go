@@ -132,7 +132,7 @@ func rollbackBlock() schema.ListNestedBlock {
 			"timeout": durationAttribute("How long the pods of the restored revision may take to become ready.", "5m", "10m", duration{}),
 			"validation": durationAttribute("How long the restored revision is watched by the checks of the analysis, from the rollback on; smoke tests and acceptance run as well. "+
 				"`\"0s\"` makes each check once.", "0s", "2m", duration{zero: true}),
-			"quarantine": durationAttribute("How long content that failed is not deployed again, unless an input or `retry` changes.", "24h", "1h", duration{}),
+			"quarantine": durationAttribute("How long content that failed is not deployed again, unless an input or `retry_token` changes.", "24h", "1h", duration{}),
 		}})
 }
 

@@ -24,9 +24,9 @@ const privateGuard = "guard"
 
 // guardFacts are what a plan needs to know of a release's past.
 type guardFacts struct {
-	// Quarantine is nil where nothing is held; Retry is the argument "retry" of the run that failed.
+	// Quarantine is nil where no content is quarantined; RetryToken is the argument "retry_token" of the run that failed.
 	Quarantine *release.Quarantine `json:"quarantine,omitempty"`
-	Retry      string              `json:"retry,omitempty"`
+	RetryToken string              `json:"retryToken,omitempty"`
 	// Revision and Version are what was attempted last; KnownGood are the revisions that worked, newest first.
 	Revision  int            `json:"revision,omitempty"`
 	Version   string         `json:"version,omitempty"`
@@ -57,7 +57,7 @@ func factsOf(seen *release.Observation, now time.Time) guardFacts {
 	}
 	facts := guardFacts{Revision: record.Revision, Version: record.Version}
 	if q := record.Quarantine; q != nil && record.Held(q.Key, record.Retry, now) != nil {
-		facts.Quarantine, facts.Retry = q, record.Retry
+		facts.Quarantine, facts.RetryToken = q, record.Retry
 	}
 	for _, g := range record.KnownGood {
 		facts.KnownGood = append(facts.KnownGood, goodRevision{Revision: g.Revision, Version: g.Version, Digest: g.Digest})
@@ -65,21 +65,21 @@ func factsOf(seen *release.Observation, now time.Time) guardFacts {
 	return facts
 }
 
-// held says what a plan has to say of content with that key, null where it may be deployed.
-func (f guardFacts) held(key, retry string) types.String {
-	if f.Quarantine == nil || f.Quarantine.Key != key || f.Retry != retry {
+// quarantined is the attribute "quarantined" of a plan for the content with that key, null where the content may be deployed.
+func (f guardFacts) quarantined(key, retryToken string) types.String {
+	if f.Quarantine == nil || f.Quarantine.Key != key || f.RetryToken != retryToken {
 		return types.StringNull()
 	}
-	return types.StringValue(heldText(*f.Quarantine))
+	return types.StringValue(quarantineText(*f.Quarantine))
 }
 
-// heldText is "v1.2.0 failed 2026-11-22T22:41:59Z as revision 4: error_rate 7.1% was above 5% for 2m0s (held until …)".
-func heldText(q release.Quarantine) string {
+// quarantineText is "v1.2.0 failed 2026-11-22T22:41:59Z as revision 4: error_rate 7.1% was above 5% for 2m0s (quarantined until …)".
+func quarantineText(q release.Quarantine) string {
 	what := "this content"
 	if q.Version != "" {
 		what = q.Version
 	}
-	return fmt.Sprintf("%s failed %s as revision %d: %s (held until %s)", what, q.At.UTC().Format(time.RFC3339), q.Revision,
+	return fmt.Sprintf("%s failed %s as revision %d: %s (quarantined until %s)", what, q.At.UTC().Format(time.RFC3339), q.Revision,
 		strings.TrimSuffix(q.Reason, "."), q.Expires.UTC().Format(time.RFC3339))
 }
 

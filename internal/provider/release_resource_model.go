@@ -45,7 +45,7 @@ type releaseModel struct {
 	SmokeTest  types.List   `tfsdk:"smoke_test"`
 	Acceptance types.List   `tfsdk:"acceptance"`
 	Rollback   types.List   `tfsdk:"rollback"`
-	Retry      types.String `tfsdk:"retry"`
+	RetryToken types.String `tfsdk:"retry_token"`
 	MaxApply   types.String `tfsdk:"max_apply"`
 
 	Revision       types.Int64  `tfsdk:"revision"`
@@ -62,7 +62,7 @@ type releaseModel struct {
 	Verification  types.String `tfsdk:"verification"`
 	KnownGood     types.String `tfsdk:"known_good"`
 	RollbackReady types.String `tfsdk:"rollback_ready"`
-	Held          types.String `tfsdk:"held"`
+	Quarantined   types.String `tfsdk:"quarantined"`
 
 	DetectDrift  types.Bool `tfsdk:"detect_drift"`
 	CorrectDrift types.Bool `tfsdk:"correct_drift"`
@@ -77,7 +77,7 @@ func (m releaseModel) attributes() map[string]attr.Value {
 		"id": m.ID, "name": m.Name, "values": m.Values, "sensitive_values": m.SensitiveValues,
 		"revision": m.Revision, "status": m.Status, "cluster_uid": m.ClusterUID, "chart_version": m.ChartVersion, "chart_digest": m.ChartDigest,
 		"values_digest": m.ValuesDigest, "manifest_digest": m.ManifestDigest, "objects": m.Objects, "change_summary": m.ChangeSummary, "findings": m.Findings,
-		"verification": m.Verification, "known_good": m.KnownGood, "rollback_ready": m.RollbackReady, "held": m.Held,
+		"verification": m.Verification, "known_good": m.KnownGood, "rollback_ready": m.RollbackReady, "quarantined": m.Quarantined,
 		"drift": m.Drift, "custom_resource_definitions": m.Definitions,
 	}
 }

@@ -79,8 +79,8 @@ func (m releaseModel) applied(d done) releaseModel {
 	if m.Definitions.IsUnknown() {
 		m.Definitions = d.definitions
 	}
-	if m.Held.IsUnknown() {
-		m.Held = types.StringNull()
+	if m.Quarantined.IsUnknown() {
+		m.Quarantined = types.StringNull()
 	}
 	if m.RollbackReady.IsUnknown() {
 		m.RollbackReady = d.ready
@@ -109,7 +109,7 @@ func (m releaseModel) afterFailure(plan releaseModel, d done) releaseModel {
 	case restored == nil && (outcome.Changed || outcome.Resumed) && outcome.Status == statusDeployed && outcome.Rendering != nil:
 		// It was left as it is. The verification in the state keeps the next plan from taking it for settled.
 		m = plan.applied(d)
-		m.Held = types.StringNull()
+		m.Quarantined = types.StringNull()
 	case restored != nil && restored.Digest != m.ManifestDigest.ValueString():
 		m.Version, m.ChartDigest, m.ChartVersion = textOrNull(restored.Version), textOrNull(restored.Chart.Digest), textOrNull(restored.Chart.Version)
 		m.ManifestDigest = textOrNull(restored.Digest)

@@ -169,7 +169,7 @@ func keepPrior(ctx context.Context, resp *resource.ModifyPlanResponse, plan, sta
 		"change_summary":  state.ChangeSummary,
 		"findings":        state.Findings,
 		"known_good":      state.KnownGood,
-		"held":            types.StringNull(),
+		"quarantined":     types.StringNull(),
 	}
 	kept["custom_resource_definitions"] = state.Definitions
 	plan.planDrift(state, kept)
@@ -257,7 +257,7 @@ func (r *ReleaseResource) planChange(ctx context.Context, private privateReader,
 		"drift":          types.MapNull(types.StringType),
 		"change_summary": stringsValue(append(c.summarize(ctx, previous, next), lines...)),
 		"findings":       stringsValue(findingLines(release.Review(next))),
-		"held":           c.held(next),
+		"quarantined":    c.quarantined(next),
 		"known_good":     types.StringUnknown(),
 		"verification":   knownAfter(!c.guard.known || c.guard.judges()),
 		"rollback_ready": knownAfter(!c.guard.known || c.guard.Rollback != nil),

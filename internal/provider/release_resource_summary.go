@@ -99,13 +99,13 @@ func (c change) key(next *release.Rendering) string {
 	return release.ContentKey(c.spec, next, c.guard.Guard)
 }
 
-// held is the attribute "held" of the plan.
-func (c change) held(next *release.Rendering) types.String {
+// quarantined is the attribute "quarantined" of the plan.
+func (c change) quarantined(next *release.Rendering) types.String {
 	switch {
 	case c.facts.Quarantine == nil, c.facts.good(next.Digest):
 		return types.StringNull()
 	case !c.guard.known:
 		return types.StringUnknown()
 	}
-	return c.facts.held(c.key(next), c.guard.Retry)
+	return c.facts.quarantined(c.key(next), c.guard.Retry)
 }

@@ -21,7 +21,7 @@ import (
 // lookForAnother says before a create what the apply would find under the release's name: the release of somebody else is an
 // error, and one of Slipway that works is a warning, because the create takes it over. What cannot be read is left to the trial,
 // which says so.
-func (r *ReleaseResource) lookForAnother(ctx context.Context, resp *resource.ModifyPlanResponse, target release.Target, key, retry string) {
+func (r *ReleaseResource) lookForAnother(ctx context.Context, resp *resource.ModifyPlanResponse, target release.Target, key, retryToken string) {
 	seen, err := release.ObserveForCreate(ctx, target)
 	var ownership *release.OwnershipError
 	var record *release.ForeignRecordError
@@ -41,9 +41,9 @@ func (r *ReleaseResource) lookForAnother(ctx context.Context, resp *resource.Mod
 		return
 	}
 	// A create has no state from which the plan could take it, so it is no planned attribute here.
-	if q := seen.Record.Held(key, retry, time.Now()); q != nil {
-		resp.Diagnostics.AddWarning("Release "+target.Name+" is held: the apply will refuse it",
-			heldText(*q)+".\n\nChange the version, the chart, the values or retry, or wait.")
+	if q := seen.Record.Held(key, retryToken, time.Now()); q != nil {
+		resp.Diagnostics.AddWarning("Release "+target.Name+" is quarantined: the apply will refuse it",
+			quarantineText(*q)+".\n\nChange the version, the chart, the values or retry_token, or wait.")
 	}
 }
 

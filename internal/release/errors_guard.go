@@ -206,7 +206,7 @@ func (e *QuarantinedError) Error() string { return explain.Text(e.Explain()) }
 // clear says how a quarantine ends.
 func (q *Quarantine) clear(release string) string {
 	return fmt.Sprintf("This content is held until %s. A change of the chart, the values, the version or the policy lets it go, and so does another "+
-		"text in retry, or the annotation %s=%s on ConfigMap %s.", q.Expires.UTC().Format(time.RFC3339), AnnotationHold, holdCleared, recordName(release))
+		"text in retry_token, or the annotation %s=%s on ConfigMap %s.", q.Expires.UTC().Format(time.RFC3339), AnnotationHold, holdCleared, recordName(release))
 }
 
 // UnverifiedError says that the run was cut off while a deployed revision was watched. The revision was left, and the next apply

@@ -129,7 +129,7 @@ func afterFailure(until time.Time, held string) string {
 	if until.IsZero() {
 		return "Correct it and apply again."
 	}
-	return fmt.Sprintf("Correct it and apply again. The same pods %s until %s, unless the analysis or retry changes.", held, until.Format(time.RFC3339))
+	return fmt.Sprintf("Correct it and apply again. The same pods %s until %s, unless the analysis or retry_token changes.", held, until.Format(time.RFC3339))
 }
 
 func (e *SwitchFailedError) Error() string { return oneLine(e.Explain()) }
@@ -163,7 +163,7 @@ type ColorQuarantinedError struct {
 func (e *ColorQuarantinedError) Explain() (happened, observed, advice string) {
 	return fmt.Sprintf("%s is held back. Service %s was not switched: %s is live.", upper(e.Color), e.Service, orWord(e.Live)),
 		fmt.Sprintf("The same pods failed before: %s", e.Quarantine.Reason),
-		fmt.Sprintf("Release another version to %s, or change retry. The hold ends at %s; kubectl annotate configmap %s %s=%s ends it now.",
+		fmt.Sprintf("Release another version to %s, or change retry_token. The hold ends at %s; kubectl annotate configmap %s %s=%s ends it now.",
 			e.Color, e.Quarantine.Until.Format(time.RFC3339), e.Record, AnnotationColorHold, colorHoldCleared)
 }
 

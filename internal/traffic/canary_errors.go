@@ -78,7 +78,7 @@ func (e *CanaryFailedError) Explain() (happened, observed, advice string) {
 	}
 	advice = "Correct it and apply again."
 	if !e.Until.IsZero() {
-		advice = fmt.Sprintf("Correct it and apply again. The same pods get no more requests until %s, unless the analysis or retry changes.", e.Until.Format(time.RFC3339))
+		advice = fmt.Sprintf("Correct it and apply again. The same pods get no more requests until %s, unless the analysis or retry_token changes.", e.Until.Format(time.RFC3339))
 	}
 	return happened, observed, advice
 }
@@ -111,7 +111,7 @@ type CanaryQuarantinedError struct {
 func (e *CanaryQuarantinedError) Explain() (happened, observed, advice string) {
 	return fmt.Sprintf("The canary of split %s is held back. Nothing was changed: %s.", e.Split, e.Observed.words()),
 		fmt.Sprintf("The same pods failed at %d%% before: %s", e.Quarantine.Weight, e.Quarantine.Reason),
-		fmt.Sprintf("Release another version as the canary, or change retry. The hold ends at %s; kubectl annotate configmap %s %s=%s ends it now.",
+		fmt.Sprintf("Release another version as the canary, or change retry_token. The hold ends at %s; kubectl annotate configmap %s %s=%s ends it now.",
 			e.Quarantine.Until.Format(time.RFC3339), e.Record, AnnotationCanaryHold, canaryHoldCleared)
 }
 

@@ -198,7 +198,7 @@ func reports(version, values string) string {
 func (c tenant) held(w *workspace, version string) {
 	c.t.Helper()
 	text := w.plan()
-	for _, part := range []string{"v1.1.1 → " + version, "+ held "} {
+	for _, part := range []string{"v1.1.1 → " + version, "+ quarantined "} {
 		if !strings.Contains(text, part) {
 			c.t.Errorf("the next plan does not say %q:\n%s", part, text)
 		}
@@ -268,7 +268,7 @@ func TestBadRelease_WhoseTargetIsUnhealthyTooIsLeftAndSaidSo(t *testing.T) {
 
 	// Whoever put it right says so.
 	c.shared("ERROR_SHARE", "0")
-	g.more = `retry = "the database is well again"`
+	g.more = `retry_token = "the database is well again"`
 	w.write("main.tf", c.stack("v1.2.0", shared, g.hcl()))
 	w.apply()
 	c.answersWith("v1.2.0")

@@ -300,7 +300,7 @@ func TestBlueGreen_DoesNotSwitchToWhatFailsBefore(t *testing.T) {
 	c.wantSelected(releaseName, "blue")
 
 	// Somebody says that it was put right.
-	w.write("main.tf", c.twoColors("green", judgedAfter+"\n  retry = \"again\"", blue, color{name: "green", version: "v1.2.0"}))
+	w.write("main.tf", c.twoColors("green", judgedAfter+"\n  retry_token = \"again\"", blue, color{name: "green", version: "v1.2.0"}))
 	w.apply()
 	c.wantSelected(releaseName, "green")
 

@@ -260,7 +260,7 @@ func TestCanary_ProviderKilledAfterEachChange_IsFinishedByTheNextApply(t *testin
 		k.bad.Store(true)
 		kills := 0
 		for change, more := 1, true; more; change++ {
-			k.split(50, fmt.Sprintf("retry = \"%d\"\n", change)+k.judge)
+			k.split(50, fmt.Sprintf("retry_token = \"%d\"\n", change)+k.judge)
 			if more = k.killed(change, 10, 50); more {
 				kills++
 				text := k.refused(strings.Fields(applyArgs)...)
@@ -271,7 +271,7 @@ func TestCanary_ProviderKilledAfterEachChange_IsFinishedByTheNextApply(t *testin
 			if got := k.liveWeight(t.Context()); got != 10 {
 				t.Errorf("killed at change %d: after the next apply the canary has %d%%, want 10", change, got)
 			}
-			k.split(10, fmt.Sprintf("retry = \"%d\"\n", change)+k.judge)
+			k.split(10, fmt.Sprintf("retry_token = \"%d\"\n", change)+k.judge)
 			k.apply()
 			k.settled(10)
 		}

@@ -65,14 +65,14 @@ func (c tenant) guardedRecord(ctx context.Context) guardedRecord {
 	return r
 }
 
-// The story of a bad version, as a user lives through it: it is taken back by itself, the next plan shows it as held, an apply of it
-// stops before it changes anything, retry lets it through, and the way back to an earlier version is a rollback too.
+// The story of a bad version, as a user lives through it: it is taken back by itself, the next plan shows it as quarantined, an apply of it
+// stops before it changes anything, retry_token lets it through, and the way back to an earlier version is a rollback too.
 func TestRollback_OfABadVersionTellsTheStory(t *testing.T) {
 	t.Parallel()
 	c := newTenant(t)
 	w := newWorkspace(t, map[string]string{"main.tf": c.stack("v1.1.1", quick, guardHCL)})
 	w.apply()
-	for name, want := range map[string]any{"verification": "verified", "known_good": "v1.1.1 (revision 1)", "rollback_ready": "yes", "held": nil} {
+	for name, want := range map[string]any{"verification": "verified", "known_good": "v1.1.1 (revision 1)", "rollback_ready": "yes", "quarantined": nil} {
 		if got := w.attribute(app, name); got != want {
 			t.Errorf("after the install %s is %v, want %v", name, got, want)
 		}
@@ -96,7 +96,7 @@ func TestRollback_OfABadVersionTellsTheStory(t *testing.T) {
 	}
 
 	text := w.plan()
-	golden(t, "plan-held", normalizeStory(c, lines(text, "+ held ", "~ version ", "a failure is")))
+	golden(t, "plan-quarantined", normalizeStory(c, lines(text, "+ quarantined ", "~ version ", "a failure is")))
 	if !strings.Contains(text, "1 to change") {
 		t.Errorf("the plan has to show the difference again:\n%s", text)
 	}
@@ -107,13 +107,13 @@ func TestRollback_OfABadVersionTellsTheStory(t *testing.T) {
 		t.Errorf("the refused apply left %d revisions, want 3", n)
 	}
 
-	w.write("main.tf", c.stack("v1.2.0", broken, guardHCL+"\n  retry = \"again\"\n"))
-	if text := w.plan(); strings.Contains(text, " held ") {
-		t.Errorf("retry does not let it go:\n%s", lines(text, "held"))
+	w.write("main.tf", c.stack("v1.2.0", broken, guardHCL+"\n  retry_token = \"again\"\n"))
+	if text := w.plan(); strings.Contains(text, " quarantined ") {
+		t.Errorf("retry_token does not unblock it:\n%s", lines(text, "quarantined"))
 	}
 	w.write("main.tf", c.stack("v1.2.0", quick, guardHCL))
-	if text := w.plan(); strings.Contains(text, " held ") {
-		t.Errorf("other values are held as well:\n%s", lines(text, "held"))
+	if text := w.plan(); strings.Contains(text, " quarantined ") {
+		t.Errorf("other values are quarantined as well:\n%s", lines(text, "quarantined"))
 	}
 	w.apply()
 	c.answersWith("v1.2.0")
@@ -161,7 +161,7 @@ func TestRollback_ByTheAbortMark(t *testing.T) {
 	}
 	c.answersWith("v1.1.1")
 	if text := w.plan(); !strings.Contains(text, "orders are lost") {
-		t.Errorf("the next plan does not say why the version is held:\n%s", lines(text, "held"))
+		t.Errorf("the next plan does not say why the version is quarantined:\n%s", lines(text, "quarantined"))
 	}
 }
 

@@ -71,7 +71,7 @@ func releaseABadVersion(ctx context.Context, s *screen, d *deployments, p place)
 	}
 	s.say("%s Client A was not touched.", s.style("32", "✓"))
 
-	s.heading("The next plan shows the difference again, and that this version is held")
+	s.heading("The next plan shows the difference again, and that this version is quarantined")
 	changes, err := d.plan(ctx, clientB, "")
 	if err != nil {
 		return err

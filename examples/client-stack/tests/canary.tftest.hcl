@@ -137,7 +137,7 @@ run "testers_alone_are_not_judged" {
   }
 }
 
-run "walks_the_steps_it_is_told" {
+run "shifts_in_the_steps_of_the_configuration" {
   command = plan
 
   variables {

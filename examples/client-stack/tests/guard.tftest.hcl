@@ -129,7 +129,7 @@ run "takes_what_it_is_told" {
     smoke_tests = [{ name = "version", http = { service = "data-collection-service", port = "http", path = "/version" } }]
     acceptance  = { image = "registry.company.com/acceptance:v1", args = ["--quick"] }
     rollback    = null
-    retry       = "the queue is back"
+    retry_token       = "the queue is back"
   }
 
   assert {
@@ -149,9 +149,9 @@ run "takes_what_it_is_told" {
       slipway_release.app.acceptance[0].job[0].image == "registry.company.com/acceptance:v1" &&
       slipway_release.app.acceptance[0].timeout == "5m" &&
       length(slipway_release.app.rollback) == 0 &&
-      slipway_release.app.retry == "the queue is back"
+      slipway_release.app.retry_token == "the queue is back"
     )
-    error_message = "Tests, acceptance, rollback or retry are other ones."
+    error_message = "Tests, acceptance, rollback or retry_token are other ones."
   }
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic"
 )
@@ -133,6 +134,12 @@ func (r *BlueGreenResource) Schema(ctx context.Context, _ resource.SchemaRequest
 				MarkdownDescription: "UID of the namespace `kube-system`, by which the cluster is recognized.",
 				Computed:            true,
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.UseStateForUnknown()},
+			},
+			"planned_steps": schema.ListAttribute{
+				MarkdownDescription: "What the apply does, in order: the analysis on the preview Service, the switch, the analysis after it, what is scaled down. " +
+					"Null where there is nothing to do.",
+				Computed:    true,
+				ElementType: types.StringType,
 			},
 			"verification": schema.StringAttribute{
 				MarkdownDescription: "What a run that was cut off has left to do; the next apply goes on with it. Null otherwise.",

@@ -165,7 +165,8 @@ func (m *blueGreenModel) observe(seen *traffic.ObservedColors, handle environmen
 		return diags
 	}
 	m.Active = types.StringValue(seen.Active)
-	m.Verification, m.Quarantined, m.ScaleDown = stringOrNull(seen.Verification), stringOrNull(seen.Quarantined), types.StringNull()
+	m.PlannedSteps, m.ScaleDown = types.ListNull(types.StringType), types.StringNull()
+	m.Verification, m.Quarantined = stringOrNull(seen.Verification), stringOrNull(seen.Quarantined)
 	if seen.ScaleDown {
 		m.ScaleDown = types.StringValue(traffic.Opposite(seen.Active))
 	}

@@ -5,6 +5,7 @@ package provider
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
@@ -41,6 +42,7 @@ type blueGreenModel struct {
 	AllowClusterMove types.String `tfsdk:"allow_cluster_move"`
 
 	ClusterUID   types.String `tfsdk:"cluster_uid"`
+	PlannedSteps types.List   `tfsdk:"planned_steps"`
 	Verification types.String `tfsdk:"verification"`
 	Quarantined  types.String `tfsdk:"quarantined"`
 	ScaleDown    types.String `tfsdk:"scale_down"`
@@ -153,4 +155,67 @@ func (m blueGreenModel) spec(judges blueGreenJudges, live *cluster.Cluster, hand
 		Before: m.judge(judges.before, live, handle, say), After: m.judge(judges.after, live, handle, say),
 		Policy: judges.before.PolicyKey() + judges.after.PolicyKey(),
 	}
+}
+
+// describe plans the computed attributes: what the apply does, and what stays as it was read. They are a function of the configuration and the
+// state. A Create has no state; the plan does not know which color is live then.
+func (m *blueGreenModel) describe(state *blueGreenModel, judges blueGreenJudges) {
+	m.Verification, m.Quarantined, m.ScaleDown = types.StringNull(), types.StringNull(), types.StringNull()
+	if state != nil && m.Active.Equal(state.Active) {
+		m.Quarantined = state.Quarantined
+	}
+	switch {
+	case m.Active.IsUnknown() || !judges.known:
+		m.PlannedSteps = types.ListUnknown(types.StringType)
+	case state != nil && m.rests(*state):
+		m.PlannedSteps = state.PlannedSteps
+	default:
+		m.PlannedSteps = textsOrNull(m.steps(state, judges))
+	}
+}
+
+// rests reports whether the apply has nothing to do with pods, Service and route.
+func (m *blueGreenModel) rests(state blueGreenModel) bool {
+	return m.Active.Equal(state.Active) && m.KeepPrevious.Equal(state.KeepPrevious) && state.Verification.IsNull() && state.ScaleDown.IsNull()
+}
+
+// steps are the steps of the apply, in order.
+func (m *blueGreenModel) steps(state *blueGreenModel, judges blueGreenJudges) (lines []string) {
+	active, previous := m.Active.ValueString(), traffic.Opposite(m.Active.ValueString())
+	switches := state == nil || !m.Active.Equal(state.Active)
+	if state != nil {
+		if left := state.Verification.ValueString(); left != "" {
+			lines = append(lines, "first what an interrupted run has left: "+left)
+		}
+		if blocked := state.Quarantined.ValueString(); blocked != "" && switches {
+			lines = append(lines, "blocked unless the pods, the analysis or retry_token change: "+blocked)
+		}
+	}
+	keep := m.keep()
+	if !switches {
+		switch {
+		case !state.ScaleDown.IsNull():
+			lines = append(lines, "scale "+state.ScaleDown.ValueString()+" to zero: keep_previous is over")
+		case keep != nil && !m.KeepPrevious.Equal(state.KeepPrevious):
+			lines = append(lines, fmt.Sprintf("scale %s to zero if the switch away from it was more than %s ago", previous, shortDuration(*keep)))
+		}
+		return lines
+	}
+	lines = append(lines, fmt.Sprintf("wait until the pods of %s are ready", active))
+	if judges.before != nil {
+		lines = append(lines, fmt.Sprintf("analyze %s on Service %s for %s, unless the same pods were live before without failing",
+			active, m.PreviewService.ValueString(), shortDuration(judges.before.Policy.Duration)))
+	}
+	if state == nil {
+		lines = append(lines, fmt.Sprintf("switch Service %s to %s, unless it is live already", m.Service.ValueString(), active))
+	} else {
+		lines = append(lines, fmt.Sprintf("switch Service %s: %s → %s", m.Service.ValueString(), orNone(state.Active), active))
+	}
+	if judges.after != nil {
+		lines = append(lines, fmt.Sprintf("analyze %s on Service %s for %s", active, m.Service.ValueString(), shortDuration(judges.after.Policy.Duration)))
+	}
+	if keep != nil {
+		lines = append(lines, fmt.Sprintf("keep %s scaled for %s; the first apply after that scales it to zero", previous, shortDuration(*keep)))
+	}
+	return lines
 }

@@ -72,7 +72,7 @@ func (r *BlueGreenResource) plan(ctx context.Context, plan, state *blueGreenMode
 	if diags.HasError() {
 		return diags
 	}
-	plan.Verification, plan.Quarantined, plan.ScaleDown = types.StringNull(), types.StringNull(), types.StringNull()
+	plan.describe(state, judges)
 	if state == nil {
 		return diags
 	}
@@ -81,6 +81,7 @@ func (r *BlueGreenResource) plan(ctx context.Context, plan, state *blueGreenMode
 		diags.Append(d...)
 		if moves {
 			plan.ClusterUID = types.StringValue(mismatch.Got)
+			plan.describe(nil, judges)
 			diags.AddWarning("The "+plan.what()+" moves to another cluster",
 				fmt.Sprintf("Which color is live there is not known to the plan; %s is made live in the cluster %s. What is in the cluster %s is forgotten, not removed.", plan.Active.ValueString(), mismatch.Got, mismatch.Want))
 			return diags
@@ -89,13 +90,10 @@ func (r *BlueGreenResource) plan(ctx context.Context, plan, state *blueGreenMode
 	if known && judges.known && !plan.Active.IsUnknown() && !plan.Active.Equal(state.Active) {
 		diags.Append(r.askAhead(ctx, plan, handle, judges)...)
 	}
-	if held := state.Quarantined.ValueString(); held != "" {
-		if !plan.Active.Equal(state.Active) {
-			diags.AddWarning("The "+plan.what()+" in "+handle.Name()+" may be refused",
-				fmt.Sprintf("A color is held back: %s.\n\nThe apply switches to it only if its pods, the analysis or retry_token change, else it fails before it switches.", held))
-		} else {
-			plan.Quarantined = state.Quarantined
-		}
+	if blocked := state.Quarantined.ValueString(); blocked != "" && !plan.Active.Equal(state.Active) {
+		diags.AddWarning("The "+plan.what()+" in "+handle.Name()+" may be refused",
+			fmt.Sprintf("A color is quarantined: %s.\n\n"+
+				"The apply switches to it only if its pods, the analysis or retry_token change, else it fails before it switches.", blocked))
 	}
 	return diags
 }

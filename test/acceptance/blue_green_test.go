@@ -182,6 +182,8 @@ func TestBlueGreen_SwitchesWithoutAFailedRequest(t *testing.T) {
 	w.write("main.tf", c.twoColors("green", judged, blue, green))
 	if plan := w.plan(); !regexp.MustCompile(`~ active +(=) +"blue" -> "green"`).MatchString(plan) || strings.Contains(plan, "must be replaced") {
 		t.Errorf("the switch is no update of active:\n%s", plan)
+	} else if !strings.Contains(plan, "switch Service "+releaseName+": blue → green") {
+		t.Errorf("planned_steps does not list the switch:\n%s", plan)
 	}
 	seen := c.whileServed("", func() { w.apply() })
 	seen.keptAnswering(t)

@@ -1,0 +1,17 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+// Package architecture holds the layers of the provider's packages. The table in this file is the only place that says which package
+// may import which: the package's test compares it with what `go list` reports, and the linter's rules are generated from it.
+package architecture
+
+// layers lists the packages below internal/, from the lowest layer to the highest. A package may import packages of lower layers. It
+// never imports a sibling, which is another package of its own layer.
+var layers = [][]string{
+	{"explain"},
+	{"object", "values", "cluster", "migration/sqlfile"},
+	{"chart", "analysis", "task", "migration/lint", "migration/runner"},
+	{"environment", "fleet", "migration/lint/corpus"},
+	{"gitops", "database", "migration/job", "release", "traffic"},
+	{"provider"},
+}

@@ -48,13 +48,13 @@ step "PostgreSQL"
 test/postgres/install.sh
 
 step "unit tests"
-go test -short -p 2 -timeout 10m ./...
-
-step "tests of the sample service and its chart"
-go -C examples/data-collection test -p 2 -timeout 10m ./...
+test/unit.sh
 
 step "lint"
 test/lint.sh
+
+step "known vulnerabilities"
+test/vuln.sh
 
 step "waiting for Kubernetes, OpenTofu and Istio"
 if ! wait "$builder"; then

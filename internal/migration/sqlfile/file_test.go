@@ -117,3 +117,22 @@ func FuzzTokens(f *testing.F) {
 		Parse("00001_x.sql", []byte("-- +goose Up\n"+sql))
 	})
 }
+
+func FuzzSplit(f *testing.F) {
+	for _, seed := range []string{"SELECT 1; SELECT ';';", "BEGIN ATOMIC SELECT 1; END; x", "-- c\n(a;b);", "$$ ; $$; /* ; */ y", "CREATE FUNCTION f() BEGIN ATOMIC CASE WHEN a THEN b END; END;"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, sql string) {
+		end := 0
+		for _, place := range split(sql) {
+			if place.Start < end || place.End <= place.Start || place.End > len(sql) {
+				t.Fatalf("statement %+v after %d in %q", place, end, sql)
+			}
+			end = place.End
+			statement := sql[place.Start:place.End]
+			if again := Split(statement); len(again) != 1 || again[0] != statement {
+				t.Fatalf("the statement %q is split again, into %q", statement, again)
+			}
+		}
+	})
+}

@@ -1,9 +1,6 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package acceptance runs the built provider under a real Terraform or OpenTofu against a real cluster, as a user does: the
-// tests here are about what the terraform-plugin-testing framework cannot show, namely signals, killed processes, two applies
-// at once, workspaces, and the text that people read.
 package acceptance
 
 import (

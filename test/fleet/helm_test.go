@@ -1,7 +1,6 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package fleet holds the tests that compare what is generated for a fleet with what Helm, Argo CD's CRD, and Prometheus make of it.
 package fleet
 
 import (

@@ -154,7 +154,7 @@ func writeLint(out io.Writer, report *lint.Report) error {
 		if finding.Acknowledged != "" {
 			fmt.Fprintf(&text, "    Acknowledged: %s\n", finding.Acknowledged)
 		} else {
-			fmt.Fprintf(&text, "    Instead: %s\n    %s\n", finding.SafeForm, finding.Page())
+			fmt.Fprintf(&text, "    Safe form: %s\n    %s\n", finding.SafeForm, finding.Page())
 		}
 	}
 	fmt.Fprintf(&text, "%s, %s: %s, %s\n", count(report.Files, "file"), count(report.Statements, "statement"),

@@ -6,143 +6,174 @@ package lint
 var lockRules = []Rule{
 	{
 		ID: "index-blocks-writes", Class: Locks, Severity: Error, Title: "CREATE INDEX without CONCURRENTLY",
-		Why:      "The SHARE lock lets nobody write to the table until the index is built.",
-		SafeForm: "`CREATE INDEX CONCURRENTLY`, in a file of its own without a transaction. On a partitioned table: the index `ON ONLY` the parent, one CONCURRENTLY on each partition, then `ALTER INDEX … ATTACH PARTITION`.",
-		Unsafe:   "CREATE INDEX orders_customer ON orders (customer_id);",
-		Safe:     "-- +goose NO TRANSACTION\n-- +goose Up\nCREATE INDEX CONCURRENTLY orders_customer ON orders (customer_id);",
+		Why: "The SHARE lock blocks all writes to the table until the index is built.",
+		SafeForm: "Use `CREATE INDEX CONCURRENTLY` in its own file without a transaction. On a partitioned table, create the index " +
+			"`ON ONLY` the parent, create one index CONCURRENTLY on each partition, then use `ALTER INDEX … ATTACH PARTITION`.",
+		Unsafe: "CREATE INDEX orders_customer ON orders (customer_id);",
+		Safe:   "-- +goose NO TRANSACTION\n-- +goose Up\nCREATE INDEX CONCURRENTLY orders_customer ON orders (customer_id);",
 	},
 	{
 		ID: "index-drop-blocks", Class: Locks, Severity: Error, Title: "DROP INDEX without CONCURRENTLY",
-		Why:      "It waits for all queries of the table with an ACCESS EXCLUSIVE lock, and every later query waits behind it.",
-		SafeForm: "`DROP INDEX CONCURRENTLY`, in a file of its own without a transaction.",
+		Why: "The statement waits for all queries on the table to take an ACCESS EXCLUSIVE lock, and every later query waits " +
+			"behind it.",
+		SafeForm: "Use `DROP INDEX CONCURRENTLY` in its own file without a transaction.",
 		Unsafe:   "DROP INDEX orders_customer;",
 		Safe:     "-- +goose NO TRANSACTION\n-- +goose Up\nDROP INDEX CONCURRENTLY IF EXISTS orders_customer;",
 	},
 	{
 		ID: "reindex-blocks", Class: Locks, Severity: Error, Title: "REINDEX without CONCURRENTLY",
-		Why:      "Nobody writes to the table, and no query uses the index, until it is built anew.",
-		SafeForm: "`REINDEX … CONCURRENTLY`, in a file of its own without a transaction.",
+		Why:      "The rebuild blocks all writes to the table, and no query can use the index until the rebuild is complete.",
+		SafeForm: "Use `REINDEX … CONCURRENTLY` in its own file without a transaction.",
 		Unsafe:   "REINDEX TABLE orders;",
 		Safe:     "-- +goose NO TRANSACTION\n-- +goose Up\nREINDEX TABLE CONCURRENTLY orders;",
 	},
 	{
 		ID: "constraint-builds-index", Class: Locks, Severity: Error, Title: "UNIQUE or PRIMARY KEY that builds its index under a lock",
-		Why:      "The index of the constraint is built under an ACCESS EXCLUSIVE lock: nobody reads or writes the table until then.",
-		SafeForm: "`CREATE UNIQUE INDEX CONCURRENTLY`, then `ADD CONSTRAINT … USING INDEX`.",
+		Why: "PostgreSQL builds the index of the constraint under an ACCESS EXCLUSIVE lock, which blocks all reads and writes of " +
+			"the table.",
+		SafeForm: "Use `CREATE UNIQUE INDEX CONCURRENTLY`, then `ADD CONSTRAINT … USING INDEX`.",
 		Unsafe:   "ALTER TABLE users ADD CONSTRAINT users_email_key UNIQUE (email);",
-		Safe:     "-- 00001_index.sql\n-- +goose NO TRANSACTION\n-- +goose Up\nCREATE UNIQUE INDEX CONCURRENTLY users_email_key ON users (email);\n-- 00002_constraint.sql\n-- +goose Up\nALTER TABLE users ADD CONSTRAINT users_email_key UNIQUE USING INDEX users_email_key;",
+		Safe: "-- 00001_index.sql\n-- +goose NO TRANSACTION\n-- +goose Up\n" +
+			"CREATE UNIQUE INDEX CONCURRENTLY users_email_key ON users (email);\n-- 00002_constraint.sql\n-- +goose Up\n" +
+			"ALTER TABLE users ADD CONSTRAINT users_email_key UNIQUE USING INDEX users_email_key;",
 	},
 	{
-		ID: "primary-key-scans", Class: Locks, Severity: Error, Title: "PRIMARY KEY USING INDEX on a column that may be null",
-		Why:      "A primary key makes its columns NOT NULL. Where they are not yet, all rows are read under an ACCESS EXCLUSIVE lock.",
-		SafeForm: "Make the columns NOT NULL first, through a validated CHECK, and then the index the primary key.",
+		ID: "primary-key-scans", Class: Locks, Severity: Error, Title: "PRIMARY KEY USING INDEX on a nullable column",
+		Why: "A primary key makes its columns NOT NULL. If a column is still nullable, PostgreSQL reads all rows under an ACCESS " +
+			"EXCLUSIVE lock.",
+		SafeForm: "First make the columns NOT NULL through a validated CHECK. Then make the index the primary key.",
 	},
 	{
 		ID: "exclusion-constraint", Class: Locks, Severity: Error, Title: "EXCLUDE constraint on an existing table",
-		Why:      "Its index is built under an ACCESS EXCLUSIVE lock, and PostgreSQL has no form that does without.",
-		SafeForm: "A new table with the constraint, into which the rows are copied in batches; or a maintenance window.",
+		Why:      "PostgreSQL builds the index of the constraint under an ACCESS EXCLUSIVE lock, and offers no alternative form.",
+		SafeForm: "Create a new table with the constraint and copy the rows in batches, or use a maintenance window.",
 		Unsafe:   "ALTER TABLE bookings ADD CONSTRAINT no_overlap EXCLUDE USING gist (room WITH =, during WITH &&);",
 	},
 	{
 		ID: "check-scans", Class: Locks, Severity: Error, Title: "CHECK constraint without NOT VALID",
-		Why:      "All rows are read under an ACCESS EXCLUSIVE lock.",
-		SafeForm: "`ADD CONSTRAINT … CHECK … NOT VALID`, and `VALIDATE CONSTRAINT` in a later transaction, which lets others read and write.",
-		Unsafe:   "ALTER TABLE orders ADD CONSTRAINT total_positive CHECK (total >= 0);",
-		Safe:     "-- 00001_check.sql\n-- +goose Up\nALTER TABLE orders ADD CONSTRAINT total_positive CHECK (total >= 0) NOT VALID;\n-- 00002_validate.sql\n-- +goose Up\nALTER TABLE orders VALIDATE CONSTRAINT total_positive;",
+		Why: "PostgreSQL reads all rows under an ACCESS EXCLUSIVE lock.",
+		SafeForm: "Use `ADD CONSTRAINT … CHECK … NOT VALID`, and `VALIDATE CONSTRAINT` in a later transaction, which does not block " +
+			"reads and writes.",
+		Unsafe: "ALTER TABLE orders ADD CONSTRAINT total_positive CHECK (total >= 0);",
+		Safe: "-- 00001_check.sql\n-- +goose Up\n" +
+			"ALTER TABLE orders ADD CONSTRAINT total_positive CHECK (total >= 0) NOT VALID;\n-- 00002_validate.sql\n" +
+			"-- +goose Up\nALTER TABLE orders VALIDATE CONSTRAINT total_positive;",
 	},
 	{
 		ID: "foreign-key-scans", Class: Locks, Severity: Error, Title: "foreign key without NOT VALID",
-		Why:      "All rows are checked while neither of the two tables can be written.",
-		SafeForm: "`ADD CONSTRAINT … FOREIGN KEY … NOT VALID`, and `VALIDATE CONSTRAINT` in a later transaction.",
+		Why:      "PostgreSQL checks all rows, and blocks writes to both tables during the check.",
+		SafeForm: "Use `ADD CONSTRAINT … FOREIGN KEY … NOT VALID`, and `VALIDATE CONSTRAINT` in a later transaction.",
 		Unsafe:   "ALTER TABLE orders ADD CONSTRAINT orders_customer FOREIGN KEY (customer_id) REFERENCES customers (id);",
-		Safe:     "-- 00001_key.sql\n-- +goose Up\nALTER TABLE orders ADD CONSTRAINT orders_customer FOREIGN KEY (customer_id) REFERENCES customers (id) NOT VALID;\n-- 00002_validate.sql\n-- +goose Up\nALTER TABLE orders VALIDATE CONSTRAINT orders_customer;",
+		Safe: "-- 00001_key.sql\n-- +goose Up\n" +
+			"ALTER TABLE orders ADD CONSTRAINT orders_customer FOREIGN KEY (customer_id) REFERENCES customers (id) NOT VALID;\n" +
+			"-- 00002_validate.sql\n-- +goose Up\nALTER TABLE orders VALIDATE CONSTRAINT orders_customer;",
 	},
 	{
 		ID: "not-null-scans", Class: Locks, Severity: Error, Title: "SET NOT NULL without a validated constraint",
-		Why:      "All rows are read under an ACCESS EXCLUSIVE lock, unless a validated CHECK shows that there are no nulls.",
-		SafeForm: "A CHECK that is NOT VALID, `VALIDATE CONSTRAINT` in a later transaction, `SET NOT NULL`, which then reads nothing, and `DROP CONSTRAINT` in a statement of its own. From PostgreSQL 18 on, `ADD CONSTRAINT … NOT NULL … NOT VALID` and `VALIDATE CONSTRAINT` do the same.",
-		Unsafe:   "ALTER TABLE users ALTER COLUMN email SET NOT NULL;",
-		Safe:     "-- 00001_check.sql\n-- +goose Up\nALTER TABLE users ADD CONSTRAINT email_present CHECK (email IS NOT NULL) NOT VALID;\n-- 00002_validate.sql\n-- +goose Up\nALTER TABLE users VALIDATE CONSTRAINT email_present;\n-- 00003_not_null.sql\n-- +goose Up\nALTER TABLE users ALTER COLUMN email SET NOT NULL;\nALTER TABLE users DROP CONSTRAINT email_present;",
+		Why: "PostgreSQL reads all rows under an ACCESS EXCLUSIVE lock, unless a validated CHECK proves that there are no nulls.",
+		SafeForm: "Add a CHECK that is NOT VALID, and use `VALIDATE CONSTRAINT` in a later transaction. `SET NOT NULL` then reads no " +
+			"rows. Drop the constraint in a separate statement. From PostgreSQL 18, `ADD CONSTRAINT … NOT NULL … NOT VALID` and " +
+			"`VALIDATE CONSTRAINT` have the same effect.",
+		Unsafe: "ALTER TABLE users ALTER COLUMN email SET NOT NULL;",
+		Safe: "-- 00001_check.sql\n-- +goose Up\n" +
+			"ALTER TABLE users ADD CONSTRAINT email_present CHECK (email IS NOT NULL) NOT VALID;\n-- 00002_validate.sql\n" +
+			"-- +goose Up\nALTER TABLE users VALIDATE CONSTRAINT email_present;\n-- 00003_not_null.sql\n-- +goose Up\n" +
+			"ALTER TABLE users ALTER COLUMN email SET NOT NULL;\nALTER TABLE users DROP CONSTRAINT email_present;",
 	},
 	{
-		ID: "default-rewrites", Class: Locks, Severity: Error, Title: "new column with a default that differs from row to row",
-		Why:      "The table is written anew under an ACCESS EXCLUSIVE lock. A constant, and `now()`, cost nothing.",
-		SafeForm: "The column without a default, `SET DEFAULT` for new rows, and the old rows filled in batches.",
+		ID: "default-rewrites", Class: Locks, Severity: Error, Title: "new column with a volatile default",
+		Why: "PostgreSQL rewrites the table under an ACCESS EXCLUSIVE lock, because the default differs from row to row. A " +
+			"constant default and `now()` need no rewrite.",
+		SafeForm: "Add the column without a default, use `SET DEFAULT` for new rows, and backfill the old rows in batches.",
 		Unsafe:   "ALTER TABLE users ADD COLUMN token uuid DEFAULT gen_random_uuid();",
 		Safe:     "ALTER TABLE users ADD COLUMN token uuid;\nALTER TABLE users ALTER COLUMN token SET DEFAULT gen_random_uuid();",
 	},
 	{
 		ID: "serial-rewrites", Class: Locks, Severity: Error, Title: "new serial or identity column",
-		Why:      "Every row gets a number: the table is written anew under an ACCESS EXCLUSIVE lock.",
-		SafeForm: "A plain column, a sequence, `SET DEFAULT nextval(…)` for new rows, and the old rows numbered in batches.",
+		Why:      "Every row gets a number, so PostgreSQL rewrites the table under an ACCESS EXCLUSIVE lock.",
+		SafeForm: "Add a plain column and a sequence, use `SET DEFAULT nextval(…)` for new rows, and number the old rows in batches.",
 		Unsafe:   "ALTER TABLE orders ADD COLUMN number bigserial;",
-		Safe:     "ALTER TABLE orders ADD COLUMN number bigint;\nCREATE SEQUENCE orders_number OWNED BY orders.number;\nALTER TABLE orders ALTER COLUMN number SET DEFAULT nextval('orders_number');",
+		Safe: "ALTER TABLE orders ADD COLUMN number bigint;\nCREATE SEQUENCE orders_number OWNED BY orders.number;\n" +
+			"ALTER TABLE orders ALTER COLUMN number SET DEFAULT nextval('orders_number');",
 	},
 	{
 		ID: "generated-rewrites", Class: Locks, Severity: Error, Title: "new stored generated column",
-		Why:      "It is computed for every row: the table is written anew under an ACCESS EXCLUSIVE lock.",
-		SafeForm: "A plain column that a trigger or the application keeps up to date, with the old rows filled in batches; from PostgreSQL 18 on, a VIRTUAL column.",
-		Unsafe:   "ALTER TABLE orders ADD COLUMN cents bigint GENERATED ALWAYS AS (total * 100) STORED;",
-		Safe:     "ALTER TABLE orders ADD COLUMN cents bigint GENERATED ALWAYS AS (total * 100) VIRTUAL;",
+		Why: "PostgreSQL computes the column for every row and rewrites the table under an ACCESS EXCLUSIVE lock.",
+		SafeForm: "Add a plain column that a trigger or the application updates, and backfill the old rows in batches. From " +
+			"PostgreSQL 18, use a VIRTUAL column.",
+		Unsafe: "ALTER TABLE orders ADD COLUMN cents bigint GENERATED ALWAYS AS (total * 100) STORED;",
+		Safe:   "ALTER TABLE orders ADD COLUMN cents bigint GENERATED ALWAYS AS (total * 100) VIRTUAL;",
 	},
 	{
 		ID: "type-change", Class: Locks, Severity: Error, Title: "column type changed with a rewrite, or narrowed",
-		Why:      "The table and its indexes are written anew under an ACCESS EXCLUSIVE lock, or values no longer fit. Free are a longer varchar, varchar to text, a numeric of more digits with the same scale, more precision of a time, and cidr to inet; the linter knows the old type from the earlier files, and only warns of text and varchar where they do not show it.",
-		SafeForm: "A column of the new type, kept in step by a trigger or the application, filled in batches; then the reads are switched, and the old column goes in a contract migration.",
-		Unsafe:   "ALTER TABLE orders ALTER COLUMN id TYPE bigint;",
-		Safe:     "ALTER TABLE orders ADD COLUMN id_big bigint;",
+		Why: "PostgreSQL rewrites the table and its indexes under an ACCESS EXCLUSIVE lock, or existing values no longer fit. " +
+			"These changes need no rewrite: a longer varchar, varchar to text, a numeric with more digits and the same scale, " +
+			"more precision of a time, and cidr to inet. The linter knows the old type from the earlier files. If they do not " +
+			"show it, a change to text or varchar is only a warning.",
+		SafeForm: "Add a column of the new type, keep it in sync with a trigger or the application, and backfill it in batches. Then " +
+			"switch the reads, and drop the old column in a contract migration.",
+		Unsafe: "ALTER TABLE orders ALTER COLUMN id TYPE bigint;",
+		Safe:   "ALTER TABLE orders ADD COLUMN id_big bigint;",
 	},
 	{
-		ID: "table-rewrite", Class: Locks, Severity: Error, Title: "VACUUM FULL, CLUSTER, SET LOGGED, SET TABLESPACE and others that write the table anew",
-		Why:      "Nobody reads or writes the table until all of it is written.",
-		SafeForm: "Plain `VACUUM`, pg_repack, a copy in batches, or a maintenance window.",
+		ID: "table-rewrite", Class: Locks, Severity: Error,
+		Title:    "VACUUM FULL, CLUSTER, SET LOGGED, SET TABLESPACE and other statements that rewrite the table",
+		Why:      "The rewrite blocks all reads and writes of the table.",
+		SafeForm: "Use plain `VACUUM`, pg_repack, a copy in batches, or a maintenance window.",
 		Unsafe:   "CLUSTER orders USING orders_pkey;",
 		Safe:     "-- +goose NO TRANSACTION\n-- +goose Up\nVACUUM (ANALYZE) orders;",
 	},
 	{
 		ID: "refresh-blocks-reads", Class: Locks, Severity: Error, Title: "REFRESH MATERIALIZED VIEW without CONCURRENTLY",
-		Why:      "Nobody can read the view until its query is done.",
-		SafeForm: "`REFRESH MATERIALIZED VIEW CONCURRENTLY`, which needs a unique index on the view.",
+		Why:      "The refresh blocks all reads of the view until its query is complete.",
+		SafeForm: "Use `REFRESH MATERIALIZED VIEW CONCURRENTLY`, which needs a unique index on the view.",
 		Unsafe:   "REFRESH MATERIALIZED VIEW sales;",
 		Safe:     "REFRESH MATERIALIZED VIEW CONCURRENTLY sales;",
 	},
 	{
 		ID: "attach-scans", Class: Locks, Severity: Error, Title: "ATTACH PARTITION without a validated CHECK",
-		Why:      "All rows of the new partition are read, and it cannot be used meanwhile.",
-		SafeForm: "A CHECK of the partition's bounds, NOT VALID, and `VALIDATE CONSTRAINT` in earlier transactions; it can go afterwards.",
-		Unsafe:   "ALTER TABLE logs ATTACH PARTITION logs_2027 FOR VALUES FROM ('2027-01-01') TO ('2028-01-01');",
-		Safe:     "-- 00001_check.sql\n-- +goose Up\nALTER TABLE logs_2027 ADD CONSTRAINT in_2027 CHECK (at IS NOT NULL AND at >= '2027-01-01' AND at < '2028-01-01') NOT VALID;\n-- 00002_validate.sql\n-- +goose Up\nALTER TABLE logs_2027 VALIDATE CONSTRAINT in_2027;\n-- 00003_attach.sql\n-- +goose Up\nALTER TABLE logs ATTACH PARTITION logs_2027 FOR VALUES FROM ('2027-01-01') TO ('2028-01-01');",
+		Why: "PostgreSQL reads all rows of the new partition and blocks its use during the scan.",
+		SafeForm: "Add a CHECK with the partition's bounds as NOT VALID, and use `VALIDATE CONSTRAINT`, both in earlier transactions. " +
+			"You can drop the CHECK afterwards.",
+		Unsafe: "ALTER TABLE logs ATTACH PARTITION logs_2027 FOR VALUES FROM ('2027-01-01') TO ('2028-01-01');",
+		Safe: "-- 00001_check.sql\n-- +goose Up\n" +
+			"ALTER TABLE logs_2027 ADD CONSTRAINT in_2027 CHECK (at IS NOT NULL AND at >= '2027-01-01' AND at < '2028-01-01') NOT VALID;\n" +
+			"-- 00002_validate.sql\n-- +goose Up\nALTER TABLE logs_2027 VALIDATE CONSTRAINT in_2027;\n-- 00003_attach.sql\n" +
+			"-- +goose Up\nALTER TABLE logs ATTACH PARTITION logs_2027 FOR VALUES FROM ('2027-01-01') TO ('2028-01-01');",
 	},
 	{
 		ID: "detach-blocks", Class: Locks, Severity: Error, Title: "DETACH PARTITION without CONCURRENTLY",
-		Why:      "It locks the parent and the partition against all use, and waits for all that runs on them.",
-		SafeForm: "`DETACH PARTITION … CONCURRENTLY`, in a file of its own without a transaction. It is refused while there is a DEFAULT partition.",
-		Unsafe:   "ALTER TABLE logs DETACH PARTITION logs_2020;",
-		Safe:     "-- +goose NO TRANSACTION\n-- +goose Up\nALTER TABLE logs DETACH PARTITION logs_2020 CONCURRENTLY;",
+		Why: "The statement blocks all use of the parent and the partition, and waits for everything that runs on them.",
+		SafeForm: "Use `DETACH PARTITION … CONCURRENTLY` in its own file without a transaction. PostgreSQL refuses it if there is a " +
+			"DEFAULT partition.",
+		Unsafe: "ALTER TABLE logs DETACH PARTITION logs_2020;",
+		Safe:   "-- +goose NO TRANSACTION\n-- +goose Up\nALTER TABLE logs DETACH PARTITION logs_2020 CONCURRENTLY;",
 	},
 	{
 		ID: "explicit-lock", Class: Locks, Severity: Error, Title: "LOCK TABLE",
-		Why:      "A lock of the mode SHARE or stronger stops the application's writes, or all of it, until the transaction ends.",
-		SafeForm: "No LOCK: statements take the locks that they need.",
+		Why:      "A lock in mode SHARE or stronger blocks the application's writes, or all its queries, until the transaction ends.",
+		SafeForm: "Remove LOCK. Statements take the locks that they need.",
 		Unsafe:   "LOCK TABLE orders IN ACCESS EXCLUSIVE MODE;",
 	},
 	{
 		ID: "domain-scans", Class: Locks, Severity: Error, Title: "constraint on a domain, checked in all tables at once",
-		Why:      "Every table with a column of the domain is read under a lock, one after the other, in one transaction.",
-		SafeForm: "`ALTER DOMAIN … ADD CONSTRAINT … CHECK … NOT VALID`, and `VALIDATE CONSTRAINT` in a later transaction.",
+		Why:      "PostgreSQL reads every table with a column of the domain under a lock, one after the other, in one transaction.",
+		SafeForm: "Use `ALTER DOMAIN … ADD CONSTRAINT … CHECK … NOT VALID`, and `VALIDATE CONSTRAINT` in a later transaction.",
 		Unsafe:   "ALTER DOMAIN email ADD CONSTRAINT has_at CHECK (VALUE LIKE '%@%');",
 		Safe:     "ALTER DOMAIN email ADD CONSTRAINT has_at CHECK (VALUE LIKE '%@%') NOT VALID;",
 	},
 	{
 		ID: "concurrently-on-partitioned", Class: Locks, Severity: Error, Title: "CONCURRENTLY on a partitioned table",
-		Why:      "PostgreSQL refuses it: the file fails.",
-		SafeForm: "The index `ON ONLY` the parent, one CONCURRENTLY on each partition, then `ALTER INDEX … ATTACH PARTITION`.",
-		Unsafe:   "-- 00001_create.sql\n-- +goose Up\nCREATE TABLE logs (at timestamptz) PARTITION BY RANGE (at);\n-- 00002_index.sql\n-- +goose NO TRANSACTION\n-- +goose Up\nCREATE INDEX CONCURRENTLY logs_at ON logs (at);",
+		Why: "PostgreSQL refuses the statement, and the file fails.",
+		SafeForm: "Create the index `ON ONLY` the parent, create one index CONCURRENTLY on each partition, then use `ALTER INDEX … " +
+			"ATTACH PARTITION`.",
+		Unsafe: "-- 00001_create.sql\n-- +goose Up\nCREATE TABLE logs (at timestamptz) PARTITION BY RANGE (at);\n" +
+			"-- 00002_index.sql\n-- +goose NO TRANSACTION\n-- +goose Up\nCREATE INDEX CONCURRENTLY logs_at ON logs (at);",
 	},
 	{
 		ID: "rule-on-table", Class: Locks, Severity: Warning, Title: "CREATE RULE on an existing table",
-		Why:      "A rule rewrites the statements of the version that runs, in ways that are hard to foresee.",
-		SafeForm: "A trigger.",
+		Why:      "A rule rewrites the statements of the running version in ways that are hard to predict.",
+		SafeForm: "Use a trigger.",
 		Unsafe:   "CREATE RULE keep AS ON DELETE TO orders DO INSTEAD NOTHING;",
 	},
 }

@@ -14,6 +14,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
 )
 
 // guard is what a test watches a release by: the rules of production, with seconds in the place of minutes.
@@ -243,7 +245,7 @@ func TestBadRelease_WhoseTargetIsUnhealthyTooIsLeftAndSaidSo(t *testing.T) {
 	w.apply()
 	// What both versions need. All pods that start after it broke do badly.
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "shared"}}
-	if _, err := live(t).CoreV1().Secrets(c.namespace).Create(t.Context(), secret, metav1.CreateOptions{}); err != nil {
+	if _, err := harness.Kubernetes(t).CoreV1().Secrets(c.namespace).Create(t.Context(), secret, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	w.write("main.tf", c.stack("v1.1.1", shared, ""))
@@ -279,7 +281,7 @@ func TestBadRelease_WhoseTargetIsUnhealthyTooIsLeftAndSaidSo(t *testing.T) {
 func (c tenant) shared(key, value string) {
 	c.t.Helper()
 	patch := fmt.Appendf(nil, `{"stringData":{%q:%q}}`, key, value)
-	if _, err := live(c.t).CoreV1().Secrets(c.namespace).Patch(c.t.Context(), "shared", types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+	if _, err := harness.Kubernetes(c.t).CoreV1().Secrets(c.namespace).Patch(c.t.Context(), "shared", types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
 		c.t.Fatal(err)
 	}
 }

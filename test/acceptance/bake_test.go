@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"github.com/slipway-dev/terraform-provider-slipway/test/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
 )
 
 // baking starts an apply and returns when the new version is being watched.
 func (c tenant) baking(w *workspace) *process {
 	c.t.Helper()
 	p := w.start(strings.Fields(applyArgs)...)
-	eventually(c.t, time.Minute, "the new version is watched", func(ctx context.Context) bool {
+	harness.Eventually(c.t, time.Minute, "the new version is watched", func(ctx context.Context) bool {
 		select {
 		case <-p.done:
 			c.t.Fatalf("the apply ended before the new version was watched:\n%s", p.text())

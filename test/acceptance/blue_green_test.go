@@ -15,6 +15,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
 )
 
 const (
@@ -50,7 +52,7 @@ resource "slipway_release" %[1]q {
   values      = { autoscaling = { enabled = false }, replicaCount = 2, preStopSleepSeconds = 2, terminationGracePeriodSeconds = 4, slipway = { role = %[5]q, app = %[6]q, track = %[1]q } %[7]s }
   depends_on  = [%[8]s]
 }
-`, track.name, name, sampleChart(), track.version, role, releaseName, track.values, strings.Join(releases, ", "))
+`, track.name, name, harness.SampleChart(), track.version, role, releaseName, track.values, strings.Join(releases, ", "))
 		releases = append(releases, "slipway_release."+track.name)
 	}
 	fmt.Fprintf(&out, `
@@ -68,7 +70,7 @@ resource "slipway_blue_green" "app" {
 // selected is the color in the selector of a Service, empty where it has none.
 func (c tenant) selected(service string) string {
 	c.t.Helper()
-	found, err := live(c.t).CoreV1().Services(c.namespace).Get(c.t.Context(), service, metav1.GetOptions{})
+	found, err := harness.Kubernetes(c.t).CoreV1().Services(c.namespace).Get(c.t.Context(), service, metav1.GetOptions{})
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -79,7 +81,7 @@ func (c tenant) selected(service string) string {
 func (c tenant) selectByHand(value string) {
 	c.t.Helper()
 	patch := fmt.Appendf(nil, `{"spec":{"selector":{%q:%s}}}`, trackLabel, value)
-	if _, err := live(c.t).CoreV1().Services(c.namespace).Patch(c.t.Context(), releaseName, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+	if _, err := harness.Kubernetes(c.t).CoreV1().Services(c.namespace).Patch(c.t.Context(), releaseName, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
 		c.t.Fatal(err)
 	}
 }
@@ -94,7 +96,7 @@ func (c tenant) wantSelected(service, want string) {
 // replicas is how many replicas a track's Deployment is to have.
 func (c tenant) replicas(track string) int32 {
 	c.t.Helper()
-	d, err := live(c.t).AppsV1().Deployments(c.namespace).Get(c.t.Context(), releaseName+map[bool]string{false: "-" + track}[track == "blue"], metav1.GetOptions{})
+	d, err := harness.Kubernetes(c.t).AppsV1().Deployments(c.namespace).Get(c.t.Context(), releaseName+map[bool]string{false: "-" + track}[track == "blue"], metav1.GetOptions{})
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -103,7 +105,7 @@ func (c tenant) replicas(track string) int32 {
 
 // switchRecord is the record of the switch, decoded.
 func (c tenant) switchRecord(ctx context.Context) (map[string]any, *corev1.ConfigMap) {
-	found, err := live(c.t).CoreV1().ConfigMaps(c.namespace).Get(ctx, "slipway-blue-green-"+releaseName, metav1.GetOptions{})
+	found, err := harness.Kubernetes(c.t).CoreV1().ConfigMaps(c.namespace).Get(ctx, "slipway-blue-green-"+releaseName, metav1.GetOptions{})
 	if err != nil {
 		return nil, nil
 	}
@@ -124,7 +126,7 @@ func (c tenant) switchedLongAgo() {
 		c.t.Fatal(err)
 	}
 	found.Data["record"] = string(text)
-	if _, err := live(c.t).CoreV1().ConfigMaps(c.namespace).Update(c.t.Context(), found, metav1.UpdateOptions{}); err != nil {
+	if _, err := harness.Kubernetes(c.t).CoreV1().ConfigMaps(c.namespace).Update(c.t.Context(), found, metav1.UpdateOptions{}); err != nil {
 		c.t.Fatal(err)
 	}
 }
@@ -232,13 +234,13 @@ func TestBlueGreen_SwitchesWithoutAFailedRequest(t *testing.T) {
 
 	// Imported, and destroyed: the traffic stays.
 	w.must("state", "rm", colors)
-	w.must("import", "-no-color", "-input=false", colors, contextName(t)+"/"+c.namespace+"/"+releaseName)
+	w.must("import", "-no-color", "-input=false", colors, harness.Context(t)+"/"+c.namespace+"/"+releaseName)
 	if got := w.attribute(colors, "active"); got != "green" {
 		t.Errorf("imported active = %v, want green", got)
 	}
 	c.whileServed("", func() { w.must("destroy", "-auto-approve", "-no-color", "-input=false", "-target="+colors) }).keptAnswering(t)
 	c.wantSelected(releaseName, "green")
-	if _, err := live(t).CoreV1().Services(c.namespace).Get(t.Context(), previewName, metav1.GetOptions{}); err == nil {
+	if _, err := harness.Kubernetes(t).CoreV1().Services(c.namespace).Get(t.Context(), previewName, metav1.GetOptions{}); err == nil {
 		t.Error("the preview Service is left")
 	}
 	if record, _ := c.switchRecord(t.Context()); record != nil {
@@ -307,12 +309,12 @@ func TestBlueGreen_DoesNotSwitchToWhatFailsBefore(t *testing.T) {
 	c.wantSelected(releaseName, "green")
 
 	// A color without any pod: nothing is switched, and the error says what is missing.
-	deployments := live(t).AppsV1().Deployments(c.namespace)
+	deployments := harness.Kubernetes(t).AppsV1().Deployments(c.namespace)
 	if _, err := deployments.Patch(t.Context(), releaseName, types.MergePatchType, []byte(`{"spec":{"template":{"metadata":{"labels":{"slipway.dev/track":"none"}}}}}`), metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 60*time.Second, "there is no blue pod", func(ctx context.Context) bool {
-		list, err := live(t).CoreV1().Pods(c.namespace).List(ctx, metav1.ListOptions{LabelSelector: trackLabel + "=blue"})
+	harness.Eventually(t, 60*time.Second, "there is no blue pod", func(ctx context.Context) bool {
+		list, err := harness.Kubernetes(t).CoreV1().Pods(c.namespace).List(ctx, metav1.ListOptions{LabelSelector: trackLabel + "=blue"})
 		return err == nil && len(list.Items) == 0
 	})
 	w.write("main.tf", c.twoColors("blue", `timeouts = { update = "3s" }`, blue, color{name: "green", version: "v1.2.0"}))

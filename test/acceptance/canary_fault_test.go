@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/slipway-dev/terraform-provider-slipway/test/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
 	"github.com/slipway-dev/terraform-provider-slipway/test/istio"
 )
 
@@ -43,7 +44,7 @@ func (c tenant) logWayBack(text string, since time.Time, before, after istio.Rep
 
 // firstFailed is when the callers first reported more failed calls than before, to a tenth of a second; zero where that cannot be said.
 func (c tenant) firstFailed(since time.Time, before int) time.Time {
-	raw, err := live(c.t).CoreV1().Pods(c.namespace).GetLogs("callers", &corev1.PodLogOptions{Timestamps: true, SinceTime: &metav1.Time{Time: since}}).DoRaw(c.t.Context())
+	raw, err := harness.Kubernetes(c.t).CoreV1().Pods(c.namespace).GetLogs("callers", &corev1.PodLogOptions{Timestamps: true, SinceTime: &metav1.Time{Time: since}}).DoRaw(c.t.Context())
 	if err != nil {
 		return time.Time{}
 	}

@@ -14,6 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
+
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
 )
 
 var destinationRules = schema.GroupVersionResource{Group: "networking.istio.io", Version: "v1", Resource: "destinationrules"}
@@ -123,7 +125,7 @@ spec:
 		all, backend("canary", 1), backend("stable", 90), backend("canary", 10))
 	c.byHand(httpRoutes, fmt.Sprintf("apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: ruled}\nspec:\n  parentRefs: [{group: \"\", kind: Service, name: %s, port: 8080}]\n  rules:\n%s", releaseName, indent(rules)))
 
-	at := contextName(t) + "/" + c.namespace + "/"
+	at := harness.Context(t) + "/" + c.namespace + "/"
 	label := func(track string) string { return fmt.Sprintf("labels = { %q = %q }", trackLabel, track) }
 	config := importedSplit("whole", "whole", "headers = { canary = \"true\" }\nistio {\n host = \""+releaseName+"\"\n virtual_service = \"whole\"\n destination_rule = \"pods\"\n hosts = [\"collect.example.com\"]\n}",
 		label("stable")+"\nsubset = \"v1\"", label("canary")+"\nsubset = \"v2\"") +

@@ -23,6 +23,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
 )
 
 // killable is a split between two Deployments that no release made, whose provider talks to the cluster through a relay.
@@ -59,14 +61,14 @@ func newKillable(t *testing.T) *killable {
 				}}},
 			}},
 		}}
-		if _, err := live(t).AppsV1().Deployments(c.namespace).Create(t.Context(), deployment, metav1.CreateOptions{}); err != nil {
+		if _, err := harness.Kubernetes(t).AppsV1().Deployments(c.namespace).Create(t.Context(), deployment, metav1.CreateOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: releaseName}, Spec: corev1.ServiceSpec{
 		Selector: map[string]string{"app": releaseName}, Ports: []corev1.ServicePort{{Name: "grpc", Port: 9090}},
 	}}
-	if _, err := live(t).CoreV1().Services(c.namespace).Create(t.Context(), service, metav1.CreateOptions{}); err != nil {
+	if _, err := harness.Kubernetes(t).CoreV1().Services(c.namespace).Create(t.Context(), service, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	return k
@@ -168,7 +170,7 @@ func (k *killable) whole(change int) {
 // TestCanary_MovesCallsWithoutAFailure.
 func (k *killable) leaseRunsOut() {
 	k.t.Helper()
-	if err := live(k.t).CoordinationV1().Leases(k.namespace).DeleteCollection(k.t.Context(), metav1.DeleteOptions{}, metav1.ListOptions{}); err != nil {
+	if err := harness.Kubernetes(k.t).CoordinationV1().Leases(k.namespace).DeleteCollection(k.t.Context(), metav1.DeleteOptions{}, metav1.ListOptions{}); err != nil {
 		k.t.Fatal(err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
 	"github.com/slipway-dev/terraform-provider-slipway/test/istio"
 )
 
@@ -58,7 +59,7 @@ func TestCanary_NoticesCallersThatMissTheRoute(t *testing.T) {
 	}
 	users.Until("a fifth reaches the canary", 500, func(r istio.Report) bool { return r.Share("v1.2.0") > 0 })
 
-	istio.Start(t, live(t), istio.Options{
+	istio.Start(t, harness.Kubernetes(t), istio.Options{
 		Namespace: c.namespace, Name: "direct", Host: releaseName, Port: 9090, Image: sampleImage + "v1.1.1", Rate: 100, Direct: true,
 	})
 	without := strings.Replace(splitAt(50, share(prometheus, "", "significance = 0.1")), `headers     = { canary = "true" }`, `headers     = {}`, 1)

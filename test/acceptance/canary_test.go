@@ -15,8 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
 	"github.com/slipway-dev/terraform-provider-slipway/test/istio"
 )
 
@@ -35,7 +35,7 @@ resource "slipway_release" %[1]q {
   values      = { autoscaling = { enabled = false }, replicaCount = 2, preStopSleepSeconds = 2, terminationGracePeriodSeconds = 4, slipway = { role = %[5]q, app = %[6]q, track = %[1]q } }
   depends_on  = [%[7]s]
 }
-`, resource, name, sampleChart(), version, role, releaseName, map[bool]string{true: "slipway_release.stable"}[role == "track"])
+`, resource, name, harness.SampleChart(), version, role, releaseName, map[bool]string{true: "slipway_release.stable"}[role == "track"])
 	}
 	return head + track("stable", releaseName, "v1.1.1", "all") + track("canary", releaseName+"-canary", canaryVersion, "track") + extra
 }
@@ -65,12 +65,7 @@ resource "slipway_canary" "app" {
 
 func (c tenant) routes(resource schema.GroupVersionResource) dynamic.ResourceInterface {
 	c.t.Helper()
-	live(c.t) // skips where there is no cluster
-	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	client, err := dynamic.NewForConfig(config)
+	client, err := dynamic.NewForConfig(harness.Config(c.t))
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -112,7 +107,7 @@ func (c tenant) callers(name string, headers map[string]string) *istio.Client {
 	if headers != nil {
 		rate = 40
 	}
-	return istio.Start(c.t, live(c.t), istio.Options{
+	return istio.Start(c.t, harness.Kubernetes(c.t), istio.Options{
 		Namespace: c.namespace, Name: name, Host: releaseName, Port: 9090, Image: sampleImage + "v1.1.1", Rate: rate, Headers: headers,
 	})
 }
@@ -209,7 +204,7 @@ func TestCanary_MovesCallsWithoutAFailure(t *testing.T) {
 	w.write("main.tf", c.twoTracks("v1.2.0", splitAt(100, "step {\n weight = 50\n pause = \"8s\"\n}\n")))
 	during(t, users, "from 10 to 50%, where the provider is killed", func() {
 		p := w.start(strings.Fields(applyArgs)...)
-		eventually(t, time.Minute, "half of the calls go to the canary", func(ctx context.Context) bool { return c.liveWeight(ctx) == 50 })
+		harness.Eventually(t, time.Minute, "half of the calls go to the canary", func(ctx context.Context) bool { return c.liveWeight(ctx) == 50 })
 		p.killProvider()
 		if r := p.wait(time.Minute); r.code == 0 {
 			t.Fatalf("the apply succeeded although its provider was killed:\n%s", r.text)

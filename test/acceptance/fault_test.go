@@ -12,6 +12,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
 )
 
 const shortTimeout = `timeouts = { create = "30s", update = "30s" }`
@@ -86,7 +88,7 @@ func TestPlan_RefusesWhatTheClusterWouldRefuse(t *testing.T) {
 			corev1.ResourceRequestsCPU: resource.MustParse("100m"), corev1.ResourceRequestsMemory: resource.MustParse("1Gi"),
 		}},
 	}
-	if _, err := live(t).CoreV1().ResourceQuotas(c.namespace).Create(t.Context(), quota, metav1.CreateOptions{}); err != nil {
+	if _, err := harness.Kubernetes(t).CoreV1().ResourceQuotas(c.namespace).Create(t.Context(), quota, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	more := strings.TrimSuffix(quick, "}") + `, resources = { requests = { cpu = "400m" } } }`
@@ -104,7 +106,7 @@ func TestPlan_RefusesBadInput(t *testing.T) {
 	t.Parallel()
 	c := newTenant(t)
 	broken := filepath.Join(t.TempDir(), "broken")
-	copyTree(t, sampleChart(), broken)
+	copyTree(t, harness.SampleChart(), broken)
 	file := filepath.Join(broken, "templates", "configmap-extra.yaml")
 	if err := os.WriteFile(file, []byte("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ required \"extra.name is needed\" .Values.config.EXTRA_NAME }}\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -117,7 +119,7 @@ func TestPlan_RefusesBadInput(t *testing.T) {
 		"a value of the wrong type":     {c.stack("v1.1.1", `{ replicaCount = "many" }`, ""), []string{"replicaCount", "integer"}},
 		"a misspelled key":              {c.stack("v1.1.1", `{ autoscaling = { maxReplica = 5 } }`, ""), []string{"autoscaling.maxReplica", "maxReplicas"}},
 		"a template that fails":         {c.stackOf(broken, "v1.1.1", quick, ""), []string{"templates/configmap-extra.yaml", "4", "extra.name is needed"}},
-		"a context that does not exist": {strings.Replace(c.stack("v1.1.1", quick, ""), `context = "`+contextName(t)+`"`, `context = "no-such-context"`, 1), []string{"no-such-context"}},
+		"a context that does not exist": {strings.Replace(c.stack("v1.1.1", quick, ""), `context = "`+harness.Context(t)+`"`, `context = "no-such-context"`, 1), []string{"no-such-context"}},
 		"a version that is no tag":      {c.stack("v1.1.1 final", quick, ""), []string{"version", "valid image tag"}},
 	} {
 		w := newWorkspace(t, map[string]string{"main.tf": test.config})

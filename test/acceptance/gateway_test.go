@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/utils/ptr"
 
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
 	"github.com/slipway-dev/terraform-provider-slipway/test/istio"
 )
 
@@ -58,7 +59,7 @@ func (c tenant) trackServices() {
 				Ports:    []corev1.ServicePort{{Name: "grpc", Port: 9090, AppProtocol: ptr.To("grpc")}},
 			},
 		}
-		if _, err := live(c.t).CoreV1().Services(c.namespace).Create(c.t.Context(), service, metav1.CreateOptions{}); err != nil {
+		if _, err := harness.Kubernetes(c.t).CoreV1().Services(c.namespace).Create(c.t.Context(), service, metav1.CreateOptions{}); err != nil {
 			c.t.Fatal(err)
 		}
 	}

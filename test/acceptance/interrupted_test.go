@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
 )
 
 // quick are values for releases whose rollout is not the point of a test.
@@ -27,7 +29,7 @@ type step struct {
 
 var installSteps = []step{
 	{"the namespace is there", func(ctx context.Context, c tenant) bool {
-		_, err := live(c.t).CoreV1().Namespaces().Get(ctx, c.namespace, getOptions)
+		_, err := harness.Kubernetes(c.t).CoreV1().Namespaces().Get(ctx, c.namespace, getOptions)
 		return err == nil
 	}},
 	{"the record says installing", func(ctx context.Context, c tenant) bool {
@@ -95,7 +97,7 @@ func TestUpgrade_ProviderKilled_IsFinishedByTheNextApply(t *testing.T) {
 func killAt(t *testing.T, w *workspace, c tenant, s step) {
 	t.Helper()
 	p := w.start("apply", "-auto-approve", "-no-color", "-input=false")
-	eventually(t, 60*time.Second, s.name, func(ctx context.Context) bool { return s.reached(ctx, c) })
+	harness.Eventually(t, 60*time.Second, s.name, func(ctx context.Context) bool { return s.reached(ctx, c) })
 	p.killProvider()
 	if r := p.wait(time.Minute); r.code == 0 {
 		t.Fatalf("the apply succeeded although its provider was killed:\n%s", r.text)
@@ -111,7 +113,7 @@ func TestUpgrade_CtrlC_StopsAndIsFinishedByTheNextApply(t *testing.T) {
 
 	w.write("main.tf", c.stack("v1.2.0", slow, ""))
 	p := w.start("apply", "-auto-approve", "-no-color", "-input=false")
-	eventually(t, 60*time.Second, "the Deployment is changed", func(ctx context.Context) bool { return strings.HasSuffix(c.image(ctx), ":v1.2.0") })
+	harness.Eventually(t, 60*time.Second, "the Deployment is changed", func(ctx context.Context) bool { return strings.HasSuffix(c.image(ctx), ":v1.2.0") })
 	if err := syscall.Kill(-p.cmd.Process.Pid, syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +150,7 @@ func TestInstall_SigtermToTheGroup_IsFinishedByTheNextApply(t *testing.T) {
 	c := newTenant(t)
 	w := newWorkspace(t, map[string]string{"main.tf": c.stack("v1.1.1", slow, "")})
 	p := w.start("apply", "-auto-approve", "-no-color", "-input=false")
-	eventually(t, 60*time.Second, "the Deployment is there", func(ctx context.Context) bool { return c.image(ctx) != "" })
+	harness.Eventually(t, 60*time.Second, "the Deployment is there", func(ctx context.Context) bool { return c.image(ctx) != "" })
 	if err := syscall.Kill(-p.cmd.Process.Pid, syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}

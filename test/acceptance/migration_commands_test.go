@@ -12,6 +12,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	batchv1 "k8s.io/api/batch/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
 )
 
 // migration is the configuration of a migration by the sample service's image, which runs SQL: it takes down that it has begun, and is
@@ -67,7 +69,7 @@ func TestMigrationCommands_ProviderKilled_TheNextApplyJoinsTheRun(t *testing.T) 
 			killAt(t, w, c, step{"the tool runs", func(ctx context.Context, _ tenant) bool { return begun(ctx) }})
 			if !test.during {
 				execute("SELECT pg_advisory_unlock(1)")
-				eventually(t, time.Minute, "the Job has ended", func(ctx context.Context) bool {
+				harness.Eventually(t, time.Minute, "the Job has ended", func(ctx context.Context) bool {
 					jobs := c.jobs(ctx)
 					return len(jobs) == 1 && jobs[0].Status.Succeeded == 1
 				})
@@ -75,7 +77,7 @@ func TestMigrationCommands_ProviderKilled_TheNextApplyJoinsTheRun(t *testing.T) 
 			before := c.lease(t.Context())
 			p := w.start("apply", "-auto-approve", "-no-color", "-input=false")
 			if test.during {
-				eventually(t, 2*time.Minute, "the next apply has taken over", func(ctx context.Context) bool { return c.lease(ctx) != before })
+				harness.Eventually(t, 2*time.Minute, "the next apply has taken over", func(ctx context.Context) bool { return c.lease(ctx) != before })
 				execute("SELECT pg_advisory_unlock(1)")
 			}
 			if r := p.wait(3 * time.Minute); r.code != 0 {
@@ -97,7 +99,7 @@ func TestMigrationCommands_ProviderKilled_TheNextApplyJoinsTheRun(t *testing.T) 
 }
 
 func (c tenant) jobs(ctx context.Context) []batchv1.Job {
-	list, err := live(c.t).BatchV1().Jobs(c.namespace).List(ctx, metav1.ListOptions{})
+	list, err := harness.Kubernetes(c.t).BatchV1().Jobs(c.namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil
 	}
@@ -106,7 +108,7 @@ func (c tenant) jobs(ctx context.Context) []batchv1.Job {
 
 // lease says who works on the namespace, empty where nobody does.
 func (c tenant) lease(ctx context.Context) string {
-	lease, err := live(c.t).CoordinationV1().Leases(c.namespace).Get(ctx, "slipway", metav1.GetOptions{})
+	lease, err := harness.Kubernetes(c.t).CoordinationV1().Leases(c.namespace).Get(ctx, "slipway", metav1.GetOptions{})
 	if err != nil || lease.Spec.HolderIdentity == nil {
 		return ""
 	}

@@ -22,18 +22,15 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
 	"github.com/slipway-dev/terraform-provider-slipway/test/postgres"
 )
 
 // testServer is a PostgreSQL server that pods reach: the other end of the cluster's link.
 func testServer(t *testing.T) *postgres.Server {
 	t.Helper()
-	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
-	if err != nil {
-		t.Fatal(err)
-	}
+	config := harness.Config(t)
 	host, err := url.Parse(config.Host)
 	if err != nil {
 		t.Fatal(err)
@@ -165,7 +162,7 @@ type jobWatch struct {
 func watchJobs(t *testing.T, namespace string) *jobWatch {
 	t.Helper()
 	j := &jobWatch{there: map[string]bool{}, seen: map[string]bool{}}
-	events, err := live(t).BatchV1().Jobs(namespace).Watch(t.Context(), metav1.ListOptions{})
+	events, err := harness.Kubernetes(t).BatchV1().Jobs(namespace).Watch(t.Context(), metav1.ListOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +208,7 @@ func (j *jobWatch) all() (all, mostAtOnce int) {
 
 // job is the only Job of the client, nil where there is none.
 func (m *migrated) job(ctx context.Context) *batchv1.Job {
-	list, err := live(m.t).BatchV1().Jobs(m.namespace).List(ctx, metav1.ListOptions{})
+	list, err := harness.Kubernetes(m.t).BatchV1().Jobs(m.namespace).List(ctx, metav1.ListOptions{})
 	if err != nil || len(list.Items) != 1 {
 		return nil
 	}
@@ -220,7 +217,7 @@ func (m *migrated) job(ctx context.Context) *batchv1.Job {
 
 // instance is the instance id on the record of the migration, empty where there is none.
 func (m *migrated) instance(ctx context.Context) string {
-	record, err := live(m.t).CoreV1().ConfigMaps(m.namespace).Get(ctx, "slipway-migration-expand", getOptions)
+	record, err := harness.Kubernetes(m.t).CoreV1().ConfigMaps(m.namespace).Get(ctx, "slipway-migration-expand", getOptions)
 	if err != nil {
 		return ""
 	}
@@ -233,7 +230,7 @@ func TestMigration_ProviderKilled_IsFinishedByTheNextApply(t *testing.T) {
 	server := testServer(t)
 	completes := func(m *migrated) {
 		m.letGo()
-		eventually(m.t, time.Minute, "the Job is complete", func(ctx context.Context) bool {
+		harness.Eventually(m.t, time.Minute, "the Job is complete", func(ctx context.Context) bool {
 			j := m.job(ctx)
 			return j != nil && j.Status.Succeeded == 1
 		})
@@ -249,7 +246,7 @@ func TestMigration_ProviderKilled_IsFinishedByTheNextApply(t *testing.T) {
 		{name: "a statement runs, and the Job ends and goes before the next apply", reached: func(ctx context.Context, m *migrated) bool { return m.waits(ctx) }, then: func(m *migrated) {
 			completes(m)
 			background := metav1.DeletePropagationBackground // as by its TTL
-			if err := live(m.t).BatchV1().Jobs(m.namespace).Delete(m.t.Context(), m.job(m.t.Context()).Name, metav1.DeleteOptions{PropagationPolicy: &background}); err != nil {
+			if err := harness.Kubernetes(m.t).BatchV1().Jobs(m.namespace).Delete(m.t.Context(), m.job(m.t.Context()).Name, metav1.DeleteOptions{PropagationPolicy: &background}); err != nil {
 				m.t.Fatal(err)
 			}
 		}},
@@ -259,7 +256,7 @@ func TestMigration_ProviderKilled_IsFinishedByTheNextApply(t *testing.T) {
 			m := newMigrated(t, server)
 			w := newWorkspace(t, map[string]string{"main.tf": m.config()})
 			p := w.start(strings.Fields(applyArgs)...)
-			eventually(t, time.Minute, s.name, func(ctx context.Context) bool { return s.reached(ctx, m) })
+			harness.Eventually(t, time.Minute, s.name, func(ctx context.Context) bool { return s.reached(ctx, m) })
 			p.killProvider()
 			if r := p.wait(time.Minute); r.code == 0 {
 				t.Fatalf("the apply succeeded although its provider was killed:\n%s", r.text)
@@ -271,7 +268,7 @@ func TestMigration_ProviderKilled_IsFinishedByTheNextApply(t *testing.T) {
 			p = w.start(strings.Fields(applyArgs)...)
 			if s.then == nil {
 				// The next apply writes its instance id when it has seen which Jobs run.
-				eventually(t, 2*time.Minute, "the next apply has taken over, and the second file waits", func(ctx context.Context) bool {
+				harness.Eventually(t, 2*time.Minute, "the next apply has taken over, and the second file waits", func(ctx context.Context) bool {
 					now := m.instance(ctx)
 					return now != "" && now != before && m.waits(ctx)
 				})
@@ -304,9 +301,9 @@ func TestMigration_TwoAppliesAtOnce_RunEachFileOnce(t *testing.T) {
 	w.write("main.tf", m.config())
 
 	first := w.start(strings.Fields(applyArgs)...)
-	eventually(t, time.Minute, "the second file waits", func(ctx context.Context) bool { return m.waits(ctx) })
+	harness.Eventually(t, time.Minute, "the second file waits", func(ctx context.Context) bool { return m.waits(ctx) })
 	second := other.start(strings.Fields(applyArgs)...)
-	eventually(t, time.Minute, "the other apply is at work", func(context.Context) bool {
+	harness.Eventually(t, time.Minute, "the other apply is at work", func(context.Context) bool {
 		return strings.Contains(second.text(), "slipway_migration.expand: Creating...")
 	})
 	m.letGo()

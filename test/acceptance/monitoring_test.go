@@ -17,6 +17,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
+
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
 )
 
 const (
@@ -30,7 +32,7 @@ const (
 // count who asks it. It returns the Service's name.
 func (c tenant) prometheus() string {
 	c.t.Helper()
-	services := live(c.t).CoreV1().Services(monitoring)
+	services := harness.Kubernetes(c.t).CoreV1().Services(monitoring)
 	shared, err := services.Get(c.t.Context(), "prometheus", metav1.GetOptions{})
 	if err != nil {
 		c.t.Fatalf("the cluster has no Prometheus (test/cluster-up.sh brings one with it): %v", err)
@@ -43,7 +45,7 @@ func (c tenant) prometheus() string {
 		c.t.Fatal(err)
 	}
 	c.t.Cleanup(func() { c.losePrometheus() })
-	eventually(c.t, 30*time.Second, "Prometheus answers", func(ctx context.Context) bool {
+	harness.Eventually(c.t, 30*time.Second, "Prometheus answers", func(ctx context.Context) bool {
 		_, err := services.ProxyGet("http", own.Name, prometheusPort, "/-/ready", nil).DoRaw(ctx)
 		return err == nil
 	})
@@ -55,7 +57,7 @@ func (c tenant) losePrometheus() {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.t.Context()), 30*time.Second)
 	defer cancel()
-	err := live(c.t).CoreV1().Services(monitoring).Delete(ctx, "prometheus-"+c.client, metav1.DeleteOptions{})
+	err := harness.Kubernetes(c.t).CoreV1().Services(monitoring).Delete(ctx, "prometheus-"+c.client, metav1.DeleteOptions{})
 	if err != nil && !apierrors.IsNotFound(err) {
 		c.t.Error(err)
 	}
@@ -115,10 +117,10 @@ func (c tenant) users(rate int) {
 			}},
 		},
 	}
-	if _, err := live(c.t).CoreV1().Pods(c.namespace).Create(c.t.Context(), pod, metav1.CreateOptions{}); err != nil {
+	if _, err := harness.Kubernetes(c.t).CoreV1().Pods(c.namespace).Create(c.t.Context(), pod, metav1.CreateOptions{}); err != nil {
 		c.t.Fatal(err)
 	}
-	eventually(c.t, 30*time.Second, "the service answers its users", func(context.Context) bool {
+	harness.Eventually(c.t, 30*time.Second, "the service answers its users", func(context.Context) bool {
 		r := c.served()
 		return r.Requests > r.Failed+rate
 	})
@@ -128,7 +130,7 @@ func (c tenant) users(rate int) {
 func (c tenant) served() report {
 	c.t.Helper()
 	// The last line may be cut off, as it is being written.
-	raw, err := live(c.t).CoreV1().Pods(c.namespace).GetLogs(loadPod, &corev1.PodLogOptions{TailLines: ptr.To[int64](2)}).DoRaw(c.t.Context())
+	raw, err := harness.Kubernetes(c.t).CoreV1().Pods(c.namespace).GetLogs(loadPod, &corev1.PodLogOptions{TailLines: ptr.To[int64](2)}).DoRaw(c.t.Context())
 	if err != nil {
 		return report{} // not started yet
 	}
@@ -168,7 +170,7 @@ func (c tenant) whileServed(bad string, do func()) outage {
 	o.during = c.served().Requests - o.before.Requests
 	time.Sleep(time.Second)
 	least := callsPerTransition(c.t)
-	eventually(c.t, 3*time.Minute, fmt.Sprintf("%d requests were sent", least), func(context.Context) bool {
+	harness.Eventually(c.t, 3*time.Minute, fmt.Sprintf("%d requests were sent", least), func(context.Context) bool {
 		o.after = c.served()
 		return o.after.Requests-o.before.Requests >= least
 	})

@@ -16,6 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
 )
 
 var update = flag.Bool("update", false, "write the golden files under testdata/")
@@ -51,7 +53,7 @@ func TestSavedPlan_AppliedAfterTheClusterChanged(t *testing.T) {
 	w.write("main.tf", c.stack("v1.2.0", quick, ""))
 	w.plan("-out=saved.tfplan")
 	patch := []byte(`{"metadata":{"annotations":{"edited":"by-hand"}},"spec":{"minReadySeconds":1}}`)
-	if _, err := live(t).AppsV1().Deployments(c.namespace).Patch(t.Context(), releaseName, types.StrategicMergePatchType, patch, metav1.PatchOptions{}); err != nil {
+	if _, err := harness.Kubernetes(t).AppsV1().Deployments(c.namespace).Patch(t.Context(), releaseName, types.StrategicMergePatchType, patch, metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	w.must("apply", "-no-color", "-input=false", "saved.tfplan")

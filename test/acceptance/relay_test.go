@@ -20,6 +20,8 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
 )
 
 // relay stands between a provider and the API server. It keeps the requests, and can kill the provider at one of them: when the API server has
@@ -51,10 +53,7 @@ func (r relayed) moves() bool {
 
 func newRelay(t *testing.T) *relay {
 	t.Helper()
-	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
-	if err != nil {
-		t.Fatal(err)
-	}
+	config := harness.Config(t)
 	target, _, err := rest.DefaultServerUrlFor(config)
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +70,7 @@ func newRelay(t *testing.T) *relay {
 		server.CloseClientConnections()
 		server.Close()
 	})
-	name := contextName(t)
+	name := harness.Context(t)
 	through := clientcmdapi.NewConfig()
 	through.Clusters[name] = &clientcmdapi.Cluster{Server: server.URL}
 	through.AuthInfos[name] = &clientcmdapi.AuthInfo{}

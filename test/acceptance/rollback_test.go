@@ -14,6 +14,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
 )
 
 // guardHCL watches the pods and a real answer of the service, with numbers that are small enough for a test.
@@ -54,7 +56,7 @@ type guardedRecord struct {
 
 func (c tenant) guardedRecord(ctx context.Context) guardedRecord {
 	c.t.Helper()
-	cm, err := live(c.t).CoreV1().ConfigMaps(c.namespace).Get(ctx, "slipway-release-"+releaseName, metav1.GetOptions{})
+	cm, err := harness.Kubernetes(c.t).CoreV1().ConfigMaps(c.namespace).Get(ctx, "slipway-release-"+releaseName, metav1.GetOptions{})
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -133,7 +135,7 @@ func TestRollback_OfABadVersionTellsTheStory(t *testing.T) {
 // eventuallyVerifies returns when the new version is being verified.
 func (c tenant) eventuallyVerifies() {
 	c.t.Helper()
-	eventually(c.t, time.Minute, "the new version is being verified", func(ctx context.Context) bool {
+	harness.Eventually(c.t, time.Minute, "the new version is being verified", func(ctx context.Context) bool {
 		r, ok := c.record(ctx)
 		return ok && r.Phase == "verifying"
 	})
@@ -151,7 +153,7 @@ func TestRollback_ByTheAbortMark(t *testing.T) {
 	p := w.start("apply", "-auto-approve", "-no-color", "-input=false")
 	c.eventuallyVerifies()
 	patch := []byte(`{"metadata":{"annotations":{"slipway.dev/abort":"orders are lost"}}}`)
-	maps := live(t).CoreV1().ConfigMaps(c.namespace)
+	maps := harness.Kubernetes(t).CoreV1().ConfigMaps(c.namespace)
 	if _, err := maps.Patch(t.Context(), "slipway-release-"+releaseName, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
 )
 
 // The credentials of checks reach those whom they are for, and nobody else: no plan, state, log, error or record, whether the version
@@ -96,7 +98,7 @@ variable "password" {
 		t.Errorf("%d requests came with credentials, %d without", rightly.Load(), wrongly.Load())
 	}
 
-	maps, err := live(t).CoreV1().ConfigMaps(c.namespace).List(t.Context(), metav1.ListOptions{})
+	maps, err := harness.Kubernetes(t).CoreV1().ConfigMaps(c.namespace).List(t.Context(), metav1.ListOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

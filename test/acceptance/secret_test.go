@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
 )
 
 // Two strings that must be found nowhere: one given as sensitive value, one as write-only value.
@@ -49,7 +51,7 @@ func TestSecrets_AreFoundNowhere(t *testing.T) {
 	if r := see(w.run("apply", "-no-color", "-input=false", "saved.tfplan")); r.code != 0 {
 		t.Fatalf("install:\n%s", r.text)
 	}
-	secret, err := live(t).CoreV1().Secrets(c.namespace).List(t.Context(), metav1.ListOptions{})
+	secret, err := harness.Kubernetes(t).CoreV1().Secrets(c.namespace).List(t.Context(), metav1.ListOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ package acceptance
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -281,23 +280,6 @@ func (p *process) killProvider() {
 	for _, pid := range pids {
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 			p.t.Fatal(err)
-		}
-	}
-}
-
-// eventually polls until the condition holds.
-func eventually(t *testing.T, limit time.Duration, what string, condition func(context.Context) bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
-	defer cancel()
-	for {
-		if condition(ctx) {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			t.Fatalf("gave up after %s waiting until %s", limit, what)
-		case <-time.After(100 * time.Millisecond):
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/slipway-dev/terraform-provider-slipway/test/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
 	"github.com/slipway-dev/terraform-provider-slipway/test/istio"
 )
 
@@ -112,7 +113,7 @@ func TestTracks_PromoteACanaryWithoutAFailedCall(t *testing.T) {
 }
 
 func (c tenant) canaryGone(ctx context.Context) bool {
-	_, err := live(c.t).AppsV1().Deployments(c.namespace).Get(ctx, releaseName+"-canary", metav1.GetOptions{})
+	_, err := harness.Kubernetes(c.t).AppsV1().Deployments(c.namespace).Get(ctx, releaseName+"-canary", metav1.GetOptions{})
 	return apierrors.IsNotFound(err)
 }
 

@@ -14,6 +14,8 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
 )
 
 // stackModule is the module examples/client-stack as a root module for this client.
@@ -40,7 +42,7 @@ func (c tenant) inputs(w *workspace, version string, more map[string]any) {
 	c.t.Helper()
 	values := map[string]any{
 		"client": c.client, "stage": "prod", "workspace": c.client + "-prod", "namespace": c.namespace,
-		"cluster": map[string]any{"context": contextName(c.t)}, "chart": map[string]any{"path": sampleChart()},
+		"cluster": map[string]any{"context": harness.Context(c.t)}, "chart": map[string]any{"path": harness.SampleChart()},
 		"app_version": version, "deletion_protection": false, "smoke_tests": []any{},
 		"values": map[string]any{
 			"autoscaling": map[string]any{"enabled": false}, "replicaCount": 2, "preStopSleepSeconds": 2, "terminationGracePeriodSeconds": 4,
@@ -68,7 +70,7 @@ func colorful(active, green string) map[string]any {
 // pods are the uids of the pods of a release.
 func (c tenant) pods(release string) string {
 	c.t.Helper()
-	list, err := live(c.t).CoreV1().Pods(c.namespace).List(c.t.Context(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/instance=" + release})
+	list, err := harness.Kubernetes(c.t).CoreV1().Pods(c.namespace).List(c.t.Context(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/instance=" + release})
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -86,7 +88,7 @@ func TestTracks_ComeAndGoWithoutAFailedRequest(t *testing.T) {
 	c := newTenant(t)
 	w := c.stackModule()
 	greenGone := func(ctx context.Context) bool {
-		_, err := live(t).AppsV1().Deployments(c.namespace).Get(ctx, releaseName+"-green", metav1.GetOptions{})
+		_, err := harness.Kubernetes(t).AppsV1().Deployments(c.namespace).Get(ctx, releaseName+"-green", metav1.GetOptions{})
 		return apierrors.IsNotFound(err)
 	}
 	c.inputs(w, "v1.1.1", nil)

@@ -101,7 +101,7 @@ func Kubernetes(t testing.TB) *kubernetes.Clientset {
 
 // Name returns a name that starts with prefix and that no other test has.
 func Name(prefix string) string {
-	return prefix + "-" + strings.ToLower(rand.Text()[:8])
+	return prefix + "-" + strings.ToLower(rand.Text()[:6])
 }
 
 // Eventually polls until the condition is true. The test fails when that takes longer than limit; what says for what it waited.

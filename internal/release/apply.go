@@ -13,6 +13,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/redact"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
 )
 
@@ -62,7 +63,7 @@ func (a *application) apply(ctx context.Context, target Target) (err error) {
 	}
 	defer func() { err = errors.Join(err, a.finish()) }()
 	a.started = time.Now().UTC()
-	a.secrets = newScrubber(a.spec.Sensitive, a.spec.WriteOnly)
+	a.secrets = redact.New(a.spec.Sensitive, a.spec.WriteOnly)
 
 	err = a.underLease()
 	switch {
@@ -239,7 +240,7 @@ func (a *application) recordFailed(number int, failure error) error {
 	next := *a.found.record
 	// Helm may have failed before it stored the revision; then the one before is still the newest.
 	begun := next.Revision
-	next.Finished, next.Phase, next.Revision, next.Failure = finished(), phaseFailed, number, explain.Shorten(a.secrets.text(failure.Error()), maxFailureText)
+	next.Finished, next.Phase, next.Revision, next.Failure = finished(), phaseFailed, number, explain.Shorten(a.secrets.Text(failure.Error()), maxFailureText)
 	outcome := OutcomeFailed
 	var canceled *CanceledError
 	if errors.As(failure, &canceled) {
@@ -298,5 +299,5 @@ func (a *application) canceled(err error) error {
 	if errors.As(err, &already) || isGuardError(err) {
 		return err
 	}
-	return &CanceledError{Release: a.target.Name, During: a.now(), Cause: fmt.Errorf("%s", a.secrets.text(err.Error()))}
+	return &CanceledError{Release: a.target.Name, During: a.now(), Cause: fmt.Errorf("%s", a.secrets.Text(err.Error()))}
 }

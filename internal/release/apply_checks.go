@@ -115,9 +115,9 @@ func (a *application) renderAsPlanned(s situation, capabilities *cluster.Capabil
 	}
 	a.rendering, a.outcome.Rendering = rendering, rendering
 	for _, o := range rendering.raw.objects {
-		a.secrets.addObject(o.Object)
+		a.secrets.AddObject(o.Object)
 	}
-	a.secrets.order()
+	a.secrets.Complete()
 	if a.options.Planned == nil {
 		return nil
 	}

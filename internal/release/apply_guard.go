@@ -163,12 +163,12 @@ func (v verification) analyze(ctx context.Context) (judgment, error) {
 
 // masked takes secrets out of what people will read: a probe may show what a service answered.
 func (e checkEnvironment) masked(verdict analysis.Verdict) analysis.Verdict {
-	verdict.Reason = e.secrets.text(verdict.Reason)
+	verdict.Reason = e.secrets.Text(verdict.Reason)
 	if verdict.Trigger != nil {
 		trigger := *verdict.Trigger
 		trigger.Samples = slices.Clone(trigger.Samples)
 		for i := range trigger.Samples {
-			trigger.Samples[i].Evidence = e.secrets.text(trigger.Samples[i].Evidence)
+			trigger.Samples[i].Evidence = e.secrets.Text(trigger.Samples[i].Evidence)
 		}
 		verdict.Trigger = &trigger
 	}

@@ -111,21 +111,21 @@ func (a *application) explain(ran error, number int) error {
 	failure := a.kube.failure
 	switch {
 	case errors.As(failure, &notReady) && notReady.hook:
-		return &HookError{Release: a.target.Name, Revision: number, Event: hookEvent(ran), Cause: a.secrets.text(notReady.cause), Objects: notReady.reports}
+		return &HookError{Release: a.target.Name, Revision: number, Event: hookEvent(ran), Cause: a.secrets.Text(notReady.cause), Objects: notReady.reports}
 	case errors.As(failure, &notReady):
-		return &RolloutError{Release: a.target.Name, Revision: number, Cause: a.secrets.text(notReady.cause), Objects: notReady.reports, kind: notReady.kind}
+		return &RolloutError{Release: a.target.Name, Revision: number, Cause: a.secrets.Text(notReady.cause), Objects: notReady.reports, kind: notReady.kind}
 	case cause != nil:
 		return cause // The Lease was lost, and with it the right to write.
 	case errors.As(failure, &refused) && cluster.IsTransient(refused.cause):
 		return a.target.Cluster.Classify(refused.cause)
 	case errors.As(failure, &refused) && refused.hook:
-		return &HookError{Release: a.target.Name, Revision: number, Event: hookEvent(ran), Cause: a.secrets.text(refused.Error())}
+		return &HookError{Release: a.target.Name, Revision: number, Event: hookEvent(ran), Cause: a.secrets.Text(refused.Error())}
 	case errors.As(failure, &refused):
-		return &RolloutError{Release: a.target.Name, Revision: number, Cause: a.secrets.text(refused.Error()), Refused: true}
+		return &RolloutError{Release: a.target.Name, Revision: number, Cause: a.secrets.Text(refused.Error()), Refused: true}
 	case failure != nil && cluster.IsTransient(failure):
 		return a.target.Cluster.Classify(failure)
 	}
-	text := a.secrets.text(explain.Library(ran))
+	text := a.secrets.Text(explain.Library(ran))
 	if strings.Contains(text, "exists and cannot be imported into the current release") {
 		return &OwnershipError{Release: a.target.Name, Namespace: a.target.Handle.Namespace, Reason: text,
 			Advice: "Remove that object, or leave it out of the chart, or give it to this release by Helm's label and annotations. Apply again then."}

@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/redact"
 )
 
 // errDeadline is the cause with which an operation's context ends when its own timeout has passed. Any other cause is an
@@ -66,7 +67,7 @@ type operation struct {
 	// autoscalers finds the HPAs whose targets keep their live replicas.
 	autoscalers autoscalerSource
 
-	secrets  *scrubber
+	secrets  *redact.Secrets
 	progress *reporter
 	// pending are the objects that were last seen not ready.
 	pending []ObjectReport

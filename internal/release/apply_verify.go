@@ -111,11 +111,11 @@ func (a *application) suspend(number int, j judgment, cause error) error {
 	if a.options.Guard.Analysis != nil && len(j.samples) > 0 {
 		verifying.Samples = healthSamples(a.options.Guard.Analysis.Policy, j.samples)
 		for i := range verifying.Samples {
-			verifying.Samples[i].Evidence = a.secrets.text(verifying.Samples[i].Evidence)
+			verifying.Samples[i].Evidence = a.secrets.Text(verifying.Samples[i].Evidence)
 		}
 	}
 	next.Verifying = &verifying
-	next.endRun(number, func(r *Run) { r.Outcome, r.Reason = OutcomeUnverified, a.secrets.text(cause.Error()) })
+	next.endRun(number, func(r *Run) { r.Outcome, r.Reason = OutcomeUnverified, a.secrets.Text(cause.Error()) })
 	if a.ctx.Err() != nil {
 		cause = &UnverifiedError{Release: a.target.Name, Revision: number, Since: verifying.Since, Stage: verifying.Stage,
 			Cause: &CanceledError{Release: a.target.Name, Revision: number, During: a.now(), Cause: cause}}

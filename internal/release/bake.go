@@ -47,7 +47,7 @@ func bake(ctx context.Context, env checkEnvironment, a *Analysis, options bakeOp
 		Policy: policy, Samplers: samplers, Clock: options.Clock, Abort: options.Abort, Start: options.Start, Earlier: options.Earlier,
 		Progress: func(line string) {
 			if env.progress.say0 != nil {
-				env.progress.say0(env.secrets.text(line)) // It comes at a pace of its own.
+				env.progress.say0(env.secrets.Text(line)) // It comes at a pace of its own.
 			}
 		},
 	})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/redact"
 )
 
 // samplers makes the checks of a policy, whose queries hold no placeholders any more. release frees what they hold on to.
@@ -69,7 +70,7 @@ func (a *Analysis) samplers(ctx context.Context, env checkEnvironment, policy an
 }
 
 // scrubbed takes a release's secrets out of what a sampler saw: a container's last words may hold one.
-func scrubbed(s analysis.Sampler, secrets *scrubber) analysis.Sampler {
+func scrubbed(s analysis.Sampler, secrets *redact.Secrets) analysis.Sampler {
 	clean := &cleanSampler{Sampler: s, secrets: secrets}
 	if historian, ok := s.(analysis.Historian); ok {
 		return &cleanHistorian{cleanSampler: clean, historian: historian}
@@ -79,13 +80,13 @@ func scrubbed(s analysis.Sampler, secrets *scrubber) analysis.Sampler {
 
 type cleanSampler struct {
 	analysis.Sampler
-	secrets *scrubber
+	secrets *redact.Secrets
 }
 
 // Sample implements analysis.Sampler.
 func (c *cleanSampler) Sample(ctx context.Context) analysis.Sample {
 	s := c.Sampler.Sample(ctx)
-	s.Evidence = c.secrets.text(s.Evidence)
+	s.Evidence = c.secrets.Text(s.Evidence)
 	return s
 }
 
@@ -98,7 +99,7 @@ type cleanHistorian struct {
 func (c *cleanHistorian) History(ctx context.Context, from, to time.Time) ([]analysis.Sample, error) {
 	past, err := c.historian.History(ctx, from, to)
 	for i := range past {
-		past[i].Evidence = c.secrets.text(past[i].Evidence)
+		past[i].Evidence = c.secrets.Text(past[i].Evidence)
 	}
 	return past, err
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/redact"
 )
 
 // checkEnvironment is what smoke tests, the acceptance gate and the bake work with. See operation.checks.
@@ -22,7 +23,7 @@ type checkEnvironment struct {
 	// lease is what mutations need beside a context that has not ended.
 	lease    *cluster.Lease
 	graces   graces
-	secrets  *scrubber
+	secrets  *redact.Secrets
 	progress *reporter
 	// release is the revision that is judged, as Helm's storage has it: its tests, the selectors of its workloads. It is only read.
 	release *helmrelease.Release
@@ -123,7 +124,7 @@ func (r *checkRun) cleaning() (*operation, error) {
 
 // notMade is a failure that says nothing about the version.
 func (r *checkRun) notMade(problem string) *CheckFailure {
-	return &CheckFailure{Stage: r.stage, Check: r.check.Name, Problem: r.secrets.text(problem)}
+	return &CheckFailure{Stage: r.stage, Check: r.check.Name, Problem: r.secrets.Text(problem)}
 }
 
 // refused is a failure of the version.

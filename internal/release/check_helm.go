@@ -136,7 +136,7 @@ func (r *checkRun) dropTests(tests []*helmrelease.Hook, policy helmrelease.HookD
 			return fmt.Errorf("removing the test %s: %w", test.Name, err)
 		}
 		if _, errs := clean.kube.Delete(objects); len(errs) > 0 {
-			r.progress.say("drop "+test.Name, "the test "+test.Name+" could not be removed, the next run does: "+r.secrets.text(errors.Join(errs...).Error()))
+			r.progress.say("drop "+test.Name, "the test "+test.Name+" could not be removed, the next run does: "+r.secrets.Text(errors.Join(errs...).Error()))
 		}
 	}
 	return nil

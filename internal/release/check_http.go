@@ -47,7 +47,7 @@ func (r *checkRun) http() error {
 		case time.Since(hindered) >= r.graces.refused:
 			return r.notMade(sample.Evidence)
 		}
-		r.doing("asking again: " + r.secrets.text(sample.Evidence))
+		r.doing("asking again: " + r.secrets.Text(sample.Evidence))
 		pause(r.ctx, httpRetryEvery)
 	}
 	out := r.notMade(fmt.Sprintf("%s (asked for %s)", last.Evidence, r.timeout))

@@ -43,7 +43,7 @@ func (r *checkRun) explainPods(what string, err error, infos []*resource.Info) e
 		out := r.notMade(fmt.Sprintf("%s was not done after %s", what, r.timeout))
 		out.Log = reportLines(r.pending)
 		if out.Refused = r.ran(infos); !out.Refused {
-			out.Problem = r.secrets.text(fmt.Sprintf("%s was not begun within %s%s", what, r.timeout, firstObserved(r.pending)))
+			out.Problem = r.secrets.Text(fmt.Sprintf("%s was not begun within %s%s", what, r.timeout, firstObserved(r.pending)))
 		}
 		return out
 	}

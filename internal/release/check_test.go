@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/redact"
 )
 
 // checking applies spec and makes the environment in which its revision is judged, as a guarded apply does.
@@ -36,7 +37,7 @@ func (b *bench) checkingRevision(target Target, revision int, spec Spec) checkEn
 			b.t.Error(err)
 		}
 	})
-	o := &operation{target: target, lease: lease, graces: *shortGraces, secrets: newScrubber(spec.Sensitive, spec.WriteOnly), progress: newReporter(func(s string) {
+	o := &operation{target: target, lease: lease, graces: *shortGraces, secrets: redact.New(spec.Sensitive, spec.WriteOnly), progress: newReporter(func(s string) {
 		b.t.Log("  progress: " + s)
 	})}
 	return o.checks(stored, spec.Version)

@@ -43,13 +43,13 @@ func (o *operation) diagnose(open []*watched, told *watched) []ObjectReport {
 	slices.SortStableFunc(open, func(a, b *watched) int { return cmp.Compare(rank(a), rank(b)) })
 	var reports []ObjectReport
 	for i, w := range open {
-		report := ObjectReport{Object: o.keyOf(w.info), Observed: o.secrets.text(w.status.text)}
+		report := ObjectReport{Object: o.keyOf(w.info), Observed: o.secrets.Text(w.status.text)}
 		if t := w.status.trouble; t != nil && w != told && t.text != w.status.text {
-			report.Observed = o.secrets.text(strings.TrimPrefix(report.Observed+"; "+t.text, "; "))
+			report.Observed = o.secrets.Text(strings.TrimPrefix(report.Observed+"; "+t.text, "; "))
 		}
 		if i < maxReports && w.live != nil {
 			for _, line := range d.details(w.live) {
-				report.Details = append(report.Details, o.secrets.text(line))
+				report.Details = append(report.Details, o.secrets.Text(line))
 			}
 		}
 		reports = append(reports, report)
@@ -249,7 +249,7 @@ func (d *diagnosis) lastLog(p *corev1.Pod, container string, previous bool) (str
 		}
 	}
 	// Secrets are taken out before the text is cut, since half a secret is not recognized.
-	text := d.secrets.text(strings.TrimSpace(strings.ToValidUTF8(string(last), "�")))
+	text := d.secrets.Text(strings.TrimSpace(strings.ToValidUTF8(string(last), "�")))
 	if over := len(text) - maxLogBytes; over > 0 {
 		text = "…" + strings.ToValidUTF8(text[over:], "")
 	}

@@ -68,14 +68,14 @@ func (d *drifts) differences() *Differences {
 			out.Found = append(out.Found, Difference{Object: o.key, Text: o.whole, Lasting: o.lasting})
 		}
 		for _, leaf := range o.leaves {
-			out.Found = append(out.Found, Difference{Object: o.key, Path: d.scrub.text(leaf.Path), Text: d.leafText(leaf)})
+			out.Found = append(out.Found, Difference{Object: o.key, Path: d.scrub.Text(leaf.Path), Text: d.leafText(leaf)})
 		}
 	}
 	slices.SortFunc(out.Found, func(a, b Difference) int {
 		return strings.Compare(string(a.Object)+"\x00"+a.Path, string(b.Object)+"\x00"+b.Path)
 	})
 	for _, text := range d.skipped {
-		out.Skipped = append(out.Skipped, d.scrub.text(text))
+		out.Skipped = append(out.Skipped, d.scrub.Text(text))
 	}
 	slices.Sort(out.Skipped)
 	return out
@@ -88,7 +88,7 @@ func (d *drifts) leafText(leaf object.Drift) string {
 	if d.hide && leaf.Live != nil {
 		leaf.Live = object.MaskSecret
 	}
-	return d.scrub.text(leafText(leaf.Live)) + " → " + d.scrub.text(leafText(leaf.Restored))
+	return d.scrub.Text(leafText(leaf.Live)) + " → " + d.scrub.Text(leafText(leaf.Restored))
 }
 
 // IsLasting reports that a text is that of a Difference that Correct leaves alone, for who has kept only the text.

@@ -215,7 +215,7 @@ func (c *correcting) refusal(o *drifting, verb string, err error) error {
 	case c.ended() != nil:
 		return c.ended()
 	}
-	return &CorrectionError{Release: c.target.Name, Problem: c.secrets.text(fmt.Sprintf("The API server refused to %s %s: %s", verb, o.key.Short(), errorText(err)))}
+	return &CorrectionError{Release: c.target.Name, Problem: c.secrets.Text(fmt.Sprintf("The API server refused to %s %s: %s", verb, o.key.Short(), errorText(err)))}
 }
 
 // waitCorrected waits for what was written.
@@ -233,7 +233,7 @@ func (c *correcting) waitCorrected(d *drifts) error {
 	err := c.waitReady(infos)
 	var notReady *notReadyError
 	if errors.As(err, &notReady) {
-		return &RolloutError{Release: c.target.Name, Revision: c.done.Revision, Cause: c.secrets.text(notReady.cause), Objects: notReady.reports}
+		return &RolloutError{Release: c.target.Name, Revision: c.done.Revision, Cause: c.secrets.Text(notReady.cause), Objects: notReady.reports}
 	}
 	return err
 }

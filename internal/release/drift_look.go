@@ -23,6 +23,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/redact"
 )
 
 // drifts is one comparison of live objects with rendered ones while it runs.
@@ -38,7 +39,7 @@ type drifts struct {
 	// stored are the objects of the deployed revision with their secrets; nil until they are needed.
 	stored map[identity]map[string]any
 	// scrub knows the secrets of the release once stored is there; nil before.
-	scrub *scrubber
+	scrub *redact.Secrets
 	// hide says that stored cannot be read, so that live values may be secrets.
 	hide bool
 
@@ -197,9 +198,9 @@ func (d *drifts) listStored(ctx context.Context) error {
 			}
 			shown = withoutStringData(shown)
 		} else {
-			shown, _ = d.scrub.maskOccurrences(object.MaskSecretData(o)).(map[string]any)
+			shown, _ = d.scrub.Mask(object.MaskSecretData(o)).(map[string]any)
 		}
-		d.add(&drifting{key: object.Key(d.scrub.text(string(key))), shown: shown, want: o})
+		d.add(&drifting{key: object.Key(d.scrub.Text(string(key))), shown: shown, want: o})
 	}
 	slices.SortFunc(d.objects, func(a, b *drifting) int { return compareKeys(a.key, b.key) })
 	return nil

@@ -13,6 +13,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/redact"
 )
 
 func importRelease(ctx context.Context, target Target) (*Imported, error) {
@@ -70,12 +71,12 @@ func observeForImport(ctx context.Context, target Target) (*Observation, error) 
 }
 
 // storedSecrets knows the secrets of a stored release.
-func storedSecrets(raw *rawRendering, secret map[string]any) *scrubber {
-	scrub := newScrubber(secret)
+func storedSecrets(raw *rawRendering, secret map[string]any) *redact.Secrets {
+	scrub := redact.New(secret)
 	for _, o := range raw.objects {
-		scrub.addObject(o.Object)
+		scrub.AddObject(o.Object)
 	}
-	scrub.order()
+	scrub.Complete()
 	return scrub
 }
 
@@ -84,7 +85,7 @@ func maskStored(raw *rawRendering, secret map[string]any) (map[object.Key]string
 	scrub := storedSecrets(raw, secret)
 	out := make(map[object.Key]string, len(raw.objects))
 	for _, o := range raw.objects {
-		masked := scrub.maskOccurrences(object.MaskSecretData(o.Object))
+		masked := scrub.Mask(object.MaskSecretData(o.Object))
 		text, err := object.Canonical(masked)
 		if err != nil {
 			return nil, fmt.Errorf("reading stored object %s: %w", o.Key, err)

@@ -58,7 +58,7 @@ func (k *ctxKube) fail(err error) error {
 	if k.failure == nil {
 		k.failure = err
 	}
-	return errors.New(k.op.secrets.text(explain.Library(err)))
+	return errors.New(k.op.secrets.Text(explain.Library(err)))
 }
 
 // transient reports that what went wrong first may go by itself.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/redact"
 )
 
 // maxStubborn is how many secret leaves are tried one by one where the chart does not render with all of them replaced.
@@ -21,7 +22,7 @@ type masks struct {
 	secret   []*rawRendering
 	revision []*rawRendering
 	// stubborn finds the secrets for which no sentinel renders; nil where there is none.
-	stubborn *scrubber
+	stubborn *redact.Secrets
 	// writeOnly says that write-only values are among the secrets: the apply may get others than the plan.
 	writeOnly bool
 	// keys of raw.objects, with what depends on a secret or the revision masked. Filled by fill.
@@ -69,7 +70,7 @@ func (r *renderer) perturbSecrets(ctx context.Context, m *masks) error {
 			return err
 		}
 	}
-	stubborn := &scrubber{}
+	stubborn := &redact.Secrets{}
 	for i, leaf := range leaves {
 		var found []*rawRendering
 		for _, s := range shapes {
@@ -83,10 +84,10 @@ func (r *renderer) perturbSecrets(ctx context.Context, m *masks) error {
 		}
 		m.secret = append(m.secret, found...)
 		if found == nil {
-			stubborn.add(leaf.value)
+			stubborn.Add(leaf.value)
 		}
 	}
-	if stubborn.order(); len(stubborn.forms) > 0 {
+	if stubborn.Complete(); !stubborn.Empty() {
 		m.stubborn = stubborn
 	}
 	return nil
@@ -118,7 +119,7 @@ type secretLeaf struct {
 func secretLeaves(secrets ...map[string]any) []secretLeaf {
 	var out []secretLeaf
 	for _, values := range secrets {
-		mapLeaves(values, "", func(path string, leaf any) any {
+		redact.MapLeaves(values, "", func(path string, leaf any) any {
 			if leaf != nil && leaf != "" {
 				out = append(out, secretLeaf{path, leaf})
 			}
@@ -220,7 +221,7 @@ func pair(base, other []object.Rendered) (partners []*object.Rendered, extra []*
 func (m *masks) mask(o object.Rendered, secret, revision []*object.Rendered) any {
 	shown := object.MaskSecretData(o.Object)
 	if m.stubborn != nil {
-		if masked, ok := m.stubborn.maskOccurrences(shown).(map[string]any); ok {
+		if masked, ok := m.stubborn.Mask(shown).(map[string]any); ok {
 			shown = masked
 		}
 	}
@@ -300,7 +301,7 @@ func at(list []any, i int) any {
 // number alone: "batch/v1/Job/migrate-(release revision)").
 func (m *masks) key(o object.Rendered, secret, revision []*object.Rendered) object.Key {
 	apiVersion, kind, _, _ := o.Key.Parts()
-	renamed := m.stubborn != nil && m.stubborn.finds(string(o.Key))
+	renamed := m.stubborn != nil && m.stubborn.Finds(string(o.Key))
 	for _, p := range secret {
 		renamed = renamed || (p != nil && p.Key != o.Key)
 	}
@@ -328,7 +329,7 @@ func differing(a, b string) (before, after string) {
 }
 
 // notes masks the lines of NOTES.txt that depend on secrets or the revision.
-func (m *masks) notes(scrub *scrubber) string {
+func (m *masks) notes(scrub *redact.Secrets) string {
 	lines := strings.Split(m.raw.notes, "\n")
 	mask := func(others []*rawRendering, with string) {
 		for _, other := range others {
@@ -348,5 +349,5 @@ func (m *masks) notes(scrub *scrubber) string {
 	if len(lines) > 1 || lines[0] != object.MaskSecret {
 		mask(m.revision, object.MaskRevision)
 	}
-	return scrub.text(strings.Join(lines, "\n"))
+	return scrub.Text(strings.Join(lines, "\n"))
 }

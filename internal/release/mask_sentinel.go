@@ -7,10 +7,10 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"regexp"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/slipway-dev/terraform-provider-slipway/internal/redact"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
 )
 
@@ -26,33 +26,13 @@ var shapes = []shape{sameForm, sameCharacters, onlyLetters, onlyDigits}
 
 // withSentinels returns a copy of secrets in which each chosen leaf (nil: each) is a sentinel.
 func withSentinels(secrets map[string]any, form shape, shift int, chosen func(path string) bool) map[string]any {
-	out, _ := mapLeaves(secrets, "", func(path string, leaf any) any {
+	out, _ := redact.MapLeaves(secrets, "", func(path string, leaf any) any {
 		if chosen != nil && !chosen(path) {
 			return leaf
 		}
 		return sentinel(leaf, form, shift)
 	}).(map[string]any)
 	return out
-}
-
-// mapLeaves copies maps and lists and puts the result of change in place of each leaf.
-func mapLeaves(v any, path string, change func(path string, leaf any) any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for k, child := range v {
-			out[k] = mapLeaves(child, path+"\x00"+k, change)
-		}
-		return out
-	case []any:
-		out := make([]any, len(v))
-		for i, child := range v {
-			out[i] = mapLeaves(child, path+"\x00"+strconv.Itoa(i), change)
-		}
-		return out
-	default:
-		return change(path, v)
-	}
 }
 
 // sentinel is what stands in a leaf's place. Null stays, since it deletes a key, and an empty string hides nothing.
@@ -97,7 +77,7 @@ func sameForm(secret string, shift int) string {
 		if json.Unmarshal([]byte(secret), &v) != nil {
 			break
 		}
-		text, err := json.Marshal(mapLeaves(v, "", func(_ string, leaf any) any { return sentinel(leaf, sameCharacters, shift) }))
+		text, err := json.Marshal(redact.MapLeaves(v, "", func(_ string, leaf any) any { return sentinel(leaf, sameCharacters, shift) }))
 		if err == nil {
 			return string(text)
 		}

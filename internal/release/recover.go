@@ -222,7 +222,7 @@ func (o *operation) rewrite(number int, status helmrelease.Status, result *helmr
 	}
 	description := result.Info.Description
 	if ran != nil {
-		description = o.secrets.text(explain.Library(ran))
+		description = o.secrets.Text(explain.Library(ran))
 	}
 	result.SetStatus(status, description)
 	if err := o.helm.Releases.Update(result); err != nil {

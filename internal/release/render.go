@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/redact"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
 )
 
@@ -25,14 +26,14 @@ import (
 type renderer struct {
 	spec  Spec
 	in    renderInput
-	scrub *scrubber
+	scrub *redact.Secrets
 	raw   *rawRendering
 }
 
 func render(ctx context.Context, spec Spec, options RenderOptions) (*Rendering, error) {
 	r := &renderer{
 		spec:  spec,
-		scrub: newScrubber(spec.Sensitive, spec.WriteOnly),
+		scrub: redact.New(spec.Sensitive, spec.WriteOnly),
 		in: renderInput{
 			values:       values.Merge(spec.Values, spec.Sensitive, spec.WriteOnly),
 			releaseName:  options.ReleaseName,
@@ -45,11 +46,11 @@ func render(ctx context.Context, spec Spec, options RenderOptions) (*Rendering, 
 	}
 	var err error
 	if r.raw, err = r.once(ctx, r.in); err != nil {
-		return nil, r.scrub.renderError(err)
+		return nil, scrubError(r.scrub, err)
 	}
 	purity, err := analysePurity(r.raw.chart, r.raw.values)
 	if err != nil {
-		return nil, r.scrub.renderError(err)
+		return nil, scrubError(r.scrub, err)
 	}
 	masks, err := r.masks(ctx)
 	if err != nil {
@@ -78,9 +79,9 @@ func render(ctx context.Context, spec Spec, options RenderOptions) (*Rendering, 
 	}
 	v.write()
 	for _, o := range r.raw.objects {
-		r.scrub.addObject(o.Object)
+		r.scrub.AddObject(o.Object)
 	}
-	r.scrub.order()
+	r.scrub.Complete()
 	if spec.CreateCRDs || spec.ReplaceCRDs {
 		out.brings = definedKinds(r.raw.chart)
 	}

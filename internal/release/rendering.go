@@ -8,6 +8,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/redact"
 )
 
 // RenderOptions are the facts about the operation that templates can see.
@@ -52,7 +53,7 @@ type Rendering struct {
 	// brings are the kinds ("Widget.example.com") that the chart's crds folder defines, where the apply installs it.
 	brings map[string]bool
 	// scrub finds the secrets of the spec, and the data of rendered Secrets, in texts.
-	scrub *scrubber
+	scrub *redact.Secrets
 }
 
 // Render renders offline, exactly as Helm stores it (same order, same parsing), and renders again with perturbed inputs

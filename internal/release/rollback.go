@@ -39,7 +39,7 @@ func (a *application) rolloutJudgment(failure error, begun bool) (judgment, bool
 	default:
 		return judgment{}, false
 	}
-	j.reason = a.secrets.text(j.reason)
+	j.reason = a.secrets.Text(j.reason)
 	return j, true
 }
 
@@ -47,7 +47,7 @@ func (a *application) rolloutJudgment(failure error, begun bool) (judgment, bool
 // where not. The error is a *GuardError. What is to be done is written down first: whoever comes after a crash does it.
 func (a *application) takeBack(number int, j judgment, cause error) error {
 	failure := &GuardError{
-		Release: a.target.Name, Revision: number, Version: a.spec.Version, Stage: j.stage, Reason: a.secrets.text(j.reason),
+		Release: a.target.Name, Revision: number, Version: a.spec.Version, Stage: j.stage, Reason: a.secrets.Text(j.reason),
 		Inconclusive: j.outcome == OutcomeInconclusive, Evidence: j.evidence, Cause: cause,
 	}
 	policy := a.options.Guard.Rollback
@@ -63,7 +63,7 @@ func (a *application) takeBack(number int, j judgment, cause error) error {
 		var refused *RollbackError
 		if !errors.As(err, &refused) {
 			refused = &RollbackError{Release: a.target.Name, Target: good.Revision, Refused: true, Cause: err,
-				Reason: explain.Sentence("It could not be seen whether that can be done: " + a.secrets.text(err.Error())),
+				Reason: explain.Sentence("It could not be seen whether that can be done: " + a.secrets.Text(err.Error())),
 				Advice: "Apply again, or restore an earlier version by applying it."}
 		}
 		failure.RollbackFailed = refused
@@ -90,7 +90,7 @@ func (a *application) restore(failed int, good KnownGood, detected time.Time, fa
 	if err != nil {
 		failure.RollbackFailed = err
 		next := *a.found.record
-		next.Finished, next.Failure = finished(), explain.Shorten(a.secrets.text(failure.Error()), maxFailureText)
+		next.Finished, next.Failure = finished(), explain.Shorten(a.secrets.Text(failure.Error()), maxFailureText)
 		return errors.Join(failure, a.save(&next))
 	}
 	failure.Restored = &Restoration{
@@ -116,7 +116,7 @@ func (a *application) leave(number int, j judgment, failure *GuardError) error {
 	} else {
 		next.Phase = phaseUnverified
 	}
-	next.Revision, next.Finished, next.Failure = number, finished(), explain.Shorten(a.secrets.text(failure.Error()), maxFailureText)
+	next.Revision, next.Finished, next.Failure = number, finished(), explain.Shorten(a.secrets.Text(failure.Error()), maxFailureText)
 	next.endRun(number, func(r *Run) {
 		r.Outcome, r.Stage, r.Reason, r.Finished = j.outcome, j.stage, failure.Reason, next.Finished
 	})
@@ -131,7 +131,7 @@ func (a *application) quarantine(number int, j judgment) *Quarantine {
 	now := finished()
 	return &Quarantine{
 		Key: a.key, Version: a.spec.Version, Revision: number, At: now, Expires: now.Add(hold),
-		Reason: explain.Shorten(a.secrets.text(j.stage+": "+j.reason), maxReason),
+		Reason: explain.Shorten(a.secrets.Text(j.stage+": "+j.reason), maxReason),
 	}
 }
 

@@ -108,7 +108,7 @@ func (a *application) markJudged(number int, reason string) error {
 	if stored.Info.Status == helmrelease.StatusFailed {
 		return nil
 	}
-	stored.SetStatus(helmrelease.StatusFailed, "Slipway: "+explain.Shorten(a.secrets.text(explain.FirstLine(reason)), maxReason))
+	stored.SetStatus(helmrelease.StatusFailed, "Slipway: "+explain.Shorten(a.secrets.Text(explain.FirstLine(reason)), maxReason))
 	if err := a.helm.Releases.Update(stored); err != nil {
 		return a.target.Cluster.Classify(fmt.Errorf("marking revision %d of release %s as failed: %w", number, a.target.Name, err))
 	}
@@ -127,7 +127,7 @@ func (a *application) freshHelm() error {
 func (a *application) rollbackFailed(good KnownGood, cause error) error {
 	return &RollbackError{
 		Release: a.target.Name, Target: good.Revision, Cause: cause,
-		Reason: explain.Sentence(a.secrets.text(explain.WithoutAdvice(cause))),
+		Reason: explain.Sentence(a.secrets.Text(explain.WithoutAdvice(cause))),
 		Advice: "Apply again: it finishes the rollback, or goes on to what is applied then.",
 	}
 }

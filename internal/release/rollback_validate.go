@@ -36,7 +36,7 @@ func (a *application) validate(failed int, good KnownGood, failure *GuardError) 
 		if j, err = a.watchRestored(verification{guard: guard, env: a.checks(stored, good.Version)}); err != nil {
 			restored.Validation = "Its validation was interrupted; the next apply makes it."
 			next := *a.found.record
-			next.Failure = explain.Shorten(a.secrets.text(failure.Error()), maxFailureText)
+			next.Failure = explain.Shorten(a.secrets.Text(failure.Error()), maxFailureText)
 			if a.ctx.Err() != nil {
 				err = &CanceledError{Release: a.target.Name, Revision: restored.Revision, During: a.now(), Cause: err}
 			}
@@ -55,11 +55,11 @@ func (a *application) validate(failed int, good KnownGood, failure *GuardError) 
 		next.Quarantine, next.Retry, failure.Quarantine = nil, "", nil
 		restored.Validation = "It does not do well either."
 		failure.RollbackFailed = &RollbackInvalidError{
-			Release: a.target.Name, Revision: restored.Revision, From: restored.From, Stage: j.stage, Reason: a.secrets.text(j.reason), Evidence: j.evidence,
+			Release: a.target.Name, Revision: restored.Revision, From: restored.From, Stage: j.stage, Reason: a.secrets.Text(j.reason), Evidence: j.evidence,
 		}
 	case j.outcome == OutcomeInconclusive:
 		next.PolicyHash = ""
-		restored.Validation = "Whether it does well could not be told: " + a.secrets.text(j.reason)
+		restored.Validation = "Whether it does well could not be told: " + a.secrets.Text(j.reason)
 	case !guard.judges():
 		next.PolicyHash = ""
 		restored.Validation = "No checks are configured to validate it by."
@@ -69,7 +69,7 @@ func (a *application) validate(failed int, good KnownGood, failure *GuardError) 
 	if outcome == OutcomeRolledBack {
 		next.addKnownGood(good, a.exists)
 	}
-	next.Failure = explain.Shorten(a.secrets.text(failure.Error()), maxFailureText)
+	next.Failure = explain.Shorten(a.secrets.Text(failure.Error()), maxFailureText)
 	next.endRun(failed, func(r *Run) {
 		r.Outcome, r.Finished, r.Restored, r.RestoredVersion = outcome, next.Finished, restored.Revision, restored.Version
 	})

@@ -197,7 +197,7 @@ func (t *trial) readAutoscalers(ctx context.Context, changed []object.Key) error
 func (t *trial) refuse(key object.Key, reason, message string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.refusals = append(t.refusals, Refusal{Object: key, Reason: reason, Message: t.next.scrub.text(message)})
+	t.refusals = append(t.refusals, Refusal{Object: key, Reason: reason, Message: t.next.scrub.Text(message)})
 }
 
 func (t *trial) skip(reason string, key object.Key) {
@@ -219,7 +219,7 @@ func (t *trial) result() *TrialResult {
 	for _, reason := range slices.Sorted(maps.Keys(t.skipped)) {
 		names := t.skipped[reason]
 		slices.Sort(names)
-		out.Skipped = append(out.Skipped, fmt.Sprintf("%s: %s", strings.Join(names, ", "), t.next.scrub.text(reason)))
+		out.Skipped = append(out.Skipped, fmt.Sprintf("%s: %s", strings.Join(names, ", "), t.next.scrub.Text(reason)))
 	}
 	return out
 }

@@ -43,9 +43,9 @@ func (t *trial) readBase(ctx context.Context) error {
 	}
 	for _, o := range objects {
 		t.base[t.identify(o.Object)] = o.Object
-		t.next.scrub.addObject(o.Object)
+		t.next.scrub.AddObject(o.Object)
 	}
-	t.next.scrub.order()
+	t.next.scrub.Complete()
 	return nil
 }
 

@@ -132,7 +132,7 @@ func (o *operation) wait(all []*watched, hook bool) error {
 				reports := o.diagnose(open, w)
 				return &notReadyError{cause: o.keyOf(w.info).Short() + ": " + t.text, kind: t.kind, hook: hook, reports: reports}
 			}
-			o.progress.say(string(o.keyOf(w.info)), o.secrets.text("waiting for "+o.keyOf(w.info).Short()+": "+w.status.text))
+			o.progress.say(string(o.keyOf(w.info)), o.secrets.Text("waiting for "+o.keyOf(w.info).Short()+": "+w.status.text))
 		}
 		pause(o.ctx, pollEvery)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/redact"
 )
 
 // Watched says what an analysis is made on that is not about one release: traffic that is moved between tracks of pods.
@@ -46,7 +47,7 @@ func (a *Analysis) Watch(ctx context.Context, w Watched) (analysis.Verdict, []an
 		return pending, nil, err
 	}
 	policy = policy.AtWeight(w.Weight, w.HeaderRouted)
-	env := checkEnvironment{target: w.Target, lease: w.Lease, secrets: newScrubber(), version: w.Version}
+	env := checkEnvironment{target: w.Target, lease: w.Lease, secrets: redact.New(), version: w.Version}
 	others := *a
 	others.Pods = nil
 	samplers, release, err := others.samplers(ctx, env, policy)

@@ -1,13 +1,13 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+// Package redact takes secrets out of texts and objects before they are shown.
+package redact
 
 import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -19,34 +19,34 @@ import (
 )
 
 const (
-	// minSecret is the length from which on a secret is replaced wherever it stands. Shorter ones, down to minToken, are
-	// replaced only as words of their own: replacing every "1" leaves no text to read, and hides nothing.
+	// minSecret is the length from which a secret is replaced wherever it appears. Shorter secrets, down to minToken, are
+	// replaced only as whole words: replacing every "1" makes a text unreadable and hides nothing.
 	minSecret = 5
 	minToken  = 2
 )
 
-// scrubber takes secrets out of texts that were not rendered: errors, answers of the API server, logs. Nil scrubs nothing.
-// It is complete after order, and then safe for concurrent use.
-type scrubber struct {
+// Secrets finds known secrets in texts: errors, answers of the API server, logs. A nil Secrets finds nothing. After Complete it
+// is safe for concurrent use.
+type Secrets struct {
 	forms    map[string]bool
 	replacer *strings.Replacer
 	words    *regexp.Regexp
 }
 
-// newScrubber knows the leaves of the given values: as they are, in base64, in hex, escaped for URLs, JSON and Go, and each
-// longer line of them.
-func newScrubber(secrets ...map[string]any) *scrubber {
-	s := &scrubber{}
+// New returns the Secrets that finds the leaves of the given values: as they are, in base64, in hex, escaped for URLs, JSON and
+// Go, and each longer line of them.
+func New(secrets ...map[string]any) *Secrets {
+	s := &Secrets{}
 	for _, values := range secrets {
-		s.add(values)
+		s.Add(values)
 	}
-	s.order()
+	s.Complete()
 	return s
 }
 
-// add adds the leaves of v. Booleans hide nothing.
-func (s *scrubber) add(v any) {
-	mapLeaves(v, "", func(_ string, leaf any) any {
+// Add adds the leaves of v. Booleans hide nothing.
+func (s *Secrets) Add(v any) {
+	MapLeaves(v, "", func(_ string, leaf any) any {
 		switch leaf := leaf.(type) {
 		case nil, bool:
 		case float64:
@@ -58,7 +58,7 @@ func (s *scrubber) add(v any) {
 	})
 }
 
-func (s *scrubber) addText(secret string) {
+func (s *Secrets) addText(secret string) {
 	if s.forms == nil {
 		s.forms = map[string]bool{}
 	}
@@ -67,13 +67,13 @@ func (s *scrubber) addText(secret string) {
 	}
 }
 
-// addObject adds the data of a v1 Secret, encoded and decoded; other objects add nothing.
-func (s *scrubber) addObject(o map[string]any) {
+// AddObject adds the data of a v1 Secret, encoded and decoded; other objects add nothing.
+func (s *Secrets) AddObject(o map[string]any) {
 	if o["kind"] != "Secret" || o["apiVersion"] != "v1" {
 		return
 	}
-	s.add(o["stringData"])
-	s.add(o["data"])
+	s.Add(o["stringData"])
+	s.Add(o["data"])
 	encoded, _ := o["data"].(map[string]any)
 	for _, v := range encoded {
 		text, _ := v.(string)
@@ -83,9 +83,9 @@ func (s *scrubber) addObject(o map[string]any) {
 	}
 }
 
-// order makes what was added effective. Longer forms come first, or a secret that begins like another one would leave the
+// Complete makes what was added effective. Longer forms come first, or a secret that begins like another one would leave the
 // other's end behind.
-func (s *scrubber) order() {
+func (s *Secrets) Complete() {
 	var long, short []string
 	for form := range s.forms {
 		switch {
@@ -146,8 +146,8 @@ func secretForms(secret string) []string {
 	return forms
 }
 
-// text returns a text with every secret in it replaced by object.MaskSecret.
-func (s *scrubber) text(text string) string {
+// Text returns a text with every secret in it replaced by object.MaskSecret.
+func (s *Secrets) Text(text string) string {
 	if s == nil {
 		return text
 	}
@@ -160,71 +160,64 @@ func (s *scrubber) text(text string) string {
 	return text
 }
 
-func (s *scrubber) finds(text string) bool { return s.text(text) != text }
+// Empty reports that nothing was added.
+func (s *Secrets) Empty() bool { return len(s.forms) == 0 }
 
-// renderError returns an error of rendering without secrets in it. Typed errors keep their type.
-func (s *scrubber) renderError(err error) error {
-	var template *TemplateError
-	var schema *SchemaError
-	var parse *object.ParseError
-	var duplicate *object.DuplicateKeyError
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &template):
-		clean := *template
-		clean.Cause = s.text(clean.Cause)
-		return &clean
-	case errors.As(err, &schema):
-		clean := *schema
-		clean.Problems = s.text(clean.Problems)
-		return &clean
-	case errors.As(err, &parse):
-		clean := *parse
-		clean.Reason = s.text(clean.Reason)
-		return &clean
-	case errors.As(err, &duplicate):
-		clean := *duplicate
-		clean.Key = object.Key(s.text(string(clean.Key)))
-		return &clean
-	case s.finds(err.Error()):
-		return errors.New(s.text(err.Error()))
-	}
-	return err
-}
+// Finds reports a secret in a text.
+func (s *Secrets) Finds(text string) bool { return s.Text(text) != text }
 
 // digestLike is a leaf that may be a digest of something secret: 32 or more hex digits, 32 bytes and more in base64, or a
 // password hash.
 var digestLike = regexp.MustCompile(`^(?:[0-9a-fA-F]{32,}|[A-Za-z0-9+/_-]{43,}={0,2}|\$[0-9a-z]+\$.+)$`)
 
-// maskOccurrences masks every leaf in which a secret is found, and what looks like a digest. It is the last resort for a
+// Mask masks every leaf in which a secret is found, and what looks like a digest. It is the last resort for a
 // secret for which no sentinel renders, and cannot see a secret that a template has changed in another way.
-func (s *scrubber) maskOccurrences(v any) any {
+func (s *Secrets) Mask(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
 		out := make(map[string]any, len(v))
 		for k, child := range v {
-			if s.finds(k) {
+			if s.Finds(k) {
 				return object.MaskSecret
 			}
-			out[k] = s.maskOccurrences(child)
+			out[k] = s.Mask(child)
 		}
 		return out
 	case []any:
 		out := make([]any, len(v))
 		for i, child := range v {
-			out[i] = s.maskOccurrences(child)
+			out[i] = s.Mask(child)
 		}
 		return out
 	case string:
-		if s.finds(v) || digestLike.MatchString(v) {
+		if s.Finds(v) || digestLike.MatchString(v) {
 			return object.MaskSecret
 		}
 	case bool, nil:
 	default:
-		if s.finds(fmt.Sprint(v)) {
+		if s.Finds(fmt.Sprint(v)) {
 			return object.MaskSecret
 		}
 	}
 	return v
+}
+
+// MapLeaves copies maps and lists and puts the result of change in place of each leaf.
+func MapLeaves(v any, path string, change func(path string, leaf any) any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k, child := range v {
+			out[k] = MapLeaves(child, path+"\x00"+k, change)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, child := range v {
+			out[i] = MapLeaves(child, path+"\x00"+strconv.Itoa(i), change)
+		}
+		return out
+	default:
+		return change(path, v)
+	}
 }

@@ -8,6 +8,8 @@ package explain
 import (
 	"errors"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Explainer is an error that describes itself in three parts. Any of them may be empty.
@@ -58,4 +60,13 @@ func Text(parts ...string) string {
 // As returns the first error in err's chain that explains itself.
 func As(err error) (Explainer, bool) {
 	return errors.AsType[Explainer](err)
+}
+
+// Capitalize returns text with its first letter as a capital, for an object's name at the beginning of a sentence.
+func Capitalize(text string) string {
+	first, size := utf8.DecodeRuneInString(text)
+	if size == 0 {
+		return text
+	}
+	return string(unicode.ToUpper(first)) + text[size:]
 }

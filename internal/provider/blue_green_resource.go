@@ -17,7 +17,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
-	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/bluegreen"
 )
 
 var (
@@ -88,25 +88,25 @@ func (r *BlueGreenResource) Schema(ctx context.Context, _ resource.SchemaRequest
 				PlanModifiers: []planmodifier.String{stringplanmodifier.UseStateForUnknown(), stringplanmodifier.RequiresReplace()},
 			},
 			"label": schema.StringAttribute{
-				MarkdownDescription: "The label of the pods that tells the colors apart. Changing it replaces the resource. Default: `\"" + traffic.DefaultLabel + "\"`. Example: `\"color\"`.",
+				MarkdownDescription: "The label of the pods that tells the colors apart. Changing it replaces the resource. Default: `\"" + bluegreen.DefaultLabel + "\"`. Example: `\"color\"`.",
 				Optional:            true,
 				Computed:            true,
-				Default:             stringdefault.StaticString(traffic.DefaultLabel),
+				Default:             stringdefault.StaticString(bluegreen.DefaultLabel),
 				Validators:          []validator.String{stringvalidator.RegexMatches(labelKeyPattern, "must be the key of a label")},
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.RequiresReplace()},
 			},
-			"blue_value":  colorValueAttribute(traffic.Blue, "`\"stable\"`, as the pods of a release are called that was there before there were colors"),
-			"green_value": colorValueAttribute(traffic.Green, "`\"next\"`"),
+			"blue_value":  colorValueAttribute(bluegreen.Blue, "`\"stable\"`, as the pods of a release are called that was there before there were colors"),
+			"green_value": colorValueAttribute(bluegreen.Green, "`\"next\"`"),
 			"active": schema.StringAttribute{
 				MarkdownDescription: "The color that is live: `\"blue\"` or `\"green\"`. In the state it is what the Service's selector says.",
 				Required:            true,
-				Validators:          []validator.String{stringvalidator.OneOf(traffic.Blue, traffic.Green)},
+				Validators:          []validator.String{stringvalidator.OneOf(bluegreen.Blue, bluegreen.Green)},
 			},
 			"keep_previous": schema.StringAttribute{
 				MarkdownDescription: "How long the other color stays scaled after a switch, at least `\"30s\"`. Nothing acts between applies: the first apply after this time scales its Deployments to zero. An autoscaler leaves a Deployment at zero " +
 					"alone; a switch back scales it up first. A release with `correct_drift` and without an autoscaler would scale it up: ignore `spec.replicas` there. Default: it stays. Example: `\"24h\"`.",
 				Optional:   true,
-				Validators: []validator.String{duration{least: traffic.MinKeepPrevious}},
+				Validators: []validator.String{duration{least: bluegreen.MinKeepPrevious}},
 			},
 			"quarantine": schema.StringAttribute{
 				MarkdownDescription: "How long pods that failed an analysis are not switched to again. Default: `\"24h\"`. Example: `\"2h\"`.",

@@ -18,7 +18,8 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
-	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/bluegreen"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/pods"
 )
 
 // Create makes the wanted color live. On failure it returns no state; the record in the namespace lets the next Create go on.
@@ -65,7 +66,7 @@ func (r *BlueGreenResource) Update(ctx context.Context, req resource.UpdateReque
 }
 
 // apply does what Create and Update share; a Create has no state.
-func (r *BlueGreenResource) apply(ctx context.Context, plan *blueGreenModel, judges blueGreenJudges, timeout time.Duration, state *blueGreenModel) (*traffic.BlueGreenResult, diag.Diagnostics) {
+func (r *BlueGreenResource) apply(ctx context.Context, plan *blueGreenModel, judges blueGreenJudges, timeout time.Duration, state *blueGreenModel) (*bluegreen.Result, diag.Diagnostics) {
 	handle, _, diags := handleFrom(ctx, plan.Environment)
 	if diags.HasError() {
 		return nil, diags
@@ -86,7 +87,7 @@ func (r *BlueGreenResource) apply(ctx context.Context, plan *blueGreenModel, jud
 		return nil, diags
 	}
 	say := progress(ctx, handle, plan.Service.ValueString())
-	result, err := traffic.ApplyBlueGreen(ctx, target, plan.spec(judges, live, handle, say), traffic.BlueGreenOptions{
+	result, err := bluegreen.Apply(ctx, target, plan.spec(judges, live, handle, say), bluegreen.Options{
 		InstanceID: plan.ID.ValueString(), TakeOver: create, ClusterUID: plan.ClusterUID.ValueString(), Planned: state.planned(*plan), Timeout: timeout, Progress: say,
 	})
 	if err != nil {
@@ -137,15 +138,15 @@ func (r *BlueGreenResource) Read(ctx context.Context, req resource.ReadRequest, 
 	if err == nil {
 		_, err = environment.Check(ctx, live, handle)
 	}
-	var seen *traffic.ObservedColors
+	var seen *bluegreen.Observed
 	if err == nil {
-		var target traffic.BlueGreenTarget
+		var target bluegreen.Target
 		target, diags = state.target(ctx, live, handle, true)
 		resp.Diagnostics.Append(diags...)
-		seen, err = traffic.ObserveBlueGreen(ctx, target, state.keep(), time.Now())
+		seen, err = bluegreen.Observe(ctx, target, state.keep(), time.Now())
 	}
 	_, namespaceGone := errors.AsType[*environment.NamespaceMissingError](err)
-	_, serviceGone := errors.AsType[*traffic.ServiceMissingError](err)
+	_, serviceGone := errors.AsType[*pods.ServiceMissingError](err)
 	switch {
 	case namespaceGone || serviceGone:
 		resp.State.RemoveResource(ctx)
@@ -158,7 +159,7 @@ func (r *BlueGreenResource) Read(ctx context.Context, req resource.ReadRequest, 
 }
 
 // observe brings what the cluster says into the state.
-func (m *blueGreenModel) observe(seen *traffic.ObservedColors, handle environment.Handle) (diags diag.Diagnostics) {
+func (m *blueGreenModel) observe(seen *bluegreen.Observed, handle environment.Handle) (diags diag.Diagnostics) {
 	if seen.Recorded && seen.InstanceID != m.ID.ValueString() {
 		diags.AddWarning("The "+m.what()+" has another owner now", fmt.Sprintf("The record in namespace %s carries another instance id: another resource or Terraform state has taken it over.\n\n"+
 			"Remove it from the state that should not have it. A change of it from here is refused, and a destroy only forgets it.", handle.Namespace))
@@ -168,7 +169,7 @@ func (m *blueGreenModel) observe(seen *traffic.ObservedColors, handle environmen
 	m.PlannedSteps, m.ScaleDown = types.ListNull(types.StringType), types.StringNull()
 	m.Verification, m.Quarantined = stringOrNull(seen.Verification), stringOrNull(seen.Quarantined)
 	if seen.ScaleDown {
-		m.ScaleDown = types.StringValue(traffic.Opposite(seen.Active))
+		m.ScaleDown = types.StringValue(bluegreen.Opposite(seen.Active))
 	}
 	return diags
 }
@@ -193,7 +194,7 @@ func (r *BlueGreenResource) Delete(ctx context.Context, req resource.DeleteReque
 	if err == nil {
 		target, d := state.target(ctx, live, handle, false)
 		resp.Diagnostics.Append(d...)
-		forgotten, err = traffic.ForgetBlueGreen(ctx, target, traffic.BlueGreenOptions{
+		forgotten, err = bluegreen.Forget(ctx, target, bluegreen.Options{
 			InstanceID: state.ID.ValueString(), ClusterUID: state.ClusterUID.ValueString(), Timeout: timeout,
 			Progress: progress(ctx, handle, state.Service.ValueString()),
 		})
@@ -218,14 +219,14 @@ func (r *BlueGreenResource) ImportState(ctx context.Context, req resource.Import
 	}
 	coordinate := cluster.Coordinate{Context: contextName}
 	model := blueGreenModel{
-		Service: types.StringValue(service), PreviewService: types.StringValue(service + previewSuffix), Label: types.StringValue(traffic.DefaultLabel),
-		BlueValue: types.StringValue(traffic.Blue), GreenValue: types.StringValue(traffic.Green),
+		Service: types.StringValue(service), PreviewService: types.StringValue(service + previewSuffix), Label: types.StringValue(bluegreen.DefaultLabel),
+		BlueValue: types.StringValue(bluegreen.Blue), GreenValue: types.StringValue(bluegreen.Green),
 		PreviewAnalysis: types.ListNull(analysisBlock().NestedObject.Type()), Analysis: types.ListNull(analysisBlock().NestedObject.Type()),
 		Istio: types.ListNull(istioRouteBlock().NestedObject.Type()), HTTPRoute: types.ListNull(httpRouteBlock().NestedObject.Type()),
 		Timeouts: timeouts.Value{Object: types.ObjectNull(map[string]attr.Type{"create": types.StringType, "update": types.StringType, "delete": types.StringType})},
 	}
 	handle := environment.Handle{Cluster: coordinate, Namespace: namespace}
-	var seen *traffic.ObservedColors
+	var seen *bluegreen.Observed
 	live, err := r.data.Connections.Cluster(ctx, coordinate)
 	if err == nil {
 		handle, err = environment.FromNamespace(ctx, live, coordinate, namespace)
@@ -237,7 +238,7 @@ func (r *BlueGreenResource) ImportState(ctx context.Context, req resource.Import
 		}
 		target, d := model.target(ctx, live, handle, true)
 		resp.Diagnostics.Append(d...)
-		seen, err = traffic.ObserveBlueGreen(ctx, target, nil, time.Now())
+		seen, err = bluegreen.Observe(ctx, target, nil, time.Now())
 	}
 	var uid string
 	if err == nil {

@@ -17,7 +17,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
-	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/bluegreen"
 )
 
 // blueGreenModel is slipway_blue_green.
@@ -52,11 +52,11 @@ func (m blueGreenModel) what() string {
 	return "blue-green switch of Service " + m.Service.ValueString()
 }
 
-func (m blueGreenModel) target(ctx context.Context, live *cluster.Cluster, handle environment.Handle, create bool) (traffic.BlueGreenTarget, diag.Diagnostics) {
+func (m blueGreenModel) target(ctx context.Context, live *cluster.Cluster, handle environment.Handle, create bool) (bluegreen.Target, diag.Diagnostics) {
 	route, diags := m.route(ctx, live, m.owner(handle, create))
-	return traffic.BlueGreenTarget{
+	return bluegreen.Target{
 		Route: route, Cluster: live, Handle: handle, Service: m.Service.ValueString(), Preview: m.PreviewService.ValueString(), Label: m.Label.ValueString(),
-		Values: map[string]string{traffic.Blue: m.BlueValue.ValueString(), traffic.Green: m.GreenValue.ValueString()},
+		Values: map[string]string{bluegreen.Blue: m.BlueValue.ValueString(), bluegreen.Green: m.GreenValue.ValueString()},
 	}, diags
 }
 
@@ -134,7 +134,7 @@ const blueGreenTimeout = 10 * time.Minute
 func (j blueGreenJudges) timeout() time.Duration { return blueGreenTimeout + j.longest() }
 
 // judge makes a judge of an analysis, nil where there is none.
-func (m blueGreenModel) judge(a *release.Analysis, live *cluster.Cluster, handle environment.Handle, say func(string)) traffic.Judge {
+func (m blueGreenModel) judge(a *release.Analysis, live *cluster.Cluster, handle environment.Handle, say func(string)) bluegreen.Judge {
 	if a == nil {
 		return nil
 	}
@@ -145,12 +145,12 @@ func (m blueGreenModel) judge(a *release.Analysis, live *cluster.Cluster, handle
 }
 
 // spec is what package traffic is asked for.
-func (m blueGreenModel) spec(judges blueGreenJudges, live *cluster.Cluster, handle environment.Handle, say func(string)) traffic.BlueGreenSpec {
+func (m blueGreenModel) spec(judges blueGreenJudges, live *cluster.Cluster, handle environment.Handle, say func(string)) bluegreen.Spec {
 	quarantine, err := time.ParseDuration(m.Quarantine.ValueString())
 	if err != nil { // null
-		quarantine = traffic.DefaultQuarantine
+		quarantine = bluegreen.DefaultQuarantine
 	}
-	return traffic.BlueGreenSpec{
+	return bluegreen.Spec{
 		Active: m.Active.ValueString(), Keep: m.keep(), Retry: m.RetryToken.ValueString(), Quarantine: quarantine,
 		Before: m.judge(judges.before, live, handle, say), After: m.judge(judges.after, live, handle, say),
 		Policy: judges.before.PolicyKey() + judges.after.PolicyKey(),
@@ -181,7 +181,7 @@ func (m *blueGreenModel) rests(state blueGreenModel) bool {
 
 // steps are the steps of the apply, in order.
 func (m *blueGreenModel) steps(state *blueGreenModel, judges blueGreenJudges) (lines []string) {
-	active, previous := m.Active.ValueString(), traffic.Opposite(m.Active.ValueString())
+	active, previous := m.Active.ValueString(), bluegreen.Opposite(m.Active.ValueString())
 	switches := state == nil || !m.Active.Equal(state.Active)
 	if state != nil {
 		if left := state.Verification.ValueString(); left != "" {

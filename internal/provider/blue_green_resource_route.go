@@ -21,7 +21,8 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
-	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/bluegreen"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/route"
 )
 
 type istioRouteModel struct {
@@ -85,8 +86,8 @@ func httpRouteBlock() schema.ListNestedBlock {
 				MarkdownDescription: "Name of one rule in an HTTPRoute that others own; only this rule is changed. Default: the HTTPRoute is made by this resource, for requests of a mesh to the Service. Example: `\"primary\"`.",
 				Optional:            true,
 			},
-			"blue_service":  service(traffic.Blue),
-			"green_service": service(traffic.Green),
+			"blue_service":  service(bluegreen.Blue),
+			"green_service": service(bluegreen.Green),
 			"port": schema.Int64Attribute{
 				MarkdownDescription: "Port of these Services. Example: `80`.",
 				Required:            true,
@@ -97,56 +98,56 @@ func httpRouteBlock() schema.ListNestedBlock {
 }
 
 // owner is for whom a route is switched.
-func (m blueGreenModel) owner(handle environment.Handle, create bool) traffic.Owner {
-	return traffic.Owner{Handle: handle, Name: m.Service.ValueString(), InstanceID: m.ID.ValueString(), TakeOver: create}
+func (m blueGreenModel) owner(handle environment.Handle, create bool) route.Owner {
+	return route.Owner{Handle: handle, Name: m.Service.ValueString(), InstanceID: m.ID.ValueString(), TakeOver: create}
 }
 
 // istioRoute reads the block; ok is false where there is none, or where it is not known yet.
-func (m blueGreenModel) istioRoute(ctx context.Context, owner traffic.Owner) (config traffic.IstioConfig, ok bool, diags diag.Diagnostics) {
+func (m blueGreenModel) istioRoute(ctx context.Context, owner route.Owner) (config route.IstioConfig, ok bool, diags diag.Diagnostics) {
 	reader := &blockReader{ctx: ctx}
 	b, there := block[istioRouteModel](reader, m.Istio)
 	if !there || reader.unknown {
 		return config, false, reader.diags
 	}
 	label := m.Label.ValueString()
-	config = traffic.IstioConfig{
+	config = route.IstioConfig{
 		Owner: owner, Host: m.Service.ValueString(), VirtualService: reader.text(b.VirtualService, ""), Route: reader.text(b.Route, ""),
 		DestinationRule: reader.text(b.DestinationRule, ""), Gateways: reader.strings(b.Gateways), Hosts: reader.strings(b.Hosts),
-		Stable: traffic.Track{Labels: map[string]string{label: m.BlueValue.ValueString()}, Subset: traffic.Blue},
-		Canary: traffic.Track{Labels: map[string]string{label: m.GreenValue.ValueString()}, Subset: traffic.Green},
+		Stable: route.Track{Labels: map[string]string{label: m.BlueValue.ValueString()}, Subset: bluegreen.Blue},
+		Canary: route.Track{Labels: map[string]string{label: m.GreenValue.ValueString()}, Subset: bluegreen.Green},
 	}
 	return config, !reader.unknown && !m.Service.IsUnknown() && !m.Label.IsUnknown() && !m.BlueValue.IsUnknown() && !m.GreenValue.IsUnknown(), reader.diags
 }
 
-func (m blueGreenModel) httpRoute(ctx context.Context, owner traffic.Owner) (config traffic.GatewayConfig, ok bool, diags diag.Diagnostics) {
+func (m blueGreenModel) httpRoute(ctx context.Context, owner route.Owner) (config route.GatewayConfig, ok bool, diags diag.Diagnostics) {
 	reader := &blockReader{ctx: ctx}
 	b, there := block[httpRouteModel](reader, m.HTTPRoute)
 	if !there || reader.unknown {
 		return config, false, reader.diags
 	}
 	port := int32(b.Port.ValueInt64()) //nolint:gosec // the schema demands a port's number
-	config = traffic.GatewayConfig{
+	config = route.GatewayConfig{
 		Owner: owner, HTTPRoute: reader.text(b.Name, ""), Rule: reader.text(b.Rule, ""),
-		Stable: traffic.Track{Service: reader.text(b.BlueService, ""), Port: port},
-		Canary: traffic.Track{Service: reader.text(b.GreenService, ""), Port: port},
+		Stable: route.Track{Service: reader.text(b.BlueService, ""), Port: port},
+		Canary: route.Track{Service: reader.text(b.GreenService, ""), Port: port},
 	}
 	if config.Rule == "" {
-		config.Parents = []traffic.Parent{{Kind: "Service", Name: m.Service.ValueString()}}
+		config.Parents = []route.Parent{{Kind: "Service", Name: m.Service.ValueString()}}
 	}
 	return config, !reader.unknown && !b.Port.IsUnknown() && !m.Service.IsUnknown(), reader.diags
 }
 
 // route makes the router of the route that is switched; nil where the selector is.
-func (m blueGreenModel) route(ctx context.Context, live *cluster.Cluster, owner traffic.Owner) (func(dynamic.Interface) (traffic.Router, error), diag.Diagnostics) {
+func (m blueGreenModel) route(ctx context.Context, live *cluster.Cluster, owner route.Owner) (func(dynamic.Interface) (route.Router, error), diag.Diagnostics) {
 	istio, ok, diags := m.istioRoute(ctx, owner)
 	if ok {
-		return func(client dynamic.Interface) (traffic.Router, error) { return traffic.NewIstio(live, client, istio) }, diags
+		return func(client dynamic.Interface) (route.Router, error) { return route.NewIstio(live, client, istio) }, diags
 	}
 	gateway, ok, d := m.httpRoute(ctx, owner)
 	diags.Append(d...)
 	if ok {
-		return func(client dynamic.Interface) (traffic.Router, error) {
-			return traffic.NewGateway(live, client, gateway)
+		return func(client dynamic.Interface) (route.Router, error) {
+			return route.NewGateway(live, client, gateway)
 		}, diags
 	}
 	return nil, diags
@@ -155,7 +156,7 @@ func (m blueGreenModel) route(ctx context.Context, live *cluster.Cluster, owner 
 // checkRoute says at plan what an API server or a proxy would refuse.
 func (m blueGreenModel) checkRoute(ctx context.Context, handle environment.Handle) diag.Diagnostics {
 	block := "istio"
-	var problems []traffic.Problem
+	var problems []route.Problem
 	istio, ok, diags := m.istioRoute(ctx, m.owner(handle, false))
 	if ok {
 		problems = istio.Validate()
@@ -164,9 +165,9 @@ func (m blueGreenModel) checkRoute(ctx context.Context, handle environment.Handl
 	diags.Append(d...)
 	if ok {
 		block, problems = "http_route", gateway.Validate()
-		for field, track := range map[string]traffic.Track{"blue_service": gateway.Stable, "green_service": gateway.Canary} {
+		for field, track := range map[string]route.Track{"blue_service": gateway.Stable, "green_service": gateway.Canary} {
 			if gateway.Rule == "" && track.Service == m.Service.ValueString() {
-				problems = append(problems, traffic.Problem{Field: field, Text: fmt.Sprintf("%s is the live Service, which has the pods of both colors; each color needs a Service of its own.", track.Service)})
+				problems = append(problems, route.Problem{Field: field, Text: fmt.Sprintf("%s is the live Service, which has the pods of both colors; each color needs a Service of its own.", track.Service)})
 			}
 		}
 	}

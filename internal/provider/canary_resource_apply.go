@@ -16,7 +16,8 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
-	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/canary"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/route"
 )
 
 // Create divides the traffic, beginning at the weights that there are. On failure it returns no state; the record in the namespace lets the
@@ -86,24 +87,24 @@ type canaryRun struct {
 	// adopt is the UID of an object that was imported.
 	adopt string
 	// planned is what the plan saw, nil where it saw nothing.
-	planned *traffic.CanaryPlanned
+	planned *canary.Planned
 }
 
 // planned is what a plan made from this state saw of the route that the configuration gives; nil where the plan moves it to another cluster.
-func (m canaryModel) planned(ctx context.Context, plan canaryModel, route traffic.CanaryRoute) (*traffic.CanaryPlanned, diag.Diagnostics) {
+func (m canaryModel) planned(ctx context.Context, plan canaryModel, config route.Config) (*canary.Planned, diag.Diagnostics) {
 	if !plan.ClusterUID.Equal(m.ClusterUID) {
 		return nil, nil
 	}
 	reader := &blockReader{ctx: ctx}
-	out := &traffic.CanaryPlanned{
-		Split: traffic.Split{Weight: reader.number(m.Weight, 0), Headers: m.headers(reader)}, Changed: reader.strings(m.Drift),
-		Rewritten: !reflect.DeepEqual(m.route(reader), route),
+	out := &canary.Planned{
+		Split: route.Split{Weight: reader.number(m.Weight, 0), Headers: m.headers(reader)}, Changed: reader.strings(m.Drift),
+		Rewritten: !reflect.DeepEqual(m.route(reader), config),
 	}
 	return out, reader.diags
 }
 
 // apply does what Create and Update share.
-func (r *CanaryResource) apply(ctx context.Context, plan *canaryModel, wanted canaryWanted, run canaryRun) (*traffic.CanaryResult, diag.Diagnostics) {
+func (r *CanaryResource) apply(ctx context.Context, plan *canaryModel, wanted canaryWanted, run canaryRun) (*canary.Result, diag.Diagnostics) {
 	handle, _, diags := handleFrom(ctx, plan.Environment)
 	if diags.HasError() {
 		return nil, diags
@@ -118,8 +119,8 @@ func (r *CanaryResource) apply(ctx context.Context, plan *canaryModel, wanted ca
 		return nil, diags
 	}
 	say := progress(ctx, handle, plan.Name.ValueString())
-	target := traffic.CanaryTarget{Cluster: live, Handle: handle, Name: plan.Name.ValueString(), Route: wanted.route, Adopt: run.adopt}
-	result, err := traffic.ApplyCanary(ctx, target, plan.spec(wanted, live, handle, say), traffic.CanaryOptions{
+	target := canary.Target{Cluster: live, Handle: handle, Name: plan.Name.ValueString(), Route: wanted.route, Adopt: run.adopt}
+	result, err := canary.Apply(ctx, target, plan.spec(wanted, live, handle, say), canary.Options{
 		InstanceID: plan.ID.ValueString(), TakeOver: run.create, ClusterUID: plan.ClusterUID.ValueString(), Planned: run.planned, Timeout: run.timeout, Progress: say,
 	})
 	if err != nil {
@@ -142,7 +143,7 @@ func (r *CanaryResource) Read(ctx context.Context, req resource.ReadRequest, res
 	handle, _, diags := handleFrom(ctx, state.Environment)
 	resp.Diagnostics.Append(diags...)
 	reader := &blockReader{ctx: ctx}
-	route := state.route(reader)
+	config := state.route(reader)
 	resp.Diagnostics.Append(reader.diags...)
 	adopt, diags := adoptedObject(ctx, req.Private)
 	resp.Diagnostics.Append(diags...)
@@ -161,13 +162,13 @@ func (r *CanaryResource) Read(ctx context.Context, req resource.ReadRequest, res
 	if err == nil {
 		_, err = environment.Check(ctx, live, handle)
 	}
-	var seen *traffic.ObservedCanary
+	var seen *canary.Observed
 	if err == nil {
-		seen, err = traffic.ObserveCanary(ctx, traffic.CanaryTarget{Cluster: live, Handle: handle, Name: state.Name.ValueString(), Route: route, Adopt: adopt}, state.ID.ValueString(), time.Now())
+		seen, err = canary.Observe(ctx, canary.Target{Cluster: live, Handle: handle, Name: state.Name.ValueString(), Route: config, Adopt: adopt}, state.ID.ValueString(), time.Now())
 	}
 	_, namespaceGone := errors.AsType[*environment.NamespaceMissingError](err)
-	_, kindGone := errors.AsType[*traffic.KindMissingError](err)
-	_, routeGone := errors.AsType[*traffic.RouteMissingError](err)
+	_, kindGone := errors.AsType[*route.KindMissingError](err)
+	_, routeGone := errors.AsType[*route.MissingError](err)
 	switch {
 	case namespaceGone || kindGone || routeGone || err == nil && !seen.Exists && !seen.Recorded:
 		resp.State.RemoveResource(ctx)
@@ -208,7 +209,7 @@ func (r *CanaryResource) Delete(ctx context.Context, req resource.DeleteRequest,
 	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
 	forgotten := false
 	if err == nil {
-		forgotten, err = traffic.RemoveCanary(ctx, traffic.CanaryTarget{Cluster: live, Handle: handle, Name: state.Name.ValueString(), Route: route, Adopt: adopt}, traffic.CanaryOptions{
+		forgotten, err = canary.Remove(ctx, canary.Target{Cluster: live, Handle: handle, Name: state.Name.ValueString(), Route: route, Adopt: adopt}, canary.Options{
 			InstanceID: state.ID.ValueString(), ClusterUID: state.ClusterUID.ValueString(), Timeout: timeout, Progress: progress(ctx, handle, state.Name.ValueString()),
 		})
 	}

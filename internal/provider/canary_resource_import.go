@@ -22,7 +22,8 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
-	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/canary"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/route"
 )
 
 // ImportState imports "<context>/<namespace>/<name>", parsed from the right, because a context may contain slashes. Where the traffic is divided is
@@ -60,14 +61,14 @@ func (r *CanaryResource) ImportState(ctx context.Context, req resource.ImportSta
 			return
 		}
 	}
-	var found *traffic.ImportedCanary
+	var found *canary.Imported
 	var uid string
-	var seen *traffic.ObservedCanary
+	var seen *canary.Observed
 	if err == nil {
-		found, err = traffic.FindCanary(ctx, live, handle, name, source)
+		found, err = canary.Find(ctx, live, handle, name, source)
 	}
 	if err == nil {
-		seen, err = traffic.ObserveCanary(ctx, found.Target, found.Instance, time.Now())
+		seen, err = canary.Observe(ctx, found.Target, found.Instance, time.Now())
 	}
 	if err == nil {
 		uid, err = live.UID(ctx)
@@ -96,7 +97,7 @@ func (r *CanaryResource) ImportState(ctx context.Context, req resource.ImportSta
 }
 
 // canarySource reads what stands behind the question mark of an import id.
-func canarySource(query string) (source traffic.CanarySource, err error) {
+func canarySource(query string) (source route.Source, err error) {
 	given, err := url.ParseQuery(query)
 	if err != nil {
 		return source, fmt.Errorf("what stands behind the question mark cannot be read: %w", err)

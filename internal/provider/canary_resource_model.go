@@ -21,7 +21,8 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
-	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/canary"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/route"
 )
 
 // canaryModel is slipway_canary.
@@ -90,22 +91,22 @@ type canaryStepModel struct {
 func (m canaryModel) what() string { return "canary split " + m.Name.ValueString() }
 
 // route is where traffic is divided.
-func (m canaryModel) route(r *blockReader) (out traffic.CanaryRoute) {
+func (m canaryModel) route(r *blockReader) (out route.Config) {
 	stable, canary := m.track(r, m.Stable), m.track(r, m.Canary)
 	if i, ok := block[canaryIstioModel](r, m.Istio); ok {
-		out.Istio = &traffic.IstioConfig{
+		out.Istio = &route.IstioConfig{
 			Host: r.text(i.Host, ""), VirtualService: r.text(i.VirtualService, ""), Route: r.text(i.Route, ""), DestinationRule: r.text(i.DestinationRule, ""),
 			Gateways: r.strings(i.Gateways), Hosts: r.strings(i.Hosts), Stable: stable, Canary: canary,
 		}
 	}
 	if g, ok := block[canaryGatewayModel](r, m.GatewayAPI); ok {
-		config := &traffic.GatewayConfig{HTTPRoute: r.text(g.HTTPRoute, ""), Rule: r.text(g.Rule, ""), Hostnames: r.strings(g.Hostnames), Stable: stable, Canary: canary}
+		config := &route.GatewayConfig{HTTPRoute: r.text(g.HTTPRoute, ""), Rule: r.text(g.Rule, ""), Hostnames: r.strings(g.Hostnames), Stable: stable, Canary: canary}
 		if !g.RuleIndex.IsNull() {
 			at := r.number(g.RuleIndex, 0)
 			config.RuleIndex = &at
 		}
 		for _, p := range blocks[canaryParentModel](r, g.Parent) {
-			config.Parents = append(config.Parents, traffic.Parent{
+			config.Parents = append(config.Parents, route.Parent{
 				Kind: r.text(p.Kind, ""), Name: r.text(p.Name, ""), Namespace: r.text(p.Namespace, ""), Port: port(r.number(p.Port, 0)), SectionName: r.text(p.SectionName, ""),
 			})
 		}
@@ -119,32 +120,32 @@ func port(n int) int32 {
 	return int32(max(0, min(n, 65535))) //nolint:gosec // bounded
 }
 
-func (m canaryModel) track(r *blockReader, list types.List) traffic.Track {
+func (m canaryModel) track(r *blockReader, list types.List) route.Track {
 	t, _ := block[canaryTrackModel](r, list)
-	return traffic.Track{Labels: r.stringMap(t.Labels), Subset: r.text(t.Subset, ""), Service: r.text(t.Service, ""), Port: port(r.number(t.Port, 0))}
+	return route.Track{Labels: r.stringMap(t.Labels), Subset: r.text(t.Subset, ""), Service: r.text(t.Service, ""), Port: port(r.number(t.Port, 0))}
 }
 
 // headers are in a fixed order.
-func (m canaryModel) headers(r *blockReader) (out []traffic.HeaderMatch) {
+func (m canaryModel) headers(r *blockReader) (out []route.HeaderMatch) {
 	all := r.stringMap(m.Headers)
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		out = append(out, traffic.HeaderMatch{Name: name, Value: all[name]})
+		out = append(out, route.HeaderMatch{Name: name, Value: all[name]})
 	}
 	return out
 }
 
-func (m canaryModel) steps(r *blockReader) (out []traffic.CanaryStep) {
+func (m canaryModel) steps(r *blockReader) (out []canary.Step) {
 	for _, s := range blocks[canaryStepModel](r, m.Step) {
-		out = append(out, traffic.CanaryStep{Weight: r.number(s.Weight, 0), Pause: r.duration(s.Pause, 0, 0)})
+		out = append(out, canary.Step{Weight: r.number(s.Weight, 0), Pause: r.duration(s.Pause, 0, 0)})
 	}
 	return out
 }
 
 // canaryWanted is what the configuration asks for.
 type canaryWanted struct {
-	route    traffic.CanaryRoute
-	split    traffic.Split
-	steps    []traffic.CanaryStep
+	route    route.Config
+	split    route.Split
+	steps    []canary.Step
 	analysis *release.Analysis
 	// known is false while a part of the way is not known yet, routed that of the route.
 	known, routed bool
@@ -161,7 +162,7 @@ func (m canaryModel) wanted(ctx context.Context, from attributeGetter) (out cana
 	out.route = m.route(where)
 	out.routed = !where.unknown
 	way := &blockReader{ctx: ctx}
-	out.split, out.steps, out.analysis = traffic.Split{Weight: way.number(m.Weight, 0), Headers: m.headers(way)}, m.steps(way), way.canaryAnalysis(list)
+	out.split, out.steps, out.analysis = route.Split{Weight: way.number(m.Weight, 0), Headers: m.headers(way)}, m.steps(way), way.canaryAnalysis(list)
 	out.known = !way.unknown
 	diags.Append(where.diags...)
 	diags.Append(way.diags...)
@@ -184,7 +185,7 @@ func (w canaryWanted) waits() (total time.Duration) {
 }
 
 // way says in words what an apply does that begins at a split.
-func (w canaryWanted) way(from traffic.Split) (lines []string) {
+func (w canaryWanted) way(from route.Split) (lines []string) {
 	raises := w.split.Raises(from)
 	for _, h := range w.split.Headers {
 		if !slices.Contains(from.Headers, h) {
@@ -197,7 +198,7 @@ func (w canaryWanted) way(from traffic.Split) (lines []string) {
 		}
 	}
 	at := from.Weight
-	for _, s := range traffic.Stages(from.Weight, w.split.Weight, w.steps) {
+	for _, s := range canary.Stages(from.Weight, w.split.Weight, w.steps) {
 		line := fmt.Sprintf("%d%% → %d%% of the requests to the canary", at, s.Weight)
 		if at == s.Weight {
 			line = fmt.Sprintf("%d%% of the requests to the canary, as before", at)
@@ -214,17 +215,17 @@ func (w canaryWanted) way(from traffic.Split) (lines []string) {
 }
 
 // spec is what package traffic is asked for.
-func (m canaryModel) spec(w canaryWanted, live *cluster.Cluster, handle environment.Handle, say func(string)) traffic.CanarySpec {
+func (m canaryModel) spec(w canaryWanted, live *cluster.Cluster, handle environment.Handle, say func(string)) canary.Spec {
 	quarantine, err := time.ParseDuration(m.Quarantine.ValueString())
 	if err != nil { // null
-		quarantine = traffic.DefaultQuarantine
+		quarantine = canary.DefaultQuarantine
 	}
-	out := traffic.CanarySpec{
+	out := canary.Spec{
 		Weight: w.split.Weight, Headers: w.split.Headers, Steps: w.steps, Retry: m.RetryToken.ValueString(), Quarantine: quarantine, Policy: w.analysis.PolicyKey(),
 	}
 	if a := w.analysis; a != nil {
 		target := release.Target{Cluster: live, Handle: handle, Name: m.Name.ValueString()}
-		out.Judge = func(ctx context.Context, pods analysis.PodLister, lease *cluster.Lease, split traffic.Split, since time.Time, abort analysis.Abort) (analysis.Verdict, []analysis.Sample, error) {
+		out.Judge = func(ctx context.Context, pods analysis.PodLister, lease *cluster.Lease, split route.Split, since time.Time, abort analysis.Abort) (analysis.Verdict, []analysis.Sample, error) {
 			return a.Watch(ctx, release.Watched{
 				Target: target, Pods: pods, Weight: split.Weight, HeaderRouted: len(split.Headers) > 0, Lease: lease, Start: since, Abort: abort, Progress: say,
 			})
@@ -234,7 +235,7 @@ func (m canaryModel) spec(w canaryWanted, live *cluster.Cluster, handle environm
 }
 
 // observe brings what the cluster says into the state.
-func (m *canaryModel) observe(seen *traffic.ObservedCanary, handle environment.Handle) (diags diag.Diagnostics) {
+func (m *canaryModel) observe(seen *canary.Observed, handle environment.Handle) (diags diag.Diagnostics) {
 	if seen.Recorded && seen.RecordInstance != m.ID.ValueString() {
 		diags.AddWarning("The "+m.what()+" has another owner now", fmt.Sprintf("The record in namespace %s carries another instance id: another resource or Terraform state has taken it over.\n\n"+
 			"Remove it from the state that should not have it. A change of it from here is refused, and a destroy only forgets it.", handle.Namespace))
@@ -247,7 +248,7 @@ func (m *canaryModel) observe(seen *traffic.ObservedCanary, handle environment.H
 }
 
 // divided is what a route does. Of two values of one header a map can hold none, so that it holds both as one: it differs from any configuration.
-func (m *canaryModel) divided(split traffic.Split) {
+func (m *canaryModel) divided(split route.Split) {
 	m.Weight = types.Int64Value(int64(split.Weight))
 	values := map[string]attr.Value{}
 	for _, h := range split.Headers {
@@ -276,7 +277,7 @@ func textsOrNull(texts []string) types.List {
 }
 
 // setRoute writes the blocks that a route is given by.
-func (m *canaryModel) setRoute(ctx context.Context, route traffic.CanaryRoute) (diags diag.Diagnostics) {
+func (m *canaryModel) setRoute(ctx context.Context, config route.Config) (diags diag.Diagnostics) {
 	object := func(name string) attr.Type {
 		nested, _ := canaryBlocks()[name].(schema.ListNestedBlock)
 		return nested.NestedObject.Type()
@@ -292,7 +293,7 @@ func (m *canaryModel) setRoute(ctx context.Context, route traffic.CanaryRoute) (
 		}
 		return types.Int64Value(int64(n))
 	}
-	track := func(t traffic.Track) []canaryTrackModel {
+	track := func(t route.Track) []canaryTrackModel {
 		out := canaryTrackModel{Labels: types.MapNull(types.StringType), Subset: stringOrNull(t.Subset), Service: stringOrNull(t.Service), Port: whole(t.Port)}
 		if len(t.Labels) > 0 {
 			labels, d := types.MapValueFrom(ctx, types.StringType, t.Labels)
@@ -302,15 +303,15 @@ func (m *canaryModel) setRoute(ctx context.Context, route traffic.CanaryRoute) (
 		return []canaryTrackModel{out}
 	}
 	m.Istio, m.GatewayAPI = list("istio", []canaryIstioModel{}), list("gateway_api", []canaryGatewayModel{})
-	var stable, canary traffic.Track
-	if i := route.Istio; i != nil {
+	var stable, canary route.Track
+	if i := config.Istio; i != nil {
 		stable, canary = i.Stable, i.Canary
 		m.Istio = list("istio", []canaryIstioModel{{
 			Host: types.StringValue(i.Host), VirtualService: stringOrNull(i.VirtualService), Route: stringOrNull(i.Route), DestinationRule: stringOrNull(i.DestinationRule),
 			Gateways: textsOrNull(i.Gateways), Hosts: textsOrNull(i.Hosts),
 		}})
 	}
-	if g := route.Gateway; g != nil {
+	if g := config.Gateway; g != nil {
 		stable, canary = g.Stable, g.Canary
 		nested, _ := canaryGatewayBlock().NestedObject.Blocks["parent"].(schema.ListNestedBlock)
 		parents := []canaryParentModel{}

@@ -17,7 +17,8 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
-	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/canary"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/route"
 )
 
 // ValidateConfig refuses what Istio or the Gateway API would refuse, and steps and analyses that make no sense.
@@ -34,16 +35,16 @@ func (r *CanaryResource) ValidateConfig(ctx context.Context, req resource.Valida
 	}
 	resp.Diagnostics.Append(splitAnalysis(wanted.analysis)...)
 	headers := config.givenHeaders()
-	problems := traffic.ValidateHeaders("headers", headers)
+	problems := route.ValidateHeaders("headers", headers)
 	if wanted.known {
-		problems = append(problems, traffic.ValidateSteps(wanted.steps)...)
+		problems = append(problems, canary.ValidateSteps(wanted.steps)...)
 	}
 	if wanted.routed && !config.Name.IsUnknown() {
 		if (wanted.route.Istio == nil) == (wanted.route.Gateway == nil) {
 			resp.Diagnostics.AddError("A split needs one router", "There must be exactly one of the blocks istio and gateway_api.")
 			return
 		}
-		problems = append(problems, traffic.CanaryTarget{Name: config.Name.ValueString(), Route: wanted.route}.Validate()...)
+		problems = append(problems, canary.Target{Name: config.Name.ValueString(), Route: wanted.route}.Validate()...)
 	}
 	for _, p := range problems {
 		at, text := problemAt(p, headers, wanted.route)
@@ -117,10 +118,10 @@ func (r *CanaryResource) plan(ctx context.Context, plan, state *canaryModel, wan
 		}
 		state = moved
 	}
-	from := traffic.Split{}
+	from := route.Split{}
 	if state != nil {
 		reader := &blockReader{ctx: ctx}
-		from = traffic.Split{Weight: reader.number(state.Weight, 0), Headers: state.headers(reader)}
+		from = route.Split{Weight: reader.number(state.Weight, 0), Headers: state.headers(reader)}
 		diags.Append(reader.diags...)
 	}
 	plan.describe(state, wanted, from)
@@ -180,7 +181,7 @@ func (r *CanaryResource) planMove(ctx context.Context, plan, state *canaryModel,
 }
 
 // describe plans what the apply does.
-func (m *canaryModel) describe(state *canaryModel, wanted canaryWanted, from traffic.Split) {
+func (m *canaryModel) describe(state *canaryModel, wanted canaryWanted, from route.Split) {
 	m.Verification, m.Drift = types.StringNull(), types.ListNull(types.StringType)
 	m.Quarantined = types.StringNull()
 	if state != nil && !wanted.split.Raises(from) {
@@ -204,7 +205,7 @@ func (m *canaryModel) describe(state *canaryModel, wanted canaryWanted, from tra
 }
 
 // heldBack is why more requests may be refused, empty where they are not.
-func (m *canaryModel) heldBack(state *canaryModel, wanted canaryWanted, from traffic.Split) string {
+func (m *canaryModel) heldBack(state *canaryModel, wanted canaryWanted, from route.Split) string {
 	if state == nil || !wanted.known || !wanted.split.Raises(from) || !m.RetryToken.Equal(state.RetryToken) {
 		return ""
 	}
@@ -223,16 +224,20 @@ func (r *CanaryResource) look(ctx context.Context, plan, state *canaryModel, han
 		}
 	}
 	if err == nil {
-		target := traffic.CanaryTarget{Cluster: live, Handle: handle, Name: plan.Name.ValueString(), Route: wanted.route, Adopt: adopt}
+		target := canary.Target{Cluster: live, Handle: handle, Name: plan.Name.ValueString(), Route: wanted.route, Adopt: adopt}
 		if problems := target.Validate(); len(problems) > 0 {
-			err = &traffic.InvalidError{Object: plan.what(), Problems: problems}
+			err = &route.InvalidError{Object: plan.what(), Problems: problems}
 		} else {
-			_, err = traffic.ObserveCanary(ctx, target, instance, time.Now())
+			_, err = canary.Observe(ctx, target, instance, time.Now())
+			var router route.Router
+			if err == nil {
+				router, err = wanted.route.Router(live, nil, route.Owner{Handle: handle, Name: target.Name, TakeOver: true, Adopt: adopt})
+			}
 			if err == nil && state == nil {
-				err = traffic.CheckRivals(ctx, target)
+				err = route.CheckRivals(ctx, router)
 			}
 			if err == nil && wanted.known {
-				err = traffic.CheckHeaders(ctx, target, wanted.split.Headers)
+				err = route.CheckHeaders(ctx, router, wanted.split.Headers)
 			}
 		}
 	}
@@ -256,28 +261,28 @@ func refusesPlan(err error) bool {
 	if _, ok := errors.AsType[*cluster.MismatchError](err); ok {
 		return true
 	}
-	if _, ok := errors.AsType[*traffic.KindMissingError](err); ok {
+	if _, ok := errors.AsType[*route.KindMissingError](err); ok {
 		return true
 	}
-	if _, ok := errors.AsType[*traffic.RouteAmbiguousError](err); ok {
+	if _, ok := errors.AsType[*route.AmbiguousError](err); ok {
 		return true
 	}
-	if _, ok := errors.AsType[*traffic.RouteShapeError](err); ok {
+	if _, ok := errors.AsType[*route.ShapeError](err); ok {
 		return true
 	}
-	if _, ok := errors.AsType[*traffic.HeaderClashError](err); ok {
+	if _, ok := errors.AsType[*route.HeaderClashError](err); ok {
 		return true
 	}
-	if _, ok := errors.AsType[*traffic.InvalidError](err); ok {
+	if _, ok := errors.AsType[*route.InvalidError](err); ok {
 		return true
 	}
-	if _, ok := errors.AsType[*traffic.RivalError](err); ok {
+	if _, ok := errors.AsType[*route.RivalError](err); ok {
 		return true
 	}
-	if _, ok := errors.AsType[*traffic.SubsetError](err); ok {
+	if _, ok := errors.AsType[*route.SubsetError](err); ok {
 		return true
 	}
-	_, ok := errors.AsType[*traffic.ForeignError](err)
+	_, ok := errors.AsType[*route.ForeignError](err)
 	return ok
 }
 

@@ -14,11 +14,11 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
-	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/route"
 )
 
 // givenHeaders are those whose names and values are known, in a fixed order.
-func (m canaryModel) givenHeaders() (out []traffic.HeaderMatch) {
+func (m canaryModel) givenHeaders() (out []route.HeaderMatch) {
 	known := map[string]string{}
 	for name, v := range m.Headers.Elements() {
 		if text, ok := v.(types.String); ok && !text.IsUnknown() {
@@ -26,13 +26,13 @@ func (m canaryModel) givenHeaders() (out []traffic.HeaderMatch) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(known)) {
-		out = append(out, traffic.HeaderMatch{Name: name, Value: known[name]})
+		out = append(out, route.HeaderMatch{Name: name, Value: known[name]})
 	}
 	return out
 }
 
 // problemAt is the argument that a problem is about, and what to say there.
-func problemAt(p traffic.Problem, headers []traffic.HeaderMatch, route traffic.CanaryRoute) (path.Path, string) {
+func problemAt(p route.Problem, headers []route.HeaderMatch, config route.Config) (path.Path, string) {
 	name, rest, _ := strings.Cut(p.Field, ".")
 	name, index := indexed(name)
 	switch name {
@@ -52,7 +52,7 @@ func problemAt(p traffic.Problem, headers []traffic.HeaderMatch, route traffic.C
 	case "stable", "canary":
 		return path.Root(name).AtListIndex(0).AtName(rest), p.Text
 	}
-	at := routerBlock(route)
+	at := routerBlock(config)
 	if name == "parents" {
 		name = "parent" // a block
 	}
@@ -66,8 +66,8 @@ func problemAt(p traffic.Problem, headers []traffic.HeaderMatch, route traffic.C
 	return at, p.Text
 }
 
-func routerBlock(route traffic.CanaryRoute) path.Path {
-	if route.Istio != nil {
+func routerBlock(config route.Config) path.Path {
+	if config.Istio != nil {
 		return path.Root("istio").AtListIndex(0)
 	}
 	return path.Root("gateway_api").AtListIndex(0)
@@ -75,15 +75,15 @@ func routerBlock(route traffic.CanaryRoute) path.Path {
 
 // atRouter puts the diagnostic of a kind that the cluster does not have at an argument of the block that asks for it: Terraform shows the
 // resource's first line for a block as a whole.
-func atRouter(d diag.Diagnostic, err error, route traffic.CanaryRoute) diag.Diagnostic {
-	if _, missing := errorsFirst(err).(*traffic.KindMissingError); !missing {
+func atRouter(d diag.Diagnostic, err error, config route.Config) diag.Diagnostic {
+	if _, missing := errorsFirst(err).(*route.KindMissingError); !missing {
 		return d
 	}
-	at := routerBlock(route)
+	at := routerBlock(config)
 	switch {
-	case route.Istio != nil:
+	case config.Istio != nil:
 		at = at.AtName("host")
-	case route.Gateway != nil && route.Gateway.HTTPRoute != "":
+	case config.Gateway != nil && config.Gateway.HTTPRoute != "":
 		at = at.AtName("http_route")
 	default:
 		at = at.AtName("parent").AtListIndex(0).AtName("kind")

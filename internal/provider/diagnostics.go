@@ -14,7 +14,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
-	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/route"
 )
 
 // explained is an error that says itself what happened, what was observed, and what to do. The typed errors of the domain
@@ -67,7 +67,7 @@ func detailOf(err error) string {
 // attributeOf is the attribute that an error is about, where there is one.
 func attributeOf(base path.Path, err error) (path.Path, bool) {
 	switch typed := errorsFirst(err).(type) {
-	case *traffic.HeaderClashError:
+	case *route.HeaderClashError:
 		return path.Root("headers").AtMapKey(typed.Header), true
 	case *cluster.NoCoordinateError:
 		return base.AtName("cluster"), true

@@ -21,7 +21,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
-	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/route"
 )
 
 // defaultReleaseTimeout is how long an operation on a release may take where timeouts says nothing.
@@ -278,7 +278,7 @@ func (r *ReleaseResource) Delete(ctx context.Context, req resource.DeleteRequest
 		Timeout:    timeout,
 		Progress:   progress(ctx, handle, state.Name.ValueString()),
 		Routed: func(ctx context.Context, pods []map[string]string) ([]string, error) {
-			uses, err := traffic.RoutesTo(ctx, live, handle, pods)
+			uses, err := route.To(ctx, live, handle, pods)
 			words := make([]string, 0, len(uses))
 			for _, use := range uses {
 				words = append(words, use.String())

@@ -1,0 +1,53 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package canary
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/route"
+)
+
+// Imported is a split as an import finds it.
+type Imported struct {
+	Target Target
+	// Instance is the id on its record or its route, empty where it has none.
+	Instance string
+	// Left are the other routes of the object that send requests to the canary: they stay as they are.
+	Left []string
+}
+
+// Find finds a split to be imported: by its record where Slipway made it, else by what the namespace has. It writes nothing. Errors:
+// *route.ForeignError, *route.InvalidError, *route.MissingError, those of route.Router.Read, others as from cluster.Classify.
+func Find(ctx context.Context, c *cluster.Cluster, handle environment.Handle, name string, source route.Source) (*Imported, error) {
+	target := Target{Cluster: c, Handle: handle, Name: name}
+	client, err := c.Kubernetes()
+	if err != nil {
+		return nil, err
+	}
+	stored, err := readCanaryRecord(ctx, client, target)
+	if err != nil {
+		return nil, err
+	}
+	if config := stored.record.Route; stored.there && (config.Istio == nil) != (config.Gateway == nil) {
+		if source != (route.Source{}) {
+			return nil, route.ErrNotImportable(name, fmt.Sprintf("Its record, ConfigMap %s, says where it is divided.", canaryRecordName(name)),
+				"Leave out what stands behind the question mark in the import id.")
+		}
+		target.Route = config
+		return &Imported{Target: target, Instance: stored.record.Instance}, nil
+	}
+	found, err := route.Find(ctx, c, target.owner("", false), source)
+	switch {
+	case err != nil:
+		return nil, err
+	case found == nil:
+		return nil, errUnknown(name, handle.Namespace)
+	}
+	target.Route, target.Adopt = found.Config, found.Adopt
+	return &Imported{Target: target, Instance: found.Instance, Left: found.Left}, nil
+}

@@ -1,0 +1,168 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package route
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+)
+
+// AnnotationSplits is on each object in which Slipway divides a route: what it divides there, for whom, and how it was before. It stands
+// on the object itself, since one patch then writes both or neither.
+const AnnotationSplits = "slipway.dev/splits"
+
+const (
+	labelManagedBy = "app.kubernetes.io/managed-by"
+	labelSplit     = "slipway.dev/split"
+
+	// LabelBlueGreen is on the objects of a blue-green switch. Its value is the name of the live Service.
+	LabelBlueGreen = "slipway.dev/blue-green"
+)
+
+// marks are the content of AnnotationSplits, by the names of the splits.
+type marks map[string]mark
+
+// mark is what one split did to an object.
+type mark struct {
+	Client   string `json:"client"`
+	Stage    string `json:"stage"`
+	Instance string `json:"instance"`
+	// Route is the name of the base route, empty where it has none.
+	Route string `json:"route,omitempty"`
+	// Before are the destinations that the base route had; nil in an object of our own.
+	Before []any `json:"before,omitempty"`
+	// Fixed is the digest of the base route without its destinations, for a rule without a name.
+	Fixed string `json:"fixed,omitempty"`
+	// Header is the digest of the header route, where one was written.
+	Header string `json:"header,omitempty"`
+	// Subsets are those that were added to somebody else's DestinationRule.
+	Subsets []string `json:"subsets,omitempty"`
+}
+
+func readMarks(object *unstructured.Unstructured) (marks, error) {
+	text, ok := object.GetAnnotations()[AnnotationSplits]
+	if !ok {
+		return marks{}, nil
+	}
+	found := marks{}
+	if err := json.Unmarshal([]byte(text), &found); err != nil {
+		return nil, fmt.Errorf("reading the annotation %s of %s %s: %w", AnnotationSplits, object.GetKind(), object.GetName(), err)
+	}
+	for name, m := range found {
+		for i := range m.Before {
+			m.Before[i] = integers(m.Before[i])
+		}
+		found[name] = m
+	}
+	return found, nil
+}
+
+// integers makes whole numbers of JSON what they are in an unstructured object.
+func integers(value any) any {
+	switch typed := value.(type) {
+	case map[string]any:
+		for key, entry := range typed {
+			typed[key] = integers(entry)
+		}
+	case []any:
+		for i, entry := range typed {
+			typed[i] = integers(entry)
+		}
+	case float64:
+		if whole := int64(typed); float64(whole) == typed {
+			return whole
+		}
+	}
+	return value
+}
+
+func (m marks) text() (string, error) {
+	text, err := json.Marshal(m)
+	if err != nil {
+		return "", fmt.Errorf("writing the annotation %s: %w", AnnotationSplits, err)
+	}
+	return string(text), nil
+}
+
+// mine returns our mark. Errors: *ForeignError where the split of this name, or the route, is managed for somebody else.
+func (m marks) mine(owner Owner, object, route string) (mark, bool, error) {
+	for name, other := range m {
+		if name != owner.Name && other.Route != "" && other.Route == route {
+			return mark{}, false, &ForeignError{Object: fmt.Sprintf("route %s of %s", route, object), Whose: "the split " + name}
+		}
+	}
+	found, ok := m[owner.Name]
+	if ok && (found.Client != owner.Handle.Client || found.Stage != owner.Handle.Stage) {
+		return mark{}, false, &ForeignError{Object: object, Whose: fmt.Sprintf("client %s, stage %s", found.Client, found.Stage)}
+	}
+	return found, ok, nil
+}
+
+// digest names JSON content.
+func digest(value any) string {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8])
+}
+
+// withoutField is a shallow copy without one field.
+func withoutField(object map[string]any, field string) map[string]any {
+	out := make(map[string]any, len(object))
+	for key, value := range object {
+		if key != field {
+			out[key] = value
+		}
+	}
+	return out
+}
+
+// Labels are those of an object that is the split's own.
+func (o Owner) Labels() map[string]string {
+	return map[string]string{
+		environment.LabelClient: o.Handle.Client, environment.LabelStage: o.Handle.Stage,
+		labelManagedBy: environment.FieldManager, labelSplit: o.Name,
+	}
+}
+
+// owns reports that an object is this split's own.
+func (o Owner) owns(object *unstructured.Unstructured) bool {
+	labels := object.GetLabels()
+	for key, value := range o.Labels() {
+		if labels[key] != value {
+			return false
+		}
+	}
+	return true
+}
+
+// whose says in words for whom an object is managed, empty where it has no labels of ours.
+func whose(object *unstructured.Unstructured) string {
+	labels := object.GetLabels()
+	if labels[environment.LabelClient] == "" || labels[labelSplit] == "" {
+		return ""
+	}
+	return fmt.Sprintf("client %s, stage %s, split %s", labels[environment.LabelClient], labels[environment.LabelStage], labels[labelSplit])
+}
+
+// ownedBy says in words what else writes an object, so that it cannot become ours; empty where nothing is known to.
+func ownedBy(object *unstructured.Unstructured) string {
+	for _, reference := range object.GetOwnerReferences() {
+		if reference.Controller != nil && *reference.Controller {
+			return reference.Kind + " " + reference.Name
+		}
+	}
+	if release := object.GetAnnotations()["meta.helm.sh/release-name"]; release != "" {
+		return "the Helm release " + release
+	}
+	return ""
+}

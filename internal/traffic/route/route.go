@@ -1,0 +1,185 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+// Package route divides the requests to one host between two tracks of pods, in an Istio VirtualService or a Gateway API HTTPRoute.
+package route
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+)
+
+// Split is how the traffic to a host is divided between the stable track and the canary. The zero value sends all to stable.
+type Split struct {
+	// Weight is the percentage that goes to the canary, 0 to 100.
+	Weight int
+	// Headers are matches of which each alone sends a request to the canary, whatever Weight is.
+	Headers []HeaderMatch
+}
+
+// HeaderMatch is a header with exactly this value. Name is in lower case.
+type HeaderMatch struct {
+	Name, Value string
+}
+
+// Equal reports that both divide traffic the same way. The order of the headers does not matter.
+func (s Split) Equal(other Split) bool {
+	return s.Weight == other.Weight && sameHeaders(s.Headers, other.Headers)
+}
+
+// Raises reports that a split sends requests to the canary that another one does not.
+func (s Split) Raises(before Split) bool {
+	return s.Weight > before.Weight || slices.ContainsFunc(s.Headers, func(h HeaderMatch) bool { return !slices.Contains(before.Headers, h) })
+}
+
+// SameAsText reports that both are the same where a header has one text, as in a state: several values of one header are joined there.
+func (s Split) SameAsText(other Split) bool {
+	return s.Weight == other.Weight && maps.Equal(s.valuesOfHeaders(), other.valuesOfHeaders())
+}
+
+// valuesOfHeaders are the headers by name, several values of one joined with "or".
+func (s Split) valuesOfHeaders() map[string]string {
+	out := map[string]string{}
+	for _, h := range sortedHeaders(s.Headers) {
+		if before, ok := out[h.Name]; ok {
+			out[h.Name] = before + " or " + h.Value
+		} else {
+			out[h.Name] = h.Value
+		}
+	}
+	return out
+}
+
+// String says it in words, as a clause without a capital and without a period.
+func (s Split) String() string {
+	out := fmt.Sprintf("%d%% of the requests go to the canary", s.Weight)
+	var headers []string
+	for _, h := range sortedHeaders(s.Headers) {
+		headers = append(headers, h.Name+": "+h.Value)
+	}
+	if len(headers) > 0 {
+		out += ", and those with " + strings.Join(headers, " or ")
+	}
+	return out
+}
+
+// Observed is a route as it is live.
+type Observed struct {
+	// Exists says that the route is there. An own route is there once Set has made it; a route in a shared object is somebody's.
+	Exists bool
+	// Managed says that the route carries our mark: Set was made here, and Restore was not. A route that exists unmanaged may be
+	// divided all the same, by hand: its Split can be imported.
+	Managed bool
+	// InstanceID is that of the mark, empty where there is none.
+	InstanceID string
+	// Split is what the route does now, zero where it does not exist or where it sends to neither track by name. Weights that
+	// add up to another sum than 100 are given as percentages of their sum.
+	Split Split
+	// Changed says in words what others changed in what is ours; empty where it is as Set left it. Weights and headers are not
+	// among it: these are Split.
+	Changed []string
+	// Version names exactly this content of the objects that were read. It is the same as long as nothing that matters changed.
+	Version string
+}
+
+// Router reads and moves the traffic of one route. It remembers what it has read: Set changes nothing when the route has been changed
+// meanwhile, and fails with *ConflictError; Read again, and decide again. What others did to other routes of a shared object, and
+// statuses that a mesh writes, are no conflict. Not safe for concurrent use.
+//
+// Errors of all methods, all with Explain: *KindMissingError (CRDs are not installed), *ForeignError, *InstanceError,
+// *MissingError, *AmbiguousError, *ShapeError, *SubsetError, *HeaderClashError, *ConflictError,
+// *environment.NamespaceForeignError and its siblings, others as from cluster.Classify.
+type Router interface {
+	// Read looks at the route and remembers it. It is no error that an own route does not exist yet.
+	Read(ctx context.Context) (Observed, error)
+	// Prepare makes what the split refers to, before any request is sent there, and waits until those who send know of it. written says that
+	// it did: pods may have come and gone meanwhile. Where all is there, it asks nothing.
+	Prepare(ctx context.Context, split Split) (written bool, err error)
+	// Set divides the traffic. It makes what is missing, in the order in which no request can fail: subsets before what refers to
+	// them. Where the route divides traffic this way already, nothing is written.
+	Set(ctx context.Context, split Split) error
+	// Restore takes back what Set did: an own route goes, a shared one gets its destination from before the first Set. Then goes
+	// what nothing refers to any more. A route that is gone, or has no mark of ours, is no error.
+	Restore(ctx context.Context) error
+	// Object names the route in messages, for example "route primary of VirtualService data-collection".
+	Object() string
+}
+
+// Owner says for whom a route is managed.
+type Owner struct {
+	// Handle is the environment; everything is in its namespace.
+	Handle environment.Handle
+	// Name is that of the split, a DNS label, unique in the environment. Own objects have this name.
+	Name string
+	// InstanceID is the id of the resource in Terraform's state. A route that carries another one is refused (*InstanceError),
+	// unless TakeOver is set, as it is in a Create.
+	InstanceID string
+	TakeOver   bool
+	// Adopt is the UID of an object that was divided by hand and imported: its first Set makes it ours, or the route in it. Another
+	// object, and one that is managed for somebody, is refused as ever.
+	Adopt string
+}
+
+// Track is a set of pods in a namespace.
+type Track struct {
+	// Labels are on its pods, and not on those of the other track.
+	Labels map[string]string
+	// Subset is the name of a subset of the DestinationRule; Istio only. Empty is "stable" or "canary".
+	Subset string
+	// Service and Port are a Service that has only pods of this track; Gateway API only.
+	Service string
+	Port    int32
+}
+
+// IstioConfig is a route of an Istio VirtualService; see NewIstio.
+type IstioConfig struct {
+	Owner Owner
+	// Host is the name of the Service that both tracks are behind, short or full.
+	Host string
+	// VirtualService is its name, Owner.Name where empty.
+	VirtualService string
+	// Route is the name of one route in a VirtualService that others own. Only this route is changed, and a header route is put
+	// before it. Empty: the VirtualService is our own.
+	Route string
+	// Gateways and Hosts are for an own VirtualService: Gateways as in Istio, the mesh where empty; Hosts beside Host.
+	Gateways, Hosts []string
+	// DestinationRule is the name of the one that gets the subsets, Owner.Name where empty. It is made where it does not exist, and
+	// subsets are added to it where it is somebody else's.
+	DestinationRule string
+	Stable, Canary  Track
+	// Settle is how long a subset must have been there before a route refers to it, and a route gone before its subset goes:
+	// proxies hear of both one after the other. Two seconds where zero; negative does not wait.
+	Settle time.Duration
+}
+
+// GatewayConfig is a rule of a Gateway API HTTPRoute; see NewGateway.
+type GatewayConfig struct {
+	Owner Owner
+	// HTTPRoute is its name, Owner.Name where empty.
+	HTTPRoute string
+	// Rule is the name of one rule in an HTTPRoute that others own; RuleIndex is its place, from 0, where the rule has no name
+	// (counted without the header rule that is put before it). Without both the HTTPRoute is our own.
+	Rule      string
+	RuleIndex *int
+	// Parents and Hostnames are for an own HTTPRoute. A parent is a Service (of a mesh: GAMMA) or a Gateway.
+	Parents        []Parent
+	Hostnames      []string
+	Stable, Canary Track
+}
+
+// Parent is what an HTTPRoute is attached to.
+type Parent struct {
+	// Kind is "Service" or "Gateway".
+	Kind string
+	// Namespace is the environment's where empty.
+	Name, Namespace string
+	// Port is that of a Service, SectionName the listener of a Gateway; both may be empty.
+	Port        int32
+	SectionName string
+}

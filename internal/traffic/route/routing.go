@@ -1,0 +1,175 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package route
+
+import (
+	"fmt"
+	"reflect"
+	"strconv"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+// routing is one object with the place of our routes in it.
+type routing struct {
+	dialect dialect
+	ref     reference
+	// object names it in messages.
+	object string
+	live   *unstructured.Unstructured
+	place  place
+	mark   mark
+	marked bool
+	// adopting says that the object was imported and is not marked yet.
+	adopting bool
+}
+
+// route names the base route in messages.
+func (r *routing) route() string {
+	return fmt.Sprintf("%s %s of %s", r.dialect.word(), r.ref, r.object)
+}
+
+func routesOf(d dialect, object *unstructured.Unstructured) []any {
+	spec, _ := object.Object["spec"].(map[string]any)
+	routes, _ := spec[d.list()].([]any)
+	return routes
+}
+
+func (r *routing) routes() []any { return routesOf(r.dialect, r.live) }
+
+func (r *routing) base() map[string]any   { return r.entry(r.place.base) }
+func (r *routing) header() map[string]any { return r.entry(r.place.header) }
+
+func (r *routing) entry(at int) map[string]any {
+	if at < 0 {
+		return nil
+	}
+	entry, _ := r.routes()[at].(map[string]any)
+	return entry
+}
+
+func entryPath(d dialect, at int) string { return "/spec/" + d.list() + "/" + strconv.Itoa(at) }
+
+// split is how the routes divide traffic now, with what others changed in ours.
+func (r *routing) split() (Split, []string) {
+	base, header := r.base(), r.header()
+	if base == nil {
+		return Split{}, nil
+	}
+	var changed []string
+	now := Split{Weight: weightOf(r.dialect, base)}
+	if !divided(r.dialect, base) && r.marked {
+		changed = append(changed, fmt.Sprintf("the destinations of the %s are no longer those of the two tracks", r.dialect.word()))
+	}
+	if header == nil {
+		return now, changed
+	}
+	now.Headers = headersIn(r.dialect, r.route(), base, header)
+	want, err := headerRoute(r.dialect, r.route(), r.ref.header, base, now.Headers)
+	switch {
+	case err != nil || want == nil:
+		changed = append(changed, fmt.Sprintf("the %s for the headers matches none that Slipway can tell", r.dialect.word()))
+	case !reflect.DeepEqual(dropName(want), dropName(header)):
+		changed = append(changed, fmt.Sprintf("the %s for the headers is not a copy of the %s itself", r.dialect.word(), r.dialect.word()))
+	case r.place.header > r.place.base:
+		changed = append(changed, fmt.Sprintf("the %s for the headers does not stand first", r.dialect.word()))
+	}
+	return now, changed
+}
+
+func dropName(route map[string]any) map[string]any { return withoutField(route, "name") }
+
+// divideBy adds to a patch what makes the routes divide traffic by split, and returns the mark that belongs to it.
+func (r *routing) divideBy(p *patch, split Split, owner Owner, own bool) (mark, error) {
+	base := r.base()
+	if base == nil {
+		return mark{}, missing(r.routes(), r.ref, r.object)
+	}
+	if err := canDivide(r.dialect, r.route(), base); err != nil {
+		return mark{}, err
+	}
+	m := mark{
+		Client: owner.Handle.Client, Stage: owner.Handle.Stage, Instance: owner.InstanceID, Route: nameOf(base),
+		Before: r.mark.Before, Subsets: r.mark.Subsets,
+	}
+	if !own && (!r.marked || m.Before == nil || !divided(r.dialect, base)) {
+		// Also where its owner has written it anew meanwhile.
+		m.Before = original(r.dialect, base)
+	}
+	if m.Route == "" {
+		m.Fixed = fixedDigest(r.dialect, base)
+	}
+	header, err := headerRoute(r.dialect, r.route(), r.ref.header, base, split.Headers)
+	if err != nil {
+		return mark{}, err
+	}
+	if header != nil {
+		m.Header = digest(header)
+	}
+	destinations := divide(r.dialect, base, split.Weight)
+	if !reflect.DeepEqual(destinations, base[r.dialect.destinations()]) {
+		p.replace(entryPath(r.dialect, r.place.base)+"/"+r.dialect.destinations(), destinations)
+	}
+	r.putHeader(p, header)
+	return m, nil
+}
+
+// putHeader puts the header route directly before the base route: the first match wins, and the routes of others before it keep theirs.
+func (r *routing) putHeader(p *patch, header map[string]any) {
+	at, base := r.place.header, r.place.base
+	if at >= 0 && header != nil && at == base-1 {
+		if !reflect.DeepEqual(header, r.header()) {
+			p.replace(entryPath(r.dialect, at), header)
+		}
+		return
+	}
+	if at >= 0 {
+		p.remove(entryPath(r.dialect, at))
+		if at < base {
+			base--
+		}
+	}
+	if header != nil {
+		p.add(entryPath(r.dialect, base), header)
+	}
+}
+
+// headerIsOurs reports that what has the header route's name can be one that we wrote.
+func (r *routing) headerIsOurs() bool {
+	for _, destination := range objectsIn(r.header()[r.dialect.destinations()]) {
+		if r.dialect.role(destination) != toCanary {
+			return false
+		}
+	}
+	return true
+}
+
+// undivide adds to a patch what takes our part out of somebody else's object. The list of routes is never left empty.
+func (r *routing) undivide(p *patch) {
+	base := r.base()
+	field := r.dialect.destinations()
+	if base != nil && divided(r.dialect, base) {
+		before := r.mark.Before
+		if len(before) == 0 {
+			// The mark is lost. Where the route came from is not known; away from the canary is what matters.
+			before = undivided(r.dialect, base)
+		}
+		if !reflect.DeepEqual(before, base[field]) {
+			p.replace(entryPath(r.dialect, r.place.base)+"/"+field, runtime.DeepCopyJSONValue(before))
+		}
+	}
+	switch header := r.header(); {
+	case header == nil:
+	case len(r.routes()) > 1:
+		p.remove(entryPath(r.dialect, r.place.header))
+	default:
+		// Others took the base route away. The last route stays, and leads where it did before.
+		before := r.mark.Before
+		if len(before) == 0 {
+			before = undivided(r.dialect, header)
+		}
+		p.replace(entryPath(r.dialect, r.place.header)+"/"+field, runtime.DeepCopyJSONValue(before))
+	}
+}

@@ -1,9 +1,9 @@
-# The root module of a vendor's deployments: the same stack in every workspace, one workspace per client and stage.
+# The root module of a vendor's deployments. It is the same in every workspace, with one workspace per client and stage.
 #
 #     terraform workspace new client-a-prod
 #     terraform apply -var-file=clients/client-a/prod.tfvars
 #
-# Copy this file and clients/ to start a repository of your own.
+# To start your own repository, copy this file and clients/.
 
 terraform {
   required_version = ">= 1.11"
@@ -15,8 +15,8 @@ terraform {
   }
 }
 
-# Clusters are found in the kubeconfig (KUBECONFIG, else ~/.kube/config). The workspace lets the provider refuse
-# anything, destroys included, that belongs to another client.
+# The provider finds clusters in the kubeconfig (KUBECONFIG, otherwise ~/.kube/config). With the workspace, it refuses
+# everything that belongs to another client, also in destroys.
 provider "slipway" {
   workspace = terraform.workspace
 }
@@ -53,13 +53,13 @@ variable "deletion_protection" {
 }
 
 variable "allow_cluster_move" {
-  description = "UID of the cluster that the client may move to."
+  description = "UID of the cluster to which the client may move."
   type        = string
   default     = null
 }
 
 variable "values" {
-  description = "Helm values over those of the layers in clients/, for what is tried out or known only to Terraform."
+  description = "Helm values that override the layers in clients/, for experiments or for values that only Terraform knows."
   type        = any
   default     = {}
 }
@@ -72,31 +72,31 @@ variable "secret_values" {
 }
 
 variable "secret_values_version" {
-  description = "Raised when secret_values change."
+  description = "Increase it when secret_values change."
   type        = number
   default     = null
 }
 
 variable "analysis" {
-  description = "How a new version is watched, where it is not as the stack does by itself; see its variable."
+  description = "Analysis of a new version. Default: the stack's analysis; see its variable."
   type        = any
   default     = {}
 }
 
 variable "prometheus" {
-  description = "The Prometheus in the client's cluster; see the stack's variable. Null where there is none: then only health is watched."
+  description = "The Prometheus in the client's cluster; see the stack's variable. Null: there is none, and the analysis covers only health checks."
   type        = any
   default     = { namespace = "monitoring", name = "prometheus" }
 }
 
 variable "rollback" {
-  description = "How a version that does badly is taken back; see the stack's variable. Null: it stays, and the apply fails."
+  description = "How a failed version is rolled back; see the stack's variable. Null: it stays, and the apply fails."
   type        = any
   default     = {}
 }
 
 variable "strategy" {
-  description = "How a new version comes: \"rolling\", \"canary\" or \"blue_green\"; see the stack's variable."
+  description = "Rollout of a new version: \"rolling\", \"canary\" or \"blue_green\"; see the stack's variable."
   type        = string
   default     = "rolling"
 }
@@ -114,7 +114,7 @@ variable "blue_green" {
 }
 
 variable "retry_token" {
-  description = "Any text. Changing it releases a version from quarantine that failed before."
+  description = "Any text. Changing it releases a failed version from quarantine."
   type        = string
   default     = null
 }
@@ -133,13 +133,13 @@ variable "database_admin_password" {
 }
 
 variable "migrations" {
-  description = "What differs from the stack's way with migrations, such as soak; see its variable."
+  description = "Overrides for the stack's migrations, such as soak; see its variable."
   type        = any
   default     = {}
 }
 
-# The finished values of this environment, made of the layers that clients/fleet.yaml names. `slipway generate` writes the same
-# as files, and `slipway explain` tells where each value comes from.
+# The finished values of this environment, from the layers that clients/fleet.yaml names. `slipway generate` writes the same
+# values as files, and `slipway explain` shows the source of each value.
 data "slipway_values" "this" {
   directory = "${path.root}/clients"
   client    = var.client
@@ -147,7 +147,7 @@ data "slipway_values" "this" {
 }
 
 locals {
-  # What this run is told comes over what the files say.
+  # The variables of this run override the files.
   values = provider::slipway::merge_values(
     data.slipway_values.this.values,
     { image = { tag = var.app_version } },
@@ -173,10 +173,10 @@ module "stack" {
   secret_values         = var.secret_values
   secret_values_version = var.secret_values_version
 
-  prometheus = var.prometheus
-  analysis   = var.analysis
-  rollback   = var.rollback
-  retry_token      = var.retry_token
+  prometheus  = var.prometheus
+  analysis    = var.analysis
+  rollback    = var.rollback
+  retry_token = var.retry_token
 
   strategy   = var.strategy
   canary     = var.canary
@@ -199,6 +199,6 @@ output "namespace" {
 }
 
 output "release" {
-  description = "What runs now."
+  description = "The deployed release."
   value       = module.stack.release
 }

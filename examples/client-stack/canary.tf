@@ -1,10 +1,10 @@
-# A canary beside the release that was there before, which goes on as the track "stable" with the Service and all that both share.
-# The split lies outside of both releases, and is there as long as the strategy is: at weight 0 while there is no canary.
+# A canary next to the existing release, which continues as the track "stable" with the Service and all shared objects. The
+# split is outside of both releases and exists as long as the strategy, with weight 0 while there is no canary.
 
 locals {
   canary = var.strategy == "canary" ? var.canary.version : null
 
-  # The queries of both sides, with what stands for the canary and the window filled in.
+  # The queries of both tracks, with the placeholders for the canary and the window filled in.
   canary_queries = {
     for name in ["canary_query", "canary_requests_query", "stable_query", "stable_requests_query"] :
     name => replace(replace(local.analysis.error_rate[name], "{{canary}}", "${local.app}-canary"), "{{window}}", local.analysis.error_rate.window)
@@ -12,7 +12,7 @@ locals {
   canary_compared = var.prometheus != null && (local.analysis.error_rate.max_ratio != null || local.analysis.error_rate.max_difference != null)
 }
 
-# The canary's pods. They have no Service of their own, and are judged by slipway_canary.
+# The canary's pods. They have no Service of their own. slipway_canary analyzes them.
 resource "slipway_release" "canary" {
   count = local.canary == null ? 0 : 1
 
@@ -38,8 +38,8 @@ resource "slipway_release" "canary" {
   depends_on = [slipway_migration.expand, slipway_release.app]
 
   lifecycle {
-    # Without it, Terraform would destroy a canary that is not wanted any more before the traffic has left it. Its value is read from the
-    # state, so it is here from the beginning.
+    # Otherwise Terraform destroys a removed canary before the traffic has left it. Terraform reads the value from the state, so it
+    # is set from the beginning.
     create_before_destroy = true
   }
 }
@@ -52,7 +52,7 @@ resource "slipway_canary" "app" {
   allow_cluster_move = var.allow_cluster_move
 
   weight = var.canary.weight
-  # Without a canary nobody could answer what the headers ask for.
+  # Without a canary, no pod could answer requests with the headers.
   headers  = local.canary == null ? null : var.canary.headers
   retry_token    = var.retry_token
   timeouts = var.canary.timeouts
@@ -85,7 +85,7 @@ resource "slipway_canary" "app" {
   # Both releases are up to date before the traffic moves.
   depends_on = [slipway_release.app, slipway_release.canary]
 
-  # A canary with a share of the calls is watched as every new version is. What does badly loses its share.
+  # A canary with a share of the calls is analyzed like every new version. If it fails, it loses its share.
   dynamic "analysis" {
     for_each = local.guarded && var.canary.weight > 0 ? [local.analysis] : []
 

@@ -1,4 +1,4 @@
-# The client's own database on a server that is there, and what changes its schema.
+# The client's own database on an existing server, and its migrations.
 
 locals {
   database = one([for d in var.database[*] : {
@@ -7,13 +7,13 @@ locals {
     name = coalesce(d.name, "${var.client}-${var.stage}-db")
   }])
 
-  # The application finds its database by the Secret, and starts again when the Secret has new passwords.
+  # The application finds its database through the Secret, and restarts when the Secret has new passwords.
   values = merge(var.values, [for d in slipway_database.this : {
     database       = merge(try(var.values.database, {}), { existingSecret = d.app_secret })
     podAnnotations = merge(try(var.values.podAnnotations, {}), { "slipway.dev/database-password" = tostring(d.password_version) })
   }]...)
 
-  # Without a file that says so, a contract migration would take all files for its own.
+  # A contract migration without a contract file has nothing to run.
   contract = try(var.migrations.safe_after, null) != null && anytrue([
     for f in try(fileset(var.migrations.directory, "*.sql"), []) : strcontains(file("${var.migrations.directory}/${f}"), "slipway:kind contract")
   ])
@@ -47,7 +47,7 @@ resource "slipway_migration" "expand" {
   credentials_secret = { name = one(slipway_database.this[*].owner_secret), key = "DATABASE_URL" }
 }
 
-# The clean-up comes after the release. It waits, and says why, while it would take something from a version that can come back.
+# The contract runs after the release. It waits, with a reason, while a version that needs the old schema can be restored.
 resource "slipway_migration" "contract" {
   count = local.contract ? 1 : 0
 

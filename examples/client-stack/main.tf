@@ -1,10 +1,10 @@
-# One client in one stage: its environment and the service that runs in it.
+# One client in one stage: its environment and its service.
 
 locals {
   workspace = coalesce(var.workspace, terraform.workspace)
 
-  # How long a new version is watched in a stage. A stage that is not named here is treated like prod. In dev nothing is watched
-  # and nothing rolled back: a version that fails stays there to be looked at.
+  # The duration of the analysis in a stage. Any other stage counts as prod. In dev there is no analysis and no rollback: a failed
+  # version stays for inspection.
   stages = {
     staging = { duration = "3m", lasting = "1m", validation = "1m", min_requests = 5 }
     prod    = { duration = "10m", lasting = "2m", validation = "2m", min_requests = 20 }
@@ -32,7 +32,7 @@ resource "slipway_environment" "this" {
   allow_cluster_move  = var.allow_cluster_move
 
   lifecycle {
-    # The provider guards this too, at plan and on destroy; here it can be tested without a provider.
+    # The provider checks this too, in plans and destroys. This check can be tested without a provider.
     precondition {
       condition     = local.workspace == "${var.client}-${var.stage}"
       error_message = <<-EOT
@@ -61,10 +61,10 @@ resource "slipway_release" "app" {
   timeouts = var.timeouts
   retry_token    = var.retry_token
 
-  # Additive changes of the schema come first: the old version works with them, the new one may need them.
+  # Additive schema changes run first: the old version works with them, and the new version may need them.
   depends_on = [slipway_migration.expand]
 
-  # Made once the pods are ready; the first that fails fails the release.
+  # The tests run when the pods are ready. The first failure fails the release.
   dynamic "smoke_test" {
     for_each = local.guarded ? var.smoke_tests : []
 
@@ -103,7 +103,7 @@ resource "slipway_release" "app" {
     }
   }
 
-  # Then the new version is watched; with two colors, once it has the traffic.
+  # Then the new version is analyzed; with two colors, after it has the traffic.
   dynamic "analysis" {
     for_each = local.guarded && var.strategy != "blue_green" ? [local.analysis] : []
 
@@ -138,7 +138,7 @@ resource "slipway_release" "app" {
         }
       }
 
-      # More than 5% errors for 2 minutes: every sample in them is above.
+      # More than 5% errors for 2 minutes: every sample is above the limit.
       dynamic "metric" {
         for_each = var.prometheus == null ? [] : [analysis.value.error_rate]
 
@@ -154,7 +154,7 @@ resource "slipway_release" "app" {
     }
   }
 
-  # Last, a Job may ask people or another system.
+  # Finally, a Job can ask people or another system.
   dynamic "acceptance" {
     for_each = local.guarded ? var.acceptance[*] : []
 
@@ -170,7 +170,7 @@ resource "slipway_release" "app" {
     }
   }
 
-  # What does badly is taken back to the last version that was known to work.
+  # A failed version is rolled back to the last known-good version.
   dynamic "rollback" {
     for_each = local.guarded ? var.rollback[*] : []
 

@@ -1,19 +1,19 @@
-# Two versions beside each other: which of them has the traffic is decided outside of their releases.
+# Two versions side by side. A resource outside of their releases decides which one has the traffic.
 #
-# The release that was there before stays what it is, with the Service and all that the tracks share; its pods are the track
-# "stable". So nothing changes hands when a second track comes or goes, and no pod starts anew.
+# The existing release stays unchanged, with the Service and all shared objects. Its pods are the track "stable". When a
+# second track is added or removed, no object changes its owner and no pod restarts.
 
 locals {
   # The Service of the chart and the label slipway.dev/app of all its pods have the name of the application.
   app = coalesce(var.release_name, var.chart.name, try(basename(var.chart.path), null))
 
-  # A second track has a version of its own, whatever the values say of the first one's.
+  # A second track has its own version, independent of the first track's values.
   track_values = merge(local.values, try([for image in [var.values.image] : { image = { for k, v in image : k => v if k != "tag" } }], [])...)
 
   green = var.strategy == "blue_green" ? var.blue_green.green : null
 }
 
-# The second color. It has no Service of its own, and is judged by slipway_blue_green.
+# The second color. It has no Service of its own. slipway_blue_green analyzes it.
 resource "slipway_release" "green" {
   count = local.green == null ? 0 : 1
 
@@ -39,8 +39,8 @@ resource "slipway_release" "green" {
   depends_on = [slipway_migration.expand, slipway_release.app]
 
   lifecycle {
-    # Without it, Terraform would destroy a color that is not wanted any more before the traffic has left it. Its value is read from
-    # the state, so it is here from the beginning.
+    # Otherwise Terraform destroys a removed color before the traffic has left it. Terraform reads the value from the state, so it is
+    # set from the beginning.
     create_before_destroy = true
   }
 }
@@ -68,7 +68,7 @@ resource "slipway_blue_green" "app" {
     }
   }
 
-  # The new color's pods are watched before the switch …
+  # The new color's pods are analyzed before the switch …
   dynamic "preview_analysis" {
     for_each = local.guarded ? [local.analysis] : []
 
@@ -84,7 +84,7 @@ resource "slipway_blue_green" "app" {
     }
   }
 
-  # … and after it as every new version is. What does badly is switched back.
+  # … and after it, like every new version. If they fail, the traffic is switched back.
   dynamic "analysis" {
     for_each = local.guarded ? [local.analysis] : []
 

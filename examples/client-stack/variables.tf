@@ -5,7 +5,7 @@ variable "client" {
 }
 
 variable "stage" {
-  description = "Stage of the environment: dev, staging or prod. It has no hyphen, so that \"<client>-<stage>\" can be taken apart."
+  description = "Stage of the environment: dev, staging or prod. It has no hyphen, so that \"<client>-<stage>\" can be split."
   type        = string
   nullable    = false
 
@@ -16,7 +16,7 @@ variable "stage" {
 }
 
 variable "workspace" {
-  description = "The workspace that must be \"<client>-<stage>\". Leave it unset outside of tests: it is the selected workspace, which `terraform test` always calls \"default\"."
+  description = "The workspace that must be \"<client>-<stage>\". Set it only in tests. Default: the selected workspace, which is always \"default\" in `terraform test`."
   type        = string
   default     = null
 }
@@ -34,7 +34,7 @@ variable "cluster" {
   })
   nullable = false
 
-  # Terraform drops arguments that an object type does not have, so a misspelled one would otherwise pass unseen.
+  # Terraform silently drops arguments that an object type does not have, so this reports a misspelled one.
   validation {
     condition     = (var.cluster.context != null) != (var.cluster.eks != null)
     error_message = "Set either cluster.context or cluster.eks."
@@ -42,7 +42,7 @@ variable "cluster" {
 }
 
 variable "namespace" {
-  description = "The client's namespace, for example \"data-collection-client-a\". It becomes the environment's for good."
+  description = "The client's namespace, for example \"data-collection-client-a\". It belongs to the environment permanently."
   type        = string
   nullable    = false
 }
@@ -55,7 +55,7 @@ variable "deletion_protection" {
 }
 
 variable "allow_cluster_move" {
-  description = "UID of the cluster that the client may move to, as the error says that reports another cluster. Unset it after the move."
+  description = "UID of the cluster to which the client may move. The error about another cluster names it. Unset it after the move."
   type        = string
   default     = null
 }
@@ -93,46 +93,46 @@ variable "app_version" {
 }
 
 variable "values_files" {
-  description = "Helm values files, later ones win."
+  description = "Helm values files. Later files override earlier ones."
   type        = list(string)
   default     = []
   nullable    = false
 }
 
 variable "values" {
-  description = "Public Helm values over the files. Reviewers see every leaf of them; put nothing secret here."
+  description = "Public Helm values that override the files. Reviewers see every leaf, so do not put secrets here."
   type        = any
   default     = {}
 }
 
 variable "sensitive_values" {
-  description = "Helm values that plans hide. They are in the state; prefer secret_values."
+  description = "Helm values that plans hide. The state contains them; prefer secret_values."
   type        = any
   default     = null
   sensitive   = true
 }
 
 variable "secret_values" {
-  description = "Helm values that neither plan nor state ever hold. Change secret_values_version when they change."
+  description = "Helm values that neither the plan nor the state contains. Increase secret_values_version when they change."
   type        = any
   default     = null
   ephemeral   = true
 }
 
 variable "secret_values_version" {
-  description = "Any number that is raised when secret_values change, since Terraform cannot compare what it does not store."
+  description = "A number. Increase it when secret_values change, because Terraform cannot compare values that it does not store."
   type        = number
   default     = null
 }
 
 variable "guarded" {
-  description = "Test and watch new versions, and roll back those that do badly. Default: in every stage but dev."
+  description = "Verify new versions, and roll back automatically when verification fails. Default: in every stage except dev."
   type        = bool
   default     = null
 }
 
 variable "smoke_tests" {
-  description = "Tests of a new version, in their order: the chart's own (helm_test), a GET request to a Service in the namespace (http), or a Job. Exactly one of the three each."
+  description = "Tests of a new version, in order: the chart's own (helm_test), a GET request to a Service in the namespace (http), or a Job. Each test has exactly one of the three."
   type = list(object({
     name      = string
     timeout   = optional(string)
@@ -159,7 +159,7 @@ variable "smoke_tests" {
 }
 
 variable "prometheus" {
-  description = "The Prometheus that knows the service's error rate: a Service in the client's cluster, which is asked through the API server, or a url. Null: only health is watched."
+  description = "The Prometheus with the service's error rate: a Service in the client's cluster, reached through the API server, or a url. Null: the analysis covers only health checks."
   type = object({
     namespace = optional(string, "monitoring")
     name      = optional(string, "prometheus")
@@ -170,7 +170,7 @@ variable "prometheus" {
 }
 
 variable "analysis" {
-  description = "How a new version is watched. What is not set is that of the stage: in prod 10 minutes, in which an error rate above 5% for 2 minutes or more than 3 failed health checks in a row fail it. A canary is also compared with stable where error_rate has max_ratio or max_difference, and its share of the requests with its weight where sample_ratio is true. In the queries, {{window}} stands for error_rate.window, {{canary}} for the canary's release, and {{namespace}}, {{release}}, {{version}}, {{client}} and {{stage}} for those of the release."
+  description = "Analysis of a new version. Defaults depend on the stage: in prod, the analysis takes 10 minutes, and an error rate above 5% for 2 minutes or more than 3 failed health checks in a row fail it. If error_rate has max_ratio or max_difference, a canary is also compared with stable. If sample_ratio is true, its share of the requests is compared with its weight. In the queries, {{window}} stands for error_rate.window, {{canary}} for the canary's release, and {{namespace}}, {{release}}, {{version}}, {{client}} and {{stage}} for those of the release."
   type = object({
     initial_delay        = optional(string)
     duration             = optional(string)
@@ -178,13 +178,13 @@ variable "analysis" {
     on_inconclusive      = optional(string)
     consecutive_failures = optional(number, 3)
     error_rate = optional(object({
-      # Without `or vector(0)`, a service without any error would have no error rate.
+      # Without `or vector(0)`, a service without errors has no error rate.
       query          = optional(string, "(sum(rate(http_requests_total{namespace='{{namespace}}',code=~'5..'}[{{window}}])) or vector(0)) / sum(rate(http_requests_total{namespace='{{namespace}}'}[{{window}}]))")
       requests_query = optional(string, "sum(increase(http_requests_total{namespace='{{namespace}}'}[{{window}}]))")
-      # Of a canary's pods alone, by their label pod.
+      # The canary's pods only, by their label pod.
       canary_query          = optional(string, "(sum(rate(http_requests_total{namespace='{{namespace}}',pod=~'{{canary}}-.+',code=~'5..'}[{{window}}])) or vector(0)) / sum(rate(http_requests_total{namespace='{{namespace}}',pod=~'{{canary}}-.+'}[{{window}}]))")
       canary_requests_query = optional(string, "sum(increase(http_requests_total{namespace='{{namespace}}',pod=~'{{canary}}-.+'}[{{window}}]))")
-      # What a canary is compared with: the pods that are not its own.
+      # The comparison group of a canary: the pods that are not its own.
       stable_query          = optional(string, "(sum(rate(http_requests_total{namespace='{{namespace}}',pod!~'{{canary}}-.+',code=~'5..'}[{{window}}])) or vector(0)) / sum(rate(http_requests_total{namespace='{{namespace}}',pod!~'{{canary}}-.+'}[{{window}}]))")
       stable_requests_query = optional(string, "sum(increase(http_requests_total{namespace='{{namespace}}',pod!~'{{canary}}-.+'}[{{window}}]))")
       max_ratio             = optional(number)
@@ -202,7 +202,7 @@ variable "analysis" {
 }
 
 variable "acceptance" {
-  description = "A Job that is asked last; one that fails refuses the version. Null: none."
+  description = "A Job that runs last. If it fails, the version is refused. Null: none."
   type = object({
     image   = string
     command = optional(list(string))
@@ -214,7 +214,7 @@ variable "acceptance" {
 }
 
 variable "rollback" {
-  description = "How a version that does badly is taken back. Null: it stays, and the apply fails."
+  description = "How a failed version is rolled back. Null: it stays, and the apply fails."
   type = object({
     timeout    = optional(string)
     validation = optional(string)
@@ -224,7 +224,7 @@ variable "rollback" {
 }
 
 variable "retry_token" {
-  description = "Any text. Changing it releases a version from quarantine that failed before."
+  description = "Any text. Changing it releases a failed version from quarantine."
   type        = string
   default     = null
 }
@@ -241,7 +241,7 @@ variable "timeouts" {
 }
 
 variable "database" {
-  description = "The PostgreSQL server on which the client gets a database of its own, see slipway_database. Null: none is made. The administrator's password is database_admin_password, or in the environment variable SLIPWAY_DATABASE_ADMIN_PASSWORD, which a destroy needs."
+  description = "The PostgreSQL server for the client's own database, see slipway_database. Null: no database. The administrator's password is database_admin_password, or the environment variable SLIPWAY_DATABASE_ADMIN_PASSWORD, which a destroy needs."
   type = object({
     host             = string
     port             = optional(number, 5432)
@@ -264,7 +264,7 @@ variable "database_admin_password" {
 }
 
 variable "migrations" {
-  description = "SQL migrations of the client's database, see slipway_migration. Files that say \"-- slipway:kind contract\" run after the release, once no version before safe_after can come back and the present one was known good for soak (default: 24h in prod, else not at all); without safe_after they do not run. Null: none."
+  description = "SQL migrations of the client's database, see slipway_migration. Files that say \"-- slipway:kind contract\" run after the release, when no version before safe_after can be restored and the current version has been known-good for soak (default: 24h in prod, otherwise none); without safe_after they do not run. Null: none."
   type = object({
     directory        = string
     postgres_version = optional(number)
@@ -281,7 +281,7 @@ variable "migrations" {
 }
 
 variable "strategy" {
-  description = "How a new version comes: \"rolling\" replaces the pods one after the other; \"canary\" brings it up beside the old one and gives it a share of the calls; \"blue_green\" brings it up beside the old one and switches."
+  description = "Rollout of a new version: \"rolling\" replaces the pods one after the other; \"canary\" starts it next to the old version and sends it a share of the calls; \"blue_green\" starts it next to the old version and switches."
   type        = string
   default     = "rolling"
   nullable    = false
@@ -293,7 +293,7 @@ variable "strategy" {
 }
 
 variable "blue_green" {
-  description = "For strategy \"blue_green\": active is the live color. Blue runs app_version, green the version given here; null: there is no green. Set the strategy in an apply of its own before the first green. keep_previous is how long the other color stays scaled, preview how long the new one is watched before the switch."
+  description = "For strategy \"blue_green\": active is the live color. Blue runs app_version, and green runs the version given here; null: there is no green. Set the strategy in a separate apply before the first green. keep_previous is how long the other color stays scaled, and preview how long the new color is analyzed before the switch."
   type = object({
     active        = optional(string, "blue")
     green         = optional(string)
@@ -315,7 +315,7 @@ variable "blue_green" {
 }
 
 variable "canary" {
-  description = "For strategy \"canary\": version is the canary's, null: there is none. weight is the percentage of calls that it gets, steps are weights on the way up that are judged too, and calls with one of the headers always go to it. Set the strategy in an apply of its own before the first canary. istio says where the route is, see slipway_canary."
+  description = "For strategy \"canary\": version is the canary's version; null: there is no canary. weight is its percentage of the calls, steps are intermediate weights with an analysis each, and calls with one of the headers always go to it. Set the strategy in a separate apply before the first canary. istio names the route, see slipway_canary."
   type = object({
     version = optional(string)
     weight  = optional(number, 0)

@@ -9,6 +9,6 @@ terraform {
 }
 
 provider "slipway" {
-  # With this, nothing that belongs to another client or stage can be planned or destroyed in the selected workspace.
+  # The provider refuses plans and destroys of another client or stage in the selected workspace.
   workspace = terraform.workspace
 }

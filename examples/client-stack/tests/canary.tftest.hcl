@@ -1,4 +1,4 @@
-# A canary beside the stable version, and its share of the calls.
+# A canary next to the stable version, and its share of the calls.
 
 mock_provider "slipway" {}
 

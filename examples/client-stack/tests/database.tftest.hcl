@@ -1,4 +1,4 @@
-# A client gets a database of its own where a server is given, and its service the credentials that may not change the schema.
+# If a server is given, a client gets its own database, and its service gets credentials that cannot change the schema.
 
 mock_provider "slipway" {}
 

@@ -1,4 +1,4 @@
-# A new version is guarded as its stage asks for.
+# A new version is verified as its stage requires.
 
 mock_provider "slipway" {}
 

@@ -1,4 +1,4 @@
-# Inputs that Terraform would let pass, or complain about later and less clearly.
+# Inputs that Terraform accepts, or reports later and less clearly.
 
 mock_provider "slipway" {}
 

@@ -1,4 +1,4 @@
-# Two colors beside each other, and what has the traffic.
+# Two colors side by side, and which one has the traffic.
 
 mock_provider "slipway" {}
 

@@ -1,4 +1,4 @@
-# What is given to the module reaches the resources that it is meant for.
+# The inputs of the module reach their resources.
 
 mock_provider "slipway" {}
 

@@ -1,4 +1,4 @@
-# What `slipway generate` writes to environments/client-a/prod/values.yaml.
+# The values that `slipway generate` writes to environments/client-a/prod/values.yaml.
 data "slipway_values" "this" {
   directory = "${path.root}/clients"
   client    = "client-a"

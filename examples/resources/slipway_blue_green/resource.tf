@@ -1,4 +1,4 @@
-# Blue is the release that was there before, with the Service and all that both colors share.
+# Blue is the existing release, with the Service and everything that both colors share.
 resource "slipway_release" "blue" {
   environment = slipway_environment.this
   chart       = { path = "charts/data-collection-service" }
@@ -16,7 +16,7 @@ resource "slipway_release" "green" {
   # Its pods run under blue's ServiceAccount.
   depends_on = [slipway_release.blue]
 
-  # When green is not wanted any more, it goes after the traffic has left it.
+  # After its removal from the configuration, green is destroyed only after the traffic has left it.
   lifecycle {
     create_before_destroy = true
   }
@@ -45,7 +45,7 @@ resource "slipway_blue_green" "app" {
     }
   }
 
-  # After it: more than 5% errors for 2 minutes switch back at once.
+  # After the switch: more than 5% errors for 2 minutes switch back at once.
   analysis {
     duration = "10m"
 

@@ -1,5 +1,5 @@
-# The password of the administrator reaches the provider only: an ephemeral variable, and for a destroy the environment variable
-# SLIPWAY_DATABASE_ADMIN_PASSWORD.
+# Only the provider receives the administrator's password: from an ephemeral variable, and for a destroy from the environment
+# variable SLIPWAY_DATABASE_ADMIN_PASSWORD.
 variable "database_admin_password" {
   type      = string
   ephemeral = true
@@ -18,7 +18,7 @@ resource "slipway_database" "this" {
   extensions = ["pgcrypto"]
 }
 
-# Migrations run as the owner, the application as a role that cannot change the schema.
+# Migrations run as the owner. The application uses a role that cannot change the schema.
 resource "slipway_migration" "expand" {
   environment        = slipway_environment.this
   directory          = "${path.module}/migrations"
@@ -33,7 +33,7 @@ resource "slipway_release" "app" {
 
   values = {
     database = { existingSecret = slipway_database.this.app_secret }
-    # New passwords start the pods again.
+    # New passwords restart the pods.
     podAnnotations = { "slipway.dev/database-password" = tostring(slipway_database.this.password_version) }
   }
 

@@ -1,4 +1,4 @@
-# Additive changes, before the application starts: depends_on in the release.
+# Additive changes run before the release, which has depends_on.
 resource "slipway_migration" "expand" {
   environment = slipway_environment.this
   directory   = "${path.module}/migrations"
@@ -8,8 +8,8 @@ resource "slipway_migration" "expand" {
   database_url_wo  = var.migrator_url # neither in the plan nor in the state
 }
 
-# The clean-up: the files that say "-- slipway:kind contract". It waits until no version before v1.1.0 runs or could be
-# rolled back to, and until the present one was known good for a day.
+# The contract: the files with "-- slipway:kind contract". It waits until no version before v1.1.0 runs or can be restored by a
+# rollback, and until the current version has been known-good for a day.
 resource "slipway_migration" "contract" {
   environment = slipway_environment.this
   directory   = "${path.module}/migrations"
@@ -24,7 +24,7 @@ resource "slipway_migration" "contract" {
   also_used_by = { reports = "v1.2.0" }
 }
 
-# A tool of your own in place of SQL files: here Django. The image holds the application and its migrations.
+# Your own tool instead of SQL files, here Django. The image contains the application and its migrations.
 resource "slipway_migration" "django" {
   environment        = slipway_environment.this
   name               = "shop"

@@ -1,11 +1,11 @@
 resource "slipway_release" "app" {
-  # The whole resource: where the client's cluster and namespace are.
+  # The whole resource. It names the client's cluster and namespace.
   environment = slipway_environment.this
 
   chart   = { path = "${path.module}/charts/data-collection-service" }
   version = "v1.2.0"
 
-  # Later ones win; values come over the files.
+  # Later files override earlier ones. values override the files.
   values_files = ["${path.module}/values.yaml", "${path.module}/values-client-a.yaml"]
   values       = { autoscaling = { maxReplicas = 50 } }
 
@@ -15,7 +15,7 @@ resource "slipway_release" "app" {
 
   timeouts = { update = "10m" }
 
-  # Before anybody else uses the new version: does it answer?
+  # Does the new version answer? This test runs before the analysis.
   smoke_test {
     name = "version"
     http {
@@ -28,7 +28,7 @@ resource "slipway_release" "app" {
     }
   }
 
-  # More than 3 failed health checks in a row, or more than 5 % errors for 2 minutes, and it is taken back.
+  # More than 3 failed health checks in a row, or more than 5% errors for 2 minutes, roll the version back.
   analysis {
     duration = "5m"
 

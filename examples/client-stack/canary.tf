@@ -31,8 +31,8 @@ resource "slipway_release" "canary" {
   values_wo         = var.secret_values
   values_wo_version = var.secret_values_version
 
-  timeouts = var.timeouts
-  retry_token    = var.retry_token
+  timeouts    = var.timeouts
+  retry_token = var.retry_token
 
   # Its pods run under the ServiceAccount of the first release.
   depends_on = [slipway_migration.expand, slipway_release.app]
@@ -53,9 +53,9 @@ resource "slipway_canary" "app" {
 
   weight = var.canary.weight
   # Without a canary, no pod could answer requests with the headers.
-  headers  = local.canary == null ? null : var.canary.headers
-  retry_token    = var.retry_token
-  timeouts = var.canary.timeouts
+  headers     = local.canary == null ? null : var.canary.headers
+  retry_token = var.retry_token
+  timeouts    = var.canary.timeouts
 
   istio {
     host            = local.app

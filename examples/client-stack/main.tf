@@ -58,8 +58,8 @@ resource "slipway_release" "app" {
   values_wo         = var.secret_values
   values_wo_version = var.secret_values_version
 
-  timeouts = var.timeouts
-  retry_token    = var.retry_token
+  timeouts    = var.timeouts
+  retry_token = var.retry_token
 
   # Additive schema changes run first: the old version works with them, and the new version may need them.
   depends_on = [slipway_migration.expand]

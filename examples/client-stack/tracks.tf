@@ -32,8 +32,8 @@ resource "slipway_release" "green" {
   values_wo         = var.secret_values
   values_wo_version = var.secret_values_version
 
-  timeouts = var.timeouts
-  retry_token    = var.retry_token
+  timeouts    = var.timeouts
+  retry_token = var.retry_token
 
   # Its pods run under the ServiceAccount of the first release.
   depends_on = [slipway_migration.expand, slipway_release.app]
@@ -55,7 +55,7 @@ resource "slipway_blue_green" "app" {
   active        = var.blue_green.active
   blue_value    = "stable"
   keep_previous = var.blue_green.keep_previous
-  retry_token         = var.retry_token
+  retry_token   = var.retry_token
   timeouts      = var.blue_green.timeouts
 
   # Both colors are up to date before the traffic moves.

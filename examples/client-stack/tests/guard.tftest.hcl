@@ -129,7 +129,7 @@ run "takes_what_it_is_told" {
     smoke_tests = [{ name = "version", http = { service = "data-collection-service", port = "http", path = "/version" } }]
     acceptance  = { image = "registry.company.com/acceptance:v1", args = ["--quick"] }
     rollback    = null
-    retry_token       = "the queue is back"
+    retry_token = "the queue is back"
   }
 
   assert {

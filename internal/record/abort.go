@@ -6,24 +6,22 @@ package record
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 )
 
-// maxAbortReason is how many letters of the reason of an abort are used.
-const maxAbortReason = 300
-
-// Aborted reads whether somebody has put AnnotationAbort on the record, and the reason. Without a record nothing is aborted. Errors as
-// from cluster.Classify.
+// Aborted reads whether somebody has put AnnotationAbort on the record, and the reason. Errors as from cluster.Classify, also where
+// there is no record.
 func Aborted(ctx context.Context, client kubernetes.Interface, place Place) (reason string, aborted bool, err error) {
 	found, err := client.CoreV1().ConfigMaps(place.Handle.Namespace).Get(ctx, place.Kind.Object(place.Name), metav1.GetOptions{})
 	if err != nil {
 		return "", false, place.Cluster.Classify(fmt.Errorf("reading the annotation %s of %s: %w", AnnotationAbort, place.Object(), err))
 	}
 	reason, aborted = found.Annotations[AnnotationAbort]
-	if letters := []rune(reason); len(letters) > maxAbortReason {
-		reason = string(letters[:maxAbortReason]) + "…"
+	if aborted && strings.TrimSpace(reason) == "" {
+		reason = "no reason was given"
 	}
-	return reason, aborted, nil
+	return shorten(reason, MaxReason), aborted, nil
 }

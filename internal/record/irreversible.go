@@ -70,7 +70,8 @@ func (i Irreversible) Forbids(good KnownGood) string {
 			return ""
 		}
 	}
-	reason := fmt.Sprintf("Revision %d (%s) is older than an irreversible migration: %s of %s", good.Revision, good.Version, i.Migration, i.Since)
+	reason := fmt.Sprintf(
+		"Revision %d (%s) is older than an irreversible migration: %s of %s", good.Revision, good.Version, i.Migration, i.Since)
 	if i.Reason != "" {
 		reason += " (" + shorten(i.Reason, MaxReason) + ")"
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
 )
 
@@ -185,5 +186,5 @@ func sameHooks(a, b []*helmrelease.Hook) bool {
 
 // values are all layers merged, for Helm to change as it likes.
 func (a *application) values() map[string]any {
-	return deepCopyMap(values.Merge(a.spec.Values, a.spec.Sensitive, a.spec.WriteOnly))
+	return object.DeepCopy(values.Merge(a.spec.Values, a.spec.Sensitive, a.spec.WriteOnly))
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/redact"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/autoscale"
 )
 
 // errDeadline is the cause with which an operation's context ends when its own timeout has passed. Any other cause is an
@@ -65,7 +66,7 @@ type operation struct {
 	helm    *action.Configuration
 	kube    *ctxKube
 	// autoscalers finds the HPAs whose targets keep their live replicas.
-	autoscalers autoscalerSource
+	autoscalers autoscale.Source
 
 	secrets  *redact.Secrets
 	progress *reporter
@@ -94,7 +95,7 @@ func begin(ctx context.Context, target Target, timeout time.Duration, grace *gra
 	if o.objects, err = target.Cluster.Dynamic(); err != nil {
 		return nil, err
 	}
-	o.autoscalers = liveAutoscalers(o.reads)
+	o.autoscalers = autoscale.Live(o.reads)
 	// All operations of one Terraform run share the Lease, so that it does not keep two on the same release apart.
 	if o.unlock, err = lockRelease(ctx, target); err != nil {
 		return nil, &CanceledError{Release: target.Name, During: "waiting for another operation on it", Cause: err}

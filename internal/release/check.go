@@ -15,6 +15,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/redact"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/autoscale"
 )
 
 // checkEnvironment is what smoke tests, the acceptance gate and the bake work with. See operation.checks.
@@ -104,7 +105,7 @@ func (e checkEnvironment) begin(ctx context.Context, timeout time.Duration) (*op
 	if o.objects, err = e.target.Cluster.Dynamic(); err != nil {
 		return nil, err
 	}
-	o.autoscalers = liveAutoscalers(o.reads)
+	o.autoscalers = autoscale.Live(o.reads)
 	o.ctx, o.cancel = context.WithTimeoutCause(ctx, timeout, errDeadline)
 	if o.clients, err = newClients(o.ctx, e.target.Cluster, e.lease); err != nil {
 		o.cancel()

@@ -40,7 +40,7 @@ func (s Spec) definitions() ([]definition, error) {
 		}
 		for _, o := range objects {
 			if o.Object["kind"] == kindCRD {
-				name, _ := nameOf(o.Object)
+				name, _ := object.NameOf(o.Object)
 				out = append(out, definition{name: name, object: o.Object})
 			}
 		}
@@ -111,7 +111,7 @@ func versionsText(crd map[string]any) string {
 // the chart's labels and annotations beside those of others.
 func replacement(target Target, spec Spec, d definition, live *unstructured.Unstructured) *unstructured.Unstructured {
 	next := live.DeepCopy()
-	wanted := deepCopyMap(d.object)
+	wanted := object.DeepCopy(d.object)
 	next.Object["spec"] = wanted["spec"]
 	client := []string{"spec", "conversion", "webhook", "clientConfig"}
 	injected, there, err := unstructured.NestedString(live.Object, append(slices.Clone(client), "caBundle")...)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 )
 
 // DefinitionTrial is what would come of writing a chart's CustomResourceDefinitions.
@@ -74,7 +75,7 @@ func (t *definitionTrial) mapping(d definition) (*meta.RESTMapping, error) {
 	if err != nil {
 		return nil, err
 	}
-	gvk := gvkOf(d.object)
+	gvk := object.GVKOf(d.object)
 	mapping, err := mapper.RESTMapping(schema.GroupKind{Group: gvk.Group, Kind: gvk.Kind}, gvk.Version)
 	if err != nil {
 		return nil, fmt.Errorf("asking the cluster for CustomResourceDefinitions of %s: %w", gvk.GroupVersion(), err)
@@ -87,7 +88,7 @@ func (t *definitionTrial) try(ctx context.Context, at dynamic.ResourceInterface,
 	live, err := at.Get(ctx, d.name, metav1.GetOptions{})
 	if cluster.IsNotFound(err) {
 		t.out.Changes = append(t.out.Changes, fmt.Sprintf("%s: new, %s", d.name, versionsText(d.object)))
-		_, err = at.Create(ctx, &unstructured.Unstructured{Object: deepCopyMap(d.object)}, metav1.CreateOptions{DryRun: dryRun, FieldManager: environment.FieldManager})
+		_, err = at.Create(ctx, &unstructured.Unstructured{Object: object.DeepCopy(d.object)}, metav1.CreateOptions{DryRun: dryRun, FieldManager: environment.FieldManager})
 		return t.judge(d, err)
 	}
 	if err != nil {

@@ -88,7 +88,7 @@ func (d *drifts) leafText(leaf object.Drift) string {
 	if d.hide && leaf.Live != nil {
 		leaf.Live = object.MaskSecret
 	}
-	return d.scrub.Text(leafText(leaf.Live)) + " → " + d.scrub.Text(leafText(leaf.Restored))
+	return d.scrub.Text(object.LeafText(leaf.Live)) + " → " + d.scrub.Text(object.LeafText(leaf.Restored))
 }
 
 // IsLasting reports that a text is that of a Difference that Correct leaves alone, for who has kept only the text.

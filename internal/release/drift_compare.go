@@ -6,29 +6,22 @@ package release
 import (
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
-	jsonpatch "github.com/evanphx/json-patch"
-	"helm.sh/helm/v3/pkg/kube"
 	helmrelease "helm.sh/helm/v3/pkg/release"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/types"
-	utiljson "k8s.io/apimachinery/pkg/util/json"
-	"k8s.io/apimachinery/pkg/util/strategicpatch"
-	"k8s.io/cli-runtime/pkg/resource"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/autoscale"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/threeway"
 )
 
 // compareHere finds out without a request in what a live object seems to differ.
@@ -49,7 +42,7 @@ func (d *drifts) compareHere(ctx context.Context, o *drifting) error {
 		o.whole = driftDeleting
 		return nil
 	}
-	patch, kind, restored, err := restoringPatch(o.mapping, d.wanted(o), o.live.Object)
+	patch, kind, restored, err := threeway.Restoring(o.mapping, d.wanted(o), o.live.Object)
 	if err != nil {
 		return fmt.Errorf("comparing %s: %w", o.key.Short(), err)
 	}
@@ -88,18 +81,18 @@ func sameOrBelow(a, b string) bool { return strings.HasPrefix(a, b) || strings.H
 
 // wanted is the object as Helm would write it: with Helm's marks, and without replicas that an autoscaler sets.
 func (d *drifts) wanted(o *drifting) map[string]any {
-	want := deepCopyMap(o.want)
+	want := object.DeepCopy(o.want)
 	if namespace := o.live.GetNamespace(); namespace != "" {
-		setNamespace(want, namespace)
+		object.SetNamespace(want, namespace)
 	}
 	markOwned(d.target, want)
 	delete(want, "status")
-	id := identityIn(d.target.Handle.Namespace, want)
+	id := object.IdentityIn(d.target.Handle.Namespace, want)
 	d.mu.Lock()
-	autoscaled := d.scaled[scaled{id.namespace, id.kind, id.name}]
+	autoscaled := d.scaled[autoscale.Target{Namespace: id.Namespace, Kind: id.Kind, Name: id.Name}]
 	d.mu.Unlock()
 	if autoscaled {
-		want = withoutReplicas(want)
+		want = object.WithoutReplicas(want)
 	}
 	return want
 }
@@ -131,11 +124,11 @@ func (d *drifts) isAutoscaled(ctx context.Context, o *drifting) (bool, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	namespace := o.live.GetNamespace()
-	err := addLiveTargets(ctx, d.autoscalers, namespace, d.scaled)
-	if err != nil && !lacksRight(err) {
+	err := autoscale.AddLive(ctx, d.autoscalers, namespace, d.scaled)
+	if err != nil && !cluster.LacksRight(err) {
 		return false, err
 	}
-	return d.scaled[scaled{namespace, o.live.GetKind(), o.live.GetName()}], nil
+	return d.scaled[autoscale.Target{Namespace: namespace, Kind: o.live.GetKind(), Name: o.live.GetName()}], nil
 }
 
 func (d *drifts) ignored(o *drifting, leaf object.Drift) bool {
@@ -160,70 +153,17 @@ func (o *drifting) ignoredWhole(rules []object.IgnoreRule) bool {
 func (d *drifts) untried(o *drifting, err error) error {
 	var status apierrors.APIStatus
 	switch {
-	case lacksRight(err):
-		d.skip("differences were not tried on the API server for lack of a right, so that some may be none: " + errorText(err))
+	case cluster.LacksRight(err):
+		d.skip("differences were not tried on the API server for lack of a right, so that some may be none: " + cluster.AnswerText(err))
 	case cluster.IsTransient(err) || !errors.As(err, &status) || apierrors.IsTooManyRequests(err) || apierrors.IsServerTimeout(err) ||
 		apierrors.IsTimeout(err) || apierrors.IsServiceUnavailable(err):
 		return fmt.Errorf("trying %s: %w", o.key.Short(), err)
 	case apierrors.IsNotFound(err):
 		o.leaves, o.live, o.whole = nil, nil, driftGone
 	default:
-		d.skip(fmt.Sprintf("%s: the API server refuses to have it put back: %s", o.key.Short(), errorText(err)))
+		d.skip(fmt.Sprintf("%s: the API server refuses to have it put back: %s", o.key.Short(), cluster.AnswerText(err)))
 	}
 	return nil
-}
-
-// restoringPatch is the patch that puts back what of target is not live, and what it would make of live. Kinds that client-go
-// knows get Helm's own patch. For all others Helm compares with its own last manifest only and would find nothing; they get what
-// target has laid over live: maps are merged, lists are replaced.
-func restoringPatch(mapping *meta.RESTMapping, target, live map[string]any) (patch []byte, kind types.PatchType, restored map[string]any, err error) {
-	now, err := json.Marshal(live)
-	if err != nil {
-		return nil, "", nil, fmt.Errorf("writing the live object: %w", err)
-	}
-	var then []byte
-	versioned := kube.AsVersioned(&resource.Info{Mapping: mapping, Object: &unstructured.Unstructured{Object: target}})
-	if _, untyped := versioned.(runtime.Unstructured); untyped {
-		kind = types.MergePatchType
-		if then, err = json.Marshal(lay(target, live)); err == nil {
-			patch, err = jsonpatch.CreateMergePatch(now, then)
-		}
-	} else {
-		if patch, kind, err = threeWayPatch(mapping, target, target, live); err == nil && patch != nil {
-			then, err = strategicpatch.StrategicMergePatch(now, patch, versioned)
-		}
-	}
-	if err != nil {
-		return nil, "", nil, fmt.Errorf("computing the patch: %w", err)
-	}
-	if len(patch) == 0 || string(patch) == "{}" {
-		return nil, kind, nil, nil
-	}
-	restored, err = decodeTyped(string(then))
-	return patch, kind, restored, err
-}
-
-// lay lays one tree over another: maps are merged, all else replaces. A null asks for nothing where nothing is.
-func lay(over, under map[string]any) map[string]any {
-	out := make(map[string]any, len(under))
-	for key, v := range under {
-		out[key] = v
-	}
-	for key, v := range over {
-		table, isMap := v.(map[string]any)
-		below, alsoMap := out[key].(map[string]any)
-		switch {
-		case isMap && alsoMap:
-			out[key] = lay(table, below)
-		case isMap:
-			out[key] = lay(table, nil)
-		case v == nil:
-			delete(out, key)
-		default:
-			out[key] = v
-		}
-	}
-	return out
 }
 
 // anotherOwner says to whom else an object belongs; empty where it is this release's, or nobody's.
@@ -238,16 +178,6 @@ func anotherOwner(target Target, live *unstructured.Unstructured) string {
 		return fmt.Sprintf(driftForeign+"%q now (label %s)", manager, labelManagedBy)
 	}
 	return ""
-}
-
-// identityIn takes the release's namespace for an object that names none.
-func identityIn(namespace string, o map[string]any) identity {
-	gvk := gvkOf(o)
-	name, own := nameOf(o)
-	if own == "" {
-		own = namespace
-	}
-	return identity{gvk.Group, gvk.Kind, own, name}
 }
 
 // withoutStringData writes the stringData of a v1 Secret as data, as the API server stores it. Masks stay what they are.
@@ -270,15 +200,6 @@ func withoutStringData(o map[string]any) map[string]any {
 	}
 	out["data"] = data
 	return out
-}
-
-// decodeTyped reads JSON with the number types that typed objects are converted from.
-func decodeTyped(text string) (map[string]any, error) {
-	var o map[string]any
-	if err := utiljson.Unmarshal([]byte(text), &o); err != nil {
-		return nil, fmt.Errorf("reading the JSON of an object: %w", err)
-	}
-	return o, nil
 }
 
 func isHook(o map[string]any) bool {

@@ -18,9 +18,12 @@ import (
 	"k8s.io/cli-runtime/pkg/resource"
 	"k8s.io/client-go/dynamic"
 
+	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/autoscale"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/threeway"
 )
 
 // CorrectOptions steer Correct.
@@ -158,7 +161,7 @@ func (c *correcting) putBack(d *drifts, o *drifting) error {
 	var at dynamic.ResourceInterface = c.writer.Resource(o.mapping.Resource)
 	namespace := ""
 	if o.mapping.Scope.Name() == "namespace" {
-		namespace = identityIn(c.target.Handle.Namespace, o.want).namespace
+		namespace = object.IdentityIn(c.target.Handle.Namespace, o.want).Namespace
 		at = c.writer.Resource(o.mapping.Resource).Namespace(namespace)
 	}
 	if o.whole != "" {
@@ -166,21 +169,21 @@ func (c *correcting) putBack(d *drifts, o *drifting) error {
 	}
 	want := d.wanted(o)
 	ignored := func(leaf object.Drift) bool {
-		autoscaled := isReplicas(leaf) && d.scaled[scaled{namespace, o.live.GetKind(), o.live.GetName()}]
+		autoscaled := isReplicas(leaf) && d.scaled[autoscale.Target{Namespace: namespace, Kind: o.live.GetKind(), Name: o.live.GetName()}]
 		if autoscaled || d.ignored(o, leaf) {
-			leaf.Keep(want, deepCopyMap(o.live.Object))
+			leaf.Keep(want, object.DeepCopy(o.live.Object))
 			return true
 		}
 		return false
 	}
-	_, _, restored, err := restoringPatch(o.mapping, want, o.live.Object)
+	_, _, restored, err := threeway.Restoring(o.mapping, want, o.live.Object)
 	if err != nil {
 		return fmt.Errorf("comparing %s: %w", o.key.Short(), err)
 	}
 	if restored != nil {
 		object.Drifts(o.live.Object, restored, nil, ignored)
 	}
-	patch, kind, _, err := restoringPatch(o.mapping, want, o.live.Object)
+	patch, kind, _, err := threeway.Restoring(o.mapping, want, o.live.Object)
 	if err != nil || patch == nil {
 		return err
 	}
@@ -190,9 +193,9 @@ func (c *correcting) putBack(d *drifts, o *drifting) error {
 
 // makeAgain creates an object that is gone, after one that is being deleted has gone.
 func (c *correcting) makeAgain(o *drifting, at dynamic.ResourceInterface, namespace string) error {
-	want := deepCopyMap(o.want)
+	want := object.DeepCopy(o.want)
 	if namespace != "" {
-		setNamespace(want, namespace)
+		object.SetNamespace(want, namespace)
 	}
 	markOwned(c.target, want)
 	if o.whole == driftDeleting {
@@ -215,7 +218,7 @@ func (c *correcting) refusal(o *drifting, verb string, err error) error {
 	case c.ended() != nil:
 		return c.ended()
 	}
-	return &CorrectionError{Release: c.target.Name, Problem: c.secrets.Text(fmt.Sprintf("The API server refused to %s %s: %s", verb, o.key.Short(), errorText(err)))}
+	return &CorrectionError{Release: c.target.Name, Problem: c.secrets.Text(fmt.Sprintf("The API server refused to %s %s: %s", verb, o.key.Short(), cluster.AnswerText(err)))}
 }
 
 // waitCorrected waits for what was written.

@@ -13,6 +13,7 @@ import (
 	"k8s.io/cli-runtime/pkg/resource"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/threeway"
 )
 
 // restoring puts custom resources back while Helm upgrades or rolls back. For them Helm sends what changed between two manifests,
@@ -37,7 +38,7 @@ func (r *restoring) prepare(info *resource.Info) (restore func() error, err erro
 	if err != nil {
 		return nil, err
 	}
-	want := deepCopyMap(fields)
+	want := object.DeepCopy(fields)
 	return func() error { return r.restore(info, want) }, nil
 }
 
@@ -53,21 +54,21 @@ func (r *restoring) restore(info *resource.Info, want map[string]any) error {
 		return err
 	}
 	key := r.op.keyOf(info)
-	patch, _, restored, err := restoringPatch(info.Mapping, want, live)
+	patch, _, restored, err := threeway.Restoring(info.Mapping, want, live)
 	if err != nil || patch == nil {
 		return err
 	}
 	ignored := func(leaf object.Drift) bool {
 		covered := slices.ContainsFunc(r.ignore, func(rule object.IgnoreRule) bool { return rule.Covers(key, leaf) })
 		if covered {
-			leaf.Keep(want, deepCopyMap(live))
+			leaf.Keep(want, object.DeepCopy(live))
 		}
 		return covered
 	}
 	if left := object.Drifts(live, restored, nil, ignored); len(left) == 0 {
 		return nil
 	}
-	if patch, _, _, err = restoringPatch(info.Mapping, want, live); err != nil || patch == nil {
+	if patch, _, _, err = threeway.Restoring(info.Mapping, want, live); err != nil || patch == nil {
 		return err
 	}
 	r.op.doing(fmt.Sprintf("putting back %s", key.Short()))

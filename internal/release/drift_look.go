@@ -24,6 +24,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/redact"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/autoscale"
 )
 
 // drifts is one comparison of live objects with rendered ones while it runs.
@@ -37,15 +38,15 @@ type drifts struct {
 
 	objects []*drifting
 	// stored are the objects of the deployed revision with their secrets; nil until they are needed.
-	stored map[identity]map[string]any
+	stored map[object.Identity]map[string]any
 	// scrub knows the secrets of the release once stored is there; nil before.
 	scrub *redact.Secrets
 	// hide says that stored cannot be read, so that live values may be secrets.
 	hide bool
 
 	mu          sync.Mutex
-	autoscalers autoscalerSource
-	scaled      map[scaled]bool
+	autoscalers autoscale.Source
+	scaled      map[autoscale.Target]bool
 	skipped     []string
 }
 
@@ -78,7 +79,7 @@ const (
 )
 
 func newDrifts(target Target, options DriftOptions) (*drifts, error) {
-	d := &drifts{target: target, options: options, scaled: map[scaled]bool{}}
+	d := &drifts{target: target, options: options, scaled: map[autoscale.Target]bool{}}
 	var err error
 	if d.dynamic, err = target.Cluster.Dynamic(); err == nil {
 		if d.client, err = target.Cluster.Kubernetes(); err == nil {
@@ -88,7 +89,7 @@ func newDrifts(target Target, options DriftOptions) (*drifts, error) {
 	if err != nil {
 		return nil, target.Cluster.Classify(err)
 	}
-	d.autoscalers = liveAutoscalers(d.client)
+	d.autoscalers = autoscale.Live(d.client)
 	return d, nil
 }
 
@@ -106,15 +107,15 @@ func (d *drifts) look(ctx context.Context) error {
 			return err
 		}
 	}
-	return parallel(ctx, d.objects, d.compare)
+	return cluster.Parallel(ctx, d.objects, d.compare)
 }
 
 // suspect reads all objects and compares those whose masks can be filled.
 func (d *drifts) suspect(ctx context.Context) error {
-	if err := parallel(ctx, d.objects, d.fetch); err != nil {
+	if err := cluster.Parallel(ctx, d.objects, d.fetch); err != nil {
 		return err
 	}
-	return parallel(ctx, d.objects, d.compareHere)
+	return cluster.Parallel(ctx, d.objects, d.compareHere)
 }
 
 // suspicious reports that an object is not certain to be as it was rendered.
@@ -125,7 +126,7 @@ func (o *drifting) suspicious() bool {
 // takeStored compares what is suspicious with what Helm has stored. Without the right to read that, with what the state shows.
 func (d *drifts) takeStored(ctx context.Context) error {
 	switch err := d.readStored(ctx); {
-	case lacksRight(err):
+	case cluster.LacksRight(err):
 		d.hide = true
 		d.skip("Secrets and other masked leaves were compared only where nobody else has written to their object, for lack of the right to read Helm's record")
 		for _, o := range d.objects {
@@ -147,7 +148,7 @@ func (d *drifts) takeStored(ctx context.Context) error {
 	for _, o := range d.objects {
 		o.want = d.stored[d.identify(o.shown)]
 	}
-	return parallel(ctx, d.objects, d.compareHere)
+	return cluster.Parallel(ctx, d.objects, d.compareHere)
 }
 
 // sameSet reports that Helm has stored just the objects that were compared.
@@ -160,7 +161,9 @@ func (d *drifts) sameSet() bool {
 	return len(d.objects) == len(d.stored)
 }
 
-func (d *drifts) identify(o map[string]any) identity { return identityIn(d.target.Handle.Namespace, o) }
+func (d *drifts) identify(o map[string]any) object.Identity {
+	return object.IdentityIn(d.target.Handle.Namespace, o)
+}
 
 // list finds out which objects there should be.
 func (d *drifts) list(ctx context.Context) error {
@@ -170,7 +173,7 @@ func (d *drifts) list(ctx context.Context) error {
 		return d.listStored(ctx)
 	}
 	for _, key := range keys {
-		shown, err := decodeTyped(d.options.Rendered[key])
+		shown, err := object.Decode(d.options.Rendered[key])
 		if err != nil {
 			return err
 		}
@@ -193,7 +196,7 @@ func (d *drifts) listStored(ctx context.Context) error {
 		}
 		var shown map[string]any
 		if text, known := d.options.Rendered[key]; known {
-			if shown, err = decodeTyped(text); err != nil {
+			if shown, err = object.Decode(text); err != nil {
 				return err
 			}
 			shown = withoutStringData(shown)
@@ -215,7 +218,7 @@ func (d *drifts) add(o *drifting) {
 	if o.want != nil {
 		of = o.want
 	}
-	addScaleTarget(d.scaled, d.identify(of).namespace, of)
+	autoscale.AddRendered(d.scaled, d.identify(of).Namespace, of)
 }
 
 // fetch reads one live object, and settles with what it is compared where that takes no look at Helm's record.
@@ -224,7 +227,7 @@ func (d *drifts) fetch(ctx context.Context, o *drifting) error {
 	if o.want != nil {
 		like = o.want
 	}
-	gvk := gvkOf(like)
+	gvk := object.GVKOf(like)
 	mapping, err := d.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
 	if meta.IsNoMatchError(err) {
 		o.whole, o.lasting = driftNotServed+": "+gvk.Kind+" in "+gvk.GroupVersion().String(), true
@@ -235,17 +238,17 @@ func (d *drifts) fetch(ctx context.Context, o *drifting) error {
 	}
 	o.mapping = mapping
 	o.at = d.dynamic.Resource(mapping.Resource)
-	name, _ := nameOf(like)
+	name, _ := object.NameOf(like)
 	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
-		o.at = d.dynamic.Resource(mapping.Resource).Namespace(d.identify(like).namespace)
+		o.at = d.dynamic.Resource(mapping.Resource).Namespace(d.identify(like).Namespace)
 	}
 	live, err := o.at.Get(ctx, name, metav1.GetOptions{})
 	switch {
 	case cluster.IsNotFound(err):
 		o.whole = driftGone
 		return nil
-	case lacksRight(err):
-		d.skip(fmt.Sprintf("%s was not compared: %s", o.key.Short(), errorText(err)))
+	case cluster.LacksRight(err):
+		d.skip(fmt.Sprintf("%s was not compared: %s", o.key.Short(), cluster.AnswerText(err)))
 		o.at = nil
 		return nil
 	case err != nil:
@@ -293,7 +296,7 @@ func (d *drifts) readStored(ctx context.Context) error {
 	}
 	_, secret := splitSecrets(found.Config, d.options.SecretPaths)
 	d.scrub = storedSecrets(raw, secret)
-	d.stored = map[identity]map[string]any{}
+	d.stored = map[object.Identity]map[string]any{}
 	for _, o := range raw.objects {
 		if !o.Hook {
 			d.stored[d.identify(o.Object)] = withoutStringData(o.Object)

@@ -97,7 +97,7 @@ func maskStored(raw *rawRendering, secret map[string]any) (map[object.Key]string
 
 // splitSecrets parts values at the paths that were given as secret.
 func splitSecrets(config map[string]any, paths []string) (public, secret map[string]any) {
-	public, secret = deepCopyMap(config), map[string]any{}
+	public, secret = object.DeepCopy(config), map[string]any{}
 	for _, path := range paths {
 		if v, ok := cutPath(public, strings.Split(path, ".")); ok {
 			secret[path] = v

@@ -9,7 +9,9 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 )
 
 // checkNamespaces refuses objects that name the namespace of another client or stage. Namespaces that are nobody's are allowed: charts
@@ -17,14 +19,14 @@ import (
 func (r *Rendering) checkNamespaces(ctx context.Context, target Target) error {
 	seen := map[string]bool{"": true, target.Handle.Namespace: true}
 	for _, key := range slices.Sorted(maps.Keys(r.byKey)) {
-		_, namespace := nameOf(r.byKey[key].Object)
+		_, namespace := object.NameOf(r.byKey[key].Object)
 		if seen[namespace] {
 			continue
 		}
 		seen[namespace] = true
 		client, stage, err := environment.Owner(ctx, target.Cluster, namespace)
 		switch {
-		case lacksRight(err):
+		case cluster.LacksRight(err):
 			continue
 		case err != nil:
 			return err

@@ -10,6 +10,8 @@ import (
 	"helm.sh/helm/v3/pkg/chartutil"
 	"helm.sh/helm/v3/pkg/engine"
 	"helm.sh/helm/v3/pkg/releaseutil"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 )
 
 // helmRender is one rendering by Helm's own functions, with loading, as helm template does it.
@@ -19,7 +21,7 @@ func helmRender(tb testing.TB, spec Spec) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	values := deepCopyMap(spec.Values)
+	values := object.DeepCopy(spec.Values)
 	if err := chartutil.ProcessDependenciesWithMerge(ch, values); err != nil {
 		tb.Fatal(err)
 	}

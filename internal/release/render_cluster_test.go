@@ -22,7 +22,7 @@ func (b *bench) helmInstall(spec Spec) *helmrelease.Release {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	stored, err := install.Run(chart, deepCopyMap(mergeSecrets(spec, func(m map[string]any) map[string]any { return m })))
+	stored, err := install.Run(chart, object.DeepCopy(mergeSecrets(spec, func(m map[string]any) map[string]any { return m })))
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -37,7 +37,7 @@ func (b *bench) helmUpgrade(spec Spec) *helmrelease.Release {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	stored, err := upgrade.Run(b.target.Name, chart, deepCopyMap(mergeSecrets(spec, func(m map[string]any) map[string]any { return m })))
+	stored, err := upgrade.Run(b.target.Name, chart, object.DeepCopy(mergeSecrets(spec, func(m map[string]any) map[string]any { return m })))
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -4,7 +4,6 @@
 package release
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -50,48 +49,17 @@ func (r *Rendering) diverges(planned map[object.Key]string) []divergence {
 }
 
 func differingLeaves(key object.Key, want, got string) []divergence {
-	before, errBefore := decodeObject(want)
-	after, errAfter := decodeObject(got)
+	before, errBefore := object.DecodeNumbers(want)
+	after, errAfter := object.DecodeNumbers(got)
 	if errBefore != nil || errAfter != nil {
 		return []divergence{{key, "is not what was planned"}}
 	}
 	var out []divergence
 	for _, c := range object.Diff(before, after) {
-		out = append(out, divergence{key, fmt.Sprintf("%s %s → %s", c.Path, leafText(c.Before), leafText(c.After))})
+		out = append(out, divergence{key, fmt.Sprintf("%s %s → %s", c.Path, object.LeafText(c.Before), object.LeafText(c.After))})
 	}
 	if len(out) == 0 {
 		out = append(out, divergence{key, "is not what was planned"})
 	}
 	return out
-}
-
-// maxLeafText is how many characters of one leaf a message shows.
-const maxLeafText = 120
-
-// leafText prints a leaf for people: JSON, cut where it is long, "(none)" where it is absent.
-func leafText(v any) string {
-	if v == nil {
-		return "(none)"
-	}
-	if s, ok := v.(string); ok && (s == object.MaskSecret || s == object.MaskRevision) {
-		return s
-	}
-	text, err := object.Canonical(v)
-	if err != nil {
-		return "(unprintable)"
-	}
-	if runes := []rune(text); len(runes) > maxLeafText {
-		text = string(runes[:maxLeafText]) + "…"
-	}
-	return text
-}
-
-func decodeObject(canonical string) (map[string]any, error) {
-	var o map[string]any
-	decoder := json.NewDecoder(strings.NewReader(canonical))
-	decoder.UseNumber()
-	if err := decoder.Decode(&o); err != nil {
-		return nil, fmt.Errorf("reading canonical JSON of an object: %w", err)
-	}
-	return o, nil
 }

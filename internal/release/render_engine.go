@@ -58,7 +58,7 @@ func renderOnce(ctx context.Context, ch *helmchart.Chart, in renderInput) (*rawR
 		return nil, context.Cause(ctx)
 	}
 	name := ch.Name()
-	values := deepCopyMap(in.values)
+	values := object.DeepCopy(in.values)
 	if err := chartutil.ProcessDependenciesWithMerge(ch, values); err != nil {
 		return nil, &TemplateError{Chart: name, File: path.Join(name, "Chart.yaml"), Cause: "its dependencies cannot be processed: " + err.Error()}
 	}
@@ -159,29 +159,5 @@ func helmCapabilities(c *cluster.Capabilities) *chartutil.Capabilities {
 			Minor:   c.Version.Minor,
 		},
 		HelmVersion: chartutil.DefaultCapabilities.HelmVersion,
-	}
-}
-
-// deepCopyMap copies maps and lists, since templates can write into .Values.
-func deepCopyMap(m map[string]any) map[string]any {
-	out := make(map[string]any, len(m))
-	for k, v := range m {
-		out[k] = deepCopyValue(v)
-	}
-	return out
-}
-
-func deepCopyValue(v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		return deepCopyMap(v)
-	case []any:
-		out := make([]any, len(v))
-		for i := range v {
-			out[i] = deepCopyValue(v[i])
-		}
-		return out
-	default:
-		return v
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/autoscale"
 )
 
 // Rules of the review.
@@ -35,7 +36,7 @@ type reviewed struct {
 func review(r *Rendering) []Finding {
 	var all []reviewed
 	for _, key := range slices.Sorted(maps.Keys(r.Objects)) {
-		fields, err := decodeObject(r.Objects[key])
+		fields, err := object.DecodeNumbers(r.Objects[key])
 		if err != nil || r.byKey[key].Hook {
 			continue // hooks are gone before the rollout
 		}
@@ -44,7 +45,7 @@ func review(r *Rendering) []Finding {
 	}
 	var out []Finding
 	for _, w := range all {
-		if templateOf(w.fields) == nil || w.kind == "Job" || w.kind == "CronJob" {
+		if object.PodTemplate(w.fields) == nil || w.kind == "Job" || w.kind == "CronJob" {
 			continue
 		}
 		out = append(out, reviewPreStop(w, all)...)
@@ -56,7 +57,7 @@ func review(r *Rendering) []Finding {
 
 // reviewPreStop looks for pods behind a Service that stop at once: they get requests until every node has heard of it.
 func reviewPreStop(w reviewed, all []reviewed) []Finding {
-	template := templateOf(w.fields)
+	template := object.PodTemplate(w.fields)
 	labels, _, _ := unstructured.NestedMap(template, "metadata", "labels")
 	i := slices.IndexFunc(all, func(s reviewed) bool {
 		if s.kind != "Service" || s.namespace != w.namespace {
@@ -85,13 +86,13 @@ func reviewPreStop(w reviewed, all []reviewed) []Finding {
 
 // reviewReplicas looks for a fixed number of pods beside an autoscaler, which every upgrade by other tools puts back.
 func reviewReplicas(w reviewed, all []reviewed) []Finding {
-	if !hasReplicas(w.fields) {
+	if !object.HasReplicas(w.fields) {
 		return nil
 	}
 	for _, h := range all {
-		targets := map[scaled]bool{}
-		addScaleTarget(targets, h.namespace, h.fields)
-		if targets[scaled{w.namespace, w.kind, w.name}] {
+		targets := map[autoscale.Target]bool{}
+		autoscale.AddRendered(targets, h.namespace, h.fields)
+		if targets[autoscale.Target{Namespace: w.namespace, Kind: w.kind, Name: w.name}] {
 			return []Finding{{ruleReplicasAndHPA, w.key, fmt.Sprintf("it sets spec.replicas although %s scales it. Slipway leaves the live number alone; "+
 				"helm upgrade and helm rollback would reset it. Leave replicas out of the template where autoscaling is on", h.key.Short())}}
 		}
@@ -106,7 +107,7 @@ var (
 
 // reviewConfig looks for ConfigMaps and Secrets of the release whose change the pods would not notice.
 func reviewConfig(w reviewed, all []reviewed) []Finding {
-	template := templateOf(w.fields)
+	template := object.PodTemplate(w.fields)
 	for _, where := range []map[string]any{template, w.fields} {
 		annotations, _, _ := unstructured.NestedMap(where, "metadata", "annotations")
 		for key := range annotations {

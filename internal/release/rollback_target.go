@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 )
 
@@ -103,7 +104,7 @@ func (c *candidate) checkServed(objects []object.Rendered) error {
 	}
 	var gone []string
 	for _, o := range objects {
-		gvk := gvkOf(o.Object)
+		gvk := object.GVKOf(o.Object)
 		_, err := mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
 		switch name := gvk.GroupVersion().String() + " " + gvk.Kind; {
 		case meta.IsNoMatchError(err):
@@ -135,13 +136,13 @@ func (c *candidate) checkOwners(ctx context.Context, objects []object.Rendered) 
 	for i := range indexes {
 		indexes[i] = i
 	}
-	err = parallel(ctx, indexes, func(ctx context.Context, i int) error {
-		gvk := gvkOf(objects[i].Object)
+	err = cluster.Parallel(ctx, indexes, func(ctx context.Context, i int) error {
+		gvk := object.GVKOf(objects[i].Object)
 		mapping, err := mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
 		if err != nil {
 			return fmt.Errorf("asking whether the cluster serves %s: %w", gvk.Kind, err)
 		}
-		name, namespace := nameOf(objects[i].Object)
+		name, namespace := object.NameOf(objects[i].Object)
 		if namespace == "" {
 			namespace = c.target.Handle.Namespace
 		}

@@ -16,6 +16,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/cli-runtime/pkg/resource"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/threeway"
 )
 
 func infoOf(apiVersion, kind, name string, spec map[string]any) *resource.Info {
@@ -55,7 +58,7 @@ func TestDropHPAReplicas_OnlyWhereAnAutoscalerSetsThem(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if keeps, relevant := want[info.Name]; relevant && hasReplicas(fields) != keeps {
+			if keeps, relevant := want[info.Name]; relevant && object.HasReplicas(fields) != keeps {
 				t.Errorf("%s has replicas: %v", info.Name, !keeps)
 			}
 		}
@@ -100,11 +103,11 @@ func TestThreeWayPatch_IsOfTheTypeThatHelmSends(t *testing.T) {
 			mapping := &meta.RESTMapping{GroupVersionKind: schema.FromAPIVersionAndKind(c.apiVersion, c.kind)}
 			base, target := object(c.apiVersion, c.kind, container("v1")), object(c.apiVersion, c.kind, container("v2"))
 			live := object(c.apiVersion, c.kind, side(container("v1")))
-			patch, kind, err := threeWayPatch(mapping, base, target, live)
+			patch, kind, err := threeway.Patch(mapping, base, target, live)
 			if err != nil || kind != c.patchType || !strings.Contains(string(patch), `"image":"v2"`) {
 				t.Fatalf("patch %s of type %s, error %v", patch, kind, err)
 			}
-			if same, _, err := threeWayPatch(mapping, target, target, object(c.apiVersion, c.kind, container("v2"))); err != nil || same != nil {
+			if same, _, err := threeway.Patch(mapping, target, target, object(c.apiVersion, c.kind, container("v2"))); err != nil || same != nil {
 				t.Errorf("nothing changes, and the patch is %s (%v)", same, err)
 			}
 		})

@@ -5,29 +5,21 @@ package release
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"sync"
 
-	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/autoscale"
 )
-
-// trialParallel is how many requests of one trial are under way at a time.
-const trialParallel = 8
-
-// identity is an object of the cluster, whatever API version it is written in.
-type identity struct{ group, kind, namespace, name string }
 
 // trial is one Trial while it runs.
 type trial struct {
@@ -41,9 +33,9 @@ type trial struct {
 	client  kubernetes.Interface
 	mapper  meta.RESTMapper
 	// base are the objects of the deployed revision as they were rendered, without hooks; empty where nothing is deployed.
-	base map[identity]map[string]any
+	base map[object.Identity]map[string]any
 	// scaled are the workloads whose replicas an autoscaler sets.
-	scaled map[scaled]bool
+	scaled map[autoscale.Target]bool
 
 	mu         sync.Mutex
 	refusals   []Refusal
@@ -73,7 +65,7 @@ func try(ctx context.Context, target Target, previous map[object.Key]string, nex
 	if err := t.readAutoscalers(ctx, changed); err != nil {
 		return nil, err
 	}
-	err := parallel(ctx, changed, func(ctx context.Context, key object.Key) error { return t.object(ctx, key, next.byKey[key]) })
+	err := cluster.Parallel(ctx, changed, func(ctx context.Context, key object.Key) error { return t.object(ctx, key, next.byKey[key]) })
 	if err != nil {
 		return nil, target.Cluster.Classify(err)
 	}
@@ -84,16 +76,6 @@ func try(ctx context.Context, target Target, previous map[object.Key]string, nex
 		return nil, target.Cluster.Classify(err)
 	}
 	return t.result(), nil
-}
-
-// parallel does the same with each item, a bounded number at a time, until one fails.
-func parallel[T any](ctx context.Context, items []T, do func(context.Context, T) error) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(trialParallel)
-	for _, item := range items {
-		group.Go(func() error { return do(ctx, item) })
-	}
-	return group.Wait()
 }
 
 // anythingToTry is whether an object differs, or may differ where the plan shows only a mask.
@@ -148,42 +130,29 @@ func (t *trial) connect() error {
 
 // identify takes the release's namespace for an object that names none; for objects of the whole cluster that is as good as
 // any other.
-func (t *trial) identify(o map[string]any) identity {
-	gvk := gvkOf(o)
-	name, namespace := nameOf(o)
+func (t *trial) identify(o map[string]any) object.Identity {
+	gvk := object.GVKOf(o)
+	name, namespace := object.NameOf(o)
 	if namespace == "" {
 		namespace = t.target.Handle.Namespace
 	}
-	return identity{gvk.Group, gvk.Kind, namespace, name}
-}
-
-func gvkOf(o map[string]any) schema.GroupVersionKind {
-	apiVersion, _ := o["apiVersion"].(string)
-	kind, _ := o["kind"].(string)
-	return schema.FromAPIVersionAndKind(apiVersion, kind)
-}
-
-func nameOf(o map[string]any) (name, namespace string) {
-	metadata, _ := o["metadata"].(map[string]any)
-	name, _ = metadata["name"].(string)
-	namespace, _ = metadata["namespace"].(string)
-	return name, namespace
+	return object.Identity{Group: gvk.Group, Kind: gvk.Kind, Namespace: namespace, Name: name}
 }
 
 // readAutoscalers finds the autoscalers of the rendering, and those of the cluster where a changed workload sets replicas.
 func (t *trial) readAutoscalers(ctx context.Context, changed []object.Key) error {
-	t.scaled = map[scaled]bool{}
+	t.scaled = map[autoscale.Target]bool{}
 	for _, o := range t.next.byKey {
-		addScaleTarget(t.scaled, t.identify(o.Object).namespace, o.Object)
+		autoscale.AddRendered(t.scaled, t.identify(o.Object).Namespace, o.Object)
 	}
-	source := liveAutoscalers(t.client)
+	source := autoscale.Live(t.client)
 	for _, key := range changed {
 		o := t.next.byKey[key]
-		if !hasReplicas(o.Object) || o.Hook {
+		if !object.HasReplicas(o.Object) || o.Hook {
 			continue
 		}
-		err := addLiveTargets(ctx, source, t.identify(o.Object).namespace, t.scaled)
-		if lacksRight(err) {
+		err := autoscale.AddLive(ctx, source, t.identify(o.Object).Namespace, t.scaled)
+		if cluster.LacksRight(err) {
 			t.skip("the cluster's HorizontalPodAutoscalers cannot be listed, so replicas that one of them sets may be shown as changed", key)
 			return nil
 		}
@@ -222,10 +191,4 @@ func (t *trial) result() *TrialResult {
 		out.Skipped = append(out.Skipped, fmt.Sprintf("%s: %s", strings.Join(names, ", "), t.next.scrub.Text(reason)))
 	}
 	return out
-}
-
-// lacksRight reports a 403 that says what the user may not do, as opposed to one with which admission refuses an object.
-func lacksRight(err error) bool {
-	var forbidden *cluster.ForbiddenError
-	return errors.As(cluster.Classify(err), &forbidden)
 }

@@ -13,19 +13,20 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 
+	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 )
 
 // readBase reads the manifest of the deployed revision, which is what Helm takes for the old state. Without the right to read
 // it the trial goes on: what is live is then compared with what is rendered only.
 func (t *trial) readBase(ctx context.Context) error {
-	t.base = map[identity]map[string]any{}
+	t.base = map[object.Identity]map[string]any{}
 	secrets := boundSecrets{SecretInterface: t.client.CoreV1().Secrets(t.target.Handle.Namespace), ctx: ctx}
 	found, err := driver.NewSecrets(secrets).Query(map[string]string{"owner": "helm", "name": t.target.Name, "status": "deployed"})
 	switch {
 	case errors.Is(err, driver.ErrReleaseNotFound):
 		return nil
-	case lacksRight(err):
+	case cluster.LacksRight(err):
 		t.skip("the deployed revision cannot be read (no right to list Secrets), so fields that the chart no longer sets are not tried", "all objects")
 		return nil
 	case err != nil:

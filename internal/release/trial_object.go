@@ -18,6 +18,8 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/autoscale"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/threeway"
 )
 
 // Helm's mark on the objects of a release, beside the annotations with the release's name and namespace.
@@ -29,20 +31,20 @@ const (
 // object tries one object: a POST where it does not exist, else the patch that Helm would send. The error is one that hinders
 // the whole trial.
 func (t *trial) object(ctx context.Context, key object.Key, o object.Rendered) error {
-	mapping, err := t.mapper.RESTMapping(gvkOf(o.Object).GroupKind(), gvkOf(o.Object).Version)
+	mapping, err := t.mapper.RESTMapping(object.GVKOf(o.Object).GroupKind(), object.GVKOf(o.Object).Version)
 	if meta.IsNoMatchError(err) {
 		t.skip(t.whyNotServed(o), key)
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("asking the cluster for %s: %w", gvkOf(o.Object).GroupKind(), err)
+		return fmt.Errorf("asking the cluster for %s: %w", object.GVKOf(o.Object).GroupKind(), err)
 	}
-	name, _ := nameOf(o.Object)
-	target := deepCopyMap(o.Object)
+	name, _ := object.NameOf(o.Object)
+	target := object.DeepCopy(o.Object)
 	var client dynamic.ResourceInterface = t.objects.Resource(mapping.Resource)
 	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
-		namespace := t.identify(o.Object).namespace
-		setNamespace(target, namespace)
+		namespace := t.identify(o.Object).Namespace
+		object.SetNamespace(target, namespace)
 		client = t.objects.Resource(mapping.Resource).Namespace(namespace)
 	}
 	live, err := client.Get(ctx, name, metav1.GetOptions{})
@@ -93,16 +95,16 @@ func (t *trial) create(ctx context.Context, client dynamic.ResourceInterface, ke
 func (t *trial) patch(ctx context.Context, client dynamic.ResourceInterface, mapping *meta.RESTMapping, key object.Key, o object.Rendered,
 	base, target map[string]any, live *unstructured.Unstructured, stored bool,
 ) error {
-	if _, ns := nameOf(target); ns != "" {
-		base = deepCopyMap(base)
-		setNamespace(base, ns)
+	if _, ns := object.NameOf(target); ns != "" {
+		base = object.DeepCopy(base)
+		object.SetNamespace(base, ns)
 	}
 	t.own(target)
 	id := t.identify(o.Object)
-	if t.scaled[scaled{id.namespace, id.kind, id.name}] {
-		base, target = withoutReplicas(base), withoutReplicas(target)
+	if t.scaled[autoscale.Target{Namespace: id.Namespace, Kind: id.Kind, Name: id.Name}] {
+		base, target = object.WithoutReplicas(base), object.WithoutReplicas(target)
 	}
-	patch, kind, err := threeWayPatch(mapping, base, target, live.Object)
+	patch, kind, err := threeway.Patch(mapping, base, target, live.Object)
 	if err != nil {
 		t.refuse(key, "Invalid", err.Error())
 		return nil
@@ -152,12 +154,6 @@ func markOwned(target Target, o map[string]any) {
 	put("annotations", map[string]string{annotationReleaseName: target.Name, annotationReleaseNamespace: target.Handle.Namespace})
 }
 
-func setNamespace(o map[string]any, namespace string) {
-	if metadata, ok := o["metadata"].(map[string]any); ok {
-		metadata["namespace"] = namespace
-	}
-}
-
 // foreignOwner says to whom an object belongs; empty where Helm would take it for this release's.
 func (t *trial) foreignOwner(live *unstructured.Unstructured) string {
 	annotations := live.GetAnnotations()
@@ -196,7 +192,7 @@ func (t *trial) siblingOwner(ctx context.Context, live *unstructured.Unstructure
 
 // whyNotServed tells a CRD that comes with the chart from a kind that nobody brings.
 func (t *trial) whyNotServed(o object.Rendered) string {
-	gvk := gvkOf(o.Object)
+	gvk := object.GVKOf(o.Object)
 	kind := gvk.Kind + "." + gvk.Group
 	brought := t.next.brings[kind]
 	for _, other := range t.next.byKey {
@@ -213,11 +209,11 @@ func (t *trial) whyNotServed(o object.Rendered) string {
 func (t *trial) refusedBy(key object.Key, prefix string, err error) error {
 	var status apierrors.APIStatus
 	switch {
-	case lacksRight(err):
-		t.skip("not tried for lack of a right: "+errorText(err), key)
+	case cluster.LacksRight(err):
+		t.skip("not tried for lack of a right: "+cluster.AnswerText(err), key)
 		return nil
 	case strings.Contains(err.Error(), "does not support dry run"):
-		t.skip("not tried, since an admission webhook does not support dry runs: "+errorText(err), key)
+		t.skip("not tried, since an admission webhook does not support dry runs: "+cluster.AnswerText(err), key)
 		return nil
 	case cluster.IsTransient(err) || !errors.As(err, &status) || apierrors.IsTooManyRequests(err) || apierrors.IsServerTimeout(err) ||
 		apierrors.IsTimeout(err) || apierrors.IsServiceUnavailable(err):
@@ -230,16 +226,8 @@ func (t *trial) refusedBy(key object.Key, prefix string, err error) error {
 	if reason == "" {
 		reason = "Refused"
 	}
-	t.refuse(key, reason, prefix+errorText(err))
+	t.refuse(key, reason, prefix+cluster.AnswerText(err))
 	return nil
-}
-
-func errorText(err error) string {
-	var status apierrors.APIStatus
-	if errors.As(err, &status) && status.Status().Message != "" {
-		return status.Status().Message
-	}
-	return err.Error()
 }
 
 // missingNamespace is the namespace that an object was to be made in and that does not exist.

@@ -24,14 +24,14 @@ func (t *trial) overwritten(key object.Key, base, live, result map[string]any) (
 		if text == "" {
 			continue
 		}
-		shown, err := decodeObject(text)
+		shown, err := object.DecodeNumbers(text)
 		if err != nil {
 			return nil, err
 		}
 		masks = append(masks, shown)
 	}
 	if t.outside && t.previous[key] != "" {
-		rendered, err := decodeObject(t.previous[key])
+		rendered, err := object.DecodeNumbers(t.previous[key])
 		if err != nil {
 			return nil, err
 		}
@@ -84,7 +84,7 @@ func (w *overwriteWalk) walk(path string, base, live, result any, masks []any) {
 		w.add(path, object.MaskSecret, object.MaskSecret)
 		return
 	}
-	w.add(path, w.trial.next.scrub.Text(leafText(live)), w.trial.next.scrub.Text(leafText(result)))
+	w.add(path, w.trial.next.scrub.Text(object.LeafText(live)), w.trial.next.scrub.Text(object.LeafText(result)))
 }
 
 func (w *overwriteWalk) add(path, live, target string) {

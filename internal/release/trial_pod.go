@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 )
@@ -32,35 +33,15 @@ type load struct {
 	pod *corev1.PodSpec
 }
 
-// podTemplates are the places of pod templates, by kind.
-var podTemplates = map[string][]string{
-	"Deployment": {"spec", "template"}, "StatefulSet": {"spec", "template"}, "DaemonSet": {"spec", "template"},
-	"ReplicaSet": {"spec", "template"}, "ReplicationController": {"spec", "template"}, "Job": {"spec", "template"},
-	"CronJob": {"spec", "jobTemplate", "spec", "template"},
-}
-
-func templateOf(o map[string]any) map[string]any {
-	kind, _ := o["kind"].(string)
-	path, ok := podTemplates[kind]
-	if !ok {
-		return nil
-	}
-	template, _, err := unstructured.NestedMap(o, path...)
-	if err != nil {
-		return nil
-	}
-	return template
-}
-
 // workload notes a changed workload whose pods, or whose number of pods, change.
 func (t *trial) workload(key object.Key, o object.Rendered, base, next, live map[string]any) {
-	template := templateOf(o.Object)
+	template := object.PodTemplate(o.Object)
 	if template == nil {
 		return
 	}
 	kind, _ := o.Object["kind"].(string)
-	l := &load{key: key, hook: o.Hook, kind: kind, namespace: t.identify(o.Object).namespace, next: next, live: live}
-	l.templateChanged = base == nil || !sameValue(templateOf(base), template)
+	l := &load{key: key, hook: o.Hook, kind: kind, namespace: t.identify(o.Object).Namespace, next: next, live: live}
+	l.templateChanged = base == nil || !sameValue(object.PodTemplate(base), template)
 	if !l.templateChanged && sameValue(inMap(base["spec"], "replicas"), inMap(o.Object["spec"], "replicas")) {
 		return
 	}
@@ -72,7 +53,7 @@ func (t *trial) workload(key object.Key, o object.Rendered, base, next, live map
 // pods tries one pod of each changed template: what admission, Pod Security, a LimitRange or a quota says of a pod it does not
 // say of the workload that makes it.
 func (t *trial) pods(ctx context.Context) error {
-	return parallel(ctx, t.loads, func(ctx context.Context, l *load) error {
+	return cluster.Parallel(ctx, t.loads, func(ctx context.Context, l *load) error {
 		pod, err := podOf(l.next, l.namespace)
 		if err != nil {
 			return fmt.Errorf("reading the pod template of %s: %w", l.key, err)
@@ -99,7 +80,7 @@ func (t *trial) pod(ctx context.Context, l *load, pod *corev1.Pod) error {
 			l.pod = &made.Spec
 			return nil
 		}
-		text := errorText(err)
+		text := cluster.AnswerText(err)
 		if m := missingAccount.FindStringSubmatch(text); m != nil && t.brings("v1/ServiceAccount/"+m[1]) && pod.Spec.ServiceAccountName != "default" {
 			// The account is made by the same apply. Any other one lets the pod be tried.
 			pod.Spec.ServiceAccountName, pod.Spec.DeprecatedServiceAccount = "default", ""
@@ -132,10 +113,10 @@ func (l *load) counted() bool {
 // podOf is a pod as the workload's controller would make it.
 func podOf(workload map[string]any, namespace string) (*corev1.Pod, error) {
 	template := &corev1.PodTemplateSpec{}
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(templateOf(workload), template); err != nil {
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.PodTemplate(workload), template); err != nil {
 		return nil, err
 	}
-	name, _ := nameOf(workload)
+	name, _ := object.NameOf(workload)
 	pod := &corev1.Pod{Spec: template.Spec}
 	pod.GenerateName = fmt.Sprintf("%.50s-", name)
 	pod.Namespace = namespace
@@ -143,7 +124,7 @@ func podOf(workload map[string]any, namespace string) (*corev1.Pod, error) {
 	claims, _, _ := unstructured.NestedSlice(workload, "spec", "volumeClaimTemplates")
 	for _, claim := range claims {
 		if m, ok := claim.(map[string]any); ok {
-			claimName, _ := nameOf(m)
+			claimName, _ := object.NameOf(m)
 			pod.Spec.Volumes = append(pod.Spec.Volumes, corev1.Volume{Name: claimName, VolumeSource: corev1.VolumeSource{
 				PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claimName + "-" + name + "-0"},
 			}})

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 )
 
@@ -29,9 +30,9 @@ func (t *trial) quotas(ctx context.Context) error {
 	}
 	slices.SortFunc(loads, func(a, b *load) int { return strings.Compare(string(a.key), string(b.key)) })
 	list, err := t.client.CoreV1().ResourceQuotas(namespace).List(ctx, metav1.ListOptions{})
-	if lacksRight(err) {
+	if cluster.LacksRight(err) {
 		for _, l := range loads {
-			t.skip("not compared with the namespace's quotas, since these cannot be listed: "+errorText(err), l.key)
+			t.skip("not compared with the namespace's quotas, since these cannot be listed: "+cluster.AnswerText(err), l.key)
 		}
 		return nil
 	}
@@ -106,17 +107,17 @@ func (t *trial) quota(quota *corev1.ResourceQuota, name corev1.ResourceName, har
 
 // freed are the workloads of the deployed revision that the new one does not have any more.
 func (t *trial) freed(namespace string) []*load {
-	kept := map[identity]bool{}
+	kept := map[object.Identity]bool{}
 	for _, o := range t.next.byKey {
 		kept[t.identify(o.Object)] = true
 	}
 	var out []*load
 	for id, o := range t.base {
-		l := &load{kind: id.kind, namespace: id.namespace, live: o}
-		if kept[id] || templateOf(o) == nil || !l.counted() || id.namespace != namespace {
+		l := &load{kind: id.Kind, namespace: id.Namespace, live: o}
+		if kept[id] || object.PodTemplate(o) == nil || !l.counted() || id.Namespace != namespace {
 			continue
 		}
-		l.key = object.Key(id.kind + "/" + id.name)
+		l.key = object.Key(id.Kind + "/" + id.Name)
 		out = append(out, l)
 	}
 	return out

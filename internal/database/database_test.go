@@ -5,23 +5,20 @@ package database
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
-	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment/namespace"
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness/tenant"
 	"github.com/slipway-dev/terraform-provider-slipway/test/postgres"
 )
 
@@ -70,34 +67,14 @@ type testClient struct {
 
 func newTestClient(t *testing.T) *testClient {
 	t.Helper()
-	path := os.Getenv("SLIPWAY_TEST_KUBECONFIG")
-	if path == "" {
-		t.Skip("SLIPWAY_TEST_KUBECONFIG is not set: no cluster to test against")
-	}
+	harness.Kubeconfig(t) // skips before a server is started
 	server := testServer(t)
-	config, err := clientcmd.LoadFromFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := cluster.NewConnections(cluster.Config{ConfigPaths: []string{path}}).Cluster(t.Context(), cluster.Coordinate{Context: config.CurrentContext})
-	if err != nil {
-		t.Fatal(err)
-	}
-	client := "db-" + strings.ToLower(rand.Text()[:6])
-	h := environment.Handle{Client: client, Stage: "prod", Cluster: c.Coordinate(), Namespace: "data-collection-" + client}
+	test := tenant.Absent(t, "db")
+	c, h, client := test.Cluster, test.Handle, test.Handle.Client
 	open := namespace.Network{Ingress: namespace.TrafficAllow, Egress: namespace.TrafficAllow}
 	if _, err := namespace.Ensure(t.Context(), c, namespace.Spec{Handle: h, Network: open}, namespace.EnsureOptions{InstanceID: "test"}); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		kubernetes, err := c.Kubernetes()
-		if err == nil {
-			err = kubernetes.CoreV1().Namespaces().Delete(context.Background(), h.Namespace, metav1.DeleteOptions{})
-		}
-		if err != nil && !apierrors.IsNotFound(err) {
-			t.Error(err)
-		}
-	})
 	return &testClient{
 		t: t, cluster: c, server: server,
 		spec: Spec{

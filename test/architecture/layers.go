@@ -10,8 +10,11 @@ package architecture
 var layers = [][]string{
 	{"explain"},
 	{"object", "values", "cluster", "migration/sqlfile"},
-	{"chart", "analysis", "task", "migration/lint", "migration/runner"},
+	{"chart", "analysis", "task", "redact", "migration/lint", "migration/runner"},
 	{"environment", "fleet", "migration/lint/corpus"},
-	{"gitops", "database", "migration/job", "release", "traffic"},
+	{"record", "gitops"},
+	{"operation"},
+	{"environment/namespace", "database", "migration/job", "traffic/pods", "traffic/route", "traffic/traffictest"},
+	{"release", "traffic/canary", "traffic/bluegreen"},
 	{"provider"},
 }

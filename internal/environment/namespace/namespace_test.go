@@ -5,62 +5,34 @@ package namespace
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness/tenant"
 )
 
-// testCluster connects to the cluster of SLIPWAY_TEST_KUBECONFIG, as itself or, with groups, as a made-up user in these.
+// testCluster connects to the test cluster, as itself or, with groups, as a made-up user in these.
 func testCluster(t *testing.T, groups ...string) *cluster.Cluster {
 	t.Helper()
-	path := os.Getenv("SLIPWAY_TEST_KUBECONFIG")
-	if path == "" {
-		t.Skip("SLIPWAY_TEST_KUBECONFIG is not set: no cluster to test against")
-	}
-	config, err := clientcmd.LoadFromFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := harness.Kubeconfig(t)
 	if len(groups) > 0 {
-		user := config.AuthInfos[config.Contexts[config.CurrentContext].AuthInfo]
-		user.Impersonate, user.ImpersonateGroups = "somebody", groups
-		path = filepath.Join(t.TempDir(), "kubeconfig")
-		if err := clientcmd.WriteToFile(*config, path); err != nil {
-			t.Fatal(err)
-		}
+		path = harness.Impersonating(t, "somebody", groups...)
 	}
-	c, err := cluster.NewConnections(cluster.Config{ConfigPaths: []string{path}}).Cluster(t.Context(), cluster.Coordinate{Context: config.CurrentContext})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
+	return tenant.Connect(t, path)
 }
 
 // testSpec is an environment that no other test has; its namespace is deleted after the test.
 func testSpec(t *testing.T, admin *cluster.Cluster) Spec {
 	t.Helper()
-	client := "env-" + strings.ToLower(rand.Text()[:6])
+	client := harness.Name("env")
 	h := environment.Handle{Client: client, Stage: "prod", Cluster: admin.Coordinate(), Namespace: "data-collection-" + client}
-	t.Cleanup(func() {
-		kubernetes, err := admin.Kubernetes()
-		if err == nil {
-			err = kubernetes.CoreV1().Namespaces().Delete(context.Background(), h.Namespace, metav1.DeleteOptions{})
-		}
-		if err != nil && !apierrors.IsNotFound(err) {
-			t.Error(err)
-		}
-	})
+	harness.RemoveNamespace(t, h.Namespace)
 	return Spec{Handle: h, Network: Network{Ingress: TrafficDeny, Egress: TrafficAllow, DNS: true}}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 )
 
 // lookForAnother says before a create what the apply would find under the release's name: the release of somebody else is an
@@ -23,7 +24,7 @@ import (
 // which says so.
 func (r *ReleaseResource) lookForAnother(ctx context.Context, resp *resource.ModifyPlanResponse, target release.Target, key, retryToken string) {
 	seen, err := release.ObserveForCreate(ctx, target)
-	var ownership *release.OwnershipError
+	var ownership *ownership.Error
 	var record *release.ForeignRecordError
 	var newer *release.NewerRecordError
 	switch {
@@ -55,7 +56,7 @@ func (r *ReleaseResource) try(ctx context.Context, resp *resource.ModifyPlanResp
 	result, err := release.Trial(ctx, target, previous, next, outside)
 	var missing *environment.NamespaceMissingError
 	var foreign *environment.NamespaceForeignError
-	var ownership *release.OwnershipError
+	var ownership *ownership.Error
 	switch {
 	case errors.As(err, &missing):
 		resp.Diagnostics.AddWarning("Release "+target.Name+" was not tried on the cluster",

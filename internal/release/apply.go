@@ -96,7 +96,7 @@ func (a *application) underLease() error {
 	if err := a.renderAsPlanned(s, &capabilities); err != nil {
 		return err
 	}
-	if err := a.rendering.checkNamespaces(a.ctx, a.target); err != nil {
+	if err := checkNamespaces(a.ctx, a.target, a.rendering); err != nil {
 		return err
 	}
 	a.key = ContentKey(a.spec, a.rendering, a.options.Guard)

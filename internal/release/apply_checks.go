@@ -13,6 +13,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
 )
 
@@ -56,12 +57,12 @@ func (a *application) checkOwner(target Target) error {
 	update := a.options.ClusterUID != ""
 	if record := a.found.record; record != nil {
 		if !update && a.madeInThisRun(record) {
-			return &OwnershipError{Release: target.Name, Namespace: target.Handle.Namespace,
+			return &ownership.Error{Release: target.Name, Namespace: target.Handle.Namespace,
 				Reason: "Another resource of this Terraform run has just installed it: two slipway_release have the same name in one namespace. Nothing was changed.",
 				Advice: "Give one of them another name; without one a release is called like its chart."}
 		}
 		if update && record.InstanceID != a.options.InstanceID {
-			return &OwnershipError{Release: target.Name, Namespace: target.Handle.Namespace, Reason: fmt.Sprintf(
+			return &ownership.Error{Release: target.Name, Namespace: target.Handle.Namespace, Reason: fmt.Sprintf(
 				"Its record carries the instance id %s and this state has %s: another Terraform state has taken the release over. Nothing was changed.",
 				record.InstanceID, a.options.InstanceID),
 				Advice: "Remove it from the state that should not manage it (a removed block with destroy = false, or terraform state rm)."}
@@ -89,7 +90,7 @@ func checkUnrecorded(target Target, revisions []revision) error {
 	if last.status == helmrelease.StatusUninstalled || last.byHandle(target.Handle) {
 		return nil
 	}
-	return &OwnershipError{Release: target.Name, Namespace: target.Handle.Namespace, Revision: last.number, Status: last.status.String(), Advice: fmt.Sprintf(
+	return &ownership.Error{Release: target.Name, Namespace: target.Handle.Namespace, Revision: last.number, Status: last.status.String(), Advice: fmt.Sprintf(
 		"Import it (id %s/%s/%s), give this release another name, or uninstall the other one.",
 		target.Handle.Cluster.Context, target.Handle.Namespace, target.Name)}
 }

@@ -17,6 +17,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 )
 
 // Each case breaks an upgrade of a release that works, looks at the error, and then applies what works again.
@@ -175,7 +177,7 @@ func TestApply_LeavesAReleaseOfOthersAlone(t *testing.T) {
 	b := newBench(t)
 	b.foreignInstall(with(t), "app")
 	_, err := b.apply(t.Context(), with(t, config("debug")))
-	wantError[*OwnershipError](t, err)
+	wantError[*ownership.Error](t, err)
 	wantText(t, err.Error(), "not made by Slipway", "Import it")
 	if got := b.liveLevel(); got != "info" {
 		t.Errorf("it was changed: %s", got)
@@ -195,7 +197,7 @@ func TestApply_LeavesObjectsOfOtherReleasesAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := b.apply(t.Context(), with(t))
-	wantError[*OwnershipError](t, err)
+	wantError[*ownership.Error](t, err)
 	wantText(t, err.Error(), `ConfigMap "app"`)
 	if got := b.liveLevel(); got != "mine" {
 		t.Errorf("it was changed: %s", got)

@@ -16,6 +16,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 )
 
 // maxAttempted is how many failed revisions in a row are looked at for what they left.
@@ -127,7 +128,7 @@ func (a *application) explain(ran error, number int) error {
 	}
 	text := a.secrets.Text(explain.Library(ran))
 	if strings.Contains(text, "exists and cannot be imported into the current release") {
-		return &OwnershipError{Release: a.target.Name, Namespace: a.target.Handle.Namespace, Reason: text,
+		return &ownership.Error{Release: a.target.Name, Namespace: a.target.Handle.Namespace, Reason: text,
 			Advice: "Remove that object, or leave it out of the chart, or give it to this release by Helm's label and annotations. Apply again then."}
 	}
 	if cluster.IsTransient(ran) {

@@ -32,7 +32,7 @@ func bake(ctx context.Context, env checkEnvironment, a *Analysis, options bakeOp
 		return analysis.Verdict{Outcome: analysis.Passed, Action: analysis.Accept, Reason: "There is nothing to watch."}, options.Earlier, nil
 	}
 	pending := analysis.Verdict{Outcome: analysis.Pending, Action: analysis.Wait}
-	policy, err := a.expanded(env.target.queryValues(env.version))
+	policy, err := a.expanded(queryValuesOf(env.target, env.version))
 	if err != nil {
 		return pending, options.Earlier, err
 	}

@@ -19,7 +19,8 @@ type QueryValues struct {
 	Namespace, Release, Client, Stage, Version string
 }
 
-func (t Target) queryValues(version string) QueryValues {
+// queryValuesOf are the values for queries on a release.
+func queryValuesOf(t Target, version string) QueryValues {
 	return QueryValues{Namespace: t.Handle.Namespace, Release: t.Name, Client: t.Handle.Client, Stage: t.Handle.Stage, Version: version}
 }
 

@@ -180,7 +180,7 @@ func (a *Analysis) Preflight(ctx context.Context, target Target, version string)
 	if a == nil || a.Prometheus == nil {
 		return nil
 	}
-	policy, err := a.expanded(target.queryValues(version))
+	policy, err := a.expanded(queryValuesOf(target, version))
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 )
 
 // kindCRD is the kind of the objects of which a crds folder is meant to consist.
@@ -109,7 +110,7 @@ func versionsText(crd map[string]any) string {
 
 // replacement is what a live definition is replaced with: the chart's spec, with the certificate that a controller injected, and
 // the chart's labels and annotations beside those of others.
-func replacement(target Target, spec Spec, d definition, live *unstructured.Unstructured) *unstructured.Unstructured {
+func replacement(d definition, live *unstructured.Unstructured, writer string) *unstructured.Unstructured {
 	next := live.DeepCopy()
 	wanted := object.DeepCopy(d.object)
 	next.Object["spec"] = wanted["spec"]
@@ -122,7 +123,7 @@ func replacement(target Target, spec Spec, d definition, live *unstructured.Unst
 	}
 	rendered := unstructured.Unstructured{Object: wanted}
 	next.SetLabels(mergedLabels(live.GetLabels(), rendered.GetLabels()))
-	next.SetAnnotations(mergedLabels(live.GetAnnotations(), rendered.GetAnnotations(), map[string]string{annotationWrittenBy: writerOf(target, spec)}))
+	next.SetAnnotations(mergedLabels(live.GetAnnotations(), rendered.GetAnnotations(), map[string]string{annotationWrittenBy: writer}))
 	return next
 }
 
@@ -136,16 +137,16 @@ func mergedLabels(layers ...map[string]string) map[string]string {
 	return out
 }
 
-// writerOf is "client-a/prod/app widgets 1.2.0".
-func writerOf(target Target, spec Spec) string {
+// writerOf names a release and its chart in annotationWrittenBy: "client-a/prod/app widgets 1.2.0".
+func writerOf(target ownership.Release, spec Spec) string {
 	return fmt.Sprintf("%s/%s %s %s", target.Handle.Name(), target.Name, spec.Chart.Name, spec.Chart.Version)
 }
 
 // whyNotReplaced says why a live definition must not be replaced; empty where it may.
 func whyNotReplaced(d definition, live *unstructured.Unstructured) string {
-	if name := live.GetAnnotations()[annotationReleaseName]; name != "" {
+	if name := live.GetAnnotations()[ownership.AnnotationReleaseName]; name != "" {
 		return fmt.Sprintf("the definition exists and belongs to the Helm release %s in namespace %s, which renders it as a template. "+
-			"Take it out of one of the two charts, or set crds = \"create\"", name, live.GetAnnotations()[annotationReleaseNamespace])
+			"Take it out of one of the two charts, or set crds = \"create\"", name, live.GetAnnotations()[ownership.AnnotationReleaseNamespace])
 	}
 	stored, _, _ := unstructured.NestedStringSlice(live.Object, "status", "storedVersions")
 	var lost []string

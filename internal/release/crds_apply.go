@@ -114,7 +114,7 @@ func (a *application) replaceCRD(info *resource.Info, d definition) (bool, error
 		if problem := whyNotReplaced(d, live); problem != "" {
 			return errors.New(problem)
 		}
-		next := replacement(a.target, a.spec, d, live)
+		next := replacement(d, live, writerOf(a.target, a.spec))
 		tried, err := at.Update(a.ctx, next, metav1.UpdateOptions{FieldManager: environment.FieldManager, DryRun: []string{metav1.DryRunAll}})
 		if err != nil || tried.GetGeneration() == live.GetGeneration() {
 			return err

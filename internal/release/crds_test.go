@@ -189,7 +189,7 @@ func TestReplacement_KeepsAnInjectedCertificate(t *testing.T) {
 		"conversion": map[string]any{"webhook": map[string]any{"clientConfig": map[string]any{"caBundle": "aW5qZWN0ZWQ=", "url": "old"}}}}}}
 	spec := specWith(t, map[string]string{"values.yaml": "a: 1\n"})
 	d := definition{name: "a.b", object: map[string]any{"spec": map[string]any{"conversion": map[string]any{"webhook": map[string]any{"clientConfig": map[string]any{"url": "new"}}}}}}
-	got, _, err := unstructured.NestedStringMap(replacement(Target{Name: "app"}, spec, d, live).Object, "spec", "conversion", "webhook", "clientConfig")
+	got, _, err := unstructured.NestedStringMap(replacement(d, live, writerOf(Target{Name: "app"}, spec)).Object, "spec", "conversion", "webhook", "clientConfig")
 	if err != nil || got["caBundle"] != "aW5qZWN0ZWQ=" || got["url"] != "new" {
 		t.Errorf("client config is %v (%v)", got, err)
 	}

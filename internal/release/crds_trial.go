@@ -98,7 +98,7 @@ func (t *definitionTrial) try(ctx context.Context, at dynamic.ResourceInterface,
 		t.out.Refusals = append(t.out.Refusals, Refusal{Object: d.key(), Reason: "Invalid", Message: problem + "."})
 		return nil
 	}
-	tried, err := at.Update(ctx, replacement(t.target, t.spec, d, live), metav1.UpdateOptions{DryRun: dryRun, FieldManager: environment.FieldManager})
+	tried, err := at.Update(ctx, replacement(d, live, writerOf(t.target, t.spec)), metav1.UpdateOptions{DryRun: dryRun, FieldManager: environment.FieldManager})
 	if err != nil {
 		return t.judge(d, err)
 	}

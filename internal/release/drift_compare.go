@@ -21,6 +21,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/autoscale"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/threeway"
 )
 
@@ -85,7 +86,7 @@ func (d *drifts) wanted(o *drifting) map[string]any {
 	if namespace := o.live.GetNamespace(); namespace != "" {
 		object.SetNamespace(want, namespace)
 	}
-	markOwned(d.target, want)
+	d.target.Mark(want)
 	delete(want, "status")
 	id := object.IdentityIn(d.target.Handle.Namespace, want)
 	d.mu.Lock()
@@ -169,13 +170,13 @@ func (d *drifts) untried(o *drifting, err error) error {
 // anotherOwner says to whom else an object belongs; empty where it is this release's, or nobody's.
 func anotherOwner(target Target, live *unstructured.Unstructured) string {
 	annotations := live.GetAnnotations()
-	name, namespace := annotations[annotationReleaseName], annotations[annotationReleaseNamespace]
-	manager := live.GetLabels()[labelManagedBy]
+	name, namespace := annotations[ownership.AnnotationReleaseName], annotations[ownership.AnnotationReleaseNamespace]
+	manager := live.GetLabels()[ownership.LabelManagedBy]
 	switch {
 	case name != "" && (name != target.Name || namespace != target.Handle.Namespace):
 		return fmt.Sprintf(driftForeign+"the Helm release %s in namespace %s now", name, namespace)
-	case name == "" && manager != "" && manager != managedByHelm:
-		return fmt.Sprintf(driftForeign+"%q now (label %s)", manager, labelManagedBy)
+	case name == "" && manager != "" && manager != ownership.ManagedByHelm:
+		return fmt.Sprintf(driftForeign+"%q now (label %s)", manager, ownership.LabelManagedBy)
 	}
 	return ""
 }

@@ -53,7 +53,7 @@ type Correction struct {
 // Correct puts back what differs live from the deployed revision as Helm has stored it: only the leaves that differ and that no
 // rule ignores are written, objects that are gone are made again, and what was written is waited for until it is ready. Objects
 // that belong to somebody else now are left alone. It holds the Lease meanwhile. Errors: *CorrectionError (the API server refused
-// an object, or the release is not the one any more that was planned), *RolloutError (not ready afterwards), *OwnershipError,
+// an object, or the release is not the one any more that was planned), *RolloutError (not ready afterwards), *ownership.Error,
 // *CanceledError, *DeadlineError, and those of Apply that look at the place.
 func Correct(ctx context.Context, target Target, options CorrectOptions) (*Correction, error) {
 	c := &correcting{options: options, done: &Correction{}}
@@ -197,7 +197,7 @@ func (c *correcting) makeAgain(o *drifting, at dynamic.ResourceInterface, namesp
 	if namespace != "" {
 		object.SetNamespace(want, namespace)
 	}
-	markOwned(c.target, want)
+	c.target.Mark(want)
 	if o.whole == driftDeleting {
 		infos, err := c.infos(want)
 		if err != nil {

@@ -26,6 +26,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 )
 
 var (
@@ -385,7 +386,7 @@ func TestCorrect_RefusesAReleaseThatChangedMeanwhile(t *testing.T) {
 	d := newDrifted(t)
 	d.id = "another"
 	_, err := Correct(t.Context(), d.target, CorrectOptions{InstanceID: d.id, ClusterUID: d.uid})
-	wantError[*OwnershipError](t, err)
+	wantError[*ownership.Error](t, err)
 
 	broken := newDrifted(t)
 	if _, err := broken.apply(t.Context(), driftSpec(t, map[string]any{"readinessPath": "/not-there"}), timeout(3*time.Second)); err == nil {

@@ -11,30 +11,6 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 )
 
-// OwnershipError says that a release, or one of the objects that it would make, belongs to somebody else. Nothing was written to
-// it.
-type OwnershipError struct {
-	Release   string
-	Namespace string
-	// Revision and Status of the foreign release; 0 where an object or the record is foreign and not the release.
-	Revision int
-	Status   string
-	// Reason says what was observed, Advice how the reader gets on.
-	Reason string
-	Advice string
-}
-
-// Explain says it in three paragraphs.
-func (e *OwnershipError) Explain() (happened, observed, advice string) {
-	if e.Revision == 0 {
-		return fmt.Sprintf("Release %s in namespace %s would take what is not its own.", e.Release, e.Namespace), e.Reason, e.Advice
-	}
-	return fmt.Sprintf("Release %s exists already in namespace %s and was not made by Slipway.", e.Release, e.Namespace),
-		fmt.Sprintf("Its newest revision is %d (%s), and there is no record of it. Nothing was changed.", e.Revision, e.Status), e.Advice
-}
-
-func (e *OwnershipError) Error() string { return explain.Text(e.Explain()) }
-
 // PlanMismatchError says that apply would install something else than the plan showed. Nothing was written.
 type PlanMismatchError struct {
 	// Differences are lines such as "apps/v1/Deployment/x: spec.replicas 2 → 3", without secrets.

@@ -21,6 +21,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 )
 
 var (
@@ -224,8 +225,8 @@ func (k *ctxKube) mayDelete(info *resource.Info) (bool, error) {
 		return false, err
 	}
 	annotations := accessor.GetAnnotations()
-	return annotations[annotationReleaseName] == k.op.target.Name &&
-		annotations[annotationReleaseNamespace] == k.op.target.Handle.Namespace &&
+	return annotations[ownership.AnnotationReleaseName] == k.op.target.Name &&
+		annotations[ownership.AnnotationReleaseNamespace] == k.op.target.Handle.Namespace &&
 		annotations[kube.ResourcePolicyAnno] != kube.KeepPolicy, nil
 }
 

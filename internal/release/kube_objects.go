@@ -22,12 +22,6 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 )
 
-// Annotations by which Helm knows whose an object is.
-const (
-	annotationReleaseName      = "meta.helm.sh/release-name"
-	annotationReleaseNamespace = "meta.helm.sh/release-namespace"
-)
-
 // refusedError is one object that the API server did not take.
 type refusedError struct {
 	object object.Key

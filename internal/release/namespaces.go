@@ -12,11 +12,12 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 )
 
 // checkNamespaces refuses objects that name the namespace of another client or stage. Namespaces that are nobody's are allowed: charts
-// put monitoring objects there. So are those that may not be read, in which the cluster's own rights decide. Errors: *OwnershipError.
-func (r *Rendering) checkNamespaces(ctx context.Context, target Target) error {
+// put monitoring objects there. So are those that may not be read, in which the cluster's own rights decide. Errors: *ownership.Error.
+func checkNamespaces(ctx context.Context, target Target, r *Rendering) error {
 	seen := map[string]bool{"": true, target.Handle.Namespace: true}
 	for _, key := range slices.Sorted(maps.Keys(r.byKey)) {
 		_, namespace := object.NameOf(r.byKey[key].Object)
@@ -33,7 +34,7 @@ func (r *Rendering) checkNamespaces(ctx context.Context, target Target) error {
 		case client == "" && stage == "", client == target.Handle.Client && stage == target.Handle.Stage:
 			continue
 		}
-		return &OwnershipError{
+		return &ownership.Error{
 			Release: target.Name, Namespace: target.Handle.Namespace,
 			Reason: fmt.Sprintf("Object %s is in namespace %s, which belongs to client %q, stage %q. Nothing was changed.", key, namespace, client, stage),
 			Advice: fmt.Sprintf("Correct the value or the template that sets its namespace. What %s needs is deployed by the workspace %s.",

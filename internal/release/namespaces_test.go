@@ -14,6 +14,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 )
 
 // elsewhere makes a namespace with labels, for objects that a chart puts outside of the release's own.
@@ -47,7 +48,7 @@ func TestRelease_PutsNothingIntoTheNamespaceOfAnotherClient(t *testing.T) {
 				_, planned := Trial(t.Context(), b.target, nil, next, false)
 				_, applied := b.apply(t.Context(), spec)
 				for _, err := range []error{planned, applied} {
-					var ownership *OwnershipError
+					var ownership *ownership.Error
 					if !errors.As(err, &ownership) {
 						t.Fatalf("got %v", err)
 					}

@@ -149,7 +149,7 @@ func (o *Observation) Verification() string {
 	return ""
 }
 
-// ObserveForCreate is Observe for a plan that creates the release. Errors besides those of Observe: *OwnershipError where the
+// ObserveForCreate is Observe for a plan that creates the release. Errors besides those of Observe: *ownership.Error where the
 // release is not ours, *NewerRecordError.
 func ObserveForCreate(ctx context.Context, target Target) (*Observation, error) {
 	return observeForCreate(ctx, target)
@@ -233,7 +233,7 @@ type Restoration struct {
 // Apply brings a release to spec: checks cluster, namespace and ownership, takes the Lease, classifies what is there (absent,
 // foreign, failed install, deployed, pending …), recovers it by kind, and installs or upgrades. It returns after the
 // Helm action has returned, never before, and after the record tells the truth. The Outcome is valid also beside an error
-// wherever something is there. Errors: *OwnershipError (the release is not ours), *PlanMismatchError, *PendingError,
+// wherever something is there. Errors: *ownership.Error (the release is not ours), *PlanMismatchError, *PendingError,
 // *RolloutError (objects with their events and last log lines), *HookError, *CanceledError (interrupt: records and
 // stops), *DeadlineError, *UnrecordedError (Helm's storage failed at the end), *ForeignRecordError, *NewerRecordError,
 // *cluster.HeldError and others of package cluster and environment.

@@ -7,17 +7,8 @@ package release
 
 import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/chart"
-	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
-	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 )
-
-// Target is the place of a release.
-type Target struct {
-	Cluster *cluster.Cluster
-	Handle  environment.Handle
-	// Name of the Helm release.
-	Name string
-}
 
 // Spec is everything that decides what is rendered.
 type Spec struct {
@@ -37,3 +28,6 @@ type Spec struct {
 	// ReplaceCRDs replaces those that exist as well ("create_replace"), for the whole cluster.
 	ReplaceCRDs bool
 }
+
+// Target names the release that an operation is about.
+type Target = ownership.Release

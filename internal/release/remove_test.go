@@ -24,6 +24,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 )
 
 func (b *bench) remove(id string) (bool, error) {
@@ -337,7 +338,7 @@ func TestObserve_RefusesTheRecordOfOthersAndOfNewerVersions(t *testing.T) {
 
 	b.id = "another-state"
 	_, err = b.apply(t.Context(), with(t, config("debug")))
-	wantText(t, asError[*OwnershipError](t, err).Error(), "another Terraform state")
+	wantText(t, asError[*ownership.Error](t, err).Error(), "another Terraform state")
 
 	change(`"client":"client-a"`, `"client":"client-b"`)
 	_, err = Observe(t.Context(), b.target)

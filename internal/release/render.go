@@ -18,6 +18,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/redact"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/purity"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
 )
 
@@ -30,7 +31,10 @@ type renderer struct {
 	raw   *rawRendering
 }
 
-func render(ctx context.Context, spec Spec, options RenderOptions) (*Rendering, error) {
+// Render renders offline, exactly as Helm stores it (same order, same parsing), and renders again with perturbed inputs
+// to find what depends on secrets, the revision, the operation and the capabilities. Errors: *TemplateError (file, line,
+// cause; no secret in it), *ParseError of package object, *SchemaError.
+func Render(ctx context.Context, spec Spec, options RenderOptions) (*Rendering, error) {
 	r := &renderer{
 		spec:  spec,
 		scrub: redact.New(spec.Sensitive, spec.WriteOnly),
@@ -48,7 +52,7 @@ func render(ctx context.Context, spec Spec, options RenderOptions) (*Rendering, 
 	if r.raw, err = r.once(ctx, r.in); err != nil {
 		return nil, scrubError(r.scrub, err)
 	}
-	purity, err := analysePurity(r.raw.chart, r.raw.values)
+	pure, err := purity.Analyze(r.raw.chart, r.raw.values)
 	if err != nil {
 		return nil, scrubError(r.scrub, err)
 	}
@@ -58,7 +62,7 @@ func render(ctx context.Context, spec Spec, options RenderOptions) (*Rendering, 
 	}
 	out := &Rendering{
 		Volatile:              map[object.Key]string{},
-		DependsOnCapabilities: purity.all.text&usesCapabilities != 0,
+		DependsOnCapabilities: pure.All.Text&purity.UsesCapabilities != 0,
 		raw:                   r.raw,
 		scrub:                 r.scrub,
 	}
@@ -66,7 +70,7 @@ func render(ctx context.Context, spec Spec, options RenderOptions) (*Rendering, 
 		return nil, err
 	}
 	v := &volatility{rendering: out, raw: r.raw, keys: masks.keys, reasons: make([]string, len(r.raw.objects))}
-	v.fromTemplates(purity, options)
+	v.fromTemplates(pure, options)
 	if options.OperationMayChange {
 		if err := r.perturbOperation(ctx, v); err != nil {
 			return nil, err
@@ -142,14 +146,14 @@ func (r *renderer) perturbed(ctx context.Context, in renderInput) (*rawRendering
 // mentions reports whether a template, or a text that may be given to tpl, matches.
 func (r *rawRendering) mentions(pattern *regexp.Regexp) bool {
 	found := false
-	visitCharts(r.chart, func(c *helmchart.Chart) {
+	purity.VisitCharts(r.chart, func(c *helmchart.Chart) {
 		for _, files := range [][]*helmchart.File{c.Templates, c.Files} {
 			for _, f := range files {
 				found = found || (f != nil && pattern.Match(f.Data))
 			}
 		}
 	})
-	eachString(r.values, func(s string) {
+	purity.EachString(r.values, func(s string) {
 		found = found || (strings.Contains(s, "{{") && pattern.MatchString(s))
 	})
 	return found
@@ -206,21 +210,21 @@ func (v *volatility) addSet(reason string) {
 	}
 }
 
-func (v *volatility) fromTemplates(p *purity, options RenderOptions) {
-	counted := impure
+func (v *volatility) fromTemplates(p *purity.Result, options RenderOptions) {
+	counted := purity.Impure
 	if options.CapabilitiesMayChange || options.Capabilities == nil {
-		counted |= opaqueCapabilities
+		counted |= purity.OpaqueCapabilities
 	}
 	for i, o := range v.raw.objects {
-		text := p.files[o.Source].text & counted
-		if text&impure != 0 {
+		text := p.Files[o.Source].Text & counted
+		if text&purity.Impure != 0 {
 			v.add(i, "uses "+text.String())
 		}
-		if text&opaqueCapabilities != 0 {
+		if text&purity.OpaqueCapabilities != 0 {
 			v.add(i, "depends on the cluster's capabilities")
 		}
 	}
-	if reason := p.setReason(counted); reason != "" {
+	if reason := p.SetReason(counted); reason != "" {
 		v.addSet(reason)
 	}
 }
@@ -312,7 +316,7 @@ func (r *renderer) perturbCapabilities(ctx context.Context, v *volatility) error
 // askedAPIVersions are the literals of .Capabilities.APIVersions.Has.
 func (r *rawRendering) askedAPIVersions() chartutil.VersionSet {
 	var out chartutil.VersionSet
-	visitCharts(r.chart, func(c *helmchart.Chart) {
+	purity.VisitCharts(r.chart, func(c *helmchart.Chart) {
 		for _, t := range c.Templates {
 			if t == nil {
 				continue

@@ -12,6 +12,7 @@ import (
 	"helm.sh/helm/v3/pkg/releaseutil"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/purity"
 )
 
 // helmRender is one rendering by Helm's own functions, with loading, as helm template does it.
@@ -34,7 +35,7 @@ func helmRender(tb testing.TB, spec Spec) {
 		tb.Fatal(err)
 	}
 	for name := range files {
-		if len(name) > len(notesFile) && name[len(name)-len(notesFile):] == notesFile {
+		if len(name) > len(purity.NotesFile) && name[len(name)-len(purity.NotesFile):] == purity.NotesFile {
 			delete(files, name)
 		}
 	}

@@ -18,10 +18,8 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/purity"
 )
-
-// notesFile is the template whose text Helm shows to the user instead of sending it to the API server.
-const notesFile = "NOTES.txt"
 
 // renderInput is one set of everything that templates can see.
 type renderInput struct {
@@ -88,8 +86,8 @@ func renderOnce(ctx context.Context, ch *helmchart.Chart, in renderInput) (*rawR
 	}
 	out := &rawRendering{chart: ch, values: merged}
 	for file, text := range files {
-		if strings.HasSuffix(file, notesFile) {
-			if file == path.Join(ch.Name(), "templates", notesFile) {
+		if strings.HasSuffix(file, purity.NotesFile) {
+			if file == path.Join(ch.Name(), "templates", purity.NotesFile) {
 				out.notes = text
 			}
 			delete(files, file)

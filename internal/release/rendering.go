@@ -4,8 +4,6 @@
 package release
 
 import (
-	"context"
-
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/redact"
@@ -56,58 +54,9 @@ type Rendering struct {
 	scrub *redact.Secrets
 }
 
-// Render renders offline, exactly as Helm stores it (same order, same parsing), and renders again with perturbed inputs
-// to find what depends on secrets, the revision, the operation and the capabilities. Errors: *TemplateError (file, line,
-// cause; no secret in it), *ParseError of package object, *SchemaError.
-func Render(ctx context.Context, spec Spec, options RenderOptions) (*Rendering, error) {
-	return render(ctx, spec, options)
-}
-
 // Finding is a remark of the chart review.
 type Finding struct {
 	Rule   string // for example "no-prestop-delay"
 	Object object.Key
 	Text   string // what and the cure
-}
-
-// Review looks for what makes rollouts lose requests or capacity: pods behind a Service without preStop delay, replicas
-// beside an HPA, config that pods do not notice (no checksum annotation and no hashed name).
-func Review(r *Rendering) []Finding {
-	return review(r)
-}
-
-// TrialResult is what the API server says of a rendering that is not applied yet.
-type TrialResult struct {
-	// Refusals would fail the apply: schema errors, immutable fields, admission, quota, Pod Security, a name that is taken.
-	Refusals []Refusal
-	// Overwrites are live differences that the apply would put back: hand edits, replicas that an HPA owns.
-	Overwrites []Overwrite
-	// Skipped says in words what could not be tried and why (no right to dry-run, the kind is not served yet).
-	Skipped []string
-}
-
-// Refusal is one refused object.
-type Refusal struct {
-	Object object.Key
-	// Reason is the API's reason ("Invalid", "Forbidden", "AlreadyExists") and Message its text, without secret data.
-	Reason  string
-	Message string
-}
-
-// Overwrite is one leaf of a live object.
-type Overwrite struct {
-	Object object.Key
-	Path   string
-	Live   string
-	Target string
-}
-
-// Trial tries the objects of next that differ from previous (nil on create) with dry runs: Helm's own three-way patch with
-// dryRun=All for what exists, POST for what does not, one Pod per changed pod template, and quota arithmetic over
-// (replicas + surge). Unchanged objects cost nothing; work is bounded-parallel. Nothing is written. The base of the
-// three-way patch is the stored manifest of the deployed revision. outside says that this revision was not made by Slipway:
-// then everything in which it differs from next is tried, and what it changed since previous counts as overwritten. Errors
-// only for what hinders the trial as a whole (cluster.Classify).
-func Trial(ctx context.Context, target Target, previous map[object.Key]string, next *Rendering, outside bool) (*TrialResult, error) {
-	return try(ctx, target, previous, next, outside)
 }

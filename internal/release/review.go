@@ -32,8 +32,10 @@ type reviewed struct {
 	fields    map[string]any
 }
 
-// review works on what is shown, so that findings can hold no secret.
-func review(r *Rendering) []Finding {
+// Review looks for what makes rollouts lose requests or capacity: pods behind a Service without preStop delay, replicas
+// beside an HPA, config that pods do not notice (no checksum annotation and no hashed name).
+// It works on what is shown, so that findings hold no secret.
+func Review(r *Rendering) []Finding {
 	var all []reviewed
 	for _, key := range slices.Sorted(maps.Keys(r.Objects)) {
 		fields, err := object.DecodeNumbers(r.Objects[key])

@@ -10,6 +10,8 @@ import (
 
 	"helm.sh/helm/v3/pkg/action"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 )
 
 func TestRollback_TakesNothingThatBelongsToAnotherRelease(t *testing.T) {
@@ -23,7 +25,7 @@ func TestRollback_TakesNothingThatBelongsToAnotherRelease(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return s.Annotations[annotationReleaseName]
+		return s.Annotations[ownership.AnnotationReleaseName]
 	}
 
 	alone := newBench(t)
@@ -54,7 +56,7 @@ func TestRollback_TakesNothingThatBelongsToAnotherRelease(t *testing.T) {
 // foreignTakeover gives a Service to the release "other".
 func (b *bench) foreignTakeover(t *testing.T, service string) {
 	t.Helper()
-	patch := []byte(`{"metadata":{"annotations":{"` + annotationReleaseName + `":"other"}}}`)
+	patch := []byte(`{"metadata":{"annotations":{"` + ownership.AnnotationReleaseName + `":"other"}}}`)
 	if _, err := b.client.CoreV1().Services(b.namespace()).Patch(t.Context(), service, "application/merge-patch+json", patch, metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
 	}

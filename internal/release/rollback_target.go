@@ -19,6 +19,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 )
 
 // candidate is a revision that may be restored, and what it is looked at with.
@@ -156,7 +157,7 @@ func (c *candidate) checkOwners(ctx context.Context, objects []object.Rendered) 
 		if err != nil {
 			return fmt.Errorf("reading %s: %w", objects[i].Key.Short(), err)
 		}
-		owner, ownerNamespace := live.Annotations[annotationReleaseName], live.Annotations[annotationReleaseNamespace]
+		owner, ownerNamespace := live.Annotations[ownership.AnnotationReleaseName], live.Annotations[ownership.AnnotationReleaseNamespace]
 		switch {
 		case owner == "":
 			owned[i] = objects[i].Key.Short() + " belongs to no release"

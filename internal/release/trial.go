@@ -44,7 +44,13 @@ type trial struct {
 	loads      []*load
 }
 
-func try(ctx context.Context, target Target, previous map[object.Key]string, next *Rendering, outside bool) (*TrialResult, error) {
+// Trial tries the objects of next that differ from previous (nil on create) with dry runs: Helm's own three-way patch with
+// dryRun=All for what exists, POST for what does not, one Pod per changed pod template, and quota arithmetic over
+// (replicas + surge). Unchanged objects cost nothing; work is bounded-parallel. Nothing is written. The base of the
+// three-way patch is the stored manifest of the deployed revision. outside says that this revision was not made by Slipway:
+// then everything in which it differs from next is tried, and what it changed since previous counts as overwritten. Errors
+// only for what hinders the trial as a whole (cluster.Classify).
+func Trial(ctx context.Context, target Target, previous map[object.Key]string, next *Rendering, outside bool) (*TrialResult, error) {
 	t := &trial{target: target, previous: previous, next: next, outside: outside, skipped: map[string][]string{}}
 	if !t.anythingToTry() {
 		return &TrialResult{}, nil
@@ -52,7 +58,7 @@ func try(ctx context.Context, target Target, previous map[object.Key]string, nex
 	if _, err := environment.Check(ctx, target.Cluster, target.Handle); err != nil {
 		return nil, err
 	}
-	if err := next.checkNamespaces(ctx, target); err != nil {
+	if err := checkNamespaces(ctx, target, next); err != nil {
 		return nil, err
 	}
 	if err := t.connect(); err != nil {
@@ -191,4 +197,30 @@ func (t *trial) result() *TrialResult {
 		out.Skipped = append(out.Skipped, fmt.Sprintf("%s: %s", strings.Join(names, ", "), t.next.scrub.Text(reason)))
 	}
 	return out
+}
+
+// TrialResult is what the API server says of a rendering that is not applied yet.
+type TrialResult struct {
+	// Refusals would fail the apply: schema errors, immutable fields, admission, quota, Pod Security, a name that is taken.
+	Refusals []Refusal
+	// Overwrites are live differences that the apply would put back: hand edits, replicas that an HPA owns.
+	Overwrites []Overwrite
+	// Skipped says in words what could not be tried and why (no right to dry-run, the kind is not served yet).
+	Skipped []string
+}
+
+// Refusal is one refused object.
+type Refusal struct {
+	Object object.Key
+	// Reason is the API's reason ("Invalid", "Forbidden", "AlreadyExists") and Message its text, without secret data.
+	Reason  string
+	Message string
+}
+
+// Overwrite is one leaf of a live object.
+type Overwrite struct {
+	Object object.Key
+	Path   string
+	Live   string
+	Target string
 }

@@ -19,13 +19,8 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/autoscale"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/threeway"
-)
-
-// Helm's mark on the objects of a release, beside the annotations with the release's name and namespace.
-const (
-	labelManagedBy = "app.kubernetes.io/managed-by"
-	managedByHelm  = "Helm"
 )
 
 // object tries one object: a POST where it does not exist, else the patch that Helm would send. The error is one that hinders
@@ -78,7 +73,7 @@ func (t *trial) object(ctx context.Context, key object.Key, o object.Rendered) e
 
 func (t *trial) create(ctx context.Context, client dynamic.ResourceInterface, key object.Key, o object.Rendered, target map[string]any) error {
 	if !o.Hook {
-		t.own(target)
+		t.target.Mark(target)
 	}
 	made, err := client.Create(ctx, &unstructured.Unstructured{Object: target}, metav1.CreateOptions{
 		DryRun: []string{metav1.DryRunAll}, FieldManager: environment.FieldManager, FieldValidation: metav1.FieldValidationStrict,
@@ -99,7 +94,7 @@ func (t *trial) patch(ctx context.Context, client dynamic.ResourceInterface, map
 		base = object.DeepCopy(base)
 		object.SetNamespace(base, ns)
 	}
-	t.own(target)
+	t.target.Mark(target)
 	id := t.identify(o.Object)
 	if t.scaled[autoscale.Target{Namespace: id.Namespace, Kind: id.Kind, Name: id.Name}] {
 		base, target = object.WithoutReplicas(base), object.WithoutReplicas(target)
@@ -131,41 +126,18 @@ func (t *trial) patch(ctx context.Context, client dynamic.ResourceInterface, map
 	return nil
 }
 
-// own puts Helm's mark on an object, as Helm does before it writes it.
-func (t *trial) own(o map[string]any) { markOwned(t.target, o) }
-
-// markOwned puts Helm's mark for a release on an object.
-func markOwned(target Target, o map[string]any) {
-	metadata, ok := o["metadata"].(map[string]any)
-	if !ok {
-		return
-	}
-	put := func(field string, marks map[string]string) {
-		known, ok := metadata[field].(map[string]any)
-		if !ok {
-			known = map[string]any{}
-			metadata[field] = known
-		}
-		for k, v := range marks {
-			known[k] = v
-		}
-	}
-	put("labels", map[string]string{labelManagedBy: managedByHelm})
-	put("annotations", map[string]string{annotationReleaseName: target.Name, annotationReleaseNamespace: target.Handle.Namespace})
-}
-
 // foreignOwner says to whom an object belongs; empty where Helm would take it for this release's.
 func (t *trial) foreignOwner(live *unstructured.Unstructured) string {
 	annotations := live.GetAnnotations()
-	name, namespace := annotations[annotationReleaseName], annotations[annotationReleaseNamespace]
+	name, namespace := annotations[ownership.AnnotationReleaseName], annotations[ownership.AnnotationReleaseNamespace]
 	ours := name == t.target.Name && namespace == t.target.Handle.Namespace
 	switch {
-	case ours && live.GetLabels()[labelManagedBy] == managedByHelm:
+	case ours && live.GetLabels()[ownership.LabelManagedBy] == ownership.ManagedByHelm:
 		return ""
 	case name != "" && !ours:
 		return fmt.Sprintf("the Helm release %s in namespace %s", name, namespace)
-	case live.GetLabels()[labelManagedBy] != "" && live.GetLabels()[labelManagedBy] != managedByHelm:
-		return fmt.Sprintf("%q (label %s), not to a Helm release", live.GetLabels()[labelManagedBy], labelManagedBy)
+	case live.GetLabels()[ownership.LabelManagedBy] != "" && live.GetLabels()[ownership.LabelManagedBy] != ownership.ManagedByHelm:
+		return fmt.Sprintf("%q (label %s), not to a Helm release", live.GetLabels()[ownership.LabelManagedBy], ownership.LabelManagedBy)
 	}
 	if managers := live.GetManagedFields(); len(managers) > 0 {
 		return fmt.Sprintf("no Helm release (it was made by %s)", managers[0].Manager)
@@ -177,8 +149,8 @@ func (t *trial) foreignOwner(live *unstructured.Unstructured) string {
 // that cannot be told.
 func (t *trial) siblingOwner(ctx context.Context, live *unstructured.Unstructured) string {
 	annotations := live.GetAnnotations()
-	name := annotations[annotationReleaseName]
-	if name == "" || annotations[annotationReleaseNamespace] != t.target.Handle.Namespace {
+	name := annotations[ownership.AnnotationReleaseName]
+	if name == "" || annotations[ownership.AnnotationReleaseNamespace] != t.target.Handle.Namespace {
 		return ""
 	}
 	sibling := t.target

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 )
 
 func TestTrial_SaysWhatARevisionFromOutsideChanged(t *testing.T) {
@@ -59,7 +61,7 @@ func TestApply_RefusesTwoReleasesOfOneNameInOneRun(t *testing.T) {
 		o.InstanceID = "22222222-0000-0000-0000-000000000002"
 		o.MadeInThisRun = func(id string) bool { return id == first }
 	})
-	wantError[*OwnershipError](t, err)
+	wantError[*ownership.Error](t, err)
 	wantText(t, err.Error(), "two slipway_release have the same name", "another name")
 	if got := b.liveLevel(); got != "info" {
 		t.Errorf("it was changed: %s", got)
@@ -75,5 +77,5 @@ func TestObserveForCreate_RefusesAReleaseOfOthers(t *testing.T) {
 	}
 	b.foreignInstall(with(t), "app")
 	_, err = ObserveForCreate(t.Context(), b.target)
-	wantError[*OwnershipError](t, err)
+	wantError[*ownership.Error](t, err)
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 )
 
 // trialChart has one Deployment whose parts the values decide. Its image does not exist, since no test needs it to run.
@@ -94,10 +95,10 @@ func TestTrial_SaysWhatTheAPIServerWouldRefuse(t *testing.T) {
 	}
 	b := newBench(t)
 	previous := b.deployed(trialChart(t, nil))
-	for name, annotations := range map[string]map[string]string{"theirs": {annotationReleaseName: "other", annotationReleaseNamespace: "elsewhere"}, "handmade": nil} {
+	for name, annotations := range map[string]map[string]string{"theirs": {ownership.AnnotationReleaseName: "other", ownership.AnnotationReleaseNamespace: "elsewhere"}, "handmade": nil} {
 		labels := map[string]string{}
 		if annotations != nil {
-			labels[labelManagedBy] = managedByHelm
+			labels[ownership.LabelManagedBy] = ownership.ManagedByHelm
 		}
 		_, err := b.client.CoreV1().ConfigMaps(b.namespace()).Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{
 			Name: name, Annotations: annotations, Labels: labels}, Data: map[string]string{"a": "b"}}, metav1.CreateOptions{FieldManager: "slipway-test"})
@@ -134,7 +135,7 @@ func TestTrial_AcceptsWhatIsFine(t *testing.T) {
 	if result := b.try(nil, first); len(result.Refusals)+len(result.Overwrites)+len(result.Skipped) > 0 {
 		t.Errorf("on create (with a ServiceAccount of its own): %+v", result)
 	}
-	if pods, err := b.client.CoreV1().ConfigMaps(b.namespace()).List(t.Context(), metav1.ListOptions{LabelSelector: labelManagedBy}); err != nil || len(pods.Items) > 0 {
+	if pods, err := b.client.CoreV1().ConfigMaps(b.namespace()).List(t.Context(), metav1.ListOptions{LabelSelector: ownership.LabelManagedBy}); err != nil || len(pods.Items) > 0 {
 		t.Errorf("the trial wrote something: %v %v", pods, err)
 	}
 	previous := b.deployed(first)

@@ -17,6 +17,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 )
 
 // helmLabel is on every object of every release but hooks, so that one LIST can stand for many GETs.
@@ -132,7 +134,7 @@ func (o *operation) ours(w *watched) bool {
 	if annotations["helm.sh/hook"] != "" {
 		return true
 	}
-	return annotations[annotationReleaseName] == o.target.Name && annotations[annotationReleaseNamespace] == o.target.Handle.Namespace &&
+	return annotations[ownership.AnnotationReleaseName] == o.target.Name && annotations[ownership.AnnotationReleaseNamespace] == o.target.Handle.Namespace &&
 		annotations[kube.ResourcePolicyAnno] != kube.KeepPolicy
 }
 

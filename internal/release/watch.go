@@ -42,7 +42,7 @@ func (a *Analysis) Watch(ctx context.Context, w Watched) (analysis.Verdict, []an
 		return analysis.Verdict{Outcome: analysis.Passed, Action: analysis.Accept, Reason: "There is nothing to watch."}, nil, nil
 	}
 	pending := analysis.Verdict{Outcome: analysis.Pending, Action: analysis.Wait}
-	policy, err := a.expanded(w.Target.queryValues(w.Version))
+	policy, err := a.expanded(queryValuesOf(w.Target, w.Version))
 	if err != nil {
 		return pending, nil, err
 	}

@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+package purity
 
 import (
 	"regexp"
@@ -69,12 +69,12 @@ func (s *scope) walk(node parse.Node, dot, guard influence) {
 	case *parse.ActionNode:
 		v := s.pipe(n.Pipe, dot)
 		if len(n.Pipe.Decl) > 0 {
-			s.assign(n.Pipe, v.with(influence{text: guard.text}))
+			s.assign(n.Pipe, v.with(influence{Text: guard.Text}))
 			return
 		}
-		s.print(influence{v.text | guard.text, v.set})
+		s.print(influence{v.Text | guard.Text, v.set})
 	case *parse.TemplateNode:
-		s.print(s.call([]string{n.Name}, s.pipe(n.Pipe, dot)).with(influence{text: guard.text}))
+		s.print(s.call([]string{n.Name}, s.pipe(n.Pipe, dot)).with(influence{Text: guard.Text}))
 	case *parse.IfNode:
 		s.branch(&n.BranchNode, dot, guard, false)
 	case *parse.WithNode:
@@ -88,13 +88,13 @@ func (s *scope) branch(n *parse.BranchNode, dot, guard influence, moveDot bool) 
 	condition := s.pipe(n.Pipe, dot)
 	s.assign(n.Pipe, condition)
 	before := s.line
-	if condition.text != 0 {
-		s.print(influence{text: condition.text})
+	if condition.Text != 0 {
+		s.print(influence{Text: condition.Text})
 		if s.printsDocuments(n.List) || s.printsDocuments(n.ElseList) {
-			s.out.set |= condition.text
+			s.out.set |= condition.Text
 		}
 	}
-	inner := influence{text: guard.text | condition.text}
+	inner := influence{Text: guard.Text | condition.Text}
 	innerDot := dot
 	if moveDot {
 		innerDot = condition
@@ -127,8 +127,8 @@ func (s *scope) printsDocuments(list *parse.ListNode) bool {
 }
 
 func (s *scope) print(v influence) {
-	if v.text != 0 && identityLine.MatchString(s.line) {
-		v.set |= v.text
+	if v.Text != 0 && identityLine.MatchString(s.line) {
+		v.set |= v.Text
 	}
 	s.out = s.out.with(v)
 }

@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+package purity
 
 import (
 	"math/bits"
@@ -35,11 +35,11 @@ var impureFunctions = []string{
 }
 
 const (
-	// usesCapabilities marks what can depend on .Capabilities at all, opaqueCapabilities what depends on it in a way that
+	// UsesCapabilities marks what can depend on .Capabilities at all, OpaqueCapabilities what depends on it in a way that
 	// rendering with other capabilities may fail to show.
-	usesCapabilities   taint = 1 << 62
-	opaqueCapabilities taint = 1 << 63
-	impure                   = usesCapabilities - 1
+	UsesCapabilities   taint = 1 << 62
+	OpaqueCapabilities taint = 1 << 63
+	Impure                   = UsesCapabilities - 1
 )
 
 var impureBit = func() map[string]taint {
@@ -59,7 +59,7 @@ var orderedBy = map[string]bool{"sortAlpha": true, "len": true, "has": true, "mu
 // String lists the functions for people: "lookup, now and randAlphaNum".
 func (t taint) String() string {
 	var names []string
-	for rest := t & impure; rest != 0; rest &= rest - 1 {
+	for rest := t & Impure; rest != 0; rest &= rest - 1 {
 		names = append(names, impureFunctions[bits.TrailingZeros64(uint64(rest))])
 	}
 	slices.Sort(names)
@@ -71,27 +71,27 @@ func (t taint) String() string {
 
 // influence is what a value, or the output of a template, can depend on.
 type influence struct {
-	// text is what can change the text.
-	text taint
+	// Text is what can change the text.
+	Text taint
 	// set is what can change which objects the text holds, or their names.
 	set taint
 }
 
-func (a influence) with(b influence) influence { return influence{a.text | b.text, a.set | b.set} }
+func (a influence) with(b influence) influence { return influence{a.Text | b.Text, a.set | b.set} }
 
-// purity is the result for a whole chart.
-type purity struct {
-	// files holds what the output of each template file depends on, by its name as in "# Source:".
-	files map[string]influence
+// Result is the result for a whole chart.
+type Result struct {
+	// Files holds what the output of each template file depends on, by its name as in "# Source:".
+	Files map[string]influence
 	// notes is what NOTES.txt depends on, and all the union over everything.
 	notes influence
-	all   influence
+	All   influence
 }
 
-// setReason says why the set of objects may differ; empty where it cannot. Only the functions in counted matter.
-func (p *purity) setReason(counted taint) string {
+// SetReason says why the set of objects may differ; empty where it cannot. Only the functions in counted matter.
+func (p *Result) SetReason(counted taint) string {
 	var names []string
-	for name, i := range p.files {
+	for name, i := range p.Files {
 		if i.set&counted != 0 {
 			names = append(names, name)
 		}
@@ -100,9 +100,9 @@ func (p *purity) setReason(counted taint) string {
 		return ""
 	}
 	slices.Sort(names)
-	first := p.files[names[0]].set & counted
+	first := p.Files[names[0]].set & counted
 	what := first.String()
-	if first&impure == 0 {
+	if first&Impure == 0 {
 		what = "the cluster's capabilities"
 	}
 	return "which objects there are, or their names, depends on " + what + " in " + names[0]

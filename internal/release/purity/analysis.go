@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+package purity
 
 import (
 	"fmt"
@@ -17,9 +17,9 @@ import (
 // mayMatter finds the words without which no template needs to be parsed.
 var mayMatter = regexp.MustCompile(`\b(?:Capabilities|` + strings.Join(impureFunctions, "|") + `)\b`)
 
-// analysePurity walks the templates of a chart and its subcharts, as they are left after the values have switched subcharts
+// Analyze walks the templates of a chart and its subcharts, as they are left after the values have switched subcharts
 // off, and the texts that tpl may be given: strings of the values, and files of the charts.
-func analysePurity(ch *helmchart.Chart, values map[string]any) (*purity, error) {
+func Analyze(ch *helmchart.Chart, values map[string]any) (*Result, error) {
 	a := &purityAnalysis{
 		templates: map[string][]parse.Node{},
 		memo:      map[call]influence{},
@@ -27,7 +27,7 @@ func analysePurity(ch *helmchart.Chart, values map[string]any) (*purity, error) 
 	}
 	matters := false
 	var files []string
-	visitCharts(ch, func(c *helmchart.Chart) {
+	VisitCharts(ch, func(c *helmchart.Chart) {
 		for _, t := range c.Templates {
 			if t == nil {
 				continue
@@ -47,48 +47,48 @@ func analysePurity(ch *helmchart.Chart, values map[string]any) (*purity, error) 
 			}
 		}
 	})
-	eachString(values, func(s string) {
+	EachString(values, func(s string) {
 		if strings.Contains(s, "{{") {
 			matters = matters || mayMatter.MatchString(s)
 			a.tplTexts = append(a.tplTexts, s)
 		}
 	})
-	out := &purity{files: map[string]influence{}}
+	out := &Result{Files: map[string]influence{}}
 	if !matters {
 		return out, nil
 	}
 	if err := a.parse(); err != nil {
 		return nil, err
 	}
-	out.files = a.solve(files)
-	for name, i := range out.files {
-		out.all = out.all.with(i)
-		if strings.HasSuffix(name, notesFile) {
+	out.Files = a.solve(files)
+	for name, i := range out.Files {
+		out.All = out.All.with(i)
+		if strings.HasSuffix(name, NotesFile) {
 			out.notes = out.notes.with(i)
-			delete(out.files, name)
+			delete(out.Files, name)
 		}
 	}
 	return out, nil
 }
 
-func visitCharts(ch *helmchart.Chart, visit func(*helmchart.Chart)) {
+func VisitCharts(ch *helmchart.Chart, visit func(*helmchart.Chart)) {
 	visit(ch)
 	for _, dependency := range ch.Dependencies() {
-		visitCharts(dependency, visit)
+		VisitCharts(dependency, visit)
 	}
 }
 
-func eachString(v any, visit func(string)) {
+func EachString(v any, visit func(string)) {
 	switch v := v.(type) {
 	case string:
 		visit(v)
 	case map[string]any:
 		for _, child := range v {
-			eachString(child, visit)
+			EachString(child, visit)
 		}
 	case []any:
 		for _, child := range v {
-			eachString(child, visit)
+			EachString(child, visit)
 		}
 	}
 }
@@ -211,3 +211,6 @@ func (a *purityAnalysis) matching(literal string) []string {
 	}
 	return all
 }
+
+// NotesFile is the template whose text Helm shows to the user instead of sending it to the API server.
+const NotesFile = "NOTES.txt"

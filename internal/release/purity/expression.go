@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+package purity
 
 import (
 	"slices"
@@ -34,10 +34,10 @@ func (s *scope) command(c *parse.CommandNode, dot, piped influence, hasPiped boo
 		return s.capabilitiesCall(c, arguments)
 	}
 	v := arguments
-	v.text |= impureBit[name]
+	v.Text |= impureBit[name]
 	switch {
 	case orderedBy[name]:
-		v.text &^= orderBits
+		v.Text &^= orderBits
 	case name == "include" && len(c.Args) > 1:
 		v = v.with(s.call(s.includeNames(c.Args[1]), arguments))
 	case name == "include" && hasPiped:
@@ -73,7 +73,7 @@ func (s *scope) value(n parse.Node, dot influence) influence {
 		s.assign(n, v)
 		return v
 	case *parse.IdentifierNode:
-		return influence{text: impureBit[n.Ident]}
+		return influence{Text: impureBit[n.Ident]}
 	}
 	return influence{}
 }
@@ -94,7 +94,7 @@ func (s *scope) capabilitiesCall(c *parse.CommandNode, arguments influence) infl
 	}
 	if len(c.Args) == 2 && slices.Contains(fields, "Capabilities") && fields[len(fields)-1] == "Has" {
 		if _, literal := c.Args[1].(*parse.StringNode); literal {
-			arguments.text &^= opaqueCapabilities
+			arguments.Text &^= OpaqueCapabilities
 		}
 	}
 	return arguments
@@ -108,9 +108,9 @@ func capabilities(fields []string) influence {
 		return influence{}
 	}
 	if i+1 < len(fields) && (fields[i+1] == "KubeVersion" || fields[i+1] == "HelmVersion") {
-		return influence{text: usesCapabilities}
+		return influence{Text: UsesCapabilities}
 	}
-	return influence{text: usesCapabilities | opaqueCapabilities}
+	return influence{Text: UsesCapabilities | OpaqueCapabilities}
 }
 
 // includeNames are the templates that the first argument of include can name.
@@ -159,7 +159,7 @@ func (s *scope) write(target parse.Node, v influence) {
 		return
 	}
 	// Only what changes on its own makes others change; a plain dependency on .Capabilities does too.
-	s.share(influence{text: v.text})
+	s.share(influence{Text: v.Text})
 }
 
 // functionName is the function that a command calls, "" for a field, a variable or a literal.

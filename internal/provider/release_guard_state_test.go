@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
@@ -108,7 +109,7 @@ func TestReleaseModel_AfterAFailureSaysWhatIsThere(t *testing.T) {
 	}
 	plan := before
 	plan.Version, plan.ManifestDigest = types.StringValue("v1.2.0"), types.StringValue("two")
-	rendering := &release.Rendering{Digest: "two"}
+	rendering := &render.Result{Digest: "two"}
 	for name, tc := range map[string]struct {
 		outcome         release.Outcome
 		version, values string

@@ -21,6 +21,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/route"
 )
 
@@ -150,7 +151,7 @@ func (r *ReleaseResource) apply(ctx context.Context, plan releaseModel, writeOnl
 	options.IgnoreDrift, d = plan.ignoreRules(ctx)
 	diags.Append(d...)
 	spec := plan.spec(c, source, l)
-	definitions, err := release.Definitions(spec)
+	definitions, err := render.Definitions(spec)
 	if err != nil {
 		diags.AddError("Cannot read the CustomResourceDefinitions of chart "+c.Name, capitalized(err.Error())+".\n\nMend the chart.")
 	}
@@ -297,7 +298,7 @@ func (r *ReleaseResource) Delete(ctx context.Context, req resource.DeleteRequest
 }
 
 // keepCapabilities remembers the cluster's capabilities in private state for charts that ask for them.
-func (r *ReleaseResource) keepCapabilities(ctx context.Context, private privateWriter, handle environment.Handle, rendering *release.Rendering) diag.Diagnostics {
+func (r *ReleaseResource) keepCapabilities(ctx context.Context, private privateWriter, handle environment.Handle, rendering *render.Result) diag.Diagnostics {
 	if !rendering.DependsOnCapabilities {
 		return private.SetKey(ctx, privateCapabilities, nil)
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
 // What slipway_release does with CustomResourceDefinitions in a chart's crds folder.
@@ -65,7 +66,7 @@ func definitionsValue(definitions map[string]string) types.Map {
 
 // planDefinitions plans what of a chart's CustomResourceDefinitions changes, from the chart alone.
 func (c change) planDefinitions(resp *resource.ModifyPlanResponse) (value types.Map, lines []string) {
-	next, err := release.Definitions(c.spec)
+	next, err := render.Definitions(c.spec)
 	if err != nil {
 		resp.Diagnostics.AddError("Cannot read the CustomResourceDefinitions of chart "+c.spec.Chart.Name, capitalized(err.Error())+".\n\nMend the chart.")
 		return types.MapNull(types.StringType), nil

@@ -12,10 +12,11 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
 // checkGuard refuses a guard that does not fit what is rendered.
-func (c change) checkGuard(resp *resource.ModifyPlanResponse, next *release.Rendering) bool {
+func (c change) checkGuard(resp *resource.ModifyPlanResponse, next *render.Result) bool {
 	watched := c.guard.Analysis
 	if watched == nil || !c.guard.known {
 		return true
@@ -56,7 +57,7 @@ func splitAnalysis(a *release.Analysis) diag.Diagnostics {
 
 // askAhead asks before anything is changed what would be noticed only when the new version is live: a query that can give no sample,
 // and a rollback that would be refused.
-func (c change) askAhead(ctx context.Context, resp *resource.ModifyPlanResponse, target release.Target, next *release.Rendering) {
+func (c change) askAhead(ctx context.Context, resp *resource.ModifyPlanResponse, target release.Target, next *render.Result) {
 	if !c.guard.known {
 		return
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
 // done is what an apply has come to.
@@ -70,7 +71,7 @@ func (m releaseModel) applied(d done) releaseModel {
 		m.ChangeSummary = types.ListNull(types.StringType)
 	}
 	if m.Findings.IsUnknown() {
-		m.Findings = stringsValue(findingLines(release.Review(outcome.Rendering)))
+		m.Findings = stringsValue(findingLines(render.Review(outcome.Rendering)))
 	}
 	m.ValuesWO = types.DynamicNull()
 	if m.Drift.IsUnknown() {

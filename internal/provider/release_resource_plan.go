@@ -19,6 +19,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
 // privateCapabilities is the key in private state of the cluster's capabilities as Read saw them last. It is there only for
@@ -204,7 +205,7 @@ func (r *ReleaseResource) planChange(ctx context.Context, private privateReader,
 		resp.Diagnostics.Append(errorDiagnostic("plan", "release "+plan.Name.ValueString(), handle, unreachable))
 		return
 	}
-	options := release.RenderOptions{
+	options := render.Options{
 		ReleaseName: plan.Name.ValueString(),
 		Namespace:   handle.Namespace,
 		Install:     state == nil,
@@ -236,7 +237,7 @@ func (r *ReleaseResource) planChange(ctx context.Context, private privateReader,
 	}
 	options.Capabilities = capabilities
 
-	next, err := release.Render(ctx, c.spec, options)
+	next, err := render.Chart(ctx, c.spec, options)
 	if err != nil {
 		resp.Diagnostics.Append(errorDiagnostic("render", "release "+plan.Name.ValueString(), handle, err))
 		return
@@ -256,7 +257,7 @@ func (r *ReleaseResource) planChange(ctx context.Context, private privateReader,
 		"objects":        objectsValue(next.Objects, next.Volatile),
 		"drift":          types.MapNull(types.StringType),
 		"change_summary": stringsValue(append(c.summarize(ctx, previous, next), lines...)),
-		"findings":       stringsValue(findingLines(release.Review(next))),
+		"findings":       stringsValue(findingLines(render.Review(next))),
 		"quarantined":    c.quarantined(next),
 		"known_good":     types.StringUnknown(),
 		"verification":   knownAfter(!c.guard.known || c.guard.judges()),

@@ -11,10 +11,11 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
 // summarize says in words what changes, for reviewers.
-func (c change) summarize(ctx context.Context, previous map[object.Key]string, next *release.Rendering) []string {
+func (c change) summarize(ctx context.Context, previous map[object.Key]string, next *render.Result) []string {
 	plan, state := c.plan, c.state
 	if state == nil {
 		line := fmt.Sprintf("install chart %s", plan.ChartVersion.ValueString())
@@ -56,7 +57,7 @@ func (c change) summarize(ctx context.Context, previous map[object.Key]string, n
 }
 
 // story says what the plan has to do with the release's past: what is put right, and what comes back.
-func (c change) story(next *release.Rendering) []string {
+func (c change) story(next *render.Result) []string {
 	var lines []string
 	revision, verification := c.state.Revision.ValueInt64(), c.state.Verification.ValueString()
 	switch {
@@ -78,7 +79,7 @@ func (c change) story(next *release.Rendering) []string {
 }
 
 // wayBack says what happens if the update fails, where a rollback is or was configured.
-func (c change) wayBack(next *release.Rendering) []string {
+func (c change) wayBack(next *render.Result) []string {
 	good, back := c.facts.back(c.plan.Version.ValueString(), next.Digest)
 	switch {
 	case back && good.Digest == next.Digest, len(c.state.Rollback.Elements()) == 0 && c.guard.Rollback == nil:
@@ -92,7 +93,7 @@ func (c change) wayBack(next *release.Rendering) []string {
 }
 
 // key names the planned content for a quarantine, empty where it is not known yet.
-func (c change) key(next *release.Rendering) string {
+func (c change) key(next *render.Result) string {
 	if !c.guard.known {
 		return ""
 	}
@@ -100,7 +101,7 @@ func (c change) key(next *release.Rendering) string {
 }
 
 // quarantined is the attribute "quarantined" of the plan.
-func (c change) quarantined(next *release.Rendering) types.String {
+func (c change) quarantined(next *render.Result) types.String {
 	switch {
 	case c.facts.Quarantine == nil, c.facts.good(next.Digest):
 		return types.StringNull()

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
 // Statuses of a release that are not Helm's own words for a newest revision.
@@ -19,7 +20,7 @@ const (
 )
 
 // findingLines are the review's findings as reviewers read them.
-func findingLines(findings []release.Finding) []string {
+func findingLines(findings []render.Finding) []string {
 	lines := make([]string, len(findings))
 	for i, f := range findings {
 		lines[i] = fmt.Sprintf("%s: %s (%s)", f.Object, f.Text, f.Rule)

@@ -17,6 +17,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
 // lookForAnother says before a create what the apply would find under the release's name: the release of somebody else is an
@@ -50,7 +51,7 @@ func (r *ReleaseResource) lookForAnother(ctx context.Context, resp *resource.Mod
 
 // try asks the API server what it would say, and passes it on as errors and warnings.
 func (r *ReleaseResource) try(ctx context.Context, resp *resource.ModifyPlanResponse, target release.Target,
-	previous map[object.Key]string, next *release.Rendering, outside bool,
+	previous map[object.Key]string, next *render.Result, outside bool,
 ) {
 	what := "release " + target.Name
 	result, err := release.Trial(ctx, target, previous, next, outside)

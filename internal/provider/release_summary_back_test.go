@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
 // Deploying an earlier version with another configuration is more than bringing back what is known to work: it can fail, and reviewers
@@ -30,7 +31,7 @@ func TestSummary_TellsWhetherARollbackBringsBackTheSameConfiguration(t *testing.
 			c.guard.Rollback = &release.RollbackPolicy{}
 			c.facts.Revision = 2
 			c.facts.KnownGood = []goodRevision{{Revision: 2, Version: "v1.2.0", Digest: "now"}, {Revision: 1, Version: "v1.1.1", Digest: "old"}}
-			next := &release.Rendering{Digest: tc.digest}
+			next := &render.Result{Digest: tc.digest}
 			if got := append(c.story(next), c.wayBack(next)...); !slices.Equal(got, tc.want) {
 				t.Errorf("the plan says %q, want %q", got, tc.want)
 			}

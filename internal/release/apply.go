@@ -14,6 +14,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/redact"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
 )
 
@@ -27,7 +28,7 @@ type application struct {
 	// found is our record as it was read, and is written through.
 	found     recorded
 	revisions []revision
-	rendering *Rendering
+	rendering *render.Result
 	started   time.Time
 	// key is the ContentKey of what is applied.
 	key          string

@@ -14,6 +14,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
 )
 
@@ -97,7 +98,7 @@ func checkUnrecorded(target Target, revisions []revision) error {
 
 // renderAsPlanned renders for the operation that will really run, and compares with what the plan showed.
 func (a *application) renderAsPlanned(s situation, capabilities *cluster.Capabilities) error {
-	options := RenderOptions{
+	options := render.Options{
 		ReleaseName:  a.target.Name,
 		Namespace:    a.target.Handle.Namespace,
 		Install:      s.installs(),
@@ -111,19 +112,19 @@ func (a *application) renderAsPlanned(s situation, capabilities *cluster.Capabil
 		options.CapabilitiesMayChange, options.OperationMayChange = true, true
 	}
 	a.doing("rendering the chart")
-	rendering, err := Render(a.ctx, a.spec, options)
+	rendering, err := render.Chart(a.ctx, a.spec, options)
 	if err != nil {
 		return err
 	}
 	a.rendering, a.outcome.Rendering = rendering, rendering
-	for _, o := range rendering.raw.objects {
+	for _, o := range rendering.Raw.Objects {
 		a.secrets.AddObject(o.Object)
 	}
 	a.secrets.Complete()
 	if a.options.Planned == nil {
 		return nil
 	}
-	different := rendering.diverges(a.options.Planned)
+	different := rendering.Diverges(a.options.Planned)
 	if len(different) == 0 {
 		return nil
 	}
@@ -153,20 +154,20 @@ func (a *application) unchanged(s situation, capabilities *cluster.Capabilities)
 		if err != nil {
 			return false, fmt.Errorf("loading chart %s: %w", a.spec.Chart.Name, err)
 		}
-		raw, err := renderOnce(a.ctx, chart, renderInput{
-			values:       a.values(),
-			releaseName:  a.target.Name,
-			namespace:    a.target.Handle.Namespace,
-			install:      install,
-			revision:     revision,
-			capabilities: helmCapabilities(capabilities),
-			perturbed:    true,
+		raw, err := render.Once(a.ctx, chart, render.Input{
+			Values:       a.values(),
+			ReleaseName:  a.target.Name,
+			Namespace:    a.target.Handle.Namespace,
+			Install:      install,
+			Revision:     revision,
+			Capabilities: render.HelmCapabilities(capabilities),
+			Perturbed:    true,
 		})
 		if err != nil {
 			// It renders for the operation that is due, so there is a difference between the two.
 			continue
 		}
-		if raw.manifest == stored.Manifest && sameHooks(raw.hooks, stored.Hooks) {
+		if raw.Manifest == stored.Manifest && sameHooks(raw.Hooks, stored.Hooks) {
 			return true, nil
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
 func TestApply_InstallsUpgradesAndLeavesAloneWhatIsTheSame(t *testing.T) {
@@ -54,7 +55,7 @@ func TestApply_InstallsUpgradesAndLeavesAloneWhatIsTheSame(t *testing.T) {
 func TestApply_RefusesWhatThePlanDidNotShow(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	planned, err := Render(t.Context(), with(t), RenderOptions{ReleaseName: "app", Namespace: b.namespace(), Install: true, Revision: 1, CapabilitiesMayChange: true, OperationMayChange: true})
+	planned, err := render.Chart(t.Context(), with(t), render.Options{ReleaseName: "app", Namespace: b.namespace(), Install: true, Revision: 1, CapabilitiesMayChange: true, OperationMayChange: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
 // makeCRDs makes the chart's CRDs that the cluster does not have, and replaces the others where the spec says so. It returns when
@@ -31,7 +32,7 @@ func (a *application) makeCRDs() error {
 	if err != nil {
 		return fmt.Errorf("loading chart %s: %w", a.spec.Chart.Name, err)
 	}
-	definitions, err := a.spec.definitions()
+	definitions, err := a.spec.Definitions()
 	if err != nil {
 		return err
 	}
@@ -43,7 +44,7 @@ func (a *application) makeCRDs() error {
 		}
 		for _, info := range list {
 			wrote, err := a.makeCRD(info)
-			i := slices.IndexFunc(definitions, func(d definition) bool { return d.name == info.Name })
+			i := slices.IndexFunc(definitions, func(d render.Definition) bool { return d.Name == info.Name })
 			if err == nil && !wrote && a.spec.ReplaceCRDs && i >= 0 {
 				wrote, err = a.replaceCRD(info, definitions[i])
 			}
@@ -69,7 +70,7 @@ func (a *application) makeCRDs() error {
 	if err != nil {
 		return err
 	}
-	a.helm.Capabilities = helmCapabilities(&capabilities)
+	a.helm.Capabilities = render.HelmCapabilities(&capabilities)
 	return nil
 }
 
@@ -98,8 +99,8 @@ func (a *application) makeCRD(info *resource.Info) (bool, error) {
 
 // replaceCRD replaces a definition that exists, unless it is the same already. Other clients' releases may write it at the same
 // moment.
-func (a *application) replaceCRD(info *resource.Info, d definition) (bool, error) {
-	a.doing("replacing CustomResourceDefinition " + d.name)
+func (a *application) replaceCRD(info *resource.Info, d render.Definition) (bool, error) {
+	a.doing("replacing CustomResourceDefinition " + d.Name)
 	writer, err := dynamic.NewForConfig(a.clients.gated)
 	if err != nil {
 		return false, fmt.Errorf("making a client for CustomResourceDefinitions: %w", err)
@@ -107,14 +108,14 @@ func (a *application) replaceCRD(info *resource.Info, d definition) (bool, error
 	at := writer.Resource(info.Mapping.Resource)
 	wrote := false
 	err = retry.OnError(retry.DefaultBackoff, func(err error) bool { return apierrors.IsConflict(err) && a.ended() == nil }, func() error {
-		live, err := at.Get(a.ctx, d.name, metav1.GetOptions{})
+		live, err := at.Get(a.ctx, d.Name, metav1.GetOptions{})
 		if err != nil {
 			return err
 		}
-		if problem := whyNotReplaced(d, live); problem != "" {
+		if problem := render.WhyNotReplaced(d, live); problem != "" {
 			return errors.New(problem)
 		}
-		next := replacement(d, live, writerOf(a.target, a.spec))
+		next := render.Replacement(d, live, render.WriterOf(a.target, a.spec))
 		tried, err := at.Update(a.ctx, next, metav1.UpdateOptions{FieldManager: environment.FieldManager, DryRun: []string{metav1.DryRunAll}})
 		if err != nil || tried.GetGeneration() == live.GetGeneration() {
 			return err
@@ -131,25 +132,25 @@ func (a *application) replaceCRD(info *resource.Info, d definition) (bool, error
 
 // waitServed waits until discovery lists every served version of what was written: the API server needs a moment after it has
 // established a definition.
-func (a *application) waitServed(written kube.ResourceList, definitions []definition) error {
+func (a *application) waitServed(written kube.ResourceList, definitions []render.Definition) error {
 	for _, d := range definitions {
-		if !slices.ContainsFunc(written, func(info *resource.Info) bool { return info.Name == d.name }) {
+		if !slices.ContainsFunc(written, func(info *resource.Info) bool { return info.Name == d.Name }) {
 			continue
 		}
-		plural, group, _ := strings.Cut(d.name, ".")
-		for _, v := range versionsOf(d.object) {
-			for v.served {
+		plural, group, _ := strings.Cut(d.Name, ".")
+		for _, v := range render.VersionsOf(d.Object) {
+			for v.Served {
 				if err := a.ended(); err != nil {
 					return err
 				}
-				served, err := a.serves(group+"/"+v.name, plural)
+				served, err := a.serves(group+"/"+v.Name, plural)
 				if err != nil {
 					return err
 				}
 				if served {
 					break
 				}
-				a.doing(fmt.Sprintf("waiting for the API server to serve %s in %s", plural, group+"/"+v.name))
+				a.doing(fmt.Sprintf("waiting for the API server to serve %s in %s", plural, group+"/"+v.Name))
 				pause(a.ctx, pollEvery/4)
 			}
 		}

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
 // crdBench is a chart whose definition the test changes.
@@ -56,7 +57,7 @@ func crdVersionYAML(name, field string, served, stored bool) string {
 // spec is a chart of a version with the definition and one object of it.
 func (b *crdBench) spec(apiVersion string, versions ...string) Spec {
 	b.t.Helper()
-	spec := specWith(b.t, map[string]string{
+	spec := specOfFiles(b.t, map[string]string{
 		"values.yaml": "level: info\n",
 		"crds/widget.yaml": "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: " + b.name() + "}\nspec:\n  group: " + b.group +
 			"\n  scope: Namespaced\n  names: {kind: Widget, plural: widgets, singular: widget}\n  versions:\n" + strings.Join(versions, ""),
@@ -107,7 +108,7 @@ func TestApply_ReplacesCRDsWhereAskedTo(t *testing.T) {
 
 	// A field more, under templates that render to the same: no revision, and yet the definition is new.
 	second := b.spec("v1", crdVersionYAML("v1", "shape", true, true))
-	definitions, err := Definitions(second)
+	definitions, err := render.Definitions(second)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +143,7 @@ func TestApply_ReplacesCRDsWhereAskedTo(t *testing.T) {
 	wantText(t, result.Refusals[0].Message, "stored in version v1", "storedVersions", "served: false")
 	_, err = b.apply(t.Context(), fourth)
 	wantText(t, asError[*RolloutError](t, err).Error(), "cannot replace CustomResourceDefinition/"+b.name(), "stored in version v1")
-	wantText(t, versionsText(b.live().Object), "v1")
+	wantText(t, render.VersionsText(b.live().Object), "v1")
 	// To stop serving it is what the advice says.
 	fifth := b.spec("v2", crdVersionYAML("v1", "shape", false, false), crdVersionYAML("v2", "shape", true, true))
 	wantText(t, strings.Join(b.trial(fifth).Changes, ""), "v1 is not served any more")
@@ -168,7 +169,7 @@ func TestApply_ReplacingCRDsKeepsWhatOthersWroteAndRespectsOwners(t *testing.T) 
 	wantText(t, strings.Join(b.trial(next).Changes, ""), "last written by client-b/prod/app with chart sample 9.0.0", "newer than this chart")
 	b.mustApply(next)
 	live := b.live()
-	if live.GetLabels()["team"] != "platform" || !strings.HasPrefix(live.GetAnnotations()[annotationWrittenBy], testClient+"/"+testStage+"/app ") {
+	if live.GetLabels()["team"] != "platform" || !strings.HasPrefix(live.GetAnnotations()[render.AnnotationWrittenBy], testClient+"/"+testStage+"/app ") {
 		t.Errorf("metadata is %v", live.Object["metadata"])
 	}
 
@@ -187,9 +188,9 @@ func TestApply_ReplacingCRDsKeepsWhatOthersWroteAndRespectsOwners(t *testing.T) 
 func TestReplacement_KeepsAnInjectedCertificate(t *testing.T) {
 	live := &unstructured.Unstructured{Object: map[string]any{"metadata": map[string]any{"name": "a.b", "resourceVersion": "7"}, "spec": map[string]any{
 		"conversion": map[string]any{"webhook": map[string]any{"clientConfig": map[string]any{"caBundle": "aW5qZWN0ZWQ=", "url": "old"}}}}}}
-	spec := specWith(t, map[string]string{"values.yaml": "a: 1\n"})
-	d := definition{name: "a.b", object: map[string]any{"spec": map[string]any{"conversion": map[string]any{"webhook": map[string]any{"clientConfig": map[string]any{"url": "new"}}}}}}
-	got, _, err := unstructured.NestedStringMap(replacement(d, live, writerOf(Target{Name: "app"}, spec)).Object, "spec", "conversion", "webhook", "clientConfig")
+	spec := specOfFiles(t, map[string]string{"values.yaml": "a: 1\n"})
+	d := render.Definition{Name: "a.b", Object: map[string]any{"spec": map[string]any{"conversion": map[string]any{"webhook": map[string]any{"clientConfig": map[string]any{"url": "new"}}}}}}
+	got, _, err := unstructured.NestedStringMap(render.Replacement(d, live, render.WriterOf(Target{Name: "app"}, spec)).Object, "spec", "conversion", "webhook", "clientConfig")
 	if err != nil || got["caBundle"] != "aW5qZWN0ZWQ=" || got["url"] != "new" {
 		t.Errorf("client config is %v (%v)", got, err)
 	}

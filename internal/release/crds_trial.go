@@ -19,6 +19,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
 // DefinitionTrial is what would come of writing a chart's CustomResourceDefinitions.
@@ -39,7 +40,7 @@ func TrialDefinitions(ctx context.Context, target Target, spec Spec) (*Definitio
 	if !spec.ReplaceCRDs {
 		return out, nil
 	}
-	all, err := spec.definitions()
+	all, err := spec.Definitions()
 	if err != nil || len(all) == 0 {
 		return out, err
 	}
@@ -47,7 +48,7 @@ func TrialDefinitions(ctx context.Context, target Target, spec Spec) (*Definitio
 	if err != nil {
 		return nil, err
 	}
-	t := &definitionTrial{target: target, spec: spec, out: out, sort: &trial{target: target, next: &Rendering{}, skipped: map[string][]string{}}}
+	t := &definitionTrial{target: target, spec: spec, out: out, sort: &trial{target: target, next: &render.Result{}, skipped: map[string][]string{}}}
 	for _, d := range all {
 		mapping, err := t.mapping(d)
 		if err == nil {
@@ -70,12 +71,12 @@ type definitionTrial struct {
 	sort *trial
 }
 
-func (t *definitionTrial) mapping(d definition) (*meta.RESTMapping, error) {
+func (t *definitionTrial) mapping(d render.Definition) (*meta.RESTMapping, error) {
 	mapper, err := t.target.Cluster.RESTMapper()
 	if err != nil {
 		return nil, err
 	}
-	gvk := object.GVKOf(d.object)
+	gvk := object.GVKOf(d.Object)
 	mapping, err := mapper.RESTMapping(schema.GroupKind{Group: gvk.Group, Kind: gvk.Kind}, gvk.Version)
 	if err != nil {
 		return nil, fmt.Errorf("asking the cluster for CustomResourceDefinitions of %s: %w", gvk.GroupVersion(), err)
@@ -83,22 +84,22 @@ func (t *definitionTrial) mapping(d definition) (*meta.RESTMapping, error) {
 	return mapping, nil
 }
 
-func (t *definitionTrial) try(ctx context.Context, at dynamic.ResourceInterface, d definition) error {
+func (t *definitionTrial) try(ctx context.Context, at dynamic.ResourceInterface, d render.Definition) error {
 	dryRun := []string{metav1.DryRunAll}
-	live, err := at.Get(ctx, d.name, metav1.GetOptions{})
+	live, err := at.Get(ctx, d.Name, metav1.GetOptions{})
 	if cluster.IsNotFound(err) {
-		t.out.Changes = append(t.out.Changes, fmt.Sprintf("%s: new, %s", d.name, versionsText(d.object)))
-		_, err = at.Create(ctx, &unstructured.Unstructured{Object: object.DeepCopy(d.object)}, metav1.CreateOptions{DryRun: dryRun, FieldManager: environment.FieldManager})
+		t.out.Changes = append(t.out.Changes, fmt.Sprintf("%s: new, %s", d.Name, render.VersionsText(d.Object)))
+		_, err = at.Create(ctx, &unstructured.Unstructured{Object: object.DeepCopy(d.Object)}, metav1.CreateOptions{DryRun: dryRun, FieldManager: environment.FieldManager})
 		return t.judge(d, err)
 	}
 	if err != nil {
 		return t.judge(d, err)
 	}
-	if problem := whyNotReplaced(d, live); problem != "" {
-		t.out.Refusals = append(t.out.Refusals, Refusal{Object: d.key(), Reason: "Invalid", Message: problem + "."})
+	if problem := render.WhyNotReplaced(d, live); problem != "" {
+		t.out.Refusals = append(t.out.Refusals, Refusal{Object: d.Key(), Reason: "Invalid", Message: problem + "."})
 		return nil
 	}
-	tried, err := at.Update(ctx, replacement(d, live, writerOf(t.target, t.spec)), metav1.UpdateOptions{DryRun: dryRun, FieldManager: environment.FieldManager})
+	tried, err := at.Update(ctx, render.Replacement(d, live, render.WriterOf(t.target, t.spec)), metav1.UpdateOptions{DryRun: dryRun, FieldManager: environment.FieldManager})
 	if err != nil {
 		return t.judge(d, err)
 	}
@@ -108,31 +109,31 @@ func (t *definitionTrial) try(ctx context.Context, at dynamic.ResourceInterface,
 	return nil
 }
 
-func (t *definitionTrial) judge(d definition, err error) error {
+func (t *definitionTrial) judge(d render.Definition, err error) error {
 	if err == nil {
 		return nil
 	}
-	return t.sort.refusedBy(d.key(), "", err)
+	return t.sort.refusedBy(d.Key(), "", err)
 }
 
 // change says what replacing a definition means for everybody on the cluster.
-func (t *definitionTrial) change(d definition, live *unstructured.Unstructured) string {
-	before, after := versionsText(live.Object), versionsText(d.object)
-	text := fmt.Sprintf("%s: %s → %s", d.name, before, after)
+func (t *definitionTrial) change(d render.Definition, live *unstructured.Unstructured) string {
+	before, after := render.VersionsText(live.Object), render.VersionsText(d.Object)
+	text := fmt.Sprintf("%s: %s → %s", d.Name, before, after)
 	if before == after {
-		text = fmt.Sprintf("%s: %s, with another content", d.name, after)
+		text = fmt.Sprintf("%s: %s, with another content", d.Name, after)
 	}
 	var ends []string
-	for _, v := range versionsOf(live.Object) {
-		still := slices.ContainsFunc(versionsOf(d.object), func(n crdVersion) bool { return n.name == v.name && n.served })
-		if v.served && !still {
-			ends = append(ends, v.name)
+	for _, v := range render.VersionsOf(live.Object) {
+		still := slices.ContainsFunc(render.VersionsOf(d.Object), func(n render.Version) bool { return n.Name == v.Name && n.Served })
+		if v.Served && !still {
+			ends = append(ends, v.Name)
 		}
 	}
 	if len(ends) > 0 {
 		text += "; " + strings.Join(ends, ", ") + " is not served any more"
 	}
-	writer := live.GetAnnotations()[annotationWrittenBy]
+	writer := live.GetAnnotations()[render.AnnotationWrittenBy]
 	if writer == "" {
 		return text
 	}

@@ -86,7 +86,7 @@ func (d *drifts) wanted(o *drifting) map[string]any {
 	if namespace := o.live.GetNamespace(); namespace != "" {
 		object.SetNamespace(want, namespace)
 	}
-	d.target.Mark(want)
+	d.target.Annotate(want)
 	delete(want, "status")
 	id := object.IdentityIn(d.target.Handle.Namespace, want)
 	d.mu.Lock()

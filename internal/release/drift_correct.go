@@ -197,7 +197,7 @@ func (c *correcting) makeAgain(o *drifting, at dynamic.ResourceInterface, namesp
 	if namespace != "" {
 		object.SetNamespace(want, namespace)
 	}
-	c.target.Mark(want)
+	c.target.Annotate(want)
 	if o.whole == driftDeleting {
 		infos, err := c.infos(want)
 		if err != nil {

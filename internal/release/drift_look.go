@@ -25,6 +25,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/redact"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/autoscale"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
 // drifts is one comparison of live objects with rendered ones while it runs.
@@ -290,14 +291,14 @@ func (d *drifts) readStored(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading revision %d of release %s: %w", d.options.Revision, d.target.Name, err)
 	}
-	raw := &rawRendering{manifest: found.Manifest, hooks: found.Hooks}
-	if err := raw.parse(d.target.Handle.Namespace); err != nil {
+	raw := &render.Raw{Manifest: found.Manifest, Hooks: found.Hooks}
+	if err := raw.Parse(d.target.Handle.Namespace); err != nil {
 		return fmt.Errorf("reading the objects of revision %d of release %s: %w", d.options.Revision, d.target.Name, err)
 	}
 	_, secret := splitSecrets(found.Config, d.options.SecretPaths)
 	d.scrub = storedSecrets(raw, secret)
 	d.stored = map[object.Identity]map[string]any{}
-	for _, o := range raw.objects {
+	for _, o := range raw.Objects {
 		if !o.Hook {
 			d.stored[d.identify(o.Object)] = withoutStringData(o.Object)
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/redact"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
 func importRelease(ctx context.Context, target Target) (*Imported, error) {
@@ -34,8 +35,8 @@ func importRelease(ctx context.Context, target Target) (*Imported, error) {
 		return nil, target.Cluster.Classify(fmt.Errorf("reading revision %d of release %s: %w", seen.Deployed, target.Name, err))
 	}
 	out := &Imported{Observation: seen}
-	raw := &rawRendering{manifest: stored.Manifest, hooks: stored.Hooks}
-	if err := raw.parse(target.Handle.Namespace); err != nil {
+	raw := &render.Raw{Manifest: stored.Manifest, Hooks: stored.Hooks}
+	if err := raw.Parse(target.Handle.Namespace); err != nil {
 		return nil, fmt.Errorf("reading the objects of revision %d of release %s: %w", seen.Deployed, target.Name, err)
 	}
 	var secret map[string]any
@@ -71,9 +72,9 @@ func observeForImport(ctx context.Context, target Target) (*Observation, error) 
 }
 
 // storedSecrets knows the secrets of a stored release.
-func storedSecrets(raw *rawRendering, secret map[string]any) *redact.Secrets {
+func storedSecrets(raw *render.Raw, secret map[string]any) *redact.Secrets {
 	scrub := redact.New(secret)
-	for _, o := range raw.objects {
+	for _, o := range raw.Objects {
 		scrub.AddObject(o.Object)
 	}
 	scrub.Complete()
@@ -81,10 +82,10 @@ func storedSecrets(raw *rawRendering, secret map[string]any) *redact.Secrets {
 }
 
 // maskStored masks what was stored: data of Secrets, and every leaf at which one of their values appears.
-func maskStored(raw *rawRendering, secret map[string]any) (map[object.Key]string, error) {
+func maskStored(raw *render.Raw, secret map[string]any) (map[object.Key]string, error) {
 	scrub := storedSecrets(raw, secret)
-	out := make(map[object.Key]string, len(raw.objects))
-	for _, o := range raw.objects {
+	out := make(map[object.Key]string, len(raw.Objects))
+	for _, o := range raw.Objects {
 		masked := scrub.Mask(object.MaskSecretData(o.Object))
 		text, err := object.Canonical(masked)
 		if err != nil {

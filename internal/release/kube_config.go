@@ -22,6 +22,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
 // Helm's own default is the name of the binary, which for a provider changes with each version.
@@ -85,7 +86,7 @@ func (o *operation) helmConfiguration(capabilities *cluster.Capabilities, wrap w
 		RESTClientGetter: getter,
 		Releases:         o.newStorage(wrap),
 		KubeClient:       o.kube,
-		Capabilities:     helmCapabilities(capabilities),
+		Capabilities:     render.HelmCapabilities(capabilities),
 		Log:              func(string, ...any) {},
 	}
 }

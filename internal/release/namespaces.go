@@ -13,14 +13,15 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
 // checkNamespaces refuses objects that name the namespace of another client or stage. Namespaces that are nobody's are allowed: charts
 // put monitoring objects there. So are those that may not be read, in which the cluster's own rights decide. Errors: *ownership.Error.
-func checkNamespaces(ctx context.Context, target Target, r *Rendering) error {
+func checkNamespaces(ctx context.Context, target Target, r *render.Result) error {
 	seen := map[string]bool{"": true, target.Handle.Namespace: true}
-	for _, key := range slices.Sorted(maps.Keys(r.byKey)) {
-		_, namespace := object.NameOf(r.byKey[key].Object)
+	for _, key := range slices.Sorted(maps.Keys(r.ByKey)) {
+		_, namespace := object.NameOf(r.ByKey[key].Object)
 		if seen[namespace] {
 			continue
 		}

@@ -43,8 +43,8 @@ func TestRelease_PutsNothingIntoTheNamespaceOfAnotherClient(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			theirs := b.elsewhere(labels)
 			for _, hook := range []string{"", "\n  annotations: {helm.sh/hook: pre-install}"} {
-				spec := specWith(t, map[string]string{"templates/config.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: stray\n  namespace: " + theirs + hook + "\n"})
-				next := mustRender(t, spec, b.options(true, 1))
+				spec := specOfFiles(t, map[string]string{"templates/config.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: stray\n  namespace: " + theirs + hook + "\n"})
+				next := rendered(t, spec, b.options(true, 1))
 				_, planned := Trial(t.Context(), b.target, nil, next, false)
 				_, applied := b.apply(t.Context(), spec)
 				for _, err := range []error{planned, applied} {
@@ -74,7 +74,7 @@ func TestRelease_MayPutObjectsIntoNamespacesOfNobodyAndOfItsOwnClient(t *testing
 	for _, place := range places {
 		template.WriteString("---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: guest\n  namespace: " + place + "\n")
 	}
-	b.mustApply(specWith(t, map[string]string{"templates/config.yaml": template.String()}))
+	b.mustApply(specOfFiles(t, map[string]string{"templates/config.yaml": template.String()}))
 	for _, place := range places {
 		if _, err := b.client.CoreV1().ConfigMaps(place).Get(t.Context(), "guest", metav1.GetOptions{}); err != nil {
 			t.Error(err)

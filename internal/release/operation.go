@@ -10,6 +10,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/chart"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
 // Observation is what Read needs to know of a release, at the cost of two requests: a metadata LIST of Helm's Secrets and a
@@ -206,7 +207,7 @@ type Outcome struct {
 	// Unjudged says why a version was accepted although not all of its checks could be made; empty in the usual case.
 	Unjudged string
 	// Rendering is what was installed, or tried.
-	Rendering *Rendering
+	Rendering *render.Result
 	// Kind is "install", "upgrade" or "rollback" (an earlier known-good version was deployed again); empty where nothing was done.
 	Kind string
 	// Resumed says that no revision was made, and the verification of the one that is there was finished.

@@ -9,6 +9,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
 const (
@@ -25,7 +27,7 @@ const (
 // by which it is judged. Values that were given as secret do not count, since they may be others in each run: where one of them was
 // what made a version fail, Guard.Retry says that it was put right. What differs with the revision number, and objects that come
 // out differently each time, do not count either.
-func ContentKey(spec Spec, rendering *Rendering, guard Guard) string {
+func ContentKey(spec Spec, rendering *render.Result, guard Guard) string {
 	sum := sha256.New()
 	chart := ""
 	if spec.Chart != nil {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/chart"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
 func TestRecord_HoldsOnlyWhatFailedAndOnlyForAWhile(t *testing.T) {
@@ -48,9 +49,9 @@ func TestRecord_HoldsOnlyWhatFailedAndOnlyForAWhile(t *testing.T) {
 func TestContentKey_ChangesWithWhatAVersionIsAndIsJudgedBy(t *testing.T) {
 	t.Parallel()
 	limit := 0.05
-	keyOf := func(change func(*Spec, *Rendering, *Guard)) string {
+	keyOf := func(change func(*Spec, *render.Result, *Guard)) string {
 		spec := Spec{Version: "v1.2.0", Chart: &chart.Chart{Digest: "sha256:1"}}
-		rendering := &Rendering{Digest: "c1:1"}
+		rendering := &render.Result{Digest: "c1:1"}
 		guard := Guard{
 			SmokeTests: []Check{{Name: "ready", HTTP: &HTTPCheck{URL: "https://example.com/", Header: http.Header{"Authorization": {"one"}}}}},
 			Analysis: &Analysis{
@@ -62,28 +63,28 @@ func TestContentKey_ChangesWithWhatAVersionIsAndIsJudgedBy(t *testing.T) {
 		change(&spec, rendering, &guard)
 		return ContentKey(spec, rendering, guard)
 	}
-	base := keyOf(func(*Spec, *Rendering, *Guard) {})
+	base := keyOf(func(*Spec, *render.Result, *Guard) {})
 	if !strings.HasPrefix(base, keyVersion) {
 		t.Errorf("it does not name its version: %s", base)
 	}
 	higher := 0.1
-	for name, change := range map[string]func(*Spec, *Rendering, *Guard){
-		"version": func(s *Spec, _ *Rendering, _ *Guard) { s.Version = "v1.2.1" },
-		"chart":   func(s *Spec, _ *Rendering, _ *Guard) { s.Chart.Digest = "sha256:2" },
-		"values":  func(_ *Spec, r *Rendering, _ *Guard) { r.Digest = "c1:2" },
-		"limit":   func(_ *Spec, _ *Rendering, g *Guard) { g.Analysis.Policy.Metrics[0].Above = &higher },
-		"smoke":   func(_ *Spec, _ *Rendering, g *Guard) { g.SmokeTests[0].HTTP.URL += "other" },
-		"gate":    func(_ *Spec, _ *Rendering, g *Guard) { g.Acceptance = &Check{Name: "users"} },
+	for name, change := range map[string]func(*Spec, *render.Result, *Guard){
+		"version": func(s *Spec, _ *render.Result, _ *Guard) { s.Version = "v1.2.1" },
+		"chart":   func(s *Spec, _ *render.Result, _ *Guard) { s.Chart.Digest = "sha256:2" },
+		"values":  func(_ *Spec, r *render.Result, _ *Guard) { r.Digest = "c1:2" },
+		"limit":   func(_ *Spec, _ *render.Result, g *Guard) { g.Analysis.Policy.Metrics[0].Above = &higher },
+		"smoke":   func(_ *Spec, _ *render.Result, g *Guard) { g.SmokeTests[0].HTTP.URL += "other" },
+		"gate":    func(_ *Spec, _ *render.Result, g *Guard) { g.Acceptance = &Check{Name: "users"} },
 	} {
 		if keyOf(change) == base {
 			t.Errorf("%s: the key is the same", name)
 		}
 	}
-	for name, change := range map[string]func(*Spec, *Rendering, *Guard){
-		"a password":  func(_ *Spec, _ *Rendering, g *Guard) { g.Analysis.Prometheus.Password = "two" },
-		"a header":    func(_ *Spec, _ *Rendering, g *Guard) { g.SmokeTests[0].HTTP.Header.Set("Authorization", "two") },
-		"a retry":     func(_ *Spec, _ *Rendering, g *Guard) { g.Retry = "again" },
-		"no rollback": func(_ *Spec, _ *Rendering, g *Guard) { g.Rollback = nil },
+	for name, change := range map[string]func(*Spec, *render.Result, *Guard){
+		"a password":  func(_ *Spec, _ *render.Result, g *Guard) { g.Analysis.Prometheus.Password = "two" },
+		"a header":    func(_ *Spec, _ *render.Result, g *Guard) { g.SmokeTests[0].HTTP.Header.Set("Authorization", "two") },
+		"a retry":     func(_ *Spec, _ *render.Result, g *Guard) { g.Retry = "again" },
+		"no rollback": func(_ *Spec, _ *render.Result, g *Guard) { g.Rollback = nil },
 	} {
 		if keyOf(change) != base {
 			t.Errorf("%s: the key is another one", name)

@@ -14,6 +14,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
 func remove(ctx context.Context, target Target, options RemoveOptions) (forgotten bool, err error) {
@@ -94,8 +95,8 @@ func (o *operation) remove(options RemoveOptions) (forgotten bool, err error) {
 
 // learnSecrets keeps what the release holds out of the errors of its removal: a failed hook is shown with its log.
 func (o *operation) learnSecrets(seen *Observation, stored *helmrelease.Release) {
-	raw := &rawRendering{manifest: stored.Manifest, hooks: stored.Hooks}
-	if err := raw.parse(o.target.Handle.Namespace); err != nil {
+	raw := &render.Raw{Manifest: stored.Manifest, Hooks: stored.Hooks}
+	if err := raw.Parse(o.target.Handle.Namespace); err != nil {
 		// A release of another tool may hold an object twice. It is removed all the same.
 		o.progress.say("secrets", "its Secrets are not known: "+err.Error())
 	}

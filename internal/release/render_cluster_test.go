@@ -4,6 +4,7 @@
 package release
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 	helmrelease "helm.sh/helm/v3/pkg/release"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
 // helmInstall and helmUpgrade do what the helm program does.
@@ -22,7 +24,7 @@ func (b *bench) helmInstall(spec Spec) *helmrelease.Release {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	stored, err := install.Run(chart, object.DeepCopy(mergeSecrets(spec, func(m map[string]any) map[string]any { return m })))
+	stored, err := install.Run(chart, object.DeepCopy(render.MergeSecrets(spec, func(m map[string]any) map[string]any { return m })))
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -37,7 +39,7 @@ func (b *bench) helmUpgrade(spec Spec) *helmrelease.Release {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	stored, err := upgrade.Run(b.target.Name, chart, object.DeepCopy(mergeSecrets(spec, func(m map[string]any) map[string]any { return m })))
+	stored, err := upgrade.Run(b.target.Name, chart, object.DeepCopy(render.MergeSecrets(spec, func(m map[string]any) map[string]any { return m })))
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -45,70 +47,70 @@ func (b *bench) helmUpgrade(spec Spec) *helmrelease.Release {
 }
 
 // options are those of the next operation on the bench's release.
-func (b *bench) options(install bool, revision int) RenderOptions {
+func (b *bench) options(install bool, revision int) render.Options {
 	b.t.Helper()
 	capabilities, err := b.target.Cluster.Capabilities(b.t.Context())
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return RenderOptions{ReleaseName: b.target.Name, Namespace: b.namespace(), Install: install, Revision: revision, Capabilities: &capabilities}
+	return render.Options{ReleaseName: b.target.Name, Namespace: b.namespace(), Install: install, Revision: revision, Capabilities: &capabilities}
 }
 
 func TestRender_EqualsWhatHelmStores(t *testing.T) {
 	charts := map[string]Spec{
-		"subchart, hooks, lists and notes": specOf(t, "orders"),
-		"global values and capabilities": specWith(t, map[string]string{
+		"subchart, hooks, lists and notes": specOfDir(t, filepath.Join("render", "testdata", "charts", "orders")),
+		"global values and capabilities": specOfFiles(t, map[string]string{
 			"values.yaml":               "global: {region: eu}\n",
-			"templates/one.yaml":        configMap(`{{ .Capabilities.KubeVersion.Version }}-{{ .Values.global.region }}-{{ .Capabilities.APIVersions.Has "discovery.k8s.io/v1/EndpointSlice" }}`),
-			"templates/two.yaml":        "# only a comment\n---\n\n---\n" + strings.Replace(configMap("'{{ .Release.IsInstall }} {{ .Release.Revision }} {{ .Release.Service }}'"), "one", "two", 1),
+			"templates/one.yaml":        configMapYAML(`{{ .Capabilities.KubeVersion.Version }}-{{ .Values.global.region }}-{{ .Capabilities.APIVersions.Has "discovery.k8s.io/v1/EndpointSlice" }}`),
+			"templates/two.yaml":        "# only a comment\n---\n\n---\n" + strings.Replace(configMapYAML("'{{ .Release.IsInstall }} {{ .Release.Revision }} {{ .Release.Service }}'"), "one", "two", 1),
 			"charts/sub/Chart.yaml":     "apiVersion: v2\nname: sub\nversion: 0.1.0\n",
-			"charts/sub/templates/a.js": strings.Replace(configMap("{{ .Values.global.region }}"), "one", "three", 1),
+			"charts/sub/templates/a.js": strings.Replace(configMapYAML("{{ .Values.global.region }}"), "one", "three", 1),
 			"templates/NOTES.txt":       "Region {{ .Values.global.region }}",
 		}),
-		"nothing at all": specWith(t, map[string]string{"templates/one.yaml": "{{ if .Values.never }}" + configMap("b") + "{{ end }}"}),
+		"nothing at all": specOfFiles(t, map[string]string{"templates/one.yaml": "{{ if .Values.never }}" + configMapYAML("b") + "{{ end }}"}),
 	}
 	for name, spec := range charts {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
 			spec.Sensitive = map[string]any{"apiToken": "canary-token"}
-			compare := func(stored *helmrelease.Release, ours *Rendering) {
+			compare := func(stored *helmrelease.Release, ours *render.Result) {
 				t.Helper()
-				if ours.raw.manifest != stored.Manifest {
-					t.Errorf("the manifest differs.\nHelm:\n%s\nours:\n%s", stored.Manifest, ours.raw.manifest)
+				if ours.Raw.Manifest != stored.Manifest {
+					t.Errorf("the manifest differs.\nHelm:\n%s\nours:\n%s", stored.Manifest, ours.Raw.Manifest)
 				}
-				if !sameHooks(ours.raw.hooks, stored.Hooks) {
+				if !sameHooks(ours.Raw.Hooks, stored.Hooks) {
 					t.Error("the hooks differ")
 				}
-				if ours.raw.notes != stored.Info.Notes {
-					t.Errorf("the notes differ: %q, ours %q", stored.Info.Notes, ours.raw.notes)
+				if ours.Raw.Notes != stored.Info.Notes {
+					t.Errorf("the notes differ: %q, ours %q", stored.Info.Notes, ours.Raw.Notes)
 				}
 			}
-			compare(b.helmInstall(spec), mustRender(t, spec, b.options(true, 1)))
+			compare(b.helmInstall(spec), rendered(t, spec, b.options(true, 1)))
 			spec.Values = map[string]any{"logLevel": "debug", "replicas": int64(1)}
-			compare(b.helmUpgrade(spec), mustRender(t, spec, b.options(false, 2)))
+			compare(b.helmUpgrade(spec), rendered(t, spec, b.options(false, 2)))
 		})
 	}
 }
 
 func TestRender_OfflineDiffersFromHelmOnlyWhereItSaysSo(t *testing.T) {
 	b := newBench(t)
-	spec := specWith(t, map[string]string{
-		"templates/pure.yaml":   strings.Replace(configMap("b"), "one", "pure", 1),
-		"templates/random.yaml": strings.Replace(configMap("{{ randAlphaNum 12 | quote }}"), "one", "random", 1),
-		"templates/kept.yaml":   strings.Replace(configMap(`{{ with lookup "v1" "ConfigMap" .Release.Namespace "kept" }}{{ .data.a }}{{ else }}{{ randAlphaNum 12 }}{{ end }}`), "one", "kept", 1),
-		"templates/space.yaml":  strings.Replace(configMap(`{{ (lookup "v1" "Namespace" "" .Release.Namespace).metadata.uid | quote }}`), "one", "space", 1),
+	spec := specOfFiles(t, map[string]string{
+		"templates/pure.yaml":   strings.Replace(configMapYAML("b"), "one", "pure", 1),
+		"templates/random.yaml": strings.Replace(configMapYAML("{{ randAlphaNum 12 | quote }}"), "one", "random", 1),
+		"templates/kept.yaml":   strings.Replace(configMapYAML(`{{ with lookup "v1" "ConfigMap" .Release.Namespace "kept" }}{{ .data.a }}{{ else }}{{ randAlphaNum 12 }}{{ end }}`), "one", "kept", 1),
+		"templates/space.yaml":  strings.Replace(configMapYAML(`{{ (lookup "v1" "Namespace" "" .Release.Namespace).metadata.uid | quote }}`), "one", "space", 1),
 	})
 	// The last one fails offline, as it does in helm template; a chart that wants to be rendered guards its lookups.
-	if _, err := Render(t.Context(), spec, b.options(true, 1)); err == nil || !strings.Contains(err.Error(), "space.yaml") {
+	if _, err := render.Chart(t.Context(), spec, b.options(true, 1)); err == nil || !strings.Contains(err.Error(), "space.yaml") {
 		t.Errorf("error is %v", err)
 	}
-	spec = specWith(t, map[string]string{
-		"templates/pure.yaml":   strings.Replace(configMap("b"), "one", "pure", 1),
-		"templates/random.yaml": strings.Replace(configMap("{{ randAlphaNum 12 | quote }}"), "one", "random", 1),
-		"templates/kept.yaml":   strings.Replace(configMap(`{{ with lookup "v1" "ConfigMap" .Release.Namespace "kept" }}{{ .data.a }}{{ else }}{{ randAlphaNum 12 }}{{ end }}`), "one", "kept", 1),
+	spec = specOfFiles(t, map[string]string{
+		"templates/pure.yaml":   strings.Replace(configMapYAML("b"), "one", "pure", 1),
+		"templates/random.yaml": strings.Replace(configMapYAML("{{ randAlphaNum 12 | quote }}"), "one", "random", 1),
+		"templates/kept.yaml":   strings.Replace(configMapYAML(`{{ with lookup "v1" "ConfigMap" .Release.Namespace "kept" }}{{ .data.a }}{{ else }}{{ randAlphaNum 12 }}{{ end }}`), "one", "kept", 1),
 	})
 	for i, stored := range []*helmrelease.Release{b.helmInstall(spec), b.helmUpgrade(spec)} {
-		ours := mustRender(t, spec, b.options(i == 0, i+1))
+		ours := rendered(t, spec, b.options(i == 0, i+1))
 		objects, err := object.ParseManifest(stored.Manifest, b.namespace())
 		if err != nil {
 			t.Fatal(err)

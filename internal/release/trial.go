@@ -19,13 +19,14 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/autoscale"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
 // trial is one Trial while it runs.
 type trial struct {
 	target   Target
 	previous map[object.Key]string
-	next     *Rendering
+	next     *render.Result
 	// outside says that the deployed revision is not the one that previous shows.
 	outside bool
 
@@ -50,7 +51,7 @@ type trial struct {
 // three-way patch is the stored manifest of the deployed revision. outside says that this revision was not made by Slipway:
 // then everything in which it differs from next is tried, and what it changed since previous counts as overwritten. Errors
 // only for what hinders the trial as a whole (cluster.Classify).
-func Trial(ctx context.Context, target Target, previous map[object.Key]string, next *Rendering, outside bool) (*TrialResult, error) {
+func Trial(ctx context.Context, target Target, previous map[object.Key]string, next *render.Result, outside bool) (*TrialResult, error) {
 	t := &trial{target: target, previous: previous, next: next, outside: outside, skipped: map[string][]string{}}
 	if !t.anythingToTry() {
 		return &TrialResult{}, nil
@@ -71,7 +72,7 @@ func Trial(ctx context.Context, target Target, previous map[object.Key]string, n
 	if err := t.readAutoscalers(ctx, changed); err != nil {
 		return nil, err
 	}
-	err := cluster.Parallel(ctx, changed, func(ctx context.Context, key object.Key) error { return t.object(ctx, key, next.byKey[key]) })
+	err := cluster.Parallel(ctx, changed, func(ctx context.Context, key object.Key) error { return t.object(ctx, key, next.ByKey[key]) })
 	if err != nil {
 		return nil, target.Cluster.Classify(err)
 	}
@@ -112,7 +113,7 @@ func (t *trial) changed() []object.Key {
 			out = append(out, key)
 			continue
 		}
-		o := t.next.byKey[key]
+		o := t.next.ByKey[key]
 		stored, there := t.base[t.identify(o.Object)]
 		masked := strings.Contains(t.next.Objects[key], object.MaskSecret)
 		if (t.outside && !o.Hook || there && masked) && !sameValue(stored, o.Object) {
@@ -148,12 +149,12 @@ func (t *trial) identify(o map[string]any) object.Identity {
 // readAutoscalers finds the autoscalers of the rendering, and those of the cluster where a changed workload sets replicas.
 func (t *trial) readAutoscalers(ctx context.Context, changed []object.Key) error {
 	t.scaled = map[autoscale.Target]bool{}
-	for _, o := range t.next.byKey {
+	for _, o := range t.next.ByKey {
 		autoscale.AddRendered(t.scaled, t.identify(o.Object).Namespace, o.Object)
 	}
 	source := autoscale.Live(t.client)
 	for _, key := range changed {
-		o := t.next.byKey[key]
+		o := t.next.ByKey[key]
 		if !object.HasReplicas(o.Object) || o.Hook {
 			continue
 		}
@@ -172,7 +173,7 @@ func (t *trial) readAutoscalers(ctx context.Context, changed []object.Key) error
 func (t *trial) refuse(key object.Key, reason, message string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.refusals = append(t.refusals, Refusal{Object: key, Reason: reason, Message: t.next.scrub.Text(message)})
+	t.refusals = append(t.refusals, Refusal{Object: key, Reason: reason, Message: t.next.Secrets.Text(message)})
 }
 
 func (t *trial) skip(reason string, key object.Key) {
@@ -194,7 +195,7 @@ func (t *trial) result() *TrialResult {
 	for _, reason := range slices.Sorted(maps.Keys(t.skipped)) {
 		names := t.skipped[reason]
 		slices.Sort(names)
-		out.Skipped = append(out.Skipped, fmt.Sprintf("%s: %s", strings.Join(names, ", "), t.next.scrub.Text(reason)))
+		out.Skipped = append(out.Skipped, fmt.Sprintf("%s: %s", strings.Join(names, ", "), t.next.Secrets.Text(reason)))
 	}
 	return out
 }

@@ -44,9 +44,9 @@ func (t *trial) readBase(ctx context.Context) error {
 	}
 	for _, o := range objects {
 		t.base[t.identify(o.Object)] = o.Object
-		t.next.scrub.AddObject(o.Object)
+		t.next.Secrets.AddObject(o.Object)
 	}
-	t.next.scrub.Complete()
+	t.next.Secrets.Complete()
 	return nil
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/autoscale"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/threeway"
 )
 
@@ -73,7 +74,7 @@ func (t *trial) object(ctx context.Context, key object.Key, o object.Rendered) e
 
 func (t *trial) create(ctx context.Context, client dynamic.ResourceInterface, key object.Key, o object.Rendered, target map[string]any) error {
 	if !o.Hook {
-		t.target.Mark(target)
+		t.target.Annotate(target)
 	}
 	made, err := client.Create(ctx, &unstructured.Unstructured{Object: target}, metav1.CreateOptions{
 		DryRun: []string{metav1.DryRunAll}, FieldManager: environment.FieldManager, FieldValidation: metav1.FieldValidationStrict,
@@ -94,7 +95,7 @@ func (t *trial) patch(ctx context.Context, client dynamic.ResourceInterface, map
 		base = object.DeepCopy(base)
 		object.SetNamespace(base, ns)
 	}
-	t.target.Mark(target)
+	t.target.Annotate(target)
 	id := t.identify(o.Object)
 	if t.scaled[autoscale.Target{Namespace: id.Namespace, Kind: id.Kind, Name: id.Name}] {
 		base, target = object.WithoutReplicas(base), object.WithoutReplicas(target)
@@ -166,9 +167,9 @@ func (t *trial) siblingOwner(ctx context.Context, live *unstructured.Unstructure
 func (t *trial) whyNotServed(o object.Rendered) string {
 	gvk := object.GVKOf(o.Object)
 	kind := gvk.Kind + "." + gvk.Group
-	brought := t.next.brings[kind]
-	for _, other := range t.next.byKey {
-		brought = brought || definedKind(other.Object) == kind
+	brought := t.next.Brings[kind]
+	for _, other := range t.next.ByKey {
+		brought = brought || render.DefinedKind(other.Object) == kind
 	}
 	if brought {
 		return fmt.Sprintf("not tried, since the definition of %s comes with the same release", gvk.GroupKind())
@@ -212,6 +213,6 @@ func missingNamespace(status apierrors.APIStatus) string {
 }
 
 func (t *trial) rendersNamespace(name string) bool {
-	_, there := t.next.byKey[object.Key("v1/Namespace/"+name)]
+	_, there := t.next.ByKey[object.Key("v1/Namespace/"+name)]
 	return there
 }

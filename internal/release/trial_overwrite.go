@@ -84,7 +84,7 @@ func (w *overwriteWalk) walk(path string, base, live, result any, masks []any) {
 		w.add(path, object.MaskSecret, object.MaskSecret)
 		return
 	}
-	w.add(path, w.trial.next.scrub.Text(object.LeafText(live)), w.trial.next.scrub.Text(object.LeafText(result)))
+	w.add(path, w.trial.next.Secrets.Text(object.LeafText(live)), w.trial.next.Secrets.Text(object.LeafText(result)))
 }
 
 func (w *overwriteWalk) add(path, live, target string) {

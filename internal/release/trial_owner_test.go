@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
 func TestTrial_SaysWhatARevisionFromOutsideChanged(t *testing.T) {
@@ -19,7 +20,7 @@ func TestTrial_SaysWhatARevisionFromOutsideChanged(t *testing.T) {
 	if quiet := b.try(previous, ours); len(quiet.Overwrites) != 0 {
 		t.Errorf("nothing differs from what was rendered last, and yet: %v", quiet.Overwrites)
 	}
-	result, err := Trial(t.Context(), b.target, previous, mustRender(t, ours, b.options(false, 3)), true)
+	result, err := Trial(t.Context(), b.target, previous, rendered(t, ours, b.options(false, 3)), true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,11 +38,11 @@ func TestTrial_SaysWhatARevisionFromOutsideChanged(t *testing.T) {
 // A release that is renamed is replaced: the plan of the new one sees the objects of the old one, which goes first.
 func TestTrial_LeavesObjectsOfAnotherReleaseOfSlipwayToTheApply(t *testing.T) {
 	b := newBench(t)
-	spec := specWith(t, map[string]string{"templates/config.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: fixed}\n"})
+	spec := specOfFiles(t, map[string]string{"templates/config.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: fixed}\n"})
 	b.mustApply(spec)
 	renamed := b.target
 	renamed.Name = "renamed"
-	next := mustRender(t, spec, RenderOptions{ReleaseName: "renamed", Namespace: b.namespace(), Install: true, Revision: 1})
+	next := rendered(t, spec, render.Options{ReleaseName: "renamed", Namespace: b.namespace(), Install: true, Revision: 1})
 	result, err := Trial(t.Context(), renamed, nil, next, false)
 	if err != nil {
 		t.Fatal(err)

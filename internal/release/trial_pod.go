@@ -101,7 +101,7 @@ func (t *trial) pod(ctx context.Context, l *load, pod *corev1.Pod) error {
 
 // brings reports that an object comes with the release.
 func (t *trial) brings(key string) bool {
-	_, there := t.next.byKey[object.Key(key)]
+	_, there := t.next.ByKey[object.Key(key)]
 	return there
 }
 

@@ -108,7 +108,7 @@ func (t *trial) quota(quota *corev1.ResourceQuota, name corev1.ResourceName, har
 // freed are the workloads of the deployed revision that the new one does not have any more.
 func (t *trial) freed(namespace string) []*load {
 	kept := map[object.Identity]bool{}
-	for _, o := range t.next.byKey {
+	for _, o := range t.next.ByKey {
 		kept[t.identify(o.Object)] = true
 	}
 	var out []*load

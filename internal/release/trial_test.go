@@ -28,7 +28,7 @@ import (
 // trialChart has one Deployment whose parts the values decide. Its image does not exist, since no test needs it to run.
 func trialChart(t *testing.T, values map[string]any) Spec {
 	t.Helper()
-	spec := specWith(t, map[string]string{
+	spec := specOfFiles(t, map[string]string{
 		"values.yaml": "image: v1\nreplicas: 2\nselector: x\nenv: {A: '1', B: '2'}\nextra: ''\ncpu: 100m\nsurge: 1\nunavailable: 0\nhpa: false\nsecret: canary-one\n",
 		"templates/deployment.yaml": `apiVersion: apps/v1
 kind: Deployment
@@ -52,7 +52,7 @@ spec:
 `,
 		"templates/account.yaml": "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: app}\n",
 		"templates/secret.yaml":  "apiVersion: v1\nkind: Secret\nmetadata: {name: app}\nimmutable: true\nstringData: {token: {{ .Values.secret | quote }}}\n",
-		"templates/hpa.yaml":     "{{ if .Values.hpa }}\n" + strings.TrimPrefix(reviewHPA, "\n---\n") + "{{ end }}",
+		"templates/hpa.yaml":     "{{ if .Values.hpa }}\n" + strings.TrimPrefix(autoscalerYAML, "\n---\n") + "{{ end }}",
 		"templates/extra.yaml":   "{{ .Values.extra }}",
 	})
 	spec.Values = values
@@ -63,12 +63,12 @@ spec:
 func (b *bench) deployed(spec Spec) map[object.Key]string {
 	b.t.Helper()
 	b.helmInstall(spec)
-	return mustRender(b.t, spec, b.options(true, 1)).Objects
+	return rendered(b.t, spec, b.options(true, 1)).Objects
 }
 
 func (b *bench) try(previous map[object.Key]string, spec Spec) *TrialResult {
 	b.t.Helper()
-	result, err := Trial(b.t.Context(), b.target, previous, mustRender(b.t, spec, b.options(false, 2)), false)
+	result, err := Trial(b.t.Context(), b.target, previous, rendered(b.t, spec, b.options(false, 2)), false)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -85,12 +85,12 @@ func TestTrial_SaysWhatTheAPIServerWouldRefuse(t *testing.T) {
 	}{
 		{"immutable field", map[string]any{"selector": "y"}, "apps/v1/Deployment/app", "Invalid", []string{"field is immutable"}},
 		{"unknown field", map[string]any{"extra": "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {ports: [{port: 80, prot: x}]}"}, "v1/Service/s", "BadRequest", []string{"unknown field", "prot"}},
-		{"bad name", map[string]any{"extra": configMap("b") + "  bad/key: x\n"}, "v1/ConfigMap/one", "Invalid", []string{"bad/key"}},
+		{"bad name", map[string]any{"extra": configMapYAML("b") + "  bad/key: x\n"}, "v1/ConfigMap/one", "Invalid", []string{"bad/key"}},
 		{"bad quantity in a pod", map[string]any{"cpu": "-1"}, "apps/v1/Deployment/app", "Invalid", []string{"must be greater than or equal to 0"}},
-		{"taken name", map[string]any{"extra": strings.Replace(configMap("b"), "one", "theirs", 1)}, "v1/ConfigMap/theirs", "AlreadyExists", []string{"Helm release other in namespace elsewhere"}},
-		{"name taken by hand", map[string]any{"extra": strings.Replace(configMap("b"), "one", "handmade", 1)}, "v1/ConfigMap/handmade", "AlreadyExists", []string{"no Helm release", "slipway-test"}},
+		{"taken name", map[string]any{"extra": strings.Replace(configMapYAML("b"), "one", "theirs", 1)}, "v1/ConfigMap/theirs", "AlreadyExists", []string{"Helm release other in namespace elsewhere"}},
+		{"name taken by hand", map[string]any{"extra": strings.Replace(configMapYAML("b"), "one", "handmade", 1)}, "v1/ConfigMap/handmade", "AlreadyExists", []string{"no Helm release", "slipway-test"}},
 		{"missing account", map[string]any{"extra": podWith("serviceAccountName: nobody")}, "v1/Pod/p", "Forbidden", []string{"nobody"}},
-		{"missing namespace", map[string]any{"extra": strings.Replace(configMap("b"), "name: one", "name: one\n  namespace: does-not-exist-anywhere", 1)}, "v1/ConfigMap/does-not-exist-anywhere/one", "NotFound", []string{"does-not-exist-anywhere"}},
+		{"missing namespace", map[string]any{"extra": strings.Replace(configMapYAML("b"), "name: one", "name: one\n  namespace: does-not-exist-anywhere", 1)}, "v1/ConfigMap/does-not-exist-anywhere/one", "NotFound", []string{"does-not-exist-anywhere"}},
 		{"a secret that cannot change", map[string]any{"secret": "canary-two"}, "v1/Secret/app", "Invalid", []string{"immutable"}},
 	}
 	b := newBench(t)
@@ -243,7 +243,7 @@ func TestTrial_CountsQuotaForTheWholeRollout(t *testing.T) {
 		{"one more replica", map[string]any{"replicas": int64(3)}, false, []string{"100m more", "3 × 100m instead of 2 × 100m"}},
 		{"larger pods", map[string]any{"cpu": "200m", "unavailable": int64(1)}, false, []string{"200m more"}},
 		{"fewer replicas", map[string]any{"replicas": int64(1)}, true, nil},
-		{"nothing about pods", map[string]any{"extra": configMap("b")}, true, nil},
+		{"nothing about pods", map[string]any{"extra": configMapYAML("b")}, true, nil},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -289,7 +289,7 @@ func TestTrial_SaysWhatItCannotTry(t *testing.T) {
 		t.Fatalf("result is %+v", result)
 	}
 	wantText(t, result.Skipped[0], "Widget/w", "comes with the same release")
-	spec := specWith(t, map[string]string{"crds/widget.yaml": crd, "templates/w.yaml": widget})
+	spec := specOfFiles(t, map[string]string{"crds/widget.yaml": crd, "templates/w.yaml": widget})
 	spec.CreateCRDs = true
 	wantText(t, strings.Join(b.try(nil, spec).Skipped, ""), "Widget/w", "comes with the same release")
 }
@@ -336,7 +336,7 @@ func TestTrial_LackOfRightsIsSaidAndNoError(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	next := mustRender(t, trialChart(t, map[string]any{"image": "v2", "extra": configMap("b")}), b.options(false, 2))
+	next := rendered(t, trialChart(t, map[string]any{"image": "v2", "extra": configMapYAML("b")}), b.options(false, 2))
 	target := b.target
 	target.Cluster = limited
 	var result *TrialResult
@@ -368,7 +368,7 @@ func TestTrial_TriesThePodsOfHooks(t *testing.T) {
 
 func TestTrial_NamespaceMissing(t *testing.T) {
 	b := newBench(t)
-	next := mustRender(t, trialChart(t, nil), b.options(true, 1))
+	next := rendered(t, trialChart(t, nil), b.options(true, 1))
 	target := b.target
 	target.Handle.Namespace = "slipway-is-not-there"
 	_, err := Trial(t.Context(), target, nil, next, false)
@@ -376,8 +376,8 @@ func TestTrial_NamespaceMissing(t *testing.T) {
 }
 
 func TestTrial_UnchangedObjectsCostNothing(t *testing.T) {
-	spec := specWith(t, map[string]string{"templates/one.yaml": configMap("b")})
-	next := mustRender(t, spec, installOf("live"))
+	spec := specOfFiles(t, map[string]string{"templates/one.yaml": configMapYAML("b")})
+	next := rendered(t, spec, optionsOfInstall("live"))
 	// There is no cluster to ask.
 	result, err := Trial(t.Context(), Target{}, next.Objects, next, false)
 	if err != nil || len(result.Refusals)+len(result.Overwrites)+len(result.Skipped) > 0 {

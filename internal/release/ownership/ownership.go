@@ -1,6 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
+// Package ownership names a Helm release in an environment, and the labels and annotations by which Helm knows its objects.
 package ownership
 
 import (
@@ -19,20 +20,19 @@ type Release struct {
 	Name string
 }
 
-// Error says that a release, or one of the objects that it would make, belongs to somebody else. Nothing was written to
-// it.
+// Error says that a release, or one of the objects that it would create, belongs to another owner. Nothing was written.
 type Error struct {
 	Release   string
 	Namespace string
 	// Revision and Status of the foreign release; 0 where an object or the record is foreign and not the release.
 	Revision int
 	Status   string
-	// Reason says what was observed, Advice how the reader gets on.
+	// Reason says what was observed, Advice what to do.
 	Reason string
 	Advice string
 }
 
-// Explain says it in three paragraphs.
+// Explain returns the paragraphs of the error.
 func (e *Error) Explain() (happened, observed, advice string) {
 	if e.Revision == 0 {
 		return fmt.Sprintf("Release %s in namespace %s would take what is not its own.", e.Release, e.Namespace), e.Reason, e.Advice
@@ -43,31 +43,31 @@ func (e *Error) Explain() (happened, observed, advice string) {
 
 func (e *Error) Error() string { return explain.Text(e.Explain()) }
 
-// Annotations by which Helm knows whose an object is.
+// Annotations by which Helm knows which release an object belongs to.
 const (
 	AnnotationReleaseName      = "meta.helm.sh/release-name"
 	AnnotationReleaseNamespace = "meta.helm.sh/release-namespace"
 )
 
-// Helm's mark on the objects of a release, beside the annotations with the release's name and namespace.
+// The label that Helm requires on the objects of a release, next to the annotations.
 const (
 	LabelManagedBy = "app.kubernetes.io/managed-by"
 	ManagedByHelm  = "Helm"
 )
 
-// Mark puts Helm's mark for a release on an object.
-func (r Release) Mark(o map[string]any) {
+// Annotate sets Helm's label and annotations of the release on an object.
+func (r Release) Annotate(o map[string]any) {
 	metadata, ok := o["metadata"].(map[string]any)
 	if !ok {
 		return
 	}
-	put := func(field string, marks map[string]string) {
+	put := func(field string, entries map[string]string) {
 		known, ok := metadata[field].(map[string]any)
 		if !ok {
 			known = map[string]any{}
 			metadata[field] = known
 		}
-		for k, v := range marks {
+		for k, v := range entries {
 			known[k] = v
 		}
 	}

@@ -17,10 +17,10 @@ import (
 // mayMatter finds the words without which no template needs to be parsed.
 var mayMatter = regexp.MustCompile(`\b(?:Capabilities|` + strings.Join(impureFunctions, "|") + `)\b`)
 
-// Analyze walks the templates of a chart and its subcharts, as they are left after the values have switched subcharts
+// Analyze analyzes the templates of a chart and its subcharts, as they are left after the values have switched subcharts
 // off, and the texts that tpl may be given: strings of the values, and files of the charts.
 func Analyze(ch *helmchart.Chart, values map[string]any) (*Result, error) {
-	a := &purityAnalysis{
+	a := &analysis{
 		templates: map[string][]parse.Node{},
 		memo:      map[call]influence{},
 		docs:      map[string]bool{},
@@ -101,7 +101,7 @@ type call struct {
 	dot  influence
 }
 
-type purityAnalysis struct {
+type analysis struct {
 	sources []source
 	// tplTexts may be executed by tpl.
 	tplTexts []string
@@ -121,7 +121,7 @@ type purityAnalysis struct {
 // tplName is the name under which the texts that tpl may be given are kept; no template can have it.
 const tplName = "\x00tpl"
 
-func (a *purityAnalysis) parse() error {
+func (a *analysis) parse() error {
 	for _, s := range a.sources {
 		if err := a.add(s.name, s.text); err != nil {
 			return fmt.Errorf("parsing template %s: %w", s.name, err)
@@ -136,7 +136,7 @@ func (a *purityAnalysis) parse() error {
 	return nil
 }
 
-func (a *purityAnalysis) add(name, text string) error {
+func (a *analysis) add(name, text string) error {
 	trees := map[string]*parse.Tree{}
 	tree := parse.New(name)
 	tree.Mode = parse.SkipFuncCheck
@@ -152,7 +152,7 @@ func (a *purityAnalysis) add(name, text string) error {
 }
 
 // addTpl adds a text that tpl may execute. What does not parse cannot be executed either.
-func (a *purityAnalysis) addTpl(text string) {
+func (a *analysis) addTpl(text string) {
 	if err := a.add(tplName, text); err != nil {
 		return
 	}
@@ -160,7 +160,7 @@ func (a *purityAnalysis) addTpl(text string) {
 
 // solve computes what each file depends on. Templates call each other and write into what others read, so it repeats until
 // nothing is added; the sets only grow, so it ends.
-func (a *purityAnalysis) solve(files []string) map[string]influence {
+func (a *analysis) solve(files []string) map[string]influence {
 	out := map[string]influence{}
 	for a.changed = true; a.changed; {
 		a.changed = false
@@ -173,7 +173,7 @@ func (a *purityAnalysis) solve(files []string) map[string]influence {
 }
 
 // template is what the output of a template depends on when its dot depends on dot.
-func (a *purityAnalysis) template(name string, dot influence) influence {
+func (a *analysis) template(name string, dot influence) influence {
 	c := call{name, dot}
 	if a.visiting[c] {
 		return a.memo[c]
@@ -181,7 +181,7 @@ func (a *purityAnalysis) template(name string, dot influence) influence {
 	a.visiting[c] = true
 	out := a.memo[c]
 	for _, node := range a.templates[name] {
-		out = out.with(a.walkTemplate(node, dot))
+		out = out.with(a.enterTemplate(node, dot))
 	}
 	if out != a.memo[c] {
 		a.memo[c] = out
@@ -192,7 +192,7 @@ func (a *purityAnalysis) template(name string, dot influence) influence {
 
 // matching resolves the name of an include that is put together at run time ({{ include (print $.Template.BasePath
 // "/secret.yaml") . }}) by the literal that it ends with; all templates where there is none.
-func (a *purityAnalysis) matching(literal string) []string {
+func (a *analysis) matching(literal string) []string {
 	if i := strings.LastIndexByte(literal, '%'); i >= 0 && i+2 <= len(literal) {
 		literal = literal[i+2:]
 	}
@@ -210,6 +210,17 @@ func (a *purityAnalysis) matching(literal string) []string {
 		return names
 	}
 	return all
+}
+
+func (a *analysis) enterTemplate(root parse.Node, dot influence) influence {
+	s := &scope{a: a, root: dot, variables: map[string]influence{}, aliases: map[string]bool{}}
+	// A variable may be used in a loop before the place where it is assigned.
+	for s.grown = true; s.grown; {
+		s.grown = false
+		s.line = ""
+		s.walk(root, dot, influence{})
+	}
+	return s.out
 }
 
 // NotesFile is the template whose text Helm shows to the user instead of sending it to the API server.

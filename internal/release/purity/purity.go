@@ -1,6 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
+// Package purity finds the templates of a chart whose output may differ between two renderings of the same input.
 package purity
 
 import (
@@ -11,10 +12,10 @@ import (
 
 // A chart is impure where a template calls a function whose result another rendering cannot be expected to repeat. Rendering
 // twice does not find that: two renderings in one second agree on now, and lookup is empty in all of them. So the parse trees
-// are walked, and what each template prints is traced back to the impure functions that it can depend on.
+// are analyzed, and what each template prints is traced back to the impure functions that it can depend on.
 
-// taint is a set of impure functions, one bit each, in the order of impureFunctions.
-type taint uint64
+// Taint is a set of impure functions, one bit each, in the order of impureFunctions.
+type Taint uint64
 
 // impureFunctions are those whose result differs between renderings of the same input:
 //
@@ -37,13 +38,13 @@ var impureFunctions = []string{
 const (
 	// UsesCapabilities marks what can depend on .Capabilities at all, OpaqueCapabilities what depends on it in a way that
 	// rendering with other capabilities may fail to show.
-	UsesCapabilities   taint = 1 << 62
-	OpaqueCapabilities taint = 1 << 63
+	UsesCapabilities   Taint = 1 << 62
+	OpaqueCapabilities Taint = 1 << 63
 	Impure                   = UsesCapabilities - 1
 )
 
-var impureBit = func() map[string]taint {
-	out := make(map[string]taint, len(impureFunctions))
+var impureBit = func() map[string]Taint {
+	out := make(map[string]Taint, len(impureFunctions))
 	for i, name := range impureFunctions {
 		out[name] = 1 << i
 	}
@@ -57,7 +58,7 @@ var orderBits = impureBit["keys"] | impureBit["values"]
 var orderedBy = map[string]bool{"sortAlpha": true, "len": true, "has": true, "mustHas": true, "empty": true}
 
 // String lists the functions for people: "lookup, now and randAlphaNum".
-func (t taint) String() string {
+func (t Taint) String() string {
 	var names []string
 	for rest := t & Impure; rest != 0; rest &= rest - 1 {
 		names = append(names, impureFunctions[bits.TrailingZeros64(uint64(rest))])
@@ -72,9 +73,9 @@ func (t taint) String() string {
 // influence is what a value, or the output of a template, can depend on.
 type influence struct {
 	// Text is what can change the text.
-	Text taint
+	Text Taint
 	// set is what can change which objects the text holds, or their names.
-	set taint
+	set Taint
 }
 
 func (a influence) with(b influence) influence { return influence{a.Text | b.Text, a.set | b.set} }
@@ -89,7 +90,7 @@ type Result struct {
 }
 
 // SetReason says why the set of objects may differ; empty where it cannot. Only the functions in counted matter.
-func (p *Result) SetReason(counted taint) string {
+func (p *Result) SetReason(counted Taint) string {
 	var names []string
 	for name, i := range p.Files {
 		if i.set&counted != 0 {

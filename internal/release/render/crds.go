@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+package render
 
 import (
 	"fmt"
@@ -17,36 +17,14 @@ import (
 // kindCRD is the kind of the objects of which a crds folder is meant to consist.
 const kindCRD = "CustomResourceDefinition"
 
-// annotationWrittenBy says on a CustomResourceDefinition which release wrote it last, and from which chart: definitions belong to
+// AnnotationWrittenBy says on a CustomResourceDefinition which release wrote it last, and from which chart: definitions belong to
 // the whole cluster, and several clients' releases may bring them.
-const annotationWrittenBy = "slipway.dev/written-by"
+const AnnotationWrittenBy = "slipway.dev/written-by"
 
-// definition is one CustomResourceDefinition of a chart's crds folder.
-type definition struct {
-	name   string
-	object map[string]any
-}
-
-// definitions reads the crds folders of a chart. Other objects in them are left out; the apply makes them where they do not exist.
-func (s Spec) definitions() ([]definition, error) {
-	chart, err := s.Chart.Load()
-	if err != nil {
-		return nil, fmt.Errorf("loading chart %s: %w", s.Chart.Name, err)
-	}
-	var out []definition
-	for _, file := range chart.CRDObjects() {
-		objects, err := object.ParseManifest(string(file.File.Data), "")
-		if err != nil {
-			return nil, fmt.Errorf("reading the CRDs of %s: %w", file.Filename, err)
-		}
-		for _, o := range objects {
-			if o.Object["kind"] == kindCRD {
-				name, _ := object.NameOf(o.Object)
-				out = append(out, definition{name: name, object: o.Object})
-			}
-		}
-	}
-	return out, nil
+// Definition is one CustomResourceDefinition of a chart's crds folder.
+type Definition struct {
+	Name   string
+	Object map[string]any
 }
 
 // Definitions says of each CustomResourceDefinition that the apply writes which versions it has, and a digest of its content:
@@ -56,51 +34,51 @@ func Definitions(spec Spec) (map[string]string, error) {
 	if !spec.ReplaceCRDs {
 		return nil, nil
 	}
-	all, err := spec.definitions()
+	all, err := spec.Definitions()
 	if err != nil {
 		return nil, err
 	}
 	out := make(map[string]string, len(all))
 	for _, d := range all {
-		text, err := object.Canonical(d.object)
+		text, err := object.Canonical(d.Object)
 		if err != nil {
-			return nil, fmt.Errorf("reading CustomResourceDefinition %s: %w", d.name, err)
+			return nil, fmt.Errorf("reading CustomResourceDefinition %s: %w", d.Name, err)
 		}
-		out[d.name] = versionsText(d.object) + "; " + object.Digest(map[object.Key]string{"": text})
+		out[d.Name] = VersionsText(d.Object) + "; " + object.Digest(map[object.Key]string{"": text})
 	}
 	return out, nil
 }
 
-// crdVersion is one version of a definition.
-type crdVersion struct {
-	name           string
-	served, stored bool
+// Version is one version of a definition.
+type Version struct {
+	Name           string
+	Served, stored bool
 }
 
-func versionsOf(crd map[string]any) []crdVersion {
+func VersionsOf(crd map[string]any) []Version {
 	found, _, _ := unstructured.NestedFieldNoCopy(crd, "spec", "versions")
 	list, _ := found.([]any)
-	var out []crdVersion
+	var out []Version
 	for _, v := range list {
 		version, _ := v.(map[string]any)
 		name, _ := version["name"].(string)
 		served, _ := version["served"].(bool)
 		stored, _ := version["storage"].(bool)
-		out = append(out, crdVersion{name, served, stored})
+		out = append(out, Version{name, served, stored})
 	}
 	return out
 }
 
-func versionsText(crd map[string]any) string {
+func VersionsText(crd map[string]any) string {
 	var texts []string
-	for _, v := range versionsOf(crd) {
-		text := v.name
+	for _, v := range VersionsOf(crd) {
+		text := v.Name
 		switch {
-		case v.stored && !v.served:
+		case v.stored && !v.Served:
 			text += " (stored, not served)"
 		case v.stored:
 			text += " (stored)"
-		case !v.served:
+		case !v.Served:
 			text += " (not served)"
 		}
 		texts = append(texts, text)
@@ -108,11 +86,11 @@ func versionsText(crd map[string]any) string {
 	return strings.Join(texts, ", ")
 }
 
-// replacement is what a live definition is replaced with: the chart's spec, with the certificate that a controller injected, and
-// the chart's labels and annotations beside those of others.
-func replacement(d definition, live *unstructured.Unstructured, writer string) *unstructured.Unstructured {
+// Replacement is what a live definition is replaced with: the chart's spec, with the certificate that a controller injected, and
+// the chart's labels and annotations next to those of others.
+func Replacement(d Definition, live *unstructured.Unstructured, writer string) *unstructured.Unstructured {
 	next := live.DeepCopy()
-	wanted := object.DeepCopy(d.object)
+	wanted := object.DeepCopy(d.Object)
 	next.Object["spec"] = wanted["spec"]
 	client := []string{"spec", "conversion", "webhook", "clientConfig"}
 	injected, there, err := unstructured.NestedString(live.Object, append(slices.Clone(client), "caBundle")...)
@@ -123,7 +101,7 @@ func replacement(d definition, live *unstructured.Unstructured, writer string) *
 	}
 	rendered := unstructured.Unstructured{Object: wanted}
 	next.SetLabels(mergedLabels(live.GetLabels(), rendered.GetLabels()))
-	next.SetAnnotations(mergedLabels(live.GetAnnotations(), rendered.GetAnnotations(), map[string]string{annotationWrittenBy: writer}))
+	next.SetAnnotations(mergedLabels(live.GetAnnotations(), rendered.GetAnnotations(), map[string]string{AnnotationWrittenBy: writer}))
 	return next
 }
 
@@ -137,13 +115,13 @@ func mergedLabels(layers ...map[string]string) map[string]string {
 	return out
 }
 
-// writerOf names a release and its chart in annotationWrittenBy: "client-a/prod/app widgets 1.2.0".
-func writerOf(target ownership.Release, spec Spec) string {
+// WriterOf names a release and its chart in AnnotationWrittenBy: "client-a/prod/app widgets 1.2.0".
+func WriterOf(target ownership.Release, spec Spec) string {
 	return fmt.Sprintf("%s/%s %s %s", target.Handle.Name(), target.Name, spec.Chart.Name, spec.Chart.Version)
 }
 
-// whyNotReplaced says why a live definition must not be replaced; empty where it may.
-func whyNotReplaced(d definition, live *unstructured.Unstructured) string {
+// WhyNotReplaced says why a live definition must not be replaced; empty where it may.
+func WhyNotReplaced(d Definition, live *unstructured.Unstructured) string {
 	if name := live.GetAnnotations()[ownership.AnnotationReleaseName]; name != "" {
 		return fmt.Sprintf("the definition exists and belongs to the Helm release %s in namespace %s, which renders it as a template. "+
 			"Take it out of one of the two charts, or set crds = \"create\"", name, live.GetAnnotations()[ownership.AnnotationReleaseNamespace])
@@ -151,7 +129,7 @@ func whyNotReplaced(d definition, live *unstructured.Unstructured) string {
 	stored, _, _ := unstructured.NestedStringSlice(live.Object, "status", "storedVersions")
 	var lost []string
 	for _, version := range stored {
-		if !slices.ContainsFunc(versionsOf(d.object), func(v crdVersion) bool { return v.name == version }) {
+		if !slices.ContainsFunc(VersionsOf(d.Object), func(v Version) bool { return v.Name == version }) {
 			lost = append(lost, version)
 		}
 	}
@@ -160,11 +138,11 @@ func whyNotReplaced(d definition, live *unstructured.Unstructured) string {
 	}
 	return fmt.Sprintf("objects may be stored in version %s (status.storedVersions), which the chart's definition (%s) does not have any more. They could not be read then. "+
 		"Keep the version in the chart, with served: false, until all objects were written again in the new one and storedVersions was cleaned up",
-		strings.Join(lost, ", "), versionsText(d.object))
+		strings.Join(lost, ", "), VersionsText(d.Object))
 }
 
-// key names a definition as everywhere in this package.
-func (d definition) key() object.Key {
-	apiVersion, _ := d.object["apiVersion"].(string)
-	return object.Key(apiVersion + "/" + kindCRD + "/" + d.name)
+// Key names a definition as everywhere in this package.
+func (d Definition) Key() object.Key {
+	apiVersion, _ := d.Object["apiVersion"].(string)
+	return object.Key(apiVersion + "/" + kindCRD + "/" + d.Name)
 }

@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+package render
 
 import (
 	"testing"
@@ -44,7 +44,7 @@ func helmRender(tb testing.TB, spec Spec) {
 	}
 }
 
-// BenchmarkRender gives, beside the time of a whole Render, how many renderings by Helm alone it costs ("helm-renders").
+// BenchmarkRender reports, next to the time of a whole Chart, how many renderings by Helm alone it costs ("helm-renders").
 func BenchmarkRender(b *testing.B) {
 	plain := specOf(b, "orders")
 	secret := plain
@@ -53,11 +53,11 @@ func BenchmarkRender(b *testing.B) {
 	cases := []struct {
 		name    string
 		spec    Spec
-		options RenderOptions
+		options Options
 	}{
-		{"upgrade", plain, known(RenderOptions{ReleaseName: "live", Namespace: "shop", Revision: 7})},
-		{"upgrade-with-secrets", secret, known(RenderOptions{ReleaseName: "live", Namespace: "shop", Revision: 7})},
-		{"create-with-secrets", secret, RenderOptions{ReleaseName: "live", Namespace: "shop", Install: true, Revision: 1, OperationMayChange: true, CapabilitiesMayChange: true}},
+		{"upgrade", plain, known(Options{ReleaseName: "live", Namespace: "shop", Revision: 7})},
+		{"upgrade-with-secrets", secret, known(Options{ReleaseName: "live", Namespace: "shop", Revision: 7})},
+		{"create-with-secrets", secret, Options{ReleaseName: "live", Namespace: "shop", Install: true, Revision: 1, OperationMayChange: true, CapabilitiesMayChange: true}},
 	}
 	for _, c := range cases {
 		b.Run(c.name, func(b *testing.B) {

@@ -1,12 +1,11 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+package render
 
 import (
 	"context"
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -23,28 +22,28 @@ import (
 )
 
 // renderer renders one spec several times: as it is, and with one input changed at a time, to see what depends on it. Inputs
-// that no template mentions are not tried.
+// that no template mentions are not changed.
 type renderer struct {
 	spec  Spec
-	in    renderInput
+	in    Input
 	scrub *redact.Secrets
-	raw   *rawRendering
+	raw   *Raw
 }
 
-// Render renders offline, exactly as Helm stores it (same order, same parsing), and renders again with perturbed inputs
+// Chart renders offline, exactly as Helm stores it (same order, same parsing), and renders again with perturbed inputs
 // to find what depends on secrets, the revision, the operation and the capabilities. Errors: *TemplateError (file, line,
 // cause; no secret in it), *ParseError of package object, *SchemaError.
-func Render(ctx context.Context, spec Spec, options RenderOptions) (*Rendering, error) {
+func Chart(ctx context.Context, spec Spec, options Options) (*Result, error) {
 	r := &renderer{
 		spec:  spec,
 		scrub: redact.New(spec.Sensitive, spec.WriteOnly),
-		in: renderInput{
-			values:       values.Merge(spec.Values, spec.Sensitive, spec.WriteOnly),
-			releaseName:  options.ReleaseName,
-			namespace:    options.Namespace,
-			install:      options.Install,
-			revision:     options.Revision,
-			capabilities: helmCapabilities(options.Capabilities),
+		in: Input{
+			Values:       values.Merge(spec.Values, spec.Sensitive, spec.WriteOnly),
+			ReleaseName:  options.ReleaseName,
+			Namespace:    options.Namespace,
+			Install:      options.Install,
+			Revision:     options.Revision,
+			Capabilities: HelmCapabilities(options.Capabilities),
 			anyCluster:   options.Capabilities == nil,
 		},
 	}
@@ -60,16 +59,16 @@ func Render(ctx context.Context, spec Spec, options RenderOptions) (*Rendering, 
 	if err != nil {
 		return nil, err
 	}
-	out := &Rendering{
+	out := &Result{
 		Volatile:              map[object.Key]string{},
 		DependsOnCapabilities: pure.All.Text&purity.UsesCapabilities != 0,
-		raw:                   r.raw,
-		scrub:                 r.scrub,
+		Raw:                   r.raw,
+		Secrets:               r.scrub,
 	}
 	if err := masks.fill(out); err != nil {
 		return nil, err
 	}
-	v := &volatility{rendering: out, raw: r.raw, keys: masks.keys, reasons: make([]string, len(r.raw.objects))}
+	v := &volatility{rendering: out, raw: r.raw, keys: masks.keys, reasons: make([]string, len(r.raw.Objects))}
 	v.fromTemplates(pure, options)
 	if options.OperationMayChange {
 		if err := r.perturbOperation(ctx, v); err != nil {
@@ -82,12 +81,12 @@ func Render(ctx context.Context, spec Spec, options RenderOptions) (*Rendering, 
 		}
 	}
 	v.write()
-	for _, o := range r.raw.objects {
+	for _, o := range r.raw.Objects {
 		r.scrub.AddObject(o.Object)
 	}
 	r.scrub.Complete()
 	if spec.CreateCRDs || spec.ReplaceCRDs {
-		out.brings = definedKinds(r.raw.chart)
+		out.Brings = definedKinds(r.raw.chart)
 	}
 	// What the templates were made of is not needed any more, and large.
 	r.raw.chart, r.raw.values = nil, nil
@@ -104,14 +103,14 @@ func definedKinds(ch *helmchart.Chart) map[string]bool {
 			continue
 		}
 		for _, o := range objects {
-			out[definedKind(o.Object)] = true
+			out[DefinedKind(o.Object)] = true
 		}
 	}
 	return out
 }
 
-// definedKind is the kind that a CustomResourceDefinition defines, "Widget.example.com"; empty for other objects.
-func definedKind(o map[string]any) string {
+// DefinedKind is the kind that a CustomResourceDefinition defines, "Widget.example.com"; empty for other objects.
+func DefinedKind(o map[string]any) string {
 	group, _, _ := unstructured.NestedString(o, "spec", "group")
 	kind, _, _ := unstructured.NestedString(o, "spec", "names", "kind")
 	if o["kind"] != "CustomResourceDefinition" {
@@ -121,18 +120,18 @@ func definedKind(o map[string]any) string {
 }
 
 // once renders a fresh copy of the chart.
-func (r *renderer) once(ctx context.Context, in renderInput) (*rawRendering, error) {
+func (r *renderer) once(ctx context.Context, in Input) (*Raw, error) {
 	ch, err := r.spec.Chart.Load()
 	if err != nil {
 		return nil, fmt.Errorf("loading chart %s: %w", r.spec.Chart.Name, err)
 	}
-	return renderOnce(ctx, ch, in)
+	return Once(ctx, ch, in)
 }
 
 // perturbed renders with a changed input that nobody gave. A chart may refuse such an input, and then it says nothing about
 // what is rendered with the real one: the result is nil. The error is only that of an ended context.
-func (r *renderer) perturbed(ctx context.Context, in renderInput) (*rawRendering, error) {
-	in.perturbed = true
+func (r *renderer) perturbed(ctx context.Context, in Input) (*Raw, error) {
+	in.Perturbed = true
 	raw, err := r.once(ctx, in)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -141,22 +140,6 @@ func (r *renderer) perturbed(ctx context.Context, in renderInput) (*rawRendering
 		return nil, nil //nolint:nilerr // the chart does not accept this input
 	}
 	return raw, nil
-}
-
-// mentions reports whether a template, or a text that may be given to tpl, matches.
-func (r *rawRendering) mentions(pattern *regexp.Regexp) bool {
-	found := false
-	purity.VisitCharts(r.chart, func(c *helmchart.Chart) {
-		for _, files := range [][]*helmchart.File{c.Templates, c.Files} {
-			for _, f := range files {
-				found = found || (f != nil && pattern.Match(f.Data))
-			}
-		}
-	})
-	purity.EachString(r.values, func(s string) {
-		found = found || (strings.Contains(s, "{{") && pattern.MatchString(s))
-	})
-	return found
 }
 
 // The last two alternatives are .Release handed on as a whole.
@@ -179,19 +162,10 @@ func otherRevision(revision int) int {
 	return number(string(digits))
 }
 
-// steady are the objects that are not volatile.
-func (r *Rendering) steady() map[object.Key]string {
-	out := maps.Clone(r.Objects)
-	for key := range r.Volatile {
-		delete(out, key)
-	}
-	return out
-}
-
 // volatility collects why objects may come out differently.
 type volatility struct {
-	rendering *Rendering
-	raw       *rawRendering
+	rendering *Result
+	raw       *Raw
 	keys      []object.Key
 	reasons   []string
 }
@@ -210,12 +184,12 @@ func (v *volatility) addSet(reason string) {
 	}
 }
 
-func (v *volatility) fromTemplates(p *purity.Result, options RenderOptions) {
+func (v *volatility) fromTemplates(p *purity.Result, options Options) {
 	counted := purity.Impure
 	if options.CapabilitiesMayChange || options.Capabilities == nil {
 		counted |= purity.OpaqueCapabilities
 	}
-	for i, o := range v.raw.objects {
+	for i, o := range v.raw.Objects {
 		text := p.Files[o.Source].Text & counted
 		if text&purity.Impure != 0 {
 			v.add(i, "uses "+text.String())
@@ -230,12 +204,12 @@ func (v *volatility) fromTemplates(p *purity.Result, options RenderOptions) {
 }
 
 // compare notes what another rendering shows differently.
-func (v *volatility) compare(other *rawRendering, reason string) error {
+func (v *volatility) compare(other *Raw, reason string) error {
 	if other == nil {
 		return nil
 	}
-	partners, extra := pair(v.raw.objects, other.objects)
-	for i, o := range v.raw.objects {
+	partners, extra := pair(v.raw.Objects, other.Objects)
+	for i, o := range v.raw.Objects {
 		if partners[i] == nil || partners[i].Key != o.Key {
 			v.add(i, reason)
 			v.addSet("which objects there are, or their names, " + reason)
@@ -277,7 +251,7 @@ func (r *renderer) perturbOperation(ctx context.Context, v *volatility) error {
 		return nil
 	}
 	in := r.in
-	in.install = !in.install
+	in.Install = !in.Install
 	other, err := r.perturbed(ctx, in)
 	if err != nil {
 		return err
@@ -293,15 +267,15 @@ const (
 )
 
 func (r *renderer) perturbCapabilities(ctx context.Context, v *volatility) error {
-	least := helmCapabilities(nil)
+	least := HelmCapabilities(nil)
 	most := &chartutil.Capabilities{
 		KubeVersion: chartutil.KubeVersion{Version: futureKubernetes, Major: "1", Minor: "99"},
-		APIVersions: slices.Concat(r.in.capabilities.APIVersions, r.raw.askedAPIVersions()),
-		HelmVersion: r.in.capabilities.HelmVersion,
+		APIVersions: slices.Concat(r.in.Capabilities.APIVersions, r.raw.askedAPIVersions()),
+		HelmVersion: r.in.Capabilities.HelmVersion,
 	}
 	for _, c := range []*chartutil.Capabilities{least, most} {
 		in := r.in
-		in.capabilities = c
+		in.Capabilities = c
 		other, err := r.perturbed(ctx, in)
 		if err != nil {
 			return err
@@ -313,18 +287,83 @@ func (r *renderer) perturbCapabilities(ctx context.Context, v *volatility) error
 	return nil
 }
 
-// askedAPIVersions are the literals of .Capabilities.APIVersions.Has.
-func (r *rawRendering) askedAPIVersions() chartutil.VersionSet {
-	var out chartutil.VersionSet
-	purity.VisitCharts(r.chart, func(c *helmchart.Chart) {
-		for _, t := range c.Templates {
-			if t == nil {
-				continue
+func (r *renderer) masks(ctx context.Context) (*masks, error) {
+	m := &masks{raw: r.raw, writeOnly: len(r.spec.WriteOnly) > 0}
+	if err := r.perturbSecrets(ctx, m); err != nil {
+		return nil, err
+	}
+	if !r.raw.mentions(mentionsRevision) {
+		return m, nil
+	}
+	revisions := []int{otherRevision(r.in.Revision)}
+	if r.in.Revision > 1 {
+		revisions = append(revisions, 1)
+	}
+	for _, revision := range revisions {
+		in := r.in
+		in.Revision = revision
+		other, err := r.perturbed(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		if other != nil {
+			m.revision = append(m.revision, other)
+		}
+	}
+	return m, nil
+}
+
+// perturbSecrets renders with sentinels in place of all secrets at once. A chart that refuses them (it takes the secret
+// apart, or checks it) gets other shapes of sentinels, then one secret replaced at a time. A secret that no sentinel can stand
+// in for is left to a search for it in the rendered text.
+func (r *renderer) perturbSecrets(ctx context.Context, m *masks) error {
+	leaves := secretLeaves(r.spec.Sensitive, r.spec.WriteOnly)
+	if len(leaves) == 0 {
+		return nil
+	}
+	for _, s := range shapes {
+		found, err := r.withSecrets(ctx, s, nil)
+		if err != nil || found != nil {
+			m.secret = found
+			return err
+		}
+	}
+	stubborn := &redact.Secrets{}
+	for i, leaf := range leaves {
+		var found []*Raw
+		for _, s := range shapes {
+			if i >= maxStubborn || found != nil {
+				break
 			}
-			for _, m := range apiVersionLiteral.FindAllSubmatch(t.Data, -1) {
-				out = append(out, string(m[1]))
+			var err error
+			if found, err = r.withSecrets(ctx, s, func(path string) bool { return path == leaf.path }); err != nil {
+				return err
 			}
 		}
-	})
-	return out
+		m.secret = append(m.secret, found...)
+		if found == nil {
+			stubborn.Add(leaf.value)
+		}
+	}
+	if stubborn.Complete(); !stubborn.Empty() {
+		m.stubborn = stubborn
+	}
+	return nil
+}
+
+// withSecrets renders twice, with two sentinels in place of each chosen secret; nil where the chart refuses one of them.
+func (r *renderer) withSecrets(ctx context.Context, s shape, chosen func(path string) bool) ([]*Raw, error) {
+	var out []*Raw
+	for shift := 1; shift <= 2; shift++ {
+		in := r.in
+		in.Values = MergeSecrets(r.spec, func(secrets map[string]any) map[string]any {
+			return withSentinels(secrets, s, shift, chosen)
+		})
+		raw, err := r.perturbed(ctx, in)
+		if err != nil || raw == nil {
+			return nil, err
+		}
+		out = append(out, raw)
+	}
+	return out, nil
 }

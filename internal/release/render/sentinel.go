@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+package render
 
 import (
 	"encoding/base64"
@@ -14,14 +14,14 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
 )
 
-// A sentinel stands in a rendering for a secret leaf. It differs from the secret at every letter and digit, so that also a
+// A sentinel replaces a secret leaf in a rendering. It differs from the secret at every letter and digit, so that also a
 // substring of it shows, and it has the secret's type, length and, in the first shape, its form, so that templates which take
 // it apart (b64dec, fromJson, int, urlParse, a regular expression) still render. Equal secrets have equal sentinels.
 
 // shape makes a sentinel of a string; shift tells two sentinels of one secret apart and is 1 or 2.
 type shape func(secret string, shift int) string
 
-// shapes in the order in which they are tried.
+// shapes in the order in which they are used.
 var shapes = []shape{sameForm, sameCharacters, onlyLetters, onlyDigits}
 
 // withSentinels returns a copy of secrets in which each chosen leaf (nil: each) is a sentinel.
@@ -35,7 +35,7 @@ func withSentinels(secrets map[string]any, form shape, shift int, chosen func(pa
 	return out
 }
 
-// sentinel is what stands in a leaf's place. Null stays, since it deletes a key, and an empty string hides nothing.
+// sentinel is what replaces a leaf. Null stays, since it deletes a key, and an empty string hides nothing.
 func sentinel(leaf any, form shape, shift int) any {
 	switch v := leaf.(type) {
 	case string:
@@ -148,7 +148,7 @@ func eachCharacter(secret string, shift int, alphabet string) string {
 	return string(out)
 }
 
-// mergeSecrets is what the chart is given when change is applied to the secret values.
-func mergeSecrets(spec Spec, change func(map[string]any) map[string]any) map[string]any {
+// MergeSecrets is what the chart is given when change is applied to the secret values.
+func MergeSecrets(spec Spec, change func(map[string]any) map[string]any) map[string]any {
 	return values.Merge(spec.Values, change(spec.Sensitive), change(spec.WriteOnly))
 }

@@ -1,16 +1,20 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+package render
 
 import (
+	"maps"
+	"slices"
+	"strings"
+
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/redact"
 )
 
-// RenderOptions are the facts about the operation that templates can see.
-type RenderOptions struct {
+// Options are the facts about the operation that templates can see.
+type Options struct {
 	ReleaseName string
 	Namespace   string
 	// Install is .Release.IsInstall; its opposite is .Release.IsUpgrade.
@@ -26,8 +30,8 @@ type RenderOptions struct {
 	OperationMayChange    bool
 }
 
-// Rendering is what a chart renders to, made fit for reviewers.
-type Rendering struct {
+// Result is what a chart renders to, made fit for reviewers.
+type Result struct {
 	// Objects are all objects, hooks included, as canonical JSON with secrets masked: data of Secrets always, and every
 	// leaf anywhere that depends on a sensitive or write-only value (object.MaskSecret); leaves that differ only with the
 	// revision number are object.MaskRevision. Volatile objects are in here too, as they came out this time.
@@ -44,14 +48,51 @@ type Rendering struct {
 	// Notes is NOTES.txt, masked like objects.
 	Notes string
 
-	// raw is what Helm would store, with secrets in clear, for Trial and Apply.
-	raw *rawRendering
-	// byKey are the objects of raw under the keys of Objects.
-	byKey map[object.Key]object.Rendered
-	// brings are the kinds ("Widget.example.com") that the chart's crds folder defines, where the apply installs it.
-	brings map[string]bool
-	// scrub finds the secrets of the spec, and the data of rendered Secrets, in texts.
-	scrub *redact.Secrets
+	// Raw is what Helm would store, with secrets in clear text. The dry run and the apply need it; it is never shown.
+	Raw *Raw
+	// ByKey are the objects of Raw under the keys of Objects.
+	ByKey map[object.Key]object.Rendered
+	// Brings are the kinds ("Widget.example.com") that the chart's crds folder defines, where the apply installs it.
+	Brings map[string]bool
+	// Secrets finds the secrets of the spec, and the data of rendered Secrets, in texts.
+	Secrets *redact.Secrets
+}
+
+// Diverges compares a rendering with the entries that a plan showed, both masked. Volatile objects are left out: the plan
+// said that they may come out differently. The rest must agree in both directions, so the rendering must be made with the
+// options of the plan (CapabilitiesMayChange, OperationMayChange), or what was unknown there counts as unplanned here.
+func (r *Result) Diverges(planned map[object.Key]string) []divergence {
+	var out []divergence
+	for key, want := range planned {
+		if _, volatile := r.Volatile[key]; volatile {
+			continue
+		}
+		got, there := r.Objects[key]
+		switch {
+		case !there:
+			out = append(out, divergence{key, "was planned and is not rendered"})
+		case got != want:
+			out = append(out, differingLeaves(key, want, got)...)
+		}
+	}
+	for key := range r.Objects {
+		_, known := planned[key]
+		_, volatile := r.Volatile[key]
+		if !known && !volatile {
+			out = append(out, divergence{key, "was not planned"})
+		}
+	}
+	slices.SortFunc(out, func(a, b divergence) int { return strings.Compare(a.String(), b.String()) })
+	return out
+}
+
+// steady are the objects that are not volatile.
+func (r *Result) steady() map[object.Key]string {
+	out := maps.Clone(r.Objects)
+	for key := range r.Volatile {
+		delete(out, key)
+	}
+	return out
 }
 
 // Finding is a remark of the chart review.

@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+package render
 
 import (
 	"fmt"
@@ -33,13 +33,13 @@ type reviewed struct {
 }
 
 // Review looks for what makes rollouts lose requests or capacity: pods behind a Service without preStop delay, replicas
-// beside an HPA, config that pods do not notice (no checksum annotation and no hashed name).
+// next to an HPA, config that pods do not notice (no checksum annotation and no hashed name).
 // It works on what is shown, so that findings hold no secret.
-func Review(r *Rendering) []Finding {
+func Review(r *Result) []Finding {
 	var all []reviewed
 	for _, key := range slices.Sorted(maps.Keys(r.Objects)) {
 		fields, err := object.DecodeNumbers(r.Objects[key])
-		if err != nil || r.byKey[key].Hook {
+		if err != nil || r.ByKey[key].Hook {
 			continue // hooks are gone before the rollout
 		}
 		_, kind, namespace, name := key.Parts()
@@ -86,7 +86,7 @@ func reviewPreStop(w reviewed, all []reviewed) []Finding {
 		all[i].key.Short())}}
 }
 
-// reviewReplicas looks for a fixed number of pods beside an autoscaler, which every upgrade by other tools puts back.
+// reviewReplicas looks for a fixed number of pods next to an autoscaler, which every upgrade by other tools resets.
 func reviewReplicas(w reviewed, all []reviewed) []Finding {
 	if !object.HasReplicas(w.fields) {
 		return nil

@@ -1,10 +1,9 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+package render
 
 import (
-	"context"
 	"fmt"
 	"strings"
 
@@ -12,102 +11,21 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/redact"
 )
 
-// maxStubborn is how many secret leaves are tried one by one where the chart does not render with all of them replaced.
+// maxStubborn is how many secret leaves are replaced one by one where the chart does not render with all of them replaced.
 const maxStubborn = 40
 
 // masks is what the perturbed renderings say of which leaves depend on secrets and on the revision.
 type masks struct {
-	raw *rawRendering
+	raw *Raw
 	// secret are renderings with sentinels in place of secrets, revision with another revision.
-	secret   []*rawRendering
-	revision []*rawRendering
+	secret   []*Raw
+	revision []*Raw
 	// stubborn finds the secrets for which no sentinel renders; nil where there is none.
 	stubborn *redact.Secrets
 	// writeOnly says that write-only values are among the secrets: the apply may get others than the plan.
 	writeOnly bool
 	// keys of raw.objects, with what depends on a secret or the revision masked. Filled by fill.
 	keys []object.Key
-}
-
-func (r *renderer) masks(ctx context.Context) (*masks, error) {
-	m := &masks{raw: r.raw, writeOnly: len(r.spec.WriteOnly) > 0}
-	if err := r.perturbSecrets(ctx, m); err != nil {
-		return nil, err
-	}
-	if !r.raw.mentions(mentionsRevision) {
-		return m, nil
-	}
-	revisions := []int{otherRevision(r.in.revision)}
-	if r.in.revision > 1 {
-		revisions = append(revisions, 1)
-	}
-	for _, revision := range revisions {
-		in := r.in
-		in.revision = revision
-		other, err := r.perturbed(ctx, in)
-		if err != nil {
-			return nil, err
-		}
-		if other != nil {
-			m.revision = append(m.revision, other)
-		}
-	}
-	return m, nil
-}
-
-// perturbSecrets renders with sentinels in place of all secrets at once. A chart that refuses them (it takes the secret
-// apart, or checks it) gets other shapes of sentinels, then one secret replaced at a time. A secret that no sentinel can stand
-// in for is left to a search for it in the rendered text.
-func (r *renderer) perturbSecrets(ctx context.Context, m *masks) error {
-	leaves := secretLeaves(r.spec.Sensitive, r.spec.WriteOnly)
-	if len(leaves) == 0 {
-		return nil
-	}
-	for _, s := range shapes {
-		found, err := r.withSecrets(ctx, s, nil)
-		if err != nil || found != nil {
-			m.secret = found
-			return err
-		}
-	}
-	stubborn := &redact.Secrets{}
-	for i, leaf := range leaves {
-		var found []*rawRendering
-		for _, s := range shapes {
-			if i >= maxStubborn || found != nil {
-				break
-			}
-			var err error
-			if found, err = r.withSecrets(ctx, s, func(path string) bool { return path == leaf.path }); err != nil {
-				return err
-			}
-		}
-		m.secret = append(m.secret, found...)
-		if found == nil {
-			stubborn.Add(leaf.value)
-		}
-	}
-	if stubborn.Complete(); !stubborn.Empty() {
-		m.stubborn = stubborn
-	}
-	return nil
-}
-
-// withSecrets renders twice, with two sentinels in place of each chosen secret; nil where the chart refuses one of them.
-func (r *renderer) withSecrets(ctx context.Context, s shape, chosen func(path string) bool) ([]*rawRendering, error) {
-	var out []*rawRendering
-	for shift := 1; shift <= 2; shift++ {
-		in := r.in
-		in.values = mergeSecrets(r.spec, func(secrets map[string]any) map[string]any {
-			return withSentinels(secrets, s, shift, chosen)
-		})
-		raw, err := r.perturbed(ctx, in)
-		if err != nil || raw == nil {
-			return nil, err
-		}
-		out = append(out, raw)
-	}
-	return out, nil
 }
 
 type secretLeaf struct {
@@ -130,15 +48,15 @@ func secretLeaves(secrets ...map[string]any) []secretLeaf {
 }
 
 // fill writes the masked objects and notes, and what is to be said of their set.
-func (m *masks) fill(out *Rendering) error {
-	objects := m.raw.objects
+func (m *masks) fill(out *Result) error {
+	objects := m.raw.Objects
 	secret, missing, appeared := partnersIn(objects, m.secret)
 	revision, _, _ := partnersIn(objects, m.revision)
 	if m.writeOnly && (missing || appeared) {
 		out.VolatileSet = "which objects there are depends on a write-only value"
 	}
 	out.Objects = make(map[object.Key]string, len(objects))
-	out.byKey = make(map[object.Key]object.Rendered, len(objects))
+	out.ByKey = make(map[object.Key]object.Rendered, len(objects))
 	m.keys = make([]object.Key, len(objects))
 	for i, o := range objects {
 		masked := m.mask(o, secret[i], revision[i])
@@ -155,18 +73,18 @@ func (m *masks) fill(out *Rendering) error {
 		}
 		m.keys[i] = key
 		out.Objects[key] = text
-		out.byKey[key] = o
+		out.ByKey[key] = o
 	}
-	out.Notes = m.notes(out.scrub)
+	out.Notes = m.notes(out.Secrets)
 	return nil
 }
 
 // partnersIn pairs each object with what it is in each of the other renderings; nil there where it is missing. missing and
 // appeared say that some object is not in all of the renderings.
-func partnersIn(objects []object.Rendered, others []*rawRendering) (partners [][]*object.Rendered, missing, appeared bool) {
+func partnersIn(objects []object.Rendered, others []*Raw) (partners [][]*object.Rendered, missing, appeared bool) {
 	partners = make([][]*object.Rendered, len(objects))
 	for _, other := range others {
-		found, extra := pair(objects, other.objects)
+		found, extra := pair(objects, other.Objects)
 		appeared = appeared || len(extra) > 0
 		for i := range objects {
 			partners[i] = append(partners[i], found[i])
@@ -330,10 +248,10 @@ func differing(a, b string) (before, after string) {
 
 // notes masks the lines of NOTES.txt that depend on secrets or the revision.
 func (m *masks) notes(scrub *redact.Secrets) string {
-	lines := strings.Split(m.raw.notes, "\n")
-	mask := func(others []*rawRendering, with string) {
+	lines := strings.Split(m.raw.Notes, "\n")
+	mask := func(others []*Raw, with string) {
 		for _, other := range others {
-			theirs := strings.Split(other.notes, "\n")
+			theirs := strings.Split(other.Notes, "\n")
 			if len(theirs) != len(lines) {
 				lines = []string{with}
 				return

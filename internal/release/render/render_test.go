@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+package render
 
 import (
 	"context"
@@ -58,13 +58,13 @@ func specFrom(t testing.TB, dir string) Spec {
 	return Spec{Chart: c, Source: source}
 }
 
-func installOf(name string) RenderOptions {
-	return RenderOptions{ReleaseName: name, Namespace: "shop", Install: true, Revision: 1}
+func installOf(name string) Options {
+	return Options{ReleaseName: name, Namespace: "shop", Install: true, Revision: 1}
 }
 
-func mustRender(t testing.TB, spec Spec, options RenderOptions) *Rendering {
+func mustRender(t testing.TB, spec Spec, options Options) *Result {
 	t.Helper()
-	r, err := Render(t.Context(), spec, options)
+	r, err := Chart(t.Context(), spec, options)
 	if err != nil {
 		t.Fatalf("rendering: %v", err)
 	}
@@ -115,7 +115,8 @@ func TestRender_LeavesItsInputAlone(t *testing.T) {
 	if first.Digest != second.Digest {
 		t.Error("the second rendering differs")
 	}
-	if got := inMap(spec.Values["a"], "b"); got != int64(7) {
+	values, _ := spec.Values["a"].(map[string]any)
+	if got := values["b"]; got != int64(7) {
 		t.Errorf("the values were changed to %v", got)
 	}
 }
@@ -162,7 +163,7 @@ func TestRender_ErrorNamesFileLineAndCause(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			spec := specWith(t, map[string]string{"templates/x.yaml": c.template, "templates/_x.tpl": c.helper})
-			_, err := Render(t.Context(), spec, installOf("live"))
+			_, err := Chart(t.Context(), spec, installOf("live"))
 			var failed *TemplateError
 			if !errors.As(err, &failed) {
 				t.Fatalf("error is %T: %v", err, err)
@@ -180,7 +181,7 @@ func TestRender_RefusesValuesAgainstTheSchema(t *testing.T) {
 		"templates/one.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: one}\n",
 	})
 	spec.Values = map[string]any{"replicas": "many"}
-	_, err := Render(t.Context(), spec, installOf("live"))
+	_, err := Chart(t.Context(), spec, installOf("live"))
 	var schema *SchemaError
 	if !errors.As(err, &schema) || !strings.Contains(schema.Problems, "replicas") {
 		t.Fatalf("error is %T: %v", err, err)
@@ -191,7 +192,7 @@ func TestRender_StopsWhenTheContextEnds(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	interrupted := errors.New("interrupted")
 	cancel(interrupted)
-	if _, err := Render(ctx, specOf(t, "orders"), installOf("live")); !errors.Is(err, interrupted) {
+	if _, err := Chart(ctx, specOf(t, "orders"), installOf("live")); !errors.Is(err, interrupted) {
 		t.Fatalf("error is %v", err)
 	}
 }
@@ -211,12 +212,12 @@ func TestRender_TellsHooksOfTheSameNameApart(t *testing.T) {
 func TestDiverges_SaysWhatIsNotAsPlanned(t *testing.T) {
 	spec := specOf(t, "orders")
 	planned := mustRender(t, spec, installOf("live"))
-	if found := planned.diverges(planned.Objects); len(found) != 0 {
+	if found := planned.Diverges(planned.Objects); len(found) != 0 {
 		t.Errorf("a rendering differs from itself: %v", found)
 	}
 	spec.Values = map[string]any{"logLevel": "debug", "sessions": map[string]any{"enabled": false}, "migrate": true}
 	next := mustRender(t, spec, installOf("live"))
-	found := next.diverges(planned.Objects)
+	found := next.Diverges(planned.Objects)
 	text := ""
 	for _, d := range found {
 		text += d.String() + "\n"
@@ -226,7 +227,7 @@ func TestDiverges_SaysWhatIsNotAsPlanned(t *testing.T) {
 			t.Errorf("missing %q in\n%s", want, text)
 		}
 	}
-	back := planned.diverges(next.Objects)
+	back := planned.Diverges(next.Objects)
 	if len(back) == 0 || !strings.Contains(back[len(back)-1].String(), "v1/ConfigMap/live-sessions: was not planned") {
 		t.Errorf("an unplanned object is not named: %v", back)
 	}
@@ -237,7 +238,7 @@ func TestRender_ChecksKubeVersionWhereTheClusterIsKnown(t *testing.T) {
 		"Chart.yaml":         "apiVersion: v2\nname: sample\nversion: 1.0.0\nkubeVersion: \">=1.40.0-0\"\n",
 		"templates/one.yaml": configMap("b"),
 	})
-	_, err := Render(t.Context(), spec, known(installOf("live")))
+	_, err := Chart(t.Context(), spec, known(installOf("live")))
 	var failed *TemplateError
 	if !errors.As(err, &failed) || !strings.Contains(failed.Cause, "requires Kubernetes >=1.40.0-0, and the cluster is v1.33.1") {
 		t.Errorf("error is %v", err)

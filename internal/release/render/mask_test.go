@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+package render
 
 import (
 	"encoding/base64"
@@ -14,7 +14,7 @@ import (
 )
 
 // hunt fails when a secret, or what is usually made of it, is in anything that may be shown.
-func hunt(t *testing.T, r *Rendering, secrets ...string) {
+func hunt(t *testing.T, r *Result, secrets ...string) {
 	t.Helper()
 	shown := r.Notes + fmt.Sprint(r.Objects, r.Volatile, r.VolatileSet, Review(r))
 	for _, secret := range secrets {
@@ -119,7 +119,7 @@ func TestRender_ErrorHoldsNoSecret(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			spec := specWith(t, map[string]string{"templates/one.yaml": template})
 			spec.Sensitive = map[string]any{"s": "canary!canary"}
-			_, err := Render(t.Context(), spec, installOf("live"))
+			_, err := Chart(t.Context(), spec, installOf("live"))
 			if err == nil {
 				t.Fatal("no error")
 			}

@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+package render
 
 import (
 	"strings"
@@ -18,7 +18,7 @@ func configMap(data string) string {
 }
 
 // known are capabilities that cannot change before the apply.
-func known(options RenderOptions) RenderOptions {
+func known(options Options) Options {
 	options.Capabilities = &cluster.Capabilities{Version: version.Info{Major: "1", Minor: "33", GitVersion: "v1.33.1"}, APIVersions: []string{"v1", "apps/v1"}}
 	return options
 }

@@ -12,7 +12,6 @@ import (
 
 	"helm.sh/helm/v3/pkg/storage"
 	"helm.sh/helm/v3/pkg/storage/driver"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -25,6 +24,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/redact"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/autoscale"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/helmstore"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
@@ -286,7 +286,7 @@ func (d *drifts) readStored(ctx context.Context) error {
 	if d.stored != nil {
 		return nil
 	}
-	secrets := boundSecrets{SecretInterface: d.client.CoreV1().Secrets(d.target.Handle.Namespace), ctx: ctx}
+	secrets := helmstore.Bind(ctx, d.client.CoreV1().Secrets(d.target.Handle.Namespace))
 	found, err := storage.Init(driver.NewSecrets(secrets)).Get(d.target.Name, d.options.Revision)
 	if err != nil {
 		return fmt.Errorf("reading revision %d of release %s: %w", d.options.Revision, d.target.Name, err)
@@ -295,8 +295,8 @@ func (d *drifts) readStored(ctx context.Context) error {
 	if err := raw.Parse(d.target.Handle.Namespace); err != nil {
 		return fmt.Errorf("reading the objects of revision %d of release %s: %w", d.options.Revision, d.target.Name, err)
 	}
-	_, secret := splitSecrets(found.Config, d.options.SecretPaths)
-	d.scrub = storedSecrets(raw, secret)
+	_, secret := helmstore.SplitValues(found.Config, d.options.SecretPaths)
+	d.scrub = helmstore.SecretsOf(raw, secret)
 	d.stored = map[object.Identity]map[string]any{}
 	for _, o := range raw.Objects {
 		if !o.Hook {
@@ -304,11 +304,6 @@ func (d *drifts) readStored(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// Get gives Helm's storage driver, which takes no context, the one of the comparison.
-func (s boundSecrets) Get(_ context.Context, name string, options metav1.GetOptions) (*corev1.Secret, error) {
-	return s.SecretInterface.Get(s.ctx, name, options)
 }
 
 func (d *drifts) skip(text string) {

@@ -14,6 +14,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/helmstore"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
@@ -102,9 +103,9 @@ func (o *operation) learnSecrets(seen *Observation, stored *helmrelease.Release)
 	}
 	var secret map[string]any
 	if seen.Record != nil {
-		_, secret = splitSecrets(stored.Config, seen.Record.SecretPaths)
+		_, secret = helmstore.SplitValues(stored.Config, seen.Record.SecretPaths)
 	}
-	o.secrets = storedSecrets(raw, secret)
+	o.secrets = helmstore.SecretsOf(raw, secret)
 }
 
 // refuseRouted keeps a release to which requests are still sent. Who asks holds the namespace's Lease, so that no split moves meanwhile.

@@ -9,19 +9,17 @@ import (
 	"fmt"
 
 	"helm.sh/helm/v3/pkg/storage/driver"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/helmstore"
 )
 
 // readBase reads the manifest of the deployed revision, which is what Helm takes for the old state. Without the right to read
 // it the trial goes on: what is live is then compared with what is rendered only.
 func (t *trial) readBase(ctx context.Context) error {
 	t.base = map[object.Identity]map[string]any{}
-	secrets := boundSecrets{SecretInterface: t.client.CoreV1().Secrets(t.target.Handle.Namespace), ctx: ctx}
+	secrets := helmstore.Bind(ctx, t.client.CoreV1().Secrets(t.target.Handle.Namespace))
 	found, err := driver.NewSecrets(secrets).Query(map[string]string{"owner": "helm", "name": t.target.Name, "status": "deployed"})
 	switch {
 	case errors.Is(err, driver.ErrReleaseNotFound):
@@ -48,14 +46,4 @@ func (t *trial) readBase(ctx context.Context) error {
 	}
 	t.next.Secrets.Complete()
 	return nil
-}
-
-// boundSecrets gives Helm's storage driver, which takes no context, the one of the trial.
-type boundSecrets struct {
-	typedcorev1.SecretInterface
-	ctx context.Context
-}
-
-func (s boundSecrets) List(_ context.Context, options metav1.ListOptions) (*corev1.SecretList, error) {
-	return s.SecretInterface.List(s.ctx, options)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/autoscale"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
@@ -154,10 +155,9 @@ func (t *trial) siblingOwner(ctx context.Context, live *unstructured.Unstructure
 	if name == "" || annotations[ownership.AnnotationReleaseNamespace] != t.target.Handle.Namespace {
 		return ""
 	}
-	sibling := t.target
-	sibling.Name = name
-	found, err := readRecord(ctx, t.client, sibling)
-	if err != nil || found.record == nil {
+	place := record.Place{Cluster: t.target.Cluster, Handle: t.target.Handle, Kind: record.OfRelease, Name: name}
+	found, err := record.Read[record.Release](ctx, t.client, place)
+	if err != nil || found.Content == nil {
 		return ""
 	}
 	return name

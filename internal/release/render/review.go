@@ -19,7 +19,7 @@ import (
 // Rules of the review.
 const (
 	ruleNoPreStopDelay   = "no-prestop-delay"
-	ruleReplicasAndHPA   = "replicas-beside-hpa"
+	ruleReplicasAndHPA   = "replicas-and-hpa"
 	ruleConfigNotNoticed = "config-not-noticed"
 )
 

@@ -1,0 +1,101 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package helmstore
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/redact"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
+)
+
+// Bind returns a client that makes each request under ctx, since Helm's storage driver takes no context.
+func Bind(ctx context.Context, client typedcorev1.SecretInterface) typedcorev1.SecretInterface {
+	return boundSecrets{SecretInterface: client, ctx: ctx}
+}
+
+// boundSecrets gives Helm's storage driver, which takes no context, the one of the trial.
+type boundSecrets struct {
+	typedcorev1.SecretInterface
+	ctx context.Context
+}
+
+func (s boundSecrets) List(_ context.Context, options metav1.ListOptions) (*corev1.SecretList, error) {
+	return s.SecretInterface.List(s.ctx, options)
+}
+
+// Get gives Helm's storage driver, which takes no context, the one of the comparison.
+func (s boundSecrets) Get(_ context.Context, name string, options metav1.GetOptions) (*corev1.Secret, error) {
+	return s.SecretInterface.Get(s.ctx, name, options)
+}
+
+// SecretsOf knows the secrets of a stored release.
+func SecretsOf(raw *render.Raw, secret map[string]any) *redact.Secrets {
+	scrub := redact.New(secret)
+	for _, o := range raw.Objects {
+		scrub.AddObject(o.Object)
+	}
+	scrub.Complete()
+	return scrub
+}
+
+// Mask masks what was stored: data of Secrets, and every leaf at which one of their values appears.
+func Mask(raw *render.Raw, secret map[string]any) (map[object.Key]string, error) {
+	scrub := SecretsOf(raw, secret)
+	out := make(map[object.Key]string, len(raw.Objects))
+	for _, o := range raw.Objects {
+		masked := scrub.Mask(object.MaskSecretData(o.Object))
+		text, err := object.Canonical(masked)
+		if err != nil {
+			return nil, fmt.Errorf("reading stored object %s: %w", o.Key, err)
+		}
+		out[o.Key] = text
+	}
+	return out, nil
+}
+
+// SplitValues parts values at the paths that were given as secret.
+func SplitValues(config map[string]any, paths []string) (public, secret map[string]any) {
+	public, secret = object.DeepCopy(config), map[string]any{}
+	for _, path := range paths {
+		if v, ok := cutPath(public, strings.Split(path, ".")); ok {
+			secret[path] = v
+		}
+	}
+	return public, secret
+}
+
+// cutPath takes a leaf out of a map, and the maps that it leaves empty.
+func cutPath(m map[string]any, path []string) (any, bool) {
+	// A key may itself hold dots, so that every way to cut the path is tried.
+	for i := range path {
+		key := strings.Join(path[:i+1], ".")
+		v, ok := m[key]
+		if !ok {
+			continue
+		}
+		if i == len(path)-1 {
+			delete(m, key)
+			return v, true
+		}
+		child, ok := v.(map[string]any)
+		if !ok {
+			continue
+		}
+		if found, ok := cutPath(child, path[i+1:]); ok {
+			if len(child) == 0 {
+				delete(m, key)
+			}
+			return found, true
+		}
+	}
+	return nil, false
+}

@@ -20,6 +20,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/dryrun"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
@@ -96,7 +97,7 @@ func (c change) planDefinitions(resp *resource.ModifyPlanResponse) (value types.
 
 // tryDefinitions asks the cluster what replacing the chart's CustomResourceDefinitions would do.
 func (r *ReleaseResource) tryDefinitions(ctx context.Context, diags *diag.Diagnostics, target release.Target, spec release.Spec) {
-	result, err := release.TrialDefinitions(ctx, target, spec)
+	result, err := dryrun.Definitions(ctx, target, spec)
 	if err != nil {
 		diags.Append(notTried(target.Name, err))
 		return

@@ -9,7 +9,7 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
-	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/dryrun"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
@@ -29,7 +29,7 @@ func findingLines(findings []render.Finding) []string {
 }
 
 // overwriteLines are live differences as reviewers read them.
-func overwriteLines(overwrites []release.Overwrite) []string {
+func overwriteLines(overwrites []dryrun.Overwrite) []string {
 	lines := make([]string, len(overwrites))
 	for i, o := range overwrites {
 		lines[i] = fmt.Sprintf("%s: %s %s → %s", o.Object, o.Path, o.Live, o.Target)

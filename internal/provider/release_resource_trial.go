@@ -16,6 +16,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/dryrun"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
@@ -54,7 +55,7 @@ func (r *ReleaseResource) try(ctx context.Context, resp *resource.ModifyPlanResp
 	previous map[object.Key]string, next *render.Result, outside bool,
 ) {
 	what := "release " + target.Name
-	result, err := release.Trial(ctx, target, previous, next, outside)
+	result, err := dryrun.Run(ctx, target, previous, next, outside)
 	var missing *environment.NamespaceMissingError
 	var foreign *environment.NamespaceForeignError
 	var ownership *ownership.Error

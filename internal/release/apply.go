@@ -14,6 +14,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/redact"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/dryrun"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
 )
@@ -97,7 +98,7 @@ func (a *application) underLease() error {
 	if err := a.renderAsPlanned(s, &capabilities); err != nil {
 		return err
 	}
-	if err := checkNamespaces(a.ctx, a.target, a.rendering); err != nil {
+	if err := dryrun.CheckNamespaces(a.ctx, a.target, a.rendering); err != nil {
 		return err
 	}
 	a.key = ContentKey(a.spec, a.rendering, a.options.Guard)

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/dryrun"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
@@ -80,9 +81,9 @@ func (b *crdBench) live() *unstructured.Unstructured {
 	return found
 }
 
-func (b *crdBench) trial(spec Spec) *DefinitionTrial {
+func (b *crdBench) trial(spec Spec) *dryrun.DefinitionsResult {
 	b.t.Helper()
-	result, err := TrialDefinitions(b.t.Context(), b.target, spec)
+	result, err := dryrun.Definitions(b.t.Context(), b.target, spec)
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/dryrun"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 )
 
@@ -45,7 +46,7 @@ func TestRelease_PutsNothingIntoTheNamespaceOfAnotherClient(t *testing.T) {
 			for _, hook := range []string{"", "\n  annotations: {helm.sh/hook: pre-install}"} {
 				spec := specOfFiles(t, map[string]string{"templates/config.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: stray\n  namespace: " + theirs + hook + "\n"})
 				next := rendered(t, spec, b.options(true, 1))
-				_, planned := Trial(t.Context(), b.target, nil, next, false)
+				_, planned := dryrun.Run(t.Context(), b.target, nil, next, false)
 				_, applied := b.apply(t.Context(), spec)
 				for _, err := range []error{planned, applied} {
 					var ownership *ownership.Error

@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+package dryrun
 
 import (
 	"fmt"
@@ -17,8 +17,8 @@ import (
 // overwritten lists the leaves that somebody else changed in the cluster since the deployed revision was rendered, and that
 // the apply would change again. A leaf that base does not set is none of the release's: what the apply does to it is in the
 // rendering's own difference.
-func (t *trial) overwritten(key object.Key, base, live, result map[string]any) ([]Overwrite, error) {
-	w := &overwriteWalk{trial: t, key: key}
+func (t *run) overwritten(key object.Key, base, live, result map[string]any) ([]Overwrite, error) {
+	w := &overwriteSearch{run: t, key: key}
 	masks := []any{}
 	for _, text := range []string{t.previous[key], t.next.Objects[key]} {
 		if text == "" {
@@ -43,36 +43,36 @@ func (t *trial) overwritten(key object.Key, base, live, result map[string]any) (
 		case "apiVersion", "kind", "status":
 		case "metadata":
 			for _, part := range []string{"labels", "annotations"} {
-				w.walk("metadata."+part, inMap(inMap(base, field), part), inMap(inMap(live, field), part), inMap(inMap(result, field), part), below(below(masks, field), part))
+				w.compare("metadata."+part, inMap(inMap(base, field), part), inMap(inMap(live, field), part), inMap(inMap(result, field), part), below(below(masks, field), part))
 			}
 		default:
-			w.walk(field, base[field], live[field], result[field], below(masks, field))
+			w.compare(field, base[field], live[field], result[field], below(masks, field))
 		}
 	}
 	return w.found, nil
 }
 
-type overwriteWalk struct {
-	trial *trial
+type overwriteSearch struct {
+	run   *run
 	key   object.Key
 	found []Overwrite
 }
 
-// walk compares one place of base, live and result. masks are what may be shown of the place.
-func (w *overwriteWalk) walk(path string, base, live, result any, masks []any) {
+// compare compares one place of base, live and result. masks are what may be shown of the place.
+func (w *overwriteSearch) compare(path string, base, live, result any, masks []any) {
 	switch base := base.(type) {
 	case nil:
 		return
 	case map[string]any:
 		for _, k := range slices.Sorted(maps.Keys(base)) {
-			w.walk(path+fieldPath(k), base[k], inMap(live, k), inMap(result, k), below(masks, k))
+			w.compare(path+fieldPath(k), base[k], inMap(live, k), inMap(result, k), below(masks, k))
 		}
 		return
 	case []any:
 		if merge := mergeKey(base); merge != "" {
 			for _, item := range base {
 				id := inMap(item, merge)
-				w.walk(fmt.Sprintf("%s[%s=%v]", path, merge, id), item, inList(live, merge, id), inList(result, merge, id), belowItem(masks, merge, id))
+				w.compare(fmt.Sprintf("%s[%s=%v]", path, merge, id), item, inList(live, merge, id), inList(result, merge, id), belowItem(masks, merge, id))
 			}
 			return
 		}
@@ -84,10 +84,10 @@ func (w *overwriteWalk) walk(path string, base, live, result any, masks []any) {
 		w.add(path, object.MaskSecret, object.MaskSecret)
 		return
 	}
-	w.add(path, w.trial.next.Secrets.Text(object.LeafText(live)), w.trial.next.Secrets.Text(object.LeafText(result)))
+	w.add(path, w.run.next.Secrets.Text(object.LeafText(live)), w.run.next.Secrets.Text(object.LeafText(result)))
 }
 
-func (w *overwriteWalk) add(path, live, target string) {
+func (w *overwriteSearch) add(path, live, target string) {
 	w.found = append(w.found, Overwrite{Object: w.key, Path: path, Live: live, Target: target})
 }
 

@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+package dryrun
 
 import (
 	"context"
@@ -34,7 +34,7 @@ type load struct {
 }
 
 // workload notes a changed workload whose pods, or whose number of pods, change.
-func (t *trial) workload(key object.Key, o object.Rendered, base, next, live map[string]any) {
+func (t *run) workload(key object.Key, o object.Rendered, base, next, live map[string]any) {
 	template := object.PodTemplate(o.Object)
 	if template == nil {
 		return
@@ -52,7 +52,7 @@ func (t *trial) workload(key object.Key, o object.Rendered, base, next, live map
 
 // pods tries one pod of each changed template: what admission, Pod Security, a LimitRange or a quota says of a pod it does not
 // say of the workload that makes it.
-func (t *trial) pods(ctx context.Context) error {
+func (t *run) pods(ctx context.Context) error {
 	return cluster.Parallel(ctx, t.loads, func(ctx context.Context, l *load) error {
 		pod, err := podOf(l.next, l.namespace)
 		if err != nil {
@@ -71,7 +71,7 @@ var (
 	missingPriority = regexp.MustCompile(`no PriorityClass with name (\S+) was found`)
 )
 
-func (t *trial) pod(ctx context.Context, l *load, pod *corev1.Pod) error {
+func (t *run) pod(ctx context.Context, l *load, pod *corev1.Pod) error {
 	for range 3 {
 		made, err := t.client.CoreV1().Pods(l.namespace).Create(ctx, pod.DeepCopy(), metav1.CreateOptions{
 			DryRun: []string{metav1.DryRunAll}, FieldManager: environment.FieldManager,
@@ -100,7 +100,7 @@ func (t *trial) pod(ctx context.Context, l *load, pod *corev1.Pod) error {
 }
 
 // brings reports that an object comes with the release.
-func (t *trial) brings(key string) bool {
+func (t *run) brings(key string) bool {
 	_, there := t.next.ByKey[object.Key(key)]
 	return there
 }

@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+package dryrun
 
 import (
 	"context"
@@ -27,7 +27,7 @@ import (
 
 // object tries one object: a POST where it does not exist, else the patch that Helm would send. The error is one that hinders
 // the whole trial.
-func (t *trial) object(ctx context.Context, key object.Key, o object.Rendered) error {
+func (t *run) object(ctx context.Context, key object.Key, o object.Rendered) error {
 	mapping, err := t.mapper.RESTMapping(object.GVKOf(o.Object).GroupKind(), object.GVKOf(o.Object).Version)
 	if meta.IsNoMatchError(err) {
 		t.skip(t.whyNotServed(o), key)
@@ -73,7 +73,7 @@ func (t *trial) object(ctx context.Context, key object.Key, o object.Rendered) e
 	return t.patch(ctx, client, mapping, key, o, base, target, live, stored)
 }
 
-func (t *trial) create(ctx context.Context, client dynamic.ResourceInterface, key object.Key, o object.Rendered, target map[string]any) error {
+func (t *run) create(ctx context.Context, client dynamic.ResourceInterface, key object.Key, o object.Rendered, target map[string]any) error {
 	if !o.Hook {
 		t.target.Annotate(target)
 	}
@@ -89,7 +89,7 @@ func (t *trial) create(ctx context.Context, client dynamic.ResourceInterface, ke
 
 // patch tries the patch from base to target. Where no deployed revision stored the object, as after a first install that failed,
 // nobody can tell which of its values are somebody else's.
-func (t *trial) patch(ctx context.Context, client dynamic.ResourceInterface, mapping *meta.RESTMapping, key object.Key, o object.Rendered,
+func (t *run) patch(ctx context.Context, client dynamic.ResourceInterface, mapping *meta.RESTMapping, key object.Key, o object.Rendered,
 	base, target map[string]any, live *unstructured.Unstructured, stored bool,
 ) error {
 	if _, ns := object.NameOf(target); ns != "" {
@@ -129,7 +129,7 @@ func (t *trial) patch(ctx context.Context, client dynamic.ResourceInterface, map
 }
 
 // foreignOwner says to whom an object belongs; empty where Helm would take it for this release's.
-func (t *trial) foreignOwner(live *unstructured.Unstructured) string {
+func (t *run) foreignOwner(live *unstructured.Unstructured) string {
 	annotations := live.GetAnnotations()
 	name, namespace := annotations[ownership.AnnotationReleaseName], annotations[ownership.AnnotationReleaseNamespace]
 	ours := name == t.target.Name && namespace == t.target.Handle.Namespace
@@ -149,7 +149,7 @@ func (t *trial) foreignOwner(live *unstructured.Unstructured) string {
 
 // siblingOwner is another release of Slipway in the same namespace that has an object; empty where there is none, or where
 // that cannot be told.
-func (t *trial) siblingOwner(ctx context.Context, live *unstructured.Unstructured) string {
+func (t *run) siblingOwner(ctx context.Context, live *unstructured.Unstructured) string {
 	annotations := live.GetAnnotations()
 	name := annotations[ownership.AnnotationReleaseName]
 	if name == "" || annotations[ownership.AnnotationReleaseNamespace] != t.target.Handle.Namespace {
@@ -164,7 +164,7 @@ func (t *trial) siblingOwner(ctx context.Context, live *unstructured.Unstructure
 }
 
 // whyNotServed tells a CRD that comes with the chart from a kind that nobody brings.
-func (t *trial) whyNotServed(o object.Rendered) string {
+func (t *run) whyNotServed(o object.Rendered) string {
 	gvk := object.GVKOf(o.Object)
 	kind := gvk.Kind + "." + gvk.Group
 	brought := t.next.Brings[kind]
@@ -179,7 +179,7 @@ func (t *trial) whyNotServed(o object.Rendered) string {
 
 // refusedBy sorts the API server's answer: a missing right and a webhook that cannot be tried are said, what answers nothing about the
 // object hinders the trial, and all else is a refusal. prefix begins its message.
-func (t *trial) refusedBy(key object.Key, prefix string, err error) error {
+func (t *run) refusedBy(key object.Key, prefix string, err error) error {
 	var status apierrors.APIStatus
 	switch {
 	case cluster.LacksRight(err):
@@ -212,7 +212,7 @@ func missingNamespace(status apierrors.APIStatus) string {
 	return ""
 }
 
-func (t *trial) rendersNamespace(name string) bool {
+func (t *run) rendersNamespace(name string) bool {
 	_, there := t.next.ByKey[object.Key("v1/Namespace/"+name)]
 	return there
 }

@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+package dryrun
 
 import (
 	"context"
@@ -17,7 +17,7 @@ import (
 
 // readBase reads the manifest of the deployed revision, which is what Helm takes for the old state. Without the right to read
 // it the trial goes on: what is live is then compared with what is rendered only.
-func (t *trial) readBase(ctx context.Context) error {
+func (t *run) readBase(ctx context.Context) error {
 	t.base = map[object.Identity]map[string]any{}
 	secrets := helmstore.Bind(ctx, t.client.CoreV1().Secrets(t.target.Handle.Namespace))
 	found, err := driver.NewSecrets(secrets).Query(map[string]string{"owner": "helm", "name": t.target.Name, "status": "deployed"})

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/dryrun"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
@@ -20,7 +21,7 @@ func TestTrial_SaysWhatARevisionFromOutsideChanged(t *testing.T) {
 	if quiet := b.try(previous, ours); len(quiet.Overwrites) != 0 {
 		t.Errorf("nothing differs from what was rendered last, and yet: %v", quiet.Overwrites)
 	}
-	result, err := Trial(t.Context(), b.target, previous, rendered(t, ours, b.options(false, 3)), true)
+	result, err := dryrun.Run(t.Context(), b.target, previous, rendered(t, ours, b.options(false, 3)), true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +44,7 @@ func TestTrial_LeavesObjectsOfAnotherReleaseOfSlipwayToTheApply(t *testing.T) {
 	renamed := b.target
 	renamed.Name = "renamed"
 	next := rendered(t, spec, render.Options{ReleaseName: "renamed", Namespace: b.namespace(), Install: true, Revision: 1})
-	result, err := Trial(t.Context(), renamed, nil, next, false)
+	result, err := dryrun.Run(t.Context(), renamed, nil, next, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+package dryrun
 
 import (
 	"context"
@@ -19,12 +19,13 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/autoscale"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
-// trial is one Trial while it runs.
-type trial struct {
-	target   Target
+// run is one Trial while it runs.
+type run struct {
+	target   ownership.Release
 	previous map[object.Key]string
 	next     *render.Result
 	// outside says that the deployed revision is not the one that previous shows.
@@ -45,21 +46,21 @@ type trial struct {
 	loads      []*load
 }
 
-// Trial tries the objects of next that differ from previous (nil on create) with dry runs: Helm's own three-way patch with
+// Run tries the objects of next that differ from previous (nil on create) with dry runs: Helm's own three-way patch with
 // dryRun=All for what exists, POST for what does not, one Pod per changed pod template, and quota arithmetic over
 // (replicas + surge). Unchanged objects cost nothing; work is bounded-parallel. Nothing is written. The base of the
 // three-way patch is the stored manifest of the deployed revision. outside says that this revision was not made by Slipway:
 // then everything in which it differs from next is tried, and what it changed since previous counts as overwritten. Errors
 // only for what hinders the trial as a whole (cluster.Classify).
-func Trial(ctx context.Context, target Target, previous map[object.Key]string, next *render.Result, outside bool) (*TrialResult, error) {
-	t := &trial{target: target, previous: previous, next: next, outside: outside, skipped: map[string][]string{}}
-	if !t.anythingToTry() {
-		return &TrialResult{}, nil
+func Run(ctx context.Context, target ownership.Release, previous map[object.Key]string, next *render.Result, outside bool) (*Result, error) {
+	t := &run{target: target, previous: previous, next: next, outside: outside, skipped: map[string][]string{}}
+	if !t.anythingToRun() {
+		return &Result{}, nil
 	}
 	if _, err := environment.Check(ctx, target.Cluster, target.Handle); err != nil {
 		return nil, err
 	}
-	if err := checkNamespaces(ctx, target, next); err != nil {
+	if err := CheckNamespaces(ctx, target, next); err != nil {
 		return nil, err
 	}
 	if err := t.connect(); err != nil {
@@ -85,8 +86,8 @@ func Trial(ctx context.Context, target Target, previous map[object.Key]string, n
 	return t.result(), nil
 }
 
-// anythingToTry is whether an object differs, or may differ where the plan shows only a mask.
-func (t *trial) anythingToTry() bool {
+// anythingToRun is whether an object differs, or may differ where the plan shows only a mask.
+func (t *run) anythingToRun() bool {
 	if t.outside {
 		return true
 	}
@@ -98,7 +99,7 @@ func (t *trial) anythingToTry() bool {
 	return false
 }
 
-func (t *trial) differs(key object.Key) bool {
+func (t *run) differs(key object.Key) bool {
 	_, volatile := t.next.Volatile[key]
 	before, there := t.previous[key]
 	return volatile || !there || before != t.next.Objects[key]
@@ -106,7 +107,7 @@ func (t *trial) differs(key object.Key) bool {
 
 // changed are the objects to try: those that differ from previous, and those with a secret that is another one than in the
 // deployed revision. Where that was made outside, all in which it differs.
-func (t *trial) changed() []object.Key {
+func (t *run) changed() []object.Key {
 	var out []object.Key
 	for _, key := range slices.Sorted(maps.Keys(t.next.Objects)) {
 		if t.differs(key) {
@@ -123,7 +124,7 @@ func (t *trial) changed() []object.Key {
 	return out
 }
 
-func (t *trial) connect() error {
+func (t *run) connect() error {
 	var err error
 	if t.objects, err = t.target.Cluster.Dynamic(); err != nil {
 		return err
@@ -137,7 +138,7 @@ func (t *trial) connect() error {
 
 // identify takes the release's namespace for an object that names none; for objects of the whole cluster that is as good as
 // any other.
-func (t *trial) identify(o map[string]any) object.Identity {
+func (t *run) identify(o map[string]any) object.Identity {
 	gvk := object.GVKOf(o)
 	name, namespace := object.NameOf(o)
 	if namespace == "" {
@@ -147,7 +148,7 @@ func (t *trial) identify(o map[string]any) object.Identity {
 }
 
 // readAutoscalers finds the autoscalers of the rendering, and those of the cluster where a changed workload sets replicas.
-func (t *trial) readAutoscalers(ctx context.Context, changed []object.Key) error {
+func (t *run) readAutoscalers(ctx context.Context, changed []object.Key) error {
 	t.scaled = map[autoscale.Target]bool{}
 	for _, o := range t.next.ByKey {
 		autoscale.AddRendered(t.scaled, t.identify(o.Object).Namespace, o.Object)
@@ -170,13 +171,13 @@ func (t *trial) readAutoscalers(ctx context.Context, changed []object.Key) error
 	return nil
 }
 
-func (t *trial) refuse(key object.Key, reason, message string) {
+func (t *run) refuse(key object.Key, reason, message string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.refusals = append(t.refusals, Refusal{Object: key, Reason: reason, Message: t.next.Secrets.Text(message)})
 }
 
-func (t *trial) skip(reason string, key object.Key) {
+func (t *run) skip(reason string, key object.Key) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !slices.Contains(t.skipped[reason], key.Short()) {
@@ -184,8 +185,8 @@ func (t *trial) skip(reason string, key object.Key) {
 	}
 }
 
-func (t *trial) result() *TrialResult {
-	out := &TrialResult{Refusals: t.refusals, Overwrites: t.overwrites}
+func (t *run) result() *Result {
+	out := &Result{Refusals: t.refusals, Overwrites: t.overwrites}
 	slices.SortFunc(out.Refusals, func(a, b Refusal) int {
 		return strings.Compare(string(a.Object)+"\x00"+a.Message, string(b.Object)+"\x00"+b.Message)
 	})
@@ -200,8 +201,8 @@ func (t *trial) result() *TrialResult {
 	return out
 }
 
-// TrialResult is what the API server says of a rendering that is not applied yet.
-type TrialResult struct {
+// Result is what the API server says of a rendering that is not applied yet.
+type Result struct {
 	// Refusals would fail the apply: schema errors, immutable fields, admission, quota, Pod Security, a name that is taken.
 	Refusals []Refusal
 	// Overwrites are live differences that the apply would put back: hand edits, replicas that an HPA owns.

@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+package dryrun
 
 import (
 	"context"
@@ -16,9 +16,9 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
-// checkNamespaces refuses objects that name the namespace of another client or stage. Namespaces that are nobody's are allowed: charts
+// CheckNamespaces refuses objects that name the namespace of another client or stage. Namespaces that are nobody's are allowed: charts
 // put monitoring objects there. So are those that may not be read, in which the cluster's own rights decide. Errors: *ownership.Error.
-func checkNamespaces(ctx context.Context, target Target, r *render.Result) error {
+func CheckNamespaces(ctx context.Context, target ownership.Release, r *render.Result) error {
 	seen := map[string]bool{"": true, target.Handle.Namespace: true}
 	for _, key := range slices.Sorted(maps.Keys(r.ByKey)) {
 		_, namespace := object.NameOf(r.ByKey[key].Object)

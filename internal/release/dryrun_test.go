@@ -22,6 +22,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/dryrun"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 )
 
@@ -66,9 +67,9 @@ func (b *bench) deployed(spec Spec) map[object.Key]string {
 	return rendered(b.t, spec, b.options(true, 1)).Objects
 }
 
-func (b *bench) try(previous map[object.Key]string, spec Spec) *TrialResult {
+func (b *bench) try(previous map[object.Key]string, spec Spec) *dryrun.Result {
 	b.t.Helper()
-	result, err := Trial(b.t.Context(), b.target, previous, rendered(b.t, spec, b.options(false, 2)), false)
+	result, err := dryrun.Run(b.t.Context(), b.target, previous, rendered(b.t, spec, b.options(false, 2)), false)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -339,10 +340,10 @@ func TestTrial_LackOfRightsIsSaidAndNoError(t *testing.T) {
 	next := rendered(t, trialChart(t, map[string]any{"image": "v2", "extra": configMapYAML("b")}), b.options(false, 2))
 	target := b.target
 	target.Cluster = limited
-	var result *TrialResult
+	var result *dryrun.Result
 	b.eventually("the rights reach the authorizer", func() bool {
 		var forbidden *cluster.ForbiddenError
-		result, err = Trial(t.Context(), target, previous, next, false)
+		result, err = dryrun.Run(t.Context(), target, previous, next, false)
 		return !errors.As(err, &forbidden)
 	})
 	if err != nil || len(result.Refusals) > 0 {
@@ -371,7 +372,7 @@ func TestTrial_NamespaceMissing(t *testing.T) {
 	next := rendered(t, trialChart(t, nil), b.options(true, 1))
 	target := b.target
 	target.Handle.Namespace = "slipway-is-not-there"
-	_, err := Trial(t.Context(), target, nil, next, false)
+	_, err := dryrun.Run(t.Context(), target, nil, next, false)
 	wantError[*environment.NamespaceMissingError](t, err)
 }
 
@@ -379,7 +380,7 @@ func TestTrial_UnchangedObjectsCostNothing(t *testing.T) {
 	spec := specOfFiles(t, map[string]string{"templates/one.yaml": configMapYAML("b")})
 	next := rendered(t, spec, optionsOfInstall("live"))
 	// There is no cluster to ask.
-	result, err := Trial(t.Context(), Target{}, next.Objects, next, false)
+	result, err := dryrun.Run(t.Context(), Target{}, next.Objects, next, false)
 	if err != nil || len(result.Refusals)+len(result.Overwrites)+len(result.Skipped) > 0 {
 		t.Errorf("result %+v, error %v", result, err)
 	}

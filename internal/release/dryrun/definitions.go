@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+package dryrun
 
 import (
 	"context"
@@ -19,11 +19,12 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
-// DefinitionTrial is what would come of writing a chart's CustomResourceDefinitions.
-type DefinitionTrial struct {
+// DefinitionsResult is what would come of writing a chart's CustomResourceDefinitions.
+type DefinitionsResult struct {
 	// Refusals would fail the apply: a version that is still stored would go, or the API server refuses the definition.
 	Refusals []Refusal
 	// Changes says in words what changes for the cluster ("widgets.example.com: v1 (stored) → v1, v2 (stored)"), and what it means
@@ -33,10 +34,10 @@ type DefinitionTrial struct {
 	Skipped []string
 }
 
-// TrialDefinitions looks at what replacing the chart's CustomResourceDefinitions would do: one GET and one dry run for each.
+// Definitions looks at what replacing the chart's CustomResourceDefinitions would do: one GET and one dry run for each.
 // Nothing is written. It does nothing unless spec.ReplaceCRDs is set. Errors as from cluster.Classify.
-func TrialDefinitions(ctx context.Context, target Target, spec Spec) (*DefinitionTrial, error) {
-	out := &DefinitionTrial{}
+func Definitions(ctx context.Context, target ownership.Release, spec render.Spec) (*DefinitionsResult, error) {
+	out := &DefinitionsResult{}
 	if !spec.ReplaceCRDs {
 		return out, nil
 	}
@@ -48,30 +49,30 @@ func TrialDefinitions(ctx context.Context, target Target, spec Spec) (*Definitio
 	if err != nil {
 		return nil, err
 	}
-	t := &definitionTrial{target: target, spec: spec, out: out, sort: &trial{target: target, next: &render.Result{}, skipped: map[string][]string{}}}
+	t := &definitionsRun{target: target, spec: spec, out: out, run: &run{target: target, next: &render.Result{}, skipped: map[string][]string{}}}
 	for _, d := range all {
 		mapping, err := t.mapping(d)
 		if err == nil {
-			err = t.try(ctx, client.Resource(mapping.Resource), d)
+			err = t.definition(ctx, client.Resource(mapping.Resource), d)
 		}
 		if err != nil {
 			return nil, target.Cluster.Classify(err)
 		}
 	}
-	sorted := t.sort.result()
+	sorted := t.run.result()
 	out.Refusals, out.Skipped = append(out.Refusals, sorted.Refusals...), sorted.Skipped
 	return out, nil
 }
 
-type definitionTrial struct {
-	target Target
-	spec   Spec
-	out    *DefinitionTrial
-	// sort tells refusals from missing rights.
-	sort *trial
+type definitionsRun struct {
+	target ownership.Release
+	spec   render.Spec
+	out    *DefinitionsResult
+	// run tells refusals from missing rights.
+	run *run
 }
 
-func (t *definitionTrial) mapping(d render.Definition) (*meta.RESTMapping, error) {
+func (t *definitionsRun) mapping(d render.Definition) (*meta.RESTMapping, error) {
 	mapper, err := t.target.Cluster.RESTMapper()
 	if err != nil {
 		return nil, err
@@ -84,16 +85,16 @@ func (t *definitionTrial) mapping(d render.Definition) (*meta.RESTMapping, error
 	return mapping, nil
 }
 
-func (t *definitionTrial) try(ctx context.Context, at dynamic.ResourceInterface, d render.Definition) error {
+func (t *definitionsRun) definition(ctx context.Context, at dynamic.ResourceInterface, d render.Definition) error {
 	dryRun := []string{metav1.DryRunAll}
 	live, err := at.Get(ctx, d.Name, metav1.GetOptions{})
 	if cluster.IsNotFound(err) {
 		t.out.Changes = append(t.out.Changes, fmt.Sprintf("%s: new, %s", d.Name, render.VersionsText(d.Object)))
 		_, err = at.Create(ctx, &unstructured.Unstructured{Object: object.DeepCopy(d.Object)}, metav1.CreateOptions{DryRun: dryRun, FieldManager: environment.FieldManager})
-		return t.judge(d, err)
+		return t.sort(d, err)
 	}
 	if err != nil {
-		return t.judge(d, err)
+		return t.sort(d, err)
 	}
 	if problem := render.WhyNotReplaced(d, live); problem != "" {
 		t.out.Refusals = append(t.out.Refusals, Refusal{Object: d.Key(), Reason: "Invalid", Message: problem + "."})
@@ -101,7 +102,7 @@ func (t *definitionTrial) try(ctx context.Context, at dynamic.ResourceInterface,
 	}
 	tried, err := at.Update(ctx, render.Replacement(d, live, render.WriterOf(t.target, t.spec)), metav1.UpdateOptions{DryRun: dryRun, FieldManager: environment.FieldManager})
 	if err != nil {
-		return t.judge(d, err)
+		return t.sort(d, err)
 	}
 	if tried.GetGeneration() != live.GetGeneration() {
 		t.out.Changes = append(t.out.Changes, t.change(d, live))
@@ -109,15 +110,15 @@ func (t *definitionTrial) try(ctx context.Context, at dynamic.ResourceInterface,
 	return nil
 }
 
-func (t *definitionTrial) judge(d render.Definition, err error) error {
+func (t *definitionsRun) sort(d render.Definition, err error) error {
 	if err == nil {
 		return nil
 	}
-	return t.sort.refusedBy(d.Key(), "", err)
+	return t.run.refusedBy(d.Key(), "", err)
 }
 
 // change says what replacing a definition means for everybody on the cluster.
-func (t *definitionTrial) change(d render.Definition, live *unstructured.Unstructured) string {
+func (t *definitionsRun) change(d render.Definition, live *unstructured.Unstructured) string {
 	before, after := render.VersionsText(live.Object), render.VersionsText(d.Object)
 	text := fmt.Sprintf("%s: %s → %s", d.Name, before, after)
 	if before == after {

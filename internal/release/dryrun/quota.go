@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+package dryrun
 
 import (
 	"context"
@@ -22,7 +22,7 @@ import (
 // quotas compares what the changed workloads need with what ResourceQuotas leave: the API server judges pod by pod, when they
 // are made, and a rollout that does not fit hangs. What counts is whether the rollout can go on, not whether it gets its whole
 // surge: a Deployment that may do without one of its pods makes room for the next one by itself.
-func (t *trial) quotas(ctx context.Context) error {
+func (t *run) quotas(ctx context.Context) error {
 	namespace := t.target.Handle.Namespace
 	loads := slices.DeleteFunc(slices.Clone(t.loads), func(l *load) bool { return !l.counted() || l.namespace != namespace })
 	if len(loads) == 0 {
@@ -65,7 +65,7 @@ func covers(q *corev1.ResourceQuota) bool {
 }
 
 // quota judges one resource of one quota over all changed workloads.
-func (t *trial) quota(quota *corev1.ResourceQuota, name corev1.ResourceName, hard resource.Quantity, loads []*load, freed []*load) error {
+func (t *run) quota(quota *corev1.ResourceQuota, name corev1.ResourceName, hard resource.Quantity, loads []*load, freed []*load) error {
 	left := hard.DeepCopy()
 	left.Sub(quota.Status.Used[name])
 	needed := resource.Quantity{}
@@ -106,7 +106,7 @@ func (t *trial) quota(quota *corev1.ResourceQuota, name corev1.ResourceName, har
 }
 
 // freed are the workloads of the deployed revision that the new one does not have any more.
-func (t *trial) freed(namespace string) []*load {
+func (t *run) freed(namespace string) []*load {
 	kept := map[object.Identity]bool{}
 	for _, o := range t.next.ByKey {
 		kept[t.identify(o.Object)] = true

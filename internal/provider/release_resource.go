@@ -248,7 +248,7 @@ func (r *ReleaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 			},
 			"verification": schema.StringAttribute{
 				MarkdownDescription: "How sure it is that the newest revision does well: `verified` (it passed its tests and analysis), `unverified since …` (the run was cut off, or came to no verdict; " +
-					"the next apply goes on without a new revision), or `failed: …`. Null without a guard.",
+					"the next apply goes on without a new revision), or `failed: …`. Null where nothing verifies the release.",
 				Computed: true,
 			},
 			"known_good": schema.StringAttribute{
@@ -271,7 +271,7 @@ func (r *ReleaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 				ElementType:         types.StringType,
 			},
 		},
-		Blocks: guardBlocks(),
+		Blocks: verificationBlocks(),
 	}
 	maps.Copy(resp.Schema.Attributes, driftAttributes())
 	maps.Copy(resp.Schema.Attributes, crdAttributes())

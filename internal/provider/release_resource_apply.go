@@ -40,12 +40,12 @@ func (r *ReleaseResource) Create(ctx context.Context, req resource.CreateRequest
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	guard, diags := configuredGuard(ctx, req.Config, plan.Timeouts)
+	verification, diags := configuredVerification(ctx, req.Config, plan.Timeouts)
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	done, diags := r.apply(ctx, plan, writeOnly, release.ApplyOptions{InstanceID: r.newInstance(), Timeout: timeout, Guard: guard.Guard})
+	done, diags := r.apply(ctx, plan, writeOnly, release.ApplyOptions{InstanceID: r.newInstance(), Timeout: timeout, Guard: verification.Guard})
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
@@ -72,12 +72,12 @@ func (r *ReleaseResource) Update(ctx context.Context, req resource.UpdateRequest
 	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("values_wo"), &writeOnly)...)
 	timeout, diags := plan.Timeouts.Update(ctx, defaultReleaseTimeout)
 	resp.Diagnostics.Append(diags...)
-	guard, diags := configuredGuard(ctx, req.Config, plan.Timeouts)
+	verification, diags := configuredVerification(ctx, req.Config, plan.Timeouts)
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	options := release.ApplyOptions{InstanceID: state.ID.ValueString(), ClusterUID: state.ClusterUID.ValueString(), Timeout: timeout, Guard: guard.Guard}
+	options := release.ApplyOptions{InstanceID: state.ID.ValueString(), ClusterUID: state.ClusterUID.ValueString(), Timeout: timeout, Guard: verification.Guard}
 	if plan.ClusterUID.IsUnknown() { // the plan moves the release to another cluster, where it is installed anew
 		options.InstanceID, options.ClusterUID = r.newInstance(), ""
 	}

@@ -249,8 +249,8 @@ func (m releaseModel) sameInputs(ctx context.Context, state releaseModel) bool {
 		dynamicEqual(ctx, m.SensitiveValues, state.SensitiveValues)
 }
 
-// sameGuard reports whether a release is judged and taken back as state says.
-func (m releaseModel) sameGuard(state releaseModel) bool {
+// sameVerification reports whether a release is judged and taken back as state says.
+func (m releaseModel) sameVerification(state releaseModel) bool {
 	return m.Analysis.Equal(state.Analysis) && m.SmokeTest.Equal(state.SmokeTest) && m.Acceptance.Equal(state.Acceptance) && m.Rollback.Equal(state.Rollback)
 }
 

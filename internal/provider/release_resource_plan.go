@@ -70,7 +70,7 @@ func (r *ReleaseResource) modifyPlan(ctx context.Context, req resource.ModifyPla
 		return
 	}
 
-	guard, diags := configuredGuard(ctx, req.Config, plan.Timeouts)
+	verification, diags := configuredVerification(ctx, req.Config, plan.Timeouts)
 	resp.Diagnostics.Append(diags...)
 	handle, handleKnown, diags := handleFrom(ctx, plan.Environment)
 	resp.Diagnostics.Append(diags...)
@@ -129,7 +129,7 @@ func (r *ReleaseResource) modifyPlan(ctx context.Context, req resource.ModifyPla
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	r.planChange(ctx, private, resp, change{plan: plan, state: state, handle: handle, spec: plan.spec(c, source, l), guard: guard})
+	r.planChange(ctx, private, resp, change{plan: plan, state: state, handle: handle, spec: plan.spec(c, source, l), verification: verification})
 }
 
 // movesToAnotherCluster compares the cluster with the recorded one. Another one is an error unless the configuration allows to
@@ -174,7 +174,7 @@ func keepPrior(ctx context.Context, resp *resource.ModifyPlanResponse, plan, sta
 	}
 	kept["custom_resource_definitions"] = state.Definitions
 	plan.planDrift(state, kept)
-	if plan.sameGuard(state) { // with another one it is judged, or could be rolled back, in another way
+	if plan.sameVerification(state) { // with another one it is judged, or could be rolled back, in another way
 		kept["verification"], kept["rollback_ready"] = state.Verification, state.RollbackReady
 	}
 	if dynamicEqual(ctx, plan.Values, state.Values) {
@@ -188,12 +188,12 @@ func keepPrior(ctx context.Context, resp *resource.ModifyPlanResponse, plan, sta
 
 // change is what a plan is about. state is nil for a release that is created.
 type change struct {
-	plan   releaseModel
-	state  *releaseModel
-	handle environment.Handle
-	spec   release.Spec
-	guard  guardReading
-	facts  guardFacts
+	plan         releaseModel
+	state        *releaseModel
+	handle       environment.Handle
+	spec         release.Spec
+	verification verificationReading
+	facts        releaseFacts
 }
 
 // planChange renders, tells reviewers what changes, and tries it on the API server.
@@ -260,10 +260,10 @@ func (r *ReleaseResource) planChange(ctx context.Context, private privateReader,
 		"findings":       stringsValue(findingLines(render.Review(next))),
 		"quarantined":    c.quarantined(next),
 		"known_good":     types.StringUnknown(),
-		"verification":   knownAfter(!c.guard.known || c.guard.judges()),
-		"rollback_ready": knownAfter(!c.guard.known || c.guard.Rollback != nil),
+		"verification":   knownAfter(!c.verification.known || c.verification.judges()),
+		"rollback_ready": knownAfter(!c.verification.known || c.verification.Rollback != nil),
 	}
-	if !c.checkGuard(resp, next) {
+	if !c.checkVerification(resp, next) {
 		return
 	}
 	planned["custom_resource_definitions"] = definitions
@@ -283,7 +283,7 @@ func (r *ReleaseResource) planChange(ctx context.Context, private privateReader,
 	}
 	target := release.Target{Cluster: live, Handle: handle, Name: plan.Name.ValueString()}
 	if state == nil {
-		r.lookForAnother(ctx, resp, target, c.key(next), c.guard.Retry)
+		r.lookForAnother(ctx, resp, target, c.key(next), c.verification.Retry)
 	}
 	c.askAhead(ctx, resp, target, next)
 	r.tryDefinitions(ctx, &resp.Diagnostics, target, c.spec)

@@ -82,9 +82,9 @@ func (c change) story(next *render.Result) []string {
 func (c change) wayBack(next *render.Result) []string {
 	good, back := c.facts.back(c.plan.Version.ValueString(), next.Digest)
 	switch {
-	case back && good.Digest == next.Digest, len(c.state.Rollback.Elements()) == 0 && c.guard.Rollback == nil:
+	case back && good.Digest == next.Digest, len(c.state.Rollback.Elements()) == 0 && c.verification.Rollback == nil:
 		return nil
-	case c.guard.Rollback == nil:
+	case c.verification.Rollback == nil:
 		return []string{"a failure is no longer rolled back by itself"}
 	case c.state.KnownGood.IsNull():
 		return []string{"a failure cannot be rolled back: no revision is known to work yet"}
@@ -94,10 +94,10 @@ func (c change) wayBack(next *render.Result) []string {
 
 // key names the planned content for a quarantine, empty where it is not known yet.
 func (c change) key(next *render.Result) string {
-	if !c.guard.known {
+	if !c.verification.known {
 		return ""
 	}
-	return release.ContentKey(c.spec, next, c.guard.Guard)
+	return release.ContentKey(c.spec, next, c.verification.Guard)
 }
 
 // quarantined is the attribute "quarantined" of the plan.
@@ -105,8 +105,8 @@ func (c change) quarantined(next *render.Result) types.String {
 	switch {
 	case c.facts.Quarantine == nil, c.facts.good(next.Digest):
 		return types.StringNull()
-	case !c.guard.known:
+	case !c.verification.known:
 		return types.StringUnknown()
 	}
-	return c.facts.quarantined(c.key(next), c.guard.Retry)
+	return c.facts.quarantined(c.key(next), c.verification.Retry)
 }

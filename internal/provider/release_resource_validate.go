@@ -17,7 +17,7 @@ import (
 
 var _ resource.ResourceWithValidateConfig = (*ReleaseResource)(nil)
 
-// ValidateConfig refuses timeouts in which nothing can be done, and a guard that could not guard. That durations are durations at
+// ValidateConfig refuses timeouts in which nothing can be done, and a verification that could never fail. That durations are durations at
 // all is checked by the schema.
 func (r *ReleaseResource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
 	var configured timeouts.Value
@@ -35,21 +35,21 @@ func (r *ReleaseResource) ValidateConfig(ctx context.Context, req resource.Valid
 				fmt.Sprintf("%s = %q leaves no time.\n\nGive a duration such as \"10m\", or leave it out for the default of %s.", name, text.ValueString(), defaultReleaseTimeout))
 		}
 	}
-	_, diags := configuredGuard(ctx, req.Config, configured)
+	_, diags := configuredVerification(ctx, req.Config, configured)
 	resp.Diagnostics.Append(diags...)
 }
 
-// configuredGuard reads and checks the guard, as far as it is known.
-func configuredGuard(ctx context.Context, config attributeGetter, limits timeouts.Value) (guardReading, diag.Diagnostics) {
-	m, diags := readGuard(ctx, config)
+// configuredVerification reads and checks the verification, as far as it is known.
+func configuredVerification(ctx context.Context, config attributeGetter, limits timeouts.Value) (verificationReading, diag.Diagnostics) {
+	m, diags := readVerification(ctx, config)
 	var limit types.String
 	diags.Append(config.GetAttribute(ctx, path.Root("max_apply"), &limit)...)
 	if diags.HasError() {
-		return guardReading{}, diags
+		return verificationReading{}, diags
 	}
-	guard, d := m.guard(ctx)
+	verification, d := m.verification(ctx)
 	diags.Append(d...)
-	diags.Append(checkGuard(guard.Guard)...)
+	diags.Append(checkVerification(verification.Guard)...)
 	r := &blockReader{ctx: ctx}
 	rollout := time.Duration(0)
 	for _, name := range []string{"create", "update"} {
@@ -60,8 +60,8 @@ func configuredGuard(ctx context.Context, config attributeGetter, limits timeout
 		rollout = max(rollout, r.duration(text, defaultReleaseTimeout, 0))
 	}
 	maxApply := r.duration(limit, defaultMaxApply, 0)
-	if guard.timed && !r.untimed && !diags.HasError() {
-		diags.Append(checkLongest(guard.Guard, rollout, maxApply)...)
+	if verification.timed && !r.untimed && !diags.HasError() {
+		diags.Append(checkLongest(verification.Guard, rollout, maxApply)...)
 	}
-	return guard, diags
+	return verification, diags
 }

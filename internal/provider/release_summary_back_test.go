@@ -28,7 +28,7 @@ func TestSummary_TellsWhetherARollbackBringsBackTheSameConfiguration(t *testing.
 			t.Parallel()
 			state := releaseModel{Status: types.StringValue(statusDeployed), KnownGood: types.StringValue("v1.2.0 (revision 2)"), Verification: types.StringValue("verified")}
 			c := change{state: &state, plan: releaseModel{Version: types.StringValue("v1.1.1")}}
-			c.guard.Rollback = &release.RollbackPolicy{}
+			c.verification.Rollback = &release.RollbackPolicy{}
 			c.facts.Revision = 2
 			c.facts.KnownGood = []goodRevision{{Revision: 2, Version: "v1.2.0", Digest: "now"}, {Revision: 1, Version: "v1.1.1", Digest: "old"}}
 			next := &render.Result{Digest: tc.digest}

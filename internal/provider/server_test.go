@@ -75,7 +75,7 @@ func unchangedRelease(t *testing.T, valuesFile string) releasePlan {
 		"chart_version": c.Version, "chart_digest": c.Digest, "values_digest": digest, "manifest_digest": "sha256:m",
 		"objects": body{"v1/ConfigMap/plain": `{"kind":"ConfigMap"}`},
 	})
-	return releasePlan{prior: prior, config: config, private: []byte(`{"guard":"e30="}`)}
+	return releasePlan{prior: prior, config: config, private: []byte(`{"facts":"e30="}`)}
 }
 
 // request proposes what Terraform would: the configuration, and the prior state where that says nothing.

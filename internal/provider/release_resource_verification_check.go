@@ -16,20 +16,20 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
 )
 
-// checkGuard refuses a guard that makes no sense, for example one that could never fail. What is wrong and what to do is said by the
+// checkVerification refuses a verification that makes no sense, for example one that could never fail. What is wrong and what to do is said by the
 // packages below; here each problem is put at the argument that it is about.
-func checkGuard(guard release.Guard) diag.Diagnostics {
-	diags := guardDiagnostics(guard.ValidateChecks())
-	if guard.Analysis != nil {
-		diags.Append(guardDiagnostics(guard.Analysis.Validate())...)
+func checkVerification(verification release.Guard) diag.Diagnostics {
+	diags := verificationDiagnostics(verification.ValidateChecks())
+	if verification.Analysis != nil {
+		diags.Append(verificationDiagnostics(verification.Analysis.Validate())...)
 	}
 	return diags
 }
 
 const analysisSummary, checkSummary = "The analysis cannot be made like this", "The check cannot be made like this"
 
-// guardDiagnostics are the problems of an error of a guard's validation; none where it is nil.
-func guardDiagnostics(err error) (diags diag.Diagnostics) {
+// verificationDiagnostics are the problems of an error of the validation of a verification; none where it is nil.
+func verificationDiagnostics(err error) (diags diag.Diagnostics) {
 	if err == nil {
 		return nil
 	}
@@ -116,9 +116,9 @@ var argumentNames = map[string]string{
 // defaultMaxApply is how long an apply may take at most where max_apply says nothing. Many runners end a job after an hour.
 const defaultMaxApply = 45 * time.Minute
 
-// checkLongest refuses a guard that may take longer than an apply is allowed to, and says what the time is made of.
-func checkLongest(guard release.Guard, rollout, maxApply time.Duration) (diags diag.Diagnostics) {
-	longest := guard.Longest(rollout)
+// checkLongest refuses a verification that may take longer than an apply is allowed to, and says what the time is made of.
+func checkLongest(verification release.Guard, rollout, maxApply time.Duration) (diags diag.Diagnostics) {
+	longest := verification.Longest(rollout)
 	if longest <= maxApply {
 		return nil
 	}
@@ -131,14 +131,14 @@ func checkLongest(guard release.Guard, rollout, maxApply time.Duration) (diags d
 		}
 	}
 	part("rollout", rollout)
-	for _, test := range guard.SmokeTests {
+	for _, test := range verification.SmokeTests {
 		part("smoke test "+test.Name, release.Guard{SmokeTests: []release.Check{test}}.Longest(0))
 	}
-	if guard.Analysis != nil {
-		part("analysis", release.Guard{Analysis: guard.Analysis}.Longest(0))
+	if verification.Analysis != nil {
+		part("analysis", release.Guard{Analysis: verification.Analysis}.Longest(0))
 	}
-	if guard.Acceptance != nil {
-		part("acceptance", release.Guard{Acceptance: guard.Acceptance}.Longest(0))
+	if verification.Acceptance != nil {
+		part("acceptance", release.Guard{Acceptance: verification.Acceptance}.Longest(0))
 	}
 	part("rollback and its validation", rest)
 	diags.AddAttributeError(path.Root("max_apply"), "The apply may take longer than max_apply",

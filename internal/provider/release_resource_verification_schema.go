@@ -14,8 +14,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
-// guardBlocks are the blocks that say how a new revision is watched, and what happens when it does badly.
-func guardBlocks() map[string]schema.Block {
+// verificationBlocks are the blocks that say how a new revision is watched, and what happens when it does badly.
+func verificationBlocks() map[string]schema.Block {
 	return map[string]schema.Block{
 		"analysis":   analysisBlock(),
 		"smoke_test": smokeTestBlock(),

@@ -18,12 +18,12 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
 )
 
-// privateGuard is the key in private state of what Read saw in the release's record. The plan takes it from there, since it must
+// privateFacts is the key in private state of what Read saw in the release's record. The plan takes it from there, since it must
 // come out the same when Terraform runs it again in the apply; whether a quarantine has expired is therefore decided in Read.
-const privateGuard = "guard"
+const privateFacts = "facts"
 
-// guardFacts are what a plan needs to know of a release's past.
-type guardFacts struct {
+// releaseFacts are what a plan needs to know of a release's past.
+type releaseFacts struct {
 	// Quarantine is nil where no content is quarantined; RetryToken is the argument "retry_token" of the run that failed.
 	Quarantine *release.Quarantine `json:"quarantine,omitempty"`
 	RetryToken string              `json:"retryToken,omitempty"`
@@ -50,12 +50,12 @@ func revisionName(version string, revision int) string {
 }
 
 // factsOf is what the record says at that time.
-func factsOf(seen *release.Observation, now time.Time) guardFacts {
+func factsOf(seen *release.Observation, now time.Time) releaseFacts {
 	record := seen.Record
 	if record == nil {
-		return guardFacts{}
+		return releaseFacts{}
 	}
-	facts := guardFacts{Revision: record.Revision, Version: record.Version}
+	facts := releaseFacts{Revision: record.Revision, Version: record.Version}
 	if q := record.Quarantine; q != nil && record.Held(q.Key, record.Retry, now) != nil {
 		facts.Quarantine, facts.RetryToken = q, record.Retry
 	}
@@ -66,7 +66,7 @@ func factsOf(seen *release.Observation, now time.Time) guardFacts {
 }
 
 // quarantined is the attribute "quarantined" of a plan for the content with that key, null where the content may be deployed.
-func (f guardFacts) quarantined(key, retryToken string) types.String {
+func (f releaseFacts) quarantined(key, retryToken string) types.String {
 	if f.Quarantine == nil || f.Quarantine.Key != key || f.RetryToken != retryToken {
 		return types.StringNull()
 	}
@@ -84,12 +84,12 @@ func quarantineText(q release.Quarantine) string {
 }
 
 // good reports that content with that digest is known to work.
-func (f guardFacts) good(digest string) bool {
+func (f releaseFacts) good(digest string) bool {
 	return slices.ContainsFunc(f.KnownGood, func(g goodRevision) bool { return g.Digest == digest })
 }
 
 // back is the known-good revision that bringing this content live goes back to, as package release will record it.
-func (f guardFacts) back(version, digest string) (goodRevision, bool) {
+func (f releaseFacts) back(version, digest string) (goodRevision, bool) {
 	if len(f.KnownGood) == 0 {
 		return goodRevision{}, false
 	}
@@ -105,24 +105,24 @@ func (f guardFacts) back(version, digest string) (goodRevision, bool) {
 	return goodRevision{}, false
 }
 
-func recordedFacts(ctx context.Context, private privateReader) (facts guardFacts, diags diag.Diagnostics) {
-	raw, diags := private.GetKey(ctx, privateGuard)
+func recordedFacts(ctx context.Context, private privateReader) (facts releaseFacts, diags diag.Diagnostics) {
+	raw, diags := private.GetKey(ctx, privateFacts)
 	if diags.HasError() || len(raw) == 0 {
 		return facts, diags
 	}
 	if err := json.Unmarshal(raw, &facts); err != nil {
-		diags.AddError("Cannot read the private state of the release", fmt.Sprintf("What it says of the guard is no JSON: %s.", err))
+		diags.AddError("Cannot read the private state of the release", fmt.Sprintf("The recorded facts are no JSON: %s.", err))
 	}
 	return facts, diags
 }
 
-func keepFacts(ctx context.Context, private privateWriter, facts guardFacts) (diags diag.Diagnostics) {
+func keepFacts(ctx context.Context, private privateWriter, facts releaseFacts) (diags diag.Diagnostics) {
 	raw, err := json.Marshal(facts)
 	if err != nil {
 		diags.AddError("Cannot write the private state of the release", err.Error())
 		return diags
 	}
-	return private.SetKey(ctx, privateGuard, raw)
+	return private.SetKey(ctx, privateFacts, raw)
 }
 
 // seenValues are the computed attributes that follow from what was observed.
@@ -173,7 +173,7 @@ func rollbackReadyValue(r release.Readiness) types.String {
 
 // nullBlock is a block of slipway_release that is not there.
 func nullBlock(name string) types.List {
-	if list, ok := guardBlocks()[name].Type().(types.ListType); ok {
+	if list, ok := verificationBlocks()[name].Type().(types.ListType); ok {
 		return types.ListNull(list.ElemType)
 	}
 	return types.ListNull(types.DynamicType)

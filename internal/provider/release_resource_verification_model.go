@@ -18,9 +18,9 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
 )
 
-// guardModel is what the configuration says of a release's guard. It is read from the configuration, since plan and state have no
+// verificationModel is what the configuration says of a release's verification. It is read from the configuration, since plan and state have no
 // write-only arguments.
-type guardModel struct {
+type verificationModel struct {
 	Analysis   types.List
 	SmokeTest  types.List
 	Acceptance types.List
@@ -142,8 +142,8 @@ type attributeGetter interface {
 	GetAttribute(ctx context.Context, path path.Path, target any) diag.Diagnostics
 }
 
-// readGuard reads the guard's arguments.
-func readGuard(ctx context.Context, from attributeGetter) (m guardModel, diags diag.Diagnostics) {
+// readVerification reads the arguments of the verification.
+func readVerification(ctx context.Context, from attributeGetter) (m verificationModel, diags diag.Diagnostics) {
 	for name, target := range map[string]any{
 		"analysis": &m.Analysis, "smoke_test": &m.SmokeTest, "acceptance": &m.Acceptance, "rollback": &m.Rollback, "retry_token": &m.RetryToken,
 	} {
@@ -152,40 +152,40 @@ func readGuard(ctx context.Context, from attributeGetter) (m guardModel, diags d
 	return m, diags
 }
 
-// guard is what package release does with a revision. What is not known yet is replaced by something that is not wrong in itself,
-// and the reading says so. Whether the guard makes sense is another question, see checkGuard.
-func (m guardModel) guard(ctx context.Context) (guardReading, diag.Diagnostics) {
+// verification is what package release does with a revision. What is not known yet is replaced by something that is not wrong in itself,
+// and the reading says so. Whether it makes sense is another question, see checkVerification.
+func (m verificationModel) verification(ctx context.Context) (verificationReading, diag.Diagnostics) {
 	r := &blockReader{ctx: ctx}
-	var guard release.Guard
-	guard.Analysis = r.analysis(m.Analysis)
+	var verification release.Guard
+	verification.Analysis = r.analysis(m.Analysis)
 	for i, c := range blocks[checkModel](r, m.SmokeTest) {
-		guard.SmokeTests = append(guard.SmokeTests, r.check(c, fmt.Sprintf("smoke test %d", i)))
+		verification.SmokeTests = append(verification.SmokeTests, r.check(c, fmt.Sprintf("smoke test %d", i)))
 	}
 	if a, ok := block[checkModel](r, m.Acceptance); ok {
 		acceptance := r.check(a, defaultAcceptanceName)
-		guard.Acceptance = &acceptance
+		verification.Acceptance = &acceptance
 	}
 	if b, ok := block[rollbackModel](r, m.Rollback); ok {
-		guard.Rollback = &release.RollbackPolicy{
+		verification.Rollback = &release.RollbackPolicy{
 			RunHooks:   r.text(b.Hooks, hooksSkip) == hooksRun,
 			Timeout:    r.duration(b.Timeout, 0, 0),
 			Validation: r.duration(b.Validation, 0, 0),
 			Quarantine: r.duration(b.Quarantine, 0, 0),
 		}
 	}
-	guard.Retry = r.text(m.RetryToken, "")
-	return guardReading{Guard: guard, known: !r.unknown, timed: !r.untimed}, r.diags
+	verification.Retry = r.text(m.RetryToken, "")
+	return verificationReading{Guard: verification, known: !r.unknown, timed: !r.untimed}, r.diags
 }
 
-// guardReading is a guard as far as it is known.
-type guardReading struct {
+// verificationReading is a verification as far as it is known.
+type verificationReading struct {
 	release.Guard
 	// known says that all of it is; timed that all of its durations are.
 	known, timed bool
 }
 
 // judges reports that a revision has to pass something.
-func (g guardReading) judges() bool {
+func (g verificationReading) judges() bool {
 	return len(g.SmokeTests) > 0 || g.Analysis != nil || g.Acceptance != nil
 }
 

@@ -15,13 +15,13 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
-// checkGuard refuses a guard that does not fit what is rendered.
-func (c change) checkGuard(resp *resource.ModifyPlanResponse, next *render.Result) bool {
-	watched := c.guard.Analysis
-	if watched == nil || !c.guard.known {
+// checkVerification refuses a verification that does not fit what is rendered.
+func (c change) checkVerification(resp *resource.ModifyPlanResponse, next *render.Result) bool {
+	watched := c.verification.Analysis
+	if watched == nil || !c.verification.known {
 		return true
 	}
-	resp.Diagnostics.Append(guardDiagnostics(watched.ValidateObjects(next.Objects))...)
+	resp.Diagnostics.Append(verificationDiagnostics(watched.ValidateObjects(next.Objects))...)
 	if watched.UsesVersion() && c.plan.Version.IsNull() {
 		resp.Diagnostics.AddAttributeError(path.Root("version"), "A query needs the version",
 			"A metric's query has the placeholder {{ version }}, and version is not set.\n\nSet version, or take the placeholder out of the query.")
@@ -33,7 +33,7 @@ func (c change) checkGuard(resp *resource.ModifyPlanResponse, next *render.Resul
 func triedQueries(ctx context.Context, a *release.Analysis, target release.Target, version, what string) (diags diag.Diagnostics) {
 	err := a.Preflight(ctx, target, version)
 	if _, wrong := errors.AsType[*release.AnalysisConfigError](err); wrong {
-		return guardDiagnostics(err)
+		return verificationDiagnostics(err)
 	}
 	if err != nil {
 		diags.AddWarning("The queries of "+what+" were not tried", detailOf(err))
@@ -47,7 +47,7 @@ func splitAnalysis(a *release.Analysis) diag.Diagnostics {
 	if a == nil {
 		return nil
 	}
-	diags := guardDiagnostics(a.Validate())
+	diags := verificationDiagnostics(a.Validate())
 	if len(diags) == 0 && a.UsesVersion() {
 		diags.AddAttributeError(path.Root("analysis").AtListIndex(0), analysisSummary,
 			"A query has the placeholder {{ version }}, and a split has no version of its own.\n\nWrite the version into the query, or tell the sides apart by another label, for example that of the track.")
@@ -58,12 +58,12 @@ func splitAnalysis(a *release.Analysis) diag.Diagnostics {
 // askAhead asks before anything is changed what would be noticed only when the new version is live: a query that can give no sample,
 // and a rollback that would be refused.
 func (c change) askAhead(ctx context.Context, resp *resource.ModifyPlanResponse, target release.Target, next *render.Result) {
-	if !c.guard.known {
+	if !c.verification.known {
 		return
 	}
-	resp.Diagnostics.Append(triedQueries(ctx, c.guard.Analysis, target, c.plan.Version.ValueString(), "release "+target.Name)...)
+	resp.Diagnostics.Append(triedQueries(ctx, c.verification.Analysis, target, c.plan.Version.ValueString(), "release "+target.Name)...)
 	_, back := c.facts.back(c.plan.Version.ValueString(), next.Digest)
-	if c.state == nil || c.guard.Rollback == nil && !back {
+	if c.state == nil || c.verification.Rollback == nil && !back {
 		return
 	}
 	seen, err := release.Observe(ctx, target)
@@ -75,13 +75,13 @@ func (c change) askAhead(ctx context.Context, resp *resource.ModifyPlanResponse,
 		}
 	}
 	var readiness release.Readiness
-	if err == nil && c.guard.Rollback != nil {
+	if err == nil && c.verification.Rollback != nil {
 		readiness, err = release.RollbackReady(ctx, target, seen)
 	}
 	switch {
 	case err != nil:
 		resp.Diagnostics.AddWarning("Whether release "+target.Name+" could be rolled back was not seen", detailOf(err))
-	case c.guard.Rollback == nil:
+	case c.verification.Rollback == nil:
 	case !readiness.Ready:
 		resp.Diagnostics.AddWarning("Release "+target.Name+" could not be rolled back by itself",
 			readiness.Why+"\n\nA version that fails would stay live. Where that will not do, deploy a version first that a rollback can go back to.")

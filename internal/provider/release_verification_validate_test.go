@@ -163,7 +163,7 @@ func watched(m body) body {
 	return body{"analysis": body{"prometheus": inCluster, "metric": m}}
 }
 
-func TestReleaseGuard_WhatMakesSenseIsAccepted(t *testing.T) {
+func TestReleaseVerification_WhatMakesSenseIsAccepted(t *testing.T) {
 	http := body{"name": "readyz", "service": body{"name": "app", "port": "http", "path": "/readyz"}}
 	job := body{"image": "registry.company.com/smoke:v1", "command": []any{"/smoke"}, "env": body{"A": "b"}}
 	for name, arguments := range map[string]body{
@@ -195,7 +195,7 @@ func TestReleaseGuard_WhatMakesSenseIsAccepted(t *testing.T) {
 	}
 }
 
-func TestReleaseGuard_WhatMakesNoSenseIsRefusedAtItsArgument(t *testing.T) {
+func TestReleaseVerification_WhatMakesNoSenseIsRefusedAtItsArgument(t *testing.T) {
 	job := body{"image": "i"}
 	for name, tc := range map[string]struct {
 		arguments body

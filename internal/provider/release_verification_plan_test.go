@@ -55,7 +55,7 @@ func state(checks map[string]knownvalue.Check) (out []statecheck.StateCheck) {
 	return out
 }
 
-func TestReleaseGuard_ThatIsNotKnownYet(t *testing.T) {
+func TestReleaseVerification_ThatIsNotKnownYet(t *testing.T) {
 	r := newTestRelease(t)
 	address, _ := answering(t)
 	config := func(version, duration, output string) string {
@@ -67,7 +67,7 @@ func TestReleaseGuard_ThatIsNotKnownYet(t *testing.T) {
 		resource.TestStep{Config: config("v1.1.1", unknown, "2s"), ConfigStateChecks: verified},
 		resource.TestStep{Config: config("v1.1.1", unknown, "2s"), ConfigPlanChecks: plans(plancheck.ExpectEmptyPlan())},
 		resource.TestStep{Config: config("v1.2.0", unknown, "3s"), ConfigStateChecks: verified},
-		resource.TestStep{ // The guard alone changes: nothing is deployed, and nothing is judged that is known to work.
+		resource.TestStep{ // The verification alone changes: nothing is deployed, and nothing is judged that is known to work.
 			Config: config("v1.2.0", `"4s"`, "3s"),
 			ConfigStateChecks: append(verified, statecheck.ExpectKnownValue(testReleaseAddress, tfjsonpath.New("revision"), knownvalue.Int64Exact(2)),
 				statecheck.ExpectKnownValue(testReleaseAddress, tfjsonpath.New("rollback_ready"), knownvalue.StringExact("yes"))),
@@ -76,8 +76,8 @@ func TestReleaseGuard_ThatIsNotKnownYet(t *testing.T) {
 	)
 }
 
-// What is quarantined when the guard is not known in the plan shows only in the apply, which refuses it all the same.
-func TestReleaseGuard_QuarantinedContentWhoseGuardIsNotKnownYet(t *testing.T) {
+// What is quarantined when the verification is not known in the plan shows only in the apply, which refuses it all the same.
+func TestReleaseVerification_QuarantinedContentWhoseGuardIsNotKnownYet(t *testing.T) {
 	r := newTestRelease(t)
 	address, fail := answering(t)
 	config := func(version, duration, output string) string {
@@ -102,8 +102,8 @@ func TestReleaseGuard_QuarantinedContentWhoseGuardIsNotKnownYet(t *testing.T) {
 	)
 }
 
-// Settings of a whole guard that cannot work are refused before anything is asked, and name their argument.
-func TestReleaseGuard_PlanRefusesWhatCannotWork(t *testing.T) {
+// Settings of a whole verification that cannot work are refused before anything is asked, and name their argument.
+func TestReleaseVerification_PlanRefusesWhatCannotWork(t *testing.T) {
 	r := newTestRelease(t)
 	r.run(
 		resource.TestStep{

@@ -117,12 +117,8 @@ func (r *BlueGreenResource) Schema(ctx context.Context, _ resource.SchemaRequest
 				MarkdownDescription: "Any text. Changing it lets pods be switched to that failed before. Example: `\"the database is back\"`.",
 				Optional:            true,
 			},
-			"allow_cluster_move": schema.StringAttribute{
-				MarkdownDescription: "UID of the cluster that the switch is allowed to move to together with its environment, as in `slipway_environment`. The color is then made live there; " +
-					"what is in the old cluster is forgotten, not removed. Default: no move is allowed. Example: `\"0a3f0d5e-6a1c-4e9e-9a55-3f6f0c1d2e3f\"`.",
-				Optional:   true,
-				Validators: []validator.String{stringvalidator.RegexMatches(uidPattern, "must be a UID, for example 0a3f0d5e-6a1c-4e9e-9a55-3f6f0c1d2e3f")},
-			},
+			"allow_cluster_move": clusterMoveAttribute("UID of the cluster that the switch is allowed to move to together with its environment, as in `slipway_environment`. " +
+				"The color is then made live there; what is in the old cluster is forgotten, not removed."),
 			"timeouts": timeouts.Attributes(ctx, timeouts.Opts{
 				Create: true, Update: true, Delete: true,
 				CreateDescription: "How long a switch may take, analyses included, for example `\"30m\"`. Default: `\"10m\"` and the time of the analyses. When it is over after the switch, the switch is taken back.",

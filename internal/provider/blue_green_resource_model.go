@@ -85,7 +85,7 @@ func readBlueGreenJudges(ctx context.Context, from attributeGetter) (judges blue
 		return judges, diags
 	}
 	reader := &blockReader{ctx: ctx}
-	judges.before, judges.after = reader.analysis(before), reader.analysis(after)
+	judges.before, judges.after = readAnalysis(reader, before), readAnalysis(reader, after)
 	judges.known = !reader.unknown
 	diags.Append(reader.diags...)
 	return judges, diags
@@ -170,7 +170,7 @@ func (m *blueGreenModel) describe(state *blueGreenModel, judges blueGreenJudges)
 	case state != nil && m.rests(*state):
 		m.PlannedSteps = state.PlannedSteps
 	default:
-		m.PlannedSteps = textsOrNull(m.steps(state, judges))
+		m.PlannedSteps = stringsOrNull(m.steps(state, judges))
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/mapvalidator"
-	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
@@ -82,12 +81,8 @@ func (r *CanaryResource) Schema(ctx context.Context, _ resource.SchemaRequest, r
 				MarkdownDescription: "Any text. Changing it lets pods have requests that failed before. Example: `\"the database is back\"`.",
 				Optional:            true,
 			},
-			"allow_cluster_move": schema.StringAttribute{
-				MarkdownDescription: "UID of the cluster that the split is allowed to move to together with its environment, as in `slipway_environment`. The requests are then divided there, from nothing; " +
-					"the route in the old cluster is forgotten, not removed. Default: no move is allowed. Example: `\"0a3f0d5e-6a1c-4e9e-9a55-3f6f0c1d2e3f\"`.",
-				Optional:   true,
-				Validators: []validator.String{stringvalidator.RegexMatches(uidPattern, "must be a UID, for example 0a3f0d5e-6a1c-4e9e-9a55-3f6f0c1d2e3f")},
-			},
+			"allow_cluster_move": clusterMoveAttribute("UID of the cluster that the split is allowed to move to together with its environment, as in `slipway_environment`. " +
+				"The requests are then divided there, from nothing; the route in the old cluster is forgotten, not removed."),
 			"timeouts": timeouts.Attributes(ctx, timeouts.Opts{
 				Create: true, Update: true, Delete: true,
 				CreateDescription: "How long all steps may take, analyses included, for example `\"1h\"`. Default: `\"10m\"` and the time of pauses and analyses. When it is over, the old weights are put back.",

@@ -78,20 +78,20 @@ func sampleRatioBlock() schema.ListNestedBlock {
 		}})
 }
 
-// canaryAnalysis reads the block, nil where there is none.
-func (r *blockReader) canaryAnalysis(list types.List) *release.Analysis {
+// readCanaryAnalysis reads the block, nil where there is none.
+func readCanaryAnalysis(r *blockReader, list types.List) *release.Analysis {
 	m, ok := block[canaryAnalysisModel](r, list)
 	if !ok {
 		return nil
 	}
-	out := r.judged(m.analysisModel)
+	out := readPolicy(r, m.analysisModel)
 	if s, ok := block[sampleRatioModel](r, m.SampleRatio); ok {
-		out.Policy.SampleRatio = r.sampleRatio(s)
+		out.Policy.SampleRatio = readSampleRatio(r, s)
 	}
 	return out
 }
 
-func (r *blockReader) sampleRatio(m sampleRatioModel) *analysis.SampleRatio {
+func readSampleRatio(r *blockReader, m sampleRatioModel) *analysis.SampleRatio {
 	const anyCount = "sum(increase(unknown[1s]))" // what is not known yet must not look wrong
 	out := &analysis.SampleRatio{
 		CanaryQuery: r.text(m.CanaryQuery, ""), StableQuery: r.text(m.StableQuery, ""),
@@ -104,15 +104,4 @@ func (r *blockReader) sampleRatio(m sampleRatioModel) *analysis.SampleRatio {
 		out.CanaryQuery, out.StableQuery, out.For = anyCount, anyCount, 0
 	}
 	return out
-}
-
-// float is a number, or the standard where it is not set or not known yet.
-func (r *blockReader) float(v types.Float64, standard float64) float64 {
-	if v.IsUnknown() {
-		r.unknown = true
-	}
-	if v.IsNull() || v.IsUnknown() {
-		return standard
-	}
-	return v.ValueFloat64()
 }

@@ -13,8 +13,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
-	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
@@ -48,7 +46,7 @@ func (r *CanaryResource) ImportState(ctx context.Context, req resource.ImportSta
 	model := canaryModel{
 		Name: types.StringValue(name), Headers: types.MapNull(types.StringType),
 		Step: types.ListNull(steps.NestedObject.Type()), Analysis: types.ListNull(canaryAnalysisBlock().NestedObject.Type()),
-		Timeouts: timeouts.Value{Object: types.ObjectNull(map[string]attr.Type{"create": types.StringType, "update": types.StringType, "delete": types.StringType})},
+		Timeouts: nullTimeouts(),
 	}
 	handle := environment.Handle{Cluster: coordinate, Namespace: namespace}
 	live, err := r.data.Connections.Cluster(ctx, coordinate)

@@ -115,11 +115,6 @@ func (m canaryModel) route(r *blockReader) (out route.Config) {
 	return out
 }
 
-// port is one that the schema has checked.
-func port(n int) int32 {
-	return int32(max(0, min(n, 65535))) //nolint:gosec // bounded
-}
-
 func (m canaryModel) track(r *blockReader, list types.List) route.Track {
 	t, _ := block[canaryTrackModel](r, list)
 	return route.Track{Labels: r.stringMap(t.Labels), Subset: r.text(t.Subset, ""), Service: r.text(t.Service, ""), Port: port(r.number(t.Port, 0))}
@@ -162,7 +157,7 @@ func (m canaryModel) wanted(ctx context.Context, from attributeGetter) (out cana
 	out.route = m.route(where)
 	out.routed = !where.unknown
 	way := &blockReader{ctx: ctx}
-	out.split, out.steps, out.analysis = route.Split{Weight: way.number(m.Weight, 0), Headers: m.headers(way)}, m.steps(way), way.canaryAnalysis(list)
+	out.split, out.steps, out.analysis = route.Split{Weight: way.number(m.Weight, 0), Headers: m.headers(way)}, m.steps(way), readCanaryAnalysis(way, list)
 	out.known = !way.unknown
 	diags.Append(where.diags...)
 	diags.Append(way.diags...)
@@ -243,7 +238,7 @@ func (m *canaryModel) observe(seen *canary.Observed, handle environment.Handle) 
 	}
 	m.divided(seen.Split)
 	m.Verification, m.Quarantined = stringOrNull(seen.Verification), stringOrNull(seen.Quarantined)
-	m.PlannedSteps, m.Drift = types.ListNull(types.StringType), textsOrNull(seen.Changed)
+	m.PlannedSteps, m.Drift = types.ListNull(types.StringType), stringsOrNull(seen.Changed)
 	return diags
 }
 
@@ -262,18 +257,6 @@ func (m *canaryModel) divided(split route.Split) {
 		return // null and empty say the same
 	}
 	m.Headers = types.MapValueMust(types.StringType, values)
-}
-
-// textsOrNull is null where there is nothing.
-func textsOrNull(texts []string) types.List {
-	if len(texts) == 0 {
-		return types.ListNull(types.StringType)
-	}
-	values := make([]attr.Value, 0, len(texts))
-	for _, text := range texts {
-		values = append(values, types.StringValue(text))
-	}
-	return types.ListValueMust(types.StringType, values)
 }
 
 // setRoute writes the blocks that a route is given by.
@@ -308,7 +291,7 @@ func (m *canaryModel) setRoute(ctx context.Context, config route.Config) (diags 
 		stable, canary = i.Stable, i.Canary
 		m.Istio = list("istio", []canaryIstioModel{{
 			Host: types.StringValue(i.Host), VirtualService: stringOrNull(i.VirtualService), Route: stringOrNull(i.Route), DestinationRule: stringOrNull(i.DestinationRule),
-			Gateways: textsOrNull(i.Gateways), Hosts: textsOrNull(i.Hosts),
+			Gateways: stringsOrNull(i.Gateways), Hosts: stringsOrNull(i.Hosts),
 		}})
 	}
 	if g := config.Gateway; g != nil {
@@ -327,7 +310,7 @@ func (m *canaryModel) setRoute(ctx context.Context, config route.Config) (diags 
 			at = types.Int64Value(int64(*g.RuleIndex))
 		}
 		m.GatewayAPI = list("gateway_api", []canaryGatewayModel{{
-			HTTPRoute: stringOrNull(g.HTTPRoute), Rule: stringOrNull(g.Rule), RuleIndex: at, Hostnames: textsOrNull(g.Hostnames), Parent: attached,
+			HTTPRoute: stringOrNull(g.HTTPRoute), Rule: stringOrNull(g.Rule), RuleIndex: at, Hostnames: stringsOrNull(g.Hostnames), Parent: attached,
 		}})
 	}
 	m.Stable, m.Canary = list("stable", track(stable)), list("canary", track(canary))

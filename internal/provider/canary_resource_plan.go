@@ -200,7 +200,7 @@ func (m *canaryModel) describe(state *canaryModel, wanted canaryWanted, from rou
 		if held := m.heldBack(state, wanted, from); held != "" {
 			lines = append([]string{"held back, refused unless the pods, the analysis or retry_token change: " + held}, lines...)
 		}
-		m.PlannedSteps = textsOrNull(lines)
+		m.PlannedSteps = stringsOrNull(lines)
 	}
 }
 

@@ -138,12 +138,8 @@ func (r *DatabaseResource) Schema(ctx context.Context, _ resource.SchemaRequest,
 				Computed:            true,
 				Default:             booldefault.StaticBool(true),
 			},
-			"allow_cluster_move": schema.StringAttribute{
-				MarkdownDescription: "UID of the cluster that the database is allowed to move to together with its environment, as in `slipway_environment`. The database stays on its server. The Secrets are made in the new cluster, with new passwords: what still runs in the old one can open no new connections." +
-					" Default: no move is allowed. Example: `\"0a3f0d5e-6a1c-4e9e-9a55-3f6f0c1d2e3f\"`.",
-				Optional:   true,
-				Validators: []validator.String{stringvalidator.RegexMatches(uidPattern, "must be a UID, for example 0a3f0d5e-6a1c-4e9e-9a55-3f6f0c1d2e3f")},
-			},
+			"allow_cluster_move": clusterMoveAttribute("UID of the cluster that the database is allowed to move to together with its environment, as in `slipway_environment`. " +
+				"The database stays on its server. The Secrets are made in the new cluster, with new passwords: what still runs in the old one can open no new connections."),
 			"timeouts": timeouts.Attributes(ctx, timeouts.Opts{
 				Create: true, Update: true, Delete: true,
 				CreateDescription: "How long a create may take, for example `\"10m\"`. Default: `\"5m\"`.",

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -34,10 +33,9 @@ func (r *DatabaseResource) Create(ctx context.Context, req resource.CreateReques
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	plan.ID = types.StringValue(uuid.NewString())
+	plan.ID = types.StringValue(r.data.newInstance())
 	resp.Diagnostics.Append(r.ensure(ctx, &plan, "create", database.Options{Create: true, Timeout: timeout})...)
 	if !resp.Diagnostics.HasError() {
-		r.data.releases.Store(plan.ID.ValueString(), nil)
 		resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 	}
 }
@@ -102,7 +100,7 @@ func (r *DatabaseResource) ensure(ctx context.Context, plan *clientDatabaseModel
 		return fail(plan.noPassword(ctx, spec, false))
 	}
 	options.InstanceID = plan.ID.ValueString()
-	options.MadeInThisRun = func(id string) bool { _, ok := r.data.releases.Load(id); return ok }
+	options.MadeInThisRun = r.data.madeInThisRun
 	options.Progress = progress(ctx, spec.Handle, spec.Name)
 	uid, err := database.Ensure(ctx, live, spec, options)
 	if err != nil {
@@ -160,10 +158,10 @@ func (r *DatabaseResource) Read(ctx context.Context, req resource.ReadRequest, r
 	if seen.Seen {
 		state.ConnectionLimit = types.Int64Value(seen.ConnectionLimit)
 		if !state.Extensions.IsNull() {
-			state.Extensions = stringsValue(seen.Extensions)
+			state.Extensions = stringsOrNull(seen.Extensions)
 		}
 	}
-	state.Drift = stringsValue(seen.Drift)
+	state.Drift = stringsOrNull(seen.Drift)
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
 }
 

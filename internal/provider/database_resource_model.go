@@ -64,7 +64,6 @@ type databasePodsModel struct {
 }
 
 var (
-	credentialsTypes    = map[string]attr.Type{"name": types.StringType, "key": types.StringType}
 	databaseServerTypes = map[string]attr.Type{
 		"host": types.StringType, "port": types.Int64Type, "sslmode": types.StringType, "ca_certificate": types.StringType,
 		"admin_user": types.StringType, "admin_database": types.StringType,
@@ -246,12 +245,10 @@ func databaseFrom(found *database.Found, uid string) clientDatabaseModel {
 		Pods: types.ObjectValueMust(databasePodsTypes, map[string]attr.Value{
 			"host": types.StringValue(spec.Pods.Host), "port": types.Int64Value(spec.Pods.Port), "sslmode": types.StringValue(spec.Pods.SSLMode),
 		}),
-		ConnectionLimit: types.Int64Value(spec.ConnectionLimit), Extensions: stringsValue(spec.Extensions), PasswordVersion: types.Int64Value(spec.PasswordVersion),
+		ConnectionLimit: types.Int64Value(spec.ConnectionLimit), Extensions: stringsOrNull(spec.Extensions), PasswordVersion: types.Int64Value(spec.PasswordVersion),
 		DeletionProtection: types.BoolValue(true),
-		Timeouts: timeouts.Value{Object: types.ObjectNull(map[string]attr.Type{
-			"create": types.StringType, "update": types.StringType, "delete": types.StringType,
-		})},
-		ClusterUID: types.StringValue(uid), Drift: types.ListNull(types.StringType),
+		Timeouts:           nullTimeouts(),
+		ClusterUID:         types.StringValue(uid), Drift: types.ListNull(types.StringType),
 	}
 }
 

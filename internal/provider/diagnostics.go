@@ -114,10 +114,3 @@ func pathless(d diag.Diagnostic) diag.Diagnostic {
 	}
 	return diag.NewErrorDiagnostic(d.Summary(), d.Detail())
 }
-
-func capitalized(s string) string {
-	if first, _, _ := strings.Cut(s, " "); s == "" || strings.Contains(first, "://") {
-		return s // an address is not a word
-	}
-	return strings.ToUpper(s[:1]) + s[1:]
-}

@@ -27,7 +27,6 @@ import (
 
 var (
 	rolePattern = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$`)
-	uidPattern  = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
 )
 
 // Schema describes slipway_environment. No attribute is Sensitive, and no Computed attribute has a name that the handle
@@ -75,13 +74,8 @@ func (r *EnvironmentResource) Schema(ctx context.Context, _ resource.SchemaReque
 				Computed: true,
 				Default:  booldefault.StaticBool(true),
 			},
-			"allow_cluster_move": schema.StringAttribute{
-				MarkdownDescription: "UID of the cluster that the client is allowed to move to: the UID of its namespace `kube-system`, which the error names when the context leads to another " +
-					"cluster than before. The environment is then made there; what is in the old cluster is forgotten, not destroyed. Default: no move is allowed. Example: " +
-					"`\"0a3f0d5e-6a1c-4e9e-9a55-3f6f0c1d2e3f\"`.",
-				Optional:   true,
-				Validators: []validator.String{stringvalidator.RegexMatches(uidPattern, "must be a UID, for example 0a3f0d5e-6a1c-4e9e-9a55-3f6f0c1d2e3f")},
-			},
+			"allow_cluster_move": clusterMoveAttribute("UID of the cluster that the client is allowed to move to: the UID of its namespace `kube-system`, which the error " +
+				"names when the context leads to another cluster than before. The environment is then made there; what is in the old cluster is forgotten, not removed."),
 			"timeouts": timeouts.Attributes(ctx, timeouts.Opts{
 				Create: true, Update: true, Delete: true,
 				CreateDescription: "How long creating may take, with waiting for a namespace that is being deleted and for another run, at least 45 seconds, for example `\"10m\"`. Default: `\"5m\"`.",

@@ -6,7 +6,6 @@ package provider
 import (
 	"context"
 
-	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/types"
@@ -65,7 +64,7 @@ func (m environmentModel) observed(ctx context.Context, o *namespace.Observation
 		})
 	}
 	m.NamespaceUID = types.StringValue(o.NamespaceUID)
-	m.Drift = stringsValue(o.Drift)
+	m.Drift = stringsOrNull(o.Drift)
 	return m, diags
 }
 
@@ -106,13 +105,11 @@ func environmentFrom(ctx context.Context, found *namespace.Found) (environmentMo
 		LimitRange:         types.ObjectNull(limitRangeTypes),
 		DeletionProtection: types.BoolValue(true),
 		AllowClusterMove:   types.StringNull(),
-		Timeouts: timeouts.Value{Object: types.ObjectNull(map[string]attr.Type{
-			"create": types.StringType, "update": types.StringType, "delete": types.StringType,
-		})},
-		ID:           types.StringValue(found.InstanceID),
-		ClusterUID:   types.StringValue(found.ClusterUID),
-		NamespaceUID: types.StringValue(found.NamespaceUID),
-		Drift:        types.ListNull(types.StringType),
+		Timeouts:           nullTimeouts(),
+		ID:                 types.StringValue(found.InstanceID),
+		ClusterUID:         types.StringValue(found.ClusterUID),
+		NamespaceUID:       types.StringValue(found.NamespaceUID),
+		Drift:              types.ListNull(types.StringType),
 	}
 	if account := spec.ServiceAccount; account != nil {
 		m.ServiceAccount = types.ObjectValueMust(serviceAccountTypes, map[string]attr.Value{
@@ -155,23 +152,8 @@ func networkValue(n namespace.Network) types.Object {
 		"dns":                 types.BoolValue(n.DNS),
 		"prometheus":          prometheus,
 		"istio":               stringOrNull(n.Istio),
-		"load_balancer_cidrs": stringsValue(n.LoadBalancerCIDRs),
-		"database_cidrs":      stringsValue(n.DatabaseCIDRs),
+		"load_balancer_cidrs": stringsOrNull(n.LoadBalancerCIDRs),
+		"database_cidrs":      stringsOrNull(n.DatabaseCIDRs),
 		"aws":                 types.BoolValue(n.AWS),
 	})
-}
-
-func mapValue(values map[string]string) types.Map {
-	elements := make(map[string]attr.Value, len(values))
-	for key, value := range values {
-		elements[key] = types.StringValue(value)
-	}
-	return types.MapValueMust(types.StringType, elements)
-}
-
-func mapOrNull(values map[string]string) types.Map {
-	if len(values) == 0 {
-		return types.MapNull(types.StringType)
-	}
-	return mapValue(values)
 }

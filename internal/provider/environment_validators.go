@@ -9,50 +9,26 @@ import (
 	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
-	"github.com/hashicorp/terraform-plugin-framework/types"
 	"k8s.io/apimachinery/pkg/util/validation"
 
-	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment/namespace"
 )
 
 // What Kubernetes would refuse only in the apply is refused by these validators in the plan.
 type (
-	metadataKey  struct{}
-	labelKey     struct{}
-	labelValue   struct{}
-	quantity     struct{}
-	cidr         struct{}
-	oneCluster   struct{}
-	host         struct{}
+	metadataKey struct{}
+	labelKey    struct{}
+	labelValue  struct{}
+	quantity    struct{}
+	cidr        struct{}
+
 	risingLimits struct{}
 	// clientNamespace is more than a name: a namespace that a client may have.
 	clientNamespace struct{}
 	// resourceName asks problem what is wrong with a key, an empty answer being nothing.
 	resourceName struct{ problem func(name string) string }
 )
-
-func (oneCluster) Description(context.Context) string {
-	return "must name the cluster by context or by eks"
-}
-func (v oneCluster) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
-
-// ValidateObject refuses what names no cluster, or two. Terraform drops misspelled keys of an object without a word, so an
-// object that says nothing is often a typing error.
-func (oneCluster) ValidateObject(_ context.Context, req validator.ObjectRequest, resp *validator.ObjectResponse) {
-	attributes := req.ConfigValue.Attributes()
-	name, ok := attributes["context"].(types.String)
-	eks, ok2 := attributes["eks"].(types.Object)
-	if !ok || !ok2 || name.IsUnknown() || eks.IsUnknown() {
-		return
-	}
-	if (name.ValueString() == "") != eks.IsNull() {
-		return
-	}
-	err := &cluster.NoCoordinateError{Both: !eks.IsNull()}
-	resp.Diagnostics.AddAttributeError(req.Path, "Not exactly one cluster is named", detailOf(err))
-}
 
 func (metadataKey) Description(context.Context) string {
 	return "must be a label or annotation key that is not Slipway's own"
@@ -108,16 +84,6 @@ func (cidr) ValidateString(_ context.Context, req validator.StringRequest, resp 
 	if !req.ConfigValue.IsUnknown() && !namespace.ValidCIDR(req.ConfigValue.ValueString()) {
 		resp.Diagnostics.AddAttributeError(req.Path, "Invalid network",
 			fmt.Sprintf("%q is no network in CIDR notation. Example: \"10.0.0.0/16\".", req.ConfigValue.ValueString()))
-	}
-}
-
-func (host) Description(context.Context) string               { return "must be a host name or an IP address" }
-func (v host) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
-
-func (host) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
-	if !req.ConfigValue.IsUnknown() && !environment.ValidHost(req.ConfigValue.ValueString()) {
-		resp.Diagnostics.AddAttributeError(req.Path, "Invalid host",
-			fmt.Sprintf("%q is neither a host name nor an IP address. Example: \"client-a-db.example.internal\", without scheme and port.", req.ConfigValue.ValueString()))
 	}
 }
 

@@ -75,13 +75,6 @@ func (*FleetDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, re
 	}
 }
 
-func fleetDirectoryAttribute() schema.StringAttribute {
-	return schema.StringAttribute{
-		MarkdownDescription: "Folder of `fleet.yaml`, relative to the working directory. Example: `\"${path.root}/clients\"`.",
-		Required:            true,
-	}
-}
-
 type fleetModel struct {
 	Directory    types.String                     `tfsdk:"directory"`
 	Select       types.String                     `tfsdk:"select"`

@@ -272,13 +272,6 @@ func clusterValue(coordinate cluster.Coordinate) types.Object {
 	return types.ObjectValueMust(clusterTypes, map[string]attr.Value{"context": stringOrNull(coordinate.Context), "eks": eks})
 }
 
-func stringOrNull(s string) types.String {
-	if s == "" {
-		return types.StringNull()
-	}
-	return types.StringValue(s)
-}
-
 // sameIdentity reports that two handles are of the same client, stage and namespace as far as is known: what is not known
 // yet is not taken for a change.
 func sameIdentity(_ context.Context, a, b types.Object) bool {

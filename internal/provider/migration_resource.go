@@ -193,12 +193,8 @@ func (r *MigrationResource) Schema(ctx context.Context, _ resource.SchemaRequest
 				Default:             stringdefault.StaticString(blockedDefers),
 				Validators:          []validator.String{stringvalidator.OneOf(blockedDefers, blockedFails)},
 			},
-			"allow_cluster_move": schema.StringAttribute{
-				MarkdownDescription: "UID of the cluster that the migration is allowed to move to together with its environment, as in `slipway_environment`. The next apply asks the database what is applied, and records it there; what is in the old cluster is forgotten." +
-					" Default: no move is allowed. Example: `\"0a3f0d5e-6a1c-4e9e-9a55-3f6f0c1d2e3f\"`.",
-				Optional:   true,
-				Validators: []validator.String{stringvalidator.RegexMatches(uidPattern, "must be a UID, for example 0a3f0d5e-6a1c-4e9e-9a55-3f6f0c1d2e3f")},
-			},
+			"allow_cluster_move": clusterMoveAttribute("UID of the cluster that the migration is allowed to move to together with its environment, as in `slipway_environment`. " +
+				"The next apply asks the database what is applied, and records it there; what is in the old cluster is forgotten."),
 			"timeouts": timeouts.Attributes(ctx, timeouts.Opts{
 				Create: true, Update: true, Delete: true,
 				CreateDescription: "How long all migrations may take together, for example `\"1h\"`. Default: `\"15m\"`.",

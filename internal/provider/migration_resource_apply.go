@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -33,11 +32,10 @@ func (r *MigrationResource) Create(ctx context.Context, req resource.CreateReque
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	plan.ID = types.StringValue(uuid.NewString())
+	plan.ID = types.StringValue(r.data.newInstance())
 	_, diags = r.apply(ctx, &plan, nil, timeout)
 	resp.Diagnostics.Append(diags...)
 	if !resp.Diagnostics.HasError() {
-		r.data.releases.Store(plan.ID.ValueString(), nil)
 		resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 	}
 }
@@ -92,7 +90,7 @@ func (r *MigrationResource) apply(ctx context.Context, plan, state *migrationMod
 		options.Recorded, d = state.appliedFiles(ctx)
 		diags.Append(d...)
 	}
-	options.MadeInThisRun = func(id string) bool { _, ok := r.data.releases.Load(id); return ok }
+	options.MadeInThisRun = r.data.madeInThisRun
 	options.ClusterUID = plan.ClusterUID.ValueString()
 	options.DatabaseURL = plan.DatabaseURL.ValueString()
 	options.Progress = progress(ctx, handle, plan.Name.ValueString())
@@ -173,8 +171,7 @@ func (m *migrationModel) finished(ctx context.Context, dir *job.Directory, resul
 		diags.Append(d...)
 	}
 	if m.BlockedBy.IsUnknown() {
-		m.BlockedBy, d = textList(ctx, result.Blocked)
-		diags.Append(d...)
+		m.BlockedBy = stringsOrNull(result.Blocked)
 	}
 	if m.Pending.IsUnknown() {
 		var names []string
@@ -186,8 +183,7 @@ func (m *migrationModel) finished(ctx context.Context, dir *job.Directory, resul
 		if len(dir.Validate) > 0 && (len(names) > 0 || result.Validated != job.ValidateDigest(result.Applied, dir.Validate)) {
 			names = append(names, string(job.PhaseValidate))
 		}
-		m.Pending, d = textList(ctx, names)
-		diags.Append(d...)
+		m.Pending = stringsOrNull(names)
 	}
 	if m.Findings.IsUnknown() {
 		m.Findings = types.ListNull(types.StringType)
@@ -279,8 +275,7 @@ func (m *migrationModel) refresh(ctx context.Context, target job.Target, diags *
 // refreshPending puts what is pending into the state, and what it waits for.
 func (m *migrationModel) refreshPending(ctx context.Context, target job.Target, pending []string, diags *diag.Diagnostics) error {
 	var d diag.Diagnostics
-	m.Pending, d = textList(ctx, pending)
-	diags.Append(d...)
+	m.Pending = stringsOrNull(pending)
 	m.BlockedBy = types.ListNull(types.StringType)
 	if len(pending) == 0 {
 		m.Findings = types.ListNull(types.StringType)
@@ -295,8 +290,7 @@ func (m *migrationModel) refreshPending(ctx context.Context, target job.Target, 
 	if err != nil {
 		return err
 	}
-	m.BlockedBy, d = textList(ctx, slices.Clip(blocked))
-	diags.Append(d...)
+	m.BlockedBy = stringsOrNull(slices.Clip(blocked))
 	return nil
 }
 

@@ -121,8 +121,7 @@ func (m *migrationModel) refreshValidate(ctx context.Context, applied map[string
 	}
 	var names []string
 	diags.Append(m.Pending.ElementsAs(ctx, &names, false)...)
-	m.Pending, d = textList(ctx, append(names, string(job.PhaseValidate)))
-	diags.Append(d...)
+	m.Pending = stringsOrNull(append(names, string(job.PhaseValidate)))
 	return diags
 }
 

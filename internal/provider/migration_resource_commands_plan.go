@@ -34,9 +34,7 @@ func (m *migrationModel) planCommands(ctx context.Context, state *migrationModel
 	}
 	then := commands.Progress(now)
 	if recorded {
-		var d diag.Diagnostics
-		m.Pending, d = textList(ctx, phaseNames(pending))
-		diags.Append(d...)
+		m.Pending = stringsOrNull(phaseNames(pending))
 	}
 	switch {
 	case recorded && len(pending) == 0:
@@ -82,7 +80,6 @@ func (m *migrationModel) applyCommands(ctx context.Context, target job.Target, o
 	if diags.HasError() {
 		return result, diags
 	}
-	var d diag.Diagnostics
 	m.ClusterUID = types.StringValue(result.ClusterUID)
 	planned := *m
 	diags.Append(m.took(ctx, result.Progress)...)
@@ -97,8 +94,7 @@ func (m *migrationModel) applyCommands(ctx context.Context, target job.Target, o
 		m.Phases = planned.Phases
 	}
 	if m.BlockedBy.IsUnknown() {
-		m.BlockedBy, d = textList(ctx, result.Blocked)
-		diags.Append(d...)
+		m.BlockedBy = stringsOrNull(result.Blocked)
 	}
 	if m.Pending.IsUnknown() {
 		pending, err := commands.Pending(result.Progress)
@@ -106,8 +102,7 @@ func (m *migrationModel) applyCommands(ctx context.Context, target job.Target, o
 			diags.Append(errorDiagnostic("apply", m.what(), target.Handle, err))
 			return result, diags
 		}
-		m.Pending, d = textList(ctx, phaseNames(pending))
-		diags.Append(d...)
+		m.Pending = stringsOrNull(phaseNames(pending))
 	}
 	// They were unknown where a part of the commands was.
 	m.Files, m.Findings = types.MapNull(types.StringType), types.ListNull(types.StringType)

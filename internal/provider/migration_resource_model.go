@@ -70,11 +70,6 @@ type acknowledgeModel struct {
 	Until  types.String `tfsdk:"until"`
 }
 
-type credentialsModel struct {
-	Name types.String `tfsdk:"name"`
-	Key  types.String `tfsdk:"key"`
-}
-
 func (m migrationModel) contract() bool { return m.Kind.ValueString() == kindContract }
 
 func (m migrationModel) what() string { return "migration " + m.Name.ValueString() }
@@ -162,14 +157,6 @@ func durationOf(diags *diag.Diagnostics, attribute string, text types.String) ti
 func (m migrationModel) sameGate(other migrationModel) bool {
 	return m.SafeAfter.Equal(other.SafeAfter) && m.Release.Equal(other.Release) && m.Soak.Equal(other.Soak) &&
 		m.AlsoUsedBy.Equal(other.AlsoUsedBy) && m.OnBlocked.Equal(other.OnBlocked)
-}
-
-// textList is null where there is nothing.
-func textList(ctx context.Context, texts []string) (types.List, diag.Diagnostics) {
-	if len(texts) == 0 {
-		return types.ListNull(types.StringType), nil
-	}
-	return types.ListValueFrom(ctx, types.StringType, texts)
 }
 
 func fileNames(files []*job.File) []string {

@@ -185,8 +185,7 @@ func (m *migrationModel) planPending(ctx context.Context, dir *job.Directory, fi
 	if wholly(m.Check) && wholly(m.Validate) {
 		names, more := m.planValidate(ctx, dir, applied, pending, state)
 		diags.Append(more...)
-		m.Pending, d = textList(ctx, names)
-		diags.Append(d...)
+		m.Pending = stringsOrNull(names)
 	}
 	switch {
 	case !state.Recorded.ValueBool():
@@ -243,9 +242,7 @@ func (m *migrationModel) planFindings(ctx context.Context, dir *job.Directory, p
 	for _, finding := range report.Findings {
 		texts = append(texts, findingText(finding))
 	}
-	var d diag.Diagnostics
-	m.Findings, d = textList(ctx, texts)
-	diags.Append(d...)
+	m.Findings = stringsOrNull(texts)
 	return diags
 }
 

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/google/uuid"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/function"
@@ -48,8 +49,22 @@ type Data struct {
 	// Version of the provider.
 	Version string
 
-	// releases are the instance ids of the releases that this run has created or tried to.
-	releases sync.Map
+	// instances are the instance ids of what this run has created or tried to create.
+	instances sync.Map
+}
+
+// newInstance returns the instance id of a resource that this run creates. It is remembered, since no other resource of the run may take over
+// what it creates.
+func (d *Data) newInstance() string {
+	id := uuid.NewString()
+	d.instances.Store(id, nil)
+	return id
+}
+
+// madeInThisRun reports whether the id belongs to a resource that this run creates.
+func (d *Data) madeInThisRun(id string) bool {
+	_, ok := d.instances.Load(id)
+	return ok
 }
 
 // Metadata names the provider.

@@ -181,12 +181,8 @@ func (r *ReleaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 				Default:    int64default.StaticInt64(defaultMaxHistory),
 				Validators: []validator.Int64{int64validator.AtLeast(2)},
 			},
-			"allow_cluster_move": schema.StringAttribute{
-				MarkdownDescription: "UID of the cluster that the release is allowed to move to together with its environment, as in `slipway_environment`. It is then installed there; " +
-					"what is in the old cluster is forgotten, not removed. Default: no move is allowed. Example: `\"0a3f0d5e-6a1c-4e9e-9a55-3f6f0c1d2e3f\"`.",
-				Optional:   true,
-				Validators: []validator.String{stringvalidator.RegexMatches(uidPattern, "must be a UID, for example 0a3f0d5e-6a1c-4e9e-9a55-3f6f0c1d2e3f")},
-			},
+			"allow_cluster_move": clusterMoveAttribute("UID of the cluster that the release is allowed to move to together with its environment, as in `slipway_environment`. " +
+				"It is then installed there; what is in the old cluster is forgotten, not removed."),
 			"retry_token": schema.StringAttribute{
 				MarkdownDescription: "Any text. Changing it releases content from quarantine that failed before (see `quarantined`), for example after its dependencies are repaired. " +
 					"Example: `\"queue is back\"`.",

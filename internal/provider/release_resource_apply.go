@@ -10,13 +10,11 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
-	"github.com/hashicorp/terraform-plugin-log/tflog"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
@@ -45,7 +43,7 @@ func (r *ReleaseResource) Create(ctx context.Context, req resource.CreateRequest
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	done, diags := r.apply(ctx, plan, writeOnly, release.ApplyOptions{InstanceID: r.newInstance(), Timeout: timeout, Guard: verification.Guard})
+	done, diags := r.apply(ctx, plan, writeOnly, release.ApplyOptions{InstanceID: r.data.newInstance(), Timeout: timeout, Guard: verification.Guard})
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
@@ -53,14 +51,6 @@ func (r *ReleaseResource) Create(ctx context.Context, req resource.CreateRequest
 	resp.Diagnostics.Append(r.keepCapabilities(ctx, resp.Private, done.target.Handle, done.outcome.Rendering)...)
 	resp.Diagnostics.Append(done.keepFacts(ctx, resp.Private)...)
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan.applied(done))...)
-}
-
-// newInstance is the id of a release that this run creates. It is remembered, since no other resource of the run may take that
-// release over.
-func (r *ReleaseResource) newInstance() string {
-	id := uuid.NewString()
-	r.data.releases.Store(id, nil)
-	return id
 }
 
 // Update upgrades the release. When that fails, the state says what is really there, so that the next plan shows what is missing.
@@ -79,7 +69,7 @@ func (r *ReleaseResource) Update(ctx context.Context, req resource.UpdateRequest
 	}
 	options := release.ApplyOptions{InstanceID: state.ID.ValueString(), ClusterUID: state.ClusterUID.ValueString(), Timeout: timeout, Guard: verification.Guard}
 	if plan.ClusterUID.IsUnknown() { // the plan moves the release to another cluster, where it is installed anew
-		options.InstanceID, options.ClusterUID = r.newInstance(), ""
+		options.InstanceID, options.ClusterUID = r.data.newInstance(), ""
 	}
 	if !r.correctDrift(ctx, &resp.Diagnostics, plan, state, timeout) {
 		return
@@ -143,7 +133,7 @@ func (r *ReleaseResource) apply(ctx context.Context, plan releaseModel, writeOnl
 		return result, diags
 	}
 	options.PlannedChartDigest = plan.ChartDigest.ValueString()
-	options.MadeInThisRun = func(id string) bool { _, ok := r.data.releases.Load(id); return ok }
+	options.MadeInThisRun = r.data.madeInThisRun
 	options.FailOnPending = plan.OnPending.ValueString() == "fail"
 	options.MaxHistory = int(plan.MaxHistory.ValueInt64())
 	options.Progress = progress(ctx, handle, plan.Name.ValueString())
@@ -331,11 +321,4 @@ func (r *ReleaseResource) writeCapabilities(ctx context.Context, private private
 	diags.AddWarning("The capabilities of the cluster could not be read",
 		"The next plan shows objects that depend on them as known after apply, because: "+err.Error())
 	return diags
-}
-
-// progress passes short sentences on to Terraform's log, the only place where a provider can speak during an apply.
-func progress(ctx context.Context, handle environment.Handle, name string) func(string) {
-	return func(sentence string) {
-		tflog.Info(ctx, sentence, map[string]any{"client": handle.Client, "stage": handle.Stage, "release": name})
-	}
 }

@@ -249,7 +249,7 @@ func (m releaseModel) planDrift(state releaseModel, planned map[string]attr.Valu
 	if len(lines) == 0 {
 		return
 	}
-	planned["change_summary"] = stringsValue(sorted(lines))
+	planned["change_summary"] = stringsOrNull(sorted(lines))
 	planned["drift"] = types.MapNull(types.StringType)
 	if len(left) > 0 {
 		planned["drift"] = types.MapValueMust(types.StringType, left)

@@ -6,10 +6,8 @@ package provider
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/google/uuid"
-	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -64,33 +62,11 @@ func (r *ReleaseResource) ImportState(ctx context.Context, req resource.ImportSt
 	}
 }
 
-// cutLast cuts at the last slash.
-func cutLast(s string) (before, after string, found bool) {
-	i := strings.LastIndexByte(s, '/')
-	if i < 0 {
-		return "", s, false
-	}
-	return s[:i], s[i+1:], true
-}
-
 // chartValue is the attribute "chart" of a source.
 func chartValue(source chart.Source) types.Object {
-	orNull := func(s string) attr.Value {
-		if s == "" {
-			return types.StringNull()
-		}
-		return types.StringValue(s)
-	}
 	return types.ObjectValueMust(chartAttributeTypes, map[string]attr.Value{
-		"path": orNull(source.Path), "repository": orNull(source.Repository), "name": orNull(source.Name), "version": orNull(source.Version),
+		"path": stringOrNull(source.Path), "repository": stringOrNull(source.Repository), "name": stringOrNull(source.Name), "version": stringOrNull(source.Version),
 	})
-}
-
-// importedTimeouts is the null value of the attribute "timeouts".
-func importedTimeouts() timeouts.Value {
-	return timeouts.Value{Object: types.ObjectNull(map[string]attr.Type{
-		"create": types.StringType, "update": types.StringType, "delete": types.StringType,
-	})}
 }
 
 // importedModel is the state after an import. What cannot be known (the configuration's own spelling) stays null, so that the
@@ -109,7 +85,7 @@ func importedModel(handle environment.Handle, name, clusterUID string, imported 
 		CRDs:            types.StringValue(defaultCRDs),
 		OnPending:       types.StringValue(defaultOnPending),
 		MaxHistory:      types.Int64Value(defaultMaxHistory),
-		Timeouts:        importedTimeouts(),
+		Timeouts:        nullTimeouts(),
 		// Where a move is allowed is the configuration's to say.
 		AllowClusterMove: types.StringNull(),
 

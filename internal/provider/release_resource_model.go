@@ -285,18 +285,6 @@ func objectsValue(objects map[object.Key]string, volatile map[object.Key]string)
 	return types.MapValueMust(types.StringType, elements)
 }
 
-// stringsValue is a list of strings; none is null, so that nothing is shown.
-func stringsValue(lines []string) types.List {
-	if len(lines) == 0 {
-		return types.ListNull(types.StringType)
-	}
-	elements := make([]attr.Value, len(lines))
-	for i, l := range lines {
-		elements[i] = types.StringValue(l)
-	}
-	return types.ListValueMust(types.StringType, elements)
-}
-
 // digestOf is the digest of public values.
 func digestOf(v map[string]any) (string, error) {
 	canonical, err := object.Canonical(v)

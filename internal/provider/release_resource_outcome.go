@@ -71,7 +71,7 @@ func (m releaseModel) applied(d done) releaseModel {
 		m.ChangeSummary = types.ListNull(types.StringType)
 	}
 	if m.Findings.IsUnknown() {
-		m.Findings = stringsValue(findingLines(render.Review(outcome.Rendering)))
+		m.Findings = stringsOrNull(findingLines(render.Review(outcome.Rendering)))
 	}
 	m.ValuesWO = types.DynamicNull()
 	if m.Drift.IsUnknown() {
@@ -112,8 +112,8 @@ func (m releaseModel) afterFailure(plan releaseModel, d done) releaseModel {
 		m = plan.applied(d)
 		m.Quarantined = types.StringNull()
 	case restored != nil && restored.Digest != m.ManifestDigest.ValueString():
-		m.Version, m.ChartDigest, m.ChartVersion = textOrNull(restored.Version), textOrNull(restored.Chart.Digest), textOrNull(restored.Chart.Version)
-		m.ManifestDigest = textOrNull(restored.Digest)
+		m.Version, m.ChartDigest, m.ChartVersion = stringOrNull(restored.Version), stringOrNull(restored.Chart.Digest), stringOrNull(restored.Chart.Version)
+		m.ManifestDigest = stringOrNull(restored.Digest)
 		m.ValuesDigest = types.StringNull() // so that no configuration is taken for what is there
 	}
 	m.Revision, m.Status = types.Int64Value(int64(outcome.Revision)), types.StringValue(outcome.Status)
@@ -121,11 +121,4 @@ func (m releaseModel) afterFailure(plan releaseModel, d done) releaseModel {
 		m.Verification, m.KnownGood, m.RollbackReady = verificationValue(d.seen), knownGoodValue(d.seen), d.ready
 	}
 	return m
-}
-
-func textOrNull(text string) types.String {
-	if text == "" {
-		return types.StringNull()
-	}
-	return types.StringValue(text)
 }

@@ -26,20 +26,6 @@ import (
 // charts that ask for them, and makes the plan of an update a function of the state instead of the live cluster.
 const privateCapabilities = "capabilities"
 
-// privateReader, privateWriter and privateState are the parts of the framework's private state that are used here.
-type (
-	privateReader interface {
-		GetKey(ctx context.Context, key string) ([]byte, diag.Diagnostics)
-	}
-	privateWriter interface {
-		SetKey(ctx context.Context, key string, value []byte) diag.Diagnostics
-	}
-	privateState interface {
-		privateReader
-		privateWriter
-	}
-)
-
 // ModifyPlan plans a release: a pure function of configuration, prior state, chart and values files. What it learns from the
 // live cluster (the trial) becomes errors and warnings, never planned values, because Terraform runs it again during the
 // apply and compares.
@@ -256,8 +242,8 @@ func (r *ReleaseResource) planChange(ctx context.Context, private privateReader,
 		"revision":       types.Int64Unknown(),
 		"objects":        objectsValue(next.Objects, next.Volatile),
 		"drift":          types.MapNull(types.StringType),
-		"change_summary": stringsValue(append(c.summarize(ctx, previous, next), lines...)),
-		"findings":       stringsValue(findingLines(render.Review(next))),
+		"change_summary": stringsOrNull(append(c.summarize(ctx, previous, next), lines...)),
+		"findings":       stringsOrNull(findingLines(render.Review(next))),
 		"quarantined":    c.quarantined(next),
 		"known_good":     types.StringUnknown(),
 		"verification":   knownAfter(!c.verification.known || c.verification.judges()),

@@ -5,9 +5,6 @@ package provider
 
 import (
 	"fmt"
-	"slices"
-
-	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/dryrun"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
@@ -35,18 +32,6 @@ func overwriteLines(overwrites []dryrun.Overwrite) []string {
 		lines[i] = fmt.Sprintf("%s: %s %s → %s", o.Object, o.Path, o.Live, o.Target)
 	}
 	return sorted(lines)
-}
-
-func sorted(lines []string) []string {
-	slices.Sort(lines)
-	return lines
-}
-
-func orNone(v types.String) string {
-	if v.ValueString() == "" {
-		return "(none)"
-	}
-	return v.ValueString()
 }
 
 // objectCount is "1 object" or "3 objects".

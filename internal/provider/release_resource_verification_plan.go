@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 
@@ -27,32 +26,6 @@ func (c change) checkVerification(resp *resource.ModifyPlanResponse, next *rende
 			"A metric's query has the placeholder {{ version }}, and version is not set.\n\nSet version, or take the placeholder out of the query.")
 	}
 	return !resp.Diagnostics.HasError()
-}
-
-// triedQueries asks the queries of an analysis once: those that can give no sample are errors, and that nobody answers is a warning.
-func triedQueries(ctx context.Context, a *release.Analysis, target release.Target, version, what string) (diags diag.Diagnostics) {
-	err := a.Preflight(ctx, target, version)
-	if _, wrong := errors.AsType[*release.AnalysisConfigError](err); wrong {
-		return verificationDiagnostics(err)
-	}
-	if err != nil {
-		diags.AddWarning("The queries of "+what+" were not tried", detailOf(err))
-	}
-	return diags
-}
-
-// splitAnalysis are the problems of an analysis of a split, none where a is nil. Its queries cannot have the version of a release: pods are judged,
-// whatever their version is.
-func splitAnalysis(a *release.Analysis) diag.Diagnostics {
-	if a == nil {
-		return nil
-	}
-	diags := verificationDiagnostics(a.Validate())
-	if len(diags) == 0 && a.UsesVersion() {
-		diags.AddAttributeError(path.Root("analysis").AtListIndex(0), analysisSummary,
-			"A query has the placeholder {{ version }}, and a split has no version of its own.\n\nWrite the version into the query, or tell the sides apart by another label, for example that of the track.")
-	}
-	return diags
 }
 
 // askAhead asks before anything is changed what would be noticed only when the new version is live: a query that can give no sample,

@@ -6,7 +6,6 @@ package provider
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
@@ -117,29 +116,4 @@ func (d *ValuesDataSource) Read(ctx context.Context, req datasource.ReadRequest,
 		return true
 	})
 	resp.Diagnostics.Append(resp.State.Set(ctx, &model)...)
-}
-
-// resolveEnvironment reads what belongs to one client only, however many there are.
-func resolveEnvironment(ctx context.Context, charts *chart.Loader, directory, client, stage string) (*fleet.Fleet, *fleet.Resolved, error) {
-	described, err := fleet.ReadClient(ctx, directory, client)
-	if err != nil {
-		return nil, nil, err
-	}
-	e := described.Find(client, stage)
-	if e == nil {
-		return nil, nil, &fleet.NoEnvironmentError{Client: client, Stage: stage, Fleet: described}
-	}
-	if err := described.LoadChart(ctx, charts); err != nil {
-		return nil, nil, err
-	}
-	resolved, err := described.Resolve(e)
-	return described, resolved, err
-}
-
-// ended closes a sentence that may be a question.
-func ended(text string) string {
-	if strings.HasSuffix(text, "?") {
-		return text
-	}
-	return text + "."
 }

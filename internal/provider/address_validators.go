@@ -5,9 +5,12 @@ package provider
 
 import (
 	"context"
+	"fmt"
 	"net/url"
 
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 )
 
 // publicAddress validates that an address holds no credentials, since the configuration and the state are no place for them.
@@ -23,5 +26,18 @@ func (publicAddress) ValidateString(_ context.Context, req validator.StringReque
 	if at, err := url.Parse(req.ConfigValue.ValueString()); err == nil && at.User != nil {
 		resp.Diagnostics.AddAttributeError(req.Path, "Credentials in an address",
 			"The address holds a user, and would be kept in the state with it.\n\nTake it out; the arguments that end in _wo are for credentials.")
+	}
+}
+
+type host struct{}
+
+func (host) Description(context.Context) string { return "must be a host name or an IP address" }
+
+func (v host) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
+
+func (host) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+	if !req.ConfigValue.IsUnknown() && !environment.ValidHost(req.ConfigValue.ValueString()) {
+		resp.Diagnostics.AddAttributeError(req.Path, "Invalid host",
+			fmt.Sprintf("%q is neither a host name nor an IP address. Example: \"client-a-db.example.internal\", without scheme and port.", req.ConfigValue.ValueString()))
 	}
 }

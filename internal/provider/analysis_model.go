@@ -16,32 +16,32 @@ import (
 // veryLong stands for a duration of the analysis that is not known yet: nothing is too long for it.
 const veryLong = 365 * 24 * time.Hour
 
-// analysis reads the block, nil where there is none.
-func (r *blockReader) analysis(list types.List) *release.Analysis {
+// readAnalysis reads the block, nil where there is none.
+func readAnalysis(r *blockReader, list types.List) *release.Analysis {
 	m, ok := block[analysisModel](r, list)
 	if !ok {
 		return nil
 	}
-	return r.judged(m)
+	return readPolicy(r, m)
 }
 
-func (r *blockReader) judged(m analysisModel) *release.Analysis {
+func readPolicy(r *blockReader, m analysisModel) *release.Analysis {
 	out := &release.Analysis{Policy: analysis.Policy{
 		InitialDelay:   r.duration(m.InitialDelay, 0, 0),
 		Duration:       r.duration(m.Duration, defaultAnalysisDuration, veryLong),
 		Interval:       r.duration(m.Interval, analysis.DefaultInterval, analysis.MinInterval),
 		OnInconclusive: analysis.OnInconclusive(r.text(m.OnInconclusive, string(analysis.AcceptIfHealthy))),
 	}}
-	r.health(m.Health, out)
+	readHealth(r, m.Health, out)
 	for i, metric := range blocks[metricModel](r, m.Metric) {
-		out.Policy.Metrics = append(out.Policy.Metrics, r.metric(metric, i))
+		out.Policy.Metrics = append(out.Policy.Metrics, readMetric(r, metric, i))
 	}
-	out.Prometheus = r.prometheus(m.Prometheus)
+	out.Prometheus = readPrometheus(r, m.Prometheus)
 	return out
 }
 
-// health fills in the health checks; the release's pods are watched where nothing else is.
-func (r *blockReader) health(list types.List, out *release.Analysis) {
+// readHealth fills in the health checks; the release's pods are watched where nothing else is.
+func readHealth(r *blockReader, list types.List, out *release.Analysis) {
 	m, _ := block[healthModel](r, list)
 	policy := &analysis.Health{
 		ConsecutiveFailures: r.number(m.ConsecutiveFailures, analysis.DefaultConsecutiveFailures),
@@ -52,7 +52,7 @@ func (r *blockReader) health(list types.List, out *release.Analysis) {
 		policy.ConsecutiveFailures = 0
 	}
 	for i, h := range blocks[probeModel](r, m.HTTP) {
-		probe := r.request(r.text(h.Name, fmt.Sprintf("http %d", i)), h.requestModel)
+		probe := readRequest(r, r.text(h.Name, fmt.Sprintf("http %d", i)), h.requestModel)
 		out.Probes = append(out.Probes, probe)
 	}
 	pods, ok := block[podsModel](r, m.Pods)
@@ -68,7 +68,7 @@ func (r *blockReader) health(list types.List, out *release.Analysis) {
 	}
 }
 
-func (r *blockReader) metric(m metricModel, i int) analysis.Metric {
+func readMetric(r *blockReader, m metricModel, i int) analysis.Metric {
 	out := analysis.Metric{
 		Name:          r.text(m.Name, fmt.Sprintf("metric %d", i)),
 		Query:         r.text(m.Query, ""),
@@ -88,7 +88,7 @@ func (r *blockReader) metric(m metricModel, i int) analysis.Metric {
 	if m.Query.IsUnknown() {
 		out.Query = unknownQuery
 	}
-	out.Baseline = r.baseline(m.Baseline)
+	out.Baseline = readBaseline(r, m.Baseline)
 	if b := out.Baseline; b != nil && (m.MinRequests.IsUnknown() || m.RequestsQuery.IsUnknown() || b.RequestsQuery == unknownQuery) {
 		out.MinRequests, out.RequestsQuery, b.RequestsQuery = 0, "", ""
 	}
@@ -124,8 +124,8 @@ func known(v types.Float64, limit *float64) *float64 {
 	return limit
 }
 
-// baseline is what a metric is compared with, nil where it is not.
-func (r *blockReader) baseline(list types.List) *analysis.Baseline {
+// readBaseline is what a metric is compared with, nil where it is not.
+func readBaseline(r *blockReader, list types.List) *analysis.Baseline {
 	m, ok := block[baselineModel](r, list)
 	if !ok {
 		return nil
@@ -145,17 +145,7 @@ func (r *blockReader) baseline(list types.List) *analysis.Baseline {
 	return out
 }
 
-// limit is a number that is not set, or that is.
-func (r *blockReader) limit(v types.Float64) *float64 {
-	if v.IsUnknown() {
-		r.unknown = true
-		zero := 0.0
-		return &zero
-	}
-	return v.ValueFloat64Pointer()
-}
-
-func (r *blockReader) prometheus(list types.List) *release.PrometheusSource {
+func readPrometheus(r *blockReader, list types.List) *release.PrometheusSource {
 	m, ok := block[prometheusModel](r, list)
 	if !ok {
 		if list.IsUnknown() {
@@ -163,7 +153,7 @@ func (r *blockReader) prometheus(list types.List) *release.PrometheusSource {
 		}
 		return nil
 	}
-	service, address := r.place(m.Service, m.URL)
+	service, address := readAddress(r, m.Service, m.URL)
 	return &release.PrometheusSource{
 		Service: service, Address: address,
 		Username: r.text(m.Username, ""), Password: r.secret(m.PasswordWO), BearerToken: r.secret(m.BearerTokenWO),
@@ -171,3 +161,66 @@ func (r *blockReader) prometheus(list types.List) *release.PrometheusSource {
 		Timeout: r.duration(m.Timeout, analysis.DefaultTimeout, analysis.DefaultTimeout),
 	}
 }
+
+type analysisModel struct {
+	Duration       types.String `tfsdk:"duration"`
+	Interval       types.String `tfsdk:"interval"`
+	InitialDelay   types.String `tfsdk:"initial_delay"`
+	OnInconclusive types.String `tfsdk:"on_inconclusive"`
+	Health         types.List   `tfsdk:"health"`
+	Prometheus     types.List   `tfsdk:"prometheus"`
+	Metric         types.List   `tfsdk:"metric"`
+}
+
+type healthModel struct {
+	ConsecutiveFailures types.Int64  `tfsdk:"consecutive_failures"`
+	ErrorBudget         types.String `tfsdk:"error_budget"`
+	NoDataBudget        types.String `tfsdk:"no_data_budget"`
+	Pods                types.List   `tfsdk:"pods"`
+	HTTP                types.List   `tfsdk:"http"`
+}
+
+type podsModel struct {
+	MinReady types.Int64  `tfsdk:"min_ready"`
+	Grace    types.String `tfsdk:"grace"`
+}
+
+type prometheusModel struct {
+	URL           types.String `tfsdk:"url"`
+	Username      types.String `tfsdk:"username"`
+	PasswordWO    types.String `tfsdk:"password_wo"`
+	BearerTokenWO types.String `tfsdk:"bearer_token_wo"`
+	HeadersWO     types.Map    `tfsdk:"headers_wo"`
+	CAPEM         types.String `tfsdk:"ca_pem"`
+	Timeout       types.String `tfsdk:"timeout"`
+	Service       types.List   `tfsdk:"service"`
+}
+
+type metricModel struct {
+	Name          types.String  `tfsdk:"name"`
+	Query         types.String  `tfsdk:"query"`
+	Above         types.Float64 `tfsdk:"above"`
+	Below         types.Float64 `tfsdk:"below"`
+	For           types.String  `tfsdk:"for"`
+	Over          types.String  `tfsdk:"over"`
+	Interval      types.String  `tfsdk:"interval"`
+	MinRequests   types.Float64 `tfsdk:"min_requests"`
+	RequestsQuery types.String  `tfsdk:"requests_query"`
+	Reduce        types.String  `tfsdk:"reduce"`
+	Baseline      types.List    `tfsdk:"baseline"`
+	ErrorBudget   types.String  `tfsdk:"error_budget"`
+	NoDataBudget  types.String  `tfsdk:"no_data_budget"`
+}
+
+type baselineModel struct {
+	Query         types.String  `tfsdk:"query"`
+	MaxRatio      types.Float64 `tfsdk:"max_ratio"`
+	MaxDifference types.Float64 `tfsdk:"max_difference"`
+	RequestsQuery types.String  `tfsdk:"requests_query"`
+}
+
+// defaultAnalysisDuration is how long a new version is watched where the configuration says nothing.
+const defaultAnalysisDuration = 5 * time.Minute
+
+// podsCheckName is the name under which package release watches a release's own pods.
+const podsCheckName = "pods"

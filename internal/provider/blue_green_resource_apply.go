@@ -31,7 +31,7 @@ func (r *BlueGreenResource) Create(ctx context.Context, req resource.CreateReque
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	plan.ID = types.StringValue(uuid.NewString())
+	plan.ID = types.StringValue(r.data.newInstance())
 	_, diags = r.apply(ctx, &plan, judges, timeout, nil)
 	resp.Diagnostics.Append(diags...)
 	if !resp.Diagnostics.HasError() {
@@ -65,31 +65,27 @@ func (r *BlueGreenResource) Update(ctx context.Context, req resource.UpdateReque
 
 // apply does what Create and Update share; a Create has no state.
 func (r *BlueGreenResource) apply(ctx context.Context, plan *blueGreenModel, judges blueGreenJudges, timeout time.Duration, state *blueGreenModel) (*bluegreen.Result, diag.Diagnostics) {
-	handle, _, diags := handleFrom(ctx, plan.Environment)
+	s, diags := plan.subject(ctx)
 	if diags.HasError() {
 		return nil, diags
 	}
-	diags.Append(guardPlan(r.data, handle)...)
-	if diags.HasError() {
-		return nil, diags
-	}
-	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
-	if err != nil {
-		diags.Append(errorDiagnostic("apply", plan.what(), handle, err))
-		return nil, diags
-	}
-	create := state == nil
-	target, d := plan.target(ctx, live, handle, create)
+	p, d := open(ctx, r.data, "apply", s)
 	diags.Append(d...)
 	if diags.HasError() {
 		return nil, diags
 	}
-	say := progress(ctx, handle, plan.Service.ValueString())
-	result, err := bluegreen.Apply(ctx, target, plan.spec(judges, live, handle, say), bluegreen.Options{
-		InstanceID: plan.ID.ValueString(), TakeOver: create, ClusterUID: plan.ClusterUID.ValueString(), Planned: state.planned(*plan), Timeout: timeout, Progress: say,
+	create := state == nil
+	target, d := plan.target(ctx, p.live, s.handle, create)
+	diags.Append(d...)
+	if diags.HasError() {
+		return nil, diags
+	}
+	result, err := bluegreen.Apply(ctx, target, plan.spec(judges, p.live, s.handle, p.say), bluegreen.Options{
+		InstanceID: plan.ID.ValueString(), TakeOver: create, ClusterUID: plan.ClusterUID.ValueString(),
+		Planned: state.planned(*plan), Timeout: timeout, Progress: p.say,
 	})
 	if err != nil {
-		diags.Append(blueGreenDiagnostics(plan.what(), handle, err)...)
+		diags.Append(s.failedEach("apply", err)...)
 		return result, diags
 	}
 	plan.ClusterUID = types.StringValue(result.ClusterUID)
@@ -104,72 +100,50 @@ func (m *blueGreenModel) planned(plan blueGreenModel) *string {
 	return m.Active.ValueStringPointer()
 }
 
-// blueGreenDiagnostics are one for each error: why a color failed and why it could not be taken back are two things.
-func blueGreenDiagnostics(what string, handle environment.Handle, err error) (diags diag.Diagnostics) {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the outermost error is meant
-		for _, each := range joined.Unwrap() {
-			diags.Append(blueGreenDiagnostics(what, handle, each)...)
-		}
-		return diags
-	}
-	return diag.Diagnostics{errorDiagnostic("apply", what, handle, err)}
-}
-
 // Read sees which color is live. It writes nothing.
 func (r *BlueGreenResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
 	var state blueGreenModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
-	handle, _, diags := handleFrom(ctx, state.Environment)
+	s, diags := state.subject(ctx)
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
-	if err != nil {
-		resp.Diagnostics.Append(staleDiagnostic(state.what(), handle, err))
+	p, diags := openToRead(ctx, r.data, s)
+	resp.Diagnostics.Append(diags...)
+	if p == nil {
 		return
 	}
-	err = verifyCluster(ctx, live, state.ClusterUID.ValueString())
-	if _, another := errors.AsType[*cluster.MismatchError](err); another {
-		return // the plan says so
-	}
-	if err == nil {
-		_, err = environment.Check(ctx, live, handle)
-	}
+	target, diags := state.target(ctx, p.live, s.handle, true)
+	resp.Diagnostics.Append(diags...)
 	var seen *bluegreen.Observed
+	err := p.check(ctx)
 	if err == nil {
-		var target bluegreen.Target
-		target, diags = state.target(ctx, live, handle, true)
-		resp.Diagnostics.Append(diags...)
 		seen, err = bluegreen.Observe(ctx, target, state.keep(), time.Now())
 	}
-	_, namespaceGone := errors.AsType[*environment.NamespaceMissingError](err)
-	_, serviceGone := errors.AsType[*pods.ServiceMissingError](err)
-	switch {
-	case namespaceGone || serviceGone:
-		resp.State.RemoveResource(ctx)
-	case err != nil:
-		resp.Diagnostics.Append(readDiagnostic(state.what(), handle, err))
-	default:
-		resp.Diagnostics.Append(state.observe(seen, handle)...)
-		resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
+	_, noService := errors.AsType[*pods.ServiceMissingError](err)
+	if noService {
+		err = nil
 	}
+	if !p.read(ctx, resp, !noService, err) {
+		return
+	}
+	if seen.Recorded && seen.InstanceID != state.ID.ValueString() {
+		resp.Diagnostics.Append(p.anotherOwner(p.record(), seen.InstanceID, state.ID.ValueString()))
+		return
+	}
+	state.observe(seen)
+	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
 }
 
 // observe brings what the cluster says into the state.
-func (m *blueGreenModel) observe(seen *bluegreen.Observed, handle environment.Handle) (diags diag.Diagnostics) {
-	if seen.Recorded && seen.InstanceID != m.ID.ValueString() {
-		diags.AddWarning("The "+m.what()+" has another owner now", fmt.Sprintf("The record in namespace %s carries another instance id: another resource or Terraform state has taken it over.\n\n"+
-			"Remove it from the state that should not have it. A change of it from here is refused, and a destroy only forgets it.", handle.Namespace))
-		return diags
-	}
+func (m *blueGreenModel) observe(seen *bluegreen.Observed) {
 	m.Active = types.StringValue(seen.Active)
 	m.PlannedSteps, m.ScaleDown = types.ListNull(types.StringType), types.StringNull()
 	m.Verification, m.Quarantined = stringOrNull(seen.Verification), stringOrNull(seen.Quarantined)
 	if seen.ScaleDown {
 		m.ScaleDown = types.StringValue(bluegreen.Opposite(seen.Active))
 	}
-	return diags
 }
 
 // Delete leaves the traffic where it is, and removes the preview Service and the record.
@@ -178,32 +152,22 @@ func (r *BlueGreenResource) Delete(ctx context.Context, req resource.DeleteReque
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
 	timeout, diags := state.Timeouts.Delete(ctx, blueGreenTimeout)
 	resp.Diagnostics.Append(diags...)
-	handle, _, diags := handleFrom(ctx, state.Environment)
+	s, diags := state.subject(ctx)
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	resp.Diagnostics.Append(guardDestroy(r.data, handle)...)
+	p, diags := openToRemove(ctx, r.data, s)
+	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
-	forgotten := false
-	if err == nil {
-		target, d := state.target(ctx, live, handle, false)
-		resp.Diagnostics.Append(d...)
-		forgotten, err = bluegreen.Forget(ctx, target, bluegreen.Options{
-			InstanceID: state.ID.ValueString(), ClusterUID: state.ClusterUID.ValueString(), Timeout: timeout,
-			Progress: progress(ctx, handle, state.Service.ValueString()),
-		})
-	}
-	if err != nil {
-		resp.Diagnostics.Append(errorDiagnostic("forget", state.what(), handle, err))
-		return
-	}
-	if forgotten {
-		resp.Diagnostics.AddWarning("The "+state.what()+" was left alone", "Its record carries another instance id than this resource, so another state manages it now. It was only forgotten here.")
-	}
+	target, diags := state.target(ctx, p.live, s.handle, false)
+	resp.Diagnostics.Append(diags...)
+	forgotten, err := bluegreen.Forget(ctx, target, bluegreen.Options{
+		InstanceID: state.ID.ValueString(), ClusterUID: state.ClusterUID.ValueString(), Timeout: timeout, Progress: p.say,
+	})
+	resp.Diagnostics.Append(p.removed(forgotten, anotherInstance, err)...)
 }
 
 // ImportState imports "<context>/<namespace>/<service>", parsed from the right, because a context may contain slashes.
@@ -251,7 +215,7 @@ func (r *BlueGreenResource) ImportState(ctx context.Context, req resource.Import
 		model.ID = types.StringValue(seen.InstanceID)
 	}
 	model.Environment, model.ClusterUID = handleValue(handle), types.StringValue(uid)
-	resp.Diagnostics.Append(model.observe(seen, handle)...)
+	model.observe(seen)
 	if !resp.Diagnostics.HasError() {
 		resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 	}

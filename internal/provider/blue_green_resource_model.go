@@ -48,8 +48,12 @@ type blueGreenModel struct {
 	ScaleDown    types.String `tfsdk:"scale_down"`
 }
 
-func (m blueGreenModel) what() string {
-	return "blue-green switch of Service " + m.Service.ValueString()
+const blueGreenNoun = "blue-green switch of Service"
+
+func (m blueGreenModel) what() string { return blueGreenNoun + " " + m.Service.ValueString() }
+
+func (m blueGreenModel) subject(ctx context.Context) (subject, diag.Diagnostics) {
+	return subjectIn(ctx, m.Environment, blueGreenNoun, "service", m.Service, m.ClusterUID)
 }
 
 func (m blueGreenModel) target(ctx context.Context, live *cluster.Cluster, handle environment.Handle, create bool) (bluegreen.Target, diag.Diagnostics) {

@@ -9,13 +9,10 @@ import (
 	"reflect"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
-	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
-	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/canary"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/route"
 )
@@ -35,7 +32,7 @@ func (r *CanaryResource) Create(ctx context.Context, req resource.CreateRequest,
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	plan.ID = types.StringValue(uuid.NewString())
+	plan.ID = types.StringValue(r.data.newInstance())
 	_, diags = r.apply(ctx, &plan, wanted, canaryRun{timeout: timeout, create: true})
 	resp.Diagnostics.Append(diags...)
 	if !resp.Diagnostics.HasError() {
@@ -105,26 +102,21 @@ func (m canaryModel) planned(ctx context.Context, plan canaryModel, config route
 
 // apply does what Create and Update share.
 func (r *CanaryResource) apply(ctx context.Context, plan *canaryModel, wanted canaryWanted, run canaryRun) (*canary.Result, diag.Diagnostics) {
-	handle, _, diags := handleFrom(ctx, plan.Environment)
+	s, diags := plan.subject(ctx)
 	if diags.HasError() {
 		return nil, diags
 	}
-	diags.Append(guardPlan(r.data, handle)...)
+	p, d := open(ctx, r.data, "apply", s)
+	diags.Append(d...)
 	if diags.HasError() {
 		return nil, diags
 	}
-	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
-	if err != nil {
-		diags.Append(errorDiagnostic("apply", plan.what(), handle, err))
-		return nil, diags
-	}
-	say := progress(ctx, handle, plan.Name.ValueString())
-	target := canary.Target{Cluster: live, Handle: handle, Name: plan.Name.ValueString(), Route: wanted.route, Adopt: run.adopt}
-	result, err := canary.Apply(ctx, target, plan.spec(wanted, live, handle, say), canary.Options{
-		InstanceID: plan.ID.ValueString(), TakeOver: run.create, ClusterUID: plan.ClusterUID.ValueString(), Planned: run.planned, Timeout: run.timeout, Progress: say,
+	result, err := canary.Apply(ctx, canaryIn(p, wanted.route, run.adopt), plan.spec(wanted, p.live, s.handle, p.say), canary.Options{
+		InstanceID: plan.ID.ValueString(), TakeOver: run.create, ClusterUID: plan.ClusterUID.ValueString(),
+		Planned: run.planned, Timeout: run.timeout, Progress: p.say,
 	})
 	if err != nil {
-		for _, d := range blueGreenDiagnostics(plan.what(), handle, err) {
+		for _, d := range s.failedEach("apply", err) {
 			diags.Append(atRouter(d, err, wanted.route))
 		}
 		return result, diags
@@ -140,7 +132,7 @@ func (r *CanaryResource) Read(ctx context.Context, req resource.ReadRequest, res
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	handle, _, diags := handleFrom(ctx, state.Environment)
+	s, diags := state.subject(ctx)
 	resp.Diagnostics.Append(diags...)
 	reader := &blockReader{ctx: ctx}
 	config := state.route(reader)
@@ -150,37 +142,38 @@ func (r *CanaryResource) Read(ctx context.Context, req resource.ReadRequest, res
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
-	if err != nil {
-		resp.Diagnostics.Append(staleDiagnostic(state.what(), handle, err))
+	p, diags := openToRead(ctx, r.data, s)
+	resp.Diagnostics.Append(diags...)
+	if p == nil {
 		return
 	}
-	err = verifyCluster(ctx, live, state.ClusterUID.ValueString())
-	if _, another := errors.AsType[*cluster.MismatchError](err); another {
-		return // the plan says so
-	}
+	seen := &canary.Observed{}
+	err := p.check(ctx)
 	if err == nil {
-		_, err = environment.Check(ctx, live, handle)
+		seen, err = canary.Observe(ctx, canaryIn(p, config, adopt), state.ID.ValueString(), time.Now())
 	}
-	var seen *canary.Observed
-	if err == nil {
-		seen, err = canary.Observe(ctx, canary.Target{Cluster: live, Handle: handle, Name: state.Name.ValueString(), Route: config, Adopt: adopt}, state.ID.ValueString(), time.Now())
+	_, noKind := errors.AsType[*route.KindMissingError](err)
+	_, noRoute := errors.AsType[*route.MissingError](err)
+	if noKind || noRoute {
+		seen, err = &canary.Observed{}, nil
 	}
-	_, namespaceGone := errors.AsType[*environment.NamespaceMissingError](err)
-	_, kindGone := errors.AsType[*route.KindMissingError](err)
-	_, routeGone := errors.AsType[*route.MissingError](err)
-	switch {
-	case namespaceGone || kindGone || routeGone || err == nil && !seen.Exists && !seen.Recorded:
-		resp.State.RemoveResource(ctx)
-	case err != nil:
-		resp.Diagnostics.Append(readDiagnostic(state.what(), handle, err))
-	default:
-		if !seen.Exists {
-			seen.Changed = append(seen.Changed, "the route does not exist any more")
-		}
-		resp.Diagnostics.Append(state.observe(seen, handle)...)
-		resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
+	if !p.read(ctx, resp, err == nil && (seen.Exists || seen.Recorded), err) {
+		return
 	}
+	if !seen.Exists {
+		seen.Changed = append(seen.Changed, "the route does not exist any more")
+	}
+	if seen.Recorded && seen.RecordInstance != state.ID.ValueString() {
+		resp.Diagnostics.Append(p.anotherOwner(p.record(), seen.RecordInstance, state.ID.ValueString()))
+		return
+	}
+	state.observe(seen)
+	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
+}
+
+// canaryIn is the canary split of that name in the place.
+func canaryIn(p *place, config route.Config, adopt string) canary.Target {
+	return canary.Target{Cluster: p.live, Handle: p.subject.handle, Name: p.subject.name, Route: config, Adopt: adopt}
 }
 
 // Delete sends all requests to the stable side, and removes what is ours.
@@ -192,36 +185,27 @@ func (r *CanaryResource) Delete(ctx context.Context, req resource.DeleteRequest,
 	}
 	timeout, diags := state.Timeouts.Delete(ctx, canaryTimeout)
 	resp.Diagnostics.Append(diags...)
-	handle, _, diags := handleFrom(ctx, state.Environment)
+	s, diags := state.subject(ctx)
 	resp.Diagnostics.Append(diags...)
 	reader := &blockReader{ctx: ctx}
-	route := state.route(reader)
+	config := state.route(reader)
 	resp.Diagnostics.Append(reader.diags...)
 	adopt, diags := adoptedObject(ctx, req.Private)
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	resp.Diagnostics.Append(guardDestroy(r.data, handle)...)
+	p, diags := openToRemove(ctx, r.data, s)
+	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
-	forgotten := false
-	if err == nil {
-		forgotten, err = canary.Remove(ctx, canary.Target{Cluster: live, Handle: handle, Name: state.Name.ValueString(), Route: route, Adopt: adopt}, canary.Options{
-			InstanceID: state.ID.ValueString(), ClusterUID: state.ClusterUID.ValueString(), Timeout: timeout, Progress: progress(ctx, handle, state.Name.ValueString()),
-		})
+	forgotten, err := canary.Remove(ctx, canaryIn(p, config, adopt), canary.Options{
+		InstanceID: state.ID.ValueString(), ClusterUID: state.ClusterUID.ValueString(), Timeout: timeout, Progress: p.say,
+	})
+	why := anotherInstance
+	if adopt != "" {
+		why = "It was imported, and never taken over by an apply, or another state manages it now."
 	}
-	if err != nil {
-		resp.Diagnostics.Append(blueGreenDiagnostics(state.what(), handle, err)...)
-		return
-	}
-	if forgotten {
-		why := "Its record carries another instance id than this resource, so another state manages it now."
-		if adopt != "" {
-			why = "It was imported, and never taken over by an apply, or another state manages it now."
-		}
-		resp.Diagnostics.AddWarning("The "+state.what()+" was left alone", why+" It was only forgotten here.")
-	}
+	resp.Diagnostics.Append(p.removed(forgotten, why, err)...)
 }

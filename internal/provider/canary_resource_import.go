@@ -88,7 +88,7 @@ func (r *CanaryResource) ImportState(ctx context.Context, req resource.ImportSta
 				"It is somebody else's, and stays as it is.", strings.Join(found.Left, ", ")))
 	}
 	resp.Diagnostics.Append(model.setRoute(ctx, found.Target.Route)...)
-	resp.Diagnostics.Append(model.observe(seen, handle)...)
+	model.observe(seen)
 	if !resp.Diagnostics.HasError() {
 		resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 	}

@@ -88,7 +88,13 @@ type canaryStepModel struct {
 	Pause  types.String `tfsdk:"pause"`
 }
 
-func (m canaryModel) what() string { return "canary split " + m.Name.ValueString() }
+const canaryNoun = "canary split"
+
+func (m canaryModel) what() string { return canaryNoun + " " + m.Name.ValueString() }
+
+func (m canaryModel) subject(ctx context.Context) (subject, diag.Diagnostics) {
+	return subjectIn(ctx, m.Environment, canaryNoun, "name", m.Name, m.ClusterUID)
+}
 
 // route is where traffic is divided.
 func (m canaryModel) route(r *blockReader) (out route.Config) {
@@ -230,16 +236,10 @@ func (m canaryModel) spec(w canaryWanted, live *cluster.Cluster, handle environm
 }
 
 // observe brings what the cluster says into the state.
-func (m *canaryModel) observe(seen *canary.Observed, handle environment.Handle) (diags diag.Diagnostics) {
-	if seen.Recorded && seen.RecordInstance != m.ID.ValueString() {
-		diags.AddWarning("The "+m.what()+" has another owner now", fmt.Sprintf("The record in namespace %s carries another instance id: another resource or Terraform state has taken it over.\n\n"+
-			"Remove it from the state that should not have it. A change of it from here is refused, and a destroy only forgets it.", handle.Namespace))
-		return diags
-	}
+func (m *canaryModel) observe(seen *canary.Observed) {
 	m.divided(seen.Split)
 	m.Verification, m.Quarantined = stringOrNull(seen.Verification), stringOrNull(seen.Quarantined)
 	m.PlannedSteps, m.Drift = types.ListNull(types.StringType), stringsOrNull(seen.Changed)
-	return diags
 }
 
 // divided is what a route does. Of two values of one header a map can hold none, so that it holds both as one: it differs from any configuration.

@@ -5,7 +5,6 @@ package provider
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -81,19 +80,22 @@ func (r *DatabaseResource) ensure(ctx context.Context, plan *clientDatabaseModel
 		diags.AddError("Cannot "+verb+" "+plan.what(), "Some of its values are still unknown in the apply. This is a bug in the provider.")
 		return diags
 	}
-	diags.Append(guardPlan(r.data, spec.Handle)...)
+	s, d := plan.subject(ctx)
+	diags.Append(d...)
+	if diags.HasError() {
+		return diags
+	}
+	p, d := open(ctx, r.data, verb, s)
+	diags.Append(d...)
 	if diags.HasError() {
 		return diags
 	}
 	fail := func(err error) diag.Diagnostics {
-		diags.Append(errorDiagnostic(verb, plan.what(), spec.Handle, err))
+		diags.Append(s.failed(verb, err))
 		return diags
 	}
-	live, err := r.data.Connections.Cluster(ctx, spec.Handle.Cluster)
-	if err != nil {
-		return fail(err)
-	}
-	if options.AdminPassword, err = plan.adminPassword(ctx, live, spec.Handle.Namespace, written); err != nil {
+	var err error
+	if options.AdminPassword, err = plan.adminPassword(ctx, p.live, spec.Handle.Namespace, written); err != nil {
 		return fail(err)
 	}
 	if options.AdminPassword == "" {
@@ -101,8 +103,8 @@ func (r *DatabaseResource) ensure(ctx context.Context, plan *clientDatabaseModel
 	}
 	options.InstanceID = plan.ID.ValueString()
 	options.MadeInThisRun = r.data.madeInThisRun
-	options.Progress = progress(ctx, spec.Handle, spec.Name)
-	uid, err := database.Ensure(ctx, live, spec, options)
+	options.Progress = p.say
+	uid, err := database.Ensure(ctx, p.live, spec, options)
 	if err != nil {
 		return fail(err)
 	}
@@ -123,36 +125,28 @@ func (r *DatabaseResource) Read(ctx context.Context, req resource.ReadRequest, r
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	live, err := r.data.Connections.Cluster(ctx, spec.Handle.Cluster)
-	if err != nil {
-		resp.Diagnostics.Append(staleDiagnostic(state.what(), spec.Handle, err))
+	s, diags := state.subject(ctx)
+	resp.Diagnostics.Append(diags...)
+	p, diags := openToRead(ctx, r.data, s)
+	resp.Diagnostics.Append(diags...)
+	if p == nil {
 		return
 	}
-	if err = verifyCluster(ctx, live, state.ClusterUID.ValueString()); err != nil {
-		if _, another := errors.AsType[*cluster.MismatchError](err); !another { // the plan says so
-			resp.Diagnostics.Append(readDiagnostic(state.what(), spec.Handle, err))
-		}
-		return
-	}
-	password, err := state.adminPassword(ctx, live, spec.Handle.Namespace, types.StringNull())
+	password, err := state.adminPassword(ctx, p.live, spec.Handle.Namespace, types.StringNull())
 	var seen *database.Observation
 	if err == nil {
-		seen, err = database.Observe(ctx, live, spec, password)
+		seen, err = database.Observe(ctx, p.live, spec, password)
 	}
-	switch {
-	case err != nil && database.IsTransient(err):
-		resp.Diagnostics.AddWarning(fmt.Sprintf("The state of %s in %s may be out of date", state.what(), spec.Handle.Name()),
+	if database.IsTransient(err) {
+		resp.Diagnostics.AddWarning(fmt.Sprintf("The state of %s in %s may be out of date", s.what(), s.handle.Name()),
 			"The server could not be asked, so the state keeps what was last seen.\n\n"+detailOf(err))
 		return
-	case err != nil:
-		resp.Diagnostics.Append(readDiagnostic(state.what(), spec.Handle, err))
+	}
+	if !p.read(ctx, resp, err == nil && !seen.Missing, err) {
 		return
-	case seen.Missing:
-		resp.State.RemoveResource(ctx)
-		return
-	case seen.InstanceID != "" && seen.InstanceID != state.ID.ValueString():
-		resp.Diagnostics.AddWarning("The "+state.what()+" in "+spec.Handle.Name()+" belongs to another state",
-			detailOf(&database.InstanceError{Database: spec.Name, Want: state.ID.ValueString(), Got: seen.InstanceID}))
+	}
+	if got, want := seen.InstanceID, state.ID.ValueString(); got != "" && got != want {
+		resp.Diagnostics.Append(p.anotherOwner("Its comment on the server", got, want))
 		return
 	}
 	if seen.Seen {
@@ -176,41 +170,29 @@ func (r *DatabaseResource) Delete(ctx context.Context, req resource.DeleteReques
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	resp.Diagnostics.Append(guardDestroy(r.data, spec.Handle)...)
+	s, diags := state.subject(ctx)
+	resp.Diagnostics.Append(diags...)
+	if state.DeletionProtection.ValueBool() { // taint and -replace come here without a plan of destroy
+		resp.Diagnostics.Append(guardDestroy(r.data, spec.Handle)...)
+		resp.Diagnostics.Append(s.notRemoved(&database.ProtectedError{Database: spec.Name})...)
+		return
+	}
+	p, diags := openToRemove(ctx, r.data, s)
+	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	fail := func(err error) {
-		resp.Diagnostics.Append(pathless(errorDiagnostic("destroy", state.what(), spec.Handle, err)))
-	}
-	if state.DeletionProtection.ValueBool() { // taint and -replace come here without a plan of destroy
-		fail(&database.ProtectedError{Database: spec.Name})
-		return
-	}
-	live, err := r.data.Connections.Cluster(ctx, spec.Handle.Cluster)
-	if err != nil {
-		fail(err)
-		return
-	}
-	password, err := state.adminPassword(ctx, live, spec.Handle.Namespace, types.StringNull())
+	password, err := state.adminPassword(ctx, p.live, spec.Handle.Namespace, types.StringNull())
 	if err == nil && password == "" {
 		err = state.noPassword(ctx, spec, true)
 	}
 	forgotten := false
 	if err == nil {
-		forgotten, err = database.Remove(ctx, live, spec, database.Options{
-			InstanceID: state.ID.ValueString(), ClusterUID: state.ClusterUID.ValueString(), AdminPassword: password, Timeout: timeout,
-			Progress: progress(ctx, spec.Handle, spec.Name),
+		forgotten, err = database.Remove(ctx, p.live, spec, database.Options{
+			InstanceID: state.ID.ValueString(), ClusterUID: state.ClusterUID.ValueString(), AdminPassword: password, Timeout: timeout, Progress: p.say,
 		})
 	}
-	if err != nil {
-		fail(err)
-		return
-	}
-	if forgotten {
-		resp.Diagnostics.AddWarning("The "+state.what()+" was left alone",
-			"Its mark on the server is not that of this resource, so another resource or state manages it now. It was only forgotten here.")
-	}
+	resp.Diagnostics.Append(p.removed(forgotten, "Its comment on the server carries another instance id than this resource, so another state manages it now.", err)...)
 }
 
 // ImportState imports "<context>/<namespace>/<database>", parsed from the right, because a context may contain slashes.

@@ -79,6 +79,10 @@ func (m clientDatabaseModel) what() string {
 	return "the database"
 }
 
+func (m clientDatabaseModel) subject(ctx context.Context) (subject, diag.Diagnostics) {
+	return subjectIn(ctx, m.Environment, "database", "name", m.Name, m.ClusterUID)
+}
+
 // spec is what the database is to be. known is false while a part is not known yet.
 func (m clientDatabaseModel) spec(ctx context.Context) (spec database.Spec, known bool, diags diag.Diagnostics) {
 	handle, known, diags := handleFrom(ctx, m.Environment)

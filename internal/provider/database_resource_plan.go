@@ -178,7 +178,7 @@ func (r *DatabaseResource) planDestroy(ctx context.Context, req resource.ModifyP
 		return diags
 	}
 	fail := func(err error) {
-		diags.Append(pathless(errorDiagnostic("destroy", state.what(), spec.Handle, err)))
+		diags.Append(pathless(errorDiagnostic("remove", state.what(), spec.Handle, err)))
 	}
 	if state.DeletionProtection.ValueBool() {
 		fail(&database.ProtectedError{Database: spec.Name})

@@ -5,7 +5,6 @@ package provider
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,7 +12,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
-	"github.com/hashicorp/terraform-plugin-log/tflog"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
@@ -60,7 +58,7 @@ func (r *EnvironmentResource) Create(ctx context.Context, req resource.CreateReq
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	plan.ID = types.StringValue(uuid.NewString())
+	plan.ID = types.StringValue(r.data.newInstance())
 	state, diags := r.ensure(ctx, plan, "create", timeout, namespace.EnsureOptions{InstanceID: plan.ID.ValueString()})
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
@@ -82,7 +80,7 @@ func (r *EnvironmentResource) Update(ctx context.Context, req resource.UpdateReq
 	}
 	options := namespace.EnsureOptions{InstanceID: state.ID.ValueString(), ClusterUID: state.ClusterUID.ValueString(), Update: true}
 	if plan.ID.IsUnknown() { // The client moves to another cluster: what is in the old one is forgotten.
-		plan.ID = types.StringValue(uuid.NewString())
+		plan.ID = types.StringValue(r.data.newInstance())
 		options = namespace.EnsureOptions{InstanceID: plan.ID.ValueString(), ClusterUID: plan.AllowClusterMove.ValueString()}
 	}
 	updated, diags := r.ensure(ctx, plan, "update", timeout, options)
@@ -105,21 +103,17 @@ func (r *EnvironmentResource) ensure(ctx context.Context, plan environmentModel,
 		diags.AddError("Cannot "+verb+" the environment", "Some of its values are still unknown in the apply. This is a bug in the provider.")
 		return plan, diags
 	}
-	diags.Append(guardPlanAt(path.Empty(), r.data, spec.Handle)...)
+	p, d := open(ctx, r.data, verb, plan.subject(spec.Handle))
+	diags.Append(d...)
 	if diags.HasError() {
-		return plan, diags
-	}
-	live, err := r.data.Connections.Cluster(ctx, spec.Handle.Cluster)
-	if err != nil {
-		diags.Append(environmentDiagnostic(verb, spec.Handle, err))
 		return plan, diags
 	}
 	ctx, cancel := context.WithTimeout(ctx, cluster.HoldTimeout(timeout))
 	defer cancel()
-	options.Progress = environmentProgress(ctx, spec.Handle)
-	ensured, err := namespace.Ensure(ctx, live, spec, options)
+	options.Progress = p.say
+	ensured, err := namespace.Ensure(ctx, p.live, spec, options)
 	if err != nil {
-		diags.Append(environmentDiagnostic(verb, spec.Handle, err))
+		diags.Append(p.subject.failed(verb, err))
 		return plan, diags
 	}
 	plan.ClusterUID = types.StringValue(ensured.ClusterUID)
@@ -141,30 +135,17 @@ func (r *EnvironmentResource) Read(ctx context.Context, req resource.ReadRequest
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	live, err := r.data.Connections.Cluster(ctx, spec.Handle.Cluster)
-	if err != nil {
-		resp.Diagnostics.Append(staleDiagnostic("the environment", spec.Handle, err))
+	p, diags := openToRead(ctx, r.data, state.subject(spec.Handle))
+	resp.Diagnostics.Append(diags...)
+	if p == nil {
 		return
 	}
-	if err := verifyCluster(ctx, live, state.ClusterUID.ValueString()); err != nil {
-		if _, another := errors.AsType[*cluster.MismatchError](err); another {
-			return // The plan refuses it, or allows the move: only the configuration knows.
-		}
-		resp.Diagnostics.Append(environmentReadDiagnostic(spec.Handle, err))
+	observation, err := namespace.Observe(ctx, p.live, spec, state.ID.ValueString())
+	if !p.read(ctx, resp, true, err) {
 		return
 	}
-	observation, err := namespace.Observe(ctx, live, spec, state.ID.ValueString())
-	if _, missing := errors.AsType[*environment.NamespaceMissingError](err); missing {
-		resp.State.RemoveResource(ctx)
-		return
-	}
-	if err != nil {
-		resp.Diagnostics.Append(environmentReadDiagnostic(spec.Handle, err))
-		return
-	}
-	if id := state.ID.ValueString(); observation.InstanceID != "" && observation.InstanceID != id {
-		err := &namespace.InstanceError{Namespace: spec.Handle.Namespace, Want: id, Got: observation.InstanceID}
-		resp.Diagnostics.AddWarning("The environment "+spec.Handle.Name()+" belongs to another state", detailOf(err))
+	if got, want := observation.InstanceID, state.ID.ValueString(); got != "" && got != want {
+		resp.Diagnostics.Append(p.anotherOwner("Namespace "+spec.Handle.Namespace, got, want))
 		return
 	}
 	if observation.Terminating {
@@ -189,32 +170,21 @@ func (r *EnvironmentResource) Delete(ctx context.Context, req resource.DeleteReq
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	resp.Diagnostics.Append(guardDestroy(r.data, handle)...)
+	p, diags := openToRemove(ctx, r.data, state.subject(handle))
+	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
-		return
-	}
-	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
-	if err != nil {
-		resp.Diagnostics.Append(pathless(environmentDiagnostic("destroy", handle, err)))
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, cluster.HoldTimeout(timeout))
 	defer cancel()
-	forgotten, err := namespace.Remove(ctx, live, handle, namespace.RemoveOptions{
+	forgotten, err := namespace.Remove(ctx, p.live, handle, namespace.RemoveOptions{
 		InstanceID:   state.ID.ValueString(),
 		ClusterUID:   state.ClusterUID.ValueString(),
 		NamespaceUID: state.NamespaceUID.ValueString(),
 		Protected:    state.DeletionProtection.ValueBool(),
-		Progress:     environmentProgress(ctx, handle),
+		Progress:     p.say,
 	})
-	if err != nil {
-		resp.Diagnostics.Append(pathless(environmentDiagnostic("destroy", handle, err)))
-		return
-	}
-	if forgotten {
-		resp.Diagnostics.AddWarning("Namespace "+handle.Namespace+" was left alone",
-			"The namespace in the cluster carries another instance id than this resource, so another resource or state manages it now. It was only forgotten here.")
-	}
+	resp.Diagnostics.Append(p.removed(forgotten, "Its namespace carries another instance id than this resource, so another state manages it now.", err)...)
 }
 
 // ImportState imports "<context>/<namespace>", parsed from the right, because a context may contain slashes (those of EKS
@@ -253,19 +223,5 @@ func (r *EnvironmentResource) ImportState(ctx context.Context, req resource.Impo
 
 // environmentDiagnostic has the coordinates at the resource's own attributes.
 func environmentDiagnostic(verb string, handle environment.Handle, err error) diag.Diagnostic {
-	return diagnostic(path.Empty(), verb, "the environment", handle, err)
-}
-
-func environmentReadDiagnostic(handle environment.Handle, err error) diag.Diagnostic {
-	if cluster.IsTransient(err) {
-		return staleDiagnostic("the environment", handle, err)
-	}
-	return pathless(environmentDiagnostic("read", handle, err))
-}
-
-// environmentProgress passes short sentences on to Terraform's log, the only place where a provider can speak during an apply.
-func environmentProgress(ctx context.Context, handle environment.Handle) func(string) {
-	return func(sentence string) {
-		tflog.Info(ctx, sentence, map[string]any{"client": handle.Client, "stage": handle.Stage})
-	}
+	return environmentModel{}.subject(handle).failed(verb, err)
 }

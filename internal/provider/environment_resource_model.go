@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
 
@@ -35,6 +36,14 @@ type environmentModel struct {
 	ClusterUID   types.String `tfsdk:"cluster_uid"`
 	NamespaceUID types.String `tfsdk:"namespace_uid"`
 	Drift        types.List   `tfsdk:"drift"`
+}
+
+// subject is the environment with the coordinates that are in it.
+func (m environmentModel) subject(handle environment.Handle) subject {
+	return subject{
+		noun: "environment", name: handle.Namespace, handle: handle, clusterUID: m.ClusterUID.ValueString(),
+		named: path.Root("namespace").AtName("name"), base: path.Empty(),
+	}
 }
 
 type namespaceModel struct {

@@ -148,7 +148,7 @@ func (r *EnvironmentResource) planDestroy(ctx context.Context, req resource.Modi
 		err = verifyCluster(ctx, live, state.ClusterUID.ValueString())
 	}
 	if _, another := errors.AsType[*cluster.MismatchError](err); another {
-		diags.Append(pathless(environmentDiagnostic("destroy", handle, err)))
+		diags.Append(pathless(environmentDiagnostic("remove", handle, err)))
 		return diags
 	}
 	if !state.DeletionProtection.ValueBool() {
@@ -161,7 +161,7 @@ func (r *EnvironmentResource) planDestroy(ctx context.Context, req resource.Modi
 		}
 	}
 	if managed {
-		diags.Append(environmentDiagnostic("destroy", handle, &namespace.ProtectedError{Namespace: handle.Namespace}))
+		diags.Append(environmentDiagnostic("remove", handle, &namespace.ProtectedError{Namespace: handle.Namespace}))
 	}
 	return diags
 }

@@ -5,8 +5,6 @@ package provider
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -16,7 +14,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
-	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/job"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/sqlfile"
@@ -75,12 +72,14 @@ func (r *MigrationResource) Update(ctx context.Context, req resource.UpdateReque
 
 // apply does what Create and Update share, and makes a state of the plan. The result may be there beside an error.
 func (r *MigrationResource) apply(ctx context.Context, plan, state *migrationModel, timeout time.Duration) (*job.Result, diag.Diagnostics) {
-	handle, _, diags := handleFrom(ctx, plan.Environment)
+	s, diags := plan.subject(ctx)
+	options, d := plan.options(ctx)
+	diags.Append(d...)
 	if diags.HasError() {
 		return nil, diags
 	}
-	diags.Append(guardPlan(r.data, handle)...)
-	options, d := plan.options(ctx)
+	handle := s.handle
+	p, d := open(ctx, r.data, "apply", s)
 	diags.Append(d...)
 	if diags.HasError() {
 		return nil, diags
@@ -93,15 +92,10 @@ func (r *MigrationResource) apply(ctx context.Context, plan, state *migrationMod
 	options.MadeInThisRun = r.data.madeInThisRun
 	options.ClusterUID = plan.ClusterUID.ValueString()
 	options.DatabaseURL = plan.DatabaseURL.ValueString()
-	options.Progress = progress(ctx, handle, plan.Name.ValueString())
+	options.Progress = p.say
 	plan.DatabaseURL = types.StringNull()
 
-	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
-	if err != nil {
-		diags.Append(errorDiagnostic("apply", plan.what(), handle, err))
-		return nil, diags
-	}
-	target := job.Target{Cluster: live, Handle: handle, Name: plan.Name.ValueString()}
+	target := migrationIn(p)
 	if !plan.Commands.IsNull() {
 		return plan.applyCommands(ctx, target, options)
 	}
@@ -195,46 +189,39 @@ func (m *migrationModel) finished(ctx context.Context, dir *job.Directory, resul
 func (r *MigrationResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
 	var state migrationModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
-	handle, _, diags := handleFrom(ctx, state.Environment)
+	s, diags := state.subject(ctx)
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
-	if err != nil {
-		resp.Diagnostics.Append(staleDiagnostic(state.what(), handle, err))
+	p, diags := openToRead(ctx, r.data, s)
+	resp.Diagnostics.Append(diags...)
+	if p == nil {
 		return
 	}
-	err = verifyCluster(ctx, live, state.ClusterUID.ValueString())
-	if _, another := errors.AsType[*cluster.MismatchError](err); another {
-		return // the plan says so
-	}
+	err := p.check(ctx)
 	if err == nil {
-		_, err = environment.Check(ctx, live, handle)
+		err = state.refresh(ctx, p, &resp.Diagnostics)
 	}
-	if _, missing := errors.AsType[*environment.NamespaceMissingError](err); missing {
-		resp.State.RemoveResource(ctx)
-		return
+	if p.read(ctx, resp, true, err) {
+		resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
 	}
-	if err == nil {
-		err = state.refresh(ctx, job.Target{Cluster: live, Handle: handle, Name: state.Name.ValueString()}, &resp.Diagnostics)
-	}
-	if err != nil {
-		resp.Diagnostics.Append(readDiagnostic(state.what(), handle, err))
-		return
-	}
-	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
+}
+
+// migrationIn is the migration of that name in the place.
+func migrationIn(p *place) job.Target {
+	return job.Target{Cluster: p.live, Handle: p.subject.handle, Name: p.subject.name}
 }
 
 // refresh brings what the cluster knows into the state.
-func (m *migrationModel) refresh(ctx context.Context, target job.Target, diags *diag.Diagnostics) error {
+func (m *migrationModel) refresh(ctx context.Context, p *place, diags *diag.Diagnostics) error {
+	target := migrationIn(p)
 	seen, err := job.Observe(ctx, target)
 	if err != nil {
 		return err
 	}
 	if seen.InstanceID != "" && seen.InstanceID != m.ID.ValueString() {
-		diags.AddWarning("The "+m.what()+" has another owner now", fmt.Sprintf("Its record in namespace %s carries another instance id: another resource or Terraform state has taken it over.\n\n"+
-			"Give one of the two another name, or remove it from the state that should not have it. A change of it from here is refused, and a destroy only forgets it.", target.Handle.Namespace))
+		diags.Append(p.anotherOwner(p.record(), seen.InstanceID, m.ID.ValueString()))
 		return nil
 	}
 	m.Recorded = types.BoolValue(seen.Recorded)
@@ -300,28 +287,18 @@ func (r *MigrationResource) Delete(ctx context.Context, req resource.DeleteReque
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
 	timeout, diags := state.Timeouts.Delete(ctx, job.DefaultTimeout)
 	resp.Diagnostics.Append(diags...)
-	handle, _, diags := handleFrom(ctx, state.Environment)
+	s, diags := state.subject(ctx)
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	resp.Diagnostics.Append(guardDestroy(r.data, handle)...)
+	p, diags := openToRemove(ctx, r.data, s)
+	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
-	forgotten := false
-	if err == nil {
-		forgotten, err = job.Forget(ctx, job.Target{Cluster: live, Handle: handle, Name: state.Name.ValueString()}, job.Options{
-			InstanceID: state.ID.ValueString(), ClusterUID: state.ClusterUID.ValueString(), Timeout: timeout,
-			Progress: progress(ctx, handle, state.Name.ValueString()),
-		})
-	}
-	if err != nil {
-		resp.Diagnostics.Append(errorDiagnostic("forget", state.what(), handle, err))
-		return
-	}
-	if forgotten {
-		resp.Diagnostics.AddWarning("The "+state.what()+" was left alone", "Its record carries another instance id than this resource, so another state manages it now. It was only forgotten here.")
-	}
+	forgotten, err := job.Forget(ctx, migrationIn(p), job.Options{
+		InstanceID: state.ID.ValueString(), ClusterUID: state.ClusterUID.ValueString(), Timeout: timeout, Progress: p.say,
+	})
+	resp.Diagnostics.Append(p.removed(forgotten, anotherInstance, err)...)
 }

@@ -74,6 +74,10 @@ func (m migrationModel) contract() bool { return m.Kind.ValueString() == kindCon
 
 func (m migrationModel) what() string { return "migration " + m.Name.ValueString() }
 
+func (m migrationModel) subject(ctx context.Context) (subject, diag.Diagnostics) {
+	return subjectIn(ctx, m.Environment, "migration", "name", m.Name, m.ClusterUID)
+}
+
 // gate is nil for an expand migration.
 func (m migrationModel) gate(ctx context.Context) (*job.Gate, diag.Diagnostics) {
 	if !m.contract() {

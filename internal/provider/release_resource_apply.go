@@ -6,8 +6,6 @@ package provider
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
@@ -16,7 +14,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
-	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
@@ -97,11 +94,11 @@ func (r *ReleaseResource) Update(ctx context.Context, req resource.UpdateRequest
 func (r *ReleaseResource) apply(ctx context.Context, plan releaseModel, writeOnly types.Dynamic, options release.ApplyOptions) (
 	result done, diags diag.Diagnostics,
 ) {
-	handle, _, diags := handleFrom(ctx, plan.Environment)
+	s, diags := plan.subject(ctx)
 	if diags.HasError() {
 		return result, diags
 	}
-	diags.Append(guardPlan(r.data, handle)...)
+	diags.Append(guardPlan(r.data, s.handle)...)
 	source, _, d := plan.source(ctx)
 	diags.Append(d...)
 	l, known, d := plan.layers(ctx, writeOnly)
@@ -109,12 +106,12 @@ func (r *ReleaseResource) apply(ctx context.Context, plan releaseModel, writeOnl
 	if diags.HasError() {
 		return result, diags
 	}
-	verb, what := "install", "release "+plan.Name.ValueString()
+	verb := "install"
 	if options.ClusterUID != "" {
 		verb = "upgrade"
 	}
 	if !known {
-		diags.AddError("Cannot "+verb+" "+what, "Some of its values are still unknown in the apply. This is a bug in the provider.")
+		diags.AddError("Cannot "+verb+" "+s.what(), "Some of its values are still unknown in the apply. This is a bug in the provider.")
 		return result, diags
 	}
 	c, err := r.data.Charts.Get(ctx, source, plan.ChartDigest.ValueString())
@@ -122,9 +119,9 @@ func (r *ReleaseResource) apply(ctx context.Context, plan releaseModel, writeOnl
 		diags.Append(chartDiagnostic(err))
 		return result, diags
 	}
-	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
-	if err != nil {
-		diags.Append(errorDiagnostic(verb, what, handle, err))
+	p, d := open(ctx, r.data, verb, s)
+	diags.Append(d...)
+	if diags.HasError() {
 		return result, diags
 	}
 	options.Planned, err = knownObjects(plan.Objects)
@@ -136,7 +133,7 @@ func (r *ReleaseResource) apply(ctx context.Context, plan releaseModel, writeOnl
 	options.MadeInThisRun = r.data.madeInThisRun
 	options.FailOnPending = plan.OnPending.ValueString() == "fail"
 	options.MaxHistory = int(plan.MaxHistory.ValueInt64())
-	options.Progress = progress(ctx, handle, plan.Name.ValueString())
+	options.Progress = p.say
 	options.CorrectDrift = plan.CorrectDrift.ValueBool()
 	options.IgnoreDrift, d = plan.ignoreRules(ctx)
 	diags.Append(d...)
@@ -150,7 +147,7 @@ func (r *ReleaseResource) apply(ctx context.Context, plan releaseModel, writeOnl
 	}
 	result.definitions = definitionsValue(definitions)
 
-	result.target = release.Target{Cluster: live, Handle: handle, Name: plan.Name.ValueString()}
+	result.target = releaseIn(p)
 	result.outcome, err = release.Apply(ctx, result.target, spec, options)
 	if result.outcome != nil {
 		for _, recovered := range result.outcome.Recovered {
@@ -162,7 +159,7 @@ func (r *ReleaseResource) apply(ctx context.Context, plan releaseModel, writeOnl
 		}
 	}
 	if err != nil {
-		diags.Append(errorDiagnostic(verb, what, handle, err))
+		diags.Append(s.failed(verb, err))
 	}
 	diags.Append(result.lookAgain(ctx, options.Guard.Rollback != nil)...)
 	return result, diags
@@ -180,42 +177,22 @@ func (r *ReleaseResource) read(ctx context.Context, req resource.ReadRequest, pr
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	handle, _, diags := handleFrom(ctx, state.Environment)
+	s, diags := state.subject(ctx)
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	what := "release " + state.Name.ValueString()
-	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
-	if err != nil {
-		resp.Diagnostics.Append(staleDiagnostic(what, handle, err))
+	p, diags := openToRead(ctx, r.data, s)
+	resp.Diagnostics.Append(diags...)
+	if p == nil {
 		return
 	}
-	if uid := state.ClusterUID.ValueString(); uid != "" {
-		err := verifyCluster(ctx, live, uid)
-		if _, another := errors.AsType[*cluster.MismatchError](err); another {
-			return // the plan judges it, since only the configuration knows whether a move is allowed
-		}
-		if err != nil {
-			resp.Diagnostics.Append(readDiagnostic(what, handle, err))
-			return
-		}
-	}
-	observation, err := release.Observe(ctx, release.Target{Cluster: live, Handle: handle, Name: state.Name.ValueString()})
-	if err != nil {
-		resp.Diagnostics.Append(readDiagnostic(what, handle, err))
-		return
-	}
-	if observation.Revision == 0 {
-		resp.State.RemoveResource(ctx)
+	observation, err := release.Observe(ctx, releaseIn(p))
+	if !p.read(ctx, resp, err == nil && observation.Revision != 0, err) {
 		return
 	}
 	if record := observation.Record; record != nil && record.InstanceID != state.ID.ValueString() {
-		resp.Diagnostics.AddWarning("Release "+state.Name.ValueString()+" has another owner now",
-			fmt.Sprintf("Its record in namespace %s carries the instance id %s, and this resource has %s: another resource or another Terraform state has taken it over.\n\n"+
-				"Remove it from the state that should not have it (a removed block with destroy = false, or terraform state rm), or give one of the two another name. "+
-				"A change of it from here is refused, and a destroy only forgets it.",
-				handle.Namespace, record.InstanceID, state.ID.ValueString()))
+		resp.Diagnostics.Append(p.anotherOwner(p.record(), record.InstanceID, state.ID.ValueString()))
 	}
 	status := observation.Status
 	if observation.Outside() && status == statusDeployed {
@@ -238,8 +215,13 @@ func (r *ReleaseResource) read(ctx context.Context, req resource.ReadRequest, pr
 		}
 	}
 	resp.Diagnostics.Append(keepFacts(ctx, private, factsOf(observation, time.Now()))...)
-	r.readDrift(ctx, resp, state, release.Target{Cluster: live, Handle: handle, Name: state.Name.ValueString()}, observation)
-	r.refreshCapabilities(ctx, private, resp, handle)
+	r.readDrift(ctx, resp, state, releaseIn(p), observation)
+	r.refreshCapabilities(ctx, private, resp, s.handle)
+}
+
+// releaseIn is the release of that name in the place.
+func releaseIn(p *place) release.Target {
+	return release.Target{Cluster: p.live, Handle: p.subject.handle, Name: p.subject.name}
 }
 
 // Delete uninstalls the release, unless what is there under its name carries another instance id.
@@ -248,28 +230,23 @@ func (r *ReleaseResource) Delete(ctx context.Context, req resource.DeleteRequest
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
 	timeout, diags := state.Timeouts.Delete(ctx, defaultReleaseTimeout)
 	resp.Diagnostics.Append(diags...)
-	handle, _, diags := handleFrom(ctx, state.Environment)
+	s, diags := state.subject(ctx)
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	resp.Diagnostics.Append(guardDestroy(r.data, handle)...)
+	p, diags := openToRemove(ctx, r.data, s)
+	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	what := "release " + state.Name.ValueString()
-	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
-	if err != nil {
-		resp.Diagnostics.Append(errorDiagnostic("remove", what, handle, err))
-		return
-	}
-	forgotten, err := release.Remove(ctx, release.Target{Cluster: live, Handle: handle, Name: state.Name.ValueString()}, release.RemoveOptions{
+	forgotten, err := release.Remove(ctx, releaseIn(p), release.RemoveOptions{
 		InstanceID: state.ID.ValueString(),
 		ClusterUID: state.ClusterUID.ValueString(),
 		Timeout:    timeout,
-		Progress:   progress(ctx, handle, state.Name.ValueString()),
+		Progress:   p.say,
 		Routed: func(ctx context.Context, pods []map[string]string) ([]string, error) {
-			uses, err := route.To(ctx, live, handle, pods)
+			uses, err := route.To(ctx, p.live, s.handle, pods)
 			words := make([]string, 0, len(uses))
 			for _, use := range uses {
 				words = append(words, use.String())
@@ -277,14 +254,7 @@ func (r *ReleaseResource) Delete(ctx context.Context, req resource.DeleteRequest
 			return words, err
 		},
 	})
-	if err != nil {
-		resp.Diagnostics.Append(errorDiagnostic("remove", what, handle, err))
-		return
-	}
-	if forgotten {
-		resp.Diagnostics.AddWarning("Release "+state.Name.ValueString()+" was left alone",
-			"The release in the cluster carries another instance id than this resource, so another state manages it now. It was only forgotten here.")
-	}
+	resp.Diagnostics.Append(p.removed(forgotten, anotherInstance, err)...)
 }
 
 // keepCapabilities remembers the cluster's capabilities in private state for charts that ask for them.

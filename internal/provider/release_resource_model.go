@@ -71,6 +71,10 @@ type releaseModel struct {
 	Definitions  types.Map  `tfsdk:"custom_resource_definitions"`
 }
 
+func (m releaseModel) subject(ctx context.Context) (subject, diag.Diagnostics) {
+	return subjectIn(ctx, m.Environment, "release", "name", m.Name, m.ClusterUID)
+}
+
 // attributes are those that a plan may set, by name.
 func (m releaseModel) attributes() map[string]attr.Value {
 	return map[string]attr.Value{

@@ -28,6 +28,12 @@ type releasePlan struct {
 // planServer is a configured server; the cluster of its releases cannot be reached, so that only files and state count.
 func planServer(t *testing.T) *server {
 	t.Helper()
+	return configuredServer(t, body{"workspace": "client-a-prod"})
+}
+
+// configuredServer is a server with that configuration of the provider.
+func configuredServer(t *testing.T, configuration body) *server {
+	t.Helper()
 	s, ok := NewServer("test")().(*server)
 	if !ok {
 		t.Fatal("NewServer makes another server")
@@ -37,7 +43,7 @@ func planServer(t *testing.T) *server {
 		t.Fatal(err)
 	}
 	of := schemas.Provider.ValueType()
-	config, err := tfprotov6.NewDynamicValue(of, value(t, of, body{"workspace": "client-a-prod"}))
+	config, err := tfprotov6.NewDynamicValue(of, value(t, of, configuration))
 	if err != nil {
 		t.Fatal(err)
 	}

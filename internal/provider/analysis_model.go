@@ -13,7 +13,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
 )
 
-// veryLong stands for a duration of the analysis that is not known yet: nothing is too long for it.
+// veryLong is a duration of the analysis that is not known yet: nothing is too long for it.
 const veryLong = 365 * 24 * time.Hour
 
 // readAnalysis reads the block, nil where there is none.
@@ -113,7 +113,7 @@ func readMetric(r *blockReader, m metricModel, i int) analysis.Metric {
 	return out
 }
 
-// unknownQuery stands for one that is not known yet.
+// unknownQuery is one that is not known yet.
 const unknownQuery = "vector(0)"
 
 // known is a limit that is not taken for one while its value is not known.

@@ -15,19 +15,19 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
 )
 
-// triedQueries asks the queries of an analysis once: those that can give no sample are errors, and that nobody answers is a warning.
-func triedQueries(ctx context.Context, a *release.Analysis, target release.Target, version, what string) (diags diag.Diagnostics) {
+// preflightQueries asks the queries of an analysis once: those that can give no sample are errors, and that nobody answers is a warning.
+func preflightQueries(ctx context.Context, a *release.Analysis, target release.Target, version, what string) (diags diag.Diagnostics) {
 	err := a.Preflight(ctx, target, version)
 	if _, wrong := errors.AsType[*release.AnalysisConfigError](err); wrong {
 		return verificationDiagnostics(err)
 	}
 	if err != nil {
-		diags.AddWarning("The queries of "+what+" were not tried", detailOf(err))
+		diags.AddWarning("The queries of "+what+" were not validated", detailOf(err))
 	}
 	return diags
 }
 
-// splitAnalysis are the problems of an analysis of a split, none where a is nil. Its queries cannot have the version of a release: pods are judged,
+// splitAnalysis are the problems of an analysis of a split, none where a is nil. Its queries cannot have the version of a release: pods are analyzed,
 // whatever their version is.
 func splitAnalysis(a *release.Analysis) diag.Diagnostics {
 	if a == nil {
@@ -114,7 +114,7 @@ func configPath(p release.ConfigProblem) path.Path {
 	return within(at, outer+last)
 }
 
-// within is a dotted path in a block; all but its last part are blocks that stand at most once.
+// within is a dotted path in a block; all but its last part are blocks that occur at most once.
 func within(at path.Path, dotted string) path.Path {
 	names := strings.Split(dotted, ".")
 	for _, name := range names[:len(names)-1] {

@@ -15,7 +15,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
-// Blocks that stand at most once are lists of at most one element: in Terraform's single nested blocks a provider cannot tell an
+// Blocks that occur at most once are lists of at most one element: in Terraform's single nested blocks a provider cannot tell an
 // empty block from none, and `rollback {}` has a meaning.
 
 // analysisBlock is the block "analysis" of resources that watch what they changed.
@@ -33,8 +33,8 @@ func analysisBlock() schema.ListNestedBlock {
 					"0s", "30s", duration{zero: true}),
 				"on_inconclusive": schema.StringAttribute{
 					MarkdownDescription: "What to do when too little is known at the end, as at night when a tenant has no requests: `\"accept_if_healthy\"` (default) accepts when " +
-						"the health checks passed and no metric had a failing sample, and holds otherwise; `\"hold\"` leaves the version in place and fails the apply; " +
-						"`\"rollback\"` takes it back.",
+						"the health checks passed and no metric had a failing sample, and leaves the version in place otherwise; `\"hold\"` leaves the version in place and fails the apply; " +
+						"`\"rollback\"` rolls it back.",
 					Optional: true,
 				},
 			},
@@ -164,7 +164,7 @@ func metricBlock() schema.ListNestedBlock {
 // baselineBlock is what the value of a metric is compared with.
 func baselineBlock() schema.ListNestedBlock {
 	return atMostOne("Compares the value with that of another query, in place of a fixed limit: a sample fails when it is strictly above `max_ratio` times the baseline's value plus `max_difference`; `for` and `over` "+
-		"are as ever. In a canary the baseline is the stable side; at the weight 100, where it has no requests, the metric is not judged. Where either query has no series, NaN or infinity, there is no data. A baseline of zero is a value: with `max_ratio` alone, everything above zero fails "+
+		"are as ever. In a canary the baseline is the stable side; at the weight 100, where it has no requests, the metric is not analyzed. Where either query has no series, NaN or infinity, there is no data. A baseline of zero is a value: with `max_ratio` alone, everything above zero fails "+
 		"then, so give `max_difference` too where some errors are normal.",
 		schema.NestedBlockObject{Attributes: map[string]schema.Attribute{
 			"query": schema.StringAttribute{
@@ -189,7 +189,7 @@ func baselineBlock() schema.ListNestedBlock {
 }
 
 // placeholderText says what a query may contain.
-const placeholderText = "In the value of a label, `{{ namespace }}`, `{{ release }}`, `{{ version }}`, `{{ client }}` and `{{ stage }}` stand for those of the release."
+const placeholderText = "In the value of a label, `{{ namespace }}`, `{{ release }}`, `{{ version }}`, `{{ client }}` and `{{ stage }}` are those of the release."
 
 var (
 	checkNamePattern = regexp.MustCompile(`^[A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?$`)
@@ -225,7 +225,7 @@ func errorBudgetAttribute() schema.StringAttribute {
 }
 
 func noDataBudgetAttribute() schema.StringAttribute {
-	return durationAttribute("How long, all in all, the check may have nothing to judge by (no series, too few requests) before the analysis is inconclusive; `\"0s\"` tolerates nothing.",
+	return durationAttribute("How long, all in all, the check may have no data (no series, too few requests) before the analysis is inconclusive; `\"0s\"` tolerates nothing.",
 		"2m", "5m", duration{zero: true})
 }
 

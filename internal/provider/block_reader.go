@@ -42,7 +42,7 @@ func blocks[T any](r *blockReader, list types.List) []T {
 	return out
 }
 
-// block decodes a block that stands at most once.
+// block decodes a block that occurs at most once.
 func block[T any](r *blockReader, list types.List) (decoded T, there bool) {
 	if all := blocks[T](r, list); len(all) > 0 {
 		return all[0], true

@@ -58,13 +58,13 @@ var (
 // Schema describes slipway_blue_green.
 func (r *BlueGreenResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	before, after := analysisBlock(), analysisBlock()
-	before.MarkdownDescription = "Judges the new color on the preview Service, before it is switched to. An empty block watches its pods for 5 minutes. It is left out where no other pods have the traffic, and " +
-		"where the same pods were live before without failing: going back is not to wait."
-	after.MarkdownDescription = "Judges the new color when it is live. What fails is switched back at once, fails the apply with the evidence, and is not switched to again until the pods, the analysis or `retry_token` change, " +
-		"or `quarantine` is over. An empty block watches its pods for 5 minutes. In queries, `{{ release }}` stands for the name of the Service, and there is no `{{ version }}`."
+	before.MarkdownDescription = "Analyzes the new color on the preview Service, before it is switched to. An empty block watches its pods for 5 minutes. It is left out where no other pods have the traffic, and " +
+		"where the same pods were live before without failing: a rollback does not wait."
+	after.MarkdownDescription = "Analyzes the new color when it is live. What fails is switched back at once, fails the apply with the evidence, and is not switched to again until the pods, the analysis or `retry_token` change, " +
+		"or `quarantine` is over. An empty block watches its pods for 5 minutes. In queries, `{{ release }}` is the name of the Service, and there is no `{{ version }}`."
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Which of two colors of pods is behind a Service. Both run beside each other, as two releases of one chart whose pods differ in a label. Changing `active` waits until the new color is ready, judges it on a " +
-			"preview Service, switches the selector of the live Service, waits until only the new pods are behind it, and judges again. Only this one key of the selector is written; everything else of the Service stays with its owner. " +
+		MarkdownDescription: "Which of two colors of pods is behind a Service. Both run next to each other, as two releases of one chart whose pods differ in a label. Changing `active` waits until the new color is ready, analyses it on a " +
+			"preview Service, switches the selector of the live Service, waits until only the new pods are behind it, and analyzes again. Only this one key of the selector is written; everything else of the Service stays with its owner. " +
 			"A color change is an update. Which color is live is read from the Service: a selector that was changed by hand shows in the next plan.",
 		Attributes: map[string]schema.Attribute{
 			"id": schema.StringAttribute{
@@ -114,15 +114,15 @@ func (r *BlueGreenResource) Schema(ctx context.Context, _ resource.SchemaRequest
 				Validators:          []validator.String{duration{}},
 			},
 			"retry_token": schema.StringAttribute{
-				MarkdownDescription: "Any text. Changing it lets pods be switched to that failed before. Example: `\"the database is back\"`.",
+				MarkdownDescription: "Any text. Changing it releases pods from quarantine that failed before. Example: `\"the database is back\"`.",
 				Optional:            true,
 			},
 			"allow_cluster_move": clusterMoveAttribute("UID of the cluster that the switch is allowed to move to together with its environment, as in `slipway_environment`. " +
 				"The color is then made live there; what is in the old cluster is forgotten, not removed."),
 			"timeouts": timeouts.Attributes(ctx, timeouts.Opts{
 				Create: true, Update: true, Delete: true,
-				CreateDescription: "How long a switch may take, analyses included, for example `\"30m\"`. Default: `\"10m\"` and the time of the analyses. When it is over after the switch, the switch is taken back.",
-				UpdateDescription: "How long a switch may take, analyses included, for example `\"30m\"`. Default: `\"10m\"` and the time of the analyses. When it is over after the switch, the switch is taken back.",
+				CreateDescription: "How long a switch may take, analyses included, for example `\"30m\"`. Default: `\"10m\"` and the time of the analyses. When it is over after the switch, the switch is rolled back.",
+				UpdateDescription: "How long a switch may take, analyses included, for example `\"30m\"`. Default: `\"10m\"` and the time of the analyses. When it is over after the switch, the switch is rolled back.",
 				DeleteDescription: "How long to wait for another run on the environment. Default: `\"10m\"`.",
 			}),
 
@@ -138,11 +138,11 @@ func (r *BlueGreenResource) Schema(ctx context.Context, _ resource.SchemaRequest
 				ElementType: types.StringType,
 			},
 			"verification": schema.StringAttribute{
-				MarkdownDescription: "What a run that was cut off has left to do; the next apply goes on with it. Null otherwise.",
+				MarkdownDescription: "What an interrupted run has left to do; the next apply resumes it. Null otherwise.",
 				Computed:            true,
 			},
 			"quarantined": schema.StringAttribute{
-				MarkdownDescription: "The color whose pods failed and are held back, until when, and why. Null otherwise.",
+				MarkdownDescription: "The color whose pods failed and are quarantined, until when, and why. Null otherwise.",
 				Computed:            true,
 			},
 			"scale_down": schema.StringAttribute{

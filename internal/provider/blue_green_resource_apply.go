@@ -20,19 +20,19 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/pods"
 )
 
-// Create makes the wanted color live. On failure it returns no state; the record in the namespace lets the next Create go on.
+// Create makes the wanted color live. On failure it returns no state; the record in the namespace lets the next Create resume.
 func (r *BlueGreenResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
 	var plan blueGreenModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
-	judges, diags := readBlueGreenJudges(ctx, req.Config)
+	analyses, diags := readBlueGreenAnalyses(ctx, req.Config)
 	resp.Diagnostics.Append(diags...)
-	timeout, diags := plan.Timeouts.Create(ctx, judges.timeout())
+	timeout, diags := plan.Timeouts.Create(ctx, analyses.timeout())
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
 	plan.ID = types.StringValue(r.data.newInstance())
-	_, diags = r.apply(ctx, &plan, judges, timeout, nil)
+	_, diags = r.apply(ctx, &plan, analyses, timeout, nil)
 	resp.Diagnostics.Append(diags...)
 	if !resp.Diagnostics.HasError() {
 		resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
@@ -44,14 +44,14 @@ func (r *BlueGreenResource) Update(ctx context.Context, req resource.UpdateReque
 	var plan, state blueGreenModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
-	judges, diags := readBlueGreenJudges(ctx, req.Config)
+	analyses, diags := readBlueGreenAnalyses(ctx, req.Config)
 	resp.Diagnostics.Append(diags...)
-	timeout, diags := plan.Timeouts.Update(ctx, judges.timeout())
+	timeout, diags := plan.Timeouts.Update(ctx, analyses.timeout())
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	result, diags := r.apply(ctx, &plan, judges, timeout, &state)
+	result, diags := r.apply(ctx, &plan, analyses, timeout, &state)
 	resp.Diagnostics.Append(diags...)
 	if !resp.Diagnostics.HasError() {
 		resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
@@ -64,7 +64,7 @@ func (r *BlueGreenResource) Update(ctx context.Context, req resource.UpdateReque
 }
 
 // apply does what Create and Update share; a Create has no state.
-func (r *BlueGreenResource) apply(ctx context.Context, plan *blueGreenModel, judges blueGreenJudges, timeout time.Duration, state *blueGreenModel) (*bluegreen.Result, diag.Diagnostics) {
+func (r *BlueGreenResource) apply(ctx context.Context, plan *blueGreenModel, analyses blueGreenAnalyses, timeout time.Duration, state *blueGreenModel) (*bluegreen.Result, diag.Diagnostics) {
 	s, diags := plan.subject(ctx)
 	if diags.HasError() {
 		return nil, diags
@@ -80,7 +80,7 @@ func (r *BlueGreenResource) apply(ctx context.Context, plan *blueGreenModel, jud
 	if diags.HasError() {
 		return nil, diags
 	}
-	result, err := bluegreen.Apply(ctx, target, plan.spec(judges, p.live, s.handle, p.say), bluegreen.Options{
+	result, err := bluegreen.Apply(ctx, target, plan.spec(analyses, p.live, s.handle, p.say), bluegreen.Options{
 		InstanceID: plan.ID.ValueString(), TakeOver: create, ClusterUID: plan.ClusterUID.ValueString(),
 		Planned: state.planned(*plan), Timeout: timeout, Progress: p.say,
 	})

@@ -73,30 +73,30 @@ func (m blueGreenModel) keep() *time.Duration {
 	return &d
 }
 
-// blueGreenJudges are the two analyses; nil where there is none.
-type blueGreenJudges struct {
+// blueGreenAnalyses are the two analyses; nil where there is none.
+type blueGreenAnalyses struct {
 	before, after *release.Analysis
 	// known is false while a part is not known yet.
 	known bool
 }
 
-// readBlueGreenJudges reads the analyses from the configuration, since plan and state have no write-only arguments.
-func readBlueGreenJudges(ctx context.Context, from attributeGetter) (judges blueGreenJudges, diags diag.Diagnostics) {
+// readBlueGreenAnalyses reads the analyses from the configuration, since plan and state have no write-only arguments.
+func readBlueGreenAnalyses(ctx context.Context, from attributeGetter) (analyses blueGreenAnalyses, diags diag.Diagnostics) {
 	var before, after types.List
 	diags.Append(from.GetAttribute(ctx, path.Root("preview_analysis"), &before)...)
 	diags.Append(from.GetAttribute(ctx, path.Root("analysis"), &after)...)
 	if diags.HasError() {
-		return judges, diags
+		return analyses, diags
 	}
 	reader := &blockReader{ctx: ctx}
-	judges.before, judges.after = readAnalysis(reader, before), readAnalysis(reader, after)
-	judges.known = !reader.unknown
+	analyses.before, analyses.after = readAnalysis(reader, before), readAnalysis(reader, after)
+	analyses.known = !reader.unknown
 	diags.Append(reader.diags...)
-	return judges, diags
+	return analyses, diags
 }
 
 // validate refuses analyses that make no sense.
-func (j blueGreenJudges) validate() (diags diag.Diagnostics) {
+func (j blueGreenAnalyses) validate() (diags diag.Diagnostics) {
 	for _, problem := range splitAnalysis(j.before) {
 		diags.Append(inBlock("preview_analysis", problem))
 	}
@@ -123,7 +123,7 @@ func inBlock(name string, problem diag.Diagnostic) diag.Diagnostic {
 }
 
 // longest is how long both analyses take at most.
-func (j blueGreenJudges) longest() (total time.Duration) {
+func (j blueGreenAnalyses) longest() (total time.Duration) {
 	for _, a := range []*release.Analysis{j.before, j.after} {
 		if a != nil {
 			total += a.Policy.Longest()
@@ -135,10 +135,10 @@ func (j blueGreenJudges) longest() (total time.Duration) {
 // blueGreenTimeout is how long a switch may take without its analyses where the configuration says nothing.
 const blueGreenTimeout = 10 * time.Minute
 
-func (j blueGreenJudges) timeout() time.Duration { return blueGreenTimeout + j.longest() }
+func (j blueGreenAnalyses) timeout() time.Duration { return blueGreenTimeout + j.longest() }
 
-// judge makes a judge of an analysis, nil where there is none.
-func (m blueGreenModel) judge(a *release.Analysis, live *cluster.Cluster, handle environment.Handle, say func(string)) bluegreen.Judge {
+// analyze runs an analysis, nil where there is none.
+func (m blueGreenModel) analyze(a *release.Analysis, live *cluster.Cluster, handle environment.Handle, say func(string)) bluegreen.Judge {
 	if a == nil {
 		return nil
 	}
@@ -149,32 +149,32 @@ func (m blueGreenModel) judge(a *release.Analysis, live *cluster.Cluster, handle
 }
 
 // spec is what package traffic is asked for.
-func (m blueGreenModel) spec(judges blueGreenJudges, live *cluster.Cluster, handle environment.Handle, say func(string)) bluegreen.Spec {
+func (m blueGreenModel) spec(analyses blueGreenAnalyses, live *cluster.Cluster, handle environment.Handle, say func(string)) bluegreen.Spec {
 	quarantine, err := time.ParseDuration(m.Quarantine.ValueString())
 	if err != nil { // null
 		quarantine = bluegreen.DefaultQuarantine
 	}
 	return bluegreen.Spec{
 		Active: m.Active.ValueString(), Keep: m.keep(), Retry: m.RetryToken.ValueString(), Quarantine: quarantine,
-		Before: m.judge(judges.before, live, handle, say), After: m.judge(judges.after, live, handle, say),
-		Policy: judges.before.PolicyKey() + judges.after.PolicyKey(),
+		Before: m.analyze(analyses.before, live, handle, say), After: m.analyze(analyses.after, live, handle, say),
+		Policy: analyses.before.PolicyKey() + analyses.after.PolicyKey(),
 	}
 }
 
 // describe plans the computed attributes: what the apply does, and what stays as it was read. They are a function of the configuration and the
 // state. A Create has no state; the plan does not know which color is live then.
-func (m *blueGreenModel) describe(state *blueGreenModel, judges blueGreenJudges) {
+func (m *blueGreenModel) describe(state *blueGreenModel, analyses blueGreenAnalyses) {
 	m.Verification, m.Quarantined, m.ScaleDown = types.StringNull(), types.StringNull(), types.StringNull()
 	if state != nil && m.Active.Equal(state.Active) {
 		m.Quarantined = state.Quarantined
 	}
 	switch {
-	case m.Active.IsUnknown() || !judges.known:
+	case m.Active.IsUnknown() || !analyses.known:
 		m.PlannedSteps = types.ListUnknown(types.StringType)
 	case state != nil && m.rests(*state):
 		m.PlannedSteps = state.PlannedSteps
 	default:
-		m.PlannedSteps = stringsOrNull(m.steps(state, judges))
+		m.PlannedSteps = stringsOrNull(m.steps(state, analyses))
 	}
 }
 
@@ -184,7 +184,7 @@ func (m *blueGreenModel) rests(state blueGreenModel) bool {
 }
 
 // steps are the steps of the apply, in order.
-func (m *blueGreenModel) steps(state *blueGreenModel, judges blueGreenJudges) (lines []string) {
+func (m *blueGreenModel) steps(state *blueGreenModel, analyses blueGreenAnalyses) (lines []string) {
 	active, previous := m.Active.ValueString(), bluegreen.Opposite(m.Active.ValueString())
 	switches := state == nil || !m.Active.Equal(state.Active)
 	if state != nil {
@@ -206,17 +206,17 @@ func (m *blueGreenModel) steps(state *blueGreenModel, judges blueGreenJudges) (l
 		return lines
 	}
 	lines = append(lines, fmt.Sprintf("wait until the pods of %s are ready", active))
-	if judges.before != nil {
+	if analyses.before != nil {
 		lines = append(lines, fmt.Sprintf("analyze %s on Service %s for %s, unless the same pods were live before without failing",
-			active, m.PreviewService.ValueString(), shortDuration(judges.before.Policy.Duration)))
+			active, m.PreviewService.ValueString(), shortDuration(analyses.before.Policy.Duration)))
 	}
 	if state == nil {
 		lines = append(lines, fmt.Sprintf("switch Service %s to %s, unless it is live already", m.Service.ValueString(), active))
 	} else {
 		lines = append(lines, fmt.Sprintf("switch Service %s: %s → %s", m.Service.ValueString(), orNone(state.Active), active))
 	}
-	if judges.after != nil {
-		lines = append(lines, fmt.Sprintf("analyze %s on Service %s for %s", active, m.Service.ValueString(), shortDuration(judges.after.Policy.Duration)))
+	if analyses.after != nil {
+		lines = append(lines, fmt.Sprintf("analyze %s on Service %s for %s", active, m.Service.ValueString(), shortDuration(analyses.after.Policy.Duration)))
 	}
 	if keep != nil {
 		lines = append(lines, fmt.Sprintf("keep %s scaled for %s; the first apply after that scales it to zero", previous, shortDuration(*keep)))

@@ -17,7 +17,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
 )
 
-// ModifyPlan guards the plan and says what the apply will do beside the switch itself. Its values are a function of configuration and state; what
+// ModifyPlan guards the plan and says what the apply will do in addition to the switch itself. Its values are a function of configuration and state; what
 // the cluster knows came into the state by Read.
 func (r *BlueGreenResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
 	if r.data == nil {
@@ -29,7 +29,7 @@ func (r *BlueGreenResource) ModifyPlan(ctx context.Context, req resource.ModifyP
 	}
 	var plan blueGreenModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
-	judges, diags := readBlueGreenJudges(ctx, req.Config)
+	analyses, diags := readBlueGreenAnalyses(ctx, req.Config)
 	resp.Diagnostics.Append(diags...)
 	var state *blueGreenModel
 	if !req.State.Raw.IsNull() {
@@ -44,14 +44,14 @@ func (r *BlueGreenResource) ModifyPlan(ctx context.Context, req resource.ModifyP
 	if preview.IsNull() && !plan.Service.IsUnknown() {
 		plan.PreviewService = types.StringValue(plan.Service.ValueString() + previewSuffix)
 	}
-	resp.Diagnostics.Append(r.plan(ctx, &plan, state, judges)...)
+	resp.Diagnostics.Append(r.plan(ctx, &plan, state, analyses)...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
 }
 
-func (r *BlueGreenResource) plan(ctx context.Context, plan, state *blueGreenModel, judges blueGreenJudges) diag.Diagnostics {
+func (r *BlueGreenResource) plan(ctx context.Context, plan, state *blueGreenModel, analyses blueGreenAnalyses) diag.Diagnostics {
 	handle, known, diags := handleFrom(ctx, plan.Environment)
 	if known && !diags.HasError() {
 		diags.Append(guardPlan(r.data, handle)...)
@@ -64,15 +64,15 @@ func (r *BlueGreenResource) plan(ctx context.Context, plan, state *blueGreenMode
 		diags.AddAttributeError(path.Root("green_value"), "Both colors have the same pods",
 			fmt.Sprintf("The label %s would have the value %q on the pods of both.\n\nGive each color a value of its own.", plan.Label.ValueString(), plan.BlueValue.ValueString()))
 	}
-	diags.Append(judges.validate()...)
+	diags.Append(analyses.validate()...)
 	diags.Append(plan.checkRoute(ctx, handle)...)
-	if judges.known {
-		diags.Append(plan.checkTimeouts(ctx, state, judges)...)
+	if analyses.known {
+		diags.Append(plan.checkTimeouts(ctx, state, analyses)...)
 	}
 	if diags.HasError() {
 		return diags
 	}
-	plan.describe(state, judges)
+	plan.describe(state, analyses)
 	if state == nil {
 		return diags
 	}
@@ -81,51 +81,50 @@ func (r *BlueGreenResource) plan(ctx context.Context, plan, state *blueGreenMode
 		diags.Append(d...)
 		if moves {
 			plan.ClusterUID = types.StringValue(mismatch.Got)
-			plan.describe(nil, judges)
+			plan.describe(nil, analyses)
 			diags.AddWarning("The "+plan.what()+" moves to another cluster",
 				fmt.Sprintf("Which color is live there is not known to the plan; %s is made live in the cluster %s. What is in the cluster %s is forgotten, not removed.", plan.Active.ValueString(), mismatch.Got, mismatch.Want))
 			return diags
 		}
 	}
-	if known && judges.known && !plan.Active.IsUnknown() && !plan.Active.Equal(state.Active) {
-		diags.Append(r.askAhead(ctx, plan, handle, judges)...)
+	if known && analyses.known && !plan.Active.IsUnknown() && !plan.Active.Equal(state.Active) {
+		diags.Append(r.askAhead(ctx, plan, handle, analyses)...)
 	}
 	if blocked := state.Quarantined.ValueString(); blocked != "" && !plan.Active.Equal(state.Active) {
-		diags.AddWarning("The "+plan.what()+" in "+handle.Name()+" may be refused",
-			fmt.Sprintf("A color is quarantined: %s.\n\n"+
-				"The apply switches to it only if its pods, the analysis or retry_token change, else it fails before it switches.", blocked))
+		diags.AddWarning("The "+plan.what()+" in "+handle.Name()+" may be refused", fmt.Sprintf("A color is quarantined: %s.\n\n"+
+			"The apply switches to it only if its pods, the analysis or retry_token change, else it fails before it switches.", blocked))
 	}
 	return diags
 }
 
-// askAhead tries the queries of the analyses before anything is switched.
-func (r *BlueGreenResource) askAhead(ctx context.Context, plan *blueGreenModel, handle environment.Handle, judges blueGreenJudges) (diags diag.Diagnostics) {
+// askAhead validates the queries of the analyses before anything is switched.
+func (r *BlueGreenResource) askAhead(ctx context.Context, plan *blueGreenModel, handle environment.Handle, analyses blueGreenAnalyses) (diags diag.Diagnostics) {
 	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
 	if err != nil { // Read has said so.
 		return nil
 	}
 	target := release.Target{Cluster: live, Handle: handle, Name: plan.Service.ValueString()}
-	if judges.before != nil {
-		for _, problem := range triedQueries(ctx, judges.before, target, "", plan.what()) {
+	if analyses.before != nil {
+		for _, problem := range preflightQueries(ctx, analyses.before, target, "", plan.what()) {
 			diags.Append(inBlock("preview_analysis", problem))
 		}
 	}
-	if judges.after != nil {
-		diags.Append(triedQueries(ctx, judges.after, target, "", plan.what())...)
+	if analyses.after != nil {
+		diags.Append(preflightQueries(ctx, analyses.after, target, "", plan.what())...)
 	}
 	return diags
 }
 
 // checkTimeouts refuses a timeout in which the analyses cannot come to an end.
-func (m blueGreenModel) checkTimeouts(ctx context.Context, state *blueGreenModel, judges blueGreenJudges) diag.Diagnostics {
+func (m blueGreenModel) checkTimeouts(ctx context.Context, state *blueGreenModel, analyses blueGreenAnalyses) diag.Diagnostics {
 	name, read := "create", m.Timeouts.Create
 	if state != nil {
 		name, read = "update", m.Timeouts.Update
 	}
-	timeout, diags := read(ctx, judges.timeout())
-	if longest := judges.longest(); !diags.HasError() && longest > 0 && timeout <= longest {
+	timeout, diags := read(ctx, analyses.timeout())
+	if longest := analyses.longest(); !diags.HasError() && longest > 0 && timeout <= longest {
 		diags.AddAttributeError(path.Root("timeouts"), "The analyses take longer than the timeout",
-			fmt.Sprintf("Together they take up to %s, and the timeout for %s is %s: a switch would always be taken back.\n\nMake the analyses shorter, or the timeout longer.",
+			fmt.Sprintf("Together they take up to %s, and the timeout for %s is %s: a switch would always be rolled back.\n\nMake the analyses shorter, or the timeout longer.",
 				shortDuration(longest.Round(time.Second)), name, shortDuration(timeout)))
 	}
 	return diags

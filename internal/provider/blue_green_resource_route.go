@@ -60,7 +60,7 @@ func istioRouteBlock() schema.ListNestedBlock {
 			"route":            text("Name of one route in a VirtualService that others own; only this route is changed. Default: the VirtualService is made by this resource. Example: `\"primary\"`."),
 			"destination_rule": text("Name of the DestinationRule that gets the subsets `blue` and `green`. Default: the name of the Service. Example: `\"data-collection\"`."),
 			"gateways":         list("Gateways of a VirtualService that this resource makes. Default: the mesh. Example: `[\"istio-system/public\", \"mesh\"]`."),
-			"hosts":            list("Hosts beside the Service, of a VirtualService that this resource makes. Default: none. Example: `[\"client-a.company.com\"]`."),
+			"hosts":            list("Hosts in addition to the Service, of a VirtualService that this resource makes. Default: none. Example: `[\"client-a.company.com\"]`."),
 		}},
 	}
 }

@@ -66,11 +66,11 @@ func TestBlueGreen_PlannedSteps(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			judges := blueGreenJudges{known: true, after: &release.Analysis{Policy: analysis.Policy{Duration: 2 * time.Minute}}}
+			analyses := blueGreenAnalyses{known: true, after: &release.Analysis{Policy: analysis.Policy{Duration: 2 * time.Minute}}}
 			if tc.before {
-				judges.before = &release.Analysis{Policy: analysis.Policy{Duration: time.Minute}}
+				analyses.before = &release.Analysis{Policy: analysis.Policy{Duration: time.Minute}}
 			}
-			tc.plan.describe(tc.state, judges)
+			tc.plan.describe(tc.state, analyses)
 			var got []string
 			for _, v := range tc.plan.PlannedSteps.Elements() {
 				got = append(got, v.(types.String).ValueString()) //nolint:forcetypeassert // a list of strings
@@ -84,7 +84,7 @@ func TestBlueGreen_PlannedSteps(t *testing.T) {
 		"active":       model("", func(m *blueGreenModel) { m.Active = types.StringUnknown() }),
 		"the analysis": model("blue", nil),
 	} {
-		m.describe(nil, blueGreenJudges{known: name == "active"})
+		m.describe(nil, blueGreenAnalyses{known: name == "active"})
 		if !m.PlannedSteps.IsUnknown() {
 			t.Errorf("while %s is not known, the steps are %s", name, attr.Value(m.PlannedSteps))
 		}

@@ -47,7 +47,7 @@ func (r *CanaryResource) Configure(_ context.Context, req resource.ConfigureRequ
 func (r *CanaryResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "How the requests to a host are divided between two tracks of pods, stable and canary, by an Istio VirtualService or a Gateway API HTTPRoute. Weight moves only to pods that are ready, " +
-			"step by step, and each step is judged within the apply; what fails is put back at once, fails the apply with the evidence, and is not tried again until the pods, the analysis or `retry_token` change. " +
+			"step by step, and each step is analyzed within the apply; a failure restores the old weights at once, fails the apply with the evidence, and is not attempted again until the pods, the analysis or `retry_token` change. " +
 			"Weights that were changed by hand show in the next plan. A route that was divided before is taken over at the weights that it has.",
 		Attributes: map[string]schema.Attribute{
 			"id": schema.StringAttribute{
@@ -78,15 +78,15 @@ func (r *CanaryResource) Schema(ctx context.Context, _ resource.SchemaRequest, r
 				Validators:          []validator.String{duration{}},
 			},
 			"retry_token": schema.StringAttribute{
-				MarkdownDescription: "Any text. Changing it lets pods have requests that failed before. Example: `\"the database is back\"`.",
+				MarkdownDescription: "Any text. Changing it releases pods from quarantine that failed before. Example: `\"the database is back\"`.",
 				Optional:            true,
 			},
 			"allow_cluster_move": clusterMoveAttribute("UID of the cluster that the split is allowed to move to together with its environment, as in `slipway_environment`. " +
 				"The requests are then divided there, from nothing; the route in the old cluster is forgotten, not removed."),
 			"timeouts": timeouts.Attributes(ctx, timeouts.Opts{
 				Create: true, Update: true, Delete: true,
-				CreateDescription: "How long all steps may take, analyses included, for example `\"1h\"`. Default: `\"10m\"` and the time of pauses and analyses. When it is over, the old weights are put back.",
-				UpdateDescription: "How long all steps may take, analyses included, for example `\"1h\"`. Default: `\"10m\"` and the time of pauses and analyses. When it is over, the old weights are put back.",
+				CreateDescription: "How long all steps may take, analyses included, for example `\"1h\"`. Default: `\"10m\"` and the time of pauses and analyses. When it is over, the old weights are restored.",
+				UpdateDescription: "How long all steps may take, analyses included, for example `\"1h\"`. Default: `\"10m\"` and the time of pauses and analyses. When it is over, the old weights are restored.",
 				DeleteDescription: "How long it may take until the stable side has all requests. Default: `\"10m\"`.",
 			}),
 
@@ -106,7 +106,7 @@ func (r *CanaryResource) Schema(ctx context.Context, _ resource.SchemaRequest, r
 				ElementType:         types.StringType,
 			},
 			"verification": schema.StringAttribute{
-				MarkdownDescription: "What a run that was cut off has left to do; the next apply goes on with it. Null otherwise.",
+				MarkdownDescription: "What an interrupted run has left to do; the next apply resumes it. Null otherwise.",
 				Computed:            true,
 			},
 			"quarantined": schema.StringAttribute{
@@ -119,15 +119,15 @@ func (r *CanaryResource) Schema(ctx context.Context, _ resource.SchemaRequest, r
 }
 
 func canaryBlocks() map[string]schema.Block {
-	judge := canaryAnalysisBlock()
-	judge.MarkdownDescription = "Judges the canary at each step and at the end of the way up. An empty block watches its pods for 5 minutes. What fails is put back to the weights from before the apply. The annotation `slipway.dev/abort` on the " +
-		"ConfigMap `slipway-canary-<name>` stops a walk at once and puts the old weights back. In queries, `{{ release }}` stands for the name of the split, and there is no `{{ version }}`."
+	steps := canaryAnalysisBlock()
+	steps.MarkdownDescription = "Analyzes the canary at each step up and at `weight`. An empty block watches its pods for 5 minutes. On failure the weights from before the apply are restored. The annotation `slipway.dev/abort` on the " +
+		"ConfigMap `slipway-canary-<name>` stops the traffic shift at once and restores the old weights. In queries, `{{ release }}` is the name of the split, and there is no `{{ version }}`."
 	return map[string]schema.Block{
 		"istio":       canaryIstioBlock(),
 		"gateway_api": canaryGatewayBlock(),
 		"stable":      trackBlock("stable", "v1"),
 		"canary":      trackBlock("canary", "v2"),
-		"analysis":    judge,
+		"analysis":    steps,
 		"step": schema.ListNestedBlock{
 			MarkdownDescription: "A weight on the way up to `weight`. Steps go upwards; those that are not between the present weight and `weight` are left out.",
 			NestedObject: schema.NestedBlockObject{Attributes: map[string]schema.Attribute{
@@ -137,7 +137,7 @@ func canaryBlocks() map[string]schema.Block {
 					Validators:          []validator.Int64{int64validator.Between(1, 99)},
 				},
 				"pause": schema.StringAttribute{
-					MarkdownDescription: "How long requests flow before the step is judged. Default: `\"0s\"`. Example: `\"1m\"`.",
+					MarkdownDescription: "How long requests flow before the step is analyzed. Default: `\"0s\"`. Example: `\"1m\"`.",
 					Optional:            true,
 					Validators:          []validator.String{duration{zero: true}},
 				},
@@ -171,7 +171,7 @@ func canaryIstioBlock() schema.ListNestedBlock {
 				ElementType:         types.StringType,
 			},
 			"hosts": schema.ListAttribute{
-				MarkdownDescription: "Hosts of an own VirtualService beside `host`. Default: none. Example: `[\"collect.example.com\"]`.",
+				MarkdownDescription: "Hosts of an own VirtualService in addition to `host`. Default: none. Example: `[\"collect.example.com\"]`.",
 				Optional:            true,
 				ElementType:         types.StringType,
 			},

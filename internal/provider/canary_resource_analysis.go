@@ -40,8 +40,8 @@ func canaryAnalysisBlock() schema.ListNestedBlock {
 
 func sampleRatioBlock() schema.ListNestedBlock {
 	return atMostOne("Looks for a sample ratio mismatch: the share of the requests that reach the canary is not its weight, as when callers do not take the route. The step fails then, with the requests that were "+
-		"counted and the p-value. Each sample is a two-sided binomial test on the requests that the queries count; where `headers` are set, whose requests go to the canary beside its share, only a share below the weight "+
-		"is a mismatch. Not judged at the weights 0 and 100, and not before the time that the queries look back has gone by since the analysis began.",
+		"counted and the p-value. Each sample is a two-sided binomial test on the requests that the queries count; where `headers` are set, whose requests go to the canary in addition to its share, only a share below the weight "+
+		"is a mismatch. Not analyzed at the weights 0 and 100, and not before the time that the queries look back has gone by since the analysis began.",
 		schema.NestedBlockObject{Attributes: map[string]schema.Attribute{
 			"canary_query": schema.StringAttribute{
 				MarkdownDescription: "PromQL query with the number of requests that reached the canary in a time, as one number. " + placeholderText + " No series counts as no requests. Example: " +

@@ -18,7 +18,7 @@ import (
 )
 
 // Create divides the traffic, beginning at the weights that there are. On failure it returns no state; the record in the namespace lets the
-// next Create go on.
+// next Create resumes.
 func (r *CanaryResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
 	var plan canaryModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)

@@ -84,7 +84,7 @@ func (r *CanaryResource) ImportState(ctx context.Context, req resource.ImportSta
 	}
 	if len(found.Left) > 0 {
 		resp.Diagnostics.AddWarning("Not all that leads to the canary of "+name+" in "+handle.Name()+" is part of the split",
-			fmt.Sprintf("Requests go to the canary also by %s, which does something else than to send it the requests with a header, or does not stand directly before the route that is divided.\n\n"+
+			fmt.Sprintf("Requests go to the canary also by %s, which does something else than to send it the requests with a header, or is not directly before the route that is divided.\n\n"+
 				"It is somebody else's, and stays as it is.", strings.Join(found.Left, ", ")))
 	}
 	resp.Diagnostics.Append(model.setRoute(ctx, found.Target.Route)...)
@@ -94,11 +94,11 @@ func (r *CanaryResource) ImportState(ctx context.Context, req resource.ImportSta
 	}
 }
 
-// canarySource reads what stands behind the question mark of an import id.
+// canarySource reads what is behind the question mark of an import id.
 func canarySource(query string) (source route.Source, err error) {
 	given, err := url.ParseQuery(query)
 	if err != nil {
-		return source, fmt.Errorf("what stands behind the question mark cannot be read: %w", err)
+		return source, fmt.Errorf("what is behind the question mark cannot be read: %w", err)
 	}
 	into := map[string]*string{
 		"virtual_service": &source.VirtualService, "route": &source.Route, "http_route": &source.HTTPRoute, "rule": &source.Rule,

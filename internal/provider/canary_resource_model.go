@@ -170,7 +170,7 @@ func (m canaryModel) wanted(ctx context.Context, from attributeGetter) (out cana
 	return out, diags
 }
 
-// canaryTimeout is how long a walk may take without its pauses and analyses where the configuration says nothing.
+// canaryTimeout is how long a traffic shift may take without its pauses and analyses where the configuration says nothing.
 const canaryTimeout = 10 * time.Minute
 
 // waits is how long pauses and analyses of all steps take at most.
@@ -208,7 +208,7 @@ func (w canaryWanted) way(from route.Split) (lines []string) {
 			line += ", pause " + shortDuration(s.Pause)
 		}
 		if raises && w.analysis != nil {
-			line += ", judged for " + shortDuration(w.analysis.Policy.Duration)
+			line += ", analyzed for " + shortDuration(w.analysis.Policy.Duration)
 		}
 		lines, at = append(lines, line), s.Weight
 	}

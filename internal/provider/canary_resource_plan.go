@@ -125,9 +125,8 @@ func (r *CanaryResource) plan(ctx context.Context, plan, state *canaryModel, wan
 		diags.Append(reader.diags...)
 	}
 	plan.describe(state, wanted, from)
-	if held := plan.heldBack(state, wanted, from); held != "" {
-		diags.AddWarning("The "+plan.what()+" in "+handle.Name()+" may be refused",
-			fmt.Sprintf("The canary is held back: %s.\n\nThe apply sends it more requests only if its pods, the analysis or retry_token change, else it fails before it changes anything.", held))
+	if blocked := plan.blocked(state, wanted, from); blocked != "" {
+		diags.AddWarning("The "+plan.what()+" in "+handle.Name()+" may be refused", fmt.Sprintf("The canary is quarantined: %s.\n\nThe apply sends it more requests only if its pods, the analysis or retry_token change, else it fails before it changes anything.", blocked))
 	}
 	if known && wanted.routed && !plan.Name.IsUnknown() && (state == nil || !plan.PlannedSteps.IsNull()) {
 		diags.Append(r.look(ctx, plan, state, handle, wanted, adopt)...)
@@ -195,17 +194,17 @@ func (m *canaryModel) describe(state *canaryModel, wanted canaryWanted, from rou
 	default:
 		lines := wanted.way(from)
 		if state != nil && !state.Verification.IsNull() {
-			lines = append([]string{"first what a run that was cut off has left: " + state.Verification.ValueString()}, lines...)
+			lines = append([]string{"first what an interrupted run has left: " + state.Verification.ValueString()}, lines...)
 		}
-		if held := m.heldBack(state, wanted, from); held != "" {
-			lines = append([]string{"held back, refused unless the pods, the analysis or retry_token change: " + held}, lines...)
+		if blocked := m.blocked(state, wanted, from); blocked != "" {
+			lines = append([]string{"blocked unless the pods, the analysis or retry_token change: " + blocked}, lines...)
 		}
 		m.PlannedSteps = stringsOrNull(lines)
 	}
 }
 
-// heldBack is why more requests may be refused, empty where they are not.
-func (m *canaryModel) heldBack(state *canaryModel, wanted canaryWanted, from route.Split) string {
+// blocked is why more requests may be refused, empty where they are not.
+func (m *canaryModel) blocked(state *canaryModel, wanted canaryWanted, from route.Split) string {
 	if state == nil || !wanted.known || !wanted.split.Raises(from) || !m.RetryToken.Equal(state.RetryToken) {
 		return ""
 	}
@@ -247,16 +246,16 @@ func (r *CanaryResource) look(ctx context.Context, plan, state *canaryModel, han
 	return diags
 }
 
-// askAhead tries the queries of the analysis before a request goes to the canary.
+// askAhead validates the queries of the analysis before a request goes to the canary.
 func (r *CanaryResource) askAhead(ctx context.Context, plan *canaryModel, handle environment.Handle, a *release.Analysis) diag.Diagnostics {
 	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
 	if a == nil || err != nil { // Read has said so.
 		return nil
 	}
-	return triedQueries(ctx, a, release.Target{Cluster: live, Handle: handle, Name: plan.Name.ValueString()}, "", plan.what())
+	return preflightQueries(ctx, a, release.Target{Cluster: live, Handle: handle, Name: plan.Name.ValueString()}, "", plan.what())
 }
 
-// refusesPlan reports an error that the same apply cannot mend.
+// refusesPlan reports an error that the same apply cannot fix.
 func refusesPlan(err error) bool {
 	if _, ok := errors.AsType[*cluster.MismatchError](err); ok {
 		return true
@@ -296,7 +295,7 @@ func (m canaryModel) checkTimeouts(ctx context.Context, state *canaryModel, want
 	timeout, diags := read(ctx, canaryTimeout+waits)
 	if !diags.HasError() && waits > 0 && timeout <= waits {
 		diags.AddAttributeError(path.Root("timeouts"), "The steps take longer than the timeout",
-			fmt.Sprintf("With their analyses they take up to %s, and the timeout for %s is %s: the old weights would always be put back.\n\nMake the analyses shorter, or the timeout longer.",
+			fmt.Sprintf("With their analyses they take up to %s, and the timeout for %s is %s: the old weights would always be restored.\n\nMake the analyses shorter, or the timeout longer.",
 				shortDuration(waits.Round(time.Second)), name, shortDuration(timeout)))
 	}
 	return diags

@@ -20,7 +20,7 @@ func (oneCluster) Description(context.Context) string {
 
 func (v oneCluster) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
 
-// ValidateObject refuses what names no cluster, or two. Terraform drops misspelled keys of an object without a word, so an
+// ValidateObject refuses what names no cluster, or two. Terraform drops misspelled keys of an object silently, so an
 // object that says nothing is often a typing error.
 func (oneCluster) ValidateObject(_ context.Context, req validator.ObjectRequest, resp *validator.ObjectResponse) {
 	attributes := req.ConfigValue.Attributes()

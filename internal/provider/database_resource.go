@@ -75,7 +75,7 @@ func (r *DatabaseResource) Schema(ctx context.Context, _ resource.SchemaRequest,
 			"plan, state or logs, and the server only gets their SCRAM verifiers.",
 		Attributes: map[string]schema.Attribute{
 			"id": schema.StringAttribute{
-				MarkdownDescription: "Instance id of the database: a random UUID that is also in its mark on the server.",
+				MarkdownDescription: "Instance id of the database: a random UUID that is also in its comment on the server.",
 				Computed:            true,
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.UseStateForUnknown()},
 			},
@@ -129,7 +129,7 @@ func (r *DatabaseResource) Schema(ctx context.Context, _ resource.SchemaRequest,
 				Validators:          []validator.Int64{int64validator.AtLeast(1)},
 			},
 			"adopt": schema.BoolAttribute{
-				MarkdownDescription: "Take over a database and roles that exist and are nobody's. They get new passwords, and everybody else loses the right to connect. On destroy they only lose Slipway's marks. What is another client's is never taken over. Default: `false`. Example: `true`.",
+				MarkdownDescription: "Take over a database and roles that exist and are nobody's. They get new passwords, and everybody else loses the right to connect. On destroy they only lose Slipway's comments. What is another client's is never taken over. Default: `false`. Example: `true`.",
 				Optional:            true,
 			},
 			"deletion_protection": schema.BoolAttribute{
@@ -152,7 +152,7 @@ func (r *DatabaseResource) Schema(ctx context.Context, _ resource.SchemaRequest,
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.UseStateForUnknown()},
 			},
 			"drift": schema.ListAttribute{
-				MarkdownDescription: "What was changed on the server or in the Secrets behind Terraform's back, in words; the next apply puts it back. Null when nothing was.",
+				MarkdownDescription: "What was changed on the server or in the Secrets outside Terraform, in words; the next apply restores it. Null when nothing was.",
 				Computed:            true,
 				ElementType:         types.StringType,
 			},
@@ -175,7 +175,7 @@ func databaseServerAttribute() schema.SingleNestedAttribute {
 		Attributes: map[string]schema.Attribute{
 			"host":           hostAttribute("Host name or address. Default: that of `environment.database`. Example: `\"client-a.abc.eu-central-1.rds.amazonaws.com\"`."),
 			"port":           portAttribute("TCP port. Default: `5432`. Example: `5433`."),
-			"sslmode":        sslModeAttribute("How the connection is encrypted: `\"verify-full\"` (default), `\"verify-ca\"`, `\"require\"` (whoever it is) or `\"disable\"`."),
+			"sslmode":        sslModeAttribute("How the connection is encrypted: `\"verify-full\"` (default), `\"verify-ca\"`, `\"require\"` (without verification) or `\"disable\"`."),
 			"ca_certificate": certificate,
 			"admin_user":     text("Role that makes databases and roles: with `CREATEDB` and `CREATEROLE`, or a superuser. Default: `\"postgres\"`. Example: `\"master\"`."),
 			"admin_database": text("Database that the administrator connects to. Default: `\"postgres\"`. Example: `\"defaultdb\"`."),

@@ -22,7 +22,7 @@ import (
 const defaultDatabaseTimeout = 5 * time.Minute
 
 // Create makes the database, or takes over what an earlier Create of the same client and stage left. On failure it returns no state: a
-// state beside an error is tainted, and the next apply would drop the database.
+// state that comes with an error is tainted, and the next apply would drop the database.
 func (r *DatabaseResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
 	var plan clientDatabaseModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)

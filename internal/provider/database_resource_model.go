@@ -129,7 +129,7 @@ func (m clientDatabaseModel) spec(ctx context.Context) (spec database.Spec, know
 	return spec, true, diags
 }
 
-// NoAdminPasswordError means that nobody said how the administrator logs in.
+// NoAdminPasswordError means that it is not configured how the administrator logs in.
 type NoAdminPasswordError struct {
 	User, Variable string
 	// Destroy: a write-only password is not known then.

@@ -117,7 +117,7 @@ func (r *DatabaseResource) planLive(ctx context.Context, plan clientDatabaseMode
 		options = database.Options{InstanceID: state.ID.ValueString()}
 	}
 	untried := func(err error) {
-		diags.AddWarning("The "+plan.what()+" in "+spec.Handle.Name()+" was not tried on the server", "Whether it may be made or changed shows only in the apply.\n\n"+detailOf(err))
+		diags.AddWarning("The "+plan.what()+" in "+spec.Handle.Name()+" was not validated on the server", "Whether it may be made or changed shows only in the apply.\n\n"+detailOf(err))
 	}
 	if written.IsUnknown() {
 		return diags // an ephemeral value that is there in the apply

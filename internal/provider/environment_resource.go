@@ -49,7 +49,7 @@ func (r *EnvironmentResource) Configure(_ context.Context, req resource.Configur
 }
 
 // Create makes the namespace and its objects, or takes over what an earlier Create of the same client and stage left. On
-// failure it returns no state: a state beside an error is tainted, and the next apply would destroy the environment.
+// failure it returns no state: a state that comes with an error is tainted, and the next apply would destroy the environment.
 func (r *EnvironmentResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
 	var plan environmentModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)

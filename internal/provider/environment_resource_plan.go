@@ -90,7 +90,7 @@ func (r *EnvironmentResource) planLive(ctx context.Context, req resource.ModifyP
 	if err == nil && !unchanged {
 		spec, known, diags := plan.spec(ctx)
 		resp.Diagnostics.Append(diags...)
-		if !known { // An environment without objects of its own: the namespace alone is judged.
+		if !known { // An environment without objects of its own: the namespace alone is checked.
 			open := namespace.Network{Ingress: namespace.TrafficAllow, Egress: namespace.TrafficAllow}
 			spec = namespace.Spec{Handle: handle, Adopt: plan.adopt(), Network: open}
 		}
@@ -100,7 +100,7 @@ func (r *EnvironmentResource) planLive(ctx context.Context, req resource.ModifyP
 	case err == nil:
 	case cluster.IsTransient(err) && unchanged: // Read has warned.
 	case cluster.IsTransient(err):
-		resp.Diagnostics.AddWarning("The environment "+handle.Name()+" was not tried on the cluster",
+		resp.Diagnostics.AddWarning("The environment "+handle.Name()+" was not validated on the cluster",
 			"Whether the namespace may be taken shows only in the apply, because the cluster could not be asked.\n\n"+detailOf(err))
 	default:
 		resp.Diagnostics.Append(environmentDiagnostic("plan", handle, err))

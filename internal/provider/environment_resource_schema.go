@@ -99,7 +99,7 @@ func (r *EnvironmentResource) Schema(ctx context.Context, _ resource.SchemaReque
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.UseStateForUnknown()},
 			},
 			"drift": schema.ListAttribute{
-				MarkdownDescription: "What was changed in the cluster behind Terraform's back, in words; the next apply puts it back. Null when nothing was.",
+				MarkdownDescription: "What was changed in the cluster outside Terraform, in words; the next apply restores it. Null when nothing was.",
 				Computed:            true,
 				ElementType:         types.StringType,
 			},
@@ -128,13 +128,13 @@ func namespaceAttribute() schema.SingleNestedAttribute {
 				Optional: true,
 			},
 			"labels": schema.MapAttribute{
-				MarkdownDescription: "Labels of the namespace, beside those of Slipway. Labels that others set stay. Default: none. Example: `{ team = \"data\" }`.",
+				MarkdownDescription: "Labels of the namespace, in addition to those of Slipway. Labels that others set stay. Default: none. Example: `{ team = \"data\" }`.",
 				Optional:            true,
 				ElementType:         types.StringType,
 				Validators:          []validator.Map{mapvalidator.KeysAre(metadataKey{}), mapvalidator.ValueStringsAre(labelValue{})},
 			},
 			"annotations": schema.MapAttribute{
-				MarkdownDescription: "Annotations of the namespace, beside those of Slipway. Annotations that others set stay. Default: none. Example: `{ \"company.com/owner\" = \"data@company.com\" }`.",
+				MarkdownDescription: "Annotations of the namespace, in addition to those of Slipway. Annotations that others set stay. Default: none. Example: `{ \"company.com/owner\" = \"data@company.com\" }`.",
 				Optional:            true,
 				ElementType:         types.StringType,
 				Validators:          []validator.Map{mapvalidator.KeysAre(metadataKey{})},
@@ -145,7 +145,7 @@ func namespaceAttribute() schema.SingleNestedAttribute {
 				Attributes: map[string]schema.Attribute{
 					"enforce": level("Level that refuses pods."),
 					"audit":   level("Level that is noted in the audit log."),
-					"warn":    level("Level that warns whoever creates a pod."),
+					"warn":    level("Level that warns anyone who creates a pod."),
 				},
 			},
 		},

@@ -13,7 +13,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment/namespace"
 )
 
-// observed writes what is live into the state, so that the next plan shows the way back. What the configuration leaves out
+// observed writes what is live into the state, so that the next plan shows the repair. What the configuration leaves out
 // stays out.
 func (m environmentModel) observed(ctx context.Context, o *namespace.Observation) (environmentModel, diag.Diagnostics) {
 	var diags diag.Diagnostics

@@ -40,7 +40,7 @@ func (*explainValueFunction) Definition(_ context.Context, _ function.Definition
 			function.StringParameter{Name: "directory", MarkdownDescription: "Folder of `fleet.yaml`, relative to the working directory."},
 			function.StringParameter{Name: "client", MarkdownDescription: "Name of the client."},
 			function.StringParameter{Name: "stage", MarkdownDescription: "Stage."},
-			function.StringParameter{Name: "key", MarkdownDescription: "Dotted path of the value; a dot in a key is written `\\.`. Where others are below it, each of them is told; " +
+			function.StringParameter{Name: "key", MarkdownDescription: "Dotted path of the value; a dot in a key is written `\\.`. Where others are below it, each of them is listed; " +
 				"an empty path tells all."},
 		},
 		Return: function.StringReturn{},

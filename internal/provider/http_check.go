@@ -75,7 +75,7 @@ func readAddress(r *blockReader, services types.List, address types.String) (*an
 	return service, url
 }
 
-// unknownAddress stands for an address that is not known yet.
+// unknownAddress is an address that is not known yet.
 const unknownAddress = "http://unknown.invalid"
 
 // httpObject is a check by one GET request: a health check, which has a name of its own, or a smoke test, which looks at the body.

@@ -427,7 +427,7 @@ func TestMigrationCommands_AndFilesRefuseWhatIsForTheOther(t *testing.T) {
 			[]string{"lock_timeout: lock_timeout is", "statement_timeout: statement_timeout is", "baseline: baseline is", "runner: runner is"},
 		},
 		"no image":                   {body{"commands": body{"version": "v1", "run": []any{"tool"}}}, []string{"image: The image of the tool is missing"}},
-		"nothing to allow":           {tool(nil, body{"allow_rollback": true}), []string{"commands.allow_rollback: There is no way back to allow"}},
+		"nothing to allow":           {tool(nil, body{"allow_rollback": true}), []string{"commands.allow_rollback: There is no rollback to allow"}},
 		"a variable of Slipway":      {tool(nil, body{"env": body{"SLIPWAY_PHASE": "x"}}), []string{"The variable SLIPWAY_PHASE is taken"}},
 		"a variable twice":           {tool(nil, body{"env": body{"A": "x"}, "secret_env": body{"A": key}}), []string{"The variable A is taken"}},
 		"the variable of the URL":    {tool(body{"database_url_wo": "u"}, body{"env": body{"DATABASE_URL": "x"}}), []string{"The variable DATABASE_URL is taken"}},

@@ -97,7 +97,7 @@ func (r *MigrationResource) Schema(ctx context.Context, _ resource.SchemaRequest
 				PlanModifiers: []planmodifier.String{replacedUnlessImported()},
 			},
 			"postgres_version": schema.Int64Attribute{
-				MarkdownDescription: "Major version of the PostgreSQL server, by which the linter judges. Default: unknown, and forms of all supported versions are accepted. Example: `17`.",
+				MarkdownDescription: "Major version of the PostgreSQL server, that the linter checks for. Default: unknown, and forms of all supported versions are accepted. Example: `17`.",
 				Optional:            true,
 				Validators:          []validator.Int64{int64validator.Between(lint.OldestPostgres, lint.NewestPostgres)},
 			},
@@ -146,12 +146,12 @@ func (r *MigrationResource) Schema(ctx context.Context, _ resource.SchemaRequest
 			},
 			"runner": schema.StringAttribute{
 				MarkdownDescription: "`\"job\"` (default) runs the files in a Kubernetes Job. `\"direct\"` runs them from the provider's process, with the same engine, lock and record: for a database that is reachable from where Terraform runs. " +
-					"A run that is killed ends there, and the next apply goes on.",
+					"A run that is killed ends there, and the next apply resumes.",
 				Optional:   true,
 				Validators: []validator.String{stringvalidator.OneOf(runnerJob, runnerDirect)},
 			},
 			"lock_timeout": schema.StringAttribute{
-				MarkdownDescription: "How long a statement waits for a lock on a table before it gives way to other queries and is tried again. Default: `\"3s\"`. Example: `\"1s\"`.",
+				MarkdownDescription: "How long a statement waits for a lock on a table before it gives way to other queries and retries. Default: `\"3s\"`. Example: `\"1s\"`.",
 				Optional:            true,
 				Validators:          []validator.String{duration{}},
 			},
@@ -177,7 +177,7 @@ func (r *MigrationResource) Schema(ctx context.Context, _ resource.SchemaRequest
 				Optional:            true,
 			},
 			"soak": schema.StringAttribute{
-				MarkdownDescription: "For `contract`: how long the release must have been known good, since the way back is closed afterwards. Default: `\"0s\"`. Example: `\"24h\"`.",
+				MarkdownDescription: "For `contract`: how long the release must have been known good, since no rollback is possible afterwards. Default: `\"0s\"`. Example: `\"24h\"`.",
 				Optional:            true,
 				Validators:          []validator.String{duration{zero: true}},
 			},

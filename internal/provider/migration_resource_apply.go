@@ -19,7 +19,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/sqlfile"
 )
 
-// Create runs what the database does not have. On failure it returns no state; what was applied is recorded, and the next Create goes on.
+// Create runs what the database does not have. On failure it returns no state; what was applied is recorded, and the next Create resumes.
 func (r *MigrationResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
 	var plan migrationModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
@@ -70,7 +70,7 @@ func (r *MigrationResource) Update(ctx context.Context, req resource.UpdateReque
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
 }
 
-// apply does what Create and Update share, and makes a state of the plan. The result may be there beside an error.
+// apply does what Create and Update share, and makes a state of the plan. The result may be there with an error.
 func (r *MigrationResource) apply(ctx context.Context, plan, state *migrationModel, timeout time.Duration) (*job.Result, diag.Diagnostics) {
 	s, diags := plan.subject(ctx)
 	options, d := plan.options(ctx)

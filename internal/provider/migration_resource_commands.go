@@ -47,7 +47,7 @@ func commandsAttribute() schema.SingleNestedAttribute {
 	}
 	return schema.SingleNestedAttribute{
 		MarkdownDescription: "A tool of your own that migrates, in place of `directory`: commands of `image`, each run in a Kubernetes Job of its own, in the order `check`, `run`, `validate`. A command is a program with its arguments, without a shell; " +
-			"it has succeeded when it ends with exit code 0. `$(NAME)` in it is the value of an environment variable. Each phase that has succeeded is recorded, and the next apply goes on after it. " +
+			"it has succeeded when it ends with exit code 0. `$(NAME)` in it is the value of an environment variable. Each phase that has succeeded is recorded, and the next apply resumes after it. " +
 			"All get the variables `SLIPWAY_CLIENT`, `SLIPWAY_STAGE`, `SLIPWAY_NAMESPACE`, `SLIPWAY_MIGRATION`, `SLIPWAY_PHASE`, `SLIPWAY_VERSION`, `SLIPWAY_FROM_VERSION`, and the database's URL.",
 		Optional: true,
 		Attributes: map[string]schema.Attribute{
@@ -67,7 +67,7 @@ func commandsAttribute() schema.SingleNestedAttribute {
 			"rollback": command("Goes back from the present version to the earlier one in `version`, in the image that has made the present one, and only with `allow_rollback`. Default: none, and `version` cannot go back. "+
 				"Example: `[\"flyway\", \"undo\", \"-target=$(SLIPWAY_VERSION)\"]`.", false),
 			"allow_rollback": schema.BoolAttribute{
-				MarkdownDescription: "Allows `rollback`. What only the newer schema holds may be lost. Set it for the one apply. Default: `false`, and a plan that goes back is an error.",
+				MarkdownDescription: "Allows `rollback`. What only the newer schema holds may be lost. Set it for the one apply. Default: `false`, and a plan of a rollback is an error.",
 				Optional:            true,
 			},
 			"env": schema.MapAttribute{

@@ -69,7 +69,7 @@ func (m *migrationModel) refreshCommands(ctx context.Context, seen *job.State) (
 	return phaseNames(phases), diags
 }
 
-// applyCommands runs the phases that are pending, and makes a state of the plan. The result may be there beside an error.
+// applyCommands runs the phases that are pending, and makes a state of the plan. The result may be there with an error.
 func (m *migrationModel) applyCommands(ctx context.Context, target job.Target, options job.Options) (*job.Result, diag.Diagnostics) {
 	commands, _, diags := m.commands(ctx)
 	if diags.HasError() {

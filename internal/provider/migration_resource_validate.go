@@ -86,7 +86,7 @@ func (m migrationModel) validateCommands(ctx context.Context) (diags diag.Diagno
 	}
 	at := path.Root("commands")
 	if c.AllowRollback.ValueBool() && c.Rollback.IsNull() {
-		diags.AddAttributeError(at.AtName("allow_rollback"), "There is no way back to allow", "allow_rollback is true, and there is no command for it.\n\nGive rollback, or remove allow_rollback.")
+		diags.AddAttributeError(at.AtName("allow_rollback"), "There is no rollback to allow", "allow_rollback is true, and there is no command for it.\n\nGive rollback, or remove allow_rollback.")
 	}
 	url := job.DefaultURLVariable
 	if !c.URLVariable.IsNull() {

@@ -49,7 +49,7 @@ type Data struct {
 	// Version of the provider.
 	Version string
 
-	// instances are the instance ids of what this run has created or tried to create.
+	// instances are the instance ids of what this run has created or attempted to create.
 	instances sync.Map
 }
 

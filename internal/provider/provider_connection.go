@@ -34,14 +34,14 @@ func (p *Provider) Schema(_ context.Context, _ provider.SchemaRequest, resp *pro
 				Optional: true,
 			},
 			"config_paths": schema.ListAttribute{
-				MarkdownDescription: "Kubeconfig files, merged in order as kubectl does: the first file that has a context, cluster or user wins it. A path " +
+				MarkdownDescription: "Kubeconfig files, merged in order as kubectl does: the first file that defines a context, cluster or user takes precedence. A path " +
 					"may begin with `~/`. The current context of a file is never used. Default: the files in the variable `KUBECONFIG`, else " +
 					"`~/.kube/config`. Example: `[\"~/.kube/clients\"]`.",
 				Optional:    true,
 				ElementType: types.StringType,
 			},
 			"clusters": schema.MapNestedAttribute{
-				MarkdownDescription: "Connections to clusters that are in no kubeconfig, by name. `cluster = { context = \"<name>\" }` uses the entry; it wins over a " +
+				MarkdownDescription: "Connections to clusters that are in no kubeconfig, by name. `cluster = { context = \"<name>\" }` uses the entry; it takes precedence over a " +
 					"kubeconfig context of the same name. Single entries may be unknown while their cluster is still to be made. Default: none. Example: " +
 					"`{ client-a-prod = { host = \"https://10.0.0.1:6443\", token = var.token, cluster_ca_certificate = var.ca } }`.",
 				Optional:     true,
@@ -101,7 +101,7 @@ func connectionAttributes() map[string]schema.Attribute {
 			Optional:            true,
 		},
 		"insecure": schema.BoolAttribute{
-			MarkdownDescription: "Do not check the API server's certificate. Only for tests: whoever is on the way can then read the credentials. Default: `false`. Example: `true`.",
+			MarkdownDescription: "Do not check the API server's certificate. Only for tests: anyone on the way can then read the credentials. Default: `false`. Example: `true`.",
 			Optional:            true,
 		},
 		"proxy_url": schema.StringAttribute{
@@ -128,7 +128,7 @@ func connectionAttributes() map[string]schema.Attribute {
 					ElementType:         types.StringType,
 				},
 				"env": schema.MapAttribute{
-					MarkdownDescription: "Environment variables beside those of Terraform. Default: none. Example: `{ AWS_PROFILE = \"client-a\" }`.",
+					MarkdownDescription: "Environment variables in addition to those of Terraform. Default: none. Example: `{ AWS_PROFILE = \"client-a\" }`.",
 					Optional:            true,
 					ElementType:         types.StringType,
 				},

@@ -43,7 +43,7 @@ func chartDiagnostic(err error) diag.Diagnostic {
 		advice = "Nothing was changed. If a folder was edited after the plan, plan again. A version in a repository has to keep its content: " +
 			"publish the other content under a new version."
 	case errors.As(err, &invalid):
-		advice = "Mend the chart; helm lint names what is wrong."
+		advice = "Fix the chart; helm lint names what is wrong."
 	case errors.As(err, &unauthorized):
 		at, advice = at.AtName("repository"), "Set the username and password of this repository in registries of the provider configuration."
 	case errors.As(err, &unreachable):

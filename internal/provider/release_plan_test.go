@@ -228,7 +228,7 @@ func TestRelease_RevisionMadeOutsideIsPutBack(t *testing.T) {
 			Config: config,
 			ConfigPlanChecks: plans(
 				plancheck.ExpectResourceAction(testReleaseAddress, plancheck.ResourceActionUpdate),
-				says("revision 1 is modified: it is put right"),
+				says("revision 1 is modified: it is repaired"),
 			),
 		},
 		resource.TestStep{Config: config, ConfigPlanChecks: plans(plancheck.ExpectEmptyPlan())},

@@ -67,8 +67,8 @@ const releaseNameRule = "must be a DNS label of at most 53 characters: lower-cas
 func (r *ReleaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "A Helm release in a client's environment. The plan shows the rendered Kubernetes objects leaf by leaf, " +
-			"with secrets masked, and tries the changed ones on the API server; the apply installs exactly what was planned, " +
-			"waits until the pods are ready, watches the new version as `smoke_test`, `analysis` and `acceptance` say, takes it back by itself where it does badly (`rollback`), " +
+			"with secrets masked, and validates the changed ones with a dry run on the API server; the apply installs exactly what was planned, " +
+			"waits until the pods are ready, watches the new version as `smoke_test`, `analysis` and `acceptance` say, rolls back automatically when verification fails (`rollback`), " +
 			"and leaves nothing half done that the next apply does not finish.",
 		Attributes: map[string]schema.Attribute{
 			"id": schema.StringAttribute{
@@ -167,7 +167,7 @@ func (r *ReleaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 			},
 			"on_pending": schema.StringAttribute{
 				MarkdownDescription: "What to do when another tool left the release pending (\"another operation is in progress\"): `\"recover\"` (default) " +
-					"waits for what still runs, marks it failed and goes on; `\"fail\"` stops with an error. What Slipway itself left is always recovered.",
+					"waits for what still runs, marks it failed and continues; `\"fail\"` stops with an error. What Slipway itself left is always recovered.",
 				Optional:   true,
 				Computed:   true,
 				Default:    stringdefault.StaticString(defaultOnPending),
@@ -190,7 +190,7 @@ func (r *ReleaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 			},
 			"max_apply": schema.StringAttribute{
 				MarkdownDescription: "How long an apply of this release may take at most, rollout, tests, analysis and rollback together. What is configured to take longer is an error in the plan: " +
-					"a job that ends in the middle leaves a version that nobody judged. Default: `\"45m\"`. Example: `\"90m\"`.",
+					"a job that ends in the middle leaves a version that is not verified. Default: `\"45m\"`. Example: `\"90m\"`.",
 				Optional:   true,
 				Validators: []validator.String{duration{}},
 			},
@@ -207,7 +207,7 @@ func (r *ReleaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 			},
 			"status": schema.StringAttribute{
 				MarkdownDescription: "Helm's status of the newest revision (`deployed`, `failed`, `pending-upgrade`, …), or `modified` when a revision was made outside Slipway. " +
-					"Anything but `deployed` is put right by the next apply.",
+					"Anything but `deployed` is repaired by the next apply.",
 				Computed: true,
 			},
 			"cluster_uid": schema.StringAttribute{
@@ -243,8 +243,8 @@ func (r *ReleaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 				ElementType:         types.StringType,
 			},
 			"verification": schema.StringAttribute{
-				MarkdownDescription: "How sure it is that the newest revision does well: `verified` (it passed its tests and analysis), `unverified since …` (the run was cut off, or came to no verdict; " +
-					"the next apply goes on without a new revision), or `failed: …`. Null where nothing verifies the release.",
+				MarkdownDescription: "Whether the newest revision is verified: `verified` (it passed its tests and analysis), `unverified since …` (the run was interrupted, or came to no verdict; " +
+					"the next apply resumes without a new revision), or `failed: …`. Null where nothing verifies the release.",
 				Computed: true,
 			},
 			"known_good": schema.StringAttribute{
@@ -252,7 +252,7 @@ func (r *ReleaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 				Computed:            true,
 			},
 			"rollback_ready": schema.StringAttribute{
-				MarkdownDescription: "`yes` where a failed update could be rolled back by itself, otherwise why not: as of the last apply with a `rollback` block. A plan that changes something asks again, and " +
+				MarkdownDescription: "`yes` where a failed update could be rolled back automatically, otherwise why not: as of the last apply with a `rollback` block. A plan that changes something asks again, and " +
 					"warns where it could not. Null without that block.",
 				Computed: true,
 			},

@@ -24,7 +24,7 @@ import (
 const defaultReleaseTimeout = 5 * time.Minute
 
 // Create installs the release, or takes over what an earlier Create of the same release left at whatever step it stood. On
-// failure it returns no state: a state beside an error is tainted, and the next apply would destroy the release.
+// failure it returns no state: a state that comes with an error is tainted, and the next apply would destroy the release.
 func (r *ReleaseResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
 	var plan releaseModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
@@ -90,7 +90,7 @@ func (r *ReleaseResource) Update(ctx context.Context, req resource.UpdateRequest
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan.applied(done))...)
 }
 
-// apply does what Create and Update share. The outcome may be there beside an error.
+// apply does what Create and Update share. The outcome may be there with an error.
 func (r *ReleaseResource) apply(ctx context.Context, plan releaseModel, writeOnly types.Dynamic, options release.ApplyOptions) (
 	result done, diags diag.Diagnostics,
 ) {
@@ -140,7 +140,7 @@ func (r *ReleaseResource) apply(ctx context.Context, plan releaseModel, writeOnl
 	spec := plan.spec(c, source, l)
 	definitions, err := render.Definitions(spec)
 	if err != nil {
-		diags.AddError("Cannot read the CustomResourceDefinitions of chart "+c.Name, capitalized(err.Error())+".\n\nMend the chart.")
+		diags.AddError("Cannot read the CustomResourceDefinitions of chart "+c.Name, capitalized(err.Error())+".\n\nFix the chart.")
 	}
 	if diags.HasError() {
 		return result, diags

@@ -69,7 +69,7 @@ func definitionsValue(definitions map[string]string) types.Map {
 func (c change) planDefinitions(resp *resource.ModifyPlanResponse) (value types.Map, lines []string) {
 	next, err := render.Definitions(c.spec)
 	if err != nil {
-		resp.Diagnostics.AddError("Cannot read the CustomResourceDefinitions of chart "+c.spec.Chart.Name, capitalized(err.Error())+".\n\nMend the chart.")
+		resp.Diagnostics.AddError("Cannot read the CustomResourceDefinitions of chart "+c.spec.Chart.Name, capitalized(err.Error())+".\n\nFix the chart.")
 		return types.MapNull(types.StringType), nil
 	}
 	previous := map[string]string{}
@@ -99,7 +99,7 @@ func (c change) planDefinitions(resp *resource.ModifyPlanResponse) (value types.
 func (r *ReleaseResource) tryDefinitions(ctx context.Context, diags *diag.Diagnostics, target release.Target, spec release.Spec) {
 	result, err := dryrun.Definitions(ctx, target, spec)
 	if err != nil {
-		diags.Append(notTried(target.Name, err))
+		diags.Append(notValidated(target.Name, err))
 		return
 	}
 	for _, refusal := range result.Refusals {
@@ -112,6 +112,6 @@ func (r *ReleaseResource) tryDefinitions(ctx context.Context, diags *diag.Diagno
 			strings.Join(result.Changes, "\n")+"\n\nAll releases on the cluster that have such objects see the change, those of other clients too.")
 	}
 	if len(result.Skipped) > 0 {
-		diags.AddWarning("CustomResourceDefinitions of release "+target.Name+" were tried only in part", strings.Join(result.Skipped, "\n"))
+		diags.AddWarning("CustomResourceDefinitions of release "+target.Name+" were validated only in part", strings.Join(result.Skipped, "\n"))
 	}
 }

@@ -42,7 +42,7 @@ func driftAttributes() map[string]schema.Attribute {
 		},
 		"drift": schema.MapAttribute{
 			MarkdownDescription: "What differs live from what was rendered, as of the last refresh with `detect_drift`: a map from `apps/v1/Deployment/data-collection-service: spec.replicas` to " +
-				"`5 → 3` (live → rendered). Of secrets it says only that they differ. What others added beside the rendered fields is no drift. Null when nothing differs.",
+				"`5 → 3` (live → rendered). Of secrets it says only that they differ. What others added to the rendered fields is no drift. Null when nothing differs.",
 			Computed:    true,
 			ElementType: types.StringType,
 		},
@@ -62,12 +62,12 @@ func driftIgnoreBlock() schema.ListNestedBlock {
 					Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
 				},
 				"name": schema.StringAttribute{
-					MarkdownDescription: "Name of the objects; `*` stands for any characters. Default: all. Example: `\"data-collection-*\"`.",
+					MarkdownDescription: "Name of the objects; `*` matches any characters. Default: all. Example: `\"data-collection-*\"`.",
 					Optional:            true,
 					Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
 				},
 				"paths": schema.ListAttribute{
-					MarkdownDescription: "Paths as `drift` shows them, or JSON pointers in which list elements go by their names; all below them is ignored too. `*` stands for one field or element, " +
+					MarkdownDescription: "Paths as `drift` shows them, or JSON pointers in which list elements go by their names; all below them is ignored too. `*` matches one field or element, " +
 						"`**` at the beginning for any number of them. Default: the whole object. Example: `[\"spec.template.spec.containers[app].image\", \"/spec/replicas\"]`.",
 					Optional:    true,
 					ElementType: types.StringType,
@@ -140,7 +140,7 @@ func (m releaseModel) ignoreRules(ctx context.Context) (rules []object.IgnoreRul
 }
 
 // readDrift compares what is live where that was asked for and there is one deployed revision to compare with: what is half done,
-// or made by others, is put right by the next apply anyway.
+// or made by others, is repaired by the next apply anyway.
 func (r *ReleaseResource) readDrift(ctx context.Context, resp *resource.ReadResponse, state releaseModel, target release.Target, seen *release.Observation) {
 	settledHere := state.detectsDrift() && seen.Record != nil && seen.Record.InstanceID == state.ID.ValueString() &&
 		!seen.Outside() && seen.Revision == seen.Deployed
@@ -283,7 +283,7 @@ func (m releaseModel) sameButDrift(state releaseModel) bool {
 	return true
 }
 
-// correctDrift puts back what the plan shows as put back. It reports whether that went well. Where the content changes it does
+// correctDrift restores what the plan shows as restored. It reports whether that went well. Where the content changes it does
 // nothing: the upgrade writes what is wanted, and pods need not start twice.
 func (r *ReleaseResource) correctDrift(ctx context.Context, diags *diag.Diagnostics, plan, state releaseModel, timeout time.Duration) bool {
 	if !plan.CorrectDrift.ValueBool() || plan.Drift.Equal(state.Drift) || !plan.sameInputs(ctx, state) || !settled(state) {
@@ -324,7 +324,7 @@ func (r *ReleaseResource) correctDrift(ctx context.Context, diags *diag.Diagnost
 	return true
 }
 
-// warnOfUnplanned says what changed between the plan and the apply and was put back as well.
+// warnOfUnplanned says what changed between the plan and the apply and was restored as well.
 func warnOfUnplanned(diags *diag.Diagnostics, handle environment.Handle, state releaseModel, done *release.Correction) {
 	planned := driftTexts(state.Drift)
 	var lines []string

@@ -162,7 +162,7 @@ func (m releaseModel) layers(ctx context.Context, writeOnly types.Dynamic) (l la
 		content, err := values.ReadFile(f.ValueString())
 		if err != nil {
 			diags.AddAttributeError(path.Root("values_files").AtListIndex(i), "Cannot read values file "+f.ValueString(),
-				fmt.Sprintf("%s.\n\nMend the file, or take it out of values_files.", err))
+				fmt.Sprintf("%s.\n\nFix the file, or take it out of values_files.", err))
 			continue
 		}
 		all = append(all, content)
@@ -253,7 +253,7 @@ func (m releaseModel) sameInputs(ctx context.Context, state releaseModel) bool {
 		dynamicEqual(ctx, m.SensitiveValues, state.SensitiveValues)
 }
 
-// sameVerification reports whether a release is judged and taken back as state says.
+// sameVerification reports whether a release is verified and rolled back as the state says.
 func (m releaseModel) sameVerification(state releaseModel) bool {
 	return m.Analysis.Equal(state.Analysis) && m.SmokeTest.Equal(state.SmokeTest) && m.Acceptance.Equal(state.Acceptance) && m.Rollback.Equal(state.Rollback)
 }

@@ -17,7 +17,7 @@ import (
 // done is what an apply has come to.
 type done struct {
 	target release.Target
-	// outcome is nil where nothing was tried. It may be there beside an error.
+	// outcome is nil where nothing was attempted. It may be there with an error.
 	outcome *release.Outcome
 	// seen is what was there afterwards, nil where it could not be read.
 	seen *release.Observation

@@ -27,7 +27,7 @@ import (
 const privateCapabilities = "capabilities"
 
 // ModifyPlan plans a release: a pure function of configuration, prior state, chart and values files. What it learns from the
-// live cluster (the trial) becomes errors and warnings, never planned values, because Terraform runs it again during the
+// live cluster (the dry run) becomes errors and warnings, never planned values, because Terraform runs it again during the
 // apply and compares.
 func (r *ReleaseResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
 	r.modifyPlan(ctx, req, req.Private, resp)
@@ -160,7 +160,7 @@ func keepPrior(ctx context.Context, resp *resource.ModifyPlanResponse, plan, sta
 	}
 	kept["custom_resource_definitions"] = state.Definitions
 	plan.planDrift(state, kept)
-	if plan.sameVerification(state) { // with another one it is judged, or could be rolled back, in another way
+	if plan.sameVerification(state) { // with another one it is verified, or could be rolled back, in another way
 		kept["verification"], kept["rollback_ready"] = state.Verification, state.RollbackReady
 	}
 	if dynamicEqual(ctx, plan.Values, state.Values) {
@@ -182,7 +182,7 @@ type change struct {
 	facts        releaseFacts
 }
 
-// planChange renders, tells reviewers what changes, and tries it on the API server.
+// planChange renders, tells reviewers what changes, and runs it dry on the API server.
 func (r *ReleaseResource) planChange(ctx context.Context, private privateReader, resp *resource.ModifyPlanResponse, c change) {
 	plan, state, handle := c.plan, c.state, c.handle
 	live, unreachable := r.data.Connections.Cluster(ctx, handle.Cluster)
@@ -246,7 +246,7 @@ func (r *ReleaseResource) planChange(ctx context.Context, private privateReader,
 		"findings":       stringsOrNull(findingLines(render.Review(next))),
 		"quarantined":    c.quarantined(next),
 		"known_good":     types.StringUnknown(),
-		"verification":   knownAfter(!c.verification.known || c.verification.judges()),
+		"verification":   knownAfter(!c.verification.known || c.verification.verifies()),
 		"rollback_ready": knownAfter(!c.verification.known || c.verification.Rollback != nil),
 	}
 	if !c.checkVerification(resp, next) {
@@ -264,12 +264,12 @@ func (r *ReleaseResource) planChange(ctx context.Context, private privateReader,
 	plan.setPlanned(ctx, resp, planned)
 
 	if unreachable != nil {
-		resp.Diagnostics.Append(notTried(plan.Name.ValueString(), unreachable))
+		resp.Diagnostics.Append(notValidated(plan.Name.ValueString(), unreachable))
 		return
 	}
 	target := release.Target{Cluster: live, Handle: handle, Name: plan.Name.ValueString()}
 	if state == nil {
-		r.lookForAnother(ctx, resp, target, c.key(next), c.verification.Retry)
+		r.findAnother(ctx, resp, target, c.key(next), c.verification.Retry)
 	}
 	c.askAhead(ctx, resp, target, next)
 	r.tryDefinitions(ctx, &resp.Diagnostics, target, c.spec)

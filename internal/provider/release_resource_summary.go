@@ -31,7 +31,7 @@ func (c change) summarize(ctx context.Context, previous map[object.Key]string, n
 	if !plan.ChartVersion.Equal(state.ChartVersion) {
 		lines = append(lines, fmt.Sprintf("chart %s → %s", orNone(state.ChartVersion), orNone(plan.ChartVersion)))
 	}
-	lines = append(lines, c.story(next)...)
+	lines = append(lines, c.history(next)...)
 	if !dynamicEqual(ctx, plan.SensitiveValues, state.SensitiveValues) {
 		lines = append(lines, "sensitive_values changed (sensitive value)")
 	}
@@ -53,18 +53,18 @@ func (c change) summarize(ctx context.Context, previous map[object.Key]string, n
 		stable[k] = v
 	}
 	lines = append(sorted(lines), object.Summary(before, stable)...)
-	return append(lines, c.wayBack(next)...)
+	return append(lines, c.onFailure(next)...)
 }
 
-// story says what the plan has to do with the release's past: what is put right, and what comes back.
-func (c change) story(next *render.Result) []string {
+// history says what the plan has to do with the release's past: what is repaired, and what is restored.
+func (c change) history(next *render.Result) []string {
 	var lines []string
 	revision, verification := c.state.Revision.ValueInt64(), c.state.Verification.ValueString()
 	switch {
 	case c.state.Status.ValueString() != statusDeployed:
-		lines = append(lines, fmt.Sprintf("revision %d is %s: it is put right", revision, c.state.Status.ValueString()))
+		lines = append(lines, fmt.Sprintf("revision %d is %s: it is repaired", revision, c.state.Status.ValueString()))
 	case !settled(*c.state) && c.state.ManifestDigest.ValueString() == next.Digest:
-		lines = append(lines, fmt.Sprintf("revision %d is %s: it is judged again", revision, verification))
+		lines = append(lines, fmt.Sprintf("revision %d is %s: it is verified again", revision, verification))
 	case !settled(*c.state):
 		lines = append(lines, fmt.Sprintf("revision %d is %s", revision, verification))
 	}
@@ -78,14 +78,14 @@ func (c change) story(next *render.Result) []string {
 	return lines
 }
 
-// wayBack says what happens if the update fails, where a rollback is or was configured.
-func (c change) wayBack(next *render.Result) []string {
+// onFailure says what happens if the update fails, where a rollback is or was configured.
+func (c change) onFailure(next *render.Result) []string {
 	good, back := c.facts.back(c.plan.Version.ValueString(), next.Digest)
 	switch {
 	case back && good.Digest == next.Digest, len(c.state.Rollback.Elements()) == 0 && c.verification.Rollback == nil:
 		return nil
 	case c.verification.Rollback == nil:
-		return []string{"a failure is no longer rolled back by itself"}
+		return []string{"a failure is no longer rolled back automatically"}
 	case c.state.KnownGood.IsNull():
 		return []string{"a failure cannot be rolled back: no revision is known to work yet"}
 	}

@@ -55,7 +55,7 @@ func checkLongest(verification release.Guard, rollout, maxApply time.Duration) (
 	diags.AddAttributeError(path.Root("max_apply"), "The apply may take longer than max_apply",
 		fmt.Sprintf("Together it is up to %s, and max_apply is %s: %s.\n\n"+
 			"Make some of it shorter, or raise max_apply where the job that runs Terraform, its credentials and its state lock last that long: "+
-			"what ends them in the middle leaves a version that nobody judged.",
+			"what ends them in the middle leaves a version that is not verified.",
 			shortDuration(longest), shortDuration(maxApply), strings.Join(parts, " + ")))
 	return diags
 }

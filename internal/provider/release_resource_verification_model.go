@@ -100,8 +100,8 @@ type verificationReading struct {
 	known, timed bool
 }
 
-// judges reports that a revision has to pass something.
-func (g verificationReading) judges() bool {
+// verifies reports that a revision has to pass something.
+func (g verificationReading) verifies() bool {
 	return len(g.SmokeTests) > 0 || g.Analysis != nil || g.Acceptance != nil
 }
 

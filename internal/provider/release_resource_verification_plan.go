@@ -34,7 +34,7 @@ func (c change) askAhead(ctx context.Context, resp *resource.ModifyPlanResponse,
 	if !c.verification.known {
 		return
 	}
-	resp.Diagnostics.Append(triedQueries(ctx, c.verification.Analysis, target, c.plan.Version.ValueString(), "release "+target.Name)...)
+	resp.Diagnostics.Append(preflightQueries(ctx, c.verification.Analysis, target, c.plan.Version.ValueString(), "release "+target.Name)...)
 	_, back := c.facts.back(c.plan.Version.ValueString(), next.Digest)
 	if c.state == nil || c.verification.Rollback == nil && !back {
 		return
@@ -56,7 +56,7 @@ func (c change) askAhead(ctx context.Context, resp *resource.ModifyPlanResponse,
 		resp.Diagnostics.AddWarning("Whether release "+target.Name+" could be rolled back was not seen", detailOf(err))
 	case c.verification.Rollback == nil:
 	case !readiness.Ready:
-		resp.Diagnostics.AddWarning("Release "+target.Name+" could not be rolled back by itself",
-			readiness.Why+"\n\nA version that fails would stay live. Where that will not do, deploy a version first that a rollback can go back to.")
+		resp.Diagnostics.AddWarning("Release "+target.Name+" could not be rolled back automatically",
+			readiness.Why+"\n\nA version that fails would stay live. Where that is not acceptable, deploy a version first that a rollback can go back to.")
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
-// verificationBlocks are the blocks that say how a new revision is watched, and what happens when it does badly.
+// verificationBlocks are the blocks that say how a new revision is watched, and what happens when it fails.
 func verificationBlocks() map[string]schema.Block {
 	return map[string]schema.Block{
 		"analysis":   analysisBlock(),
@@ -27,7 +27,7 @@ func verificationBlocks() map[string]schema.Block {
 func smokeTestBlock() schema.ListNestedBlock {
 	return schema.ListNestedBlock{
 		MarkdownDescription: "A test of the new version, made once its pods are ready, before the analysis. May be repeated: they run in their order, and the first that fails fails the " +
-			"apply. Exactly one of `helm_test`, `http` and `job` says how. They run again after a rollback, to see that the service is well.",
+			"apply. Exactly one of `helm_test`, `http` and `job` says how. They run again after a rollback, to see that the service is healthy.",
 		NestedObject: schema.NestedBlockObject{
 			Attributes: map[string]schema.Attribute{
 				"name":    checkName("Name of the test, as it appears in errors. Example: `\"collect-one-event\"`."),
@@ -121,8 +121,8 @@ func jobBlock() schema.ListNestedBlock {
 
 func rollbackBlock() schema.ListNestedBlock {
 	return atMostOne(
-		"Where this block is there, even empty, a revision that fails (its rollout, a smoke test, the analysis, the acceptance, or by the abort annotation) is taken back to the newest "+
-			"known-good one by itself. The restored revision is validated, and the content that failed is quarantined. The apply fails in any case, and tells the story.",
+		"Where this block is there, even empty, a revision that fails (its rollout, a smoke test, the analysis, the acceptance, or by the abort annotation) is rolled back automatically to the newest "+
+			"known-good one. The restored revision is validated, and the content that failed is quarantined. The apply fails in any case, and the error explains what happened.",
 		schema.NestedBlockObject{Attributes: map[string]schema.Attribute{
 			"hooks": schema.StringAttribute{
 				MarkdownDescription: "Whether the chart's rollback hooks run: `\"skip\"` (default), since one that fails blocks the rollback, or `\"run\"`.",

@@ -32,7 +32,7 @@ func TestSummary_TellsWhetherARollbackBringsBackTheSameConfiguration(t *testing.
 			c.facts.Revision = 2
 			c.facts.KnownGood = []goodRevision{{Revision: 2, Version: "v1.2.0", Digest: "now"}, {Revision: 1, Version: "v1.1.1", Digest: "old"}}
 			next := &render.Result{Digest: tc.digest}
-			if got := append(c.story(next), c.wayBack(next)...); !slices.Equal(got, tc.want) {
+			if got := append(c.history(next), c.onFailure(next)...); !slices.Equal(got, tc.want) {
 				t.Errorf("the plan says %q, want %q", got, tc.want)
 			}
 		})

@@ -68,7 +68,7 @@ func TestApply_FailingUpdate_TellsTheTruth(t *testing.T) {
 		t.Errorf("the next plan does not show the same difference again:\n%s", text)
 	}
 	w.write("main.tf", c.stack("v1.1.1", quick, shortTimeout))
-	if text := w.plan(); !strings.Contains(text, "revision 2 is failed: it is put right") {
+	if text := w.plan(); !strings.Contains(text, "revision 2 is failed: it is repaired") {
 		t.Errorf("going back to the old version does not plan to put the failed revision right:\n%s", text)
 	}
 	w.apply()

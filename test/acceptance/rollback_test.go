@@ -187,8 +187,8 @@ func TestVerification_GoesOnAfterAnInterrupt(t *testing.T) {
 	if got, ok := w.attribute(app, "verification").(string); !ok || !strings.HasPrefix(got, "unverified since ") || w.attribute(app, "version") != "v1.2.0" {
 		t.Errorf("the state says %q of version %v", got, w.attribute(app, "version"))
 	}
-	if text := w.plan(); !strings.Contains(text, "it is judged again") {
-		t.Errorf("the plan does not say that the verification goes on:\n%s", text)
+	if text := w.plan(); !strings.Contains(text, "it is verified again") {
+		t.Errorf("the plan does not say that the verification resumes:\n%s", text)
 	}
 	w.apply()
 	if got := w.attribute(app, "verification"); got != "verified" {

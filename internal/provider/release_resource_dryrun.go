@@ -21,10 +21,10 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
-// lookForAnother says before a create what the apply would find under the release's name: the release of somebody else is an
-// error, and one of Slipway that works is a warning, because the create takes it over. What cannot be read is left to the trial,
+// findAnother says before a create what the apply would find under the release's name: the release of somebody else is an
+// error, and one of Slipway that works is a warning, because the create takes it over. What cannot be read is left to the dry run,
 // which says so.
-func (r *ReleaseResource) lookForAnother(ctx context.Context, resp *resource.ModifyPlanResponse, target release.Target, key, retryToken string) {
+func (r *ReleaseResource) findAnother(ctx context.Context, resp *resource.ModifyPlanResponse, target release.Target, key, retryToken string) {
 	seen, err := release.ObserveForCreate(ctx, target)
 	var ownership *ownership.Error
 	var record *release.ForeignRecordError
@@ -61,14 +61,14 @@ func (r *ReleaseResource) try(ctx context.Context, resp *resource.ModifyPlanResp
 	var ownership *ownership.Error
 	switch {
 	case errors.As(err, &missing):
-		resp.Diagnostics.AddWarning("Release "+target.Name+" was not tried on the cluster",
+		resp.Diagnostics.AddWarning("Release "+target.Name+" was not validated on the cluster",
 			fmt.Sprintf("Namespace %s does not exist yet, so what admission, quota or immutable fields would refuse shows only in the apply.", target.Handle.Namespace))
 		return
 	case errors.As(err, &foreign), errors.As(err, &ownership):
 		resp.Diagnostics.Append(errorDiagnostic("plan", what, target.Handle, err))
 		return
 	case err != nil:
-		resp.Diagnostics.Append(notTried(target.Name, err))
+		resp.Diagnostics.Append(notValidated(target.Name, err))
 		return
 	}
 	for _, refusal := range result.Refusals {
@@ -80,15 +80,15 @@ func (r *ReleaseResource) try(ctx context.Context, resp *resource.ModifyPlanResp
 	}
 	if lines := overwriteLines(result.Overwrites); len(lines) > 0 {
 		resp.Diagnostics.AddWarning("Release "+target.Name+" will overwrite changes made in the cluster",
-			strings.Join(lines, "\n")+"\n\nThese fields differ live from what was rendered last; the apply puts them back. Take them into the values to keep them.")
+			strings.Join(lines, "\n")+"\n\nThese fields differ live from what was rendered last; the apply overwrites them. Take them into the values to keep them.")
 	}
 	if len(result.Skipped) > 0 {
-		resp.Diagnostics.AddWarning("Release "+target.Name+" was tried only in part", strings.Join(result.Skipped, "\n"))
+		resp.Diagnostics.AddWarning("Release "+target.Name+" was validated only in part", strings.Join(result.Skipped, "\n"))
 	}
 }
 
-// notTried says why a plan shows nothing of what the cluster would say.
-func notTried(name string, err error) diag.Diagnostic {
-	return diag.NewWarningDiagnostic("Release "+name+" was not tried on the cluster",
+// notValidated says why a plan shows nothing of what the cluster would say.
+func notValidated(name string, err error) diag.Diagnostic {
+	return diag.NewWarningDiagnostic("Release "+name+" was not validated on the cluster",
 		"Everything that needs no cluster is planned. What admission, quota or immutable fields would refuse shows only in the apply.\n\n"+detailOf(err))
 }

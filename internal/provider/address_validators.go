@@ -38,6 +38,7 @@ func (v host) MarkdownDescription(ctx context.Context) string { return v.Descrip
 func (host) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
 	if !req.ConfigValue.IsUnknown() && !environment.ValidHost(req.ConfigValue.ValueString()) {
 		resp.Diagnostics.AddAttributeError(req.Path, "Invalid host",
-			fmt.Sprintf("%q is neither a host name nor an IP address. Example: \"client-a-db.example.internal\", without scheme and port.", req.ConfigValue.ValueString()))
+			fmt.Sprintf("%q is neither a host name nor an IP address. Example: \"client-a-db.example.internal\", without scheme and port.",
+				req.ConfigValue.ValueString()))
 	}
 }

@@ -131,7 +131,8 @@ func readBaseline(r *blockReader, list types.List) *analysis.Baseline {
 		return nil
 	}
 	out := &analysis.Baseline{
-		Query: r.text(m.Query, ""), MaxRatio: r.limit(m.MaxRatio), MaxDifference: r.limit(m.MaxDifference), RequestsQuery: r.text(m.RequestsQuery, ""),
+		Query: r.text(m.Query, ""), MaxRatio: r.limit(m.MaxRatio), MaxDifference: r.limit(m.MaxDifference),
+		RequestsQuery: r.text(m.RequestsQuery, ""),
 	}
 	if m.Query.IsUnknown() {
 		out.Query = unknownQuery

@@ -27,8 +27,8 @@ func preflightQueries(ctx context.Context, a *release.Analysis, target release.T
 	return diags
 }
 
-// splitAnalysis are the problems of an analysis of a split, none where a is nil. Its queries cannot have the version of a release: pods are analyzed,
-// whatever their version is.
+// splitAnalysis are the problems of an analysis of a split, none where a is nil. Its queries cannot have the version of a
+// release: pods are analyzed, whatever their version is.
 func splitAnalysis(a *release.Analysis) diag.Diagnostics {
 	if a == nil {
 		return nil
@@ -36,7 +36,8 @@ func splitAnalysis(a *release.Analysis) diag.Diagnostics {
 	diags := verificationDiagnostics(a.Validate())
 	if len(diags) == 0 && a.UsesVersion() {
 		diags.AddAttributeError(path.Root("analysis").AtListIndex(0), analysisSummary,
-			"A query has the placeholder {{ version }}, and a split has no version of its own.\n\nWrite the version into the query, or tell the sides apart by another label, for example that of the track.")
+			"A query has the placeholder {{ version }}, and a split has no version of its own.\n\n"+
+				"Write the version into the query, or tell the sides apart by another label, for example that of the track.")
 	}
 	return diags
 }

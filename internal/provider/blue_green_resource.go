@@ -58,13 +58,18 @@ var (
 // Schema describes slipway_blue_green.
 func (r *BlueGreenResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	before, after := analysisBlock(), analysisBlock()
-	before.MarkdownDescription = "Analyzes the new color on the preview Service, before it is switched to. An empty block watches its pods for 5 minutes. It is left out where no other pods have the traffic, and " +
+	before.MarkdownDescription = "Analyzes the new color on the preview Service, before it is switched to. An empty block watches " +
+		"its pods for 5 minutes. It is left out where no other pods have the traffic, and " +
 		"where the same pods were live before without failing: a rollback does not wait."
-	after.MarkdownDescription = "Analyzes the new color when it is live. What fails is switched back at once, fails the apply with the evidence, and is not switched to again until the pods, the analysis or `retry_token` change, " +
-		"or `quarantine` is over. An empty block watches its pods for 5 minutes. In queries, `{{ release }}` is the name of the Service, and there is no `{{ version }}`."
+	after.MarkdownDescription = "Analyzes the new color when it is live. What fails is switched back at once, fails the apply with " +
+		"the evidence, and is not switched to again until the pods, the analysis or `retry_token` change, " +
+		"or `quarantine` is over. An empty block watches its pods for 5 minutes. In queries, `{{ release }}` is the name of the " +
+		"Service, and there is no `{{ version }}`."
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Which of two colors of pods is behind a Service. Both run next to each other, as two releases of one chart whose pods differ in a label. Changing `active` waits until the new color is ready, analyses it on a " +
-			"preview Service, switches the selector of the live Service, waits until only the new pods are behind it, and analyzes again. Only this one key of the selector is written; everything else of the Service stays with its owner. " +
+		MarkdownDescription: "Which of two colors of pods is behind a Service. Both run next to each other, as two releases of one " +
+			"chart whose pods differ in a label. Changing `active` waits until the new color is ready, analyzes it on a " +
+			"preview Service, switches the selector of the live Service, waits until only the new pods are behind it, and analyzes " +
+			"again. Only this one key of the selector is written; everything else of the Service stays with its owner. " +
 			"A color change is an update. Which color is live is read from the Service: a selector that was changed by hand shows in the next plan.",
 		Attributes: map[string]schema.Attribute{
 			"id": schema.StringAttribute{
@@ -74,13 +79,17 @@ func (r *BlueGreenResource) Schema(ctx context.Context, _ resource.SchemaRequest
 			},
 			"environment": handleAttribute(),
 			"service": schema.StringAttribute{
-				MarkdownDescription: "Name of the live Service, which exists already. Its selector has at least one label that the pods of both colors carry. Changing it replaces the resource. Example: `\"data-collection-service\"`.",
-				Required:            true,
-				Validators:          []validator.String{stringvalidator.RegexMatches(coloredServicePattern, "must be the name of a Service, of at most 55 characters")},
-				PlanModifiers:       []planmodifier.String{stringplanmodifier.RequiresReplace()},
+				MarkdownDescription: "Name of the live Service, which exists already. Its selector has at least one label that the pods of " +
+					"both colors carry. Changing it replaces the resource. Example: `\"data-collection-service\"`.",
+				Required: true,
+				Validators: []validator.String{
+					stringvalidator.RegexMatches(coloredServicePattern, "must be the name of a Service, of at most 55 characters"),
+				},
+				PlanModifiers: []planmodifier.String{stringplanmodifier.RequiresReplace()},
 			},
 			"preview_service": schema.StringAttribute{
-				MarkdownDescription: "Name of a Service that this resource makes, with the ports of the live one and the pods of the color that is not live; during a switch, those of the new color. Changing it replaces the resource. " +
+				MarkdownDescription: "Name of a Service that this resource makes, with the ports of the live one and the pods of the color " +
+					"that is not live; during a switch, those of the new color. Changing it replaces the resource. " +
 					"Default: the name of the live Service with `" + previewSuffix + "`. Example: `\"data-collection-next\"`.",
 				Optional:      true,
 				Computed:      true,
@@ -95,7 +104,8 @@ func (r *BlueGreenResource) Schema(ctx context.Context, _ resource.SchemaRequest
 				Validators:          []validator.String{stringvalidator.RegexMatches(labelKeyPattern, "must be the key of a label")},
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.RequiresReplace()},
 			},
-			"blue_value":  colorValueAttribute(bluegreen.Blue, "`\"stable\"`, as the pods of a release are called that was there before there were colors"),
+			"blue_value": colorValueAttribute(bluegreen.Blue,
+				"`\"stable\"`, as the pods of a release are called that was there before there were colors"),
 			"green_value": colorValueAttribute(bluegreen.Green, "`\"next\"`"),
 			"active": schema.StringAttribute{
 				MarkdownDescription: "The color that is live: `\"blue\"` or `\"green\"`. In the state it is what the Service's selector says.",
@@ -103,8 +113,10 @@ func (r *BlueGreenResource) Schema(ctx context.Context, _ resource.SchemaRequest
 				Validators:          []validator.String{stringvalidator.OneOf(bluegreen.Blue, bluegreen.Green)},
 			},
 			"keep_previous": schema.StringAttribute{
-				MarkdownDescription: "How long the other color stays scaled after a switch, at least `\"30s\"`. Nothing acts between applies: the first apply after this time scales its Deployments to zero. An autoscaler leaves a Deployment at zero " +
-					"alone; a switch back scales it up first. A release with `correct_drift` and without an autoscaler would scale it up: ignore `spec.replicas` there. Default: it stays. Example: `\"24h\"`.",
+				MarkdownDescription: "How long the other color stays scaled after a switch, at least `\"30s\"`. Nothing acts between " +
+					"applies: the first apply after this time scales its Deployments to zero. An autoscaler leaves a Deployment at zero " +
+					"alone; a switch back scales it up first. A release with `correct_drift` and without an autoscaler would scale it up: " +
+					"ignore `spec.replicas` there. Default: it stays. Example: `\"24h\"`.",
 				Optional:   true,
 				Validators: []validator.String{duration{least: bluegreen.MinKeepPrevious}},
 			},
@@ -117,12 +129,15 @@ func (r *BlueGreenResource) Schema(ctx context.Context, _ resource.SchemaRequest
 				MarkdownDescription: "Any text. Changing it releases pods from quarantine that failed before. Example: `\"the database is back\"`.",
 				Optional:            true,
 			},
-			"allow_cluster_move": clusterMoveAttribute("UID of the cluster that the switch is allowed to move to together with its environment, as in `slipway_environment`. " +
+			"allow_cluster_move": clusterMoveAttribute("UID of the cluster that the switch is allowed to move to together with its " +
+				"environment, as in `slipway_environment`. " +
 				"The color is then made live there; what is in the old cluster is forgotten, not removed."),
 			"timeouts": timeouts.Attributes(ctx, timeouts.Opts{
 				Create: true, Update: true, Delete: true,
-				CreateDescription: "How long a switch may take, analyses included, for example `\"30m\"`. Default: `\"10m\"` and the time of the analyses. When it is over after the switch, the switch is rolled back.",
-				UpdateDescription: "How long a switch may take, analyses included, for example `\"30m\"`. Default: `\"10m\"` and the time of the analyses. When it is over after the switch, the switch is rolled back.",
+				CreateDescription: "How long a switch may take, analyses included, for example `\"30m\"`. Default: `\"10m\"` and the time " +
+					"of the analyses. When it is over after the switch, the switch is rolled back.",
+				UpdateDescription: "How long a switch may take, analyses included, for example `\"30m\"`. Default: `\"10m\"` and the time " +
+					"of the analyses. When it is over after the switch, the switch is rolled back.",
 				DeleteDescription: "How long to wait for another run on the environment. Default: `\"10m\"`.",
 			}),
 
@@ -132,7 +147,8 @@ func (r *BlueGreenResource) Schema(ctx context.Context, _ resource.SchemaRequest
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.UseStateForUnknown()},
 			},
 			"planned_steps": schema.ListAttribute{
-				MarkdownDescription: "What the apply does, in order: the analysis on the preview Service, the switch, the analysis after it, what is scaled down. " +
+				MarkdownDescription: "What the apply does, in order: the analysis on the preview Service, the switch, the analysis after " +
+					"it, what is scaled down. " +
 					"Null where there is nothing to do.",
 				Computed:    true,
 				ElementType: types.StringType,
@@ -150,7 +166,9 @@ func (r *BlueGreenResource) Schema(ctx context.Context, _ resource.SchemaRequest
 				Computed:            true,
 			},
 		},
-		Blocks: map[string]schema.Block{"preview_analysis": before, "analysis": after, "istio": istioRouteBlock(), "http_route": httpRouteBlock()},
+		Blocks: map[string]schema.Block{
+			"preview_analysis": before, "analysis": after, "istio": istioRouteBlock(), "http_route": httpRouteBlock(),
+		},
 	}
 }
 

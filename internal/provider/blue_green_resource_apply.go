@@ -64,7 +64,9 @@ func (r *BlueGreenResource) Update(ctx context.Context, req resource.UpdateReque
 }
 
 // apply does what Create and Update share; a Create has no state.
-func (r *BlueGreenResource) apply(ctx context.Context, plan *blueGreenModel, analyses blueGreenAnalyses, timeout time.Duration, state *blueGreenModel) (*bluegreen.Result, diag.Diagnostics) {
+func (r *BlueGreenResource) apply(
+	ctx context.Context, plan *blueGreenModel, analyses blueGreenAnalyses, timeout time.Duration, state *blueGreenModel,
+) (*bluegreen.Result, diag.Diagnostics) {
 	s, diags := plan.subject(ctx)
 	if diags.HasError() {
 		return nil, diags
@@ -176,12 +178,14 @@ func (r *BlueGreenResource) ImportState(ctx context.Context, req resource.Import
 	contextName, namespace, ok2 := cutLast(rest)
 	if !ok || !ok2 || contextName == "" || namespace == "" || service == "" {
 		resp.Diagnostics.AddError("Cannot import blue-green switch "+req.ID,
-			fmt.Sprintf("The import id %q is not of the form <context>/<namespace>/<service>, for example client-a-prod/data-collection-client-a/data-collection-service.", req.ID))
+			fmt.Sprintf("The import id %q is not of the form <context>/<namespace>/<service>, for example "+
+				"client-a-prod/data-collection-client-a/data-collection-service.", req.ID))
 		return
 	}
 	coordinate := cluster.Coordinate{Context: contextName}
 	model := blueGreenModel{
-		Service: types.StringValue(service), PreviewService: types.StringValue(service + previewSuffix), Label: types.StringValue(bluegreen.DefaultLabel),
+		Service: types.StringValue(service), PreviewService: types.StringValue(service + previewSuffix),
+		Label:     types.StringValue(bluegreen.DefaultLabel),
 		BlueValue: types.StringValue(bluegreen.Blue), GreenValue: types.StringValue(bluegreen.Green),
 		PreviewAnalysis: types.ListNull(analysisBlock().NestedObject.Type()), Analysis: types.ListNull(analysisBlock().NestedObject.Type()),
 		Istio: types.ListNull(istioRouteBlock().NestedObject.Type()), HTTPRoute: types.ListNull(httpRouteBlock().NestedObject.Type()),

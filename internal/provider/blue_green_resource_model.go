@@ -56,10 +56,13 @@ func (m blueGreenModel) subject(ctx context.Context) (subject, diag.Diagnostics)
 	return subjectIn(ctx, m.Environment, blueGreenNoun, "service", m.Service, m.ClusterUID)
 }
 
-func (m blueGreenModel) target(ctx context.Context, live *cluster.Cluster, handle environment.Handle, create bool) (bluegreen.Target, diag.Diagnostics) {
+func (m blueGreenModel) target(
+	ctx context.Context, live *cluster.Cluster, handle environment.Handle, create bool,
+) (bluegreen.Target, diag.Diagnostics) {
 	route, diags := m.route(ctx, live, m.owner(handle, create))
 	return bluegreen.Target{
-		Route: route, Cluster: live, Handle: handle, Service: m.Service.ValueString(), Preview: m.PreviewService.ValueString(), Label: m.Label.ValueString(),
+		Route: route, Cluster: live, Handle: handle, Service: m.Service.ValueString(), Preview: m.PreviewService.ValueString(),
+		Label:  m.Label.ValueString(),
 		Values: map[string]string{bluegreen.Blue: m.BlueValue.ValueString(), bluegreen.Green: m.GreenValue.ValueString()},
 	}, diags
 }
@@ -149,7 +152,9 @@ func (m blueGreenModel) analyze(a *release.Analysis, live *cluster.Cluster, hand
 }
 
 // spec is what package traffic is asked for.
-func (m blueGreenModel) spec(analyses blueGreenAnalyses, live *cluster.Cluster, handle environment.Handle, say func(string)) bluegreen.Spec {
+func (m blueGreenModel) spec(
+	analyses blueGreenAnalyses, live *cluster.Cluster, handle environment.Handle, say func(string),
+) bluegreen.Spec {
 	quarantine, err := time.ParseDuration(m.Quarantine.ValueString())
 	if err != nil { // null
 		quarantine = bluegreen.DefaultQuarantine
@@ -161,8 +166,8 @@ func (m blueGreenModel) spec(analyses blueGreenAnalyses, live *cluster.Cluster, 
 	}
 }
 
-// describe plans the computed attributes: what the apply does, and what stays as it was read. They are a function of the configuration and the
-// state. A Create has no state; the plan does not know which color is live then.
+// describe plans the computed attributes: what the apply does, and what stays as it was read. They are a function of the
+// configuration and the state. A Create has no state; the plan does not know which color is live then.
 func (m *blueGreenModel) describe(state *blueGreenModel, analyses blueGreenAnalyses) {
 	m.Verification, m.Quarantined, m.ScaleDown = types.StringNull(), types.StringNull(), types.StringNull()
 	if state != nil && m.Active.Equal(state.Active) {
@@ -216,7 +221,8 @@ func (m *blueGreenModel) steps(state *blueGreenModel, analyses blueGreenAnalyses
 		lines = append(lines, fmt.Sprintf("switch Service %s: %s → %s", m.Service.ValueString(), orNone(state.Active), active))
 	}
 	if analyses.after != nil {
-		lines = append(lines, fmt.Sprintf("analyze %s on Service %s for %s", active, m.Service.ValueString(), shortDuration(analyses.after.Policy.Duration)))
+		lines = append(lines,
+			fmt.Sprintf("analyze %s on Service %s for %s", active, m.Service.ValueString(), shortDuration(analyses.after.Policy.Duration)))
 	}
 	if keep != nil {
 		lines = append(lines, fmt.Sprintf("keep %s scaled for %s; the first apply after that scales it to zero", previous, shortDuration(*keep)))

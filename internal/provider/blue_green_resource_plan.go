@@ -17,8 +17,8 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
 )
 
-// ModifyPlan guards the plan and says what the apply will do in addition to the switch itself. Its values are a function of configuration and state; what
-// the cluster knows came into the state by Read.
+// ModifyPlan guards the plan and says what the apply will do in addition to the switch itself. Its values are a function of
+// configuration and state; what the cluster knows came into the state by Read.
 func (r *BlueGreenResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
 	if r.data == nil {
 		return // Validation without a configured provider.
@@ -62,7 +62,8 @@ func (r *BlueGreenResource) plan(ctx context.Context, plan, state *blueGreenMode
 	}
 	if !plan.BlueValue.IsUnknown() && plan.BlueValue.Equal(plan.GreenValue) {
 		diags.AddAttributeError(path.Root("green_value"), "Both colors have the same pods",
-			fmt.Sprintf("The label %s would have the value %q on the pods of both.\n\nGive each color a value of its own.", plan.Label.ValueString(), plan.BlueValue.ValueString()))
+			fmt.Sprintf("The label %s would have the value %q on the pods of both.\n\nGive each color a value of its own.", plan.Label.ValueString(),
+				plan.BlueValue.ValueString()))
 	}
 	diags.Append(analyses.validate()...)
 	diags.Append(plan.checkRoute(ctx, handle)...)
@@ -83,7 +84,8 @@ func (r *BlueGreenResource) plan(ctx context.Context, plan, state *blueGreenMode
 			plan.ClusterUID = types.StringValue(mismatch.Got)
 			plan.describe(nil, analyses)
 			diags.AddWarning("The "+plan.what()+" moves to another cluster",
-				fmt.Sprintf("Which color is live there is not known to the plan; %s is made live in the cluster %s. What is in the cluster %s is forgotten, not removed.", plan.Active.ValueString(), mismatch.Got, mismatch.Want))
+				fmt.Sprintf("Which color is live there is not known to the plan; %s is made live in the cluster %s. What is in the cluster "+
+					"%s is forgotten, not removed.", plan.Active.ValueString(), mismatch.Got, mismatch.Want))
 			return diags
 		}
 	}
@@ -98,7 +100,9 @@ func (r *BlueGreenResource) plan(ctx context.Context, plan, state *blueGreenMode
 }
 
 // askAhead validates the queries of the analyses before anything is switched.
-func (r *BlueGreenResource) askAhead(ctx context.Context, plan *blueGreenModel, handle environment.Handle, analyses blueGreenAnalyses) (diags diag.Diagnostics) {
+func (r *BlueGreenResource) askAhead(
+	ctx context.Context, plan *blueGreenModel, handle environment.Handle, analyses blueGreenAnalyses,
+) (diags diag.Diagnostics) {
 	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
 	if err != nil { // Read has said so.
 		return nil
@@ -124,7 +128,8 @@ func (m blueGreenModel) checkTimeouts(ctx context.Context, state *blueGreenModel
 	timeout, diags := read(ctx, analyses.timeout())
 	if longest := analyses.longest(); !diags.HasError() && longest > 0 && timeout <= longest {
 		diags.AddAttributeError(path.Root("timeouts"), "The analyses take longer than the timeout",
-			fmt.Sprintf("Together they take up to %s, and the timeout for %s is %s: a switch would always be rolled back.\n\nMake the analyses shorter, or the timeout longer.",
+			fmt.Sprintf("Together they take up to %s, and the timeout for %s is %s: a switch would always be rolled back.\n\n"+
+				"Make the analyses shorter, or the timeout longer.",
 				shortDuration(longest.Round(time.Second)), name, shortDuration(timeout)))
 	}
 	return diags

@@ -41,12 +41,15 @@ type httpRouteModel struct {
 	Port         types.Int64  `tfsdk:"port"`
 }
 
-const routeText = " Instead of the Service's selector, which then has the pods of both colors. Adding, changing or removing the block replaces the resource, which moves no traffic; on destroy the route stays as it is."
+const routeText = " Instead of the Service's selector, which then has the pods of both colors. Adding, changing or removing the " +
+	"block replaces the resource, which moves no traffic; on destroy the route stays as it is."
 
 // istioRouteBlock and httpRouteBlock name the route that is switched instead of the selector.
 func istioRouteBlock() schema.ListNestedBlock {
 	text := func(description string) schema.StringAttribute {
-		return schema.StringAttribute{MarkdownDescription: description, Optional: true, Validators: []validator.String{stringvalidator.LengthAtLeast(1)}}
+		return schema.StringAttribute{
+			MarkdownDescription: description, Optional: true, Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
+		}
 	}
 	list := func(description string) schema.ListAttribute {
 		return schema.ListAttribute{MarkdownDescription: description, Optional: true, ElementType: types.StringType}
@@ -56,11 +59,15 @@ func istioRouteBlock() schema.ListNestedBlock {
 		Validators:          []validator.List{listvalidator.SizeAtMost(1), listvalidator.ConflictsWith(path.MatchRoot("http_route"))},
 		PlanModifiers:       []planmodifier.List{listplanmodifier.RequiresReplace()},
 		NestedObject: schema.NestedBlockObject{Attributes: map[string]schema.Attribute{
-			"virtual_service":  text("Name of the VirtualService. Default: the name of the Service. Example: `\"data-collection\"`."),
-			"route":            text("Name of one route in a VirtualService that others own; only this route is changed. Default: the VirtualService is made by this resource. Example: `\"primary\"`."),
-			"destination_rule": text("Name of the DestinationRule that gets the subsets `blue` and `green`. Default: the name of the Service. Example: `\"data-collection\"`."),
-			"gateways":         list("Gateways of a VirtualService that this resource makes. Default: the mesh. Example: `[\"istio-system/public\", \"mesh\"]`."),
-			"hosts":            list("Hosts in addition to the Service, of a VirtualService that this resource makes. Default: none. Example: `[\"client-a.company.com\"]`."),
+			"virtual_service": text("Name of the VirtualService. Default: the name of the Service. Example: `\"data-collection\"`."),
+			"route": text("Name of one route in a VirtualService that others own; only this route is changed. Default: the " +
+				"VirtualService is made by this resource. Example: `\"primary\"`."),
+			"destination_rule": text("Name of the DestinationRule that gets the subsets `blue` and `green`. Default: the name of the " +
+				"Service. Example: `\"data-collection\"`."),
+			"gateways": list("Gateways of a VirtualService that this resource makes. Default: the mesh. Example: " +
+				"`[\"istio-system/public\", \"mesh\"]`."),
+			"hosts": list("Hosts in addition to the Service, of a VirtualService that this resource makes. Default: none. Example: " +
+				"`[\"client-a.company.com\"]`."),
 		}},
 	}
 }
@@ -83,8 +90,9 @@ func httpRouteBlock() schema.ListNestedBlock {
 				Optional:            true,
 			},
 			"rule": schema.StringAttribute{
-				MarkdownDescription: "Name of one rule in an HTTPRoute that others own; only this rule is changed. Default: the HTTPRoute is made by this resource, for requests of a mesh to the Service. Example: `\"primary\"`.",
-				Optional:            true,
+				MarkdownDescription: "Name of one rule in an HTTPRoute that others own; only this rule is changed. Default: the HTTPRoute " +
+					"is made by this resource, for requests of a mesh to the Service. Example: `\"primary\"`.",
+				Optional: true,
 			},
 			"blue_service":  service(bluegreen.Blue),
 			"green_service": service(bluegreen.Green),
@@ -116,7 +124,8 @@ func (m blueGreenModel) istioRoute(ctx context.Context, owner route.Owner) (conf
 		Stable: route.Track{Labels: map[string]string{label: m.BlueValue.ValueString()}, Subset: bluegreen.Blue},
 		Canary: route.Track{Labels: map[string]string{label: m.GreenValue.ValueString()}, Subset: bluegreen.Green},
 	}
-	return config, !reader.unknown && !m.Service.IsUnknown() && !m.Label.IsUnknown() && !m.BlueValue.IsUnknown() && !m.GreenValue.IsUnknown(), reader.diags
+	return config, !reader.unknown && !m.Service.IsUnknown() && !m.Label.IsUnknown() && !m.BlueValue.IsUnknown() &&
+		!m.GreenValue.IsUnknown(), reader.diags
 }
 
 func (m blueGreenModel) httpRoute(ctx context.Context, owner route.Owner) (config route.GatewayConfig, ok bool, diags diag.Diagnostics) {
@@ -138,7 +147,9 @@ func (m blueGreenModel) httpRoute(ctx context.Context, owner route.Owner) (confi
 }
 
 // route makes the router of the route that is switched; nil where the selector is.
-func (m blueGreenModel) route(ctx context.Context, live *cluster.Cluster, owner route.Owner) (func(dynamic.Interface) (route.Router, error), diag.Diagnostics) {
+func (m blueGreenModel) route(
+	ctx context.Context, live *cluster.Cluster, owner route.Owner,
+) (func(dynamic.Interface) (route.Router, error), diag.Diagnostics) {
 	istio, ok, diags := m.istioRoute(ctx, owner)
 	if ok {
 		return func(client dynamic.Interface) (route.Router, error) { return route.NewIstio(live, client, istio) }, diags
@@ -167,7 +178,10 @@ func (m blueGreenModel) checkRoute(ctx context.Context, handle environment.Handl
 		block, problems = "http_route", gateway.Validate()
 		for field, track := range map[string]route.Track{"blue_service": gateway.Stable, "green_service": gateway.Canary} {
 			if gateway.Rule == "" && track.Service == m.Service.ValueString() {
-				problems = append(problems, route.Problem{Field: field, Text: fmt.Sprintf("%s is the live Service, which has the pods of both colors; each color needs a Service of its own.", track.Service)})
+				problems = append(problems, route.Problem{
+					Field: field,
+					Text:  fmt.Sprintf("%s is the live Service, which has the pods of both colors; each color needs a Service of its own.", track.Service),
+				})
 			}
 		}
 	}

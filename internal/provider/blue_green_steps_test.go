@@ -61,7 +61,8 @@ func TestBlueGreen_PlannedSteps(t *testing.T) {
 			want: []string{"scale green to zero: keep_previous is over"},
 		},
 		"keep_previous is new": {
-			plan: model("blue", keep), state: model("blue", nil), want: []string{"scale green to zero if the switch away from it was more than 24h ago"},
+			plan: model("blue", keep), state: model("blue", nil),
+			want: []string{"scale green to zero if the switch away from it was more than 24h ago"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

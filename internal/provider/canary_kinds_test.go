@@ -62,8 +62,8 @@ func atArgument(verb, argument, text string) *regexp.Regexp {
 	return regexp.MustCompile(`(?s)` + errorText("Cannot "+verb+" canary split app").String() + `.*\d: +` + argument + `.*` + errorText(text).String())
 }
 
-// A cluster without the kinds that a split needs is told in the plan, at an argument of the block that asks for them; also where they were there before, and
-// in the apply where they have gone since the plan.
+// A cluster without the kinds that a split needs is told in the plan, at an argument of the block that asks for them; also where
+// they were there before, and in the apply where they have gone since the plan.
 func TestCanary_AClusterWithoutItsKindsIsToldAtItsArgument(t *testing.T) {
 	t.Parallel()
 	client, namespace := testClient(t)
@@ -74,7 +74,8 @@ func TestCanary_AClusterWithoutItsKindsIsToldAtItsArgument(t *testing.T) {
 			api.routeless.Store(true)
 		}
 	}
-	if found, err := testKubernetes(t).Discovery().ServerResourcesForGroupVersion("networking.istio.io/v1"); err != nil || len(found.APIResources) == 0 {
+	if found, err := testKubernetes(t).Discovery().ServerResourcesForGroupVersion("networking.istio.io/v1"); err != nil ||
+		len(found.APIResources) == 0 {
 		t.Skipf("the cluster has no Istio: %v", err)
 	}
 	head := api.provider(client+"-prod") + environmentBlock(client, "proxied", fmt.Sprintf("{ name = %q }", namespace), unprotected)
@@ -88,11 +89,14 @@ resource "slipway_canary" "app" {
 }
 `, more)
 	}
-	const byLabels = "istio {\n host = \"app\"\n}\nstable {\n labels = { role = \"stable\" }\n}\ncanary {\n labels = { role = \"canary\" }\n}\n"
-	const byService = "gateway_api {\n parent {\n kind = \"Service\"\n name = \"app\"\n }\n}\nstable {\n service = \"app\"\n port = 80\n}\ncanary {\n service = \"other\"\n port = 80\n}\n"
+	const byLabels = "istio {\n host = \"app\"\n}\nstable {\n labels = { role = \"stable\" }\n}\ncanary {\n" +
+		" labels = { role = \"canary\" }\n}\n"
+	const byService = "gateway_api {\n parent {\n kind = \"Service\"\n name = \"app\"\n }\n}\nstable {\n service = \"app\"\n" +
+		" port = 80\n}\ncanary {\n service = \"other\"\n port = 80\n}\n"
 	const retried = byLabels + "retry_token = \"again\"\n"
 	hide := func(hidden bool) func() { return func() { api.routeless.Store(hidden) } }
-	noIstio := "The cluster has no VirtualService. It serves none of VirtualService in networking.istio.io/v1, networking.istio.io/v1beta1. Install Istio"
+	noIstio := "The cluster has no VirtualService. It serves none of VirtualService in networking.istio.io/v1, " +
+		"networking.istio.io/v1beta1. Install Istio"
 	resource.Test(t, resource.TestCase{ProtoV6ProviderFactories: testFactories, Steps: []resource.TestStep{
 		{Config: head},
 		{
@@ -110,14 +114,17 @@ resource "slipway_canary" "app" {
 			Config:    split(retried), ExpectError: atArgument("apply", `host = "app"`, noIstio),
 		},
 		{
-			PreConfig:        hide(false),
-			Config:           split(retried),
-			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(splitAddress, plancheck.ResourceActionUpdate)}},
+			PreConfig: hide(false),
+			Config:    split(retried),
+			ConfigPlanChecks: resource.ConfigPlanChecks{
+				PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(splitAddress, plancheck.ResourceActionUpdate)},
+			},
 		},
 		{Config: head},
 		{
 			PreConfig: func() { // what is left keeps the environment
-				if err := testKubernetes(t).CoreV1().Pods(namespace).Delete(t.Context(), "app", metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](0)}); err != nil {
+				if err := testKubernetes(t).CoreV1().Pods(namespace).Delete(t.Context(), "app",
+					metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](0)}); err != nil {
 					t.Fatal(err)
 				}
 			},

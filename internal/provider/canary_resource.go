@@ -46,8 +46,10 @@ func (r *CanaryResource) Configure(_ context.Context, req resource.ConfigureRequ
 // Schema describes slipway_canary.
 func (r *CanaryResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "How the requests to a host are divided between two tracks of pods, stable and canary, by an Istio VirtualService or a Gateway API HTTPRoute. Weight moves only to pods that are ready, " +
-			"step by step, and each step is analyzed within the apply; a failure restores the old weights at once, fails the apply with the evidence, and is not attempted again until the pods, the analysis or `retry_token` change. " +
+		MarkdownDescription: "How the requests to a host are divided between two tracks of pods, stable and canary, by an Istio " +
+			"VirtualService or a Gateway API HTTPRoute. Weight moves only to pods that are ready, " +
+			"step by step, and each step is analyzed within the apply; a failure restores the old weights at once, fails the apply with " +
+			"the evidence, and is not attempted again until the pods, the analysis or `retry_token` change. " +
 			"Weights that were changed by hand show in the next plan. A route that was divided before is taken over at the weights that it has.",
 		Attributes: map[string]schema.Attribute{
 			"id": schema.StringAttribute{
@@ -57,20 +59,23 @@ func (r *CanaryResource) Schema(ctx context.Context, _ resource.SchemaRequest, r
 			},
 			"environment": handleAttribute(),
 			"name": schema.StringAttribute{
-				MarkdownDescription: "Name of the split, unique in the environment. Objects that this resource makes have it. Changing it replaces the resource. Example: `\"data-collection\"`.",
-				Required:            true,
-				PlanModifiers:       []planmodifier.String{stringplanmodifier.RequiresReplace()},
+				MarkdownDescription: "Name of the split, unique in the environment. Objects that this resource makes have it. Changing it " +
+					"replaces the resource. Example: `\"data-collection\"`.",
+				Required:      true,
+				PlanModifiers: []planmodifier.String{stringplanmodifier.RequiresReplace()},
 			},
 			"weight": schema.Int64Attribute{
-				MarkdownDescription: "The percentage of requests that goes to the canary, 0 to 100. In the state it is what the route says. Example: `10`.",
-				Required:            true,
-				Validators:          []validator.Int64{int64validator.Between(0, 100)},
+				MarkdownDescription: "The percentage of requests that goes to the canary, 0 to 100. In the state it is what the route says. " +
+					"Example: `10`.",
+				Required:   true,
+				Validators: []validator.Int64{int64validator.Between(0, 100)},
 			},
 			"headers": schema.MapAttribute{
-				MarkdownDescription: "Headers, each of which alone sends a request to the canary whatever `weight` is. Names are in lower case. Default: none. Example: `{ canary = \"true\" }`.",
-				Optional:            true,
-				ElementType:         types.StringType,
-				Validators:          []validator.Map{mapvalidator.NoNullValues()},
+				MarkdownDescription: "Headers, each of which alone sends a request to the canary whatever `weight` is. Names are in lower " +
+					"case. Default: none. Example: `{ canary = \"true\" }`.",
+				Optional:    true,
+				ElementType: types.StringType,
+				Validators:  []validator.Map{mapvalidator.NoNullValues()},
 			},
 			"quarantine": schema.StringAttribute{
 				MarkdownDescription: "How long pods that failed get no more requests than before. Default: `\"24h\"`. Example: `\"2h\"`.",
@@ -81,12 +86,15 @@ func (r *CanaryResource) Schema(ctx context.Context, _ resource.SchemaRequest, r
 				MarkdownDescription: "Any text. Changing it releases pods from quarantine that failed before. Example: `\"the database is back\"`.",
 				Optional:            true,
 			},
-			"allow_cluster_move": clusterMoveAttribute("UID of the cluster that the split is allowed to move to together with its environment, as in `slipway_environment`. " +
+			"allow_cluster_move": clusterMoveAttribute("UID of the cluster that the split is allowed to move to together with its " +
+				"environment, as in `slipway_environment`. " +
 				"The requests are then divided there, from nothing; the route in the old cluster is forgotten, not removed."),
 			"timeouts": timeouts.Attributes(ctx, timeouts.Opts{
 				Create: true, Update: true, Delete: true,
-				CreateDescription: "How long all steps may take, analyses included, for example `\"1h\"`. Default: `\"10m\"` and the time of pauses and analyses. When it is over, the old weights are restored.",
-				UpdateDescription: "How long all steps may take, analyses included, for example `\"1h\"`. Default: `\"10m\"` and the time of pauses and analyses. When it is over, the old weights are restored.",
+				CreateDescription: "How long all steps may take, analyses included, for example `\"1h\"`. Default: `\"10m\"` and the time " +
+					"of pauses and analyses. When it is over, the old weights are restored.",
+				UpdateDescription: "How long all steps may take, analyses included, for example `\"1h\"`. Default: `\"10m\"` and the time " +
+					"of pauses and analyses. When it is over, the old weights are restored.",
 				DeleteDescription: "How long it may take until the stable side has all requests. Default: `\"10m\"`.",
 			}),
 
@@ -101,9 +109,10 @@ func (r *CanaryResource) Schema(ctx context.Context, _ resource.SchemaRequest, r
 				ElementType:         types.StringType,
 			},
 			"drift": schema.ListAttribute{
-				MarkdownDescription: "What others changed in the route other than weights and headers; the next apply repairs it. After an import: that the next apply takes over the route. Null otherwise.",
-				Computed:            true,
-				ElementType:         types.StringType,
+				MarkdownDescription: "What others changed in the route other than weights and headers; the next apply repairs it. After an " +
+					"import: that the next apply takes over the route. Null otherwise.",
+				Computed:    true,
+				ElementType: types.StringType,
 			},
 			"verification": schema.StringAttribute{
 				MarkdownDescription: "What an interrupted run has left to do; the next apply resumes it. Null otherwise.",
@@ -120,8 +129,10 @@ func (r *CanaryResource) Schema(ctx context.Context, _ resource.SchemaRequest, r
 
 func canaryBlocks() map[string]schema.Block {
 	steps := canaryAnalysisBlock()
-	steps.MarkdownDescription = "Analyzes the canary at each step up and at `weight`. An empty block watches its pods for 5 minutes. On failure the weights from before the apply are restored. The annotation `slipway.dev/abort` on the " +
-		"ConfigMap `slipway-canary-<name>` stops the traffic shift at once and restores the old weights. In queries, `{{ release }}` is the name of the split, and there is no `{{ version }}`."
+	steps.MarkdownDescription = "Analyzes the canary at each step up and at `weight`. An empty block watches its pods for 5 " +
+		"minutes. On failure the weights from before the apply are restored. The annotation `slipway.dev/abort` on the " +
+		"ConfigMap `slipway-canary-<name>` stops the traffic shift at once and restores the old weights. In queries, `{{ release }}` " +
+		"is the name of the split, and there is no `{{ version }}`."
 	return map[string]schema.Block{
 		"istio":       canaryIstioBlock(),
 		"gateway_api": canaryGatewayBlock(),
@@ -129,7 +140,8 @@ func canaryBlocks() map[string]schema.Block {
 		"canary":      trackBlock("canary", "v2"),
 		"analysis":    steps,
 		"step": schema.ListNestedBlock{
-			MarkdownDescription: "A weight on the way up to `weight`. Steps go upwards; those that are not between the present weight and `weight` are left out.",
+			MarkdownDescription: "A weight on the way up to `weight`. Steps go upwards; those that are not between the present weight " +
+				"and `weight` are left out.",
 			NestedObject: schema.NestedBlockObject{Attributes: map[string]schema.Attribute{
 				"weight": schema.Int64Attribute{
 					MarkdownDescription: "The percentage of this step, 1 to 99. Example: `10`.",
@@ -147,23 +159,27 @@ func canaryBlocks() map[string]schema.Block {
 }
 
 func canaryIstioBlock() schema.ListNestedBlock {
-	return atMostOne("Divides a route of an Istio VirtualService. One of `istio` and `gateway_api` must be given. Changing it replaces the resource.", schema.NestedBlockObject{
+	return atMostOne("Divides a route of an Istio VirtualService. One of `istio` and `gateway_api` must be given. Changing it "+
+		"replaces the resource.", schema.NestedBlockObject{
 		Attributes: map[string]schema.Attribute{
 			"host": schema.StringAttribute{
 				MarkdownDescription: "The Service that both tracks are behind. Example: `\"data-collection-service\"`.",
 				Required:            true,
 			},
 			"virtual_service": schema.StringAttribute{
-				MarkdownDescription: "Name of the VirtualService that somebody else owns; needs `route`. Default: one of our own with the name of the split. Example: `\"edge\"`.",
-				Optional:            true,
+				MarkdownDescription: "Name of the VirtualService that somebody else owns; needs `route`. Default: one of our own with the " +
+					"name of the split. Example: `\"edge\"`.",
+				Optional: true,
 			},
 			"route": schema.StringAttribute{
-				MarkdownDescription: "Name of the one route in `virtual_service` that is divided; all others stay as they are. Default: none. Example: `\"primary\"`.",
-				Optional:            true,
+				MarkdownDescription: "Name of the one route in `virtual_service` that is divided; all others stay as they are. Default: " +
+					"none. Example: `\"primary\"`.",
+				Optional: true,
 			},
 			"destination_rule": schema.StringAttribute{
-				MarkdownDescription: "Name of the DestinationRule that gets the subsets. Default: the name of the split. Example: `\"data-collection\"`.",
-				Optional:            true,
+				MarkdownDescription: "Name of the DestinationRule that gets the subsets. Default: the name of the split. Example: " +
+					"`\"data-collection\"`.",
+				Optional: true,
 			},
 			"gateways": schema.ListAttribute{
 				MarkdownDescription: "Gateways of an own VirtualService. Default: the mesh. Example: `[\"istio-system/public\", \"mesh\"]`.",
@@ -180,15 +196,18 @@ func canaryIstioBlock() schema.ListNestedBlock {
 }
 
 func canaryGatewayBlock() schema.ListNestedBlock {
-	return atMostOne("Divides a rule of a Gateway API HTTPRoute. One of `istio` and `gateway_api` must be given. Changing it replaces the resource.", schema.NestedBlockObject{
+	return atMostOne("Divides a rule of a Gateway API HTTPRoute. One of `istio` and `gateway_api` must be given. Changing it "+
+		"replaces the resource.", schema.NestedBlockObject{
 		Attributes: map[string]schema.Attribute{
 			"http_route": schema.StringAttribute{
-				MarkdownDescription: "Name of the HTTPRoute that somebody else owns; needs `rule` or `rule_index`. Default: one of our own with the name of the split. Example: `\"edge\"`.",
-				Optional:            true,
+				MarkdownDescription: "Name of the HTTPRoute that somebody else owns; needs `rule` or `rule_index`. Default: one of our own " +
+					"with the name of the split. Example: `\"edge\"`.",
+				Optional: true,
 			},
 			"rule": schema.StringAttribute{
-				MarkdownDescription: "Name of the one rule in `http_route` that is divided; all others stay as they are. Default: none. Example: `\"primary\"`.",
-				Optional:            true,
+				MarkdownDescription: "Name of the one rule in `http_route` that is divided; all others stay as they are. Default: none. " +
+					"Example: `\"primary\"`.",
+				Optional: true,
 			},
 			"rule_index": schema.Int64Attribute{
 				MarkdownDescription: "Place of the rule, from 0, where it has no name. Default: none. Example: `0`.",
@@ -235,18 +254,20 @@ func trackBlock(name, version string) schema.ListNestedBlock {
 	b := atMostOne("The "+name+" track. Changing it replaces the resource.", schema.NestedBlockObject{
 		Attributes: map[string]schema.Attribute{
 			"labels": schema.MapAttribute{
-				MarkdownDescription: "Labels that pods of this track have, and those of the other one have not; with `istio`. Default: none. Example: `{ version = \"" + version + "\" }`.",
-				Optional:            true,
-				ElementType:         types.StringType,
-				Validators:          []validator.Map{mapvalidator.NoNullValues()},
+				MarkdownDescription: "Labels that pods of this track have, and those of the other one have not; with `istio`. Default: " +
+					"none. Example: `{ version = \"" + version + "\" }`.",
+				Optional:    true,
+				ElementType: types.StringType,
+				Validators:  []validator.Map{mapvalidator.NoNullValues()},
 			},
 			"subset": schema.StringAttribute{
 				MarkdownDescription: "Name of the subset; with `istio`. Default: `\"" + name + "\"`. Example: `\"" + version + "\"`.",
 				Optional:            true,
 			},
 			"service": schema.StringAttribute{
-				MarkdownDescription: "A Service that has only pods of this track; with `gateway_api`. Default: none. Example: `\"data-collection-" + name + "\"`.",
-				Optional:            true,
+				MarkdownDescription: "A Service that has only pods of this track; with `gateway_api`. Default: none. Example: " +
+					"`\"data-collection-" + name + "\"`.",
+				Optional: true,
 			},
 			"port": schema.Int64Attribute{
 				MarkdownDescription: "Port of `service`. Default: none. Example: `80`.",

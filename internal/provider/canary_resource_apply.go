@@ -87,7 +87,8 @@ type canaryRun struct {
 	planned *canary.Planned
 }
 
-// planned is what a plan made from this state saw of the route that the configuration gives; nil where the plan moves it to another cluster.
+// planned is what a plan made from this state saw of the route that the configuration gives; nil where the plan moves it to
+// another cluster.
 func (m canaryModel) planned(ctx context.Context, plan canaryModel, config route.Config) (*canary.Planned, diag.Diagnostics) {
 	if !plan.ClusterUID.Equal(m.ClusterUID) {
 		return nil, nil
@@ -101,7 +102,9 @@ func (m canaryModel) planned(ctx context.Context, plan canaryModel, config route
 }
 
 // apply does what Create and Update share.
-func (r *CanaryResource) apply(ctx context.Context, plan *canaryModel, wanted canaryWanted, run canaryRun) (*canary.Result, diag.Diagnostics) {
+func (r *CanaryResource) apply(
+	ctx context.Context, plan *canaryModel, wanted canaryWanted, run canaryRun,
+) (*canary.Result, diag.Diagnostics) {
 	s, diags := plan.subject(ctx)
 	if diags.HasError() {
 		return nil, diags

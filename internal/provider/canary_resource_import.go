@@ -24,16 +24,17 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/route"
 )
 
-// ImportState imports "<context>/<namespace>/<name>", parsed from the right, because a context may contain slashes. Where the traffic is divided is
-// on the record. A split without one was made by hand: "?<key>=<value>&…" behind it may say where. An import writes nothing: the next apply takes
-// the route over, as it is.
+// ImportState imports "<context>/<namespace>/<name>", parsed from the right, because a context may contain slashes. Where the
+// traffic is divided is on the record. A split without one was made by hand: "?<key>=<value>&…" behind it may say where. An
+// import writes nothing: the next apply takes the route over, as it is.
 func (r *CanaryResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
 	rest, name, ok := cutLast(req.ID)
 	contextName, namespace, ok2 := cutLast(rest)
 	name, query, _ := strings.Cut(name, "?")
 	if !ok || !ok2 || contextName == "" || namespace == "" || name == "" {
 		resp.Diagnostics.AddError("Cannot import canary split "+req.ID,
-			fmt.Sprintf("The import id %q is not of the form <context>/<namespace>/<name>, for example client-a-prod/data-collection-client-a/data-collection.", req.ID))
+			fmt.Sprintf("The import id %q is not of the form <context>/<namespace>/<name>, for example "+
+				"client-a-prod/data-collection-client-a/data-collection.", req.ID))
 		return
 	}
 	source, err := canarySource(query)
@@ -84,7 +85,8 @@ func (r *CanaryResource) ImportState(ctx context.Context, req resource.ImportSta
 	}
 	if len(found.Left) > 0 {
 		resp.Diagnostics.AddWarning("Not all that leads to the canary of "+name+" in "+handle.Name()+" is part of the split",
-			fmt.Sprintf("Requests go to the canary also by %s, which does something else than to send it the requests with a header, or is not directly before the route that is divided.\n\n"+
+			fmt.Sprintf("Requests go to the canary also by %s, which does something else than to send it the requests with a header, or "+
+				"is not directly before the route that is divided.\n\n"+
 				"It is somebody else's, and stays as it is.", strings.Join(found.Left, ", ")))
 	}
 	resp.Diagnostics.Append(model.setRoute(ctx, found.Target.Route)...)

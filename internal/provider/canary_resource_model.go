@@ -101,19 +101,27 @@ func (m canaryModel) route(r *blockReader) (out route.Config) {
 	stable, canary := m.track(r, m.Stable), m.track(r, m.Canary)
 	if i, ok := block[canaryIstioModel](r, m.Istio); ok {
 		out.Istio = &route.IstioConfig{
-			Host: r.text(i.Host, ""), VirtualService: r.text(i.VirtualService, ""), Route: r.text(i.Route, ""), DestinationRule: r.text(i.DestinationRule, ""),
-			Gateways: r.strings(i.Gateways), Hosts: r.strings(i.Hosts), Stable: stable, Canary: canary,
+			Host: r.text(i.Host, ""), VirtualService: r.text(i.VirtualService, ""), Route: r.text(i.Route, ""),
+			DestinationRule: r.text(i.DestinationRule, ""),
+			Gateways:        r.strings(i.Gateways), Hosts: r.strings(i.Hosts), Stable: stable, Canary: canary,
 		}
 	}
 	if g, ok := block[canaryGatewayModel](r, m.GatewayAPI); ok {
-		config := &route.GatewayConfig{HTTPRoute: r.text(g.HTTPRoute, ""), Rule: r.text(g.Rule, ""), Hostnames: r.strings(g.Hostnames), Stable: stable, Canary: canary}
+		config := &route.GatewayConfig{
+			HTTPRoute: r.text(g.HTTPRoute, ""),
+			Rule:      r.text(g.Rule, ""),
+			Hostnames: r.strings(g.Hostnames),
+			Stable:    stable,
+			Canary:    canary,
+		}
 		if !g.RuleIndex.IsNull() {
 			at := r.number(g.RuleIndex, 0)
 			config.RuleIndex = &at
 		}
 		for _, p := range blocks[canaryParentModel](r, g.Parent) {
 			config.Parents = append(config.Parents, route.Parent{
-				Kind: r.text(p.Kind, ""), Name: r.text(p.Name, ""), Namespace: r.text(p.Namespace, ""), Port: port(r.number(p.Port, 0)), SectionName: r.text(p.SectionName, ""),
+				Kind: r.text(p.Kind, ""), Name: r.text(p.Name, ""), Namespace: r.text(p.Namespace, ""), Port: port(r.number(p.Port, 0)),
+				SectionName: r.text(p.SectionName, ""),
 			})
 		}
 		out.Gateway = config
@@ -123,7 +131,12 @@ func (m canaryModel) route(r *blockReader) (out route.Config) {
 
 func (m canaryModel) track(r *blockReader, list types.List) route.Track {
 	t, _ := block[canaryTrackModel](r, list)
-	return route.Track{Labels: r.stringMap(t.Labels), Subset: r.text(t.Subset, ""), Service: r.text(t.Service, ""), Port: port(r.number(t.Port, 0))}
+	return route.Track{
+		Labels:  r.stringMap(t.Labels),
+		Subset:  r.text(t.Subset, ""),
+		Service: r.text(t.Service, ""),
+		Port:    port(r.number(t.Port, 0)),
+	}
 }
 
 // headers are in a fixed order.
@@ -163,7 +176,8 @@ func (m canaryModel) wanted(ctx context.Context, from attributeGetter) (out cana
 	out.route = m.route(where)
 	out.routed = !where.unknown
 	way := &blockReader{ctx: ctx}
-	out.split, out.steps, out.analysis = route.Split{Weight: way.number(m.Weight, 0), Headers: m.headers(way)}, m.steps(way), readCanaryAnalysis(way, list)
+	out.split, out.steps, out.analysis = route.Split{Weight: way.number(m.Weight, 0), Headers: m.headers(way)}, m.steps(way),
+		readCanaryAnalysis(way, list)
 	out.known = !way.unknown
 	diags.Append(where.diags...)
 	diags.Append(way.diags...)
@@ -222,13 +236,15 @@ func (m canaryModel) spec(w canaryWanted, live *cluster.Cluster, handle environm
 		quarantine = canary.DefaultQuarantine
 	}
 	out := canary.Spec{
-		Weight: w.split.Weight, Headers: w.split.Headers, Steps: w.steps, Retry: m.RetryToken.ValueString(), Quarantine: quarantine, Policy: w.analysis.PolicyKey(),
+		Weight: w.split.Weight, Headers: w.split.Headers, Steps: w.steps, Retry: m.RetryToken.ValueString(), Quarantine: quarantine,
+		Policy: w.analysis.PolicyKey(),
 	}
 	if a := w.analysis; a != nil {
 		target := release.Target{Cluster: live, Handle: handle, Name: m.Name.ValueString()}
 		out.Judge = func(ctx context.Context, pods analysis.PodLister, lease *cluster.Lease, split route.Split, since time.Time, abort analysis.Abort) (analysis.Verdict, []analysis.Sample, error) {
 			return a.Watch(ctx, release.Watched{
-				Target: target, Pods: pods, Weight: split.Weight, HeaderRouted: len(split.Headers) > 0, Lease: lease, Start: since, Abort: abort, Progress: say,
+				Target: target, Pods: pods, Weight: split.Weight, HeaderRouted: len(split.Headers) > 0, Lease: lease, Start: since, Abort: abort,
+				Progress: say,
 			})
 		}
 	}
@@ -242,7 +258,8 @@ func (m *canaryModel) observe(seen *canary.Observed) {
 	m.PlannedSteps, m.Drift = types.ListNull(types.StringType), stringsOrNull(seen.Changed)
 }
 
-// divided is what a route does. Of two values of one header a map can hold none, so that it holds both as one: it differs from any configuration.
+// divided is what a route does. Of two values of one header a map can hold none, so that it holds both as one: it differs from
+// any configuration.
 func (m *canaryModel) divided(split route.Split) {
 	m.Weight = types.Int64Value(int64(split.Weight))
 	values := map[string]attr.Value{}
@@ -277,7 +294,12 @@ func (m *canaryModel) setRoute(ctx context.Context, config route.Config) (diags 
 		return types.Int64Value(int64(n))
 	}
 	track := func(t route.Track) []canaryTrackModel {
-		out := canaryTrackModel{Labels: types.MapNull(types.StringType), Subset: stringOrNull(t.Subset), Service: stringOrNull(t.Service), Port: whole(t.Port)}
+		out := canaryTrackModel{
+			Labels:  types.MapNull(types.StringType),
+			Subset:  stringOrNull(t.Subset),
+			Service: stringOrNull(t.Service),
+			Port:    whole(t.Port),
+		}
 		if len(t.Labels) > 0 {
 			labels, d := types.MapValueFrom(ctx, types.StringType, t.Labels)
 			diags.Append(d...)
@@ -290,8 +312,9 @@ func (m *canaryModel) setRoute(ctx context.Context, config route.Config) (diags 
 	if i := config.Istio; i != nil {
 		stable, canary = i.Stable, i.Canary
 		m.Istio = list("istio", []canaryIstioModel{{
-			Host: types.StringValue(i.Host), VirtualService: stringOrNull(i.VirtualService), Route: stringOrNull(i.Route), DestinationRule: stringOrNull(i.DestinationRule),
-			Gateways: stringsOrNull(i.Gateways), Hosts: stringsOrNull(i.Hosts),
+			Host: types.StringValue(i.Host), VirtualService: stringOrNull(i.VirtualService), Route: stringOrNull(i.Route),
+			DestinationRule: stringOrNull(i.DestinationRule),
+			Gateways:        stringsOrNull(i.Gateways), Hosts: stringsOrNull(i.Hosts),
 		}})
 	}
 	if g := config.Gateway; g != nil {
@@ -300,7 +323,8 @@ func (m *canaryModel) setRoute(ctx context.Context, config route.Config) (diags 
 		parents := []canaryParentModel{}
 		for _, p := range g.Parents {
 			parents = append(parents, canaryParentModel{
-				Kind: types.StringValue(p.Kind), Name: types.StringValue(p.Name), Namespace: stringOrNull(p.Namespace), Port: whole(p.Port), SectionName: stringOrNull(p.SectionName),
+				Kind: types.StringValue(p.Kind), Name: types.StringValue(p.Name), Namespace: stringOrNull(p.Namespace), Port: whole(p.Port),
+				SectionName: stringOrNull(p.SectionName),
 			})
 		}
 		attached, d := types.ListValueFrom(ctx, nested.NestedObject.Type(), parents)

@@ -88,7 +88,8 @@ func (r *CanaryResource) ModifyPlan(ctx context.Context, req resource.ModifyPlan
 		resp.RequiresReplace = append(resp.RequiresReplace, replaced...)
 		if len(replaced) > 0 || !plan.Name.Equal(state.Name) {
 			resp.Diagnostics.AddWarning("The "+state.what()+" is replaced",
-				"Between the old route and the new one, which takes about two seconds or until the new tracks have ready pods, requests go to all pods of the Service, those of both tracks.\n\n"+
+				"Between the old route and the new one, which takes about two seconds or until the new tracks have ready pods, requests go "+
+					"to all pods of the Service, those of both tracks.\n\n"+
 					"Where the canary's version must not answer them, let its release go before.")
 		}
 	}
@@ -126,7 +127,9 @@ func (r *CanaryResource) plan(ctx context.Context, plan, state *canaryModel, wan
 	}
 	plan.describe(state, wanted, from)
 	if blocked := plan.blocked(state, wanted, from); blocked != "" {
-		diags.AddWarning("The "+plan.what()+" in "+handle.Name()+" may be refused", fmt.Sprintf("The canary is quarantined: %s.\n\nThe apply sends it more requests only if its pods, the analysis or retry_token change, else it fails before it changes anything.", blocked))
+		diags.AddWarning("The "+plan.what()+" in "+handle.Name()+" may be refused",
+			fmt.Sprintf("The canary is quarantined: %s.\n\nThe apply sends it more requests only if its pods, the analysis or "+
+				"retry_token change, else it fails before it changes anything.", blocked))
 	}
 	if known && wanted.routed && !plan.Name.IsUnknown() && (state == nil || !plan.PlannedSteps.IsNull()) {
 		diags.Append(r.look(ctx, plan, state, handle, wanted, adopt)...)
@@ -137,8 +140,8 @@ func (r *CanaryResource) plan(ctx context.Context, plan, state *canaryModel, wan
 	return diags
 }
 
-// routesElsewhere are the blocks that make another route of it than the one in the state: then all requests first go to the stable side of the
-// old one, by a replacement. The same route written in another way is none.
+// routesElsewhere are the blocks that make another route of it than the one in the state: then all requests first go to the
+// stable side of the old one, by a replacement. The same route written in another way is none.
 func (m canaryModel) routesElsewhere(ctx context.Context, state canaryModel, wanted canaryWanted) (at path.Paths, diags diag.Diagnostics) {
 	reader := &blockReader{ctx: ctx}
 	before := state.route(reader)
@@ -149,7 +152,8 @@ func (m canaryModel) routesElsewhere(ctx context.Context, state canaryModel, wan
 		return nil, diags
 	}
 	for name, both := range map[string][2]types.List{
-		"istio": {m.Istio, state.Istio}, "gateway_api": {m.GatewayAPI, state.GatewayAPI}, "stable": {m.Stable, state.Stable}, "canary": {m.Canary, state.Canary},
+		"istio": {m.Istio, state.Istio}, "gateway_api": {m.GatewayAPI, state.GatewayAPI}, "stable": {m.Stable, state.Stable},
+		"canary": {m.Canary, state.Canary},
 	} {
 		if !both[0].Equal(both[1]) {
 			at = append(at, path.Root(name))
@@ -158,9 +162,11 @@ func (m canaryModel) routesElsewhere(ctx context.Context, state canaryModel, wan
 	return at, diags
 }
 
-// planMove refuses another cluster than the recorded one, or plans the move to it. The state that it returns is the one to plan from: in another
-// cluster, nothing is divided yet.
-func (r *CanaryResource) planMove(ctx context.Context, plan, state *canaryModel, handle environment.Handle) (*canaryModel, diag.Diagnostics) {
+// planMove refuses another cluster than the recorded one, or plans the move to it. The state that it returns is the one to plan
+// from: in another cluster, nothing is divided yet.
+func (r *CanaryResource) planMove(
+	ctx context.Context, plan, state *canaryModel, handle environment.Handle,
+) (*canaryModel, diag.Diagnostics) {
 	if state.ClusterUID.ValueString() == "" || !sameIdentity(ctx, plan.Environment, state.Environment) {
 		return state, nil
 	}
@@ -175,7 +181,8 @@ func (r *CanaryResource) planMove(ctx context.Context, plan, state *canaryModel,
 	moved.Verification, moved.Quarantined = types.StringNull(), types.StringNull()
 	plan.ClusterUID = moved.ClusterUID
 	diags.AddWarning("The "+plan.what()+" moves to another cluster",
-		fmt.Sprintf("Requests are divided in the cluster %s, beginning at the weight that they have there. The route in the cluster %s is forgotten, not removed.", mismatch.Got, mismatch.Want))
+		fmt.Sprintf("Requests are divided in the cluster %s, beginning at the weight that they have there. The route in the cluster "+
+			"%s is forgotten, not removed.", mismatch.Got, mismatch.Want))
 	return &moved, diags
 }
 
@@ -211,9 +218,11 @@ func (m *canaryModel) blocked(state *canaryModel, wanted canaryWanted, from rout
 	return state.Quarantined.ValueString()
 }
 
-// look finds at plan what would fail in the apply: kinds that the cluster does not have, routes that cannot be divided. A cluster that cannot be
-// reached was reported by Read.
-func (r *CanaryResource) look(ctx context.Context, plan, state *canaryModel, handle environment.Handle, wanted canaryWanted, adopt string) (diags diag.Diagnostics) {
+// look finds at plan what would fail in the apply: kinds that the cluster does not have, routes that cannot be divided. A cluster
+// that cannot be reached was reported by Read.
+func (r *CanaryResource) look(
+	ctx context.Context, plan, state *canaryModel, handle environment.Handle, wanted canaryWanted, adopt string,
+) (diags diag.Diagnostics) {
 	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
 	instance := ""
 	if state != nil {
@@ -295,7 +304,8 @@ func (m canaryModel) checkTimeouts(ctx context.Context, state *canaryModel, want
 	timeout, diags := read(ctx, canaryTimeout+waits)
 	if !diags.HasError() && waits > 0 && timeout <= waits {
 		diags.AddAttributeError(path.Root("timeouts"), "The steps take longer than the timeout",
-			fmt.Sprintf("With their analyses they take up to %s, and the timeout for %s is %s: the old weights would always be restored.\n\nMake the analyses shorter, or the timeout longer.",
+			fmt.Sprintf("With their analyses they take up to %s, and the timeout for %s is %s: the old weights would always be "+
+				"restored.\n\nMake the analyses shorter, or the timeout longer.",
 				shortDuration(waits.Round(time.Second)), name, shortDuration(timeout)))
 	}
 	return diags

@@ -20,7 +20,9 @@ import (
 
 // movesTo compares the cluster that a context leads to with the recorded one. Another one is an error unless it is just the one that is
 // allowed. A cluster that cannot be asked is no matter of the plan.
-func movesTo(ctx context.Context, data *Data, handle environment.Handle, what string, recorded, allowed types.String) (mismatch *cluster.MismatchError, moves bool, diags diag.Diagnostics) {
+func movesTo(
+	ctx context.Context, data *Data, handle environment.Handle, what string, recorded, allowed types.String,
+) (mismatch *cluster.MismatchError, moves bool, diags diag.Diagnostics) {
 	live, err := data.Connections.Cluster(ctx, handle.Cluster)
 	if err == nil {
 		err = verifyCluster(ctx, live, recorded.ValueString())

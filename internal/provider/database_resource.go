@@ -70,8 +70,10 @@ func (r *DatabaseResource) Schema(ctx context.Context, _ resource.SchemaRequest,
 	}
 	secretName := stringvalidator.RegexMatches(namespacePattern, namespaceRule)
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "A PostgreSQL database of one client on a server that is there, with an owner role for migrations and a role for the application. Nobody else's role can connect: the right of " +
-			"everybody is taken away, and what is another client's is never taken over or dropped. Passwords are made by the provider and are in two Secrets of the environment's namespace, nowhere else: not in " +
+		MarkdownDescription: "A PostgreSQL database of one client on a server that is there, with an owner role for migrations and a " +
+			"role for the application. Nobody else's role can connect: the right of " +
+			"everybody is taken away, and what is another client's is never taken over or dropped. Passwords are made by the provider " +
+			"and are in two Secrets of the environment's namespace, nowhere else: not in " +
 			"plan, state or logs, and the server only gets their SCRAM verifiers.",
 		Attributes: map[string]schema.Attribute{
 			"id": schema.StringAttribute{
@@ -80,57 +82,73 @@ func (r *DatabaseResource) Schema(ctx context.Context, _ resource.SchemaRequest,
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.UseStateForUnknown()},
 			},
 			"environment": handleAttribute(),
-			"name": derived("Name of the database. It cannot be changed. Default: `environment.database.name`, else `<client>-<stage>-db`. Example: `\"client-a-db\"`.",
+			"name": derived("Name of the database. It cannot be changed. Default: `environment.database.name`, else "+
+				"`<client>-<stage>-db`. Example: `\"client-a-db\"`.",
 				nameRule{"the name of a database: it " + database.NameRule, database.ValidName}),
 			"server": databaseServerAttribute(),
 			"admin_password_wo": schema.StringAttribute{
-				MarkdownDescription: "Password of the administrator. Write-only: never in plan or state, so that a destroy does not know it either and needs the variable or Secret that `server` names. " +
+				MarkdownDescription: "Password of the administrator. Write-only: never in plan or state, so that a destroy does not know it " +
+					"either and needs the variable or Secret that `server` names. " +
 					"Default: that Secret, else that variable. Example: `var.database_admin_password`.",
 				Optional:   true,
 				WriteOnly:  true,
 				Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
-			"owner_role": derived("Role that owns the database and runs migrations. It cannot be changed. Default: `<name>-owner`. Example: `\"client-a-owner\"`.", nameRule{"the name of a role", database.ValidRole}),
-			"app_role": derived("Role of the application: it reads and writes what the owner makes, and cannot change the schema. It cannot be changed. Default: `<name>-app`. Example: `\"client-a-app\"`.",
+			"owner_role": derived("Role that owns the database and runs migrations. It cannot be changed. Default: `<name>-owner`. "+
+				"Example: `\"client-a-owner\"`.", nameRule{
+				"the name of a role", database.ValidRole,
+			}),
+			"app_role": derived("Role of the application: it reads and writes what the owner makes, and cannot change the schema. It "+
+				"cannot be changed. Default: `<name>-app`. Example: `\"client-a-app\"`.",
 				nameRule{"the name of a role", database.ValidRole}),
-			"owner_secret": derived("Secret of the namespace with the owner's credentials, for `credentials_secret` of `slipway_migration`. Keys: `DATABASE_URL`, `DB_HOST`, `DB_PORT`, `DB_NAME`, `DB_USER`, "+
+			"owner_secret": derived("Secret of the namespace with the owner's credentials, for `credentials_secret` of "+
+				"`slipway_migration`. Keys: `DATABASE_URL`, `DB_HOST`, `DB_PORT`, `DB_NAME`, `DB_USER`, "+
 				"`DB_PASSWORD`, `DB_SSLMODE`. Default: `<name>-owner`. Example: `\"database-owner\"`.", secretName),
-			"app_secret": derived("Secret of the namespace with the application's credentials, with the same keys, for `envFrom`. Default: `<name>-app`. Example: `\"database\"`.", secretName),
+			"app_secret": derived("Secret of the namespace with the application's credentials, with the same keys, for `envFrom`. "+
+				"Default: `<name>-app`. Example: `\"database\"`.", secretName),
 			"pods": schema.SingleNestedAttribute{
-				MarkdownDescription: "How pods reach the server, where that is not as Terraform does. It is what the Secrets say. Default: `environment.database`, else `server`. Example: `{ host = \"postgres.internal\" }`.",
-				Optional:            true,
+				MarkdownDescription: "How pods reach the server, where that is not as Terraform does. It is what the Secrets say. Default: " +
+					"`environment.database`, else `server`. Example: `{ host = \"postgres.internal\" }`.",
+				Optional: true,
 				Attributes: map[string]schema.Attribute{
-					"host":    hostAttribute("Host name or address. Default: that of `environment.database`, else of `server`. Example: `\"client-a-db.example.internal\"`."),
-					"port":    portAttribute("TCP port. Default: that of `environment.database`, else of `server`. Example: `6432`."),
-					"sslmode": sslModeAttribute("`sslmode` in the Secrets. Default: `\"require\"`, since the authority that signed the server's certificate is not in the pods; `\"disable\"` where `server` has that. Example: `\"verify-full\"`."),
+					"host": hostAttribute("Host name or address. Default: that of `environment.database`, else of `server`. Example: " +
+						"`\"client-a-db.example.internal\"`."),
+					"port": portAttribute("TCP port. Default: that of `environment.database`, else of `server`. Example: `6432`."),
+					"sslmode": sslModeAttribute("`sslmode` in the Secrets. Default: `\"require\"`, since the authority that signed the " +
+						"server's certificate is not in the pods; `\"disable\"` where `server` has that. Example: `\"verify-full\"`."),
 				},
 			},
 			"connection_limit": schema.Int64Attribute{
-				MarkdownDescription: "How many connections may be open at once, of all roles but superusers; migrations need some too. Default: `-1`, no limit. Example: `100`.",
-				Optional:            true,
-				Computed:            true,
-				Default:             int64default.StaticInt64(database.Unlimited),
-				Validators:          []validator.Int64{int64validator.Any(int64validator.OneOf(database.Unlimited), int64validator.Between(1, 1<<30))},
+				MarkdownDescription: "How many connections may be open at once, of all roles but superusers; migrations need some too. " +
+					"Default: `-1`, no limit. Example: `100`.",
+				Optional:   true,
+				Computed:   true,
+				Default:    int64default.StaticInt64(database.Unlimited),
+				Validators: []validator.Int64{int64validator.Any(int64validator.OneOf(database.Unlimited), int64validator.Between(1, 1<<30))},
 			},
 			"extensions": schema.ListAttribute{
-				MarkdownDescription: "Extensions that are created where they are missing. None is ever removed. Default: none. Example: `[\"pgcrypto\"]`.",
-				Optional:            true,
-				ElementType:         types.StringType,
+				MarkdownDescription: "Extensions that are created where they are missing. None is ever removed. Default: none. Example: " +
+					"`[\"pgcrypto\"]`.",
+				Optional:    true,
+				ElementType: types.StringType,
 				Validators: []validator.List{
 					listvalidator.SizeAtLeast(1), listvalidator.UniqueValues(),
 					listvalidator.ValueStringsAre(stringvalidator.RegexMatches(extensionPattern, "must be the name of an extension")),
 				},
 			},
 			"password_version": schema.Int64Attribute{
-				MarkdownDescription: "Raise it for new passwords of both roles. Pods that run keep their connections and cannot open new ones until they start again with the new Secret: put the number into a pod annotation. Default: `1`. Example: `2`.",
-				Optional:            true,
-				Computed:            true,
-				Default:             int64default.StaticInt64(1),
-				Validators:          []validator.Int64{int64validator.AtLeast(1)},
+				MarkdownDescription: "Raise it for new passwords of both roles. Pods that run keep their connections and cannot open new " +
+					"ones until they start again with the new Secret: put the number into a pod annotation. Default: `1`. Example: `2`.",
+				Optional:   true,
+				Computed:   true,
+				Default:    int64default.StaticInt64(1),
+				Validators: []validator.Int64{int64validator.AtLeast(1)},
 			},
 			"adopt": schema.BoolAttribute{
-				MarkdownDescription: "Take over a database and roles that exist and are nobody's. They get new passwords, and everybody else loses the right to connect. On destroy they only lose Slipway's comments. What is another client's is never taken over. Default: `false`. Example: `true`.",
-				Optional:            true,
+				MarkdownDescription: "Take over a database and roles that exist and are nobody's. They get new passwords, and everybody " +
+					"else loses the right to connect. On destroy they only lose Slipway's comments. What is another client's is never taken " +
+					"over. Default: `false`. Example: `true`.",
+				Optional: true,
 			},
 			"deletion_protection": schema.BoolAttribute{
 				MarkdownDescription: "Refuse to drop the database. Default: `true`. Example: `false`.",
@@ -138,8 +156,10 @@ func (r *DatabaseResource) Schema(ctx context.Context, _ resource.SchemaRequest,
 				Computed:            true,
 				Default:             booldefault.StaticBool(true),
 			},
-			"allow_cluster_move": clusterMoveAttribute("UID of the cluster that the database is allowed to move to together with its environment, as in `slipway_environment`. " +
-				"The database stays on its server. The Secrets are made in the new cluster, with new passwords: what still runs in the old one can open no new connections."),
+			"allow_cluster_move": clusterMoveAttribute("UID of the cluster that the database is allowed to move to together with its " +
+				"environment, as in `slipway_environment`. " +
+				"The database stays on its server. The Secrets are made in the new cluster, with new passwords: what still runs in the old " +
+				"one can open no new connections."),
 			"timeouts": timeouts.Attributes(ctx, timeouts.Opts{
 				Create: true, Update: true, Delete: true,
 				CreateDescription: "How long a create may take, for example `\"10m\"`. Default: `\"5m\"`.",
@@ -152,9 +172,10 @@ func (r *DatabaseResource) Schema(ctx context.Context, _ resource.SchemaRequest,
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.UseStateForUnknown()},
 			},
 			"drift": schema.ListAttribute{
-				MarkdownDescription: "What was changed on the server or in the Secrets outside Terraform, in words; the next apply restores it. Null when nothing was.",
-				Computed:            true,
-				ElementType:         types.StringType,
+				MarkdownDescription: "What was changed on the server or in the Secrets outside Terraform, in words; the next apply restores " +
+					"it. Null when nothing was.",
+				Computed:    true,
+				ElementType: types.StringType,
 			},
 		},
 	}
@@ -162,29 +183,47 @@ func (r *DatabaseResource) Schema(ctx context.Context, _ resource.SchemaRequest,
 
 func databaseServerAttribute() schema.SingleNestedAttribute {
 	text := func(description string) schema.StringAttribute {
-		return schema.StringAttribute{MarkdownDescription: description, Optional: true, Validators: []validator.String{stringvalidator.LengthAtLeast(1)}}
+		return schema.StringAttribute{
+			MarkdownDescription: description, Optional: true, Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
+		}
 	}
-	variable := text("Environment variable of Terraform with the administrator's password, where `admin_password_wo` is not set. Default: `\"" + defaultAdminVariable + "\"`. Example: `\"CLIENT_A_ADMIN_PASSWORD\"`.")
-	variable.Validators = append(variable.Validators, stringvalidator.RegexMatches(variablePattern, "must be the name of an environment variable"),
+	variable := text("Environment variable of Terraform with the administrator's password, where `admin_password_wo` is not set. " +
+		"Default: `\"" + defaultAdminVariable + "\"`. Example: `\"CLIENT_A_ADMIN_PASSWORD\"`.")
+	variable.Validators = append(variable.Validators,
+		stringvalidator.RegexMatches(variablePattern, "must be the name of an environment variable"),
 		stringvalidator.ConflictsWith(path.MatchRelative().AtParent().AtName("admin_password_secret")))
-	certificate := text("Authorities that the server's certificate is checked against, in PEM. Default: those of the system. Example: `file(\"rds-ca.pem\")`.")
+	certificate := text("Authorities that the server's certificate is checked against, in PEM. Default: those of the system. " +
+		"Example: `file(\"rds-ca.pem\")`.")
 	certificate.Validators = append(certificate.Validators, certificates{})
 	return schema.SingleNestedAttribute{
-		MarkdownDescription: "The server, as Terraform reaches it: directly, or through a pooler that keeps sessions. Example: `{ host = \"client-a.abc.eu-central-1.rds.amazonaws.com\", ca_certificate = file(\"rds-ca.pem\") }`.",
-		Required:            true,
+		MarkdownDescription: "The server, as Terraform reaches it: directly, or through a pooler that keeps sessions. Example: `{ " +
+			"host = \"client-a.abc.eu-central-1.rds.amazonaws.com\", ca_certificate = file(\"rds-ca.pem\") }`.",
+		Required: true,
 		Attributes: map[string]schema.Attribute{
-			"host":           hostAttribute("Host name or address. Default: that of `environment.database`. Example: `\"client-a.abc.eu-central-1.rds.amazonaws.com\"`."),
-			"port":           portAttribute("TCP port. Default: `5432`. Example: `5433`."),
-			"sslmode":        sslModeAttribute("How the connection is encrypted: `\"verify-full\"` (default), `\"verify-ca\"`, `\"require\"` (without verification) or `\"disable\"`."),
+			"host": hostAttribute("Host name or address. Default: that of `environment.database`. Example: " +
+				"`\"client-a.abc.eu-central-1.rds.amazonaws.com\"`."),
+			"port": portAttribute("TCP port. Default: `5432`. Example: `5433`."),
+			"sslmode": sslModeAttribute("How the connection is encrypted: `\"verify-full\"` (default), `\"verify-ca\"`, " +
+				"`\"require\"` (without verification) or `\"disable\"`."),
 			"ca_certificate": certificate,
-			"admin_user":     text("Role that makes databases and roles: with `CREATEDB` and `CREATEROLE`, or a superuser. Default: `\"postgres\"`. Example: `\"master\"`."),
+			"admin_user": text("Role that makes databases and roles: with `CREATEDB` and `CREATEROLE`, or a superuser. Default: " +
+				"`\"postgres\"`. Example: `\"master\"`."),
 			"admin_database": text("Database that the administrator connects to. Default: `\"postgres\"`. Example: `\"defaultdb\"`."),
 			"admin_password_secret": schema.SingleNestedAttribute{
-				MarkdownDescription: "Key of a Secret of the environment's namespace with the administrator's password, where `admin_password_wo` is not set. Example: `{ name = \"postgres-admin\", key = \"password\" }`.",
-				Optional:            true,
+				MarkdownDescription: "Key of a Secret of the environment's namespace with the administrator's password, where " +
+					"`admin_password_wo` is not set. Example: `{ name = \"postgres-admin\", key = \"password\" }`.",
+				Optional: true,
 				Attributes: map[string]schema.Attribute{
-					"name": schema.StringAttribute{MarkdownDescription: "Name of the Secret.", Required: true, Validators: []validator.String{stringvalidator.LengthAtLeast(1)}},
-					"key":  schema.StringAttribute{MarkdownDescription: "Key in the Secret.", Required: true, Validators: []validator.String{stringvalidator.LengthAtLeast(1)}},
+					"name": schema.StringAttribute{
+						MarkdownDescription: "Name of the Secret.",
+						Required:            true,
+						Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
+					},
+					"key": schema.StringAttribute{
+						MarkdownDescription: "Key in the Secret.",
+						Required:            true,
+						Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
+					},
 				},
 			},
 			"admin_password_variable": variable,
@@ -197,11 +236,17 @@ func hostAttribute(description string) schema.StringAttribute {
 }
 
 func portAttribute(description string) schema.Int64Attribute {
-	return schema.Int64Attribute{MarkdownDescription: description, Optional: true, Validators: []validator.Int64{int64validator.Between(1, 65535)}}
+	return schema.Int64Attribute{
+		MarkdownDescription: description, Optional: true, Validators: []validator.Int64{int64validator.Between(1, 65535)},
+	}
 }
 
 func sslModeAttribute(description string) schema.StringAttribute {
-	return schema.StringAttribute{MarkdownDescription: description, Optional: true, Validators: []validator.String{stringvalidator.OneOf(database.SSLModes...)}}
+	return schema.StringAttribute{
+		MarkdownDescription: description,
+		Optional:            true,
+		Validators:          []validator.String{stringvalidator.OneOf(database.SSLModes...)},
+	}
 }
 
 // secretNameOf makes the name of a Secret of that of a database, which may have underscores.

@@ -63,7 +63,8 @@ func (r *DatabaseResource) Update(ctx context.Context, req resource.UpdateReques
 
 // sameOnServer reports that nothing differs but what only the state keeps: so the protection can be lifted without the server.
 func (m clientDatabaseModel) sameOnServer(state clientDatabaseModel) bool {
-	return m.Environment.Equal(state.Environment) && m.ClusterUID.Equal(state.ClusterUID) && m.Server.Equal(state.Server) && m.OwnerSecret.Equal(state.OwnerSecret) && m.AppSecret.Equal(state.AppSecret) &&
+	return m.Environment.Equal(state.Environment) && m.ClusterUID.Equal(state.ClusterUID) && m.Server.Equal(state.Server) &&
+		m.OwnerSecret.Equal(state.OwnerSecret) && m.AppSecret.Equal(state.AppSecret) &&
 		m.Pods.Equal(state.Pods) && m.ConnectionLimit.Equal(state.ConnectionLimit) && m.Extensions.Equal(state.Extensions) &&
 		m.PasswordVersion.Equal(state.PasswordVersion) && m.Adopt.Equal(state.Adopt) && m.Drift.Equal(state.Drift)
 }
@@ -189,10 +190,12 @@ func (r *DatabaseResource) Delete(ctx context.Context, req resource.DeleteReques
 	forgotten := false
 	if err == nil {
 		forgotten, err = database.Remove(ctx, p.live, spec, database.Options{
-			InstanceID: state.ID.ValueString(), ClusterUID: state.ClusterUID.ValueString(), AdminPassword: password, Timeout: timeout, Progress: p.say,
+			InstanceID: state.ID.ValueString(), ClusterUID: state.ClusterUID.ValueString(), AdminPassword: password, Timeout: timeout,
+			Progress: p.say,
 		})
 	}
-	resp.Diagnostics.Append(p.removed(forgotten, "Its comment on the server carries another instance id than this resource, so another state manages it now.", err)...)
+	resp.Diagnostics.Append(p.removed(forgotten,
+		"Its comment on the server carries another instance id than this resource, so another state manages it now.", err)...)
 }
 
 // ImportState imports "<context>/<namespace>/<database>", parsed from the right, because a context may contain slashes.
@@ -201,7 +204,8 @@ func (r *DatabaseResource) ImportState(ctx context.Context, req resource.ImportS
 	contextName, within, ok2 := cutLast(rest)
 	if !ok || !ok2 || name == "" || contextName == "" || within == "" {
 		resp.Diagnostics.AddError("Cannot import database "+req.ID,
-			"The import id is not of the form <context>/<namespace>/<database>, for example client-a-prod/data-collection-client-a/client-a-prod-db.")
+			"The import id is not of the form <context>/<namespace>/<database>, for example "+
+				"client-a-prod/data-collection-client-a/client-a-prod-db.")
 		return
 	}
 	coordinate := cluster.Coordinate{Context: contextName}

@@ -86,7 +86,10 @@ func (m clientDatabaseModel) subject(ctx context.Context) (subject, diag.Diagnos
 // spec is what the database is to be. known is false while a part is not known yet.
 func (m clientDatabaseModel) spec(ctx context.Context) (spec database.Spec, known bool, diags diag.Diagnostics) {
 	handle, known, diags := handleFrom(ctx, m.Environment)
-	for _, value := range []attr.Value{m.Name, m.Server, m.OwnerRole, m.AppRole, m.OwnerSecret, m.AppSecret, m.Pods, m.ConnectionLimit, m.Extensions, m.PasswordVersion, m.Adopt} {
+	for _, value := range []attr.Value{
+		m.Name, m.Server, m.OwnerRole, m.AppRole, m.OwnerSecret, m.AppSecret, m.Pods, m.ConnectionLimit, m.Extensions,
+		m.PasswordVersion, m.Adopt,
+	} {
 		known = known && wholly(value)
 	}
 	if !known || diags.HasError() {
@@ -98,8 +101,9 @@ func (m clientDatabaseModel) spec(ctx context.Context) (spec database.Spec, know
 		Handle: handle, Name: m.Name.ValueString(), OwnerRole: m.OwnerRole.ValueString(), AppRole: m.AppRole.ValueString(),
 		OwnerSecret: m.OwnerSecret.ValueString(), AppSecret: m.AppSecret.ValueString(),
 		Server: database.Server{
-			Host: server.Host.ValueString(), Port: server.Port.ValueInt64(), SSLMode: server.SSLMode.ValueString(), CACertificate: server.CACertificate.ValueString(),
-			AdminUser: server.AdminUser.ValueString(), AdminDatabase: server.AdminDatabase.ValueString(),
+			Host: server.Host.ValueString(), Port: server.Port.ValueInt64(), SSLMode: server.SSLMode.ValueString(),
+			CACertificate: server.CACertificate.ValueString(),
+			AdminUser:     server.AdminUser.ValueString(), AdminDatabase: server.AdminDatabase.ValueString(),
 		},
 		ConnectionLimit: m.ConnectionLimit.ValueInt64(), PasswordVersion: m.PasswordVersion.ValueInt64(), Adopt: m.Adopt.ValueBool(),
 	}
@@ -138,11 +142,14 @@ type NoAdminPasswordError struct {
 
 // Explain implements the explanation that diagnostics print.
 func (e *NoAdminPasswordError) Explain() (happened, observed, advice string) {
-	observed = fmt.Sprintf("admin_password_wo is not set, server.admin_password_secret neither, and the environment variable %s is empty.", e.Variable)
+	observed = fmt.Sprintf("admin_password_wo is not set, server.admin_password_secret neither, and the environment variable %s is empty.",
+		e.Variable)
 	if e.Destroy {
-		observed = fmt.Sprintf("admin_password_wo is not stored, so that a destroy does not know it; server.admin_password_secret is not set in the state, and the environment variable %s is empty.", e.Variable)
+		observed = fmt.Sprintf("admin_password_wo is not stored, so that a destroy does not know it; server.admin_password_secret is "+
+			"not set in the state, and the environment variable %s is empty.", e.Variable)
 	}
-	return fmt.Sprintf("The password of the administrator %q is not known.", e.User), observed, fmt.Sprintf("Set it for this run: export %s=…", e.Variable)
+	return fmt.Sprintf("The password of the administrator %q is not known.", e.User), observed, fmt.Sprintf("Set it for this run: export %s=…",
+		e.Variable)
 }
 
 func (e *NoAdminPasswordError) Error() string {
@@ -152,12 +159,16 @@ func (e *NoAdminPasswordError) Error() string {
 
 // adminPassword is that of the configuration, of the Secret or of the environment, in this order. written is null where there is no
 // configuration, as in a refresh. Empty without an error: it is not known. live is nil where the cluster cannot be asked.
-func (m clientDatabaseModel) adminPassword(ctx context.Context, live *cluster.Cluster, namespace string, written types.String) (string, error) {
+func (m clientDatabaseModel) adminPassword(
+	ctx context.Context, live *cluster.Cluster, namespace string, written types.String,
+) (string, error) {
 	if password := written.ValueString(); password != "" {
 		return password, nil
 	}
 	var server databaseServerModel
-	if diags := m.Server.As(ctx, &server, basetypes.ObjectAsOptions{UnhandledNullAsEmpty: true, UnhandledUnknownAsEmpty: true}); diags.HasError() {
+	if diags := m.Server.As(ctx, &server, basetypes.ObjectAsOptions{
+		UnhandledNullAsEmpty: true, UnhandledUnknownAsEmpty: true,
+	}); diags.HasError() {
 		return "", fmt.Errorf("reading server: %s", diags[0].Detail())
 	}
 	if server.Secret.IsNull() || server.Secret.IsUnknown() {
@@ -213,7 +224,8 @@ func (m *clientDatabaseModel) derive(ctx context.Context) diag.Diagnostics {
 			m.Name = types.StringValue(handle.Database.Name)
 		}
 		if !database.ValidName(m.Name.ValueString()) {
-			diags.AddAttributeError(path.Root("name"), "Not the name of a database", fmt.Sprintf("%q, which follows from the environment, %s.\n\nSet name.", m.Name.ValueString(), database.NameRule))
+			diags.AddAttributeError(path.Root("name"), "Not the name of a database",
+				fmt.Sprintf("%q, which follows from the environment, %s.\n\nSet name.", m.Name.ValueString(), database.NameRule))
 		}
 	}
 	if m.Name.IsUnknown() {
@@ -241,15 +253,19 @@ func databaseFrom(found *database.Found, uid string) clientDatabaseModel {
 	return clientDatabaseModel{
 		ID: types.StringValue(found.InstanceID), Environment: handleValue(spec.Handle), Name: types.StringValue(spec.Name),
 		Server: types.ObjectValueMust(databaseServerTypes, map[string]attr.Value{
-			"host": types.StringValue(spec.Server.Host), "port": types.Int64Value(spec.Server.Port), "sslmode": types.StringValue(spec.Server.SSLMode),
+			"host": types.StringValue(spec.Server.Host), "port": types.Int64Value(spec.Server.Port),
+			"sslmode":        types.StringValue(spec.Server.SSLMode),
 			"ca_certificate": stringOrNull(spec.Server.CACertificate), "admin_user": types.StringValue(spec.Server.AdminUser),
-			"admin_database": types.StringValue(spec.Server.AdminDatabase), "admin_password_secret": types.ObjectNull(credentialsTypes), "admin_password_variable": types.StringNull(),
+			"admin_database": types.StringValue(spec.Server.AdminDatabase), "admin_password_secret": types.ObjectNull(credentialsTypes),
+			"admin_password_variable": types.StringNull(),
 		}),
-		OwnerRole: types.StringValue(spec.OwnerRole), AppRole: types.StringValue(spec.AppRole), OwnerSecret: types.StringValue(spec.OwnerSecret), AppSecret: types.StringValue(spec.AppSecret),
+		OwnerRole: types.StringValue(spec.OwnerRole), AppRole: types.StringValue(spec.AppRole), OwnerSecret: types.StringValue(spec.OwnerSecret),
+		AppSecret: types.StringValue(spec.AppSecret),
 		Pods: types.ObjectValueMust(databasePodsTypes, map[string]attr.Value{
 			"host": types.StringValue(spec.Pods.Host), "port": types.Int64Value(spec.Pods.Port), "sslmode": types.StringValue(spec.Pods.SSLMode),
 		}),
-		ConnectionLimit: types.Int64Value(spec.ConnectionLimit), Extensions: stringsOrNull(spec.Extensions), PasswordVersion: types.Int64Value(spec.PasswordVersion),
+		ConnectionLimit: types.Int64Value(spec.ConnectionLimit), Extensions: stringsOrNull(spec.Extensions),
+		PasswordVersion:    types.Int64Value(spec.PasswordVersion),
 		DeletionProtection: types.BoolValue(true),
 		Timeouts:           nullTimeouts(),
 		ClusterUID:         types.StringValue(uid), Drift: types.ListNull(types.StringType),
@@ -270,7 +286,9 @@ func (v nameRule) ValidateString(ctx context.Context, req validator.StringReques
 	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() || v.valid(req.ConfigValue.ValueString()) {
 		return
 	}
-	resp.Diagnostics.AddAttributeError(req.Path, "Not a name", fmt.Sprintf("%q %s. Names are made of lower-case letters, digits, hyphens and underscores; those of PostgreSQL itself are taken.", req.ConfigValue.ValueString(), v.Description(ctx)))
+	resp.Diagnostics.AddAttributeError(req.Path, "Not a name",
+		fmt.Sprintf("%q %s. Names are made of lower-case letters, digits, hyphens and underscores; those of PostgreSQL itself are taken.",
+			req.ConfigValue.ValueString(), v.Description(ctx)))
 }
 
 // certificates validates PEM.
@@ -282,7 +300,8 @@ func (v certificates) MarkdownDescription(ctx context.Context) string { return v
 // ValidateString refuses what would be found out in the apply only.
 func (certificates) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
 	if text := req.ConfigValue.ValueString(); text != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(text)) {
-		resp.Diagnostics.AddAttributeError(req.Path, "Not a certificate", "The text holds no certificate in PEM (-----BEGIN CERTIFICATE-----).\n\nTo read it from a file: file(\"ca.pem\").")
+		resp.Diagnostics.AddAttributeError(req.Path, "Not a certificate",
+			"The text holds no certificate in PEM (-----BEGIN CERTIFICATE-----).\n\nTo read it from a file: file(\"ca.pem\").")
 	}
 }
 

@@ -69,7 +69,8 @@ func (r *DatabaseResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 		return
 	}
 	if plan.AppSecret.Equal(plan.OwnerSecret) || plan.AppRole.Equal(plan.OwnerRole) {
-		resp.Diagnostics.AddAttributeError(path.Root("app_secret"), "One name for two things", "The owner and the application need a role and a Secret each, or the application could change the schema.\n\nGive them different names.")
+		resp.Diagnostics.AddAttributeError(path.Root("app_secret"), "One name for two things",
+			"The owner and the application need a role and a Secret each, or the application could change the schema.\n\nGive them different names.")
 		return
 	}
 	resp.Diagnostics.Append(r.planLive(ctx, plan, state, spec, written)...)
@@ -80,17 +81,22 @@ func coordinates(plan clientDatabaseModel, handle environment.Handle) (diags dia
 	at := handle.Database
 	if at != nil && at.Name != plan.Name.ValueString() && !plan.Name.IsUnknown() {
 		diags.AddAttributeError(path.Root("name"), "Two names for one database",
-			fmt.Sprintf("environment.database.name is %q, and name is %q.\n\nThe environment says where its database is. Make them equal, or leave name out.", at.Name, plan.Name.ValueString()))
+			fmt.Sprintf("environment.database.name is %q, and name is %q.\n\nThe environment says where its database is. Make them "+
+				"equal, or leave name out.", at.Name, plan.Name.ValueString()))
 	}
 	if host, ok := plan.Server.Attributes()["host"]; at == nil && ok && host.IsNull() {
 		diags.AddAttributeError(path.Root("server").AtName("host"), "It is not said where the server is",
-			"Neither server.host nor environment.database is set.\n\nSet server = { host = … }, or database = { host = …, name = … } in the slipway_environment.")
+			"Neither server.host nor environment.database is set.\n\nSet server = { host = … }, or database = { host = …, name = … } in "+
+				"the slipway_environment.")
 	}
 	return diags
 }
 
 // planMove compares the cluster with the recorded one. Another one is an error unless the configuration allows to move to just that one.
-func (r *DatabaseResource) planMove(ctx context.Context, plan *clientDatabaseModel, state clientDatabaseModel, handle environment.Handle, resp *resource.ModifyPlanResponse) (diags diag.Diagnostics) {
+func (r *DatabaseResource) planMove(
+	ctx context.Context, plan *clientDatabaseModel, state clientDatabaseModel, handle environment.Handle,
+	resp *resource.ModifyPlanResponse,
+) (diags diag.Diagnostics) {
 	mismatch, moves, diags := movesTo(ctx, r.data, handle, plan.what(), state.ClusterUID, plan.AllowClusterMove)
 	if !moves {
 		return diags
@@ -98,12 +104,15 @@ func (r *DatabaseResource) planMove(ctx context.Context, plan *clientDatabaseMod
 	plan.ClusterUID = types.StringValue(mismatch.Got)
 	diags.Append(resp.Plan.SetAttribute(ctx, path.Root("cluster_uid"), plan.ClusterUID)...)
 	diags.AddWarning("The "+plan.what()+" moves to another cluster",
-		fmt.Sprintf("Its Secrets are made in the cluster %s, with new passwords: what still runs in the cluster %s can open no new connections. The database stays where it is.", mismatch.Got, mismatch.Want))
+		fmt.Sprintf("Its Secrets are made in the cluster %s, with new passwords: what still runs in the cluster %s can open no new "+
+			"connections. The database stays where it is.", mismatch.Got, mismatch.Want))
 	return diags
 }
 
 // planLive asks the cluster and the server what would be refused. Where they cannot be asked, a warning says so.
-func (r *DatabaseResource) planLive(ctx context.Context, plan clientDatabaseModel, state *clientDatabaseModel, spec database.Spec, written types.String) (diags diag.Diagnostics) {
+func (r *DatabaseResource) planLive(
+	ctx context.Context, plan clientDatabaseModel, state *clientDatabaseModel, spec database.Spec, written types.String,
+) (diags diag.Diagnostics) {
 	live, err := r.data.Connections.Cluster(ctx, spec.Handle.Cluster)
 	if isNotYetKnown(err) {
 		return nil
@@ -117,7 +126,8 @@ func (r *DatabaseResource) planLive(ctx context.Context, plan clientDatabaseMode
 		options = database.Options{InstanceID: state.ID.ValueString()}
 	}
 	untried := func(err error) {
-		diags.AddWarning("The "+plan.what()+" in "+spec.Handle.Name()+" was not validated on the server", "Whether it may be made or changed shows only in the apply.\n\n"+detailOf(err))
+		diags.AddWarning("The "+plan.what()+" in "+spec.Handle.Name()+" was not validated on the server",
+			"Whether it may be made or changed shows only in the apply.\n\n"+detailOf(err))
 	}
 	if written.IsUnknown() {
 		return diags // an ephemeral value that is there in the apply
@@ -148,7 +158,8 @@ func sameDatabase(ctx context.Context, plan, state clientDatabaseModel) (diags d
 		if differs(was, is) {
 			diags.AddAttributeError(at, fmt.Sprintf("Cannot change the %s of %s", what, state.what()),
 				fmt.Sprintf("It was %s in the state and is %s in the configuration. Another one would be another, empty database.\n\n"+
-					"Put the old value back. For another database, add a second resource; to give this one up, destroy it first (if this error is in the way: terraform destroy -refresh=false).", was, is))
+					"Put the old value back. For another database, add a second resource; to give this one up, destroy it first (if this error "+
+					"is in the way: terraform destroy -refresh=false).", was, is))
 		}
 	}
 	refuse(path.Root("name"), "name", state.Name, plan.Name)

@@ -33,7 +33,11 @@ type testDatabase struct {
 func newTestDatabase(t *testing.T) *testDatabase {
 	t.Helper()
 	m := newTestMigration(t)
-	d := &testDatabase{testMigration: m, name: m.client + "-prod-db", variable: "PASSWORD_" + strings.ToUpper(strings.ReplaceAll(m.client, "-", "_"))}
+	d := &testDatabase{
+		testMigration: m,
+		name:          m.client + "-prod-db",
+		variable:      "PASSWORD_" + strings.ToUpper(strings.ReplaceAll(m.client, "-", "_")),
+	}
 	d.export(true)
 	t.Cleanup(func() { d.export(false) })
 	return d
@@ -117,7 +121,9 @@ func (h hidden) CheckState(_ context.Context, req statecheck.CheckStateRequest, 
 		resp.Error = err
 		return
 	}
-	for _, password := range []string{h.d.server.Password, h.d.secret(h.d.name + "-app")["DB_PASSWORD"], h.d.secret(h.d.name + "-owner")["DB_PASSWORD"]} {
+	for _, password := range []string{
+		h.d.server.Password, h.d.secret(h.d.name + "-app")["DB_PASSWORD"], h.d.secret(h.d.name + "-owner")["DB_PASSWORD"],
+	} {
 		if password == "" || bytes.Contains(text, []byte(password)) {
 			resp.Error = fmt.Errorf("a password is in the state, or there is none")
 		}
@@ -134,7 +140,8 @@ func TestDatabase_LivesFromCreateToDestroy(t *testing.T) {
 	}
 	noDrift := []statecheck.StateCheck{hidden{d}, statecheck.ExpectKnownValue(databaseAddress, tfjsonpath.New("drift"), knownvalue.Null())}
 	changed := d.database("extensions = [\"pgcrypto\"]\n connection_limit = 20\n password_version = 2")
-	unprotectedDatabase := d.database("extensions = [\"pgcrypto\"]\n connection_limit = 20\n password_version = 2\n deletion_protection = false")
+	unprotectedDatabase := d.database("extensions = [\"pgcrypto\"]\n connection_limit = 20\n password_version = 2\n" +
+		" deletion_protection = false")
 	before := ""
 	d.run(
 		resource.TestStep{
@@ -212,14 +219,16 @@ func TestDatabase_LivesFromCreateToDestroy(t *testing.T) {
 			}},
 		},
 	)
-	d.query("0", fmt.Sprintf("SELECT (SELECT count(*) FROM pg_database WHERE datname = '%[1]s') + (SELECT count(*) FROM pg_roles WHERE rolname LIKE '%[1]s%%')", d.name))
+	d.query("0", fmt.Sprintf("SELECT (SELECT count(*) FROM pg_database WHERE datname = '%[1]s') + (SELECT count(*) FROM pg_roles "+
+		"WHERE rolname LIKE '%[1]s%%')", d.name))
 }
 
 func TestDatabase_TakesItsPlaceFromTheEnvironmentAndThePasswordFromTheConfiguration(t *testing.T) {
 	t.Parallel()
 	d := newTestDatabase(t)
 	d.name = "client-a-db"
-	environment := environmentConfig(t, d.client, d.namespace, fmt.Sprintf("%s\n database = { host = %q, port = %d, name = %q }", unprotected, d.server.Address, d.server.Port, d.name))
+	environment := environmentConfig(t, d.client, d.namespace,
+		fmt.Sprintf("%s\n database = { host = %q, port = %d, name = %q }", unprotected, d.server.Address, d.server.Port, d.name))
 	database := fmt.Sprintf(`
 variable "password" {
   type      = string
@@ -266,7 +275,8 @@ func TestDatabase_WhatCannotBeMadeStopsThePlan(t *testing.T) {
 	t.Parallel()
 	d := newTestDatabase(t)
 	d.query("CREATE ROLE", fmt.Sprintf(`CREATE ROLE "%s-owner"`, d.name))
-	d.query("COMMENT", fmt.Sprintf(`COMMENT ON ROLE "%s-owner" IS 'Managed by Slipway: {"client":"client-z","stage":"prod","database":"%[1]s"}'`, d.name))
+	d.query("COMMENT",
+		fmt.Sprintf(`COMMENT ON ROLE "%s-owner" IS 'Managed by Slipway: {"client":"client-z","stage":"prod","database":"%[1]s"}'`, d.name))
 	d.query("CREATE DATABASE", "CREATE DATABASE somebodys")
 	refused := func(database, text string) resource.TestStep {
 		return resource.TestStep{Config: d.config(database), PlanOnly: true, ExpectError: errorText(text)}

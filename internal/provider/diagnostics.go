@@ -56,10 +56,12 @@ func detailOf(err error) string {
 		return strings.Join(paragraphs, "\n\n")
 	}
 	if errors.Is(err, context.Canceled) {
-		return fmt.Sprintf("Terraform was interrupted before this was done.\n\n%s.\n\nApply again: it resumes from what is there.", capitalized(err.Error()))
+		return fmt.Sprintf("Terraform was interrupted before this was done.\n\n%s.\n\nApply again: it resumes from what is there.",
+			capitalized(err.Error()))
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Sprintf("This was not done in time.\n\n%s.\n\nApply again, with longer timeouts if it needs more time.", capitalized(err.Error()))
+		return fmt.Sprintf("This was not done in time.\n\n%s.\n\nApply again, with longer timeouts if it needs more time.",
+			capitalized(err.Error()))
 	}
 	return capitalized(err.Error()) + "."
 }

@@ -43,7 +43,8 @@ func (v duration) ValidateString(ctx context.Context, req validator.StringReques
 		resp.Diagnostics.AddAttributeError(req.Path, "Not a duration",
 			fmt.Sprintf("%q is no duration.\n\nWrite numbers with units, for example \"30s\", \"2m\" or \"1h30m\".", text))
 	case d < 0, d == 0 && !v.zero, d < v.least:
-		resp.Diagnostics.AddAttributeError(req.Path, "A duration that is too short", fmt.Sprintf("%q is too short: it %s.", text, v.Description(ctx)))
+		resp.Diagnostics.AddAttributeError(req.Path, "A duration that is too short",
+			fmt.Sprintf("%q is too short: it %s.", text, v.Description(ctx)))
 	}
 }
 

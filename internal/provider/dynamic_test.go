@@ -52,7 +52,9 @@ func TestDynamicToGo_KeepsWhatTerraformMeans(t *testing.T) {
 		"tiny":         {number(t, "1e-400"), json.Number("1e-400")},
 		"null":         {types.StringNull(), nil},
 		"null dynamic": {types.DynamicNull(), nil},
-		"nested dynamic": {types.DynamicValue(objectOf(map[string]attr.Value{"a": types.DynamicValue(types.StringValue("x")), "b": types.DynamicNull()})),
+		"nested dynamic": {types.DynamicValue(objectOf(map[string]attr.Value{
+			"a": types.DynamicValue(types.StringValue("x")), "b": types.DynamicNull(),
+		})),
 			map[string]any{"a": "x", "b": nil}},
 		"map":   {mapOf(map[string]string{"a": "1"}), map[string]any{"a": "1"}},
 		"tuple": {tupleOf([]attr.Value{types.StringValue("x"), number(t, "2")}), []any{"x", int64(2)}},
@@ -84,7 +86,9 @@ func TestDynamicToGo_SaysThatSomethingIsUnknown(t *testing.T) {
 
 func TestDynamicToGo_RefusesSetsAndNamesThem(t *testing.T) {
 	set := types.SetValueMust(types.StringType, []attr.Value{types.StringValue("x")})
-	value := objectOf(map[string]attr.Value{"a": types.StringUnknown(), "hosts": objectOf(map[string]attr.Value{"example.com/x": tupleOf([]attr.Value{set})})})
+	value := objectOf(map[string]attr.Value{
+		"a": types.StringUnknown(), "hosts": objectOf(map[string]attr.Value{"example.com/x": tupleOf([]attr.Value{set})}),
+	})
 	_, known, diags := dynamicToGo(t.Context(), value)
 	if known || !diags.HasError() {
 		t.Fatalf("got %v, %v", known, diags)

@@ -50,22 +50,36 @@ func TestEnvironment_RefusesInThePlan(t *testing.T) {
 			fmt.Sprintf("The Terraform workspace %q must not touch client %q, stage %q.", "client-b-prod", client, "prod"),
 		},
 		"unknown context": {workspace + block(client, "no-such-context", name), `There is no cluster context "no-such-context".`},
-		"no cluster":      {workspace + fmt.Sprintf("resource \"slipway_environment\" \"this\" {\n client = %q\n stage = \"prod\"\n cluster = { contxt = \"x\" }\n namespace = %s\n}", client, name), "No cluster is named."},
-		"empty context":   {workspace + block(client, "", name), "No cluster is named."},
+		"no cluster": {
+			workspace + fmt.Sprintf("resource \"slipway_environment\" \"this\" {\n client = %q\n stage = \"prod\"\n"+
+				" cluster = { contxt = \"x\" }\n namespace = %s\n}", client, name),
+			"No cluster is named.",
+		},
+		"empty context": {workspace + block(client, "", name), "No cluster is named."},
 		"eks": {
-			workspace + fmt.Sprintf("resource \"slipway_environment\" \"this\" {\n client = %q\n stage = \"prod\"\n cluster = { eks = { name = \"a\", region = \"eu-west-1\", account_id = \"111111111111\" } }\n namespace = %s\n}", client, name),
+			workspace + fmt.Sprintf("resource \"slipway_environment\" \"this\" {\n client = %q\n stage = \"prod\"\n"+
+				" cluster = { eks = { name = \"a\", region = \"eu-west-1\", account_id = \"111111111111\" } }\n namespace = %s\n}", client, name),
 			"cluster.eks is not supported yet.",
 		},
 		"client with capitals": {workspace + block("Client-A", testContext(t), name), "must be a DNS label"},
-		"reserved label":       {workspace + block(client, testContext(t), fmt.Sprintf(`{ name = %q, labels = { "slipway.dev/client" = "x" } }`, namespace)), "is set by Slipway or Kubernetes itself"},
-		"bad quantity":         {good(`resource_quota = { hard = { pods = "many" } }`), "is no Kubernetes quantity"},
-		"unknown resource":     {good(`resource_quota = { hard = { "requests.cpus" = "1" } }`), "is no resource that Kubernetes knows"},
-		"falling limits":       {good(`limit_range = { default = { memory = "1Mi" }, default_request = { memory = "2Mi" } }`), "default_request of memory is 2Mi, above default, which is 1Mi"},
-		"bad host":             {good(`database = { host = "a b", name = "x" }`), "is neither a host name nor an IP address"},
-		"system namespace":     {workspace + block(client, testContext(t), `{ name = "kube-system", adopt = true }`), "which Kubernetes reserves for its own namespaces"},
-		"bad pod label":        {good(`network = { prometheus = { namespace = "monitoring", pod_labels = { "a b" = "x" } } }`), "Invalid key"},
-		"bad network":          {good(`network = { load_balancer_cidrs = ["10.0.0.1/16"] }`), "is no network in CIDR notation"},
-		"database closed":      {good(`network = { database_cidrs = ["10.0.0.0/16"] }`), "database"},
+		"reserved label": {
+			workspace + block(client, testContext(t), fmt.Sprintf(`{ name = %q, labels = { "slipway.dev/client" = "x" } }`, namespace)),
+			"is set by Slipway or Kubernetes itself",
+		},
+		"bad quantity":     {good(`resource_quota = { hard = { pods = "many" } }`), "is no Kubernetes quantity"},
+		"unknown resource": {good(`resource_quota = { hard = { "requests.cpus" = "1" } }`), "is no resource that Kubernetes knows"},
+		"falling limits": {
+			good(`limit_range = { default = { memory = "1Mi" }, default_request = { memory = "2Mi" } }`),
+			"default_request of memory is 2Mi, above default, which is 1Mi",
+		},
+		"bad host": {good(`database = { host = "a b", name = "x" }`), "is neither a host name nor an IP address"},
+		"system namespace": {
+			workspace + block(client, testContext(t), `{ name = "kube-system", adopt = true }`),
+			"which Kubernetes reserves for its own namespaces",
+		},
+		"bad pod label":   {good(`network = { prometheus = { namespace = "monitoring", pod_labels = { "a b" = "x" } } }`), "Invalid key"},
+		"bad network":     {good(`network = { load_balancer_cidrs = ["10.0.0.1/16"] }`), "is no network in CIDR notation"},
+		"database closed": {good(`network = { database_cidrs = ["10.0.0.0/16"] }`), "database"},
 	}
 	for what, test := range tests {
 		t.Run(what, func(t *testing.T) {
@@ -96,7 +110,8 @@ func TestEnvironment_NeverTakesANamespaceOfAnotherClient(t *testing.T) {
 			PreConfig: func() {
 				makeNamespace(t, namespace, map[string]string{environment.LabelClient: "client-b", environment.LabelStage: "prod"})
 			},
-			Config:      testProvider(t, client+"-prod") + environmentBlock(client, testContext(t), fmt.Sprintf("{ name = %q, adopt = true }", namespace), ""),
+			Config: testProvider(t, client+"-prod") + environmentBlock(client, testContext(t),
+				fmt.Sprintf("{ name = %q, adopt = true }", namespace), ""),
 			PlanOnly:    true,
 			ExpectError: errorText(`Its labels say that it belongs to client "client-b", stage "prod".`),
 		}},
@@ -112,9 +127,13 @@ func TestEnvironment_IdentityCannotChange(t *testing.T) {
 		ProtoV6ProviderFactories: testFactories,
 		Steps: []resource.TestStep{
 			{Config: environmentConfig(t, client, namespace, unprotected)},
-			{Config: environmentConfig(t, client, namespace+"2", unprotected), ExpectError: errorText("Cannot change the namespace of the environment")},
 			{
-				Config:      testProvider(t, client+"x-prod") + environmentBlock(client+"x", testContext(t), fmt.Sprintf("{ name = %q }", namespace), unprotected),
+				Config:      environmentConfig(t, client, namespace+"2", unprotected),
+				ExpectError: errorText("Cannot change the namespace of the environment"),
+			},
+			{
+				Config: testProvider(t, client+"x-prod") + environmentBlock(client+"x", testContext(t), fmt.Sprintf("{ name = %q }", namespace),
+					unprotected),
 				ExpectError: errorText("Cannot change the client of the environment"),
 			},
 			{Config: environmentConfig(t, client, namespace, unprotected)},
@@ -162,7 +181,12 @@ func TestEnvironment_AnotherWorkspaceCannotDestroy(t *testing.T) {
 					{Config: own},
 					// The provider is told another workspace, and the resource is gone from the configuration: only the state knows.
 					{Config: testProvider(t, "client-b-prod"), ExpectError: refusal},
-					{Config: testProvider(t, "client-b-prod") + environmentBlock(client, testContext(t), fmt.Sprintf("{ name = %q }", namespace), unprotected), Destroy: true, ExpectError: refusal},
+					{
+						Config: testProvider(t, "client-b-prod") + environmentBlock(client, testContext(t), fmt.Sprintf("{ name = %q }", namespace),
+							unprotected),
+						Destroy:     true,
+						ExpectError: refusal,
+					},
 					{Config: own},
 				},
 			})
@@ -175,8 +199,11 @@ func TestEnvironment_IsNotRemovedWithSomebodyInIt(t *testing.T) {
 	config := environmentConfig(t, client, namespace, unprotected)
 	kubernetes := testKubernetes(t)
 	claim := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Name: "sh.helm.release.v1.data-collection-service.v1", Labels: map[string]string{"owner": "helm", "name": "data-collection-service"}},
-		Type:       "helm.sh/release.v1",
+		ObjectMeta: metav1.ObjectMeta{
+			Name:   "sh.helm.release.v1.data-collection-service.v1",
+			Labels: map[string]string{"owner": "helm", "name": "data-collection-service"},
+		},
+		Type: "helm.sh/release.v1",
 	}
 	resource.ParallelTest(t, resource.TestCase{
 		ProtoV6ProviderFactories: testFactories,
@@ -222,7 +249,8 @@ func TestEnvironment_AHangingDeletionNamesWhatHangs(t *testing.T) {
 			},
 			{
 				PreConfig: func() {
-					_, err := kubernetes.CoreV1().ConfigMaps(namespace).Patch(t.Context(), "hanging", "application/merge-patch+json", []byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{})
+					_, err := kubernetes.CoreV1().ConfigMaps(namespace).Patch(t.Context(), "hanging", "application/merge-patch+json",
+						[]byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{})
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -247,7 +275,8 @@ func TestEnvironment_OnlyForgetsWhatAnotherStateTookOver(t *testing.T) {
 						t.Fatal(err)
 					}
 				},
-				Config: environmentConfig(t, client, namespace, `database = { host = "x", name = "y" }`), ExpectError: errorText("is managed by another Terraform state"),
+				Config:      environmentConfig(t, client, namespace, `database = { host = "x", name = "y" }`),
+				ExpectError: errorText("is managed by another Terraform state"),
 			},
 			{Config: config, Destroy: true},
 		},
@@ -281,8 +310,11 @@ func TestEnvironment_StateIsKeptWhileTheClusterCannotBeAsked(t *testing.T) {
 			{PreConfig: func() { api.expired.Store(false) }, Config: api.provider(client+"-prod") + changed},
 			// Another way to the same cluster touches nothing but the state.
 			{
-				Config:           testProvider(t, client+"-prod") + environmentBlock(client, testContext(t), fmt.Sprintf("{ name = %q, labels = { a = \"b\" } }", namespace), unprotected),
-				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(environmentName, plancheck.ResourceActionUpdate)}},
+				Config: testProvider(t, client+"-prod") + environmentBlock(client, testContext(t),
+					fmt.Sprintf("{ name = %q, labels = { a = \"b\" } }", namespace), unprotected),
+				ConfigPlanChecks: resource.ConfigPlanChecks{
+					PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(environmentName, plancheck.ResourceActionUpdate)},
+				},
 			},
 		},
 	})
@@ -298,10 +330,17 @@ func TestEnvironment_AnotherClusterIsRefusedUnlessTheMoveIsAllowed(t *testing.T)
 		ProtoV6ProviderFactories: testFactories,
 		Steps: []resource.TestStep{
 			{Config: config("")},
-			{PreConfig: func() { api.another.Store(true) }, Config: config(""), ExpectError: errorText("leads to another cluster than the one that this was created in")},
+			{
+				PreConfig:   func() { api.another.Store(true) },
+				Config:      config(""),
+				ExpectError: errorText("leads to another cluster than the one that this was created in"),
+			},
 			{Config: config(""), Destroy: true, ExpectError: errorText("leads to another cluster")},
 			{Config: config(`allow_cluster_move = "11111111-1111-1111-1111-111111111111"`), ExpectError: errorText(fakeUID)},
-			{Config: config(fmt.Sprintf("allow_cluster_move = %q", fakeUID)), Check: resource.TestCheckResourceAttr(environmentName, "cluster_uid", fakeUID)},
+			{
+				Config: config(fmt.Sprintf("allow_cluster_move = %q", fakeUID)),
+				Check:  resource.TestCheckResourceAttr(environmentName, "cluster_uid", fakeUID),
+			},
 		},
 	})
 }
@@ -364,8 +403,11 @@ func TestEnvironment_ImportRefusesBadIDs(t *testing.T) {
 	config := environmentConfig(t, client, namespace, "")
 	other := testProvider(t, "client-b-prod") + environmentBlock("client-b", testContext(t), `{ name = "data-collection-client-b" }`, "")
 	tests := map[string]struct{ config, id, error string }{
-		"no slash":          {config, "nothing", "is not of the form <context>/<namespace>"},
-		"unknown context":   {config, "arn:aws:eks:eu-west-1:1:cluster/x/" + namespace, `There is no cluster context "arn:aws:eks:eu-west-1:1:cluster/x".`},
+		"no slash": {config, "nothing", "is not of the form <context>/<namespace>"},
+		"unknown context": {
+			config, "arn:aws:eks:eu-west-1:1:cluster/x/" + namespace,
+			`There is no cluster context "arn:aws:eks:eu-west-1:1:cluster/x".`,
+		},
 		"missing namespace": {config, testContext(t) + "/no-such-namespace", `Namespace "no-such-namespace" does not exist.`},
 		"nobody's":          {config, testContext(t) + "/kube-system", "somebody else made it"},
 		"another client's":  {other, testContext(t) + "/" + namespace, "must not touch client"},

@@ -71,7 +71,8 @@ func TestEnvironment_IsMadeUpdatedImportedAndRemoved(t *testing.T) {
 				Check: func(*terraform.State) error {
 					live := liveNamespace(t, namespace)
 					uid = live.UID
-					if live.Labels[environment.LabelClient] != client || live.Labels[environment.LabelStage] != "prod" || live.Annotations[environment.AnnotationInstance] == "" {
+					if live.Labels[environment.LabelClient] != client || live.Labels[environment.LabelStage] != "prod" ||
+						live.Annotations[environment.AnnotationInstance] == "" {
 						return fmt.Errorf("labels %v, annotations %v", live.Labels, live.Annotations)
 					}
 					return expectObjects(t, namespace, 1, false)
@@ -88,7 +89,8 @@ func TestEnvironment_IsMadeUpdatedImportedAndRemoved(t *testing.T) {
 				},
 				Check: func(*terraform.State) error {
 					live := liveNamespace(t, namespace)
-					if live.Labels["team"] != "data" || live.Labels["pod-security.kubernetes.io/enforce"] != "baseline" || live.Annotations["company.com/owner"] != "data@company.com" {
+					if live.Labels["team"] != "data" || live.Labels["pod-security.kubernetes.io/enforce"] != "baseline" ||
+						live.Annotations["company.com/owner"] != "data@company.com" {
 						return fmt.Errorf("labels %v, annotations %v", live.Labels, live.Annotations)
 					}
 					return expectObjects(t, namespace, 2, true)
@@ -109,7 +111,8 @@ func TestEnvironment_IsMadeUpdatedImportedAndRemoved(t *testing.T) {
 					if live.UID != uid {
 						return fmt.Errorf("the namespace was replaced")
 					}
-					if live.Labels["team"] != "" || live.Labels["pod-security.kubernetes.io/enforce"] != "" || live.Annotations["company.com/owner"] != "" {
+					if live.Labels["team"] != "" || live.Labels["pod-security.kubernetes.io/enforce"] != "" ||
+						live.Annotations["company.com/owner"] != "" {
 						return fmt.Errorf("what is no longer configured is still there: labels %v, annotations %v", live.Labels, live.Annotations)
 					}
 					return expectObjects(t, namespace, 1, false)
@@ -143,7 +146,8 @@ func expectObjects(t *testing.T, namespace string, policies int, others bool) er
 
 func TestEnvironment_DriftIsShownAndPutBack(t *testing.T) {
 	client, namespace := testClient(t)
-	config := testProvider(t, client+"-prod") + environmentBlock(client, testContext(t), fmt.Sprintf(`{ name = %q, labels = { team = "data" } }`, namespace),
+	config := testProvider(t, client+"-prod") + environmentBlock(client, testContext(t),
+		fmt.Sprintf(`{ name = %q, labels = { team = "data" } }`, namespace),
 		wholeEnvironment)
 	kubernetes := testKubernetes(t)
 	drifts := map[string]struct {
@@ -189,7 +193,8 @@ func TestEnvironment_DriftIsShownAndPutBack(t *testing.T) {
 					[]byte(`{"metadata":{"annotations":{"eks.amazonaws.com/role-arn":"arn:aws:iam::999999999999:role/other"}}}`), metav1.PatchOptions{})
 				return err
 			},
-			tfjsonpath.New("service_account").AtMapKey("role_arn"), knownvalue.StringExact("arn:aws:iam::111111111111:role/client-a-data-collection"),
+			tfjsonpath.New("service_account").AtMapKey("role_arn"),
+			knownvalue.StringExact("arn:aws:iam::111111111111:role/client-a-data-collection"),
 		},
 		"limits removed": {
 			func() error {
@@ -282,7 +287,8 @@ func TestEnvironment_TakesOverWhatAFailedCreateLeft(t *testing.T) {
 		Steps: []resource.TestStep{{
 			PreConfig: func() { // As after a kill between the namespace and the rest.
 				makeNamespace(t, namespace, map[string]string{environment.LabelClient: client, environment.LabelStage: "prod"})
-				if err := patchNamespace(t, namespace, `{"metadata":{"annotations":{"slipway.dev/instance-id":"of-the-dead-run","slipway.dev/origin":"created"}}}`); err != nil {
+				if err := patchNamespace(t, namespace,
+					`{"metadata":{"annotations":{"slipway.dev/instance-id":"of-the-dead-run","slipway.dev/origin":"created"}}}`); err != nil {
 					t.Fatal(err)
 				}
 			},
@@ -338,8 +344,10 @@ func TestEnvironment_ReturnsWhenItWasDeletedByHand(t *testing.T) {
 					}
 					waitNamespaceGone(t, namespace)
 				},
-				Config:           config,
-				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(environmentName, plancheck.ResourceActionCreate)}},
+				Config: config,
+				ConfigPlanChecks: resource.ConfigPlanChecks{
+					PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(environmentName, plancheck.ResourceActionCreate)},
+				},
 			},
 		},
 	})

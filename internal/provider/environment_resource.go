@@ -92,7 +92,9 @@ func (r *EnvironmentResource) Update(ctx context.Context, req resource.UpdateReq
 }
 
 // ensure does what Create and Update share, and returns the new state.
-func (r *EnvironmentResource) ensure(ctx context.Context, plan environmentModel, verb string, timeout time.Duration, options namespace.EnsureOptions) (
+func (r *EnvironmentResource) ensure(
+	ctx context.Context, plan environmentModel, verb string, timeout time.Duration, options namespace.EnsureOptions,
+) (
 	environmentModel, diag.Diagnostics,
 ) {
 	spec, known, diags := plan.spec(ctx)
@@ -184,7 +186,8 @@ func (r *EnvironmentResource) Delete(ctx context.Context, req resource.DeleteReq
 		Protected:    state.DeletionProtection.ValueBool(),
 		Progress:     p.say,
 	})
-	resp.Diagnostics.Append(p.removed(forgotten, "Its namespace carries another instance id than this resource, so another state manages it now.", err)...)
+	resp.Diagnostics.Append(p.removed(forgotten,
+		"Its namespace carries another instance id than this resource, so another state manages it now.", err)...)
 }
 
 // ImportState imports "<context>/<namespace>", parsed from the right, because a context may contain slashes (those of EKS

@@ -84,7 +84,8 @@ func (r *EnvironmentResource) planLive(ctx context.Context, req resource.ModifyP
 				resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root(name), types.StringUnknown())...)
 			}
 			resp.Diagnostics.AddWarning(fmt.Sprintf("The environment %s moves to another cluster", handle.Name()),
-				fmt.Sprintf("Its namespace is made in the cluster %s. What is in the cluster %s is forgotten, not destroyed: remove it there when nobody needs it any more.", mismatch.Got, mismatch.Want))
+				fmt.Sprintf("Its namespace is made in the cluster %s. What is in the cluster %s is forgotten, not destroyed: remove it "+
+					"there when nobody needs it any more.", mismatch.Got, mismatch.Want))
 		}
 	}
 	if err == nil && !unchanged {
@@ -114,8 +115,10 @@ func sameEnvironment(plan, state environmentModel) (diags diag.Diagnostics) {
 		if !differs(was, is) {
 			return
 		}
-		diags.AddAttributeError(at, fmt.Sprintf("Cannot change the %s of the environment %s/%s", what, state.Client.ValueString(), state.Stage.ValueString()),
-			fmt.Sprintf("Client, stage and namespace name are the identity of an environment. Changing one would destroy the namespace with all that is in it.\n\n"+
+		diags.AddAttributeError(at,
+			fmt.Sprintf("Cannot change the %s of the environment %s/%s", what, state.Client.ValueString(), state.Stage.ValueString()),
+			fmt.Sprintf("Client, stage and namespace name are the identity of an environment. Changing one would destroy the namespace "+
+				"with all that is in it.\n\n"+
 				"The %s is %s in the state and %s in the configuration.\n\n"+
 				"Put the old value back. For another environment, use its own workspace and var-file, or add a second resource; to give this one up, "+
 				"destroy it first (if this error is in the way: terraform destroy -refresh=false, in its own workspace).", what, was, is))

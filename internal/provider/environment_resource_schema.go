@@ -33,9 +33,12 @@ var (
 // has: either would make the handle in every dependent unreadable or unknown.
 func (r *EnvironmentResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "One client in one stage: a namespace that carries the client's mark, with what belongs to it (ServiceAccount, network policies, quota, " +
-			"limits). Pass the whole resource to others as `environment = slipway_environment.this`. Client, stage and namespace name are its identity and " +
-			"cannot be changed. A namespace that Slipway made is deleted with the environment, when it is empty of releases and workloads; an adopted one stays.",
+		MarkdownDescription: "One client in one stage: a namespace that carries the client's mark, with what belongs to it " +
+			"(ServiceAccount, network policies, quota, " +
+			"limits). Pass the whole resource to others as `environment = slipway_environment.this`. Client, stage and namespace name " +
+			"are its identity and " +
+			"cannot be changed. A namespace that Slipway made is deleted with the environment, when it is empty of releases and " +
+			"workloads; an adopted one stays.",
 		Attributes: map[string]schema.Attribute{
 			"client":    clientAttribute(),
 			"stage":     stageAttribute(),
@@ -46,52 +49,66 @@ func (r *EnvironmentResource) Schema(ctx context.Context, _ resource.SchemaReque
 			"service_account": serviceAccountAttribute(),
 			"network":         networkAttribute(),
 			"resource_quota": schema.SingleNestedAttribute{
-				MarkdownDescription: "ResourceQuota of the namespace. Leave room for rollouts: a quota that fits the running pods exactly hangs the next one, and hook Jobs count too. " +
+				MarkdownDescription: "ResourceQuota of the namespace. Leave room for rollouts: a quota that fits the running pods exactly " +
+					"hangs the next one, and hook Jobs count too. " +
 					"Default: none. Example: `{ hard = { \"requests.cpu\" = \"8\", \"requests.memory\" = \"16Gi\" } }`.",
 				Optional: true,
 				Attributes: map[string]schema.Attribute{
-					"hard": quantitiesAttribute("Limits of the namespace: resource to quantity. Example: `{ \"requests.cpu\" = \"8\", pods = \"60\" }`.", true, namespace.QuotaResourceProblem),
+					"hard": quantitiesAttribute("Limits of the namespace: resource to quantity. Example: `{ \"requests.cpu\" = \"8\", pods = \"60\" }`.",
+						true, namespace.QuotaResourceProblem),
 				},
 			},
 			"limit_range": schema.SingleNestedAttribute{
-				MarkdownDescription: "LimitRange for containers of the namespace: what containers get that say nothing, and bounds. A ResourceQuota on CPU or memory refuses pods " +
-					"that say nothing, unless `default_request` is here. Default: none. Example: `{ default_request = { cpu = \"100m\", memory = \"128Mi\" } }`.",
+				MarkdownDescription: "LimitRange for containers of the namespace: what containers get that say nothing, and bounds. A " +
+					"ResourceQuota on CPU or memory refuses pods " +
+					"that say nothing, unless `default_request` is here. Default: none. Example: `{ default_request = { cpu = \"100m\", memory " +
+					"= \"128Mi\" } }`.",
 				Optional:   true,
 				Validators: []validator.Object{risingLimits{}},
 				Attributes: map[string]schema.Attribute{
 					"default": quantitiesAttribute("Limits of containers that have none. They throttle silently; prefer `default_request` alone. "+
 						"Default: none. Example: `{ memory = \"512Mi\" }`.", false, namespace.ContainerResourceProblem),
-					"default_request": quantitiesAttribute("Requests of containers that have none. Default: none. Example: `{ cpu = \"100m\", memory = \"128Mi\" }`.", false, namespace.ContainerResourceProblem),
-					"max":             quantitiesAttribute("Highest limits of a container. Default: none. Example: `{ cpu = \"4\", memory = \"8Gi\" }`.", false, namespace.ContainerResourceProblem),
-					"min":             quantitiesAttribute("Lowest requests of a container. Default: none. Example: `{ cpu = \"10m\" }`.", false, namespace.ContainerResourceProblem),
+					"default_request": quantitiesAttribute("Requests of containers that have none. Default: none. Example: `{ cpu = \"100m\", "+
+						"memory = \"128Mi\" }`.", false, namespace.ContainerResourceProblem),
+					"max": quantitiesAttribute("Highest limits of a container. Default: none. Example: `{ cpu = \"4\", memory = \"8Gi\" }`.",
+						false, namespace.ContainerResourceProblem),
+					"min": quantitiesAttribute("Lowest requests of a container. Default: none. Example: `{ cpu = \"10m\" }`.", false,
+						namespace.ContainerResourceProblem),
 				},
 			},
 
 			"deletion_protection": schema.BoolAttribute{
-				MarkdownDescription: "Refuse to destroy the environment, at plan and again when it comes to it (`-replace` and taint too). To destroy, set `false` and apply first. " +
+				MarkdownDescription: "Refuse to destroy the environment, at plan and again when it comes to it (`-replace` and taint too). " +
+					"To destroy, set `false` and apply first. " +
 					"Default: `true`. Example: `false`.",
 				Optional: true,
 				Computed: true,
 				Default:  booldefault.StaticBool(true),
 			},
-			"allow_cluster_move": clusterMoveAttribute("UID of the cluster that the client is allowed to move to: the UID of its namespace `kube-system`, which the error " +
-				"names when the context leads to another cluster than before. The environment is then made there; what is in the old cluster is forgotten, not removed."),
+			"allow_cluster_move": clusterMoveAttribute("UID of the cluster that the client is allowed to move to: the UID of its " +
+				"namespace `kube-system`, which the error " +
+				"names when the context leads to another cluster than before. The environment is then made there; what is in the old " +
+				"cluster is forgotten, not removed."),
 			"timeouts": timeouts.Attributes(ctx, timeouts.Opts{
 				Create: true, Update: true, Delete: true,
-				CreateDescription: "How long creating may take, with waiting for a namespace that is being deleted and for another run, at least 45 seconds, for example `\"10m\"`. Default: `\"5m\"`.",
-				UpdateDescription: "How long an update may take, with waiting for another run, at least 45 seconds, for example `\"10m\"`. Default: `\"5m\"`.",
+				CreateDescription: "How long creating may take, with waiting for a namespace that is being deleted and for another run, at " +
+					"least 45 seconds, for example `\"10m\"`. Default: `\"5m\"`.",
+				UpdateDescription: "How long an update may take, with waiting for another run, at least 45 seconds, for example `\"10m\"`. " +
+					"Default: `\"5m\"`.",
 				DeleteDescription: "How long it may take until the namespace is gone, at least 45 seconds, for example `\"20m\"`. Default: `\"10m\"`.",
 			}),
 
 			"id": schema.StringAttribute{
-				MarkdownDescription: "Instance id: a random UUID that is also on the namespace (annotation `slipway.dev/instance-id`). A namespace that carries another id is never removed, only forgotten.",
-				Computed:            true,
-				PlanModifiers:       []planmodifier.String{stringplanmodifier.UseStateForUnknown()},
+				MarkdownDescription: "Instance id: a random UUID that is also on the namespace (annotation `slipway.dev/instance-id`). A " +
+					"namespace that carries another id is never removed, only forgotten.",
+				Computed:      true,
+				PlanModifiers: []planmodifier.String{stringplanmodifier.UseStateForUnknown()},
 			},
 			"cluster_uid": schema.StringAttribute{
-				MarkdownDescription: "UID of the namespace `kube-system`, by which the cluster is recognized whatever its address is. It is compared in every plan and before every change.",
-				Computed:            true,
-				PlanModifiers:       []planmodifier.String{stringplanmodifier.UseStateForUnknown()},
+				MarkdownDescription: "UID of the namespace `kube-system`, by which the cluster is recognized whatever its address is. It is " +
+					"compared in every plan and before every change.",
+				Computed:      true,
+				PlanModifiers: []planmodifier.String{stringplanmodifier.UseStateForUnknown()},
 			},
 			"namespace_uid": schema.StringAttribute{
 				MarkdownDescription: "UID of the namespace.",
@@ -123,25 +140,29 @@ func namespaceAttribute() schema.SingleNestedAttribute {
 		Attributes: map[string]schema.Attribute{
 			"name": name,
 			"adopt": schema.BoolAttribute{
-				MarkdownDescription: "Take the namespace over where it exists and is nobody's. It is then never deleted: on destroy it only loses what Slipway put there. " +
+				MarkdownDescription: "Take the namespace over where it exists and is nobody's. It is then never deleted: on destroy it only " +
+					"loses what Slipway put there. " +
 					"A namespace of another client is never taken over. Default: `false`. Example: `true`.",
 				Optional: true,
 			},
 			"labels": schema.MapAttribute{
-				MarkdownDescription: "Labels of the namespace, in addition to those of Slipway. Labels that others set stay. Default: none. Example: `{ team = \"data\" }`.",
-				Optional:            true,
-				ElementType:         types.StringType,
-				Validators:          []validator.Map{mapvalidator.KeysAre(metadataKey{}), mapvalidator.ValueStringsAre(labelValue{})},
+				MarkdownDescription: "Labels of the namespace, in addition to those of Slipway. Labels that others set stay. Default: none. " +
+					"Example: `{ team = \"data\" }`.",
+				Optional:    true,
+				ElementType: types.StringType,
+				Validators:  []validator.Map{mapvalidator.KeysAre(metadataKey{}), mapvalidator.ValueStringsAre(labelValue{})},
 			},
 			"annotations": schema.MapAttribute{
-				MarkdownDescription: "Annotations of the namespace, in addition to those of Slipway. Annotations that others set stay. Default: none. Example: `{ \"company.com/owner\" = \"data@company.com\" }`.",
-				Optional:            true,
-				ElementType:         types.StringType,
-				Validators:          []validator.Map{mapvalidator.KeysAre(metadataKey{})},
+				MarkdownDescription: "Annotations of the namespace, in addition to those of Slipway. Annotations that others set stay. " +
+					"Default: none. Example: `{ \"company.com/owner\" = \"data@company.com\" }`.",
+				Optional:    true,
+				ElementType: types.StringType,
+				Validators:  []validator.Map{mapvalidator.KeysAre(metadataKey{})},
 			},
 			"pod_security": schema.SingleNestedAttribute{
-				MarkdownDescription: "Pod Security levels, as labels of the namespace. Default: none, so that the cluster's own default holds. Example: `{ enforce = \"baseline\", warn = \"restricted\" }`.",
-				Optional:            true,
+				MarkdownDescription: "Pod Security levels, as labels of the namespace. Default: none, so that the cluster's own default " +
+					"holds. Example: `{ enforce = \"baseline\", warn = \"restricted\" }`.",
+				Optional: true,
 				Attributes: map[string]schema.Attribute{
 					"enforce": level("Level that refuses pods."),
 					"audit":   level("Level that is noted in the audit log."),
@@ -164,15 +185,17 @@ func serviceAccountAttribute() schema.SingleNestedAttribute {
 				Validators:          []validator.String{stringvalidator.RegexMatches(namespacePattern, namespaceRule)},
 			},
 			"role_arn": schema.StringAttribute{
-				MarkdownDescription: "AWS role of the pods, written as annotation `eks.amazonaws.com/role-arn`. Default: none. Example: `\"arn:aws:iam::111111111111:role/client-a-data-collection\"`.",
-				Optional:            true,
-				Validators:          []validator.String{stringvalidator.RegexMatches(rolePattern, "must be the ARN of an IAM role")},
+				MarkdownDescription: "AWS role of the pods, written as annotation `eks.amazonaws.com/role-arn`. Default: none. Example: " +
+					"`\"arn:aws:iam::111111111111:role/client-a-data-collection\"`.",
+				Optional:   true,
+				Validators: []validator.String{stringvalidator.RegexMatches(rolePattern, "must be the ARN of an IAM role")},
 			},
 			"annotations": schema.MapAttribute{
-				MarkdownDescription: "Annotations of the ServiceAccount. Default: none. Example: `{ \"iam.gke.io/gcp-service-account\" = \"data@project.iam.gserviceaccount.com\" }`.",
-				Optional:            true,
-				ElementType:         types.StringType,
-				Validators:          []validator.Map{mapvalidator.KeysAre(metadataKey{})},
+				MarkdownDescription: "Annotations of the ServiceAccount. Default: none. Example: `{ \"iam.gke.io/gcp-service-account\" = " +
+					"\"data@project.iam.gserviceaccount.com\" }`.",
+				Optional:    true,
+				ElementType: types.StringType,
+				Validators:  []validator.Map{mapvalidator.KeysAre(metadataKey{})},
 			},
 		},
 	}
@@ -197,46 +220,57 @@ func networkAttribute() schema.SingleNestedAttribute {
 		}
 	}
 	return schema.SingleNestedAttribute{
-		MarkdownDescription: "NetworkPolicies of the namespace. Pods of the namespace always reach each other; probes of the kubelet get through. They have an effect only where the " +
-			"cluster enforces network policies. Default: `{ ingress = \"deny\", egress = \"allow\" }`. Example: `{ load_balancer_cidrs = [\"10.0.0.0/16\"], prometheus = { namespace = \"monitoring\" } }`.",
+		MarkdownDescription: "NetworkPolicies of the namespace. Pods of the namespace always reach each other; probes of the kubelet " +
+			"get through. They have an effect only where the " +
+			"cluster enforces network policies. Default: `{ ingress = \"deny\", egress = \"allow\" }`. Example: `{ load_balancer_cidrs = " +
+			"[\"10.0.0.0/16\"], prometheus = { namespace = \"monitoring\" } }`.",
 		Optional: true,
 		Computed: true,
 		Default:  objectdefault.StaticValue(defaultNetwork()),
 		Attributes: map[string]schema.Attribute{
-			"ingress": traffic("What may reach the pods from outside the namespace: `\"deny\"` leaves only what the presets open, `\"allow\"` everything. Default: `\"deny\"`. Example: `\"allow\"`.", namespace.TrafficDeny),
-			"egress":  traffic("What the pods may reach outside the namespace: `\"deny\"` leaves only what the presets open, `\"allow\"` everything. Default: `\"allow\"`. Example: `\"deny\"`.", namespace.TrafficAllow),
+			"ingress": traffic("What may reach the pods from outside the namespace: `\"deny\"` leaves only what the presets open, "+
+				"`\"allow\"` everything. Default: `\"deny\"`. Example: `\"allow\"`.", namespace.TrafficDeny),
+			"egress": traffic("What the pods may reach outside the namespace: `\"deny\"` leaves only what the presets open, `\"allow\"` "+
+				"everything. Default: `\"allow\"`. Example: `\"deny\"`.", namespace.TrafficAllow),
 			"dns": schema.BoolAttribute{
-				MarkdownDescription: "With `egress = \"deny\"`: let pods ask name servers (port 53 of any address, since node-local name servers are no pods). Default: `true`. Example: `false`.",
-				Optional:            true,
-				Computed:            true,
-				Default:             booldefault.StaticBool(true),
+				MarkdownDescription: "With `egress = \"deny\"`: let pods ask name servers (port 53 of any address, since node-local name " +
+					"servers are no pods). Default: `true`. Example: `false`.",
+				Optional: true,
+				Computed: true,
+				Default:  booldefault.StaticBool(true),
 			},
 			"prometheus": schema.SingleNestedAttribute{
-				MarkdownDescription: "With `ingress = \"deny\"`: let Prometheus scrape. Default: closed. Example: `{ namespace = \"monitoring\", pod_labels = { \"app.kubernetes.io/name\" = \"prometheus\" } }`.",
-				Optional:            true,
+				MarkdownDescription: "With `ingress = \"deny\"`: let Prometheus scrape. Default: closed. Example: `{ namespace = " +
+					"\"monitoring\", pod_labels = { \"app.kubernetes.io/name\" = \"prometheus\" } }`.",
+				Optional: true,
 				Attributes: map[string]schema.Attribute{
 					"namespace": namespaceNameAttribute(),
 					"pod_labels": schema.MapAttribute{
-						MarkdownDescription: "Labels of Prometheus' pods. Default: all pods of the namespace. Example: `{ \"app.kubernetes.io/name\" = \"prometheus\" }`.",
-						Optional:            true,
-						ElementType:         types.StringType,
-						Validators:          []validator.Map{mapvalidator.KeysAre(labelKey{}), mapvalidator.ValueStringsAre(labelValue{})},
+						MarkdownDescription: "Labels of Prometheus' pods. Default: all pods of the namespace. Example: `{ " +
+							"\"app.kubernetes.io/name\" = \"prometheus\" }`.",
+						Optional:    true,
+						ElementType: types.StringType,
+						Validators:  []validator.Map{mapvalidator.KeysAre(labelKey{}), mapvalidator.ValueStringsAre(labelValue{})},
 					},
 				},
 			},
 			"istio": schema.StringAttribute{
-				MarkdownDescription: "Namespace of Istio's control plane and gateways: gateways may come in, and sidecars reach istiod. Default: closed. Example: `\"istio-system\"`.",
-				Optional:            true,
-				Validators:          []validator.String{stringvalidator.RegexMatches(namespacePattern, namespaceRule)},
+				MarkdownDescription: "Namespace of Istio's control plane and gateways: gateways may come in, and sidecars reach istiod. " +
+					"Default: closed. Example: `\"istio-system\"`.",
+				Optional:   true,
+				Validators: []validator.String{stringvalidator.RegexMatches(namespacePattern, namespaceRule)},
 			},
-			"load_balancer_cidrs": cidrs("With `ingress = \"deny\"`: networks that load balancers send from; for an ALB in IP mode, the subnets of the VPC. Default: closed. Example: `[\"10.0.0.0/16\"]`."),
-			"database_cidrs": cidrs("With `egress = \"deny\"`: networks of the database, reached on `database.port`. Use its subnets: a failover changes the address. Default: closed. "+
+			"load_balancer_cidrs": cidrs("With `ingress = \"deny\"`: networks that load balancers send from; for an ALB in IP mode, the " +
+				"subnets of the VPC. Default: closed. Example: `[\"10.0.0.0/16\"]`."),
+			"database_cidrs": cidrs("With `egress = \"deny\"`: networks of the database, reached on `database.port`. Use its subnets: a "+
+				"failover changes the address. Default: closed. "+
 				"Example: `[\"10.0.20.0/24\"]`.", listvalidator.AlsoRequires(path.MatchRoot("database"))),
 			"aws": schema.BoolAttribute{
-				MarkdownDescription: "With `egress = \"deny\"`: let pods reach AWS APIs (port 443 of any address) and the Pod Identity agent of the node. Default: `false`. Example: `true`.",
-				Optional:            true,
-				Computed:            true,
-				Default:             booldefault.StaticBool(false),
+				MarkdownDescription: "With `egress = \"deny\"`: let pods reach AWS APIs (port 443 of any address) and the Pod Identity " +
+					"agent of the node. Default: `false`. Example: `true`.",
+				Optional: true,
+				Computed: true,
+				Default:  booldefault.StaticBool(false),
 			},
 		},
 	}
@@ -248,6 +282,8 @@ func quantitiesAttribute(description string, required bool, problem func(string)
 		Required:            required,
 		Optional:            !required,
 		ElementType:         types.StringType,
-		Validators:          []validator.Map{mapvalidator.SizeAtLeast(1), mapvalidator.KeysAre(resourceName{problem}), mapvalidator.ValueStringsAre(quantity{})},
+		Validators: []validator.Map{
+			mapvalidator.SizeAtLeast(1), mapvalidator.KeysAre(resourceName{problem}), mapvalidator.ValueStringsAre(quantity{}),
+		},
 	}
 }

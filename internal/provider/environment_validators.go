@@ -63,7 +63,8 @@ func (labelValue) ValidateString(_ context.Context, req validator.StringRequest,
 		return
 	}
 	if problems := validation.IsValidLabelValue(req.ConfigValue.ValueString()); len(problems) > 0 {
-		resp.Diagnostics.AddAttributeError(req.Path, "Invalid label value", fmt.Sprintf("%q: %s.", req.ConfigValue.ValueString(), strings.Join(problems, "; ")))
+		resp.Diagnostics.AddAttributeError(req.Path, "Invalid label value",
+			fmt.Sprintf("%q: %s.", req.ConfigValue.ValueString(), strings.Join(problems, "; ")))
 	}
 }
 
@@ -95,7 +96,8 @@ func (v clientNamespace) MarkdownDescription(ctx context.Context) string { retur
 func (clientNamespace) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
 	if name := req.ConfigValue.ValueString(); environment.SystemNamespace(name) {
 		resp.Diagnostics.AddAttributeError(req.Path, "Namespace of Kubernetes itself",
-			fmt.Sprintf("%q begins with kube-, which Kubernetes reserves for its own namespaces: an environment there would cut the cluster's components off.\n\nChoose another name.", name))
+			fmt.Sprintf("%q begins with kube-, which Kubernetes reserves for its own namespaces: an environment there would cut the "+
+				"cluster's components off.\n\nChoose another name.", name))
 	}
 }
 

@@ -27,7 +27,8 @@ func (*explainValueFunction) Metadata(_ context.Context, _ function.MetadataRequ
 func (*explainValueFunction) Definition(_ context.Context, _ function.DefinitionRequest, resp *function.DefinitionResponse) {
 	resp.Definition = function.Definition{
 		Summary: "Tells which layer, file and line set a value, and what it overrode",
-		MarkdownDescription: "Returns a text that tells for a value of an environment which layer, file and line set it, and what each layer below says. It is meant for " +
+		MarkdownDescription: "Returns a text that tells for a value of an environment which layer, file and line set it, and what " +
+			"each layer below says. It is meant for " +
 			"`terraform console`:\n\n" +
 			"```text\n" +
 			"> provider::slipway::explain_value(\"clients\", \"client-f\", \"prod\", \"autoscaling.maxReplicas\")\n" +
@@ -40,8 +41,9 @@ func (*explainValueFunction) Definition(_ context.Context, _ function.Definition
 			function.StringParameter{Name: "directory", MarkdownDescription: "Folder of `fleet.yaml`, relative to the working directory."},
 			function.StringParameter{Name: "client", MarkdownDescription: "Name of the client."},
 			function.StringParameter{Name: "stage", MarkdownDescription: "Stage."},
-			function.StringParameter{Name: "key", MarkdownDescription: "Dotted path of the value; a dot in a key is written `\\.`. Where others are below it, each of them is listed; " +
-				"an empty path tells all."},
+			function.StringParameter{Name: "key",
+				MarkdownDescription: "Dotted path of the value; a dot in a key is written `\\.`. Where others are below it, each of them is listed; " +
+					"an empty path tells all."},
 		},
 		Return: function.StringReturn{},
 	}

@@ -38,12 +38,14 @@ func (*FleetDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, re
 		return schema.MapAttribute{MarkdownDescription: description, Computed: true, ElementType: types.StringType}
 	}
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "The environments of a fleet, as `fleet.yaml` and each client's `client.yaml` describe them, for `for_each` and for pipelines. " +
+		MarkdownDescription: "The environments of a fleet, as `fleet.yaml` and each client's `client.yaml` describe them, for " +
+			"`for_each` and for pipelines. " +
 			"It reads files only. The guide \"From one client to two hundred\" has the format.",
 		Attributes: map[string]schema.Attribute{
 			"directory": fleetDirectoryAttribute(),
 			"select": schema.StringAttribute{
-				MarkdownDescription: "Which environments, as a selector over tags, `client` and `stage`, in the form of Kubernetes' label selectors. A tag that no environment has is an error. " +
+				MarkdownDescription: "Which environments, as a selector over tags, `client` and `stage`, in the form of Kubernetes' label " +
+					"selectors. A tag that no environment has is an error. " +
 					"Default: all. Example: `\"stage=prod,ring in (canary, early)\"`.",
 				Optional: true,
 			},
@@ -62,15 +64,22 @@ func (*FleetDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, re
 				}},
 			},
 			"waves": schema.ListNestedAttribute{
-				MarkdownDescription: "The waves in the order in which a release reaches them, with the names of the selected environments. Waves without any are left out.",
-				Computed:            true,
+				MarkdownDescription: "The waves in the order in which a release reaches them, with the names of the selected environments. " +
+					"Waves without any are left out.",
+				Computed: true,
 				NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
 					"name":         text("Name of the wave."),
 					"environments": schema.ListAttribute{MarkdownDescription: "Names of its environments.", Computed: true, ElementType: types.StringType},
 				}},
 			},
-			"clients": schema.ListAttribute{MarkdownDescription: "Names of the clients that have a selected environment, sorted.", Computed: true, ElementType: types.StringType},
-			"stages":  schema.ListAttribute{MarkdownDescription: "All stages in the order of promotion.", Computed: true, ElementType: types.StringType},
+			"clients": schema.ListAttribute{
+				MarkdownDescription: "Names of the clients that have a selected environment, sorted.",
+				Computed:            true,
+				ElementType:         types.StringType,
+			},
+			"stages": schema.ListAttribute{
+				MarkdownDescription: "All stages in the order of promotion.", Computed: true, ElementType: types.StringType,
+			},
 		},
 	}
 }

@@ -23,7 +23,8 @@ func testFleet(t *testing.T, others map[string]string) string {
 	files := map[string]string{
 		"chart/Chart.yaml":  "apiVersion: v2\nname: orders\nversion: 1.0.0\n",
 		"chart/values.yaml": "replicas: 1\nimage:\n  tag: \"\"\nexact: \"\"\n",
-		"clients/fleet.yaml": "version: 1\nservice: orders\nchart: {path: ../chart}\nstages: [dev, prod]\nlayers:\n- {name: defaults, file: values.yaml}\n" +
+		"clients/fleet.yaml": "version: 1\nservice: orders\nchart: {path: ../chart}\nstages: [dev, prod]\nlayers:\n" +
+			"- {name: defaults, file: values.yaml}\n" +
 			"- {name: client, file: \"{client}/values.yaml\"}\nwaves:\n- {name: early, select: ring=early}\n- {name: rest}\n",
 		"clients/values.yaml":        "image: {tag: v1.0.0}\n",
 		"clients/acme/client.yaml":   "tags: {ring: early}\nfacts: {account_id: \"0123\"}\n",
@@ -70,11 +71,16 @@ output "clients" { value = data.slipway_fleet.all.clients }
 output "acme" { value = data.slipway_fleet.all.environments["acme-prod"] }
 `, dir),
 				ConfigStateChecks: []statecheck.StateCheck{
-					statecheck.ExpectKnownOutputValue("names", knownvalue.ListExact([]knownvalue.Check{knownvalue.StringExact("acme-prod"), knownvalue.StringExact("globex-prod")})),
-					statecheck.ExpectKnownOutputValue("clients", knownvalue.ListExact([]knownvalue.Check{knownvalue.StringExact("acme"), knownvalue.StringExact("globex")})),
-					statecheck.ExpectKnownOutputValueAtPath("first", tfjsonpath.New("environments"), knownvalue.ListExact([]knownvalue.Check{knownvalue.StringExact("acme-dev"), knownvalue.StringExact("acme-prod")})),
-					statecheck.ExpectKnownOutputValueAtPath("acme", tfjsonpath.New("facts"), knownvalue.MapExact(map[string]knownvalue.Check{"account_id": knownvalue.StringExact("0123")})),
-					statecheck.ExpectKnownOutputValueAtPath("acme", tfjsonpath.New("values_file"), knownvalue.StringExact(filepath.Join(dir, "../environments/acme/prod/values.yaml"))),
+					statecheck.ExpectKnownOutputValue("names",
+						knownvalue.ListExact([]knownvalue.Check{knownvalue.StringExact("acme-prod"), knownvalue.StringExact("globex-prod")})),
+					statecheck.ExpectKnownOutputValue("clients",
+						knownvalue.ListExact([]knownvalue.Check{knownvalue.StringExact("acme"), knownvalue.StringExact("globex")})),
+					statecheck.ExpectKnownOutputValueAtPath("first", tfjsonpath.New("environments"),
+						knownvalue.ListExact([]knownvalue.Check{knownvalue.StringExact("acme-dev"), knownvalue.StringExact("acme-prod")})),
+					statecheck.ExpectKnownOutputValueAtPath("acme", tfjsonpath.New("facts"),
+						knownvalue.MapExact(map[string]knownvalue.Check{"account_id": knownvalue.StringExact("0123")})),
+					statecheck.ExpectKnownOutputValueAtPath("acme", tfjsonpath.New("values_file"),
+						knownvalue.StringExact(filepath.Join(dir, "../environments/acme/prod/values.yaml"))),
 					statecheck.ExpectKnownOutputValueAtPath("each", tfjsonpath.New("globex-prod"), knownvalue.StringExact("globex rest -")),
 				},
 			},
@@ -127,7 +133,9 @@ output "why" { value = provider::slipway::explain_value(%q, "acme", "prod", "rep
 					statecheck.ExpectKnownOutputValue("source", knownvalue.StringExact("client "+filepath.Join(dir, "acme/values.yaml")+":1")),
 					statecheck.ExpectKnownOutputValue("yaml", knownvalue.StringRegexp(regexp.MustCompile("(?m)^exact: \"0123\"$"))),
 					statecheck.ExpectKnownOutputValue("same", knownvalue.Bool(true)),
-					statecheck.ExpectKnownOutputValue("why", knownvalue.StringRegexp(regexp.MustCompile(`(?s)^replicas = 3\n  client .*acme/values.yaml:1  sets it\n  chart .*values.yaml:1  is overridden: 1\n$`))),
+					statecheck.ExpectKnownOutputValue("why",
+						knownvalue.StringRegexp(regexp.MustCompile(`(?s)^replicas = 3\n  client .*acme/values.yaml:1  sets it\n  chart `+
+							`.*values.yaml:1  is overridden: 1\n$`))),
 				},
 			},
 			{

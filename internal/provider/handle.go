@@ -39,7 +39,8 @@ const (
 // every coordinate is known at plan even before the environment exists.
 func handleAttribute() schema.SingleNestedAttribute {
 	return schema.SingleNestedAttribute{
-		MarkdownDescription: "The environment that this belongs to: pass the whole resource, `slipway_environment.this`. Another client, stage or namespace " +
+		MarkdownDescription: "The environment that this belongs to: pass the whole resource, `slipway_environment.this`. Another " +
+			"client, stage or namespace " +
 			"replaces this resource; another way to the same cluster does not touch it.",
 		Required:      true,
 		Attributes:    handleAttributes(),
@@ -63,9 +64,10 @@ func handleAttributes() map[string]schema.Attribute {
 
 func clientAttribute() schema.StringAttribute {
 	return schema.StringAttribute{
-		MarkdownDescription: "Name of the client, a DNS label. With the stage it names the workspace that may manage the environment, `<client>-<stage>`. Example: `\"client-a\"`.",
-		Required:            true,
-		Validators:          []validator.String{stringvalidator.RegexMatches(clientPattern, clientRule)},
+		MarkdownDescription: "Name of the client, a DNS label. With the stage it names the workspace that may manage the environment, " +
+			"`<client>-<stage>`. Example: `\"client-a\"`.",
+		Required:   true,
+		Validators: []validator.String{stringvalidator.RegexMatches(clientPattern, clientRule)},
 	}
 }
 
@@ -87,13 +89,15 @@ func namespaceNameAttribute() schema.StringAttribute {
 
 func clusterAttribute() schema.SingleNestedAttribute {
 	return schema.SingleNestedAttribute{
-		MarkdownDescription: "The cluster: either `context` or `eks`. There is no default. Credentials are no part of it; they come from kubeconfig or the provider configuration.",
-		Required:            true,
-		Validators:          []validator.Object{oneCluster{}},
+		MarkdownDescription: "The cluster: either `context` or `eks`. There is no default. Credentials are no part of it; they come " +
+			"from kubeconfig or the provider configuration.",
+		Required:   true,
+		Validators: []validator.Object{oneCluster{}},
 		Attributes: map[string]schema.Attribute{
 			"context": schema.StringAttribute{
-				MarkdownDescription: "Name of an entry under `clusters` in the provider configuration or, where there is none, of a kubeconfig context. Example: `\"client-a-prod\"`.",
-				Optional:            true,
+				MarkdownDescription: "Name of an entry under `clusters` in the provider configuration or, where there is none, of a " +
+					"kubeconfig context. Example: `\"client-a-prod\"`.",
+				Optional: true,
 			},
 			"eks": schema.SingleNestedAttribute{
 				MarkdownDescription: "An Amazon EKS cluster, reached without kubeconfig. Not supported yet: it is an error at plan.",
@@ -112,8 +116,9 @@ func clusterAttribute() schema.SingleNestedAttribute {
 						Required:            true,
 					},
 					"role_arn": schema.StringAttribute{
-						MarkdownDescription: "Role that is assumed to reach the cluster. Default: the credentials of the run. Example: `\"arn:aws:iam::111111111111:role/deployer\"`.",
-						Optional:            true,
+						MarkdownDescription: "Role that is assumed to reach the cluster. Default: the credentials of the run. Example: " +
+							"`\"arn:aws:iam::111111111111:role/deployer\"`.",
+						Optional: true,
 					},
 				},
 			},
@@ -123,7 +128,8 @@ func clusterAttribute() schema.SingleNestedAttribute {
 
 func databaseAttribute() schema.SingleNestedAttribute {
 	return schema.SingleNestedAttribute{
-		MarkdownDescription: "Where the environment's database is, for migrations and network policies. No credentials belong here. Default: none. Example: " +
+		MarkdownDescription: "Where the environment's database is, for migrations and network policies. No credentials belong here. " +
+			"Default: none. Example: " +
 			"`{ host = \"client-a-db.example.internal\", name = \"data_collection\" }`.",
 		Optional: true,
 		Attributes: map[string]schema.Attribute{
@@ -218,13 +224,16 @@ func (m handleModel) handle(ctx context.Context) (environment.Handle, bool, diag
 		var eks eksModel
 		diags.Append(at.EKS.As(ctx, &eks, basetypes.ObjectAsOptions{})...)
 		handle.Cluster.EKS = &cluster.EKS{
-			Name: eks.Name.ValueString(), Region: eks.Region.ValueString(), AccountID: eks.AccountID.ValueString(), RoleARN: eks.RoleARN.ValueString(),
+			Name: eks.Name.ValueString(), Region: eks.Region.ValueString(), AccountID: eks.AccountID.ValueString(),
+			RoleARN: eks.RoleARN.ValueString(),
 		}
 	}
 	if !m.Database.IsNull() && !diags.HasError() {
 		var database databaseModel
 		diags.Append(m.Database.As(ctx, &database, basetypes.ObjectAsOptions{})...)
-		handle.Database = &environment.Database{Host: database.Host.ValueString(), Port: environment.DefaultDatabasePort, Name: database.Name.ValueString()}
+		handle.Database = &environment.Database{
+			Host: database.Host.ValueString(), Port: environment.DefaultDatabasePort, Name: database.Name.ValueString(),
+		}
 		if !database.Port.IsNull() {
 			handle.Database.Port = database.Port.ValueInt64()
 		}

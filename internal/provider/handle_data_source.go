@@ -13,9 +13,10 @@ import (
 // dataHandleAttribute is the attribute "environment" of data sources, with the same parts as that of resources.
 func dataHandleAttribute() datasource.SingleNestedAttribute {
 	return datasource.SingleNestedAttribute{
-		MarkdownDescription: "The environment to look into: pass the whole resource, `slipway_environment.this`, or the same coordinates written by hand.",
-		Required:            true,
-		Attributes:          dataAttributes(handleAttributes()),
+		MarkdownDescription: "The environment to look into: pass the whole resource, `slipway_environment.this`, or the same " +
+			"coordinates written by hand.",
+		Required:   true,
+		Attributes: dataAttributes(handleAttributes()),
 	}
 }
 
@@ -26,9 +27,13 @@ func dataAttributes(of map[string]schema.Attribute) map[string]datasource.Attrib
 	for name, attribute := range of {
 		switch a := attribute.(type) {
 		case schema.StringAttribute:
-			out[name] = datasource.StringAttribute{MarkdownDescription: a.MarkdownDescription, Required: a.Required, Optional: a.Optional, Validators: a.Validators}
+			out[name] = datasource.StringAttribute{
+				MarkdownDescription: a.MarkdownDescription, Required: a.Required, Optional: a.Optional, Validators: a.Validators,
+			}
 		case schema.Int64Attribute:
-			out[name] = datasource.Int64Attribute{MarkdownDescription: a.MarkdownDescription, Required: a.Required, Optional: a.Optional, Validators: a.Validators}
+			out[name] = datasource.Int64Attribute{
+				MarkdownDescription: a.MarkdownDescription, Required: a.Required, Optional: a.Optional, Validators: a.Validators,
+			}
 		case schema.SingleNestedAttribute:
 			out[name] = datasource.SingleNestedAttribute{MarkdownDescription: a.MarkdownDescription, Required: a.Required, Optional: a.Optional,
 				Validators: a.Validators, Attributes: dataAttributes(a.Attributes)}

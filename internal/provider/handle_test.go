@@ -84,7 +84,8 @@ func TestHandle_UnknownCoordinatesLeadNowhere(t *testing.T) {
 
 func TestHandle_IdentityIsClientStageAndNamespace(t *testing.T) {
 	whole := handleValue(testHandle)
-	elsewhere := types.ObjectValueMust(clusterTypes, map[string]attr.Value{"context": types.StringValue("other"), "eks": types.ObjectNull(eksTypes)})
+	elsewhere := types.ObjectValueMust(clusterTypes,
+		map[string]attr.Value{"context": types.StringValue("other"), "eks": types.ObjectNull(eksTypes)})
 	tests := map[string]struct {
 		other types.Object
 		same  bool

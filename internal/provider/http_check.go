@@ -47,7 +47,8 @@ func readService(r *blockReader, list types.List) *analysis.Service {
 	}
 	r.unknown = r.unknown || s.HTTPS.IsUnknown()
 	return &analysis.Service{
-		Namespace: r.text(s.Namespace, ""), Name: r.text(s.Name, "unknown"), Port: r.text(s.Port, "80"), HTTPS: s.HTTPS.ValueBool(), Path: r.text(s.Path, ""),
+		Namespace: r.text(s.Namespace, ""), Name: r.text(s.Name, "unknown"), Port: r.text(s.Port, "80"), HTTPS: s.HTTPS.ValueBool(),
+		Path: r.text(s.Path, ""),
 	}
 }
 
@@ -83,16 +84,20 @@ func httpObject(health bool) schema.NestedBlockObject {
 	o := schema.NestedBlockObject{
 		Attributes: map[string]schema.Attribute{
 			"url": schema.StringAttribute{
-				MarkdownDescription: "Address that is asked, where the machine that runs Terraform reaches it. Exactly one of `url` and `service` is set. Example: `\"https://client-a.company.com/readyz\"`.",
-				Optional:            true,
-				Validators:          []validator.String{publicAddress{}},
+				MarkdownDescription: "Address that is asked, where the machine that runs Terraform reaches it. Exactly one of `url` and " +
+					"`service` is set. Example: `\"https://client-a.company.com/readyz\"`.",
+				Optional:   true,
+				Validators: []validator.String{publicAddress{}},
 			},
 			"headers_wo": schema.MapAttribute{
-				MarkdownDescription: "Headers that are sent along. Write-only: never in plan or state; may be ephemeral. Example: `{ Authorization = \"Bearer ${var.token}\" }`.",
-				ElementType:         types.StringType,
-				Optional:            true,
-				WriteOnly:           true,
-				Validators:          []validator.Map{mapvalidator.KeysAre(stringvalidator.RegexMatches(headerPattern, "must be the name of an HTTP header"))},
+				MarkdownDescription: "Headers that are sent along. Write-only: never in plan or state; may be ephemeral. Example: `{ " +
+					"Authorization = \"Bearer ${var.token}\" }`.",
+				ElementType: types.StringType,
+				Optional:    true,
+				WriteOnly:   true,
+				Validators: []validator.Map{
+					mapvalidator.KeysAre(stringvalidator.RegexMatches(headerPattern, "must be the name of an HTTP header")),
+				},
 			},
 			"statuses": schema.ListAttribute{
 				MarkdownDescription: "HTTP statuses that pass. Default: 200 to 399. Redirects are not followed. Example: `[200, 204]`.",
@@ -119,7 +124,8 @@ func httpObject(health bool) schema.NestedBlockObject {
 // serviceBlock names a port of a Kubernetes Service that is asked through the API server.
 func serviceBlock(pathExample string) schema.ListNestedBlock {
 	return atMostOne(
-		"A Service in the cluster, asked through the API server with the credentials for the cluster; so it works for private clusters. Needs the right to get `services/proxy`.",
+		"A Service in the cluster, asked through the API server with the credentials for the cluster; so it works for private "+
+			"clusters. Needs the right to get `services/proxy`.",
 		schema.NestedBlockObject{Attributes: map[string]schema.Attribute{
 			"name": schema.StringAttribute{
 				MarkdownDescription: "Name of the Service. Example: `\"data-collection-service\"`.",

@@ -19,13 +19,15 @@ import (
 
 // All resources live one life, with the shape of managed.Reconciler in crossplane-runtime. Each part keeps its promise:
 //
-//   - Read observes, and writes nothing to the cluster. Only the recorded cluster can say that something does not exist; then the resource
-//     leaves the state. A cluster that cannot be asked keeps the prior state, with a warning. Any other error is an error.
-//   - Create brings about what is planned, or takes over what an interrupted Create of the same resource left. On failure it returns no state:
-//     Terraform taints a state that comes with an error, and the next apply would destroy what is there.
-//   - Update brings about what is planned. On failure the state says what is in effect, so that the next plan shows what is missing.
-//   - Delete removes what carries the instance id of the resource. What carries another id is only forgotten, with a warning. Its errors begin
-//     with "Cannot remove" and point at the name of the object.
+//   - Read observes, and writes nothing to the cluster. Only the recorded cluster can say that something does not exist;
+//     then the resource leaves the state. A cluster that cannot be asked keeps the prior state, with a warning. Any other
+//     error is an error.
+//   - Create brings about what is planned, or takes over what an interrupted Create of the same resource left. On failure
+//     it returns no state: Terraform taints a state that comes with an error, and the next apply would destroy what is there.
+//   - Update brings about what is planned. On failure the state says what is in effect, so that the next plan shows what
+//     is missing.
+//   - Delete removes what carries the instance id of the resource. What carries another id is only forgotten, with a
+//     warning. Its errors begin with "Cannot remove" and point at the name of the object.
 //
 // Create, Update and Delete refuse what belongs to another workspace.
 
@@ -92,8 +94,9 @@ func openToRemove(ctx context.Context, data *Data, s subject) (*place, diag.Diag
 	return p, diags
 }
 
-// openToRead opens the place for a Read. It is nil where the prior state stays: the cluster cannot be asked, which is a warning, or is another one
-// than the recorded one. The plan reports the latter, since only the configuration knows whether a move is allowed.
+// openToRead opens the place for a Read. It is nil where the prior state stays: the cluster cannot be asked, which is a warning,
+// or is another one than the recorded one. The plan reports the latter, since only the configuration knows whether a move is
+// allowed.
 func openToRead(ctx context.Context, data *Data, s subject) (*place, diag.Diagnostics) {
 	p, err := connect(ctx, data, s)
 	if err != nil {
@@ -117,8 +120,8 @@ func connect(ctx context.Context, data *Data, s subject) (*place, error) {
 	return &place{data: data, subject: s, live: live, say: progress(ctx, s.handle, s.name)}, nil
 }
 
-// read is the end of a look at the place in a Read. It takes the resource out of the state where the look found nothing, and reports whether there
-// is something to write into the state.
+// read is the end of a look at the place in a Read. It takes the resource out of the state where the look found nothing, and
+// reports whether there is something to write into the state.
 func (p *place) read(ctx context.Context, resp *resource.ReadResponse, found bool, err error) bool {
 	_, gone := errors.AsType[*environment.NamespaceMissingError](err)
 	switch {
@@ -150,7 +153,8 @@ func (p *place) notRead(err error) diag.Diagnostic {
 func (p *place) anotherOwner(where, got, want string) diag.Diagnostic {
 	return diag.NewWarningDiagnostic(fmt.Sprintf("The %s in %s has another owner now", p.subject.what(), p.subject.handle.Name()),
 		fmt.Sprintf("%s carries the instance id %s, and this resource has %s: another resource or another Terraform state has taken it over.\n\n"+
-			"Remove it from the state that should not have it (a removed block with destroy = false, or terraform state rm), or give one of the two "+
+			"Remove it from the state that should not have it (a removed block with destroy = false, or terraform state rm), or give one "+
+			"of the two "+
 			"another name. A change of it from here is refused, and a destroy only forgets it.", where, got, want))
 }
 

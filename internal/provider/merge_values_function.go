@@ -30,17 +30,19 @@ func (*mergeValuesFunction) Definition(_ context.Context, _ function.DefinitionR
 		MarkdownDescription: "Merges objects of chart values as `helm -f first.yaml -f second.yaml` merges files: later arguments win, " +
 			"objects are merged key by key, and lists and scalars are replaced as a whole.\n\n" +
 			"A `null` inside an argument stays in the result, where it removes the chart's own default. An argument that is `null` as a " +
-			"whole (for instance `yamldecode` of an empty file) is skipped, but OpenTofu does not call functions with such arguments and returns `null`: " +
+			"whole (for instance `yamldecode` of an empty file) is skipped, but OpenTofu does not call functions with such arguments and " +
+			"returns `null`: " +
 			"write `var.extra == null ? {} : var.extra` where it is used. Values that are not known yet stay unknown, leaf by leaf. " +
 			"If any argument holds a sensitive value, Terraform marks the whole result as sensitive: pass secrets to `sensitive_values` or " +
 			"`values_wo` of `slipway_release` instead of merging them here.\n\n" +
 			"Terraform's `merge` differs: it replaces nested objects as a whole. Terraform's `yamldecode` reads some scalars otherwise than " +
 			"Helm does (`0123`, `2001-01-01`, `1_000`): to use a file as it is, give it in `values_files` of `slipway_release`.",
 		VariadicParameter: function.DynamicParameter{
-			Name:                "layers",
-			MarkdownDescription: "Objects or maps of values, in the order in which they are laid over each other. Sets are refused, since values have an order.",
-			AllowNullValue:      true,
-			AllowUnknownValues:  true,
+			Name: "layers",
+			MarkdownDescription: "Objects or maps of values, in the order in which they are laid over each other. Sets are refused, " +
+				"since values have an order.",
+			AllowNullValue:     true,
+			AllowUnknownValues: true,
 		},
 		Return: function.DynamicReturn{},
 	}
@@ -69,7 +71,8 @@ func (*mergeValuesFunction) Run(ctx context.Context, req function.RunRequest, re
 				unknown = true
 				continue
 			}
-			resp.Error = function.NewArgumentFuncError(int64(i), "A layer of values must be an object or a map, such as { image = { tag = \"v1.2.0\" } }")
+			resp.Error = function.NewArgumentFuncError(int64(i),
+				"A layer of values must be an object or a map, such as { image = { tag = \"v1.2.0\" } }")
 			return
 		}
 	}

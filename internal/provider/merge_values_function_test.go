@@ -57,21 +57,53 @@ func TestMergeValues_KeepsUnknownsWhereTheyMatter(t *testing.T) {
 		layers []attr.Value
 		want   attr.Value
 	}{
-		"an unknown leaf stays":                 {[]attr.Value{objectOf(m{"a": types.StringUnknown(), "b": x})}, objectOf(m{"a": types.StringUnknown(), "b": x})},
-		"an unknown leaf over a leaf":           {[]attr.Value{objectOf(m{"a": x}), objectOf(m{"a": types.StringUnknown()})}, objectOf(m{"a": types.StringUnknown()})},
-		"a leaf over an unknown leaf":           {[]attr.Value{objectOf(m{"a": types.StringUnknown()}), objectOf(m{"a": x})}, objectOf(m{"a": x})},
-		"an object over an unknown text":        {[]attr.Value{objectOf(m{"a": types.StringUnknown()}), objectOf(m{"a": objectOf(m{"b": x})})}, objectOf(m{"a": objectOf(m{"b": x})})},
-		"an object over what may be an object":  {[]attr.Value{objectOf(m{"a": types.DynamicUnknown(), "c": x}), objectOf(m{"a": objectOf(m{"b": x})})}, objectOf(m{"a": types.DynamicUnknown(), "c": x})},
-		"an unknown map over an object":         {[]attr.Value{objectOf(m{"a": objectOf(m{"b": x})}), objectOf(m{"a": types.MapUnknown(types.StringType)})}, objectOf(m{"a": types.DynamicUnknown()})},
-		"a layer that is unknown as a whole":    {[]attr.Value{objectOf(m{"a": x}), types.DynamicUnknown()}, nil},
-		"a layer of unknown object type":        {[]attr.Value{types.ObjectUnknown(map[string]attr.Type{"a": types.StringType}), objectOf(m{"a": x})}, nil},
-		"null layers are skipped":               {[]attr.Value{types.DynamicNull(), objectOf(m{"a": x}), types.DynamicNull()}, objectOf(m{"a": x})},
-		"null inside stays":                     {[]attr.Value{objectOf(m{"a": x}), objectOf(m{"a": types.DynamicNull()})}, objectOf(m{"a": types.DynamicNull()})},
-		"a map is merged like an object":        {[]attr.Value{objectOf(m{"a": mapOf(map[string]string{"b": "1", "c": "2"})}), objectOf(m{"a": objectOf(m{"c": x})})}, objectOf(m{"a": objectOf(m{"b": types.StringValue("1"), "c": x})})},
-		"lists are replaced":                    {[]attr.Value{objectOf(m{"a": tupleOf([]attr.Value{x, x})}), objectOf(m{"a": tupleOf([]attr.Value{x})})}, objectOf(m{"a": tupleOf([]attr.Value{x})})},
-		"no layers":                             {nil, objectOf(m{})},
-		"an unknown inside a list":              {[]attr.Value{objectOf(m{"a": tupleOf([]attr.Value{types.StringUnknown()})})}, objectOf(m{"a": tupleOf([]attr.Value{types.StringUnknown()})})},
-		"a null typed as an object is no layer": {[]attr.Value{types.ObjectNull(map[string]attr.Type{"a": types.StringType}), objectOf(m{"a": x})}, objectOf(m{"a": x})},
+		"an unknown leaf stays": {
+			[]attr.Value{objectOf(m{"a": types.StringUnknown(), "b": x})}, objectOf(m{"a": types.StringUnknown(), "b": x}),
+		},
+		"an unknown leaf over a leaf": {
+			[]attr.Value{objectOf(m{"a": x}), objectOf(m{"a": types.StringUnknown()})}, objectOf(m{"a": types.StringUnknown()}),
+		},
+		"a leaf over an unknown leaf": {
+			[]attr.Value{objectOf(m{"a": types.StringUnknown()}), objectOf(m{"a": x})}, objectOf(m{"a": x}),
+		},
+		"an object over an unknown text": {
+			[]attr.Value{objectOf(m{"a": types.StringUnknown()}), objectOf(m{"a": objectOf(m{"b": x})})},
+			objectOf(m{"a": objectOf(m{"b": x})}),
+		},
+		"an object over what may be an object": {
+			[]attr.Value{objectOf(m{"a": types.DynamicUnknown(), "c": x}), objectOf(m{"a": objectOf(m{"b": x})})},
+			objectOf(m{"a": types.DynamicUnknown(), "c": x}),
+		},
+		"an unknown map over an object": {
+			[]attr.Value{objectOf(m{"a": objectOf(m{"b": x})}), objectOf(m{"a": types.MapUnknown(types.StringType)})},
+			objectOf(m{"a": types.DynamicUnknown()}),
+		},
+		"a layer that is unknown as a whole": {[]attr.Value{objectOf(m{"a": x}), types.DynamicUnknown()}, nil},
+		"a layer of unknown object type": {
+			[]attr.Value{types.ObjectUnknown(map[string]attr.Type{"a": types.StringType}), objectOf(m{"a": x})}, nil,
+		},
+		"null layers are skipped": {
+			[]attr.Value{types.DynamicNull(), objectOf(m{"a": x}), types.DynamicNull()}, objectOf(m{"a": x}),
+		},
+		"null inside stays": {
+			[]attr.Value{objectOf(m{"a": x}), objectOf(m{"a": types.DynamicNull()})}, objectOf(m{"a": types.DynamicNull()}),
+		},
+		"a map is merged like an object": {
+			[]attr.Value{objectOf(m{"a": mapOf(map[string]string{"b": "1", "c": "2"})}), objectOf(m{"a": objectOf(m{"c": x})})},
+			objectOf(m{"a": objectOf(m{"b": types.StringValue("1"), "c": x})}),
+		},
+		"lists are replaced": {
+			[]attr.Value{objectOf(m{"a": tupleOf([]attr.Value{x, x})}), objectOf(m{"a": tupleOf([]attr.Value{x})})},
+			objectOf(m{"a": tupleOf([]attr.Value{x})}),
+		},
+		"no layers": {nil, objectOf(m{})},
+		"an unknown inside a list": {
+			[]attr.Value{objectOf(m{"a": tupleOf([]attr.Value{types.StringUnknown()})})},
+			objectOf(m{"a": tupleOf([]attr.Value{types.StringUnknown()})}),
+		},
+		"a null typed as an object is no layer": {
+			[]attr.Value{types.ObjectNull(map[string]attr.Type{"a": types.StringType}), objectOf(m{"a": x})}, objectOf(m{"a": x}),
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -99,9 +131,16 @@ func TestMergeValues_RefusesByArgument(t *testing.T) {
 		argument int64
 		want     string
 	}{
-		"a set":                  {[]attr.Value{good, objectOf(map[string]attr.Value{"hosts": objectOf(map[string]attr.Value{"names": set})})}, 1, "The value of hosts.names is a set."},
-		"a set in a list":        {[]attr.Value{objectOf(map[string]attr.Value{"a": tupleOf([]attr.Value{set})})}, 0, "The value of a[0] is a set."},
-		"an unknown set":         {[]attr.Value{objectOf(map[string]attr.Value{"a": types.SetUnknown(types.StringType)})}, 0, "The value of a is a set."},
+		"a set": {
+			[]attr.Value{good, objectOf(map[string]attr.Value{"hosts": objectOf(map[string]attr.Value{"names": set})})}, 1,
+			"The value of hosts.names is a set.",
+		},
+		"a set in a list": {
+			[]attr.Value{objectOf(map[string]attr.Value{"a": tupleOf([]attr.Value{set})})}, 0, "The value of a[0] is a set.",
+		},
+		"an unknown set": {
+			[]attr.Value{objectOf(map[string]attr.Value{"a": types.SetUnknown(types.StringType)})}, 0, "The value of a is a set.",
+		},
 		"a set as layer":         {[]attr.Value{set}, 0, "The value is a set."},
 		"a text":                 {[]attr.Value{good, good, x}, 2, "A layer of values must be an object or a map"},
 		"a list":                 {[]attr.Value{tupleOf([]attr.Value{good})}, 0, "A layer of values must be an object or a map"},
@@ -154,7 +193,9 @@ output "none" {
 				}},
 				ConfigStateChecks: []statecheck.StateCheck{
 					statecheck.ExpectKnownOutputValue("values", knownvalue.ObjectExact(map[string]knownvalue.Check{
-						"image":    knownvalue.ObjectExact(map[string]knownvalue.Check{"repository": knownvalue.StringExact("r"), "tag": knownvalue.StringExact("v1.2.0")}),
+						"image": knownvalue.ObjectExact(map[string]knownvalue.Check{
+							"repository": knownvalue.StringExact("r"), "tag": knownvalue.StringExact("v1.2.0"),
+						}),
 						"ports":    knownvalue.ListExact([]knownvalue.Check{knownvalue.Int64Exact(3)}),
 						"replicas": knownvalue.Int64Exact(1000000),
 						"big":      knownvalue.NumberExact(bigFloat(t, "12345678901234567890")),
@@ -180,7 +221,8 @@ func TestMergeValues_NullLayersUnderTerraform(t *testing.T) {
 		Steps: []resource.TestStep{{
 			Config: `output "values" { value = provider::slipway::merge_values({ a = 1 }, null, { b = 2 }) }`,
 			ConfigStateChecks: []statecheck.StateCheck{
-				statecheck.ExpectKnownOutputValue("values", knownvalue.ObjectExact(map[string]knownvalue.Check{"a": knownvalue.Int64Exact(1), "b": knownvalue.Int64Exact(2)})),
+				statecheck.ExpectKnownOutputValue("values",
+					knownvalue.ObjectExact(map[string]knownvalue.Check{"a": knownvalue.Int64Exact(1), "b": knownvalue.Int64Exact(2)})),
 			},
 		}},
 	})

@@ -236,7 +236,8 @@ func (m *testMigration) oldPod() {
 
 func (m *testMigration) removeOldPod() {
 	m.t.Helper()
-	if err := testKubernetes(m.t).CoreV1().Pods(m.namespace).Delete(m.t.Context(), "old", metav1.DeleteOptions{GracePeriodSeconds: new(int64(0))}); err != nil {
+	if err := testKubernetes(m.t).CoreV1().Pods(m.namespace).Delete(m.t.Context(), "old",
+		metav1.DeleteOptions{GracePeriodSeconds: new(int64(0))}); err != nil {
 		m.t.Fatal(err)
 	}
 	m.gone("old")

@@ -101,7 +101,9 @@ func toolState(version string, applied ...string) []statecheck.StateCheck {
 }
 
 func toolPlans(phases ...string) resource.ConfigPlanChecks {
-	return resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectKnownValue(toolAddress, tfjsonpath.New("pending"), listOf(phases...))}}
+	return resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+		plancheck.ExpectKnownValue(toolAddress, tfjsonpath.New("pending"), listOf(phases...)),
+	}}
 }
 
 func TestMigrationCommands_GoOnAfterThePhaseThatSucceeded(t *testing.T) {
@@ -176,7 +178,8 @@ func TestMigrationCommands_GoBackOnlyWhereItIsAllowed(t *testing.T) {
 				if image := tool.lastImage("rollback"); image != toolNew {
 					t.Errorf("the way back was made by %s", image)
 				}
-				if err := testKubernetes(t).CoreV1().ConfigMaps(tool.namespace).Delete(t.Context(), "slipway-migration-expand", metav1.DeleteOptions{}); err != nil {
+				if err := testKubernetes(t).CoreV1().ConfigMaps(tool.namespace).Delete(t.Context(), "slipway-migration-expand",
+					metav1.DeleteOptions{}); err != nil {
 					t.Fatal(err)
 				}
 			},
@@ -194,7 +197,8 @@ func TestMigrationCommands_GoBackOnlyWhereItIsAllowed(t *testing.T) {
 // lastImage is the image that ran a phase the last time, as recorded.
 func (tool *testTool) lastImage(phase string) string {
 	tool.t.Helper()
-	object, err := testKubernetes(tool.t).CoreV1().ConfigMaps(tool.namespace).Get(tool.t.Context(), "slipway-migration-"+tool.kind, metav1.GetOptions{})
+	object, err := testKubernetes(tool.t).CoreV1().ConfigMaps(tool.namespace).Get(tool.t.Context(), "slipway-migration-"+tool.kind,
+		metav1.GetOptions{})
 	if err != nil {
 		tool.t.Fatal(err)
 	}
@@ -242,7 +246,8 @@ func TestMigrationCommands_AskTheToolWhereItIsNotKnownWhatRan(t *testing.T) {
 				time.Sleep(200 * time.Millisecond)
 				continue
 			}
-			return client.BatchV1().Jobs(tool.namespace).DeleteCollection(t.Context(), metav1.DeleteOptions{PropagationPolicy: new(metav1.DeletePropagationBackground)}, metav1.ListOptions{})
+			return client.BatchV1().Jobs(tool.namespace).DeleteCollection(t.Context(),
+				metav1.DeleteOptions{PropagationPolicy: new(metav1.DeletePropagationBackground)}, metav1.ListOptions{})
 		}
 		return t.Context().Err()
 	}
@@ -262,7 +267,9 @@ func TestMigrationCommands_AskTheToolWhereItIsNotKnownWhatRan(t *testing.T) {
 				if err := client.CoreV1().ResourceQuotas(tool.namespace).Delete(t.Context(), "none", metav1.DeleteOptions{}); err != nil {
 					t.Fatal(err)
 				}
-				secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "migrator"}, StringData: map[string]string{"url": tool.server.URL("postgres")}}
+				secret := &corev1.Secret{
+					ObjectMeta: metav1.ObjectMeta{Name: "migrator"}, StringData: map[string]string{"url": tool.server.URL("postgres")},
+				}
 				if _, err := client.CoreV1().Secrets(tool.namespace).Create(t.Context(), secret, metav1.CreateOptions{}); err != nil {
 					t.Fatal(err)
 				}
@@ -328,7 +335,8 @@ func TestMigrationCommands_ContractWaitsForOldVersionsAndMarksTheWayBack(t *test
 		},
 		{
 			PreConfig: func() {
-				if err := client.CoreV1().Pods(tool.namespace).Delete(t.Context(), "old", metav1.DeleteOptions{GracePeriodSeconds: new(int64(0))}); err != nil {
+				if err := client.CoreV1().Pods(tool.namespace).Delete(t.Context(), "old",
+					metav1.DeleteOptions{GracePeriodSeconds: new(int64(0))}); err != nil {
 					t.Fatal(err)
 				}
 				tool.gone("old")
@@ -417,21 +425,36 @@ func TestMigrationCommands_AndFilesRefuseWhatIsForTheOther(t *testing.T) {
 		"both":                {merge(files(nil), tool(nil, nil)), []string{"commands: Either SQL files or a tool"}},
 		"neither":             {body{"database_url_wo": "u"}, []string{"directory: Nothing to migrate with"}},
 		"files without a URL": {body{"directory": "migrations"}, []string{"database_url_wo: The database's URL is missing"}},
-		"two URLs":            {tool(body{"database_url_wo": "u", "credentials_secret": key}, nil), []string{"database_url_wo: The database's URL is given twice"}},
+		"two URLs": {
+			tool(body{"database_url_wo": "u", "credentials_secret": key}, nil),
+			[]string{"database_url_wo: The database's URL is given twice"},
+		},
 		"what is for the linter": {
 			tool(body{"postgres_version": int64(17), "small_tables": []any{"t"}, "acknowledge": []any{body{"rule": "r", "reason": "x"}}}, nil),
-			[]string{"postgres_version: postgres_version is for SQL files", "small_tables: small_tables is for SQL files", "acknowledge: acknowledge is for SQL files"},
+			[]string{
+				"postgres_version: postgres_version is for SQL files", "small_tables: small_tables is for SQL files",
+				"acknowledge: acknowledge is for SQL files",
+			},
 		},
 		"what is for the runner": {
 			tool(body{"lock_timeout": "1s", "statement_timeout": "1s", "baseline": int64(1), "runner": "direct"}, nil),
 			[]string{"lock_timeout: lock_timeout is", "statement_timeout: statement_timeout is", "baseline: baseline is", "runner: runner is"},
 		},
-		"no image":                   {body{"commands": body{"version": "v1", "run": []any{"tool"}}}, []string{"image: The image of the tool is missing"}},
-		"nothing to allow":           {tool(nil, body{"allow_rollback": true}), []string{"commands.allow_rollback: There is no rollback to allow"}},
-		"a variable of Slipway":      {tool(nil, body{"env": body{"SLIPWAY_PHASE": "x"}}), []string{"The variable SLIPWAY_PHASE is taken"}},
-		"a variable twice":           {tool(nil, body{"env": body{"A": "x"}, "secret_env": body{"A": key}}), []string{"The variable A is taken"}},
-		"the variable of the URL":    {tool(body{"database_url_wo": "u"}, body{"env": body{"DATABASE_URL": "x"}}), []string{"The variable DATABASE_URL is taken"}},
-		"a variable without a URL":   {tool(nil, body{"url_variable": "PG"}), []string{"commands.url_variable: There is no URL for the variable"}},
+		"no image": {
+			body{"commands": body{"version": "v1", "run": []any{"tool"}}}, []string{"image: The image of the tool is missing"},
+		},
+		"nothing to allow": {
+			tool(nil, body{"allow_rollback": true}), []string{"commands.allow_rollback: There is no rollback to allow"},
+		},
+		"a variable of Slipway": {tool(nil, body{"env": body{"SLIPWAY_PHASE": "x"}}), []string{"The variable SLIPWAY_PHASE is taken"}},
+		"a variable twice":      {tool(nil, body{"env": body{"A": "x"}, "secret_env": body{"A": key}}), []string{"The variable A is taken"}},
+		"the variable of the URL": {
+			tool(body{"database_url_wo": "u"}, body{"env": body{"DATABASE_URL": "x"}}),
+			[]string{"The variable DATABASE_URL is taken"},
+		},
+		"a variable without a URL": {
+			tool(nil, body{"url_variable": "PG"}), []string{"commands.url_variable: There is no URL for the variable"},
+		},
 		"an empty command":           {tool(nil, body{"run": []any{}}), []string{"commands.run: "}},
 		"a name that is no variable": {tool(nil, body{"env": body{"A B": "x"}}), []string{"must be the name of an environment variable"}},
 	} {

@@ -22,15 +22,17 @@ import (
 
 var _ resource.ResourceWithImportState = (*MigrationResource)(nil)
 
-// ImportState imports "<context>/<namespace>/<name>", parsed from the right, because a context may contain slashes. What was applied comes from
-// the record in the namespace. Where there is none, as next to a table that only goose has kept, the next apply asks the database and writes one.
-// Directory, kind and everything else that only the configuration knows stay null, so that the next plan shows them as an update.
+// ImportState imports "<context>/<namespace>/<name>", parsed from the right, because a context may contain slashes. What was
+// applied comes from the record in the namespace. Where there is none, as next to a table that only goose has kept, the next
+// apply asks the database and writes one. Directory, kind and everything else that only the configuration knows stay null, so
+// that the next plan shows them as an update.
 func (r *MigrationResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
 	rest, name, ok := cutLast(req.ID)
 	contextName, namespace, ok2 := cutLast(rest)
 	if !ok || !ok2 || contextName == "" || namespace == "" || !migrationNamePattern.MatchString(name) {
 		resp.Diagnostics.AddError("Cannot import migration "+req.ID,
-			fmt.Sprintf("The import id %q is not of the form <context>/<namespace>/<migration>, for example client-a-prod/data-collection-client-a/expand.", req.ID))
+			fmt.Sprintf("The import id %q is not of the form <context>/<namespace>/<migration>, for example "+
+				"client-a-prod/data-collection-client-a/expand.", req.ID))
 		return
 	}
 	coordinate := cluster.Coordinate{Context: contextName}
@@ -62,7 +64,8 @@ func (r *MigrationResource) ImportState(ctx context.Context, req resource.Import
 		id = uuid.NewString()
 		resp.Diagnostics.AddWarning("Migration "+name+" in "+handle.Name()+" has no record yet",
 			fmt.Sprintf("Namespace %s does not say what was applied, and an import asks no database.\n\n"+
-				"The next apply asks it, takes over what a table of goose says, and runs only what is missing there. Set baseline to the number of the last file that is applied, so that the plan does not lint the files before it.", namespace))
+				"The next apply asks it, takes over what a table of goose says, and runs only what is missing there. Set baseline to the "+
+				"number of the last file that is applied, so that the plan does not lint the files before it.", namespace))
 	}
 	for at, value := range map[string]attr.Value{
 		"id": types.StringValue(id), "environment": handleValue(handle), "name": types.StringValue(name), "cluster_uid": types.StringValue(uid),

@@ -49,7 +49,8 @@ func (m *testMigration) whenWaiting(do func(ctx context.Context, session string)
 	ctx, done := m.t.Context(), make(chan error, 1)
 	go func() {
 		for ctx.Err() == nil {
-			waiting, err := m.server.Psql(ctx, "postgres", "SELECT pid FROM pg_stat_activity WHERE application_name = 'slipway-migrate' AND wait_event_type = 'Lock'")
+			waiting, err := m.server.Psql(ctx, "postgres",
+				"SELECT pid FROM pg_stat_activity WHERE application_name = 'slipway-migrate' AND wait_event_type = 'Lock'")
 			if err == nil && waiting != "" {
 				done <- do(ctx, waiting)
 				return
@@ -91,7 +92,8 @@ func (m *testMigration) deletePods(ctx context.Context, atOnce bool) error {
 
 const (
 	lockedAll   = "-- +goose Up\nCREATE TABLE locked (id bigint PRIMARY KEY);\nSELECT pg_advisory_xact_lock(1);\n"
-	lockedAlone = "-- +goose NO TRANSACTION\n-- +goose Up\nCREATE TABLE locked (id bigint PRIMARY KEY);\nINSERT INTO locked VALUES (1);\nSELECT pg_advisory_xact_lock(1);\nCREATE INDEX CONCURRENTLY locked_id ON locked (id);\n"
+	lockedAlone = "-- +goose NO TRANSACTION\n-- +goose Up\nCREATE TABLE locked (id bigint PRIMARY KEY);\n" +
+		"INSERT INTO locked VALUES (1);\nSELECT pg_advisory_xact_lock(1);\nCREATE INDEX CONCURRENTLY locked_id ON locked (id);\n"
 )
 
 // The Pod of a Job ends in the middle of a statement. Another one goes on, and nothing is done twice.
@@ -112,7 +114,9 @@ func TestMigration_ItsPodIsLost(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			m := newTestMigration(t)
-			m.write(map[string]string{"00001_first.sql": "-- +goose Up\nCREATE TABLE first (id bigint PRIMARY KEY);\n", "00002_locked.sql": test.file})
+			m.write(map[string]string{
+				"00001_first.sql": "-- +goose Up\nCREATE TABLE first (id bigint PRIMARY KEY);\n", "00002_locked.sql": test.file,
+			})
 			letGo := m.holds("SELECT pg_advisory_lock(1)")
 			lost := m.whenWaiting(func(ctx context.Context, session string) error {
 				defer letGo()
@@ -133,7 +137,8 @@ func TestMigration_ItsPodIsLost(t *testing.T) {
 			}
 			m.query("0,1,2", "SELECT string_agg(version_id::text, ',' ORDER BY id) FROM goose_db_version")
 			if test.file == lockedAlone {
-				m.query("1t", "SELECT count(*) || (SELECT left(indisvalid::text, 1) FROM pg_index WHERE indexrelid = 'locked_id'::regclass) FROM locked")
+				m.query("1t",
+					"SELECT count(*) || (SELECT left(indisvalid::text, 1) FROM pg_index WHERE indexrelid = 'locked_id'::regclass) FROM locked")
 			}
 		})
 	}
@@ -150,7 +155,8 @@ func TestMigration_ItsJobIsDeleted(t *testing.T) {
 	letGo := m.holds("SELECT pg_advisory_lock(1)")
 	deleted := m.whenWaiting(func(ctx context.Context, _ string) error {
 		background := metav1.DeletePropagationBackground
-		return testKubernetes(t).BatchV1().Jobs(m.namespace).DeleteCollection(ctx, metav1.DeleteOptions{PropagationPolicy: &background}, metav1.ListOptions{})
+		return testKubernetes(t).BatchV1().Jobs(m.namespace).DeleteCollection(ctx, metav1.DeleteOptions{PropagationPolicy: &background},
+			metav1.ListOptions{})
 	})
 	config := m.config(m.block(kindExpand, "lock_timeout = \"2m\""))
 	m.run(
@@ -169,12 +175,14 @@ func TestMigration_ItsJobIsDeleted(t *testing.T) {
 			},
 		},
 		resource.TestStep{ // it has removed its own Job, as a TTL would: that is no drift
-			PreConfig: m.nothingLeft, Config: config, ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}},
+			PreConfig: m.nothingLeft, Config: config,
+			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}},
 		},
 	)
 }
 
-// Somebody holds a lock on a table: the migration gives way, again and again, and the user sees it. When it is free, the next apply goes on.
+// Somebody holds a lock on a table: the migration gives way, again and again, and the user sees it. When it is free, the next
+// apply goes on.
 func TestMigration_SaysThatALockIsHeld(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short mode: the program that drives the provider makes no difference to this")
@@ -191,7 +199,9 @@ func TestMigration_SaysThatALockIsHeld(t *testing.T) {
 		resource.TestStep{Config: block("15s"), ExpectError: errorText("a lock was not to be had; trying again")},
 		resource.TestStep{
 			PreConfig: letGo, Config: block("2m"),
-			ConfigStateChecks: []statecheck.StateCheck{statecheck.ExpectKnownValue(expandAddress, tfjsonpath.New("applied"), appliedKeys("00002_note.sql"))},
+			ConfigStateChecks: []statecheck.StateCheck{
+				statecheck.ExpectKnownValue(expandAddress, tfjsonpath.New("applied"), appliedKeys("00002_note.sql")),
+			},
 		},
 	)
 }
@@ -211,8 +221,10 @@ func TestMigration_GoesOnInAFileWithoutTransaction(t *testing.T) {
 				m.query("t", "SELECT to_regclass('one') IS NOT NULL")
 				m.write(file("INSERT INTO one VALUES (1);\n"))
 			},
-			Config:            config, // which would fail at CREATE TABLE, were it not known that it is done
-			ConfigStateChecks: []statecheck.StateCheck{statecheck.ExpectKnownValue(expandAddress, tfjsonpath.New("applied"), appliedKeys("00001_many.sql"))},
+			Config: config, // which would fail at CREATE TABLE, were it not known that it is done
+			ConfigStateChecks: []statecheck.StateCheck{
+				statecheck.ExpectKnownValue(expandAddress, tfjsonpath.New("applied"), appliedKeys("00001_many.sql")),
+			},
 		},
 	)
 	m.query("1t", "SELECT count(*) || (SELECT left(indisvalid::text, 1) FROM pg_index WHERE indexrelid = 'one_id'::regclass) FROM one")
@@ -223,7 +235,11 @@ func TestMigration_BaselineAndSoak(t *testing.T) {
 	t.Parallel()
 	m := newTestMigration(t)
 	m.query("CREATE TABLE", "CREATE TABLE orders (id bigint PRIMARY KEY, legacy text)")
-	m.write(map[string]string{"00001_orders.sql": createOrders, "00002_more.sql": "-- +goose Up\nCREATE TABLE more (id bigint PRIMARY KEY);\n", "00009_drop.sql": dropLegacy})
+	m.write(map[string]string{
+		"00001_orders.sql": createOrders,
+		"00002_more.sql":   "-- +goose Up\nCREATE TABLE more (id bigint PRIMARY KEY);\n",
+		"00009_drop.sql":   dropLegacy,
+	})
 	const contract = "slipway_migration.contract"
 	config := func(soak string) string {
 		return m.config(m.block(kindExpand, direct+"baseline = 1\n"),
@@ -235,7 +251,9 @@ func TestMigration_BaselineAndSoak(t *testing.T) {
 			PreConfig: func() {
 				record := &corev1.ConfigMap{ // as slipway_release writes it
 					ObjectMeta: metav1.ObjectMeta{Name: "slipway-release-app", Labels: map[string]string{"slipway.dev/release": "app"}},
-					Data:       map[string]string{"record": fmt.Sprintf(`{"knownGood":[{"version":"v1.1.0","at":%q}]}`, time.Now().UTC().Format(time.RFC3339))},
+					Data: map[string]string{
+						"record": fmt.Sprintf(`{"knownGood":[{"version":"v1.1.0","at":%q}]}`, time.Now().UTC().Format(time.RFC3339)),
+					},
 				}
 				if _, err := testKubernetes(t).CoreV1().ConfigMaps(m.namespace).Create(t.Context(), record, metav1.CreateOptions{}); err != nil {
 					t.Fatal(err)
@@ -256,8 +274,10 @@ func TestMigration_BaselineAndSoak(t *testing.T) {
 			PreConfig: func() {
 				m.query("1baseline,2applied", "SELECT string_agg(version || state, ',' ORDER BY version) FROM slipway_migration_ledger")
 			},
-			Config:            config("1ms"),
-			ConfigStateChecks: []statecheck.StateCheck{statecheck.ExpectKnownValue(contract, tfjsonpath.New("applied"), appliedKeys("00009_drop.sql"))},
+			Config: config("1ms"),
+			ConfigStateChecks: []statecheck.StateCheck{
+				statecheck.ExpectKnownValue(contract, tfjsonpath.New("applied"), appliedKeys("00009_drop.sql")),
+			},
 		},
 		resource.TestStep{ // the record is lost while the gate is closed: what was applied is not forgotten, nor the mark for rollbacks
 			PreConfig: func() {

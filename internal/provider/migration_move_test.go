@@ -21,7 +21,8 @@ func TestMigrationAndDatabase_MoveToAnotherClusterOnlyWhereAllowed(t *testing.T)
 	api := newTestAPI(t)
 	allowed := fmt.Sprintf("allow_cluster_move = %q\n", fakeUID)
 	config := func(database, migration string) string {
-		return api.provider(d.client+"-prod") + environmentBlock(d.client, "proxied", fmt.Sprintf("{ name = %q }", d.namespace), unprotected+allowed) +
+		return api.provider(d.client+"-prod") + environmentBlock(d.client, "proxied", fmt.Sprintf("{ name = %q }", d.namespace),
+			unprotected+allowed) +
 			d.database("deletion_protection = false\n"+database) + d.block(kindExpand, direct+"depends_on = [slipway_database.this]\n"+migration)
 	}
 	moved := func(address string) statecheck.StateCheck {
@@ -40,7 +41,8 @@ func TestMigrationAndDatabase_MoveToAnotherClusterOnlyWhereAllowed(t *testing.T)
 				plancheck.ExpectResourceAction(expandAddress, plancheck.ResourceActionUpdate),
 			}},
 			ConfigStateChecks: []statecheck.StateCheck{
-				moved(databaseAddress), moved(expandAddress), statecheck.ExpectKnownValue(expandAddress, tfjsonpath.New("applied"), appliedKeys("00001_orders.sql")),
+				moved(databaseAddress), moved(expandAddress),
+				statecheck.ExpectKnownValue(expandAddress, tfjsonpath.New("applied"), appliedKeys("00001_orders.sql")),
 			},
 		},
 		resource.TestStep{Config: config(allowed, allowed), PlanOnly: true},

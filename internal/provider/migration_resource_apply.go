@@ -108,7 +108,8 @@ func (r *MigrationResource) apply(ctx context.Context, plan, state *migrationMod
 	diags.Append(d...)
 	if !plan.Files.IsUnknown() && !plan.Files.Equal(files) {
 		diags.AddAttributeError(path.Root("directory"), "Cannot apply "+plan.what()+" in "+handle.Name(),
-			"The files are not those of the plan any more.\n\nThey were changed after the plan was made, so that nobody has reviewed them.\n\nPlan again.")
+			"The files are not those of the plan any more.\n\nThey were changed after the plan was made, so that nobody has reviewed "+
+				"them.\n\nPlan again.")
 		return nil, diags
 	}
 	plan.Files = files
@@ -121,7 +122,8 @@ func (r *MigrationResource) apply(ctx context.Context, plan, state *migrationMod
 	}
 	if !plan.Checks.IsUnknown() && !plan.Checks.Equal(checks) {
 		diags.AddError("Cannot apply "+plan.what()+" in "+handle.Name(),
-			"The files of check and validate are not those of the plan any more.\n\nThey were changed after the plan was made, so that nobody has reviewed them.\n\nPlan again.")
+			"The files of check and validate are not those of the plan any more.\n\n"+
+				"They were changed after the plan was made, so that nobody has reviewed them.\n\nPlan again.")
 		return nil, diags
 	}
 	plan.Checks = checks
@@ -143,7 +145,9 @@ func (m migrationModel) blockedOrFailed(handle environment.Handle, result *job.R
 		return diags
 	}
 	if len(result.Blocked) > 0 {
-		diags.AddWarning("The "+m.what()+" in "+handle.Name()+" waits", "It was not run: an old version still runs, or could be rolled back to. A later plan runs it.\n\n- "+strings.Join(result.Blocked, "\n- "))
+		diags.AddWarning("The "+m.what()+" in "+handle.Name()+" waits",
+			"It was not run: an old version still runs, or could be rolled back to. A later plan runs it.\n\n- "+strings.Join(result.Blocked,
+				"\n- "))
 	}
 	return diags
 }

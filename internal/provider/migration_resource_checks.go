@@ -22,7 +22,8 @@ import (
 )
 
 // mustHold ends the descriptions of check and validate.
-const mustHold = "A statement holds when it returns at least one row, and true, or a number other than 0, in the first column of each; it runs in a read-only transaction. "
+const mustHold = "A statement holds when it returns at least one row, and true, or a number other than 0, in the first column " +
+	"of each; it runs in a read-only transaction. "
 
 func checksAttribute(description string) schema.ListAttribute {
 	return schema.ListAttribute{
@@ -126,7 +127,9 @@ func (m *migrationModel) refreshValidate(ctx context.Context, applied map[string
 }
 
 // planValidate plans whether what is applied after the pending files is validated, and returns what is pending with it.
-func (m *migrationModel) planValidate(ctx context.Context, dir *job.Directory, applied map[string]string, pending []*job.File, state *migrationModel) ([]string, diag.Diagnostics) {
+func (m *migrationModel) planValidate(
+	ctx context.Context, dir *job.Directory, applied map[string]string, pending []*job.File, state *migrationModel,
+) ([]string, diag.Diagnostics) {
 	names := fileNames(pending)
 	if m.Validate.IsNull() {
 		return names, nil

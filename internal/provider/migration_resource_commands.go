@@ -46,39 +46,51 @@ func commandsAttribute() schema.SingleNestedAttribute {
 		}
 	}
 	return schema.SingleNestedAttribute{
-		MarkdownDescription: "A tool of your own that migrates, in place of `directory`: commands of `image`, each run in a Kubernetes Job of its own, in the order `check`, `run`, `validate`. A command is a program with its arguments, without a shell; " +
-			"it has succeeded when it ends with exit code 0. `$(NAME)` in it is the value of an environment variable. Each phase that has succeeded is recorded, and the next apply resumes after it. " +
-			"All get the variables `SLIPWAY_CLIENT`, `SLIPWAY_STAGE`, `SLIPWAY_NAMESPACE`, `SLIPWAY_MIGRATION`, `SLIPWAY_PHASE`, `SLIPWAY_VERSION`, `SLIPWAY_FROM_VERSION`, and the database's URL.",
+		MarkdownDescription: "A tool of your own that migrates, in place of `directory`: commands of `image`, each run in a " +
+			"Kubernetes Job of its own, in the order `check`, `run`, `validate`. A command is a program with its arguments, without a shell; " +
+			"it has succeeded when it ends with exit code 0. `$(NAME)` in it is the value of an environment variable. Each phase that " +
+			"has succeeded is recorded, and the next apply resumes after it. " +
+			"All get the variables `SLIPWAY_CLIENT`, `SLIPWAY_STAGE`, `SLIPWAY_NAMESPACE`, `SLIPWAY_MIGRATION`, `SLIPWAY_PHASE`, " +
+			"`SLIPWAY_VERSION`, `SLIPWAY_FROM_VERSION`, and the database's URL.",
 		Optional: true,
 		Attributes: map[string]schema.Attribute{
 			"version": schema.StringAttribute{
-				MarkdownDescription: "What the schema is at when `run` has succeeded. Another version is pending, and so is the same one with another image, command or variable. One that ran before the present one is a way back, see `rollback`. " +
+				MarkdownDescription: "What the schema is at when `run` has succeeded. Another version is pending, and so is the same one " +
+					"with another image, command or variable. One that ran before the present one is a way back, see `rollback`. " +
 					"Example: `\"v1.2.0\"`.",
 				Required:   true,
 				Validators: []validator.String{stringvalidator.LengthBetween(1, 100)},
 			},
-			"run": command("Migrates. It must know itself what it has done, since it is run again after a failure, and when its pod loses its node. Example: `[\"python\", \"manage.py\", \"migrate\", \"--noinput\"]`.", true),
-			"check": command("What must hold before; it must change nothing. Where it fails, nothing is run. Default: none. Example: `[\"python\", \"manage.py\", \"check\", \"--database\", \"default\"]`.",
+			"run": command("Migrates. It must know itself what it has done, since it is run again after a failure, and when its pod "+
+				"loses its node. Example: `[\"python\", \"manage.py\", \"migrate\", \"--noinput\"]`.", true),
+			"check": command("What must hold before; it must change nothing. Where it fails, nothing is run. Default: none. Example: "+
+				"`[\"python\", \"manage.py\", \"check\", \"--database\", \"default\"]`.",
 				false),
-			"validate": command("What must hold afterwards: it validates the schema and must change nothing. Where it fails, the next apply validates again, and runs nothing again. Default: none. Example: `[\"python\", \"manage.py\", \"migrate\", \"--check\"]`.",
+			"validate": command("What must hold afterwards: it validates the schema and must change nothing. Where it fails, the next "+
+				"apply validates again, and runs nothing again. Default: none. Example: `[\"python\", \"manage.py\", \"migrate\", \"--check\"]`.",
 				false),
-			"status": command("Ends with exit code 0 where there is nothing to run; it must change nothing. It is asked where nothing is recorded yet, the record is lost, or how `run` ended is not known. Default: none, and `run` is run then. "+
+			"status": command("Ends with exit code 0 where there is nothing to run; it must change nothing. It is asked where nothing is "+
+				"recorded yet, the record is lost, or how `run` ended is not known. Default: none, and `run` is run then. "+
 				"Example: `[\"python\", \"manage.py\", \"migrate\", \"--check\"]`.", false),
-			"rollback": command("Goes back from the present version to the earlier one in `version`, in the image that has made the present one, and only with `allow_rollback`. Default: none, and `version` cannot go back. "+
+			"rollback": command("Goes back from the present version to the earlier one in `version`, in the image that has made the "+
+				"present one, and only with `allow_rollback`. Default: none, and `version` cannot go back. "+
 				"Example: `[\"flyway\", \"undo\", \"-target=$(SLIPWAY_VERSION)\"]`.", false),
 			"allow_rollback": schema.BoolAttribute{
-				MarkdownDescription: "Allows `rollback`. What only the newer schema holds may be lost. Set it for the one apply. Default: `false`, and a plan of a rollback is an error.",
-				Optional:            true,
+				MarkdownDescription: "Allows `rollback`. What only the newer schema holds may be lost. Set it for the one apply. Default: " +
+					"`false`, and a plan of a rollback is an error.",
+				Optional: true,
 			},
 			"env": schema.MapAttribute{
-				MarkdownDescription: "Environment variables, in plan and state: no secrets. Default: none. Example: `{ DJANGO_SETTINGS_MODULE = \"shop.settings\" }`.",
-				Optional:            true,
-				ElementType:         types.StringType,
-				Validators:          []validator.Map{mapvalidator.KeysAre(variable)},
+				MarkdownDescription: "Environment variables, in plan and state: no secrets. Default: none. Example: `{ " +
+					"DJANGO_SETTINGS_MODULE = \"shop.settings\" }`.",
+				Optional:    true,
+				ElementType: types.StringType,
+				Validators:  []validator.Map{mapvalidator.KeysAre(variable)},
 			},
 			"secret_env": schema.MapNestedAttribute{
-				MarkdownDescription: "Environment variables from Secrets of the namespace. Default: none. Example: `{ FLYWAY_PASSWORD = { name = \"migrator\", key = \"password\" } }`.",
-				Optional:            true,
+				MarkdownDescription: "Environment variables from Secrets of the namespace. Default: none. Example: `{ FLYWAY_PASSWORD = { " +
+					"name = \"migrator\", key = \"password\" } }`.",
+				Optional: true,
 				NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
 					"name": schema.StringAttribute{MarkdownDescription: "Name of the Secret.", Required: true},
 					"key":  schema.StringAttribute{MarkdownDescription: "Key in the Secret.", Required: true},
@@ -91,9 +103,10 @@ func commandsAttribute() schema.SingleNestedAttribute {
 				Validators:          []validator.String{variable},
 			},
 			"run_as_user": schema.Int64Attribute{
-				MarkdownDescription: "Number of the user that the commands run as. Default: that of the image, which must be a number and not root. Example: `1000`.",
-				Optional:            true,
-				Validators:          []validator.Int64{int64validator.AtLeast(1)},
+				MarkdownDescription: "Number of the user that the commands run as. Default: that of the image, which must be a number and " +
+					"not root. Example: `1000`.",
+				Optional:   true,
+				Validators: []validator.Int64{int64validator.AtLeast(1)},
 			},
 		},
 	}

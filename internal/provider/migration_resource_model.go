@@ -105,11 +105,17 @@ func (m migrationModel) lintOptions(ctx context.Context) (options lint.Options, 
 	var accepted []acknowledgeModel
 	diags.Append(m.Acknowledge.ElementsAs(ctx, &accepted, false)...)
 	for i, a := range accepted {
-		entry := lint.Acknowledgement{File: a.File.ValueString(), Rule: a.Rule.ValueString(), Object: a.Object.ValueString(), Reason: a.Reason.ValueString()}
+		entry := lint.Acknowledgement{
+			File:   a.File.ValueString(),
+			Rule:   a.Rule.ValueString(),
+			Object: a.Object.ValueString(),
+			Reason: a.Reason.ValueString(),
+		}
 		if text := a.Until.ValueString(); text != "" {
 			until, err := time.Parse(time.DateOnly, text)
 			if err != nil {
-				diags.AddAttributeError(path.Root("acknowledge").AtListIndex(i).AtName("until"), "Not a day", fmt.Sprintf("%q is no day.\n\nWrite it as 2027-03-31.", text))
+				diags.AddAttributeError(path.Root("acknowledge").AtListIndex(i).AtName("until"), "Not a day",
+					fmt.Sprintf("%q is no day.\n\nWrite it as 2027-03-31.", text))
 			}
 			entry.Until = until
 		}
@@ -196,6 +202,7 @@ func (v semanticVersion) ValidateString(ctx context.Context, req validator.Strin
 		return
 	}
 	if _, err := semver.NewVersion(req.ConfigValue.ValueString()); err != nil {
-		resp.Diagnostics.AddAttributeError(req.Path, "Not a version", fmt.Sprintf("%q cannot be compared with other versions: it %s.", req.ConfigValue.ValueString(), v.Description(ctx)))
+		resp.Diagnostics.AddAttributeError(req.Path, "Not a version",
+			fmt.Sprintf("%q cannot be compared with other versions: it %s.", req.ConfigValue.ValueString(), v.Description(ctx)))
 	}
 }

@@ -70,10 +70,12 @@ func (r *MigrationResource) plan(ctx context.Context, plan, state *migrationMode
 	}
 	if plan.contract() && plan.SafeAfter.IsNull() {
 		diags.AddAttributeError(path.Root("safe_after"), "A contract migration needs safe_after",
-			"It removes what old versions use, so that it must be known which versions are old.\n\nSet safe_after to the first version of the application that works with the migrated schema.")
+			"It removes what old versions use, so that it must be known which versions are old.\n\n"+
+				"Set safe_after to the first version of the application that works with the migrated schema.")
 	}
 	if !plan.contract() && !plan.SafeAfter.IsNull() {
-		diags.AddAttributeError(path.Root("safe_after"), "safe_after is for contract migrations", "An expand migration works with all versions, and waits for none.\n\nRemove it, or set kind = \"contract\".")
+		diags.AddAttributeError(path.Root("safe_after"), "safe_after is for contract migrations",
+			"An expand migration works with all versions, and waits for none.\n\nRemove it, or set kind = \"contract\".")
 	}
 	if known && state != nil && !diags.HasError() {
 		var d diag.Diagnostics
@@ -113,7 +115,8 @@ func (r *MigrationResource) plan(ctx context.Context, plan, state *migrationMode
 	}
 	if plan.contract() && len(dir.Files) == 0 && (state == nil || !plan.Directory.Equal(state.Directory) || len(state.Files.Elements()) > 0) {
 		diags.AddAttributeWarning(path.Root("directory"), "The "+plan.what()+" has no files",
-			"No file in "+plan.Directory.ValueString()+" says that it is for a contract migration, so that nothing is run.\n\nPut the line -- slipway:kind contract into the files that remove what only old versions use.")
+			"No file in "+plan.Directory.ValueString()+" says that it is for a contract migration, so that nothing is run.\n\n"+
+				"Put the line -- slipway:kind contract into the files that remove what only old versions use.")
 	}
 	checksKnown, d := plan.readChecks(ctx, dir)
 	diags.Append(d...)
@@ -146,18 +149,23 @@ func (m *migrationModel) planWaiting(ctx context.Context, state *migrationModel,
 	m.BlockedBy, m.Applied, m.SchemaVersion, m.Phases = state.BlockedBy, state.Applied, state.SchemaVersion, state.Phases
 	var reasons []string
 	diags.Append(state.BlockedBy.ElementsAs(ctx, &reasons, false)...)
-	diags.AddWarning("The "+m.what()+" in "+handle.Name()+" waits", "It is not run in this apply: an old version still runs, or could be rolled back to.\n\n- "+strings.Join(reasons, "\n- "))
+	diags.AddWarning("The "+m.what()+" in "+handle.Name()+" waits",
+		"It is not run in this apply: an old version still runs, or could be rolled back to.\n\n- "+strings.Join(reasons, "\n- "))
 	return diags
 }
 
 // waits reports that a contract migration was seen blocked, and that nothing has changed since that could open the gate.
 func (m migrationModel) waits(state migrationModel) bool {
 	return m.contract() && !state.BlockedBy.IsNull() && state.Recorded.ValueBool() && m.OnBlocked.ValueString() == blockedDefers &&
-		m.sameGate(state) && m.Files.Equal(state.Files) && m.sameChecks(state) && m.Commands.Equal(state.Commands) && (m.Commands.IsNull() || m.Image.Equal(state.Image))
+		m.sameGate(state) && m.Files.Equal(state.Files) && m.sameChecks(state) && m.Commands.Equal(state.Commands) &&
+		(m.Commands.IsNull() || m.Image.Equal(state.Image))
 }
 
-// planPending plans what is pending and what is applied afterwards. For the linter, it returns what is taken for pending where that is unknown.
-func (m *migrationModel) planPending(ctx context.Context, dir *job.Directory, files map[string]string, state *migrationModel) (pending []*job.File, diags diag.Diagnostics) {
+// planPending plans what is pending and what is applied afterwards. For the linter, it returns what is taken for pending where
+// that is unknown.
+func (m *migrationModel) planPending(
+	ctx context.Context, dir *job.Directory, files map[string]string, state *migrationModel,
+) (pending []*job.File, diags diag.Diagnostics) {
 	applied := map[string]string{}
 	recorded := state != nil && !state.Applied.IsNull() // after an import without a record, the database alone knows
 	if recorded {
@@ -179,7 +187,8 @@ func (m *migrationModel) planPending(ctx context.Context, dir *job.Directory, fi
 	}
 	if missing := missingFiles(files, applied); len(missing) > 0 {
 		diags.AddAttributeWarning(path.Root("directory"), "Applied migrations are missing in the directory",
-			fmt.Sprintf("They were applied, and their files are gone: %s.\n\nThe database stays as it is. A new database made from this directory would lack them: put them back, unless this is an older version of the directory.", strings.Join(missing, ", ")))
+			fmt.Sprintf("They were applied, and their files are gone: %s.\n\nThe database stays as it is. A new database made from this "+
+				"directory would lack them: put them back, unless this is an older version of the directory.", strings.Join(missing, ", ")))
 	}
 	var d diag.Diagnostics
 	if wholly(m.Check) && wholly(m.Validate) {
@@ -234,7 +243,8 @@ func (m *migrationModel) planFindings(ctx context.Context, dir *job.Directory, p
 			texts = append(texts, findingText(finding))
 		}
 		diags.AddAttributeError(path.Root("directory"), fmt.Sprintf("Unsafe migrations: the linter found %d", len(found)),
-			strings.Join(texts, "\n\n")+"\n\nNothing was run. Rewrite them in the safe form, or accept one with its reason: a comment above the statement, -- slipway:allow RULE reason=\"…\", or an entry in acknowledge. "+
+			strings.Join(texts, "\n\n")+"\n\nNothing was run. Rewrite them in the safe form, or accept one with its reason: a comment "+
+				"above the statement, -- slipway:allow RULE reason=\"…\", or an entry in acknowledge. "+
 				"To destroy all the same: terraform destroy -refresh=false.")
 		return diags
 	}

@@ -28,19 +28,23 @@ func (r *MigrationResource) ValidateConfig(ctx context.Context, req resource.Val
 	}
 	given := func(value attr.Value) bool { return !value.IsNull() && !value.IsUnknown() }
 	if given(config.Directory) && given(config.Commands) {
-		resp.Diagnostics.AddAttributeError(path.Root("commands"), "Either SQL files or a tool", "directory and commands are two ways of migrating.\n\nGive one of them; for both, make two migrations.")
+		resp.Diagnostics.AddAttributeError(path.Root("commands"), "Either SQL files or a tool",
+			"directory and commands are two ways of migrating.\n\nGive one of them; for both, make two migrations.")
 		return
 	}
 	if config.Directory.IsNull() && config.Commands.IsNull() {
-		resp.Diagnostics.AddAttributeError(path.Root("directory"), "Nothing to migrate with", "Neither directory nor commands is given.\n\nGive a directory with SQL files, or the commands of a tool of your own.")
+		resp.Diagnostics.AddAttributeError(path.Root("directory"), "Nothing to migrate with",
+			"Neither directory nor commands is given.\n\nGive a directory with SQL files, or the commands of a tool of your own.")
 		return
 	}
 	if !config.DatabaseURL.IsNull() && given(config.CredentialsSecret) {
-		resp.Diagnostics.AddAttributeError(path.Root("database_url_wo"), "The database's URL is given twice", "database_url_wo and credentials_secret both say where the database is.\n\nGive one of them.")
+		resp.Diagnostics.AddAttributeError(path.Root("database_url_wo"), "The database's URL is given twice",
+			"database_url_wo and credentials_secret both say where the database is.\n\nGive one of them.")
 	}
 	if config.Commands.IsNull() {
 		if config.DatabaseURL.IsNull() && config.CredentialsSecret.IsNull() && !config.Directory.IsUnknown() {
-			resp.Diagnostics.AddAttributeError(path.Root("database_url_wo"), "The database's URL is missing", "Neither database_url_wo nor credentials_secret is given, so that it is not known where the database is.\n\nGive one of them.")
+			resp.Diagnostics.AddAttributeError(path.Root("database_url_wo"), "The database's URL is missing",
+				"Neither database_url_wo nor credentials_secret is given, so that it is not known where the database is.\n\nGive one of them.")
 		}
 		return
 	}
@@ -77,7 +81,9 @@ func (m migrationModel) validateCommands(ctx context.Context) (diags diag.Diagno
 		forFiles("runner", "A tool is run from its image, which the provider's process cannot do: commands run in Jobs.")
 	}
 	if m.Image.IsNull() {
-		diags.AddAttributeError(path.Root("image"), "The image of the tool is missing", "commands are those of a tool of your own, and it is not said which image holds it.\n\nGive image, best with its digest, or with the tag of a version that is never moved.")
+		diags.AddAttributeError(path.Root("image"), "The image of the tool is missing",
+			"commands are those of a tool of your own, and it is not said which image holds it.\n\n"+
+				"Give image, best with its digest, or with the tag of a version that is never moved.")
 	}
 	var c migrationCommandsModel
 	diags.Append(m.Commands.As(ctx, &c, basetypes.ObjectAsOptions{})...)
@@ -86,13 +92,15 @@ func (m migrationModel) validateCommands(ctx context.Context) (diags diag.Diagno
 	}
 	at := path.Root("commands")
 	if c.AllowRollback.ValueBool() && c.Rollback.IsNull() {
-		diags.AddAttributeError(at.AtName("allow_rollback"), "There is no rollback to allow", "allow_rollback is true, and there is no command for it.\n\nGive rollback, or remove allow_rollback.")
+		diags.AddAttributeError(at.AtName("allow_rollback"), "There is no rollback to allow",
+			"allow_rollback is true, and there is no command for it.\n\nGive rollback, or remove allow_rollback.")
 	}
 	url := job.DefaultURLVariable
 	if !c.URLVariable.IsNull() {
 		url = c.URLVariable.ValueString()
 		if m.DatabaseURL.IsNull() && m.CredentialsSecret.IsNull() {
-			diags.AddAttributeError(at.AtName("url_variable"), "There is no URL for the variable", "Neither database_url_wo nor credentials_secret is given.\n\nGive one of them, or remove url_variable.")
+			diags.AddAttributeError(at.AtName("url_variable"), "There is no URL for the variable",
+				"Neither database_url_wo nor credentials_secret is given.\n\nGive one of them, or remove url_variable.")
 		}
 	}
 	if m.DatabaseURL.IsNull() && m.CredentialsSecret.IsNull() {

@@ -180,8 +180,9 @@ func TestMigration_RunsWhatIsPendingAndGoesOnAfterAFailure(t *testing.T) {
 					"00004_bad.sql":  "-- +goose Up\nCREATE TABLE bad (id bigint PRIMARY KEY);\nINSERT INTO nowhere VALUES (1);\n",
 				})
 			},
-			Config:      config,
-			ExpectError: regexp.MustCompile(`(?s)relation\s+"nowhere"\s+does\s+not\s+exist.*Applied\s+before\s+that,\s+and\s+recorded:\s+00003_good.sql`),
+			Config: config,
+			ExpectError: regexp.MustCompile(`(?s)relation\s+"nowhere"\s+does\s+not\s+exist.*Applied\s+before\s+that,` +
+				`\s+and\s+recorded:\s+00003_good.sql`),
 		},
 		resource.TestStep{
 			PreConfig: func() {
@@ -218,7 +219,8 @@ func TestMigration_RunsWhatIsPendingAndGoesOnAfterAFailure(t *testing.T) {
 				if err := m.server.Run(t.Context()); err != nil {
 					t.Fatal(err)
 				}
-				if err := testKubernetes(t).CoreV1().ConfigMaps(m.namespace).Delete(t.Context(), "slipway-migration-expand", metav1.DeleteOptions{}); err != nil {
+				if err := testKubernetes(t).CoreV1().ConfigMaps(m.namespace).Delete(t.Context(), "slipway-migration-expand",
+					metav1.DeleteOptions{}); err != nil {
 					t.Fatal(err)
 				}
 			},
@@ -239,7 +241,10 @@ func TestMigration_RunsWhatIsPendingAndGoesOnAfterAFailure(t *testing.T) {
 func TestMigration_UnsafeFilesStopThePlan(t *testing.T) {
 	client, namespace := testClient(t)
 	m := &testMigration{t: t, dir: t.TempDir(), server: &postgres.Server{Address: "192.0.2.1"}, client: client, namespace: namespace}
-	m.write(map[string]string{"00001_orders.sql": createOrders, "00002_rename.sql": "-- +goose Up\nALTER TABLE orders RENAME COLUMN legacy TO modern;\n"})
+	m.write(map[string]string{
+		"00001_orders.sql": createOrders,
+		"00002_rename.sql": "-- +goose Up\nALTER TABLE orders RENAME COLUMN legacy TO modern;\n",
+	})
 	m.run(resource.TestStep{
 		Config:      m.config(m.block(kindExpand, "baseline = 1")),
 		PlanOnly:    true,
@@ -291,7 +296,8 @@ func TestMigration_ContractWaitsForOldVersions(t *testing.T) {
 		},
 		resource.TestStep{
 			PreConfig: func() {
-				if err := client.CoreV1().Pods(m.namespace).Delete(t.Context(), "old", metav1.DeleteOptions{GracePeriodSeconds: new(int64(0))}); err != nil {
+				if err := client.CoreV1().Pods(m.namespace).Delete(t.Context(), "old",
+					metav1.DeleteOptions{GracePeriodSeconds: new(int64(0))}); err != nil {
 					t.Fatal(err)
 				}
 				m.gone("old")
@@ -299,8 +305,10 @@ func TestMigration_ContractWaitsForOldVersions(t *testing.T) {
 					t.Fatal(err)
 				}
 			},
-			Config:            m.config(expand, contract),
-			ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(address, plancheck.ResourceActionUpdate)}},
+			Config: m.config(expand, contract),
+			ConfigPlanChecks: resource.ConfigPlanChecks{
+				PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(address, plancheck.ResourceActionUpdate)},
+			},
 			ConfigStateChecks: blocked(knownvalue.Null()),
 		},
 		resource.TestStep{

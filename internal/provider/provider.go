@@ -53,8 +53,8 @@ type Data struct {
 	instances sync.Map
 }
 
-// newInstance returns the instance id of a resource that this run creates. It is remembered, since no other resource of the run may take over
-// what it creates.
+// newInstance returns the instance id of a resource that this run creates. It is remembered, since no other resource of the run
+// may take over what it creates.
 func (d *Data) newInstance() string {
 	id := uuid.NewString()
 	d.instances.Store(id, nil)

@@ -34,28 +34,34 @@ func (p *Provider) Schema(_ context.Context, _ provider.SchemaRequest, resp *pro
 				Optional: true,
 			},
 			"config_paths": schema.ListAttribute{
-				MarkdownDescription: "Kubeconfig files, merged in order as kubectl does: the first file that defines a context, cluster or user takes precedence. A path " +
+				MarkdownDescription: "Kubeconfig files, merged in order as kubectl does: the first file that defines a context, cluster or " +
+					"user takes precedence. A path " +
 					"may begin with `~/`. The current context of a file is never used. Default: the files in the variable `KUBECONFIG`, else " +
 					"`~/.kube/config`. Example: `[\"~/.kube/clients\"]`.",
 				Optional:    true,
 				ElementType: types.StringType,
 			},
 			"clusters": schema.MapNestedAttribute{
-				MarkdownDescription: "Connections to clusters that are in no kubeconfig, by name. `cluster = { context = \"<name>\" }` uses the entry; it takes precedence over a " +
-					"kubeconfig context of the same name. Single entries may be unknown while their cluster is still to be made. Default: none. Example: " +
+				MarkdownDescription: "Connections to clusters that are in no kubeconfig, by name. `cluster = { context = \"<name>\" }` uses " +
+					"the entry; it takes precedence over a " +
+					"kubeconfig context of the same name. Single entries may be unknown while their cluster is still to be made. Default: " +
+					"none. Example: " +
 					"`{ client-a-prod = { host = \"https://10.0.0.1:6443\", token = var.token, cluster_ca_certificate = var.ca } }`.",
 				Optional:     true,
 				NestedObject: schema.NestedAttributeObject{Attributes: connectionAttributes()},
 			},
 			"registries": schema.ListNestedAttribute{
-				MarkdownDescription: "Credentials of chart repositories and OCI registries. The longest `url` that a chart's source begins with is used. Default: " +
-					"charts are pulled without credentials. Example: `[{ url = \"oci://registry.company.com/charts\", username = \"ci\", password = var.password }]`.",
+				MarkdownDescription: "Credentials of chart repositories and OCI registries. The longest `url` that a chart's source begins " +
+					"with is used. Default: " +
+					"charts are pulled without credentials. Example: `[{ url = \"oci://registry.company.com/charts\", username = \"ci\", " +
+					"password = var.password }]`.",
 				Optional: true,
 				NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
 					"url": schema.StringAttribute{
-						MarkdownDescription: "Beginning of the chart sources that this is for: `oci://host[/path]` or `https://host[/path]`. Example: `\"oci://registry.company.com\"`.",
-						Required:            true,
-						Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
+						MarkdownDescription: "Beginning of the chart sources that this is for: `oci://host[/path]` or `https://host[/path]`. " +
+							"Example: `\"oci://registry.company.com\"`.",
+						Required:   true,
+						Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
 					},
 					"username": schema.StringAttribute{
 						MarkdownDescription: "User name. Default: none. Example: `\"ci\"`.",
@@ -75,8 +81,9 @@ func (p *Provider) Schema(_ context.Context, _ provider.SchemaRequest, resp *pro
 func connectionAttributes() map[string]schema.Attribute {
 	return map[string]schema.Attribute{
 		"host": schema.StringAttribute{
-			MarkdownDescription: "Address of the API server. Required unless `config_path` or `config_context` is set. Example: `\"https://10.0.0.1:6443\"`.",
-			Optional:            true,
+			MarkdownDescription: "Address of the API server. Required unless `config_path` or `config_context` is set. Example: " +
+				"`\"https://10.0.0.1:6443\"`.",
+			Optional: true,
 		},
 		"token": schema.StringAttribute{
 			MarkdownDescription: "Bearer token. Default: none. Example: `var.token`.",
@@ -84,8 +91,9 @@ func connectionAttributes() map[string]schema.Attribute {
 			Sensitive:           true,
 		},
 		"cluster_ca_certificate": schema.StringAttribute{
-			MarkdownDescription: "Certificate authorities that the API server's certificate is checked against, in PEM. Default: those of the system. Example: `file(\"ca.pem\")`.",
-			Optional:            true,
+			MarkdownDescription: "Certificate authorities that the API server's certificate is checked against, in PEM. Default: those " +
+				"of the system. Example: `file(\"ca.pem\")`.",
+			Optional: true,
 		},
 		"client_certificate": schema.StringAttribute{
 			MarkdownDescription: "Client certificate, in PEM. Default: none. Example: `file(\"client.pem\")`.",
@@ -97,15 +105,18 @@ func connectionAttributes() map[string]schema.Attribute {
 			Sensitive:           true,
 		},
 		"tls_server_name": schema.StringAttribute{
-			MarkdownDescription: "Name that the API server's certificate must be for, where it is not the one in `host`. Default: the host. Example: `\"api.client-a.example\"`.",
-			Optional:            true,
+			MarkdownDescription: "Name that the API server's certificate must be for, where it is not the one in `host`. Default: the " +
+				"host. Example: `\"api.client-a.example\"`.",
+			Optional: true,
 		},
 		"insecure": schema.BoolAttribute{
-			MarkdownDescription: "Do not check the API server's certificate. Only for tests: anyone on the way can then read the credentials. Default: `false`. Example: `true`.",
-			Optional:            true,
+			MarkdownDescription: "Do not check the API server's certificate. Only for tests: anyone on the way can then read the " +
+				"credentials. Default: `false`. Example: `true`.",
+			Optional: true,
 		},
 		"proxy_url": schema.StringAttribute{
-			MarkdownDescription: "Proxy through which the API server is reached: `http://`, `https://` or `socks5://`. Default: the variables `HTTPS_PROXY` and `NO_PROXY`. " +
+			MarkdownDescription: "Proxy through which the API server is reached: `http://`, `https://` or `socks5://`. Default: the " +
+				"variables `HTTPS_PROXY` and `NO_PROXY`. " +
 				"Example: `\"socks5://localhost:1080\"`.",
 			Optional: true,
 		},
@@ -115,8 +126,9 @@ func connectionAttributes() map[string]schema.Attribute {
 			Optional: true,
 			Attributes: map[string]schema.Attribute{
 				"api_version": schema.StringAttribute{
-					MarkdownDescription: "Version of the plugin protocol. Default: `client.authentication.k8s.io/v1`. Example: `\"client.authentication.k8s.io/v1beta1\"`.",
-					Optional:            true,
+					MarkdownDescription: "Version of the plugin protocol. Default: `client.authentication.k8s.io/v1`. Example: " +
+						"`\"client.authentication.k8s.io/v1beta1\"`.",
+					Optional: true,
 				},
 				"command": schema.StringAttribute{
 					MarkdownDescription: "Program to run, from `PATH` or with a path. Example: `\"aws\"`.",
@@ -128,18 +140,21 @@ func connectionAttributes() map[string]schema.Attribute {
 					ElementType:         types.StringType,
 				},
 				"env": schema.MapAttribute{
-					MarkdownDescription: "Environment variables in addition to those of Terraform. Default: none. Example: `{ AWS_PROFILE = \"client-a\" }`.",
-					Optional:            true,
-					ElementType:         types.StringType,
+					MarkdownDescription: "Environment variables in addition to those of Terraform. Default: none. Example: `{ AWS_PROFILE = " +
+						"\"client-a\" }`.",
+					Optional:    true,
+					ElementType: types.StringType,
 				},
 			},
 		},
 		"config_path": schema.StringAttribute{
-			MarkdownDescription: "Take the connection from this kubeconfig file instead. Default: the files in `config_paths`. Example: `\"~/.kube/client-a\"`.",
-			Optional:            true,
+			MarkdownDescription: "Take the connection from this kubeconfig file instead. Default: the files in `config_paths`. Example: " +
+				"`\"~/.kube/client-a\"`.",
+			Optional: true,
 		},
 		"config_context": schema.StringAttribute{
-			MarkdownDescription: "Take the connection from this kubeconfig context, so that a context has another name here. Default with `config_path`: the context of the " +
+			MarkdownDescription: "Take the connection from this kubeconfig context, so that a context has another name here. Default " +
+				"with `config_path`: the context of the " +
 				"entry's own name. Example: `\"arn:aws:eks:eu-west-1:111111111111:cluster/client-a-prod\"`.",
 			Optional: true,
 		},
@@ -244,7 +259,8 @@ func (m providerModel) chartRegistries(ctx context.Context) ([]chart.Registry, d
 			Password types.String `tfsdk:"password"`
 		}
 		diags.Append(object.As(ctx, &model, basetypes.ObjectAsOptions{})...)
-		registries = append(registries, chart.Registry{URL: model.URL.ValueString(), Username: model.Username.ValueString(), Password: model.Password.ValueString()})
+		registries = append(registries,
+			chart.Registry{URL: model.URL.ValueString(), Username: model.Username.ValueString(), Password: model.Password.ValueString()})
 	}
 	return registries, diags
 }

@@ -69,12 +69,29 @@ func TestProvider_UnknownPartsOfTheConfigurationLeadNowhere(t *testing.T) {
 		unknown bool // an *UnknownConnectionError
 		missing bool // an *UnknownContextError
 	}{
-		"a known entry beside unknown ones": {providerModel{ConfigPaths: noPaths, Registries: noRegistries, Clusters: types.MapValueMust(of, elements)}, "known", false, false},
-		"an entry with an unknown value":    {providerModel{ConfigPaths: noPaths, Registries: noRegistries, Clusters: types.MapValueMust(of, elements)}, "growing", true, false},
-		"an unknown entry":                  {providerModel{ConfigPaths: noPaths, Registries: noRegistries, Clusters: types.MapValueMust(of, elements)}, "whole", true, false},
-		"no such entry":                     {providerModel{ConfigPaths: noPaths, Registries: noRegistries, Clusters: types.MapValueMust(of, elements)}, "other", false, true},
-		"unknown connections":               {providerModel{ConfigPaths: noPaths, Registries: noRegistries, Clusters: types.MapUnknown(of)}, "other", true, false},
-		"unknown kubeconfig paths":          {providerModel{ConfigPaths: types.ListUnknown(types.StringType), Registries: noRegistries, Clusters: types.MapNull(of)}, "other", true, false},
+		"a known entry beside unknown ones": {
+			providerModel{ConfigPaths: noPaths, Registries: noRegistries, Clusters: types.MapValueMust(of, elements)}, "known",
+			false, false,
+		},
+		"an entry with an unknown value": {
+			providerModel{ConfigPaths: noPaths, Registries: noRegistries, Clusters: types.MapValueMust(of, elements)}, "growing",
+			true, false,
+		},
+		"an unknown entry": {
+			providerModel{ConfigPaths: noPaths, Registries: noRegistries, Clusters: types.MapValueMust(of, elements)}, "whole",
+			true, false,
+		},
+		"no such entry": {
+			providerModel{ConfigPaths: noPaths, Registries: noRegistries, Clusters: types.MapValueMust(of, elements)}, "other",
+			false, true,
+		},
+		"unknown connections": {
+			providerModel{ConfigPaths: noPaths, Registries: noRegistries, Clusters: types.MapUnknown(of)}, "other", true, false,
+		},
+		"unknown kubeconfig paths": {
+			providerModel{ConfigPaths: types.ListUnknown(types.StringType), Registries: noRegistries, Clusters: types.MapNull(of)},
+			"other", true, false,
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -154,7 +171,8 @@ func TestGuardDestroy_ComparesTheWorkspaceWithTheState(t *testing.T) {
 }
 
 func TestDiagnostic_SaysWhatHappenedWhatWasSeenAndWhatToDo(t *testing.T) {
-	err := fmt.Errorf("looking: %w", &environment.NamespaceForeignError{Namespace: "n", Client: "client-a", Stage: "prod", OwnerClient: "client-b", OwnerStage: "prod"})
+	err := fmt.Errorf("looking: %w",
+		&environment.NamespaceForeignError{Namespace: "n", Client: "client-a", Stage: "prod", OwnerClient: "client-b", OwnerStage: "prod"})
 	d := errorDiagnostic("upgrade", "release data-collection", testHandle, err)
 	if want := "Cannot upgrade release data-collection in client-a/prod"; d.Summary() != want {
 		t.Errorf("summary %q, want %q", d.Summary(), want)

@@ -47,7 +47,8 @@ func chartDiagnostic(err error) diag.Diagnostic {
 	case errors.As(err, &unauthorized):
 		at, advice = at.AtName("repository"), "Set the username and password of this repository in registries of the provider configuration."
 	case errors.As(err, &unreachable):
-		at, advice = at.AtName("repository"), "Check the address, and whether this machine reaches it. A chart that was pulled before is taken from the cache."
+		at, advice = at.AtName("repository"),
+			"Check the address, and whether this machine reaches it. A chart that was pulled before is taken from the cache."
 	}
 	detail := capitalized(err.Error()) + "."
 	if advice != "" {

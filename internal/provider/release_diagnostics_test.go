@@ -17,7 +17,10 @@ func TestChartDiagnostic_SaysWhatToCorrect(t *testing.T) {
 		want, none string
 	}{
 		{"a path", &chart.NotFoundError{Place: "charts/nope"}, "Correct the path. A relative path starts", "version"},
-		{"a version", &chart.NotFoundError{Place: "oci://registry.company.com/charts", Name: "app", Version: "0.9.0"}, "oci://registry.company.com/charts has no version 0.9.0", "relative path"},
+		{
+			"a version", &chart.NotFoundError{Place: "oci://registry.company.com/charts", Name: "app", Version: "0.9.0"},
+			"oci://registry.company.com/charts has no version 0.9.0", "relative path",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			text := chartDiagnostic(tc.err).Detail()

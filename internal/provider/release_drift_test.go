@@ -163,7 +163,8 @@ func TestRelease_ReadBudget(t *testing.T) {
 	api := newTestAPI(t)
 	config := func(body string) string {
 		text := r.config(`sensitive_values = { database = { password = "canary-drift-1" } }` + "\n" + body)
-		return api.provider(r.client+"-prod") + strings.Replace(text[strings.Index(text, "resource "):], fmt.Sprintf("%q", testContext(t)), `"proxied"`, 1)
+		return api.provider(r.client+"-prod") + strings.Replace(text[strings.Index(text, "resource "):], fmt.Sprintf("%q", testContext(t)),
+			`"proxied"`, 1)
 	}
 	var mu sync.Mutex
 	var requests []string
@@ -253,7 +254,8 @@ func TestRelease_ReplacedCRDsAreInThePlan(t *testing.T) {
 			Config:    r.config(body),
 			ConfigPlanChecks: plans(
 				says("CustomResourceDefinition/widgets."+group+": replaced for the whole cluster, v1 (stored) → v1, v2 (stored)"),
-				plancheck.ExpectKnownValue(testReleaseAddress, *definition(), knownvalue.StringRegexp(regexp.MustCompile(`^v1, v2 \(stored\); c1:sha256:`))),
+				plancheck.ExpectKnownValue(testReleaseAddress, *definition(),
+					knownvalue.StringRegexp(regexp.MustCompile(`^v1, v2 \(stored\); c1:sha256:`))),
 			),
 			ConfigStateChecks: []statecheck.StateCheck{
 				statecheck.ExpectKnownValue(testReleaseAddress, tfjsonpath.New("revision"), knownvalue.Int64Exact(1)),

@@ -44,7 +44,8 @@ func (d *ReleaseHistoryDataSource) Schema(_ context.Context, _ datasource.Schema
 		return schema.StringAttribute{MarkdownDescription: description, Computed: true}
 	}
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "The revisions of a Helm release and what became of them: which version, whether it was an upgrade or a rollback, whether it passed, " +
+		MarkdownDescription: "The revisions of a Helm release and what became of them: which version, whether it was an upgrade or a " +
+			"rollback, whether it passed, " +
 			"and why not. It is read from Helm's records and Slipway's own in the namespace, with two requests, and holds no secret.",
 		Attributes: map[string]schema.Attribute{
 			"environment": dataHandleAttribute(),
@@ -67,15 +68,19 @@ func (d *ReleaseHistoryDataSource) Schema(_ context.Context, _ datasource.Schema
 					"known_good": schema.BoolAttribute{
 						MarkdownDescription: "Whether it is one of those that a rollback may go back to.", Computed: true,
 					},
-					"status":           text("Helm's status (`deployed`, `superseded`, `failed`, …). Null where Helm's record of it is not kept any more."),
-					"version":          text("Version of the application. Null where it was made outside Slipway or no version was given."),
-					"kind":             text("`install`, `upgrade` or `rollback`; bringing an earlier known-good version back is a rollback too. Null where Slipway has no record of it."),
-					"outcome":          text("`passed`, `failed`, `rolled back`, `inconclusive`, `unverified` or `canceled`. Null where Slipway has no record of it."),
-					"stage":            text("Where it failed: `rollout`, `smoke test`, `analysis`, `acceptance` or `manual abort`. Null where it did not."),
-					"reason":           text("Why it failed, what it restored, or why it was accepted without all its checks. Null otherwise."),
-					"started":          text("When it was begun, as RFC 3339 in UTC."),
-					"finished":         text("When it had its outcome. Null while it has none."),
-					"restored":         schema.Int64Attribute{MarkdownDescription: "The revision with which a rollback replaced this one. Null where none did.", Computed: true},
+					"status":  text("Helm's status (`deployed`, `superseded`, `failed`, …). Null where Helm's record of it is not kept any more."),
+					"version": text("Version of the application. Null where it was made outside Slipway or no version was given."),
+					"kind": text("`install`, `upgrade` or `rollback`; bringing an earlier known-good version back is a rollback too. Null " +
+						"where Slipway has no record of it."),
+					"outcome": text("`passed`, `failed`, `rolled back`, `inconclusive`, `unverified` or `canceled`. Null where Slipway has no " +
+						"record of it."),
+					"stage":    text("Where it failed: `rollout`, `smoke test`, `analysis`, `acceptance` or `manual abort`. Null where it did not."),
+					"reason":   text("Why it failed, what it restored, or why it was accepted without all its checks. Null otherwise."),
+					"started":  text("When it was begun, as RFC 3339 in UTC."),
+					"finished": text("When it had its outcome. Null while it has none."),
+					"restored": schema.Int64Attribute{
+						MarkdownDescription: "The revision with which a rollback replaced this one. Null where none did.", Computed: true,
+					},
 					"restored_version": text("Version of the application in that revision."),
 				}},
 			},
@@ -92,8 +97,9 @@ type releaseHistoryModel struct {
 }
 
 var historyEntryTypes = map[string]attr.Type{
-	"revision": types.Int64Type, "current": types.BoolType, "known_good": types.BoolType, "status": types.StringType, "version": types.StringType,
-	"kind": types.StringType, "outcome": types.StringType, "stage": types.StringType, "reason": types.StringType,
+	"revision": types.Int64Type, "current": types.BoolType, "known_good": types.BoolType, "status": types.StringType,
+	"version": types.StringType,
+	"kind":    types.StringType, "outcome": types.StringType, "stage": types.StringType, "reason": types.StringType,
 	"started": types.StringType, "finished": types.StringType, "restored": types.Int64Type, "restored_version": types.StringType,
 }
 
@@ -119,7 +125,8 @@ func (d *ReleaseHistoryDataSource) Read(ctx context.Context, req datasource.Read
 		resp.Diagnostics.Append(errorDiagnostic("read", what, handle, err))
 		return
 	}
-	entries, err := release.History(ctx, release.Target{Cluster: live, Handle: handle, Name: model.Name.ValueString()}, int(model.Limit.ValueInt64()))
+	entries, err := release.History(ctx, release.Target{Cluster: live, Handle: handle, Name: model.Name.ValueString()},
+		int(model.Limit.ValueInt64()))
 	if err != nil {
 		resp.Diagnostics.Append(errorDiagnostic("read", what, handle, err))
 		return

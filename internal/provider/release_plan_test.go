@@ -138,11 +138,13 @@ func TestRelease_InstallsUpgradesAndPlansNothingAfterwards(t *testing.T) {
 			},
 		},
 		resource.TestStep{
-			ResourceName:            testReleaseAddress,
-			ImportState:             true,
-			ImportStateId:           testContext(t) + "/" + r.namespace + "/plain",
-			ImportStateVerify:       true,
-			ImportStateVerifyIgnore: []string{"values", "objects", "manifest_digest", "values_digest", "change_summary", "findings", "timeouts", "name"},
+			ResourceName:      testReleaseAddress,
+			ImportState:       true,
+			ImportStateId:     testContext(t) + "/" + r.namespace + "/plain",
+			ImportStateVerify: true,
+			ImportStateVerifyIgnore: []string{
+				"values", "objects", "manifest_digest", "values_digest", "change_summary", "findings", "timeouts", "name",
+			},
 		},
 	)
 }
@@ -175,7 +177,11 @@ func TestRelease_ContentOfAValuesFileIsPlanned(t *testing.T) {
 	config := r.config(fmt.Sprintf(`values_files = [%q]`, file))
 	r.run(
 		resource.TestStep{PreConfig: write("logLevel: info\n"), Config: config},
-		resource.TestStep{PreConfig: write("# a comment\nlogLevel: info\n"), Config: config, ConfigPlanChecks: plans(plancheck.ExpectEmptyPlan())},
+		resource.TestStep{
+			PreConfig:        write("# a comment\nlogLevel: info\n"),
+			Config:           config,
+			ConfigPlanChecks: plans(plancheck.ExpectEmptyPlan()),
+		},
 		resource.TestStep{PreConfig: write("logLevel: debug\n"), Config: config, ConfigPlanChecks: plans(says("LOG_LEVEL info → debug"))},
 	)
 }
@@ -243,7 +249,8 @@ func TestRelease_RemovedOutsideIsInstalledAgain(t *testing.T) {
 		resource.TestStep{Config: config},
 		resource.TestStep{
 			PreConfig: func() {
-				err := testKubernetes(t).CoreV1().Secrets(r.namespace).DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{LabelSelector: "owner=helm"})
+				err := testKubernetes(t).CoreV1().Secrets(r.namespace).DeleteCollection(ctx, metav1.DeleteOptions{},
+					metav1.ListOptions{LabelSelector: "owner=helm"})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -259,7 +266,8 @@ func TestRelease_SecretValuesAreMaskedWhereverTheChartPutsThem(t *testing.T) {
 	r := newTestRelease(t)
 	hidden := planned(func(change *tfjson.Change) error {
 		after, _ := change.After.(map[string]any)
-		if text := fmt.Sprint(after["objects"], after["change_summary"]); strings.Contains(text, canary) || strings.Contains(text, "a2l3aS01ZDFm") {
+		if text := fmt.Sprint(after["objects"], after["change_summary"]); strings.Contains(text, canary) ||
+			strings.Contains(text, "a2l3aS01ZDFm") {
 			return fmt.Errorf("the planned objects hold the secret:\n%s", text)
 		} else if !strings.Contains(text, "(sensitive value)") {
 			return fmt.Errorf("the planned objects mask nothing:\n%s", text)

@@ -68,18 +68,21 @@ func (r *ReleaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "A Helm release in a client's environment. The plan shows the rendered Kubernetes objects leaf by leaf, " +
 			"with secrets masked, and validates the changed ones with a dry run on the API server; the apply installs exactly what was planned, " +
-			"waits until the pods are ready, watches the new version as `smoke_test`, `analysis` and `acceptance` say, rolls back automatically when verification fails (`rollback`), " +
+			"waits until the pods are ready, watches the new version as `smoke_test`, `analysis` and `acceptance` say, rolls back " +
+			"automatically when verification fails (`rollback`), " +
 			"and leaves nothing half done that the next apply does not finish.",
 		Attributes: map[string]schema.Attribute{
 			"id": schema.StringAttribute{
-				MarkdownDescription: "Instance id of the release: a random UUID that is also in the record in its namespace. A release that carries another id is " +
+				MarkdownDescription: "Instance id of the release: a random UUID that is also in the record in its namespace. A release that " +
+					"carries another id is " +
 					"never removed by this resource, only forgotten.",
 				Computed:      true,
 				PlanModifiers: []planmodifier.String{stringplanmodifier.UseStateForUnknown()},
 			},
 			"environment": handleAttribute(),
 			"name": schema.StringAttribute{
-				MarkdownDescription: "Name of the Helm release, unique in the namespace; at most 53 characters. Default: the chart's name. Changing it " +
+				MarkdownDescription: "Name of the Helm release, unique in the namespace; at most 53 characters. Default: the chart's name. " +
+					"Changing it " +
 					"replaces the release. Example: `\"data-collection-service\"`.",
 				Optional:      true,
 				Computed:      true,
@@ -101,7 +104,8 @@ func (r *ReleaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 						},
 					},
 					"repository": schema.StringAttribute{
-						MarkdownDescription: "Chart repository: `\"https://…\"` with an `index.yaml`, or an OCI registry as `\"oci://registry.company.com/charts\"`. " +
+						MarkdownDescription: "Chart repository: `\"https://…\"` with an `index.yaml`, or an OCI registry as " +
+							"`\"oci://registry.company.com/charts\"`. " +
 							"Credentials come from the provider's `registries`.",
 						Optional: true,
 						Validators: []validator.String{
@@ -125,15 +129,18 @@ func (r *ReleaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 			"version": schema.StringAttribute{
 				MarkdownDescription: "Version of the application, written into the values at `version_path` as the image tag. Example: `\"v1.2.0\"`, " +
 					"`\"sha-abc123f456\"`. Default: what the chart and the values say.",
-				Optional:   true,
-				Validators: []validator.String{stringvalidator.RegexMatches(imageTagPattern, "must be a valid image tag: letters, digits, '_', '.', '-', at most 128 characters")},
+				Optional: true,
+				Validators: []validator.String{stringvalidator.RegexMatches(imageTagPattern,
+					"must be a valid image tag: letters, digits, '_', '.', '-', at most 128 characters")},
 			},
 			"version_path": schema.StringAttribute{
 				MarkdownDescription: "Where the chart's values hold the image tag, as a dotted path. Default: `\"image.tag\"`.",
 				Optional:            true,
 				Computed:            true,
 				Default:             stringdefault.StaticString(defaultVersionPath),
-				Validators:          []validator.String{stringvalidator.RegexMatches(valuePathPattern, "must be a dotted path of keys, for example image.tag")},
+				Validators: []validator.String{
+					stringvalidator.RegexMatches(valuePathPattern, "must be a dotted path of keys, for example image.tag"),
+				},
 			},
 			"values_files": schema.ListAttribute{
 				MarkdownDescription: "Values files, later ones win, read with Helm's YAML rules (`yamldecode()` reads some values differently). " +
@@ -143,19 +150,23 @@ func (r *ReleaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 				Validators:  []validator.List{listvalidator.ValueStringsAre(stringvalidator.LengthAtLeast(1))},
 			},
 			"values": schema.DynamicAttribute{
-				MarkdownDescription: "Values as an object, merged over `values_files` and `version` with Helm's rules; the plan shows their changes leaf by leaf. They are public: " +
+				MarkdownDescription: "Values as an object, merged over `values_files` and `version` with Helm's rules; the plan shows their " +
+					"changes leaf by leaf. They are public: " +
 					"a sensitive value in here is hidden by Terraform in this attribute but printed in `objects`. Example: " +
 					"`{ autoscaling = { maxReplicas = 50 } }`.",
 				Optional: true,
 			},
 			"sensitive_values": schema.DynamicAttribute{
-				MarkdownDescription: "Secret values as an object, merged over `values`. They are kept in the state (as sensitive) and masked in every other " +
-					"attribute, wherever the chart writes them. Terraform's own debug log (`TF_LOG=DEBUG`) prints what is in the state; what must not be there either belongs into `values_wo`. Example: `{ database = { password = var.password } }`.",
+				MarkdownDescription: "Secret values as an object, merged over `values`. They are kept in the state (as sensitive) and " +
+					"masked in every other " +
+					"attribute, wherever the chart writes them. Terraform's own debug log (`TF_LOG=DEBUG`) prints what is in the state; what " +
+					"must not be there either belongs into `values_wo`. Example: `{ database = { password = var.password } }`.",
 				Optional:  true,
 				Sensitive: true,
 			},
 			"values_wo": schema.DynamicAttribute{
-				MarkdownDescription: "Secret values as an object, merged last. Write-only: never in plan or state, sent again with every update; may be ephemeral. Whatever depends on " +
+				MarkdownDescription: "Secret values as an object, merged last. Write-only: never in plan or state, sent again with every " +
+					"update; may be ephemeral. Whatever depends on " +
 					"them is masked. A change of them alone is seen only when `values_wo_version` changes. Example: `{ apiToken = var.api_token }`.",
 				Optional:  true,
 				WriteOnly: true,
@@ -166,30 +177,36 @@ func (r *ReleaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 				Validators:          []validator.Int64{int64validator.AlsoRequires(path.MatchRoot("values_wo"))},
 			},
 			"on_pending": schema.StringAttribute{
-				MarkdownDescription: "What to do when another tool left the release pending (\"another operation is in progress\"): `\"recover\"` (default) " +
-					"waits for what still runs, marks it failed and continues; `\"fail\"` stops with an error. What Slipway itself left is always recovered.",
+				MarkdownDescription: "What to do when another tool left the release pending (\"another operation is in progress\"): " +
+					"`\"recover\"` (default) " +
+					"waits for what still runs, marks it failed and continues; `\"fail\"` stops with an error. What Slipway itself left is " +
+					"always recovered.",
 				Optional:   true,
 				Computed:   true,
 				Default:    stringdefault.StaticString(defaultOnPending),
 				Validators: []validator.String{stringvalidator.OneOf("recover", "fail")},
 			},
 			"max_history": schema.Int64Attribute{
-				MarkdownDescription: "How many revisions of the release are kept; at least 2. The deployed revision, the last known-good one, the one before it, and " +
+				MarkdownDescription: "How many revisions of the release are kept; at least 2. The deployed revision, the last known-good " +
+					"one, the one before it, and " +
 					"pending ones are always kept. Default: `10`.",
 				Optional:   true,
 				Computed:   true,
 				Default:    int64default.StaticInt64(defaultMaxHistory),
 				Validators: []validator.Int64{int64validator.AtLeast(2)},
 			},
-			"allow_cluster_move": clusterMoveAttribute("UID of the cluster that the release is allowed to move to together with its environment, as in `slipway_environment`. " +
+			"allow_cluster_move": clusterMoveAttribute("UID of the cluster that the release is allowed to move to together with its " +
+				"environment, as in `slipway_environment`. " +
 				"It is then installed there; what is in the old cluster is forgotten, not removed."),
 			"retry_token": schema.StringAttribute{
-				MarkdownDescription: "Any text. Changing it releases content from quarantine that failed before (see `quarantined`), for example after its dependencies are repaired. " +
+				MarkdownDescription: "Any text. Changing it releases content from quarantine that failed before (see `quarantined`), for " +
+					"example after its dependencies are repaired. " +
 					"Example: `\"queue is back\"`.",
 				Optional: true,
 			},
 			"max_apply": schema.StringAttribute{
-				MarkdownDescription: "How long an apply of this release may take at most, rollout, tests, analysis and rollback together. What is configured to take longer is an error in the plan: " +
+				MarkdownDescription: "How long an apply of this release may take at most, rollout, tests, analysis and rollback together. " +
+					"What is configured to take longer is an error in the plan: " +
 					"a job that ends in the middle leaves a version that is not verified. Default: `\"45m\"`. Example: `\"90m\"`.",
 				Optional:   true,
 				Validators: []validator.String{duration{}},
@@ -206,7 +223,8 @@ func (r *ReleaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 				Computed:            true,
 			},
 			"status": schema.StringAttribute{
-				MarkdownDescription: "Helm's status of the newest revision (`deployed`, `failed`, `pending-upgrade`, …), or `modified` when a revision was made outside Slipway. " +
+				MarkdownDescription: "Helm's status of the newest revision (`deployed`, `failed`, `pending-upgrade`, …), or `modified` when " +
+					"a revision was made outside Slipway. " +
 					"Anything but `deployed` is repaired by the next apply.",
 				Computed: true,
 			},
@@ -224,26 +242,31 @@ func (r *ReleaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 				Computed:            true,
 			},
 			"values_digest": schema.StringAttribute{
-				MarkdownDescription: "Digest of the merged public values (`values_files`, `version`, `values`); it changes when the content of a values file does.",
-				Computed:            true,
+				MarkdownDescription: "Digest of the merged public values (`values_files`, `version`, `values`); it changes when the content " +
+					"of a values file does.",
+				Computed: true,
 			},
 			"manifest_digest": schema.StringAttribute{
 				MarkdownDescription: "Digest of `objects`. Unknown in the plan when the chart renders differently each time.",
 				Computed:            true,
 			},
 			"objects": schema.MapAttribute{
-				MarkdownDescription: "Every Kubernetes object as the chart renders it, hooks included: a map from `apps/v1/Deployment/data-collection-service` to canonical JSON. " +
-					"Data of Secrets, and every leaf that depends on a secret value, is masked. Objects that the chart renders differently each time are unknown in the plan.",
+				MarkdownDescription: "Every Kubernetes object as the chart renders it, hooks included: a map from " +
+					"`apps/v1/Deployment/data-collection-service` to canonical JSON. " +
+					"Data of Secrets, and every leaf that depends on a secret value, is masked. Objects that the chart renders differently " +
+					"each time are unknown in the plan.",
 				Computed:    true,
 				ElementType: types.StringType,
 			},
 			"change_summary": schema.ListAttribute{
-				MarkdownDescription: "The planned change in words, for reviewers: `Deployment/data-collection-service: image v1.1.1 → v1.2.0`. Null when nothing changes.",
-				Computed:            true,
-				ElementType:         types.StringType,
+				MarkdownDescription: "The planned change in words, for reviewers: `Deployment/data-collection-service: image v1.1.1 → " +
+					"v1.2.0`. Null when nothing changes.",
+				Computed:    true,
+				ElementType: types.StringType,
 			},
 			"verification": schema.StringAttribute{
-				MarkdownDescription: "Whether the newest revision is verified: `verified` (it passed its tests and analysis), `unverified since …` (the run was interrupted, or came to no verdict; " +
+				MarkdownDescription: "Whether the newest revision is verified: `verified` (it passed its tests and analysis), `unverified " +
+					"since …` (the run was interrupted, or came to no verdict; " +
 					"the next apply resumes without a new revision), or `failed: …`. Null where nothing verifies the release.",
 				Computed: true,
 			},
@@ -252,19 +275,22 @@ func (r *ReleaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 				Computed:            true,
 			},
 			"rollback_ready": schema.StringAttribute{
-				MarkdownDescription: "`yes` where a failed update could be rolled back automatically, otherwise why not: as of the last apply with a `rollback` block. A plan that changes something asks again, and " +
+				MarkdownDescription: "`yes` where a failed update could be rolled back automatically, otherwise why not: as of the last " +
+					"apply with a `rollback` block. A plan that changes something asks again, and " +
 					"warns where it could not. Null without that block.",
 				Computed: true,
 			},
 			"quarantined": schema.StringAttribute{
-				MarkdownDescription: "Set in a plan whose content failed not long ago: what failed, when, why, and until when it is quarantined. The apply of this release then stops before it changes anything, " +
+				MarkdownDescription: "Set in a plan whose content failed not long ago: what failed, when, why, and until when it is " +
+					"quarantined. The apply of this release then stops before it changes anything, " +
 					"unless an input or `retry_token` changes. Null otherwise.",
 				Computed: true,
 			},
 			"findings": schema.ListAttribute{
-				MarkdownDescription: "What a review of the chart found that would lose requests or capacity in a rollout, with the cure. Null when nothing was found.",
-				Computed:            true,
-				ElementType:         types.StringType,
+				MarkdownDescription: "What a review of the chart found that would lose requests or capacity in a rollout, with the cure. " +
+					"Null when nothing was found.",
+				Computed:    true,
+				ElementType: types.StringType,
 			},
 		},
 		Blocks: verificationBlocks(),

@@ -40,7 +40,8 @@ func (r *ReleaseResource) Create(ctx context.Context, req resource.CreateRequest
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	done, diags := r.apply(ctx, plan, writeOnly, release.ApplyOptions{InstanceID: r.data.newInstance(), Timeout: timeout, Guard: verification.Guard})
+	done, diags := r.apply(ctx, plan, writeOnly,
+		release.ApplyOptions{InstanceID: r.data.newInstance(), Timeout: timeout, Guard: verification.Guard})
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
@@ -64,7 +65,12 @@ func (r *ReleaseResource) Update(ctx context.Context, req resource.UpdateRequest
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	options := release.ApplyOptions{InstanceID: state.ID.ValueString(), ClusterUID: state.ClusterUID.ValueString(), Timeout: timeout, Guard: verification.Guard}
+	options := release.ApplyOptions{
+		InstanceID: state.ID.ValueString(),
+		ClusterUID: state.ClusterUID.ValueString(),
+		Timeout:    timeout,
+		Guard:      verification.Guard,
+	}
 	if plan.ClusterUID.IsUnknown() { // the plan moves the release to another cluster, where it is installed anew
 		options.InstanceID, options.ClusterUID = r.data.newInstance(), ""
 	}
@@ -258,7 +264,9 @@ func (r *ReleaseResource) Delete(ctx context.Context, req resource.DeleteRequest
 }
 
 // keepCapabilities remembers the cluster's capabilities in private state for charts that ask for them.
-func (r *ReleaseResource) keepCapabilities(ctx context.Context, private privateWriter, handle environment.Handle, rendering *render.Result) diag.Diagnostics {
+func (r *ReleaseResource) keepCapabilities(
+	ctx context.Context, private privateWriter, handle environment.Handle, rendering *render.Result,
+) diag.Diagnostics {
 	if !rendering.DependsOnCapabilities {
 		return private.SetKey(ctx, privateCapabilities, nil)
 	}
@@ -266,7 +274,9 @@ func (r *ReleaseResource) keepCapabilities(ctx context.Context, private privateW
 }
 
 // refreshCapabilities does the same in Read; a cluster that does not answer keeps what was remembered.
-func (r *ReleaseResource) refreshCapabilities(ctx context.Context, private privateState, resp *resource.ReadResponse, handle environment.Handle) {
+func (r *ReleaseResource) refreshCapabilities(
+	ctx context.Context, private privateState, resp *resource.ReadResponse, handle environment.Handle,
+) {
 	raw, diags := private.GetKey(ctx, privateCapabilities)
 	resp.Diagnostics.Append(diags...)
 	if len(raw) == 0 || resp.Diagnostics.HasError() {
@@ -275,7 +285,9 @@ func (r *ReleaseResource) refreshCapabilities(ctx context.Context, private priva
 	resp.Diagnostics.Append(r.writeCapabilities(ctx, private, handle)...)
 }
 
-func (r *ReleaseResource) writeCapabilities(ctx context.Context, private privateWriter, handle environment.Handle) (diags diag.Diagnostics) {
+func (r *ReleaseResource) writeCapabilities(
+	ctx context.Context, private privateWriter, handle environment.Handle,
+) (diags diag.Diagnostics) {
 	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
 	if err == nil {
 		capabilities, cerr := live.Capabilities(ctx)

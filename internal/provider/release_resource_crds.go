@@ -35,9 +35,12 @@ const (
 func crdAttributes() map[string]schema.Attribute {
 	return map[string]schema.Attribute{
 		"crds": schema.StringAttribute{
-			MarkdownDescription: "What to do with CustomResourceDefinitions in the chart's `crds/` folder: `\"create\"` those that do not exist yet " +
-				"(default), `\"create_replace\"` to replace those that exist as well, or `\"skip\"`. They belong to the whole cluster: where several clients' releases share one, " +
-				"let one release of the newest chart replace them and set `\"create\"` or `\"skip\"` in the others. They are never removed and not rolled back, and a version in which objects may be stored is " +
+			MarkdownDescription: "What to do with CustomResourceDefinitions in the chart's `crds/` folder: `\"create\"` those that do " +
+				"not exist yet " +
+				"(default), `\"create_replace\"` to replace those that exist as well, or `\"skip\"`. They belong to the whole cluster: " +
+				"where several clients' releases share one, " +
+				"let one release of the newest chart replace them and set `\"create\"` or `\"skip\"` in the others. They are never removed " +
+				"and not rolled back, and a version in which objects may be stored is " +
 				"never dropped: that is an error in the plan.",
 			Optional:   true,
 			Computed:   true,
@@ -45,7 +48,8 @@ func crdAttributes() map[string]schema.Attribute {
 			Validators: []validator.String{stringvalidator.OneOf(crdsCreate, crdsCreateReplace, crdsSkip)},
 		},
 		"custom_resource_definitions": schema.MapAttribute{
-			MarkdownDescription: "With `crds = \"create_replace\"`: the CustomResourceDefinitions that the chart brings, a map from `widgets.example.com` to their versions and a digest of " +
+			MarkdownDescription: "With `crds = \"create_replace\"`: the CustomResourceDefinitions that the chart brings, a map from " +
+				"`widgets.example.com` to their versions and a digest of " +
 				"their content, so that the plan shows when they change. Null otherwise.",
 			Computed:    true,
 			ElementType: types.StringType,
@@ -69,7 +73,8 @@ func definitionsValue(definitions map[string]string) types.Map {
 func (c change) planDefinitions(resp *resource.ModifyPlanResponse) (value types.Map, lines []string) {
 	next, err := render.Definitions(c.spec)
 	if err != nil {
-		resp.Diagnostics.AddError("Cannot read the CustomResourceDefinitions of chart "+c.spec.Chart.Name, capitalized(err.Error())+".\n\nFix the chart.")
+		resp.Diagnostics.AddError("Cannot read the CustomResourceDefinitions of chart "+c.spec.Chart.Name,
+			capitalized(err.Error())+".\n\nFix the chart.")
 		return types.MapNull(types.StringType), nil
 	}
 	previous := map[string]string{}
@@ -85,11 +90,14 @@ func (c change) planDefinitions(resp *resource.ModifyPlanResponse) (value types.
 		switch {
 		case was == next[name]:
 		case !known:
-			lines = append(lines, fmt.Sprintf("CustomResourceDefinition/%s: created or replaced for the whole cluster, %s", name, versions(next[name])))
+			lines = append(lines,
+				fmt.Sprintf("CustomResourceDefinition/%s: created or replaced for the whole cluster, %s", name, versions(next[name])))
 		case versions(was) == versions(next[name]):
-			lines = append(lines, fmt.Sprintf("CustomResourceDefinition/%s: replaced for the whole cluster, %s with another content", name, versions(was)))
+			lines = append(lines,
+				fmt.Sprintf("CustomResourceDefinition/%s: replaced for the whole cluster, %s with another content", name, versions(was)))
 		default:
-			lines = append(lines, fmt.Sprintf("CustomResourceDefinition/%s: replaced for the whole cluster, %s → %s", name, versions(was), versions(next[name])))
+			lines = append(lines,
+				fmt.Sprintf("CustomResourceDefinition/%s: replaced for the whole cluster, %s → %s", name, versions(was), versions(next[name])))
 		}
 	}
 	return definitionsValue(next), lines

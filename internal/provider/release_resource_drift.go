@@ -30,19 +30,24 @@ import (
 func driftAttributes() map[string]schema.Attribute {
 	return map[string]schema.Attribute{
 		"detect_drift": schema.BoolAttribute{
-			MarkdownDescription: "Compare what is live with what was rendered, in every refresh, and show the differences in `drift` and as a warning. " +
+			MarkdownDescription: "Compare what is live with what was rendered, in every refresh, and show the differences in `drift` and " +
+				"as a warning. " +
 				"It costs one request for each object. Default: `false`. Example: `true`.",
 			Optional: true,
 		},
 		"correct_drift": schema.BoolAttribute{
-			MarkdownDescription: "Put back what differs: `drift` is planned to be empty, which shows as an update, and the apply writes just the leaves that differ. " +
-				"No revision is made and no hook runs. Includes `detect_drift`, and takes effect from the next plan on. Updates then also put custom resources back, which Helm alone does not do. " +
+			MarkdownDescription: "Put back what differs: `drift` is planned to be empty, which shows as an update, and the apply writes " +
+				"just the leaves that differ. " +
+				"No revision is made and no hook runs. Includes `detect_drift`, and takes effect from the next plan on. Updates then also " +
+				"put custom resources back, which Helm alone does not do. " +
 				"Default: `false`. Example: `true`.",
 			Optional: true,
 		},
 		"drift": schema.MapAttribute{
-			MarkdownDescription: "What differs live from what was rendered, as of the last refresh with `detect_drift`: a map from `apps/v1/Deployment/data-collection-service: spec.replicas` to " +
-				"`5 → 3` (live → rendered). Of secrets it says only that they differ. What others added to the rendered fields is no drift. Null when nothing differs.",
+			MarkdownDescription: "What differs live from what was rendered, as of the last refresh with `detect_drift`: a map from " +
+				"`apps/v1/Deployment/data-collection-service: spec.replicas` to " +
+				"`5 → 3` (live → rendered). Of secrets it says only that they differ. What others added to the rendered fields is no drift. " +
+				"Null when nothing differs.",
 			Computed:    true,
 			ElementType: types.StringType,
 		},
@@ -51,7 +56,8 @@ func driftAttributes() map[string]schema.Attribute {
 
 func driftIgnoreBlock() schema.ListNestedBlock {
 	return schema.ListNestedBlock{
-		MarkdownDescription: "Leaves of live objects that may differ because somebody else sets them: they are neither drift nor put back. An update still writes what the chart renders there. " +
+		MarkdownDescription: "Leaves of live objects that may differ because somebody else sets them: they are neither drift nor put " +
+			"back. An update still writes what the chart renders there. " +
 			"Replicas that a HorizontalPodAutoscaler sets, and `caBundle`s that a controller injects into webhooks, are always ignored.",
 		NestedObject: schema.NestedBlockObject{
 			Validators: []validator.Object{ignoreRule{}},
@@ -67,8 +73,10 @@ func driftIgnoreBlock() schema.ListNestedBlock {
 					Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
 				},
 				"paths": schema.ListAttribute{
-					MarkdownDescription: "Paths as `drift` shows them, or JSON pointers in which list elements go by their names; all below them is ignored too. `*` matches one field or element, " +
-						"`**` at the beginning for any number of them. Default: the whole object. Example: `[\"spec.template.spec.containers[app].image\", \"/spec/replicas\"]`.",
+					MarkdownDescription: "Paths as `drift` shows them, or JSON pointers in which list elements go by their names; all below " +
+						"them is ignored too. `*` matches one field or element, " +
+						"`**` at the beginning for any number of them. Default: the whole object. Example: " +
+						"`[\"spec.template.spec.containers[app].image\", \"/spec/replicas\"]`.",
 					Optional:    true,
 					ElementType: types.StringType,
 					Validators:  []validator.List{listvalidator.SizeAtLeast(1)},
@@ -85,7 +93,9 @@ type driftRuleModel struct {
 	Paths types.List   `tfsdk:"paths"`
 }
 
-var driftRuleTypes = map[string]attr.Type{"kind": types.StringType, "name": types.StringType, "paths": types.ListType{ElemType: types.StringType}}
+var driftRuleTypes = map[string]attr.Type{
+	"kind": types.StringType, "name": types.StringType, "paths": types.ListType{ElemType: types.StringType},
+}
 
 func (m driftRuleModel) rule(ctx context.Context) (object.IgnoreRule, diag.Diagnostics) {
 	rule := object.IgnoreRule{Kind: m.Kind.ValueString(), Name: m.Name.ValueString()}
@@ -141,7 +151,9 @@ func (m releaseModel) ignoreRules(ctx context.Context) (rules []object.IgnoreRul
 
 // readDrift compares what is live where that was asked for and there is one deployed revision to compare with: what is half done,
 // or made by others, is repaired by the next apply anyway.
-func (r *ReleaseResource) readDrift(ctx context.Context, resp *resource.ReadResponse, state releaseModel, target release.Target, seen *release.Observation) {
+func (r *ReleaseResource) readDrift(
+	ctx context.Context, resp *resource.ReadResponse, state releaseModel, target release.Target, seen *release.Observation,
+) {
 	settledHere := state.detectsDrift() && seen.Record != nil && seen.Record.InstanceID == state.ID.ValueString() &&
 		!seen.Outside() && seen.Revision == seen.Deployed
 	value := types.MapNull(types.StringType)
@@ -160,7 +172,9 @@ func (r *ReleaseResource) readDrift(ctx context.Context, resp *resource.ReadResp
 }
 
 // driftOf is nil where the cluster does not tell; the state then keeps what was seen before.
-func driftOf(ctx context.Context, state releaseModel, target release.Target, seen *release.Observation) (*release.Differences, diag.Diagnostics) {
+func driftOf(
+	ctx context.Context, state releaseModel, target release.Target, seen *release.Observation,
+) (*release.Differences, diag.Diagnostics) {
 	rules, diags := state.ignoreRules(ctx)
 	options := release.DriftOptions{Revision: seen.Deployed, SecretPaths: seen.Record.SecretPaths, Ignore: rules}
 	if seen.Record.Digest == state.ManifestDigest.ValueString() {
@@ -193,7 +207,8 @@ func warnOfDrift(diags *diag.Diagnostics, state releaseModel, found *release.Dif
 	switch {
 	case len(lines) > 0 && !state.CorrectDrift.ValueBool():
 		diags.AddWarning("Release "+name+" is not live as it was rendered",
-			strings.Join(lines, "\n")+"\n\nLive → rendered. Nothing is planned for it: set correct_drift = true to have it put back, take it into the values, or ignore it by a block drift_ignore.")
+			strings.Join(lines, "\n")+"\n\nLive → rendered. Nothing is planned for it: set correct_drift = true to have it put back, "+
+				"take it into the values, or ignore it by a block drift_ignore.")
 	case len(lasting) > 0:
 		diags.AddWarning("Objects of release "+name+" are not its own any more",
 			strings.Join(lasting, "\n")+"\n\nThey are left alone. Take them out of the chart, or have their new owner give them back.")

@@ -24,7 +24,9 @@ import (
 // findAnother says before a create what the apply would find under the release's name: the release of somebody else is an
 // error, and one of Slipway that works is a warning, because the create takes it over. What cannot be read is left to the dry run,
 // which says so.
-func (r *ReleaseResource) findAnother(ctx context.Context, resp *resource.ModifyPlanResponse, target release.Target, key, retryToken string) {
+func (r *ReleaseResource) findAnother(
+	ctx context.Context, resp *resource.ModifyPlanResponse, target release.Target, key, retryToken string,
+) {
 	seen, err := release.ObserveForCreate(ctx, target)
 	var ownership *ownership.Error
 	var record *release.ForeignRecordError
@@ -62,7 +64,8 @@ func (r *ReleaseResource) try(ctx context.Context, resp *resource.ModifyPlanResp
 	switch {
 	case errors.As(err, &missing):
 		resp.Diagnostics.AddWarning("Release "+target.Name+" was not validated on the cluster",
-			fmt.Sprintf("Namespace %s does not exist yet, so what admission, quota or immutable fields would refuse shows only in the apply.", target.Handle.Namespace))
+			fmt.Sprintf("Namespace %s does not exist yet, so what admission, quota or immutable fields would refuse shows only in the apply.",
+				target.Handle.Namespace))
 		return
 	case errors.As(err, &foreign), errors.As(err, &ownership):
 		resp.Diagnostics.Append(errorDiagnostic("plan", what, target.Handle, err))
@@ -75,12 +78,14 @@ func (r *ReleaseResource) try(ctx context.Context, resp *resource.ModifyPlanResp
 		resp.Diagnostics.AddError(
 			fmt.Sprintf("Cannot apply %s of %s in %s/%s", refusal.Object, what, target.Handle.Client, target.Handle.Stage),
 			fmt.Sprintf("The API server of the cluster refuses the object in a dry run (%s):\n\n%s\n\n"+
-				"Change the chart or its values, or what refuses them in the cluster. To destroy in spite of this error, run terraform destroy -refresh=false.",
+				"Change the chart or its values, or what refuses them in the cluster. To destroy in spite of this error, run terraform "+
+				"destroy -refresh=false.",
 				refusal.Reason, refusal.Message))
 	}
 	if lines := overwriteLines(result.Overwrites); len(lines) > 0 {
 		resp.Diagnostics.AddWarning("Release "+target.Name+" will overwrite changes made in the cluster",
-			strings.Join(lines, "\n")+"\n\nThese fields differ live from what was rendered last; the apply overwrites them. Take them into the values to keep them.")
+			strings.Join(lines, "\n")+"\n\nThese fields differ live from what was rendered last; the apply overwrites them. Take them "+
+				"into the values to keep them.")
 	}
 	if len(result.Skipped) > 0 {
 		resp.Diagnostics.AddWarning("Release "+target.Name+" was validated only in part", strings.Join(result.Skipped, "\n"))

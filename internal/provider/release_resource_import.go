@@ -28,7 +28,8 @@ func (r *ReleaseResource) ImportState(ctx context.Context, req resource.ImportSt
 	contextName, namespace, ok2 := cutLast(rest)
 	if !ok || !ok2 || contextName == "" || namespace == "" || name == "" {
 		resp.Diagnostics.AddError("Cannot import release "+req.ID,
-			fmt.Sprintf("The import id %q is not of the form <context>/<namespace>/<release>, for example client-a-prod/data-collection-client-a/data-collection-service.", req.ID))
+			fmt.Sprintf("The import id %q is not of the form <context>/<namespace>/<release>, for example "+
+				"client-a-prod/data-collection-client-a/data-collection-service.", req.ID))
 		return
 	}
 	coordinate := cluster.Coordinate{Context: contextName}
@@ -65,7 +66,8 @@ func (r *ReleaseResource) ImportState(ctx context.Context, req resource.ImportSt
 // chartValue is the attribute "chart" of a source.
 func chartValue(source chart.Source) types.Object {
 	return types.ObjectValueMust(chartAttributeTypes, map[string]attr.Value{
-		"path": stringOrNull(source.Path), "repository": stringOrNull(source.Repository), "name": stringOrNull(source.Name), "version": stringOrNull(source.Version),
+		"path": stringOrNull(source.Path), "repository": stringOrNull(source.Repository), "name": stringOrNull(source.Name),
+		"version": stringOrNull(source.Version),
 	})
 }
 

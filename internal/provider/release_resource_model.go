@@ -80,7 +80,8 @@ func (m releaseModel) attributes() map[string]attr.Value {
 	return map[string]attr.Value{
 		"id": m.ID, "name": m.Name, "values": m.Values, "sensitive_values": m.SensitiveValues,
 		"revision": m.Revision, "status": m.Status, "cluster_uid": m.ClusterUID, "chart_version": m.ChartVersion, "chart_digest": m.ChartDigest,
-		"values_digest": m.ValuesDigest, "manifest_digest": m.ManifestDigest, "objects": m.Objects, "change_summary": m.ChangeSummary, "findings": m.Findings,
+		"values_digest": m.ValuesDigest, "manifest_digest": m.ManifestDigest, "objects": m.Objects, "change_summary": m.ChangeSummary,
+		"findings":     m.Findings,
 		"verification": m.Verification, "known_good": m.KnownGood, "rollback_ready": m.RollbackReady, "quarantined": m.Quarantined,
 		"drift": m.Drift, "custom_resource_definitions": m.Definitions,
 	}
@@ -179,7 +180,8 @@ func (m releaseModel) layers(ctx context.Context, writeOnly types.Dynamic) (l la
 		}
 		if other, set := values.Get(inline, m.VersionPath.ValueString()); set && other != v {
 			diags.AddAttributeError(path.Root("values"), "Two versions for one image",
-				fmt.Sprintf("version = %q is written to the values at %s, where values says %q.\n\nSet one of the two.", v, m.VersionPath.ValueString(), fmt.Sprint(other)))
+				fmt.Sprintf("version = %q is written to the values at %s, where values says %q.\n\nSet one of the two.", v, m.VersionPath.ValueString(),
+					fmt.Sprint(other)))
 			return layers{}, false, diags
 		}
 		l.public = public
@@ -255,7 +257,8 @@ func (m releaseModel) sameInputs(ctx context.Context, state releaseModel) bool {
 
 // sameVerification reports whether a release is verified and rolled back as the state says.
 func (m releaseModel) sameVerification(state releaseModel) bool {
-	return m.Analysis.Equal(state.Analysis) && m.SmokeTest.Equal(state.SmokeTest) && m.Acceptance.Equal(state.Acceptance) && m.Rollback.Equal(state.Rollback)
+	return m.Analysis.Equal(state.Analysis) && m.SmokeTest.Equal(state.SmokeTest) && m.Acceptance.Equal(state.Acceptance) &&
+		m.Rollback.Equal(state.Rollback)
 }
 
 // knownObjects returns the entries of a planned map that are known; nil where the whole map is unknown or null.

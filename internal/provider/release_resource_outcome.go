@@ -112,7 +112,8 @@ func (m releaseModel) afterFailure(plan releaseModel, d done) releaseModel {
 		m = plan.applied(d)
 		m.Quarantined = types.StringNull()
 	case restored != nil && restored.Digest != m.ManifestDigest.ValueString():
-		m.Version, m.ChartDigest, m.ChartVersion = stringOrNull(restored.Version), stringOrNull(restored.Chart.Digest), stringOrNull(restored.Chart.Version)
+		m.Version, m.ChartDigest, m.ChartVersion = stringOrNull(restored.Version), stringOrNull(restored.Chart.Digest),
+			stringOrNull(restored.Chart.Version)
 		m.ManifestDigest = stringOrNull(restored.Digest)
 		m.ValuesDigest = types.StringNull() // so that no configuration is taken for what is there
 	}

@@ -33,7 +33,9 @@ func (r *ReleaseResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 	r.modifyPlan(ctx, req, req.Private, resp)
 }
 
-func (r *ReleaseResource) modifyPlan(ctx context.Context, req resource.ModifyPlanRequest, private privateReader, resp *resource.ModifyPlanResponse) {
+func (r *ReleaseResource) modifyPlan(
+	ctx context.Context, req resource.ModifyPlanRequest, private privateReader, resp *resource.ModifyPlanResponse,
+) {
 	if r.data == nil {
 		return // validation without a configured provider
 	}
@@ -115,12 +117,15 @@ func (r *ReleaseResource) modifyPlan(ctx context.Context, req resource.ModifyPla
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	r.planChange(ctx, private, resp, change{plan: plan, state: state, handle: handle, spec: plan.spec(c, source, l), verification: verification})
+	r.planChange(ctx, private, resp,
+		change{plan: plan, state: state, handle: handle, spec: plan.spec(c, source, l), verification: verification})
 }
 
 // movesToAnotherCluster compares the cluster with the recorded one. Another one is an error unless the configuration allows to
 // move to just that one. A cluster that cannot be asked moves nothing; Read has warned of it.
-func (r *ReleaseResource) movesToAnotherCluster(ctx context.Context, resp *resource.ModifyPlanResponse, plan, state releaseModel, handle environment.Handle) bool {
+func (r *ReleaseResource) movesToAnotherCluster(
+	ctx context.Context, resp *resource.ModifyPlanResponse, plan, state releaseModel, handle environment.Handle,
+) bool {
 	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
 	if err != nil {
 		return false
@@ -142,7 +147,8 @@ func (r *ReleaseResource) movesToAnotherCluster(ctx context.Context, resp *resou
 
 // settled reports that the last operation ended well, with a verdict where one was due, and nobody else made a revision since.
 func settled(state releaseModel) bool {
-	return state.Status.ValueString() == statusDeployed && (state.Verification.IsNull() || state.Verification.ValueString() == verificationVerified)
+	return state.Status.ValueString() == statusDeployed &&
+		(state.Verification.IsNull() || state.Verification.ValueString() == verificationVerified)
 }
 
 // keepPrior plans nothing: every computed attribute as it is, and values in the spelling of the state, because Terraform

@@ -32,7 +32,8 @@ func (r *ReleaseResource) ValidateConfig(ctx context.Context, req resource.Valid
 		}
 		if d, err := time.ParseDuration(text.ValueString()); err == nil && d <= 0 {
 			resp.Diagnostics.AddAttributeError(path.Root("timeouts").AtName(name), "A timeout must be longer than nothing",
-				fmt.Sprintf("%s = %q leaves no time.\n\nGive a duration such as \"10m\", or leave it out for the default of %s.", name, text.ValueString(), defaultReleaseTimeout))
+				fmt.Sprintf("%s = %q leaves no time.\n\nGive a duration such as \"10m\", or leave it out for the default of %s.", name,
+					text.ValueString(), defaultReleaseTimeout))
 		}
 	}
 	_, diags := configuredVerification(ctx, req.Config, configured)

@@ -14,8 +14,8 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
 )
 
-// checkVerification refuses a verification that makes no sense, for example one that could never fail. What is wrong and what to do is said by the
-// packages below; here each problem is put at the argument that it is about.
+// checkVerification refuses a verification that makes no sense, for example one that could never fail. What is wrong and what to
+// do is said by the packages below; here each problem is put at the argument that it is about.
 func checkVerification(verification release.Guard) diag.Diagnostics {
 	diags := verificationDiagnostics(verification.ValidateChecks())
 	if verification.Analysis != nil {

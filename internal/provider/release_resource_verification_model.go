@@ -14,8 +14,8 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
 )
 
-// verificationModel is what the configuration says of a release's verification. It is read from the configuration, since plan and state have no
-// write-only arguments.
+// verificationModel is what the configuration says of a release's verification. It is read from the configuration, since plan and
+// state have no write-only arguments.
 type verificationModel struct {
 	Analysis   types.List
 	SmokeTest  types.List

@@ -57,6 +57,7 @@ func (c change) askAhead(ctx context.Context, resp *resource.ModifyPlanResponse,
 	case c.verification.Rollback == nil:
 	case !readiness.Ready:
 		resp.Diagnostics.AddWarning("Release "+target.Name+" could not be rolled back automatically",
-			readiness.Why+"\n\nA version that fails would stay live. Where that is not acceptable, deploy a version first that a rollback can go back to.")
+			readiness.Why+"\n\nA version that fails would stay live. Where that is not acceptable, deploy a version first that a "+
+				"rollback can go back to.")
 	}
 }

@@ -26,7 +26,8 @@ func verificationBlocks() map[string]schema.Block {
 
 func smokeTestBlock() schema.ListNestedBlock {
 	return schema.ListNestedBlock{
-		MarkdownDescription: "A test of the new version, made once its pods are ready, before the analysis. May be repeated: they run in their order, and the first that fails fails the " +
+		MarkdownDescription: "A test of the new version, made once its pods are ready, before the analysis. May be repeated: they run " +
+			"in their order, and the first that fails fails the " +
 			"apply. Exactly one of `helm_test`, `http` and `job` says how. They run again after a rollback, to see that the service is healthy.",
 		NestedObject: schema.NestedBlockObject{
 			Attributes: map[string]schema.Attribute{
@@ -63,7 +64,8 @@ func checkBlocks() map[string]schema.Block {
 
 func acceptanceBlock() schema.ListNestedBlock {
 	return atMostOne(
-		"Is asked last, after the analysis, and accepts the version or refuses it. It can ask people or another system: a Job that waits for an approval, for example. "+
+		"Is asked last, after the analysis, and accepts the version or refuses it. It can ask people or another system: a Job that "+
+			"waits for an approval, for example. "+
 			"Exactly one of `job`, `http` and `helm_test` says how.",
 		schema.NestedBlockObject{
 			Attributes: map[string]schema.Attribute{
@@ -80,7 +82,8 @@ func acceptanceBlock() schema.ListNestedBlock {
 
 func jobBlock() schema.ListNestedBlock {
 	return atMostOne(
-		"Runs a Job in the environment's namespace; exit code 0 passes. The container gets `SLIPWAY_CLIENT`, `SLIPWAY_STAGE`, `SLIPWAY_RELEASE`, `SLIPWAY_VERSION` and `SLIPWAY_NAMESPACE`. "+
+		"Runs a Job in the environment's namespace; exit code 0 passes. The container gets `SLIPWAY_CLIENT`, `SLIPWAY_STAGE`, "+
+			"`SLIPWAY_RELEASE`, `SLIPWAY_VERSION` and `SLIPWAY_NAMESPACE`. "+
 			""+
 			"It runs as a user other than root, under the Pod Security Standard \"restricted\". Its last lines are in the error where it fails.",
 		schema.NestedBlockObject{Attributes: map[string]schema.Attribute{
@@ -101,9 +104,10 @@ func jobBlock() schema.ListNestedBlock {
 				Optional:            true,
 			},
 			"env": schema.MapAttribute{
-				MarkdownDescription: "Further environment variables. They are public: a Job that needs a secret takes it from the cluster. Example: `{ ATTEMPTS = \"3\" }`.",
-				ElementType:         types.StringType,
-				Optional:            true,
+				MarkdownDescription: "Further environment variables. They are public: a Job that needs a secret takes it from the cluster. " +
+					"Example: `{ ATTEMPTS = \"3\" }`.",
+				ElementType: types.StringType,
+				Optional:    true,
 			},
 			"service_account": schema.StringAttribute{
 				MarkdownDescription: "ServiceAccount that the Job runs as. Default: that of the namespace, without a token. Example: `\"smoke\"`.",
@@ -121,18 +125,23 @@ func jobBlock() schema.ListNestedBlock {
 
 func rollbackBlock() schema.ListNestedBlock {
 	return atMostOne(
-		"Where this block is there, even empty, a revision that fails (its rollout, a smoke test, the analysis, the acceptance, or by the abort annotation) is rolled back automatically to the newest "+
-			"known-good one. The restored revision is validated, and the content that failed is quarantined. The apply fails in any case, and the error explains what happened.",
+		"Where this block is there, even empty, a revision that fails (its rollout, a smoke test, the analysis, the acceptance, or by "+
+			"the abort annotation) is rolled back automatically to the newest "+
+			"known-good one. The restored revision is validated, and the content that failed is quarantined. The apply fails in any "+
+			"case, and the error explains what happened.",
 		schema.NestedBlockObject{Attributes: map[string]schema.Attribute{
 			"hooks": schema.StringAttribute{
-				MarkdownDescription: "Whether the chart's rollback hooks run: `\"skip\"` (default), since one that fails blocks the rollback, or `\"run\"`.",
-				Optional:            true,
-				Validators:          []validator.String{stringvalidator.OneOf(hooksSkip, hooksRun)},
+				MarkdownDescription: "Whether the chart's rollback hooks run: `\"skip\"` (default), since one that fails blocks the " +
+					"rollback, or `\"run\"`.",
+				Optional:   true,
+				Validators: []validator.String{stringvalidator.OneOf(hooksSkip, hooksRun)},
 			},
 			"timeout": durationAttribute("How long the pods of the restored revision may take to become ready.", "5m", "10m", duration{}),
-			"validation": durationAttribute("How long the restored revision is watched by the checks of the analysis, from the rollback on; smoke tests and acceptance run as well. "+
+			"validation": durationAttribute("How long the restored revision is watched by the checks of the analysis, from the rollback "+
+				"on; smoke tests and acceptance run as well. "+
 				"`\"0s\"` makes each check once.", "0s", "2m", duration{zero: true}),
-			"quarantine": durationAttribute("How long content that failed is not deployed again, unless an input or `retry_token` changes.", "24h", "1h", duration{}),
+			"quarantine": durationAttribute("How long content that failed is not deployed again, unless an input or `retry_token` changes.", "24h",
+				"1h", duration{}),
 		}})
 }
 

@@ -21,12 +21,19 @@ func TestSummary_TellsWhetherARollbackBringsBackTheSameConfiguration(t *testing.
 		digest string
 		want   []string
 	}{
-		"the same":              {"old", []string{"rollback to known-good v1.1.1 (revision 1)"}},
-		"another configuration": {"new", []string{"rollback to known-good v1.1.1 (revision 1), with another configuration", "a failure is rolled back to v1.2.0 (revision 2)"}},
+		"the same": {"old", []string{"rollback to known-good v1.1.1 (revision 1)"}},
+		"another configuration": {
+			"new",
+			[]string{"rollback to known-good v1.1.1 (revision 1), with another configuration", "a failure is rolled back to v1.2.0 (revision 2)"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			state := releaseModel{Status: types.StringValue(statusDeployed), KnownGood: types.StringValue("v1.2.0 (revision 2)"), Verification: types.StringValue("verified")}
+			state := releaseModel{
+				Status:       types.StringValue(statusDeployed),
+				KnownGood:    types.StringValue("v1.2.0 (revision 2)"),
+				Verification: types.StringValue("verified"),
+			}
 			c := change{state: &state, plan: releaseModel{Version: types.StringValue("v1.1.1")}}
 			c.verification.Rollback = &release.RollbackPolicy{}
 			c.facts.Revision = 2

@@ -69,7 +69,8 @@ func TestReleaseVerification_ThatIsNotKnownYet(t *testing.T) {
 		resource.TestStep{Config: config("v1.2.0", unknown, "3s"), ConfigStateChecks: verified},
 		resource.TestStep{ // The verification alone changes: nothing is deployed, and nothing is verified that is known to work.
 			Config: config("v1.2.0", `"4s"`, "3s"),
-			ConfigStateChecks: append(verified, statecheck.ExpectKnownValue(testReleaseAddress, tfjsonpath.New("revision"), knownvalue.Int64Exact(2)),
+			ConfigStateChecks: append(verified,
+				statecheck.ExpectKnownValue(testReleaseAddress, tfjsonpath.New("revision"), knownvalue.Int64Exact(2)),
 				statecheck.ExpectKnownValue(testReleaseAddress, tfjsonpath.New("rollback_ready"), knownvalue.StringExact("yes"))),
 		},
 		resource.TestStep{Config: config("v1.2.0", `"4s"`, "3s"), ConfigPlanChecks: plans(plancheck.ExpectEmptyPlan())},

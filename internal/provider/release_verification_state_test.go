@@ -21,13 +21,15 @@ func failedRecord() *release.Record {
 		Revision: 3, Version: "v1.1.1", Retry: "first",
 		KnownGood: []release.KnownGood{{Revision: 3, Version: "v1.1.1", Digest: "one"}, {Revision: 1, Version: "v1.1.0", Digest: "zero"}},
 		Quarantine: &release.Quarantine{
-			Key: "v1:bad", Version: "v1.2.0", Revision: 2, At: noon, Expires: noon.Add(24 * time.Hour), Reason: "analysis: error_rate 7.1% was above 5% for 2m0s.",
+			Key: "v1:bad", Version: "v1.2.0", Revision: 2, At: noon, Expires: noon.Add(24 * time.Hour),
+			Reason: "analysis: error_rate 7.1% was above 5% for 2m0s.",
 		},
 	}
 }
 
 func TestGuardFacts_HoldOnlyTheContentThatFailedAndOnlyForAWhile(t *testing.T) {
-	const text = "v1.2.0 failed 2026-11-22T12:00:00Z as revision 2: analysis: error_rate 7.1% was above 5% for 2m0s (quarantined until 2026-11-23T12:00:00Z)"
+	const text = "v1.2.0 failed 2026-11-22T12:00:00Z as revision 2: analysis: error_rate 7.1% was above 5% for 2m0s (quarantined " +
+		"until 2026-11-23T12:00:00Z)"
 	for name, tc := range map[string]struct {
 		at              time.Time
 		key, retryToken string
@@ -104,8 +106,9 @@ func TestVerification_SaysWhatTheRecordKnows(t *testing.T) {
 // An update that failed must not be taken for settled, and what was restored must not be taken for something else.
 func TestReleaseModel_AfterAFailureSaysWhatIsThere(t *testing.T) {
 	before := releaseModel{
-		Version: types.StringValue("v1.1.1"), ManifestDigest: types.StringValue("one"), ChartDigest: types.StringValue("c1"), ValuesDigest: types.StringValue("d1"),
-		Revision: types.Int64Value(1), Status: types.StringValue("deployed"),
+		Version: types.StringValue("v1.1.1"), ManifestDigest: types.StringValue("one"), ChartDigest: types.StringValue("c1"),
+		ValuesDigest: types.StringValue("d1"),
+		Revision:     types.Int64Value(1), Status: types.StringValue("deployed"),
 	}
 	plan := before
 	plan.Version, plan.ManifestDigest = types.StringValue("v1.2.0"), types.StringValue("two")
@@ -114,15 +117,32 @@ func TestReleaseModel_AfterAFailureSaysWhatIsThere(t *testing.T) {
 		outcome         release.Outcome
 		version, values string
 	}{
-		"rolled back to what was there": {release.Outcome{Revision: 3, Status: "deployed", Changed: true, Restored: &release.Restoration{Revision: 3, Version: "v1.1.1", Digest: "one"}}, "v1.1.1", "d1"},
-		"rolled back to something else": {release.Outcome{Revision: 3, Status: "deployed", Changed: true, Restored: &release.Restoration{Revision: 3, Version: "v1.0.0", Digest: "old"}}, "v1.0.0", ""},
-		"left live without a verdict":   {release.Outcome{Revision: 2, Status: "deployed", Changed: true, Rendering: rendering}, "v1.2.0", "d1"},
-		"a failed rollout":              {release.Outcome{Revision: 2, Status: "failed", Changed: true, Rendering: rendering}, "v1.1.1", "d1"},
-		"refused before any change":     {release.Outcome{Revision: 1, Status: "deployed", Rendering: rendering}, "v1.1.1", "d1"},
+		"rolled back to what was there": {
+			release.Outcome{
+				Revision: 3,
+				Status:   "deployed",
+				Changed:  true,
+				Restored: &release.Restoration{Revision: 3, Version: "v1.1.1", Digest: "one"},
+			},
+			"v1.1.1", "d1",
+		},
+		"rolled back to something else": {
+			release.Outcome{
+				Revision: 3,
+				Status:   "deployed",
+				Changed:  true,
+				Restored: &release.Restoration{Revision: 3, Version: "v1.0.0", Digest: "old"},
+			},
+			"v1.0.0", "",
+		},
+		"left live without a verdict": {release.Outcome{Revision: 2, Status: "deployed", Changed: true, Rendering: rendering}, "v1.2.0", "d1"},
+		"a failed rollout":            {release.Outcome{Revision: 2, Status: "failed", Changed: true, Rendering: rendering}, "v1.1.1", "d1"},
+		"refused before any change":   {release.Outcome{Revision: 1, Status: "deployed", Rendering: rendering}, "v1.1.1", "d1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			after := before.afterFailure(plan, done{outcome: &tc.outcome, seen: &release.Observation{}})
-			if after.Version.ValueString() != tc.version || after.ValuesDigest.ValueString() != tc.values || after.Revision.ValueInt64() != int64(tc.outcome.Revision) {
+			if after.Version.ValueString() != tc.version || after.ValuesDigest.ValueString() != tc.values ||
+				after.Revision.ValueInt64() != int64(tc.outcome.Revision) {
 				t.Errorf("the state says version %s, values %s, revision %s", after.Version, after.ValuesDigest, after.Revision)
 			}
 			if tc.values == "" && !after.ValuesDigest.IsNull() {
@@ -133,7 +153,16 @@ func TestReleaseModel_AfterAFailureSaysWhatIsThere(t *testing.T) {
 }
 
 func TestShortDuration_LeavesOutUnitsThatAreZero(t *testing.T) {
-	for text, want := range map[string]string{"5m": "5m", "90s": "1m30s", "2h": "2h", "1h30m": "1h30m", "0s": "0s", "20m": "20m", "10s": "10s", "1h0m10s": "1h0m10s"} {
+	for text, want := range map[string]string{
+		"5m":      "5m",
+		"90s":     "1m30s",
+		"2h":      "2h",
+		"1h30m":   "1h30m",
+		"0s":      "0s",
+		"20m":     "20m",
+		"10s":     "10s",
+		"1h0m10s": "1h0m10s",
+	} {
 		d, err := time.ParseDuration(text)
 		if err != nil {
 			t.Fatal(err)

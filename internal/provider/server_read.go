@@ -28,7 +28,8 @@ func (s *server) ReadResource(ctx context.Context, req *tfprotov6.ReadResourceRe
 // read is nil where the framework is to answer. It asks the cluster nothing in that case.
 func (s *server) read(ctx context.Context, req *tfprotov6.ReadResourceRequest) *tfprotov6.ReadResourceResponse {
 	data := s.provider.data.Load()
-	if data == nil || req.TypeName != releaseType || req.CurrentIdentity != nil || req.CurrentState == nil || len(req.CurrentState.MsgPack) == 0 {
+	if data == nil || req.TypeName != releaseType || req.CurrentIdentity != nil || req.CurrentState == nil ||
+		len(req.CurrentState.MsgPack) == 0 {
 		return nil
 	}
 	shape := s.releaseShape(ctx)

@@ -70,7 +70,12 @@ func unchangedRelease(t *testing.T, valuesFile string) releasePlan {
 		t.Fatal(err)
 	}
 	config := body{
-		"environment":  body{"client": "client-a", "stage": "prod", "cluster": body{"context": "none"}, "namespace": body{"name": "client-a-prod"}},
+		"environment": body{
+			"client":    "client-a",
+			"stage":     "prod",
+			"cluster":   body{"context": "none"},
+			"namespace": body{"name": "client-a-prod"},
+		},
 		"chart":        body{"path": path},
 		"values_files": []any{valuesFile},
 	}
@@ -98,7 +103,8 @@ func (p releasePlan) request(t *testing.T) *tfprotov6.PlanResourceChangeRequest 
 		return &d
 	}
 	return &tfprotov6.PlanResourceChangeRequest{
-		TypeName: releaseType, PriorState: encoded(p.prior), ProposedNewState: encoded(proposed), Config: encoded(p.config), PriorPrivate: p.private,
+		TypeName: releaseType, PriorState: encoded(p.prior), ProposedNewState: encoded(proposed), Config: encoded(p.config),
+		PriorPrivate: p.private,
 	}
 }
 

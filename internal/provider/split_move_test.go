@@ -40,10 +40,14 @@ func servedPod(t *testing.T, namespace string, labels map[string]string, service
 		ObjectMeta: metav1.ObjectMeta{Name: "app", Labels: labels},
 		Spec: corev1.PodSpec{
 			TerminationGracePeriodSeconds: ptr.To[int64](0),
-			SecurityContext:               &corev1.PodSecurityContext{RunAsNonRoot: ptr.To(true), SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault}},
+			SecurityContext: &corev1.PodSecurityContext{
+				RunAsNonRoot: ptr.To(true), SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+			},
 			Containers: []corev1.Container{{
 				Name: "app", Image: "registry.company.com/data-collection:v1.1.1", Args: []string{"serve"},
-				SecurityContext: &corev1.SecurityContext{AllowPrivilegeEscalation: ptr.To(false), Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}}},
+				SecurityContext: &corev1.SecurityContext{
+					AllowPrivilegeEscalation: ptr.To(false), Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+				},
 			}},
 		},
 	}
@@ -70,7 +74,8 @@ func TestCanaryAndBlueGreen_MoveToAnotherClusterOnlyWhereAllowed(t *testing.T) {
 	t.Parallel()
 	client, namespace := testClient(t)
 	api := newTestAPI(t)
-	if found, err := testKubernetes(t).Discovery().ServerResourcesForGroupVersion("networking.istio.io/v1"); err != nil || len(found.APIResources) == 0 {
+	if found, err := testKubernetes(t).Discovery().ServerResourcesForGroupVersion("networking.istio.io/v1"); err != nil ||
+		len(found.APIResources) == 0 {
 		t.Skipf("the cluster has no Istio: %v", err)
 	}
 	allowed := fmt.Sprintf("allow_cluster_move = %q\n", fakeUID)
@@ -126,7 +131,8 @@ resource "slipway_blue_green" "app" {
 		{Config: head},
 		{
 			PreConfig: func() { // what is left keeps the environment
-				if err := testKubernetes(t).CoreV1().Pods(namespace).Delete(t.Context(), "app", metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](0)}); err != nil {
+				if err := testKubernetes(t).CoreV1().Pods(namespace).Delete(t.Context(), "app",
+					metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](0)}); err != nil {
 					t.Fatal(err)
 				}
 			},

@@ -40,8 +40,10 @@ func (d *ValuesDataSource) Configure(_ context.Context, req datasource.Configure
 // Schema describes data.slipway_values.
 func (d *ValuesDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "The finished values of one environment of a fleet: its layers laid over each other by the fleet's rules, checked against the chart. " +
-			"The same as `slipway generate` writes. It reads files only. A missing required key, a locked key that a layer sets, a key that the chart does not have, " +
+		MarkdownDescription: "The finished values of one environment of a fleet: its layers laid over each other by the fleet's " +
+			"rules, checked against the chart. " +
+			"The same as `slipway generate` writes. It reads files only. A missing required key, a locked key that a layer sets, a key " +
+			"that the chart does not have, " +
 			"or a literal that looks like a secret is an error, which names file and line.",
 		Attributes: map[string]schema.Attribute{
 			"directory": fleetDirectoryAttribute(),
@@ -87,7 +89,8 @@ func (d *ValuesDataSource) Read(ctx context.Context, req datasource.ReadRequest,
 		charts = d.data.Charts
 	}
 	summary := fmt.Sprintf("Cannot make the values of %s/%s", model.Client.ValueString(), model.Stage.ValueString())
-	described, resolved, err := resolveEnvironment(ctx, charts, model.Directory.ValueString(), model.Client.ValueString(), model.Stage.ValueString())
+	described, resolved, err := resolveEnvironment(ctx, charts, model.Directory.ValueString(), model.Client.ValueString(),
+		model.Stage.ValueString())
 	if err != nil {
 		resp.Diagnostics.AddError(summary, detailOf(err))
 		return

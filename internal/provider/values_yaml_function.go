@@ -27,7 +27,8 @@ func (*valuesYAMLFunction) Metadata(_ context.Context, _ function.MetadataReques
 func (*valuesYAMLFunction) Definition(_ context.Context, _ function.DefinitionRequest, resp *function.DefinitionResponse) {
 	resp.Definition = function.Definition{
 		Summary: "Writes chart values as YAML",
-		MarkdownDescription: "Writes values as YAML in one fixed form: sorted keys, and quotes around every text that a reader of YAML 1.1 or 1.2 could take for something " +
+		MarkdownDescription: "Writes values as YAML in one fixed form: sorted keys, and quotes around every text that a reader of " +
+			"YAML 1.1 or 1.2 could take for something " +
 			"else (`on`, `0123`, `1e3`, `2001-01-01`), so that Helm reads what was written. Terraform's `yamlencode` " +
 			"quotes every key and every text.",
 		Parameters: []function.Parameter{function.DynamicParameter{

@@ -37,12 +37,14 @@ func (*workspaceNameFunction) Definition(_ context.Context, _ function.Definitio
 			"```",
 		Parameters: []function.Parameter{
 			function.StringParameter{
-				Name:                "client",
-				MarkdownDescription: "Name of the client, for example `client-a`: lower-case letters, digits and hyphens, with a letter or digit at both ends.",
+				Name: "client",
+				MarkdownDescription: "Name of the client, for example `client-a`: lower-case letters, digits and hyphens, with a letter or " +
+					"digit at both ends.",
 			},
 			function.StringParameter{
-				Name:                "stage",
-				MarkdownDescription: "Stage, for example `prod`: lower-case letters and digits. It has no hyphen, so that the name can be read in one way only.",
+				Name: "stage",
+				MarkdownDescription: "Stage, for example `prod`: lower-case letters and digits. It has no hyphen, so that the name can be " +
+					"read in one way only.",
 			},
 		},
 		Return: function.StringReturn{},

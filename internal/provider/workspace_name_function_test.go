@@ -34,7 +34,9 @@ func TestWorkspaceName(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			request := function.RunRequest{Arguments: function.NewArgumentsData([]attr.Value{types.StringValue(test.client), types.StringValue(test.stage)})}
+			request := function.RunRequest{
+				Arguments: function.NewArgumentsData([]attr.Value{types.StringValue(test.client), types.StringValue(test.stage)}),
+			}
 			response := function.RunResponse{Result: function.NewResultData(types.StringUnknown())}
 			NewWorkspaceNameFunction().Run(t.Context(), request, &response)
 			if test.want == "" {

@@ -83,7 +83,8 @@ func (g guard) hcl() string {
 
 // servedValues are those of a release with users: two pods, so that one can be replaced while the other answers, which it does
 // until nobody sends it requests any more.
-const servedValues = `{ autoscaling = { enabled = false }, replicaCount = 2, preStopSleepSeconds = 2, terminationGracePeriodSeconds = 10, test = { retry = "3s" } }`
+const servedValues = `{ autoscaling = { enabled = false }, replicaCount = 2, preStopSleepSeconds = 2, ` +
+	`terminationGracePeriodSeconds = 10, test = { retry = "3s" } }`
 
 func withValues(hcl string) string {
 	return strings.TrimSuffix(servedValues, "}") + ", " + hcl + " }"
@@ -152,7 +153,8 @@ func TestBadRelease_IsTakenBackByItself(t *testing.T) {
 			}
 			golden(t, test.golden, timeless(c, story(text)))
 			if test.stopsAnswering {
-				t.Logf("FIGURE %s: %d requests had no answer while no pod of the bad version was ready", t.Name(), seen.after.Unserved-seen.before.Unserved)
+				t.Logf("FIGURE %s: %d requests had no answer while no pod of the bad version was ready", t.Name(),
+					seen.after.Unserved-seen.before.Unserved)
 			} else {
 				seen.keptAnswering(t)
 			}
@@ -230,7 +232,8 @@ func (c tenant) logRecovery(text string, seen outage) {
 	bad, answered := seen.after.Versions[seen.bad]
 	// A version that is not ready answers nobody, so its last answer says nothing. The error shows whole seconds.
 	if found && answered && bad.Last.After(decided) {
-		c.t.Logf("FIGURE %s: the last request that %s answered was sent %.0f s after the sample that decided", c.t.Name(), seen.bad, bad.Last.Sub(decided).Seconds())
+		c.t.Logf("FIGURE %s: the last request that %s answered was sent %.0f s after the sample that decided", c.t.Name(), seen.bad,
+			bad.Last.Sub(decided).Seconds())
 	}
 }
 
@@ -281,7 +284,8 @@ func TestBadRelease_WhoseTargetIsUnhealthyTooIsLeftAndSaidSo(t *testing.T) {
 func (c tenant) shared(key, value string) {
 	c.t.Helper()
 	patch := fmt.Appendf(nil, `{"stringData":{%q:%q}}`, key, value)
-	if _, err := harness.Kubernetes(c.t).CoreV1().Secrets(c.namespace).Patch(c.t.Context(), "shared", types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+	if _, err := harness.Kubernetes(c.t).CoreV1().Secrets(c.namespace).Patch(c.t.Context(), "shared", types.MergePatchType, patch,
+		metav1.PatchOptions{}); err != nil {
 		c.t.Fatal(err)
 	}
 }

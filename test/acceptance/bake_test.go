@@ -42,7 +42,8 @@ func TestBake_PrometheusThatIsGoneHolds(t *testing.T) {
 		t.Fatalf("a version that could not be judged was accepted:\n%s", r.text)
 	}
 	for _, part := range []string{
-		"could not be judged in its analysis", "error_rate could not be checked for", "the API server answers", "Query: (sum(rate(http_requests_total{",
+		"could not be judged in its analysis", "error_rate could not be checked for", "the API server answers",
+		"Query: (sum(rate(http_requests_total{",
 		"Nothing is changed, as the policy says for this case", "It was left as it is", "Apply again to judge it again; no new revision is made",
 	} {
 		if !strings.Contains(unwrap(r.text), part) {

@@ -81,7 +81,8 @@ func (c tenant) selected(service string) string {
 func (c tenant) selectByHand(value string) {
 	c.t.Helper()
 	patch := fmt.Appendf(nil, `{"spec":{"selector":{%q:%s}}}`, trackLabel, value)
-	if _, err := harness.Kubernetes(c.t).CoreV1().Services(c.namespace).Patch(c.t.Context(), releaseName, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+	if _, err := harness.Kubernetes(c.t).CoreV1().Services(c.namespace).Patch(c.t.Context(), releaseName, types.MergePatchType, patch,
+		metav1.PatchOptions{}); err != nil {
 		c.t.Fatal(err)
 	}
 }
@@ -96,7 +97,8 @@ func (c tenant) wantSelected(service, want string) {
 // replicas is how many replicas a track's Deployment is to have.
 func (c tenant) replicas(track string) int32 {
 	c.t.Helper()
-	d, err := harness.Kubernetes(c.t).AppsV1().Deployments(c.namespace).Get(c.t.Context(), releaseName+map[bool]string{false: "-" + track}[track == "blue"], metav1.GetOptions{})
+	d, err := harness.Kubernetes(c.t).AppsV1().Deployments(c.namespace).Get(c.t.Context(),
+		releaseName+map[bool]string{false: "-" + track}[track == "blue"], metav1.GetOptions{})
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -182,7 +184,8 @@ func TestBlueGreen_SwitchesWithoutAFailedRequest(t *testing.T) {
 	c.users(50)
 
 	w.write("main.tf", c.twoColors("green", judged, blue, green))
-	if plan := w.plan(); !regexp.MustCompile(`~ active +(=) +"blue" -> "green"`).MatchString(plan) || strings.Contains(plan, "must be replaced") {
+	if plan := w.plan(); !regexp.MustCompile(`~ active +(=) +"blue" -> "green"`).MatchString(plan) ||
+		strings.Contains(plan, "must be replaced") {
 		t.Errorf("the switch is no update of active:\n%s", plan)
 	} else if !strings.Contains(plan, "switch Service "+releaseName+": blue → green") {
 		t.Errorf("planned_steps does not list the switch:\n%s", plan)
@@ -310,7 +313,8 @@ func TestBlueGreen_DoesNotSwitchToWhatFailsBefore(t *testing.T) {
 
 	// A color without any pod: nothing is switched, and the error says what is missing.
 	deployments := harness.Kubernetes(t).AppsV1().Deployments(c.namespace)
-	if _, err := deployments.Patch(t.Context(), releaseName, types.MergePatchType, []byte(`{"spec":{"template":{"metadata":{"labels":{"slipway.dev/track":"none"}}}}}`), metav1.PatchOptions{}); err != nil {
+	if _, err := deployments.Patch(t.Context(), releaseName, types.MergePatchType,
+		[]byte(`{"spec":{"template":{"metadata":{"labels":{"slipway.dev/track":"none"}}}}}`), metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	harness.Eventually(t, 60*time.Second, "there is no blue pod", func(ctx context.Context) bool {
@@ -342,7 +346,10 @@ func TestBlueGreen_ProviderKilled_IsFinishedByTheNextApply(t *testing.T) {
 		finished bool
 	}{
 		{step{"green is judged with the traffic", phase("verifying")}, color{name: "green", version: "v1.2.0"}, true},
-		{step{"green failed with the traffic", phase("verifying")}, color{name: "green", version: "v1.2.0", values: ", faults = { errorShare = 1 }"}, false},
+		{
+			step{"green failed with the traffic", phase("verifying")},
+			color{name: "green", version: "v1.2.0", values: ", faults = { errorShare = 1 }"}, false,
+		},
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()

@@ -22,8 +22,9 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/test/istio"
 )
 
-// logWayBack logs how long it took until the old weights were in effect at the client: from its first failed call, from the newest sample in
-// the error, from the verdict and from the write of the old weights to the last call that the bad version answered. Nothing is demanded of it.
+// logWayBack logs how long it took until the old weights were in effect at the client: from its first failed call, from the
+// newest sample in the error, from the verdict and from the write of the old weights to the last call that the bad version
+// answered. Nothing is demanded of it.
 func (c tenant) logWayBack(text string, since time.Time, before, after istio.Report, bad string) {
 	c.t.Helper()
 	answered := after.Versions[bad]
@@ -38,13 +39,16 @@ func (c tenant) logWayBack(text string, since time.Time, before, after istio.Rep
 		return fmt.Sprintf("%.2f s", answered.Last.Sub(when).Seconds())
 	}
 	verdict, written := c.wayBack(since)
-	c.t.Logf("FIGURE %s: %d calls reached the bad version; the last one came after the first failed call: %s; after the newest sample (whole seconds): %s; after the verdict: %s; after the old weights were written: %s",
-		c.t.Name(), answered.Requests-before.Versions[bad].Requests, from(c.firstFailed(since, before.Failed)), from(newestSample(text)), from(verdict), from(written))
+	c.t.Logf("FIGURE %s: %d calls reached the bad version; the last one came after the first failed call: %s; after the newest "+
+		"sample (whole seconds): %s; after the verdict: %s; after the old weights were written: %s",
+		c.t.Name(), answered.Requests-before.Versions[bad].Requests, from(c.firstFailed(since, before.Failed)), from(newestSample(text)),
+		from(verdict), from(written))
 }
 
 // firstFailed is when the callers first reported more failed calls than before, to a tenth of a second; zero where that cannot be said.
 func (c tenant) firstFailed(since time.Time, before int) time.Time {
-	raw, err := harness.Kubernetes(c.t).CoreV1().Pods(c.namespace).GetLogs("callers", &corev1.PodLogOptions{Timestamps: true, SinceTime: &metav1.Time{Time: since}}).DoRaw(c.t.Context())
+	raw, err := harness.Kubernetes(c.t).CoreV1().Pods(c.namespace).GetLogs("callers",
+		&corev1.PodLogOptions{Timestamps: true, SinceTime: &metav1.Time{Time: since}}).DoRaw(c.t.Context())
 	if err != nil {
 		return time.Time{}
 	}
@@ -70,8 +74,8 @@ func newestSample(text string) time.Time {
 	return newest
 }
 
-// wayBack is when the API server had the last change of a VirtualService, and the last one of the split's record before it, which says that the
-// canary is taken back; zero where it does not say.
+// wayBack is when the API server had the last change of a VirtualService, and the last one of the split's record before it, which
+// says that the canary is taken back; zero where it does not say.
 func (c tenant) wayBack(since time.Time) (verdict, written time.Time) {
 	all, err := cluster.List()
 	if err != nil {
@@ -148,23 +152,25 @@ func (c tenant) editEdge(change func(routes []any) []any) {
 	}
 	text, err := json.Marshal(map[string]any{"spec": map[string]any{"http": change(list)}})
 	if err == nil {
-		_, err = c.routes(virtualServices).Patch(c.t.Context(), "edge", types.MergePatchType, text, metav1.PatchOptions{FieldManager: "kubectl-edit"})
+		_, err = c.routes(virtualServices).Patch(c.t.Context(), "edge", types.MergePatchType, text,
+			metav1.PatchOptions{FieldManager: "kubectl-edit"})
 	}
 	if err != nil {
 		c.t.Fatal(err)
 	}
 }
 
-// Somebody edits a shared VirtualService between a plan and its apply: what the plan would overwrite without having shown it is refused, and what
-// is none of the split's business is kept.
+// Somebody edits a shared VirtualService between a plan and its apply: what the plan would overwrite without having shown it is
+// refused, and what is none of the split's business is kept.
 func TestCanary_NoticesWhatOthersChangedAfterThePlan(t *testing.T) {
 	sameWithEveryProgram(t)
 	t.Parallel()
 	c := newTenant(t)
 	w := newWorkspace(t, map[string]string{"main.tf": c.twoTracks("v1.2.0", "")})
 	w.apply()
-	admin := map[string]any{"name": "admin", "match": []any{map[string]any{"uri": map[string]any{"prefix": "/admin"}}}, "rewrite": map[string]any{"uri": "/"},
-		"route": []any{map[string]any{"destination": map[string]any{"host": releaseName}}}}
+	admin := map[string]any{"name": "admin", "match": []any{map[string]any{"uri": map[string]any{"prefix": "/admin"}}},
+		"rewrite": map[string]any{"uri": "/"},
+		"route":   []any{map[string]any{"destination": map[string]any{"host": releaseName}}}}
 	c.byHand(virtualServices, fmt.Sprintf(`
 apiVersion: networking.istio.io/v1
 kind: VirtualService
@@ -181,13 +187,16 @@ spec:
 		t.Helper()
 		before := c.find(virtualServices, "edge")
 		text := w.refused(saved...)
-		for _, part := range append(parts, "Route intake of VirtualService edge was changed by somebody else after the plan of split data-collection was made. Nothing was written.",
+		for _, part := range append(parts,
+			"Route intake of VirtualService edge was changed by somebody else after the plan of split data-collection was made. Nothing "+
+				"was written.",
 			"When it was planned,", "Plan again") {
 			if !strings.Contains(text, part) {
 				t.Errorf("the apply does not say %q:\n%s", part, text)
 			}
 		}
-		if after := c.find(virtualServices, "edge"); !reflect.DeepEqual(after.Object["spec"], before.Object["spec"]) || !reflect.DeepEqual(after.GetAnnotations(), before.GetAnnotations()) {
+		if after := c.find(virtualServices, "edge"); !reflect.DeepEqual(after.Object["spec"], before.Object["spec"]) ||
+			!reflect.DeepEqual(after.GetAnnotations(), before.GetAnnotations()) {
 			t.Errorf("the VirtualService was written:\n%v\nbefore\n%v", after.Object, before.Object)
 		}
 	}
@@ -208,7 +217,11 @@ spec:
 	}
 
 	// The weight, and a route more.
-	added := map[string]any{"name": "added", "match": []any{map[string]any{"uri": map[string]any{"exact": "/health"}}}, "route": []any{map[string]any{"destination": map[string]any{"host": "elsewhere"}}}}
+	added := map[string]any{
+		"name":  "added",
+		"match": []any{map[string]any{"uri": map[string]any{"exact": "/health"}}},
+		"route": []any{map[string]any{"destination": map[string]any{"host": "elsewhere"}}},
+	}
 	w.write("main.tf", c.twoTracks("v1.2.0", edgeAt(10)))
 	w.plan("-out=saved.tfplan")
 	c.editEdge(func(routes []any) []any {
@@ -221,7 +234,8 @@ spec:
 		}
 		return append([]any{added}, routes...)
 	})
-	refused("5% of the requests go to the canary, and those with canary: true; now 40% of the requests go to the canary, and those with canary: true")
+	refused("5% of the requests go to the canary, and those with canary: true; now 40% of the requests go to the canary, and those " +
+		"with canary: true")
 	if text := w.plan(); !strings.Contains(text, "40 -> 10") {
 		t.Errorf("the next plan does not show what the hand did:\n%s", text)
 	}

@@ -90,8 +90,8 @@ resource "slipway_canary" %q {
 `, resource, name, route, stable, canary)
 }
 
-// Splits that somebody made by hand, one in an object that becomes ours, one in a route of a shared object, one in an HTTPRoute: they are imported
-// at the weights and headers that they have, and nothing moves when they are taken over.
+// Splits that somebody made by hand, one in an object that becomes ours, one in a route of a shared object, one in an HTTPRoute:
+// they are imported at the weights and headers that they have, and nothing moves when they are taken over.
 func TestCanary_ImportsWhatWasDividedByHand(t *testing.T) {
 	sameWithEveryProgram(t)
 	t.Parallel()
@@ -109,29 +109,44 @@ spec:
   subsets:
   - {name: v1, labels: {%[2]s: stable}}
   - {name: v2, labels: {%[2]s: canary}}`, releaseName, trackLabel))
-	split := fmt.Sprintf(`{destination: {host: %[1]s, subset: v1}, weight: 90}, {destination: {host: %[1]s, subset: v2}, weight: 10}`, releaseName)
-	withHeader := fmt.Sprintf(`{match: [{headers: {canary: {exact: "true"}}}], timeout: 9s, route: [{destination: {host: %s, subset: v2}}]}`, releaseName)
-	whole := fmt.Sprintf("- %s\n- {timeout: 9s, retries: {attempts: 2}, route: [%s]}", strings.Replace(withHeader, "timeout: 9s", "timeout: 9s, retries: {attempts: 2}", 1), split)
-	c.byHand(virtualServices, fmt.Sprintf("apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: whole, labels: {team: edge}}\nspec:\n  hosts: [collect.example.com, %s]\n  http:\n%s", releaseName, indent(whole)))
-	other := fmt.Sprintf("- {match: [{uri: {prefix: /admin}}], rewrite: {uri: /}, route: [{destination: {host: %s, subset: v1}}]}", releaseName)
-	shared := other + fmt.Sprintf("\n- {match: [{uri: {prefix: /in}}], route: [%s]}\n- {route: [{destination: {host: %s, subset: v1}}]}", split, releaseName)
-	c.byHand(virtualServices, "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: edge}\nspec:\n  hosts: [edge.example.com]\n  http:\n"+
-		indent(strings.NewReplacer("{match: [{uri: {prefix: /in}}]", "{name: intake, match: [{uri: {prefix: /in}}]", "\n- {route: [", "\n- {name: rest, route: [").Replace(shared)))
+	split := fmt.Sprintf(`{destination: {host: %[1]s, subset: v1}, weight: 90}, {destination: {host: %[1]s, subset: v2}, weight: 10}`,
+		releaseName)
+	withHeader := fmt.Sprintf(`{match: [{headers: {canary: {exact: "true"}}}], timeout: 9s, route: [{destination: {host: %s, subset: v2}}]}`,
+		releaseName)
+	whole := fmt.Sprintf("- %s\n- {timeout: 9s, retries: {attempts: 2}, route: [%s]}",
+		strings.Replace(withHeader, "timeout: 9s", "timeout: 9s, retries: {attempts: 2}", 1), split)
+	c.byHand(virtualServices, fmt.Sprintf("apiVersion: networking.istio.io/v1\nkind: VirtualService\n"+
+		"metadata: {name: whole, labels: {team: edge}}\nspec:\n  hosts: [collect.example.com, %s]\n  http:\n%s", releaseName, indent(whole)))
+	other := fmt.Sprintf("- {match: [{uri: {prefix: /admin}}], rewrite: {uri: /}, route: [{destination: {host: %s, subset: v1}}]}",
+		releaseName)
+	shared := other + fmt.Sprintf("\n- {match: [{uri: {prefix: /in}}], route: [%s]}\n- {route: [{destination: {host: %s, subset: v1}}]}",
+		split, releaseName)
+	c.byHand(virtualServices,
+		"apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: edge}\nspec:\n  hosts: [edge.example.com]\n  http:\n"+
+			indent(strings.NewReplacer("{match: [{uri: {prefix: /in}}]", "{name: intake, match: [{uri: {prefix: /in}}]", "\n- {route: [",
+				"\n- {name: rest, route: [").Replace(shared)))
 	backend := func(track string, weight int) string {
 		return fmt.Sprintf(`{group: "", kind: Service, name: %s-%s-pods, port: 9090, weight: %d}`, releaseName, track, weight)
 	}
 	const all = "path: {type: PathPrefix, value: /}"
-	rules := fmt.Sprintf("- {matches: [{%[1]s, headers: [{name: canary, type: Exact, value: \"true\"}]}], backendRefs: [%[2]s]}\n- {matches: [{%[1]s}], backendRefs: [%[3]s, %[4]s]}",
+	rules := fmt.Sprintf("- {matches: [{%[1]s, headers: [{name: canary, type: Exact, value: \"true\"}]}], backendRefs: [%[2]s]}\n"+
+		"- {matches: [{%[1]s}], backendRefs: [%[3]s, %[4]s]}",
 		all, backend("canary", 1), backend("stable", 90), backend("canary", 10))
-	c.byHand(httpRoutes, fmt.Sprintf("apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: ruled}\nspec:\n  parentRefs: [{group: \"\", kind: Service, name: %s, port: 8080}]\n  rules:\n%s", releaseName, indent(rules)))
+	c.byHand(httpRoutes, fmt.Sprintf("apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: ruled}\nspec:\n"+
+		"  parentRefs: [{group: \"\", kind: Service, name: %s, port: 8080}]\n  rules:\n%s", releaseName, indent(rules)))
 
 	at := harness.Context(t) + "/" + c.namespace + "/"
 	label := func(track string) string { return fmt.Sprintf("labels = { %q = %q }", trackLabel, track) }
-	config := importedSplit("whole", "whole", "headers = { canary = \"true\" }\nistio {\n host = \""+releaseName+"\"\n virtual_service = \"whole\"\n destination_rule = \"pods\"\n hosts = [\"collect.example.com\"]\n}",
+	config := importedSplit("whole", "whole",
+		"headers = { canary = \"true\" }\nistio {\n host = \""+releaseName+"\"\n virtual_service = \"whole\"\n"+
+			" destination_rule = \"pods\"\n hosts = [\"collect.example.com\"]\n}",
 		label("stable")+"\nsubset = \"v1\"", label("canary")+"\nsubset = \"v2\"") +
-		importedSplit("edge", "edge-split", "istio {\n host = \""+releaseName+"."+c.namespace+".svc.cluster.local\"\n virtual_service = \"edge\"\n route = \"intake\"\n destination_rule = \"pods\"\n}",
+		importedSplit("edge", "edge-split",
+			"istio {\n host = \""+releaseName+"."+c.namespace+".svc.cluster.local\"\n virtual_service = \"edge\"\n route = \"intake\"\n"+
+				" destination_rule = \"pods\"\n}",
 			label("stable")+"\nsubset = \"v1\"", label("canary")+"\nsubset = \"v2\"") +
-		importedSplit("ruled", "ruled", "headers = { canary = \"true\" }\ngateway_api {\n parent {\n  kind = \"Service\"\n  name = \""+releaseName+"\"\n  namespace = \""+c.namespace+"\"\n  port = 8080\n }\n}",
+		importedSplit("ruled", "ruled",
+			"headers = { canary = \"true\" }\ngateway_api {\n parent {\n  kind = \"Service\"\n  name = \""+releaseName+"\"\n  namespace = \""+c.namespace+"\"\n  port = 8080\n }\n}",
 			"service = \""+releaseName+"-stable-pods\"\nport = 9090", "service = \""+releaseName+"-canary-pods\"\nport = 9090")
 	w.write("main.tf", c.twoTracks("v1.2.0", config))
 
@@ -153,16 +168,21 @@ spec:
 	}
 	neighbor := newTenant(t)
 	v := newWorkspace(t, map[string]string{"main.tf": neighbor.twoTracks("v1.2.0", config)})
-	if text := v.refused("import", "-no-color", "-input=false", "slipway_canary.whole", at+"whole?canary=v2"); !strings.Contains(text, c.client) || !strings.Contains(text, neighbor.client) {
+	if text := v.refused("import", "-no-color", "-input=false", "slipway_canary.whole", at+"whole?canary=v2"); !strings.Contains(text,
+		c.client) || !strings.Contains(text, neighbor.client) {
 		t.Errorf("the import from the workspace of another client is not refused as such:\n%s", text)
 	}
 
 	// An import block in a plan, and the command.
-	w.write("import.tf", fmt.Sprintf("import {\n  to = slipway_canary.whole\n  id = %q\n}\nimport {\n  to = slipway_canary.edge\n  id = %q\n}\n",
-		at+"whole?canary=v2", at+"edge-split?virtual_service=edge&route=intake&stable=v1&canary=v2"))
+	w.write("import.tf",
+		fmt.Sprintf("import {\n  to = slipway_canary.whole\n  id = %q\n}\nimport {\n  to = slipway_canary.edge\n  id = %q\n}\n",
+			at+"whole?canary=v2", at+"edge-split?virtual_service=edge&route=intake&stable=v1&canary=v2"))
 	w.must("import", "-no-color", "-input=false", "slipway_canary.ruled", at+"ruled?stable="+releaseName+"-stable-pods")
 	text := w.plan()
-	for _, want := range []string{"2 to import, 0 to add, 3 to change, 0 to destroy", "VirtualService whole is to be taken over", "route intake of VirtualService edge is to be taken over", "HTTPRoute ruled is to be taken over"} {
+	for _, want := range []string{
+		"2 to import, 0 to add, 3 to change, 0 to destroy", "VirtualService whole is to be taken over",
+		"route intake of VirtualService edge is to be taken over", "HTTPRoute ruled is to be taken over",
+	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the plan does not say %q:\n%s", want, text)
 		}
@@ -180,22 +200,29 @@ spec:
 	unmoved()
 	w.noChanges()
 	w.write("main.tf", c.twoTracks("v1.2.0", strings.Replace(config, `route = "intake"`, `route = "rest"`, 1)))
-	if text := w.plan(); !strings.Contains(text, "slipway_canary.edge must be replaced") || !strings.Contains(text, "1 to add, 0 to change, 1 to destroy") {
+	if text := w.plan(); !strings.Contains(text, "slipway_canary.edge must be replaced") ||
+		!strings.Contains(text, "1 to add, 0 to change, 1 to destroy") {
 		t.Errorf("another route is no replacement:\n%s", text)
 	}
-	c.byHand(virtualServices, fmt.Sprintf("apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: picky}\nspec:\n  hosts: [%[1]s]\n  http: [{name: a, match: [{headers: {canary: {regex: t.*}}}], route: [{destination: {host: %[1]s}}]}]", releaseName))
-	w.write("main.tf", c.twoTracks("v1.2.0", config+importedSplit("picky", "picky", "headers = { canary = \"true\" }\nistio {\n host = \""+releaseName+"\"\n virtual_service = \"picky\"\n route = \"a\"\n}",
-		label("stable"), label("canary"))))
+	c.byHand(virtualServices, fmt.Sprintf("apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: picky}\n"+
+		"spec:\n  hosts: [%[1]s]\n  http: [{name: a, match: [{headers: {canary: {regex: t.*}}}], route: [{destination: {host: %[1]s}}]}]", releaseName))
+	w.write("main.tf",
+		c.twoTracks("v1.2.0",
+			config+importedSplit("picky", "picky",
+				"headers = { canary = \"true\" }\nistio {\n host = \""+releaseName+"\"\n virtual_service = \"picky\"\n route = \"a\"\n}",
+				label("stable"), label("canary"))))
 	if text := w.refused("plan", "-no-color", "-input=false"); !strings.Contains(text, "matches the same header by another rule") {
 		t.Errorf("the plan lets through a header that the route asks for in another way:\n%s", text)
 	}
 	w.write("main.tf", strings.Replace(c.twoTracks("v1.2.0", config), "headers = { canary = \"true\" }", "headers = { Canary = \"true\" }", 1))
-	if text := w.refused("plan", "-no-color", "-input=false"); !strings.Contains(text, "write \"canary\"") || !strings.Contains(text, "headers = { Canary") {
+	if text := w.refused("plan", "-no-color", "-input=false"); !strings.Contains(text, "write \"canary\"") ||
+		!strings.Contains(text, "headers = { Canary") {
 		t.Errorf("the plan does not point at the header in capitals:\n%s", text)
 	}
 	w.write("main.tf", c.twoTracks("v1.2.0", config))
 	for resource, name := range map[string]string{"slipway_canary.whole": "whole", "slipway_canary.edge": "edge"} {
-		if id, ok := w.attribute(resource, "id").(string); !ok || !strings.Contains(c.find(virtualServices, name).GetAnnotations()["slipway.dev/splits"], id) {
+		if id, ok := w.attribute(resource, "id").(string); !ok ||
+			!strings.Contains(c.find(virtualServices, name).GetAnnotations()["slipway.dev/splits"], id) {
 			t.Errorf("VirtualService %s does not carry the id %s", name, id)
 		}
 	}
@@ -210,7 +237,8 @@ spec:
 	before := w.attribute("slipway_canary.edge", "id")
 	w.must("state", "rm", "slipway_canary.edge")
 	w.write("import.tf", "")
-	if text := w.refused("import", "-no-color", "-input=false", "slipway_canary.edge", at+"edge-split?route=intake"); !strings.Contains(text, "slipway-canary-edge-split, says where it is divided") {
+	if text := w.refused("import", "-no-color", "-input=false", "slipway_canary.edge", at+"edge-split?route=intake"); !strings.Contains(text,
+		"slipway-canary-edge-split, says where it is divided") {
 		t.Errorf("the record and the import id may contradict each other:\n%s", text)
 	}
 	w.must("import", "-no-color", "-input=false", "slipway_canary.edge", at+"edge-split")
@@ -221,9 +249,11 @@ spec:
 	unmoved()
 
 	// A split that is imported and never applied is only forgotten; one that is ours moves and goes.
-	c.byHand(virtualServices, fmt.Sprintf("apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: later}\nspec:\n  hosts: [%s]\n  http:\n%s", releaseName, indent("- {route: ["+split+"]}")))
+	c.byHand(virtualServices, fmt.Sprintf("apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: later}\n"+
+		"spec:\n  hosts: [%s]\n  http:\n%s", releaseName, indent("- {route: ["+split+"]}")))
 	w.write("main.tf", c.twoTracks("v1.2.0", strings.ReplaceAll(config, "weight      = 10", "weight      = 0")+
-		importedSplit("later", "later", "istio {\n host = \""+releaseName+"\"\n}", label("stable")+"\nsubset = \"v1\"", label("canary")+"\nsubset = \"v2\"")))
+		importedSplit("later", "later", "istio {\n host = \""+releaseName+"\"\n}", label("stable")+"\nsubset = \"v1\"",
+			label("canary")+"\nsubset = \"v2\"")))
 	w.must("import", "-no-color", "-input=false", "slipway_canary.later", at+"later?canary=v2")
 	w.must("destroy", "-auto-approve", "-no-color", "-input=false", "-target=slipway_canary.later")
 	c.routesAre(virtualServices, "later", "http", "- {route: ["+split+"]}")

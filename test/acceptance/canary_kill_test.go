@@ -41,7 +41,12 @@ type killable struct {
 func newKillable(t *testing.T) *killable {
 	t.Helper()
 	c := newTenant(t)
-	k := &killable{t: t, tenant: c, relay: newRelay(t), workspace: newWorkspace(t, map[string]string{"main.tf": environmentOnly(c.stack("v1.1.1", quick, ""))})}
+	k := &killable{
+		t:         t,
+		tenant:    c,
+		relay:     newRelay(t),
+		workspace: newWorkspace(t, map[string]string{"main.tf": environmentOnly(c.stack("v1.1.1", quick, ""))}),
+	}
 	k.env = append(k.env, "TF_VAR_kubeconfig="+k.relay.kubeconfig)
 	answer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if k.bad.Load() {
@@ -49,7 +54,8 @@ func newKillable(t *testing.T) *killable {
 		}
 	}))
 	t.Cleanup(answer.Close)
-	k.judge = fmt.Sprintf("analysis {\n duration = \"2s\"\n interval = \"1s\"\n health {\n consecutive_failures = 1\n http {\n name = \"answer\"\n url = %q\n }\n }\n }", answer.URL)
+	k.judge = fmt.Sprintf("analysis {\n duration = \"2s\"\n interval = \"1s\"\n health {\n consecutive_failures = 1\n http {\n"+
+		" name = \"answer\"\n url = %q\n }\n }\n }", answer.URL)
 	k.apply()
 	for track, version := range map[string]string{"stable": "v1.1.1", "canary": "v1.2.0"} {
 		labels := map[string]string{"app": releaseName, trackLabel: track}
@@ -100,8 +106,8 @@ resource "slipway_canary" "app" {
 	k.write("main.tf", config)
 }
 
-// killed runs an apply whose provider is killed at a change of traffic, and demands that traffic then is divided in one of these ways (-1: there
-// is no route). It is false where there are fewer changes.
+// killed runs an apply whose provider is killed at a change of traffic, and demands that traffic then is divided in one of these
+// ways (-1: there is no route). It is false where there are fewer changes.
 func (k *killable) killed(change int, ways ...int64) bool {
 	k.t.Helper()
 	started := make(chan *process, 1)
@@ -170,7 +176,8 @@ func (k *killable) whole(change int) {
 // TestCanary_MovesCallsWithoutAFailure.
 func (k *killable) leaseRunsOut() {
 	k.t.Helper()
-	if err := harness.Kubernetes(k.t).CoordinationV1().Leases(k.namespace).DeleteCollection(k.t.Context(), metav1.DeleteOptions{}, metav1.ListOptions{}); err != nil {
+	if err := harness.Kubernetes(k.t).CoordinationV1().Leases(k.namespace).DeleteCollection(k.t.Context(), metav1.DeleteOptions{},
+		metav1.ListOptions{}); err != nil {
 		k.t.Fatal(err)
 	}
 }
@@ -296,7 +303,8 @@ func TestCanary_OrderOfChanges(t *testing.T) {
 		})
 	}
 	route := first("", "virtualservices")
-	if subsets, endpoints := first("", "destinationrules"), first(http.MethodGet, "endpointslices"); route < 0 || subsets < 0 || subsets > route || endpoints < 0 || endpoints > route {
+	if subsets, endpoints := first("", "destinationrules"),
+		first(http.MethodGet, "endpointslices"); route < 0 || subsets < 0 || subsets > route || endpoints < 0 || endpoints > route {
 		t.Errorf("subsets are written at %d and endpoints read at %d, before the route at %d: %v", subsets, endpoints, route, seen)
 	} else if !slices.ContainsFunc(seen[subsets:route], func(r relayed) bool { return r.resource == "endpointslices" }) {
 		t.Errorf("endpoints are not read again between subsets, at %d, and the route, at %d: %v", subsets, route, seen)
@@ -311,7 +319,8 @@ func TestCanary_OrderOfChanges(t *testing.T) {
 			order = append(order, r.method+" "+r.resource)
 		}
 	}
-	route, subsets := slices.Index(order, "DELETE virtualservices"), slices.IndexFunc(order, func(s string) bool { return strings.HasSuffix(s, " destinationrules") })
+	route, subsets := slices.Index(order, "DELETE virtualservices"),
+		slices.IndexFunc(order, func(s string) bool { return strings.HasSuffix(s, " destinationrules") })
 	record := slices.Index(order, "DELETE configmaps")
 	if route < 0 || subsets < route || record < subsets {
 		t.Errorf("on removal the order is %q, want the route, its subsets, its record", order)
@@ -342,7 +351,8 @@ func TestCanary_OrderOfChanges(t *testing.T) {
 	if weights != 3 {
 		t.Errorf("3 steps wrote the weight %d times: %v", weights, all)
 	}
-	t.Logf("FIGURE %s: an apply, its plan included, of 3 steps, each judged for 2 s by an HTTP check: %d API requests to the cluster: %d reads, %d writes, %d of the Lease; %.1f a step",
+	t.Logf("FIGURE %s: an apply, its plan included, of 3 steps, each judged for 2 s by an HTTP check: %d API requests to the "+
+		"cluster: %d reads, %d writes, %d of the Lease; %.1f a step",
 		t.Name(), len(all), reads, writes, leases, float64(len(all))/3)
 	steps = strings.Replace(steps, "step {\n weight = 40\n }\n", "", 1)
 	k.split(0, steps)
@@ -350,7 +360,8 @@ func TestCanary_OrderOfChanges(t *testing.T) {
 	k.relay.forget()
 	k.split(60, steps)
 	k.apply()
-	t.Logf("FIGURE %s: with 2 steps: %d API requests, so that a step more costs %d", t.Name(), len(k.relay.requests()), len(all)-len(k.relay.requests()))
+	t.Logf("FIGURE %s: with 2 steps: %d API requests, so that a step more costs %d", t.Name(), len(k.relay.requests()),
+		len(all)-len(k.relay.requests()))
 	if got := k.liveWeight(context.WithoutCancel(t.Context())); got != 60 {
 		t.Errorf("the canary has %d%%, want 60", got)
 	}

@@ -44,7 +44,8 @@ func TestCanary_NoticesCallersThatMissTheRoute(t *testing.T) {
 	users := c.callers("callers", nil)
 
 	// A query that can give no sample is known before anything moves.
-	w.write("main.tf", c.twoTracks("v1.2.0", splitAt(20, share(prometheus, "vector(1) or label_replace(vector(1), 'a', 'b', '', '')", `for = "10s"`))))
+	w.write("main.tf",
+		c.twoTracks("v1.2.0", splitAt(20, share(prometheus, "vector(1) or label_replace(vector(1), 'a', 'b', '', '')", `for = "10s"`))))
 	text := unwrap(w.refused("plan", "-no-color", "-input=false"))
 	for _, part := range []string{"stable_query: ", "2 series"} {
 		if !strings.Contains(text, part) {
@@ -62,7 +63,8 @@ func TestCanary_NoticesCallersThatMissTheRoute(t *testing.T) {
 	istio.Start(t, harness.Kubernetes(t), istio.Options{
 		Namespace: c.namespace, Name: "direct", Host: releaseName, Port: 9090, Image: sampleImage + "v1.1.1", Rate: 100, Direct: true,
 	})
-	without := strings.Replace(splitAt(50, share(prometheus, "", "significance = 0.1")), `headers     = { canary = "true" }`, `headers     = {}`, 1)
+	without := strings.Replace(splitAt(50, share(prometheus, "", "significance = 0.1")), `headers     = { canary = "true" }`,
+		`headers     = {}`, 1)
 	w.write("main.tf", c.twoTracks("v1.2.0", without))
 	text = unwrap(w.refused(strings.Fields(applyArgs)...))
 	for _, part := range []string{"Sample ratio mismatch", "its weight is 50%", "Compared with: sum(increase("} {

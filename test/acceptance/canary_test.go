@@ -112,7 +112,8 @@ func (c tenant) callers(name string, headers map[string]string) *istio.Client {
 	})
 }
 
-// during is a transition while clients call, of which none may fail. It lasts until they have made as many calls as callsPerTransition says.
+// during is a transition while clients call, of which none may fail. It lasts until they have made as many calls as
+// callsPerTransition says.
 func during(t *testing.T, users *istio.Client, what string, transition func()) {
 	t.Helper()
 	before := users.Report()
@@ -132,7 +133,8 @@ func during(t *testing.T, users *istio.Client, what string, transition func()) {
 // errorsOfTheBadVersion judges by the shares of failed calls that Prometheus has seen in the canary and in stable.
 func errorsOfTheBadVersion(prometheus string) string {
 	failed := func(version string) string {
-		return fmt.Sprintf("(sum(rate(grpc_requests_total{namespace='{{namespace}}',version='%[1]s',code!='OK'}[3s])) or vector(0)) / sum(rate(grpc_requests_total{namespace='{{namespace}}',version='%[1]s'}[3s]))", version)
+		return fmt.Sprintf("(sum(rate(grpc_requests_total{namespace='{{namespace}}',version='%[1]s',code!='OK'}[3s])) or vector(0)) / "+
+			"sum(rate(grpc_requests_total{namespace='{{namespace}}',version='%[1]s'}[3s]))", version)
 	}
 	return fmt.Sprintf(`
   step { weight = 20 }
@@ -204,7 +206,8 @@ func TestCanary_MovesCallsWithoutAFailure(t *testing.T) {
 	w.write("main.tf", c.twoTracks("v1.2.0", splitAt(100, "step {\n weight = 50\n pause = \"8s\"\n}\n")))
 	during(t, users, "from 10 to 50%, where the provider is killed", func() {
 		p := w.start(strings.Fields(applyArgs)...)
-		harness.Eventually(t, time.Minute, "half of the calls go to the canary", func(ctx context.Context) bool { return c.liveWeight(ctx) == 50 })
+		harness.Eventually(t, time.Minute, "half of the calls go to the canary",
+			func(ctx context.Context) bool { return c.liveWeight(ctx) == 50 })
 		p.killProvider()
 		if r := p.wait(time.Minute); r.code == 0 {
 			t.Fatalf("the apply succeeded although its provider was killed:\n%s", r.text)
@@ -228,7 +231,8 @@ func TestCanary_MovesCallsWithoutAFailure(t *testing.T) {
 	prometheus := c.prometheus()
 	w.write("main.tf", c.twoTracks("v1.2.1", strings.Replace(splitAt(0, ""), `headers     = { canary = "true" }`, "", 1)))
 	w.apply()
-	w.write("main.tf", c.twoTracks("v1.2.1", strings.Replace(splitAt(50, errorsOfTheBadVersion(prometheus)), `headers     = { canary = "true" }`, "", 1)))
+	w.write("main.tf",
+		c.twoTracks("v1.2.1", strings.Replace(splitAt(50, errorsOfTheBadVersion(prometheus)), `headers     = { canary = "true" }`, "", 1)))
 	calls, since := users.Report(), time.Now()
 	text := unwrap(w.refused(strings.Fields(applyArgs)...))
 	for _, part := range []string{"errors", "20%", "times the baseline plus 0.05", "Compared with:"} {
@@ -258,7 +262,8 @@ func TestCanary_MovesCallsWithoutAFailure(t *testing.T) {
 	}
 	users.Until("both versions answer", 500, func(r istio.Report) bool { return r.Share("v1.2.0") > 0 && r.Share("v1.1.1") > 0 })
 	all := users.Report().Since(before)
-	t.Logf("FIGURE %s: %d calls; %d failed, %d of them as the bad version fails; %d routes chosen again by the client", t.Name(), all.Requests, all.Failed,
+	t.Logf("FIGURE %s: %d calls; %d failed, %d of them as the bad version fails; %d routes chosen again by the client", t.Name(), all.Requests,
+		all.Failed,
 		all.Codes["Internal"], all.Reselected)
 	// The errors of the bad version carry no version: each failed call must be one of its kind, and there must be fewer than it answered.
 	bad := all.Versions["v1.2.1"].Requests
@@ -290,7 +295,8 @@ func (c tenant) moveByHand(weight int) {
 		}
 		patch = append(patch, fmt.Sprintf(`{"op":"replace","path":"/spec/http/%d/route/%d/weight","value":%d}`, last, i, share))
 	}
-	if _, err := c.routes(virtualServices).Patch(c.t.Context(), "data-collection", types.JSONPatchType, []byte("["+strings.Join(patch, ",")+"]"), metav1.PatchOptions{}); err != nil {
+	if _, err := c.routes(virtualServices).Patch(c.t.Context(), "data-collection", types.JSONPatchType,
+		[]byte("["+strings.Join(patch, ",")+"]"), metav1.PatchOptions{}); err != nil {
 		c.t.Fatal(err)
 	}
 }

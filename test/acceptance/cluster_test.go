@@ -111,7 +111,8 @@ func (c tenant) record(ctx context.Context) (record, bool) {
 
 // helmStatuses lists Helm's revisions with their statuses, newest last.
 func (c tenant) helmStatuses(ctx context.Context) map[string]string {
-	list, err := harness.Kubernetes(c.t).CoreV1().Secrets(c.namespace).List(ctx, metav1.ListOptions{LabelSelector: "owner=helm,name=" + releaseName})
+	list, err := harness.Kubernetes(c.t).CoreV1().Secrets(c.namespace).List(ctx,
+		metav1.ListOptions{LabelSelector: "owner=helm,name=" + releaseName})
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -27,7 +27,8 @@ func TestApply_FailingRollout_SaysWhatThePodsSay(t *testing.T) {
 		"an image that cannot be pulled": {"no-such-tag", quick, []string{"registry.company.com/data-collection:no-such-tag", "ErrImagePull"}},
 		"a crash loop": {"v1.1.1", strings.TrimSuffix(quick, "}") + `, faults = { crashOnStart = true } }`,
 			[]string{"CrashLoopBackOff", "exit code", "crash"}},
-		"a pod that is never ready": {"v1.1.1", strings.TrimSuffix(quick, "}") + `, faults = { readinessDelay = "10m" }, probes = { startup = { failureThreshold = 600 } } }`,
+		"a pod that is never ready": {"v1.1.1",
+			strings.TrimSuffix(quick, "}") + `, faults = { readinessDelay = "10m" }, probes = { startup = { failureThreshold = 600 } } }`,
 			[]string{"not ready", "30s"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -108,19 +109,27 @@ func TestPlan_RefusesBadInput(t *testing.T) {
 	broken := filepath.Join(t.TempDir(), "broken")
 	copyTree(t, harness.SampleChart(), broken)
 	file := filepath.Join(broken, "templates", "configmap-extra.yaml")
-	if err := os.WriteFile(file, []byte("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ required \"extra.name is needed\" .Values.config.EXTRA_NAME }}\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ required \"extra.name is needed\" "+
+		".Values.config.EXTRA_NAME }}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for name, test := range map[string]struct {
 		config string
 		want   []string
 	}{
-		"a chart that is not there":     {c.stackOf(filepath.Join(repository, "no-such-chart"), "v1.1.1", quick, ""), []string{"no-such-chart"}},
-		"a value of the wrong type":     {c.stack("v1.1.1", `{ replicaCount = "many" }`, ""), []string{"replicaCount", "integer"}},
-		"a misspelled key":              {c.stack("v1.1.1", `{ autoscaling = { maxReplica = 5 } }`, ""), []string{"autoscaling.maxReplica", "maxReplicas"}},
-		"a template that fails":         {c.stackOf(broken, "v1.1.1", quick, ""), []string{"templates/configmap-extra.yaml", "4", "extra.name is needed"}},
-		"a context that does not exist": {strings.Replace(c.stack("v1.1.1", quick, ""), `context = "`+harness.Context(t)+`"`, `context = "no-such-context"`, 1), []string{"no-such-context"}},
-		"a version that is no tag":      {c.stack("v1.1.1 final", quick, ""), []string{"version", "valid image tag"}},
+		"a chart that is not there": {c.stackOf(filepath.Join(repository, "no-such-chart"), "v1.1.1", quick, ""), []string{"no-such-chart"}},
+		"a value of the wrong type": {c.stack("v1.1.1", `{ replicaCount = "many" }`, ""), []string{"replicaCount", "integer"}},
+		"a misspelled key": {
+			c.stack("v1.1.1", `{ autoscaling = { maxReplica = 5 } }`, ""), []string{"autoscaling.maxReplica", "maxReplicas"},
+		},
+		"a template that fails": {
+			c.stackOf(broken, "v1.1.1", quick, ""), []string{"templates/configmap-extra.yaml", "4", "extra.name is needed"},
+		},
+		"a context that does not exist": {
+			strings.Replace(c.stack("v1.1.1", quick, ""), `context = "`+harness.Context(t)+`"`, `context = "no-such-context"`, 1),
+			[]string{"no-such-context"},
+		},
+		"a version that is no tag": {c.stack("v1.1.1 final", quick, ""), []string{"version", "valid image tag"}},
 	} {
 		w := newWorkspace(t, map[string]string{"main.tf": test.config})
 		text := w.refused("plan", "-no-color", "-input=false")

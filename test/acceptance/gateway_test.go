@@ -126,7 +126,8 @@ func TestCanary_DividesAnHTTPRoute(t *testing.T) {
 	during(t, users, "the HTTPRoute is removed", func() { w.apply() })
 	users.Until("both versions answer", 500, func(r istio.Report) bool { return r.Share("v1.2.0") > 0 && r.Share("v1.1.1") > 0 })
 	all, withHeader := users.Report().Since(begin), testers.Report().Since(beginTesters)
-	t.Logf("FIGURE %s: %d calls, %d failed, %d routes chosen again by the client; with the header %d, %d failed", t.Name(), all.Requests, all.Failed,
+	t.Logf("FIGURE %s: %d calls, %d failed, %d routes chosen again by the client; with the header %d, %d failed", t.Name(), all.Requests,
+		all.Failed,
 		all.Reselected, withHeader.Requests, withHeader.Failed)
 	if all.Failed > 0 || withHeader.Failed > 0 {
 		t.Errorf("calls failed: %+v, with the header %+v", all, withHeader)

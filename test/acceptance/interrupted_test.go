@@ -19,7 +19,8 @@ import (
 const quick = `{ autoscaling = { enabled = false }, replicaCount = 1, preStopSleepSeconds = 1, terminationGracePeriodSeconds = 2 }`
 
 // slow is a rollout that takes long enough for a test to do something meanwhile.
-const slow = `{ autoscaling = { enabled = false }, replicaCount = 1, preStopSleepSeconds = 1, terminationGracePeriodSeconds = 2, faults = { readinessDelay = "25s" }, probes = { startup = { failureThreshold = 60 } } }`
+const slow = `{ autoscaling = { enabled = false }, replicaCount = 1, preStopSleepSeconds = 1, terminationGracePeriodSeconds = 2,` +
+	` faults = { readinessDelay = "25s" }, probes = { startup = { failureThreshold = 60 } } }`
 
 // step is a moment in an operation on a release at which something happens to it.
 type step struct {
@@ -113,7 +114,8 @@ func TestUpgrade_CtrlC_StopsAndIsFinishedByTheNextApply(t *testing.T) {
 
 	w.write("main.tf", c.stack("v1.2.0", slow, ""))
 	p := w.start("apply", "-auto-approve", "-no-color", "-input=false")
-	harness.Eventually(t, 60*time.Second, "the Deployment is changed", func(ctx context.Context) bool { return strings.HasSuffix(c.image(ctx), ":v1.2.0") })
+	harness.Eventually(t, 60*time.Second, "the Deployment is changed",
+		func(ctx context.Context) bool { return strings.HasSuffix(c.image(ctx), ":v1.2.0") })
 	if err := syscall.Kill(-p.cmd.Process.Pid, syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +179,8 @@ func TestApply_TwoAtOnce_TakeTurns(t *testing.T) {
 	other := newWorkspace(t, map[string]string{"main.tf": c.stack("v1.2.0", quick, "")})
 	copyFile(t, w, other, "terraform.tfstate", "terraform.tfstate")
 
-	w.write("main.tf", c.stack("v1.1.1", `{ autoscaling = { enabled = false }, replicaCount = 2, preStopSleepSeconds = 1, terminationGracePeriodSeconds = 2 }`, ""))
+	w.write("main.tf", c.stack("v1.1.1",
+		`{ autoscaling = { enabled = false }, replicaCount = 2, preStopSleepSeconds = 1, terminationGracePeriodSeconds = 2 }`, ""))
 	first := w.start("apply", "-auto-approve", "-no-color", "-input=false")
 	second := other.start("apply", "-auto-approve", "-no-color", "-input=false")
 	a, b := first.wait(3*time.Minute), second.wait(3*time.Minute)

@@ -72,7 +72,8 @@ func newMigrated(t *testing.T, server *postgres.Server) *migrated {
 	m := &migrated{tenant: c, server: server, database: strings.ReplaceAll(c.client, "-", "_"), directory: t.TempDir()}
 	m.psql("postgres", "CREATE DATABASE "+m.database)
 	for name, text := range map[string]string{
-		"00001_first.sql":  "-- +goose Up\nCREATE TABLE first (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY);\nINSERT INTO first DEFAULT VALUES;\n",
+		"00001_first.sql": "-- +goose Up\nCREATE TABLE first (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY);\n" +
+			"INSERT INTO first DEFAULT VALUES;\n",
 		"00002_second.sql": lockedFile,
 	} {
 		if err := os.WriteFile(filepath.Join(m.directory, name), []byte(text), 0o600); err != nil {
@@ -110,7 +111,9 @@ func (m *migrated) letGo() {
 
 // waits reports that the second file waits.
 func (m *migrated) waits(ctx context.Context) bool {
-	got, err := m.server.Psql(ctx, m.database, "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'slipway-migrate' AND wait_event = 'advisory'")
+	got, err := m.server.Psql(ctx, m.database,
+		"SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'slipway-migrate' AND "+
+			"wait_event = 'advisory'")
 	return err == nil && got == "t"
 }
 
@@ -243,13 +246,15 @@ func TestMigration_ProviderKilled_IsFinishedByTheNextApply(t *testing.T) {
 	}{
 		{name: "the Job is there", reached: func(ctx context.Context, m *migrated) bool { return m.job(ctx) != nil }},
 		{name: "a statement runs", reached: func(ctx context.Context, m *migrated) bool { return m.waits(ctx) }, joined: true},
-		{name: "a statement runs, and the Job ends and goes before the next apply", reached: func(ctx context.Context, m *migrated) bool { return m.waits(ctx) }, then: func(m *migrated) {
-			completes(m)
-			background := metav1.DeletePropagationBackground // as by its TTL
-			if err := harness.Kubernetes(m.t).BatchV1().Jobs(m.namespace).Delete(m.t.Context(), m.job(m.t.Context()).Name, metav1.DeleteOptions{PropagationPolicy: &background}); err != nil {
-				m.t.Fatal(err)
-			}
-		}},
+		{name: "a statement runs, and the Job ends and goes before the next apply",
+			reached: func(ctx context.Context, m *migrated) bool { return m.waits(ctx) }, then: func(m *migrated) {
+				completes(m)
+				background := metav1.DeletePropagationBackground // as by its TTL
+				if err := harness.Kubernetes(m.t).BatchV1().Jobs(m.namespace).Delete(m.t.Context(), m.job(m.t.Context()).Name,
+					metav1.DeleteOptions{PropagationPolicy: &background}); err != nil {
+					m.t.Fatal(err)
+				}
+			}},
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
@@ -355,13 +360,17 @@ resource "slipway_migration" "contract" {
 `, dir, server.URL("postgres"))
 	w := newWorkspace(t, map[string]string{"main.tf": c.stack("v1.1.1", quick, guardHCL) + migrations})
 	w.apply()
-	if got, err := server.Psql(t.Context(), "postgres", "SELECT count(*) FROM information_schema.columns WHERE table_name = 'orders'"); err != nil || got != "1" {
+	if got, err := server.Psql(t.Context(), "postgres",
+		"SELECT count(*) FROM information_schema.columns WHERE table_name = 'orders'"); err != nil || got != "1" {
 		t.Fatalf("the contract migration was not run: %s, %v", got, err)
 	}
 
 	w.write("main.tf", c.stack("v1.2.0", broken, guardHCL)+migrations)
 	text := w.refused(strings.Fields(applyArgs)...)
-	for _, part := range []string{"It was not rolled back to revision 1", "irreversible migration: contract", "00002_drop.sql", "versions from v1.2.0 on work with it"} {
+	for _, part := range []string{
+		"It was not rolled back to revision 1", "irreversible migration: contract", "00002_drop.sql",
+		"versions from v1.2.0 on work with it",
+	} {
 		if !strings.Contains(text, part) {
 			t.Errorf("the error does not say %q:\n%s", part, text)
 		}
@@ -376,7 +385,10 @@ resource "slipway_migration" "contract" {
 
 	w.write("main.tf", c.stack("v1.1.1", quick, guardHCL)+migrations)
 	text = w.refused("plan", "-no-color", "-input=false")
-	for _, part := range []string{"Cannot plan the rollback of release " + releaseName, "irreversible migration: contract", "00002_drop.sql", "Go forward with a version that works"} {
+	for _, part := range []string{
+		"Cannot plan the rollback of release " + releaseName, "irreversible migration: contract", "00002_drop.sql",
+		"Go forward with a version that works",
+	} {
 		if !strings.Contains(text, part) {
 			t.Errorf("the plan of the way back does not say %q:\n%s", part, text)
 		}

@@ -39,7 +39,10 @@ func (c tenant) prometheus() string {
 	}
 	own := &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Name: "prometheus-" + c.client},
-		Spec:       corev1.ServiceSpec{Selector: shared.Spec.Selector, Ports: []corev1.ServicePort{{Name: "http", Port: 9090, TargetPort: shared.Spec.Ports[0].TargetPort}}},
+		Spec: corev1.ServiceSpec{
+			Selector: shared.Spec.Selector,
+			Ports:    []corev1.ServicePort{{Name: "http", Port: 9090, TargetPort: shared.Spec.Ports[0].TargetPort}},
+		},
 	}
 	if _, err := services.Create(c.t.Context(), own, metav1.CreateOptions{}); err != nil {
 		c.t.Fatal(err)
@@ -130,7 +133,8 @@ func (c tenant) users(rate int) {
 func (c tenant) served() report {
 	c.t.Helper()
 	// The last line may be cut off, as it is being written.
-	raw, err := harness.Kubernetes(c.t).CoreV1().Pods(c.namespace).GetLogs(loadPod, &corev1.PodLogOptions{TailLines: ptr.To[int64](2)}).DoRaw(c.t.Context())
+	raw, err := harness.Kubernetes(c.t).CoreV1().Pods(c.namespace).GetLogs(loadPod,
+		&corev1.PodLogOptions{TailLines: ptr.To[int64](2)}).DoRaw(c.t.Context())
 	if err != nil {
 		return report{} // not started yet
 	}
@@ -162,7 +166,8 @@ func (o outage) beyondTheBadVersion() int {
 	return failed
 }
 
-// whileServed runs something and returns what the users saw meanwhile and for a second afterwards, longer where more requests are asked for.
+// whileServed runs something and returns what the users saw meanwhile and for a second afterwards, longer where more requests are
+// asked for.
 func (c tenant) whileServed(bad string, do func()) outage {
 	c.t.Helper()
 	o := outage{before: c.served(), bad: bad}

@@ -28,7 +28,8 @@ var getOptions = metav1.GetOptions{}
 func TestPlan_ShowsAnUpgradeLeafByLeaf(t *testing.T) {
 	t.Parallel()
 	c := newTenant(t)
-	values := `{ environment = "client-a", autoscaling = { maxReplicas = %d, minReplicas = 1 }, config = { LOG_LEVEL = "%s" }, preStopSleepSeconds = 1, terminationGracePeriodSeconds = 2 }`
+	values := `{ environment = "client-a", autoscaling = { maxReplicas = %d, minReplicas = 1 }, config = { LOG_LEVEL = "%s" }, ` +
+		`preStopSleepSeconds = 1, terminationGracePeriodSeconds = 2 }`
 	w := newWorkspace(t, map[string]string{"main.tf": c.stack("v1.1.1", fmt.Sprintf(values, 20, "info"), "")})
 	w.apply()
 	w.noChanges()
@@ -53,7 +54,8 @@ func TestSavedPlan_AppliedAfterTheClusterChanged(t *testing.T) {
 	w.write("main.tf", c.stack("v1.2.0", quick, ""))
 	w.plan("-out=saved.tfplan")
 	patch := []byte(`{"metadata":{"annotations":{"edited":"by-hand"}},"spec":{"minReadySeconds":1}}`)
-	if _, err := harness.Kubernetes(t).AppsV1().Deployments(c.namespace).Patch(t.Context(), releaseName, types.StrategicMergePatchType, patch, metav1.PatchOptions{}); err != nil {
+	if _, err := harness.Kubernetes(t).AppsV1().Deployments(c.namespace).Patch(t.Context(), releaseName, types.StrategicMergePatchType, patch,
+		metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	w.must("apply", "-no-color", "-input=false", "saved.tfplan")

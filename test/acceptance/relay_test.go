@@ -24,8 +24,8 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
 )
 
-// relay stands between a provider and the API server. It keeps the requests, and can kill the provider at one of them: when the API server has
-// carried it out and nobody knows yet.
+// relay stands between a provider and the API server. It keeps the requests, and can kill the provider at one of them: when the
+// API server has carried it out and nobody knows yet.
 type relay struct {
 	t *testing.T
 	// kubeconfig leads through the relay, with the context's own name.

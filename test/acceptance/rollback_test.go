@@ -39,7 +39,8 @@ const guardHCL = `
   rollback {}
 `
 
-const broken = `{ replicaCount = 1, autoscaling = { enabled = false }, preStopSleepSeconds = 1, terminationGracePeriodSeconds = 2, faults = { errorShare = 1 } }`
+const broken = `{ replicaCount = 1, autoscaling = { enabled = false }, preStopSleepSeconds = 1, terminationGracePeriodSeconds = ` +
+	`2, faults = { errorShare = 1 } }`
 
 // guardedRecord is the part of the record that these tests look at.
 type guardedRecord struct {
@@ -74,7 +75,9 @@ func TestRollback_OfABadVersionTellsTheStory(t *testing.T) {
 	c := newTenant(t)
 	w := newWorkspace(t, map[string]string{"main.tf": c.stack("v1.1.1", quick, guardHCL)})
 	w.apply()
-	for name, want := range map[string]any{"verification": "verified", "known_good": "v1.1.1 (revision 1)", "rollback_ready": "yes", "quarantined": nil} {
+	for name, want := range map[string]any{
+		"verification": "verified", "known_good": "v1.1.1 (revision 1)", "rollback_ready": "yes", "quarantined": nil,
+	} {
 		if got := w.attribute(app, name); got != want {
 			t.Errorf("after the install %s is %v, want %v", name, got, want)
 		}
@@ -91,7 +94,13 @@ func TestRollback_OfABadVersionTellsTheStory(t *testing.T) {
 	}
 	golden(t, "rollback-error", normalizeStory(c, r.text))
 	c.answersWith("v1.1.1")
-	for name, want := range map[string]any{"version": "v1.1.1", "status": "deployed", "verification": "verified", "known_good": "v1.1.1 (revision 3)", "revision": 3.0} {
+	for name, want := range map[string]any{
+		"version":      "v1.1.1",
+		"status":       "deployed",
+		"verification": "verified",
+		"known_good":   "v1.1.1 (revision 3)",
+		"revision":     3.0,
+	} {
 		if got := w.attribute(app, name); got != want {
 			t.Errorf("after the rollback %s is %v, want %v", name, got, want)
 		}
@@ -102,7 +111,8 @@ func TestRollback_OfABadVersionTellsTheStory(t *testing.T) {
 	if !strings.Contains(text, "1 to change") {
 		t.Errorf("the plan has to show the difference again:\n%s", text)
 	}
-	if text := w.refused("apply", "-auto-approve", "-no-color", "-input=false"); !strings.Contains(text, "Version v1.2.0 is not deployed again") {
+	if text := w.refused("apply", "-auto-approve", "-no-color", "-input=false"); !strings.Contains(text,
+		"Version v1.2.0 is not deployed again") {
 		t.Errorf("the refusal does not say what it refuses:\n%s", text)
 	}
 	if n := len(c.helmStatuses(t.Context())); n != 3 {
@@ -127,7 +137,8 @@ func TestRollback_OfABadVersionTellsTheStory(t *testing.T) {
 	}
 	w.apply()
 	w.noChanges()
-	if runs := c.guardedRecord(t.Context()).Runs; len(runs) != 4 || runs[0].Kind != "rollback" || runs[2].Outcome != "rolled back" && runs[2].Outcome != "failed" {
+	if runs := c.guardedRecord(t.Context()).Runs; len(runs) != 4 || runs[0].Kind != "rollback" ||
+		runs[2].Outcome != "rolled back" && runs[2].Outcome != "failed" {
 		t.Errorf("the record tells another story: %+v", runs)
 	}
 }
@@ -158,7 +169,8 @@ func TestRollback_ByTheAbortMark(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := p.wait(2 * time.Minute)
-	if text := unwrap(r.text); r.code == 0 || !strings.Contains(text, "was aborted by hand: orders are lost") || !strings.Contains(text, "Version v1.1.1 was restored") {
+	if text := unwrap(r.text); r.code == 0 || !strings.Contains(text, "was aborted by hand: orders are lost") ||
+		!strings.Contains(text, "Version v1.1.1 was restored") {
 		t.Errorf("the apply ended with %d:\n%s", r.code, r.text)
 	}
 	c.answersWith("v1.1.1")
@@ -184,7 +196,8 @@ func TestVerification_GoesOnAfterAnInterrupt(t *testing.T) {
 	if r := p.wait(time.Minute); r.code == 0 {
 		t.Fatalf("an interrupted verification passed:\n%s", r.text)
 	}
-	if got, ok := w.attribute(app, "verification").(string); !ok || !strings.HasPrefix(got, "unverified since ") || w.attribute(app, "version") != "v1.2.0" {
+	if got, ok := w.attribute(app, "verification").(string); !ok || !strings.HasPrefix(got, "unverified since ") ||
+		w.attribute(app, "version") != "v1.2.0" {
 		t.Errorf("the state says %q of version %v", got, w.attribute(app, "version"))
 	}
 	if text := w.plan(); !strings.Contains(text, "it is verified again") {

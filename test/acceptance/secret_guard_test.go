@@ -110,10 +110,12 @@ variable "password" {
 		return string(text)
 	}
 	for where, text := range map[string]string{
-		"output": strings.Join(seen, "\n"), "state": read("terraform.tfstate"), "log": read("trace.log"), "the cluster": fmt.Sprintf("%+v", maps.Items),
+		"output": strings.Join(seen, "\n"), "state": read("terraform.tfstate"), "log": read("trace.log"),
+		"the cluster": fmt.Sprintf("%+v", maps.Items),
 	} {
 		for name, needle := range map[string]string{
-			"the password": password, "the header": header, "basic authentication": base64.StdEncoding.EncodeToString([]byte("slipway:" + password))[:30],
+			"the password": password, "the header": header,
+			"basic authentication": base64.StdEncoding.EncodeToString([]byte("slipway:" + password))[:30],
 		} {
 			if at := strings.Index(text, needle); at >= 0 {
 				t.Errorf("%s holds %s: …%s…", where, name, text[max(0, at-200):at])

@@ -28,7 +28,8 @@ const (
 func TestSecrets_AreFoundNowhere(t *testing.T) {
 	t.Parallel()
 	c := newTenant(t)
-	values := `{ autoscaling = { enabled = false }, replicaCount = 1, preStopSleepSeconds = 1, terminationGracePeriodSeconds = 2, config = { LOG_LEVEL = "%s" } }`
+	values := `{ autoscaling = { enabled = false }, replicaCount = 1, preStopSleepSeconds = 1, terminationGracePeriodSeconds = 2, ` +
+		`config = { LOG_LEVEL = "%s" } }`
 	// The chart writes the token into a Secret and its checksum into an annotation, and the note into an annotation as it is.
 	stack := func(version, level, key string) string {
 		return c.stack(version, fmt.Sprintf(values, level), fmt.Sprintf(`

@@ -85,7 +85,8 @@ type workspace struct {
 func newWorkspace(t *testing.T, files map[string]string) *workspace {
 	t.Helper()
 	w := &workspace{t: t, dir: t.TempDir()}
-	w.write("cli.tfrc", fmt.Sprintf("provider_installation {\n  dev_overrides { \"slipway-dev/slipway\" = %q }\n  direct {}\n}\n", providerDir))
+	w.write("cli.tfrc",
+		fmt.Sprintf("provider_installation {\n  dev_overrides { \"slipway-dev/slipway\" = %q }\n  direct {}\n}\n", providerDir))
 	for name, content := range files {
 		w.write(name, content)
 	}

@@ -105,7 +105,8 @@ func TestTracks_PromoteACanaryWithoutAFailedCall(t *testing.T) {
 	}
 	users.Next(200)
 	for name, client := range map[string]istio.Report{"callers": users.Report().Since(begin), "testers": testers.Report()} {
-		t.Logf("FIGURE %s: %d calls of %s, %d failed, %d routes chosen again by the client", t.Name(), client.Requests, name, client.Failed, client.Reselected)
+		t.Logf("FIGURE %s: %d calls of %s, %d failed, %d routes chosen again by the client", t.Name(), client.Requests, name, client.Failed,
+			client.Reselected)
 	}
 	if all := users.Report().Since(begin); all.Failed > 0 {
 		t.Errorf("calls failed: %+v", all)

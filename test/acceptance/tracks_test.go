@@ -26,7 +26,8 @@ func (c tenant) stackModule() *workspace {
 	if err != nil || len(found) == 0 {
 		c.t.Fatalf("no module in %s: %v", dir, err)
 	}
-	files := map[string]string{"provider.tf": fmt.Sprintf("variable \"kubeconfig\" { type = string }\nprovider \"slipway\" {\n  workspace    = \"%s-prod\"\n  config_paths = [var.kubeconfig]\n}\n", c.client)}
+	files := map[string]string{"provider.tf": fmt.Sprintf("variable \"kubeconfig\" { type = string }\nprovider \"slipway\" {\n"+
+		"  workspace    = \"%s-prod\"\n  config_paths = [var.kubeconfig]\n}\n", c.client)}
 	for _, path := range found {
 		text, err := os.ReadFile(path)
 		if err != nil {
@@ -70,7 +71,8 @@ func colorful(active, green string) map[string]any {
 // pods are the uids of the pods of a release.
 func (c tenant) pods(release string) string {
 	c.t.Helper()
-	list, err := harness.Kubernetes(c.t).CoreV1().Pods(c.namespace).List(c.t.Context(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/instance=" + release})
+	list, err := harness.Kubernetes(c.t).CoreV1().Pods(c.namespace).List(c.t.Context(),
+		metav1.ListOptions{LabelSelector: "app.kubernetes.io/instance=" + release})
 	if err != nil {
 		c.t.Fatal(err)
 	}

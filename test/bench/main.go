@@ -97,7 +97,8 @@ func printRows(rows []row, runs int, version string) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	fmt.Println("\nCPU is the processor time of Terraform and its plugins, of terraform_data / slipway. Memory is the largest resident set of a provider process. Requests are those of one plan that the API server audited.")
+	fmt.Println("\nCPU is the processor time of Terraform and its plugins, of terraform_data / slipway. Memory is the largest " +
+		"resident set of a provider process. Requests are those of one plan that the API server audited.")
 	return nil
 }
 

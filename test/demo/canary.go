@@ -92,7 +92,8 @@ func releaseWithCanaries(ctx context.Context, s *screen, d *deployments, p place
 		return fmt.Errorf("%d calls failed although no bad version was there", seen.Failed)
 	}
 	if !p.prometheus {
-		s.say("A canary that is aborted is left out: the cluster has no Service prometheus in the namespace monitoring, so nobody knows an error rate.")
+		s.say("A canary that is aborted is left out: the cluster has no Service prometheus in the namespace monitoring, so nobody " +
+			"knows an error rate.")
 		return nil
 	}
 	if err := abortCanary(ctx, s, d, users, replace); err != nil {

@@ -52,8 +52,8 @@ func (s *databaseServer) url() string {
 	return u.String()
 }
 
-// startDatabase starts a server that lives as long as the local cluster, or takes the one of an earlier run. A cluster of the user's has one
-// where DEMO_DATABASE says so.
+// startDatabase starts a server that lives as long as the local cluster, or takes the one of an earlier run. A cluster of the
+// user's has one where DEMO_DATABASE says so.
 func (p *place) startDatabase(ctx context.Context, s *screen, home string) (err error) {
 	if !p.local {
 		p.database, err = givenDatabase(os.Getenv("DEMO_DATABASE"))
@@ -117,7 +117,13 @@ func givenDatabase(text string) (*databaseServer, error) {
 		return nil, fmt.Errorf("%w: DEMO_DATABASE has no port that can be used", errUsage)
 	}
 	password, _ := u.User.Password()
-	return &databaseServer{Host: u.Hostname(), Port: port, User: u.User.Username(), Password: password, SSLMode: cmp.Or(u.Query().Get("sslmode"), "verify-full")}, nil
+	return &databaseServer{
+		Host:     u.Hostname(),
+		Port:     port,
+		User:     u.User.Username(),
+		Password: password,
+		SSLMode:  cmp.Or(u.Query().Get("sslmode"), "verify-full"),
+	}, nil
 }
 
 // readServer returns nil where there is no server that answers.

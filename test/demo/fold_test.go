@@ -56,7 +56,10 @@ func TestPlanFolder_PassesOnWhatHasNoPlan(t *testing.T) {
 }
 
 func TestCommand_IsShownAsAUserWouldTypeIt(t *testing.T) {
-	c := command{program: "/cache/bin/tofu", args: []string{"plan", "-var", `values={image={repository="r"}}`, "-var-file=clients/client-a/prod.tfvars"}}
+	c := command{
+		program: "/cache/bin/tofu",
+		args:    []string{"plan", "-var", `values={image={repository="r"}}`, "-var-file=clients/client-a/prod.tfvars"},
+	}
 	want := `tofu plan -var 'values={image={repository="r"}}' -var-file=clients/client-a/prod.tfvars`
 	if got := c.String(); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)

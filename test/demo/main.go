@@ -20,7 +20,8 @@ import (
 func main() {
 	down := flag.Bool("down", false, "take down what an earlier run left")
 	flag.StringVar(&clusterName, "name", clusterName, "name of the local Kubernetes; each has a repository of its own")
-	serve := flag.String("postgres", "", "serve the clients' databases at this address, as long as the local Kubernetes is there; the demo starts this itself")
+	serve := flag.String("postgres", "",
+		"serve the clients' databases at this address, as long as the local Kubernetes is there; the demo starts this itself")
 	flag.Parse()
 
 	// The first interrupt reaches terraform too, which is in the same process group and ends in its own time.

@@ -38,7 +38,8 @@ func holdMigrationsBack(ctx context.Context, d *deployments, p *place) error {
 		return nil
 	}
 	for _, c := range []client{clientA, clientB} {
-		applied, err := query(ctx, p.database.url(), c.database(), "SELECT indexname::text FROM pg_indexes WHERE indexname = 'records_source_received_at'")
+		applied, err := query(ctx, p.database.url(), c.database(),
+			"SELECT indexname::text FROM pg_indexes WHERE indexname = 'records_source_received_at'")
 		if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == "3D000" {
 			continue // there is no database yet
 		}
@@ -60,7 +61,8 @@ func holdMigrationsBack(ctx context.Context, d *deployments, p *place) error {
 // showDatabases stores a record with each client's service, and shows that neither gets at the other's.
 func showDatabases(ctx context.Context, s *screen, p place) error {
 	if p.database == nil {
-		s.say("The clients have no databases: this is shown where DEMO_DATABASE=postgres://admin:password@host names a server, and DEMO_MIGRATE_IMAGE the runner's image.")
+		s.say("The clients have no databases: this is shown where DEMO_DATABASE=postgres://admin:password@host names a server, and " +
+			"DEMO_MIGRATE_IMAGE the runner's image.")
 		return nil
 	}
 	s.heading("Each service stores a record, in the client's own database")
@@ -225,7 +227,8 @@ func migrateUnderLoad(ctx context.Context, s *screen, d *deployments, p place) (
 		}
 	}
 	for _, c := range []client{clientA, clientB} {
-		left, err := query(ctx, p.database.url(), c.database(), "SELECT column_name::text FROM information_schema.columns WHERE table_name = 'records' AND column_name IN ('region', 'format')")
+		left, err := query(ctx, p.database.url(), c.database(),
+			"SELECT column_name::text FROM information_schema.columns WHERE table_name = 'records' AND column_name IN ('region', 'format')")
 		if err != nil {
 			return err
 		}

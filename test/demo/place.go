@@ -81,7 +81,8 @@ func (p *place) connect(ctx context.Context) error {
 	if !p.local {
 		loading = clientcmd.NewDefaultClientConfigLoadingRules()
 	}
-	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(loading, &clientcmd.ConfigOverrides{CurrentContext: p.context}).ClientConfig()
+	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(loading,
+		&clientcmd.ConfigOverrides{CurrentContext: p.context}).ClientConfig()
 	if err != nil {
 		return fmt.Errorf("reading the kubeconfig %s: %w", p.kubeconfig, err)
 	}

@@ -211,7 +211,8 @@ func startLocalCluster(ctx context.Context, s *screen, home string) error {
 	if program.exitCode != 0 {
 		return fmt.Errorf("building istiod: exit code %d", program.exitCode)
 	}
-	if err := goRun("./test/image/cmd/image", "istiod", "--program", filepath.Join(lastLine(program.output), "pilot-discovery"), "--out", istiod); err != nil {
+	if err := goRun("./test/image/cmd/image", "istiod", "--program", filepath.Join(lastLine(program.output), "pilot-discovery"), "--out",
+		istiod); err != nil {
 		return err
 	}
 	if err := goRun("./test/cluster/cmd/cluster", "load", "--name", clusterName, archive, prometheus, istiod); err != nil {

@@ -40,7 +40,8 @@ func startCallers(ctx context.Context, p place, c client) (*users, error) {
 		{Name: "POD_IP", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "status.podIP"}}},
 		{Name: "GRPC_XDS_BOOTSTRAP_CONFIG", Value: istio.Bootstrap(usersPod, c.namespace)},
 	}
-	return startPod(ctx, p, c, env, "-rate=100", "-workers=16", "-timeout=10s", fmt.Sprintf("xds:///%s.%s.svc.cluster.local:9090", serviceName, c.namespace))
+	return startPod(ctx, p, c, env, "-rate=100", "-workers=16", "-timeout=10s",
+		fmt.Sprintf("xds:///%s.%s.svc.cluster.local:9090", serviceName, c.namespace))
 }
 
 func startPod(ctx context.Context, p place, c client, env []corev1.EnvVar, args ...string) (*users, error) {
@@ -122,7 +123,8 @@ type usersReport struct {
 
 func (u *users) report(ctx context.Context) (usersReport, error) {
 	var r usersReport
-	raw, err := u.place.client.CoreV1().Pods(u.client.namespace).GetLogs(usersPod, &corev1.PodLogOptions{TailLines: ptr.To[int64](2)}).DoRaw(ctx)
+	raw, err := u.place.client.CoreV1().Pods(u.client.namespace).GetLogs(usersPod,
+		&corev1.PodLogOptions{TailLines: ptr.To[int64](2)}).DoRaw(ctx)
 	if err != nil {
 		return r, fmt.Errorf("asking the users of %s: %w", u.client.name, err)
 	}

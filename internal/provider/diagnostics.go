@@ -14,15 +14,9 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/route"
 )
-
-// explained is an error that says itself what happened, what was observed, and what to do. The typed errors of the domain
-// packages are.
-type explained interface {
-	error
-	Explain() (happened, observed, advice string)
-}
 
 // errorDiagnostic says that something could not be done to an object in an environment, for resources that have the
 // environment as an attribute. verb and what make the summary: "Cannot upgrade release data-collection in client-a/prod".
@@ -45,7 +39,7 @@ func diagnostic(base path.Path, verb, what string, handle environment.Handle, er
 
 // detailOf gives three short paragraphs: what happened, what was observed, what to do.
 func detailOf(err error) string {
-	if typed, ok := errors.AsType[explained](err); ok {
+	if typed, ok := explain.As(err); ok {
 		happened, observed, advice := typed.Explain()
 		var paragraphs []string
 		for _, paragraph := range []string{happened, observed, advice} {
@@ -88,7 +82,7 @@ func attributeOf(base path.Path, err error) (path.Path, bool) {
 
 // errorsFirst is the first error in the chain that explains itself.
 func errorsFirst(err error) error {
-	if typed, ok := errors.AsType[explained](err); ok {
+	if typed, ok := explain.As(err); ok {
 		return typed
 	}
 	return err

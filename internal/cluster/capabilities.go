@@ -13,14 +13,14 @@ import (
 	"k8s.io/client-go/discovery"
 )
 
-// Capabilities is what charts can ask about a cluster.
+// Capabilities is what charts can query about a cluster.
 type Capabilities struct {
 	Version version.Info
 	// APIVersions are every group/version and group/version/kind that is served, as Helm lists them, sorted.
 	APIVersions []string
 }
 
-// Capabilities are what charts can ask about a cluster, cached for the process. A group whose own API server does not
+// Capabilities are what charts can query about a cluster, cached for the process. A group whose own API server does not
 // answer is left out, as Helm does. Errors as from Classify.
 func (c *Cluster) Capabilities(ctx context.Context) (Capabilities, error) {
 	c.mu.Lock()
@@ -32,7 +32,7 @@ func (c *Cluster) Capabilities(ctx context.Context) (Capabilities, error) {
 	answer, err := c.ask(ctx, "capabilities", func(context.Context) (any, error) {
 		found, err := c.discoverCapabilities()
 		if err != nil {
-			return nil, c.Classify(fmt.Errorf("asking the cluster what it serves: %w", err))
+			return nil, c.Classify(fmt.Errorf("reading the API resources of the cluster: %w", err))
 		}
 		c.mu.Lock()
 		defer c.mu.Unlock()

@@ -17,15 +17,18 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 )
 
-// rbacRefusal is how the API server words a missing right. Quota, Pod Security and admission policies answer 403 as
-// well, in other words, and are no missing right.
-var rbacRefusal = regexp.MustCompile(`User "([^"]*)" cannot (\S+) (?:resource|path) "([^"]*)"(?: in API group "([^"]*)")?(?: in the namespace "([^"]*)")?`)
+// rbacRefusal matches the API server's text for a missing permission. Quota, Pod Security and admission policies also answer 403,
+// with other texts: those are not missing permissions.
+var rbacRefusal = regexp.MustCompile(`User "([^"]*)" cannot (\S+) (?:resource|path) "([^"]*)"(?: in API group "([^"]*)")?(?: in ` +
+	`the namespace "([^"]*)")?`)
 
 // Classify turns an error of client-go or Helm into an *UnreachableError, *UnauthorizedError or *ForbiddenError. All
 // others are returned unchanged: NotFound, Invalid and Conflict keep their apierrors type, the end of a context stays
-// what it is, and a 403 of an admission check is no missing right.
+// what it is, and a 403 of an admission check is not a missing permission.
 func Classify(err error) error {
 	if err == nil || isOurs(err) {
 		return err
@@ -37,7 +40,7 @@ func Classify(err error) error {
 		return err
 	}
 	if isConnection(err) {
-		// The method and the whole URL tell a reader nothing; the host does.
+		// The method and the whole URL do not help a reader; the host does.
 		host, cause := splitURL(err)
 		if isCredentialFailure(cause) {
 			return &UnauthorizedError{Host: host, Cause: cause}
@@ -47,7 +50,7 @@ func Classify(err error) error {
 	return err
 }
 
-// IsNotFound reports that the API server itself said that an object does not exist. A bare 404 page, as load balancers
+// IsNotFound reports that the API server itself answered that an object does not exist. A bare 404 page, as load balancers
 // and proxies send for a cluster that is gone, is not that.
 func IsNotFound(err error) bool {
 	if !apierrors.IsNotFound(err) {
@@ -61,8 +64,8 @@ func IsNotFound(err error) bool {
 	return details != nil && details.Name != "" && !hasCause(details, metav1.CauseTypeUnexpectedServerResponse)
 }
 
-// IsTransient reports that the cluster could not be asked (unreachable, credentials not accepted, right missing): what
-// is known of it stays as it is.
+// IsTransient reports that the cluster could not be read (unreachable, credentials not accepted, permission missing). The state
+// keeps what was last read.
 func IsTransient(err error) bool {
 	err = Classify(err)
 	var (
@@ -74,16 +77,12 @@ func IsTransient(err error) bool {
 }
 
 func isOurs(err error) bool {
-	var (
-		explained interface {
-			Explain() (happened, observed, advice string)
-		}
-		gate *GateError
-	)
-	return errors.As(err, &explained) || errors.As(err, &gate)
+	var gate *GateError
+	_, explained := explain.As(err)
+	return explained || errors.As(err, &gate)
 }
 
-// classifyAnswer looks at what a server answered, nil where there is nothing to say.
+// classifyAnswer classifies the status that a server answered. It returns nil for an error that needs no classification.
 func classifyAnswer(err error) error {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
@@ -152,7 +151,7 @@ func isConnection(err error) bool {
 	return false
 }
 
-// isCredentialFailure recognizes what client-go says when a credential plugin fails; it has no type for it.
+// isCredentialFailure recognizes client-go's text for a failed credential plugin; client-go has no type for it.
 func isCredentialFailure(err error) bool {
 	return strings.Contains(err.Error(), "getting credentials:")
 }

@@ -27,7 +27,8 @@ func status(code int, reason metav1.StatusReason, message string) string {
 
 // What a server answers to GET of a namespace, as client-go reports it, and what it is taken for.
 func TestClassify_Answers(t *testing.T) {
-	forbidden := `namespaces "data-collection-client-a" is forbidden: User "ci" cannot get resource "namespaces" in API group "" in the namespace "data-collection-client-a"`
+	forbidden := `namespaces "data-collection-client-a" is forbidden: User "ci" cannot get resource "namespaces" in API group "" ` +
+		`in the namespace "data-collection-client-a"`
 	tests := map[string]struct {
 		code     int
 		json     bool
@@ -35,18 +36,23 @@ func TestClassify_Answers(t *testing.T) {
 		want     func(error) bool
 		notFound bool
 	}{
-		"expired token":        {401, true, status(401, metav1.StatusReasonUnauthorized, "Unauthorized"), isA[*UnauthorizedError], false},
-		"missing right":        {403, true, status(403, metav1.StatusReasonForbidden, forbidden), isA[*ForbiddenError], false},
-		"exceeded quota":       {403, true, status(403, metav1.StatusReasonForbidden, `pods "x" is forbidden: exceeded quota: q`), apierrors.IsForbidden, false},
-		"no such namespace":    {404, true, status(404, metav1.StatusReasonNotFound, "not found"), apierrors.IsNotFound, true},
-		"a proxy's 404 page":   {404, false, "<html>404 page not found</html>", isA[*UnreachableError], false},
-		"a bare 404":           {404, false, "", isA[*UnreachableError], false},
-		"overloaded":           {429, true, status(429, metav1.StatusReasonTooManyRequests, "slow down"), isA[*UnreachableError], false},
-		"unavailable":          {503, true, status(503, metav1.StatusReasonServiceUnavailable, "starting"), isA[*UnreachableError], false},
-		"a proxy's 502 page":   {502, false, "bad gateway", isA[*UnreachableError], false},
-		"conflict":             {409, true, status(409, metav1.StatusReasonConflict, "modified"), apierrors.IsConflict, false},
-		"invalid":              {422, true, status(422, metav1.StatusReasonInvalid, "invalid"), apierrors.IsInvalid, false},
-		"failed calling a web": {500, true, status(500, metav1.StatusReasonInternalError, "failed calling webhook"), apierrors.IsInternalError, false},
+		"expired token": {401, true, status(401, metav1.StatusReasonUnauthorized, "Unauthorized"), isA[*UnauthorizedError], false},
+		"missing right": {403, true, status(403, metav1.StatusReasonForbidden, forbidden), isA[*ForbiddenError], false},
+		"exceeded quota": {
+			403, true, status(403, metav1.StatusReasonForbidden, `pods "x" is forbidden: exceeded quota: q`),
+			apierrors.IsForbidden, false,
+		},
+		"no such namespace":  {404, true, status(404, metav1.StatusReasonNotFound, "not found"), apierrors.IsNotFound, true},
+		"a proxy's 404 page": {404, false, "<html>404 page not found</html>", isA[*UnreachableError], false},
+		"a bare 404":         {404, false, "", isA[*UnreachableError], false},
+		"overloaded":         {429, true, status(429, metav1.StatusReasonTooManyRequests, "slow down"), isA[*UnreachableError], false},
+		"unavailable":        {503, true, status(503, metav1.StatusReasonServiceUnavailable, "starting"), isA[*UnreachableError], false},
+		"a proxy's 502 page": {502, false, "bad gateway", isA[*UnreachableError], false},
+		"conflict":           {409, true, status(409, metav1.StatusReasonConflict, "modified"), apierrors.IsConflict, false},
+		"invalid":            {422, true, status(422, metav1.StatusReasonInvalid, "invalid"), apierrors.IsInvalid, false},
+		"failed calling a web": {
+			500, true, status(500, metav1.StatusReasonInternalError, "failed calling webhook"), apierrors.IsInternalError, false,
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -99,7 +105,8 @@ func TestClassify_MissingRightSaysWhoAndWhat(t *testing.T) {
 	if !errors.As(err, &forbidden) {
 		t.Fatalf("got %T: %v", err, err)
 	}
-	if forbidden.User != "system:serviceaccount:ci:planner" || forbidden.Verb != "patch" || forbidden.Resource != "deployments.apps" || forbidden.Namespace != "shop" {
+	if forbidden.User != "system:serviceaccount:ci:planner" || forbidden.Verb != "patch" || forbidden.Resource != "deployments.apps" ||
+		forbidden.Namespace != "shop" {
 		t.Errorf("got %+v", forbidden)
 	}
 }
@@ -126,7 +133,10 @@ func TestClassify_ConnectionsThatFail(t *testing.T) {
 		"no TLS":              {Connection{Host: strings.Replace(plain.URL, "http:", "https:", 1)}, isA[*UnreachableError], "HTTPS"},
 		"untrusted authority": {Connection{Host: foreign.URL}, isA[*UnreachableError], "certificate"},
 		"plugin fails":        {Connection{Host: "https://" + closed, Exec: &Exec{Command: "false"}}, isA[*UnauthorizedError], "exit code 1"},
-		"plugin missing":      {Connection{Host: "https://" + closed, Exec: &Exec{Command: "no-such-plugin"}}, isA[*UnauthorizedError], "was not found"},
+		"plugin missing": {
+			Connection{Host: "https://" + closed, Exec: &Exec{Command: "no-such-plugin"}}, isA[*UnauthorizedError],
+			"was not found",
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -103,11 +103,11 @@ type Cluster struct {
 	discovery  once[discovery.CachedDiscoveryInterface]
 	mapper     once[meta.ResettableRESTMapper]
 
-	asked singleflight.Group // UID and capabilities
+	requests singleflight.Group // UID and capabilities
 
 	mu           sync.Mutex
 	uid          string
-	silent       error     // why the cluster did not answer when it was asked for its UID last
+	silent       error     // why the cluster did not answer the last request for its UID
 	silentAt     time.Time // when that was
 	capabilities *Capabilities
 
@@ -117,7 +117,7 @@ type Cluster struct {
 	holder  string // who holds our Leases; empty: processHolder
 }
 
-// Coordinate is what the cluster was asked for by.
+// Coordinate is the coordinate that this cluster was opened with.
 func (c *Cluster) Coordinate() Coordinate { return c.coordinate }
 
 // Host is the address of the API server, for messages.
@@ -126,8 +126,8 @@ func (c *Cluster) Host() string { return c.config.Host }
 // silence is how long a cluster that did not answer is taken for still silent: one round of reads, not the next operation.
 const silence = 15 * time.Second
 
-// UID is the UID of namespace kube-system, by which a cluster is recognized whatever its address is. Asked once per
-// process. A cluster that did not answer is not asked again for 15 s, or a plan of many resources would wait out a
+// UID is the UID of namespace kube-system, which identifies a cluster independently of its address. It is read once per
+// process. A cluster that did not answer is not contacted again for 15 s: otherwise a plan of many resources would wait for a
 // timeout for each of them. Errors as from Classify.
 func (c *Cluster) UID(ctx context.Context) (string, error) {
 	c.mu.Lock()
@@ -186,10 +186,10 @@ func (c *Cluster) RequireUID(ctx context.Context, want string) error {
 	return nil
 }
 
-// ask lets concurrent callers share one question. The question is not cut short when one of those who wait gives up; it
-// ends by the transport's own limits.
+// ask lets concurrent callers share one request. The request does not end when one of the callers gives up; it ends by the
+// transport's own limits.
 func (c *Cluster) ask(ctx context.Context, key string, question func(context.Context) (any, error)) (any, error) {
-	answer := c.asked.DoChan(key, func() (any, error) { return question(context.WithoutCancel(ctx)) })
+	answer := c.requests.DoChan(key, func() (any, error) { return question(context.WithoutCancel(ctx)) })
 	select {
 	case <-ctx.Done():
 		return nil, ctx.Err()
@@ -216,12 +216,12 @@ func (c *Cluster) Classify(err error) error {
 // it (see Gate).
 func (c *Cluster) RESTConfig() *rest.Config { return rest.CopyConfig(c.config) }
 
-// Kubernetes is the typed client. It speaks protobuf.
+// Kubernetes is the typed client. It uses protobuf.
 func (c *Cluster) Kubernetes() (kubernetes.Interface, error) {
 	return c.kubernetes.get(func() (kubernetes.Interface, error) { return NewKubernetes(c.RESTConfig()) })
 }
 
-// NewKubernetes makes a typed client that speaks protobuf from a (wrapped) copy of RESTConfig.
+// NewKubernetes makes a typed client that uses protobuf from a (wrapped) copy of RESTConfig.
 func NewKubernetes(config *rest.Config) (kubernetes.Interface, error) {
 	config.ContentType = runtime.ContentTypeProtobuf
 	config.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
@@ -256,7 +256,7 @@ func (c *Cluster) Discovery() (discovery.CachedDiscoveryInterface, error) {
 	})
 }
 
-// RESTMapper is cached like Discovery, which it asks.
+// RESTMapper is cached like Discovery, which it is based on.
 func (c *Cluster) RESTMapper() (meta.ResettableRESTMapper, error) {
 	return c.mapper.get(func() (meta.ResettableRESTMapper, error) {
 		client, err := c.Discovery()
@@ -280,7 +280,7 @@ func (c *Cluster) Invalidate() {
 	c.capabilities = nil
 }
 
-// httpClient uses the transport of config as it is, with what a caller wrapped around it. The clients' own way would add
+// httpClient uses the transport of config as it is, with what a caller wrapped around it. The clients' default would add
 // a second layer of user agent and bookkeeping per client.
 func httpClient(config *rest.Config) *http.Client {
 	next := config.Transport

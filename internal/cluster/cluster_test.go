@@ -99,7 +99,9 @@ func isA[E error](err error) bool {
 func TestConnections_UnknownContextNamesFilesAndContexts(t *testing.T) {
 	path := writeKubeconfig(t, "config", kubeconfigFor("arn:aws:eks:eu-west-1:111111111111:cluster/client-a-prod", "https://127.0.0.1:1"))
 	missing := filepath.Join(t.TempDir(), "none")
-	connections := NewConnections(Config{ConfigPaths: []string{path, missing}, Clusters: map[string]Connection{"direct": {Host: "https://127.0.0.1:1"}}})
+	connections := NewConnections(Config{
+		ConfigPaths: []string{path, missing}, Clusters: map[string]Connection{"direct": {Host: "https://127.0.0.1:1"}},
+	})
 
 	_, err := connections.Cluster(t.Context(), Coordinate{Context: "client-a-prod"})
 
@@ -115,7 +117,9 @@ func TestConnections_FirstFileWinsAndProviderConnectionsWinOverFiles(t *testing.
 	second := writeKubeconfig(t, "second", strings.ReplaceAll(kubeconfigFor("one", "https://second.invalid"), "name: one", "name: two"))
 	connections := NewConnections(Config{
 		ConfigPaths: []string{first, second},
-		Clusters:    map[string]Connection{"direct": {Host: "https://direct.invalid", Token: "t"}, "alias": {ConfigPath: second, ConfigContext: "two"}},
+		Clusters: map[string]Connection{
+			"direct": {Host: "https://direct.invalid", Token: "t"}, "alias": {ConfigPath: second, ConfigContext: "two"},
+		},
 	})
 
 	// The second file's context refers to cluster "c", which the first file has as well.
@@ -195,7 +199,9 @@ func TestCluster_AuthenticatesAndNamesItself(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			connections := NewConnections(Config{Clusters: map[string]Connection{"x": test.connection}, UserAgent: "terraform-provider-slipway/1.2.3"})
+			connections := NewConnections(Config{
+				Clusters: map[string]Connection{"x": test.connection}, UserAgent: "terraform-provider-slipway/1.2.3",
+			})
 			c, err := connections.Cluster(t.Context(), Coordinate{Context: "x"})
 			if err != nil {
 				t.Fatal(err)

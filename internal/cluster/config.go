@@ -3,15 +3,23 @@
 
 package cluster
 
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+)
+
 // Config is how clusters are reached. It is the provider's configuration; nothing of it is ever stored.
 type Config struct {
 	// ConfigPaths are kubeconfig files, merged in order as kubectl does. Empty: KUBECONFIG, else ~/.kube/config.
 	ConfigPaths []string
-	// Clusters are connections by name, for clusters that are in no kubeconfig. They win over kubeconfig contexts
-	// of the same name.
+	// Clusters are connections by name, for clusters that are in no kubeconfig. They take precedence over
+	// kubeconfig contexts of the same name.
 	Clusters map[string]Connection
-	// PathsUnknown and ClustersUnknown mark values that are not known yet. A context that might be in what is unknown is
-	// an *UnknownConnectionError, since taking it from elsewhere could lead to another cluster.
+	// PathsUnknown and ClustersUnknown mark values that are not known yet. A context that might be defined by unknown values is
+	// an *UnknownConnectionError, since using a definition from elsewhere could lead to another cluster.
 	PathsUnknown    bool
 	ClustersUnknown bool
 	// UserAgent is sent with every request, for example "terraform-provider-slipway/0.1.0".
@@ -19,7 +27,7 @@ type Config struct {
 }
 
 // Connection is one way to reach an API server. Unknown marks an entry whose values are not known yet (a plan in
-// which the cluster itself is still to be made); using it is an *UnknownConnectionError.
+// which the cluster does not exist yet); using it is an *UnknownConnectionError.
 type Connection struct {
 	Unknown bool
 
@@ -44,4 +52,21 @@ type Exec struct {
 	Command    string
 	Args       []string
 	Env        map[string]string
+}
+
+func (e *Exec) kubeconfig() *clientcmdapi.ExecConfig {
+	if e == nil {
+		return nil
+	}
+	config := &clientcmdapi.ExecConfig{
+		APIVersion:      firstOf(e.APIVersion, "client.authentication.k8s.io/v1"),
+		Command:         e.Command,
+		Args:            e.Args,
+		InteractiveMode: clientcmdapi.NeverExecInteractiveMode,
+		InstallHint:     fmt.Sprintf("The credential plugin %q was not found. Install it on the machine that runs Terraform.", e.Command),
+	}
+	for _, key := range slices.Sorted(maps.Keys(e.Env)) {
+		config.Env = append(config.Env, clientcmdapi.ExecEnvVar{Name: key, Value: e.Env[key]})
+	}
+	return config
 }

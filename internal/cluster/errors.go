@@ -6,10 +6,12 @@ package cluster
 import (
 	"fmt"
 	"strings"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 )
 
-// Each error of this package is used through errors.As and explains itself in three parts: what happened, what was
-// observed, and what to do. Error joins them in one line; Explain keeps them apart, for diagnostics.
+// Callers tell the errors of this package apart by type (errors.As). Each explains itself in three parts: what happened, what was
+// observed, and what to do. Error joins the parts; Explain keeps them apart, for diagnostics.
 
 // NoCoordinateError means that a coordinate names no cluster, or two at once.
 type NoCoordinateError struct {
@@ -17,7 +19,7 @@ type NoCoordinateError struct {
 	Both bool
 }
 
-// Explain implements the explanation that diagnostics print.
+// Explain implements explain.Explainer.
 func (e *NoCoordinateError) Explain() (happened, observed, advice string) {
 	if e.Both {
 		return "The cluster is named in two ways.", "Both cluster.context and cluster.eks are set.",
@@ -25,10 +27,10 @@ func (e *NoCoordinateError) Explain() (happened, observed, advice string) {
 	}
 	return "No cluster is named.", "Neither cluster.context nor cluster.eks is set, or its value is empty.",
 		"Set cluster = { context = \"<name>\" }. There is no default context, so that nothing is ever done in a cluster that " +
-			"nobody named. Terraform drops misspelled keys of an object without a word: look for a typing error too."
+			"nobody named. Terraform drops misspelled keys of an object silently: look for a typing error, too."
 }
 
-func (e *NoCoordinateError) Error() string { return oneLine(e.Explain()) }
+func (e *NoCoordinateError) Error() string { return explain.Text(e.Explain()) }
 
 // UnsupportedError means that a form of coordinate exists in the schema and is not connected yet.
 type UnsupportedError struct {
@@ -36,16 +38,18 @@ type UnsupportedError struct {
 	What string
 }
 
-// Explain implements the explanation that diagnostics print.
+// Explain implements explain.Explainer.
 func (e *UnsupportedError) Explain() (happened, observed, advice string) {
-	return fmt.Sprintf("%s is not supported yet.", e.What), "This version connects through a kubeconfig context or a provider connection only.",
-		"Use cluster = { context = \"<name>\" } with a context made by `aws eks update-kubeconfig`, or a connection under clusters in the provider " +
+	return fmt.Sprintf("%s is not supported yet.", e.What), "This version connects through a kubeconfig context or a provider " +
+			"connection only.",
+		"Use cluster = { context = \"<name>\" } with a context made by `aws eks update-kubeconfig`, or a connection under clusters in " +
+			"the provider " +
 			"configuration. Connecting to EKS without kubeconfig comes in a later version."
 }
 
-func (e *UnsupportedError) Error() string { return oneLine(e.Explain()) }
+func (e *UnsupportedError) Error() string { return explain.Text(e.Explain()) }
 
-// UnknownContextError means that a context is neither a configured connection nor in any kubeconfig that was read.
+// UnknownContextError means that a context is neither a configured connection nor in a kubeconfig that was read.
 type UnknownContextError struct {
 	Context string
 	// Files were read, Missing do not exist, Contexts are what was found in Files.
@@ -56,7 +60,7 @@ type UnknownContextError struct {
 	Connections []string
 }
 
-// Explain implements the explanation that diagnostics print.
+// Explain implements explain.Explainer.
 func (e *UnknownContextError) Explain() (happened, observed, advice string) {
 	var seen []string
 	switch {
@@ -78,31 +82,31 @@ func (e *UnknownContextError) Explain() (happened, observed, advice string) {
 			"variable, or an entry under clusters."
 }
 
-func (e *UnknownContextError) Error() string { return oneLine(e.Explain()) }
+func (e *UnknownContextError) Error() string { return explain.Text(e.Explain()) }
 
 // UnknownConnectionError means that a connection of the provider configuration has values that are not known yet.
 type UnknownConnectionError struct {
 	Name string
 }
 
-// Explain implements the explanation that diagnostics print.
+// Explain implements explain.Explainer.
 func (e *UnknownConnectionError) Explain() (happened, observed, advice string) {
 	return fmt.Sprintf("The connection %q is not known yet.", e.Name),
-		"Values of this entry under clusters in the provider configuration come from resources that are still to be made.",
-		"Nothing needs to be done if the cluster is made in the same apply; otherwise apply what the values come from first."
+		"Values of this entry under clusters in the provider configuration come from resources that do not exist yet.",
+		"Nothing needs to be done if the same apply creates the cluster. Otherwise apply the resources first that the values come from."
 }
 
-func (e *UnknownConnectionError) Error() string { return oneLine(e.Explain()) }
+func (e *UnknownConnectionError) Error() string { return explain.Text(e.Explain()) }
 
-// KubeconfigError means that a kubeconfig, or a connection, cannot be used as it is written.
+// KubeconfigError means that a kubeconfig or a connection is not valid.
 type KubeconfigError struct {
-	// Context is what was asked for, File the kubeconfig where it is in one.
+	// Context is the requested context or connection. File is the kubeconfig that defines it, if any.
 	Context string
 	File    string
 	Cause   error
 }
 
-// Explain implements the explanation that diagnostics print.
+// Explain implements explain.Explainer.
 func (e *KubeconfigError) Explain() (happened, observed, advice string) {
 	where := fmt.Sprintf("the connection %q", e.Context)
 	if e.File != "" {
@@ -112,25 +116,25 @@ func (e *KubeconfigError) Explain() (happened, observed, advice string) {
 		fmt.Sprintf("Correct %s.", where)
 }
 
-func (e *KubeconfigError) Error() string { return oneLine(e.Explain()) }
+func (e *KubeconfigError) Error() string { return explain.Text(e.Explain()) }
 func (e *KubeconfigError) Unwrap() error { return e.Cause }
 
 // UnreachableError means that the API server gave no usable answer: no connection, no TLS session, no answer in time, or
 // the answer of an overloaded server or of a proxy in front of it.
 type UnreachableError struct {
-	// Host is the address that was asked, where known.
+	// Host is the address of the API server, if known.
 	Host  string
 	Cause error
 }
 
-// Explain implements the explanation that diagnostics print.
+// Explain implements explain.Explainer.
 func (e *UnreachableError) Explain() (happened, observed, advice string) {
 	return fmt.Sprintf("The API server%s cannot be reached.", at(e.Host)), fmt.Sprintf("%v.", e.Cause),
-		"Check the address, the network (VPN, proxy, security group) and the certificate authority. If the cluster is gone for " +
-			"good, take its resources out of the state with a removed { lifecycle { destroy = false } } block."
+		"Check the address, the network (VPN, proxy, security group) and the certificate authority. If the cluster no longer " +
+			"exists, remove its resources from the state with a removed { lifecycle { destroy = false } } block."
 }
 
-func (e *UnreachableError) Error() string { return oneLine(e.Explain()) }
+func (e *UnreachableError) Error() string { return explain.Text(e.Explain()) }
 func (e *UnreachableError) Unwrap() error { return e.Cause }
 
 // UnauthorizedError means that the credentials are expired or wrong, or that a credential plugin failed.
@@ -139,16 +143,16 @@ type UnauthorizedError struct {
 	Cause error
 }
 
-// Explain implements the explanation that diagnostics print.
+// Explain implements explain.Explainer.
 func (e *UnauthorizedError) Explain() (happened, observed, advice string) {
 	return fmt.Sprintf("The API server%s does not accept the credentials.", at(e.Host)), fmt.Sprintf("%v.", e.Cause),
 		"Renew the credentials of this context (log in again, or look at its token, client certificate or credential plugin)."
 }
 
-func (e *UnauthorizedError) Error() string { return oneLine(e.Explain()) }
+func (e *UnauthorizedError) Error() string { return explain.Text(e.Explain()) }
 func (e *UnauthorizedError) Unwrap() error { return e.Cause }
 
-// ForbiddenError means that the credentials are good and lack a right. Fields are empty where the server did not say.
+// ForbiddenError means that the credentials are accepted but lack a permission. Fields are empty where the server does not name them.
 type ForbiddenError struct {
 	Verb      string
 	Resource  string // plural, with group: "deployments.apps"
@@ -157,9 +161,9 @@ type ForbiddenError struct {
 	Cause     error
 }
 
-// Explain implements the explanation that diagnostics print.
+// Explain implements explain.Explainer.
 func (e *ForbiddenError) Explain() (happened, observed, advice string) {
-	happened = "A right is missing in the cluster."
+	happened = "A permission is missing in the cluster."
 	if e.Verb != "" && e.Resource != "" {
 		where := " in the whole cluster"
 		if e.Namespace != "" {
@@ -168,13 +172,13 @@ func (e *ForbiddenError) Explain() (happened, observed, advice string) {
 		happened = fmt.Sprintf("User %q may not %s %s%s.", e.User, e.Verb, e.Resource, where)
 	}
 	return happened, fmt.Sprintf("%v.", e.Cause),
-		"Grant the right. The ClusterRole slipway-deployer (examples/rbac) has all that an apply needs, slipway-planner all that a plan needs."
+		"Grant the permission. The ClusterRole slipway-deployer (examples/rbac) has all permissions of an apply, slipway-planner those of a plan."
 }
 
-func (e *ForbiddenError) Error() string { return oneLine(e.Explain()) }
+func (e *ForbiddenError) Error() string { return explain.Text(e.Explain()) }
 func (e *ForbiddenError) Unwrap() error { return e.Cause }
 
-// MismatchError means that the context now leads to another cluster than the one that was recorded.
+// MismatchError means that the context now leads to another cluster than the recorded one.
 type MismatchError struct {
 	Context string
 	// Want is the recorded UID of namespace kube-system, Got the one of the cluster that answers.
@@ -182,53 +186,54 @@ type MismatchError struct {
 	Got  string
 }
 
-// Explain implements the explanation that diagnostics print.
+// Explain implements explain.Explainer.
 func (e *MismatchError) Explain() (happened, observed, advice string) {
 	return fmt.Sprintf("The context %q leads to another cluster than the one that this was created in.", e.Context),
-		fmt.Sprintf("The cluster was recorded as %s (UID of namespace kube-system); the one that answers now is %s.", e.Want, e.Got),
+		fmt.Sprintf("The recorded cluster is %s (UID of namespace kube-system); the cluster that answers now is %s.", e.Want, e.Got),
 		fmt.Sprintf("Point the context at the right cluster. If the client really moves, set allow_cluster_move = %q on the "+
-			"environment and on what it holds (releases, migrations, databases, splits, switches): what is in the old cluster is then forgotten, not destroyed.", e.Got)
+			"environment and on its resources (releases, migrations, databases, canaries, blue-green switches): objects in the old "+
+			"cluster are then removed from the state, not destroyed.", e.Got)
 }
 
-func (e *MismatchError) Error() string { return oneLine(e.Explain()) }
+func (e *MismatchError) Error() string { return explain.Text(e.Explain()) }
 
-// HeldError means that another Terraform run mutated the namespace for as long as we were willing to wait.
+// HeldError means that another Terraform run held the Lease of the namespace until the time to wait ended.
 type HeldError struct {
 	Namespace string
-	// Holder is who holds the Lease, as written into it.
+	// Holder is the holder's identity, as written into the Lease.
 	Holder string
 	Cause  error
 }
 
-// Explain implements the explanation that diagnostics print.
+// Explain implements explain.Explainer.
 func (e *HeldError) Explain() (happened, observed, advice string) {
 	return fmt.Sprintf("Another run is changing namespace %q.", e.Namespace),
 		fmt.Sprintf("The Lease %q is held by %s, and was still renewed when the time to wait ended (%v).", LeaseName, e.Holder, e.Cause),
-		"Wait until the other run is done, then apply again. A run that died is taken over by itself after 30 seconds."
+		"Wait until the other run has finished, then apply again. The Lease of a run that died is taken over automatically after 30 seconds."
 }
 
-func (e *HeldError) Error() string { return oneLine(e.Explain()) }
+func (e *HeldError) Error() string { return explain.Text(e.Explain()) }
 func (e *HeldError) Unwrap() error { return e.Cause }
 
-// LostError means that the right to change a namespace was lost or could not be renewed.
+// LostError means that the Lease of a namespace was lost or could not be renewed.
 type LostError struct {
 	Namespace string
-	// Holder has it now, where it was taken over.
+	// Holder is the new holder where the Lease was taken over.
 	Holder string
 	Cause  error
 }
 
-// Explain implements the explanation that diagnostics print.
+// Explain implements explain.Explainer.
 func (e *LostError) Explain() (happened, observed, advice string) {
 	observed = fmt.Sprintf("The Lease %q could not be renewed in time: %v.", LeaseName, e.Cause)
 	if e.Holder != "" {
 		observed = fmt.Sprintf("The Lease %q is now held by %s.", LeaseName, e.Holder)
 	}
-	return fmt.Sprintf("The right to change namespace %q was lost.", e.Namespace), observed,
-		"Nothing more was changed. Apply again when the cluster answers and no other run is under way."
+	return fmt.Sprintf("The Lease of namespace %q was lost.", e.Namespace), observed,
+		"No further changes were made. Apply again when the cluster answers and no other run is in progress."
 }
 
-func (e *LostError) Error() string { return oneLine(e.Explain()) }
+func (e *LostError) Error() string { return explain.Text(e.Explain()) }
 func (e *LostError) Unwrap() error { return e.Cause }
 
 // GateError means that a mutating request was not sent, because the operation was interrupted or its Lease lost.
@@ -242,10 +247,6 @@ func (e *GateError) Error() string {
 	return fmt.Sprintf("%s %s was not sent: %v", e.Method, e.Path, e.Cause)
 }
 func (e *GateError) Unwrap() error { return e.Cause }
-
-func oneLine(happened, observed, advice string) string {
-	return strings.Join([]string{happened, observed, advice}, " ")
-}
 
 func at(host string) string {
 	if host == "" {

@@ -35,7 +35,7 @@ func (g *gate) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	if err != nil {
 		if request.Body != nil {
-			_ = request.Body.Close() // A RoundTripper closes the body also when it fails; there is nothing to be said about it.
+			_ = request.Body.Close() // A RoundTripper closes the body also when it fails; its error does not matter.
 		}
 		return nil, &GateError{Method: request.Method, Path: request.URL.Path, Cause: err}
 	}

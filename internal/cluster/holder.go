@@ -11,7 +11,7 @@ import (
 
 // processHolder names the Terraform run that started this process: the parent process, which all provider processes of
 // one run have in common, with its start time (process ids are used again) and its machine. Where the system does not
-// tell the start time, the id and the machine have to do.
+// provide the start time, the id and the machine are all that identifies it.
 var processHolder = sync.OnceValue(func() string {
 	host, err := os.Hostname()
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// processDetails tells a process from later ones with the same id: its start time in ticks since boot, and the boot.
+// processDetails distinguishes a process from later ones with the same id: its start time in ticks since boot, and the boot.
 func processDetails(pid int) string {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

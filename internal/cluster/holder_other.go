@@ -5,6 +5,6 @@
 
 package cluster
 
-// processDetails tells nothing where there is no /proc: a process id is used again only after a long time, and a Lease
+// processDetails is empty where there is no /proc: a process id is used again only after a long time, and a Lease
 // that is not renewed runs out in 30 s.
 func processDetails(int) string { return "" }

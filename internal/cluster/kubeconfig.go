@@ -5,7 +5,6 @@ package cluster
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -55,7 +54,7 @@ func (k *kubeconfigs) load(path string) (*clientcmdapi.Config, error) {
 	return config, nil
 }
 
-// defaultPaths are where kubectl looks when it is told nothing.
+// defaultPaths are the files that kubectl reads by default.
 func defaultPaths() []string {
 	if paths := filepath.SplitList(os.Getenv(clientcmd.RecommendedConfigPathEnvVar)); len(paths) > 0 {
 		return slices.DeleteFunc(paths, func(path string) bool { return path == "" })
@@ -75,7 +74,7 @@ func expandHome(path string) string {
 	return filepath.Join(home, rest)
 }
 
-// contextConfig finds a context in kubeconfig files. As in kubectl, the first file that has an entry wins it, and
+// contextConfig finds a context in kubeconfig files. As in kubectl, the first file that defines an entry takes precedence, and
 // contexts may refer to entries of other files. The current context is never used.
 func contextConfig(paths []string, context string, connections []string) (*rest.Config, error) {
 	merged := clientcmdapi.NewConfig()
@@ -151,23 +150,6 @@ func connectionConfig(name string, connection Connection, paths []string) (*rest
 		return nil, &KubeconfigError{Context: name, Cause: err}
 	}
 	return config, nil
-}
-
-func (e *Exec) kubeconfig() *clientcmdapi.ExecConfig {
-	if e == nil {
-		return nil
-	}
-	config := &clientcmdapi.ExecConfig{
-		APIVersion:      firstOf(e.APIVersion, "client.authentication.k8s.io/v1"),
-		Command:         e.Command,
-		Args:            e.Args,
-		InteractiveMode: clientcmdapi.NeverExecInteractiveMode,
-		InstallHint:     fmt.Sprintf("The credential plugin %q was not found. Install it on the machine that runs Terraform.", e.Command),
-	}
-	for _, key := range slices.Sorted(maps.Keys(e.Env)) {
-		config.Env = append(config.Env, clientcmdapi.ExecEnvVar{Name: key, Value: e.Env[key]})
-	}
-	return config
 }
 
 func firstOf(values ...string) string {

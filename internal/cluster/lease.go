@@ -25,9 +25,9 @@ const LabelManagedBy = "app.kubernetes.io/managed-by"
 type timing struct {
 	takeover time.Duration // a Lease of another holder is taken after it was seen unchanged for this long
 	renew    time.Duration // how often our own is renewed
-	valid    time.Duration // how old the last renewal may be for mutations to go on; shorter than takeover
+	valid    time.Duration // how old the last renewal may be for mutations to continue; shorter than takeover
 	retry    time.Duration // pause after a failed renewal, and between looks at another holder's Lease
-	tell     time.Duration // least time between two calls of waiting
+	report   time.Duration // least time between two calls of waiting
 	request  time.Duration // limit of one request
 }
 
@@ -36,7 +36,7 @@ var defaultTiming = timing{
 	renew:    10 * time.Second,
 	valid:    20 * time.Second,
 	retry:    2 * time.Second,
-	tell:     10 * time.Second,
+	report:   10 * time.Second,
 	request:  8 * time.Second,
 }
 
@@ -70,7 +70,7 @@ type Lease struct {
 }
 
 // HoldTimeout is how long Hold should be given for an operation with this timeout: never less than it takes to see that a holder
-// has died, and then some. With a shorter wait no apply would ever get past a run that was killed, since each begins to watch anew.
+// has died, with a margin. With a shorter wait no apply would ever get past a run that was killed, since each apply starts its own watch.
 func HoldTimeout(operation time.Duration) time.Duration {
 	return max(operation, defaultTiming.takeover*3/2)
 }
@@ -179,7 +179,7 @@ func (s *session) release(ctx context.Context) error {
 // clock or the monotonic clock.
 func (l *Lease) Valid() error { return l.session.valid() }
 
-// Holder is who holds it, in words, as written into the Lease.
+// Holder is this run's identity, as written into the Lease.
 func (l *Lease) Holder() string { return l.session.lock.holder }
 
 func (s *session) valid() error {
@@ -188,7 +188,7 @@ func (s *session) valid() error {
 	if s.lost != nil {
 		return s.lost
 	}
-	// Go's monotonic clock stands still while a machine sleeps, and the wall clock can be set: whichever says more counts.
+	// Go's monotonic clock stops while a machine sleeps, and the wall clock can be set: the larger age counts.
 	now := time.Now()
 	age := max(now.Sub(s.renewed), now.Round(0).Sub(s.renewed.Round(0)))
 	if age <= s.lock.timing.valid {
@@ -207,8 +207,8 @@ func (s *session) lostFor() error {
 	return s.lost
 }
 
-// renew goes on until the session is stopped or the Lease is lost for good. A failed renewal is tried again, since the
-// right comes back when nobody else has taken the Lease meanwhile.
+// renew runs until the session is stopped or the Lease is finally lost. It repeats a failed renewal, since the Lease becomes
+// valid again when no other holder has taken it meanwhile.
 func (s *session) renew(ctx context.Context) {
 	defer close(s.stopped)
 	pause := s.lock.timing.renew

@@ -33,12 +33,12 @@ type leaseLock struct {
 
 func newUser() string { return strings.ToLower(rand.Text()[:10]) }
 
-// take returns when the Lease is ours, with the time at which the request that made it ours was sent.
+// take returns when this run holds the Lease, with the time at which the successful request was sent.
 func (l *leaseLock) take(ctx context.Context, waiting func(holder string)) (time.Time, error) {
 	var (
 		version   string    // the resource version that is watched
 		since     time.Time // when it was first seen
-		told      time.Time // when waiting was last called
+		reported  time.Time // when waiting was last called
 		holder    string
 		unanswers int
 	)
@@ -53,7 +53,7 @@ func (l *leaseLock) take(ctx context.Context, waiting func(holder string)) (time
 			}
 			return time.Time{}, &HeldError{Namespace: l.namespace, Holder: holder, Cause: context.Cause(ctx)}
 		case err != nil:
-			// Whoever waits can stand a short absence of the server; whoever has not seen it yet is told at once.
+			// While another holder is waited for, a short outage of the server is tolerated. Before that, the error is returned at once.
 			var unreachable *UnreachableError
 			err = l.classify(err)
 			unanswers++
@@ -66,8 +66,8 @@ func (l *leaseLock) take(ctx context.Context, waiting func(holder string)) (time
 			if current.ResourceVersion != version {
 				version, since = current.ResourceVersion, time.Now()
 			}
-			if waiting != nil && time.Since(told) >= l.timing.tell {
-				told = time.Now()
+			if waiting != nil && time.Since(reported) >= l.timing.report {
+				reported = time.Now()
 				waiting(holder)
 			}
 		}
@@ -78,8 +78,8 @@ func (l *leaseLock) take(ctx context.Context, waiting func(holder string)) (time
 	}
 }
 
-// try makes the Lease ours where it is free, ours already, or was seen unchanged for long enough. It returns the Lease of
-// another holder otherwise.
+// try takes the Lease if it is free, is ours already, or was seen unchanged for long enough. Otherwise it returns the Lease of
+// another holder.
 func (l *leaseLock) try(ctx context.Context, version string, since time.Time) (sent time.Time, held *coordinationv1.Lease, err error) {
 	ctx, cancel := context.WithTimeout(ctx, l.timing.request)
 	defer cancel()
@@ -108,7 +108,7 @@ func (l *leaseLock) mayTake(current *coordinationv1.Lease, version string, since
 	return holder == "" || holder == l.holder || current.ResourceVersion == version && time.Since(since) >= l.timing.takeover
 }
 
-// stamp writes us into a Lease, as its only user where it was another holder's.
+// stamp writes this session into a Lease, as its only user where another holder had it.
 func (l *leaseLock) stamp(lease *coordinationv1.Lease) *coordinationv1.Lease {
 	now := metav1.NowMicro()
 	lease.Name = LeaseName
@@ -137,8 +137,8 @@ func (l *leaseLock) renew(ctx context.Context) error {
 	return l.change(ctx, func(lease *coordinationv1.Lease) { l.stamp(lease) })
 }
 
-// give takes us out of the Lease, and frees it when nobody of this run is left in it. A Lease that is gone or another's
-// is given back already.
+// give removes this session from the Lease, and frees the Lease when no session of this run is left in it. A Lease that does not
+// exist or has another holder needs no release.
 func (l *leaseLock) give(ctx context.Context) error {
 	err := l.change(ctx, func(lease *coordinationv1.Lease) {
 		users := slices.DeleteFunc(usersOf(lease), func(user string) bool { return user == l.user })
@@ -165,7 +165,11 @@ func (l *leaseLock) change(ctx context.Context, edit func(*coordinationv1.Lease)
 		case err != nil:
 			return l.classify(l.inTime(ctx, err))
 		case holderOf(current) != l.holder || !slices.Contains(usersOf(current), l.user):
-			return &LostError{Namespace: l.namespace, Holder: firstOf(holderOf(current), "nobody: it was taken over and given back"), Cause: errors.New("taken over")}
+			return &LostError{
+				Namespace: l.namespace,
+				Holder:    firstOf(holderOf(current), "nobody: another run took it over and released it"),
+				Cause:     errors.New("taken over"),
+			}
 		}
 		edit(current)
 		_, err = l.leases.Update(ctx, current, metav1.UpdateOptions{FieldManager: FieldManager})
@@ -176,7 +180,7 @@ func (l *leaseLock) change(ctx context.Context, edit func(*coordinationv1.Lease)
 	}
 }
 
-// inTime says what it means when our own limit ended a request.
+// inTime explains an error that our own time limit caused.
 func (l *leaseLock) inTime(ctx context.Context, err error) error {
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return &UnreachableError{Cause: errors.New("no answer within " + l.timing.request.String())}

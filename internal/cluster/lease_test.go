@@ -22,7 +22,7 @@ import (
 
 var shortTiming = timing{
 	takeover: 1500 * time.Millisecond, renew: 200 * time.Millisecond, valid: 700 * time.Millisecond,
-	retry: 50 * time.Millisecond, tell: 100 * time.Millisecond, request: 400 * time.Millisecond,
+	retry: 50 * time.Millisecond, report: 100 * time.Millisecond, request: 400 * time.Millisecond,
 }
 
 // testHolder is a Terraform run of its own on the test cluster. breaker, when set, makes its requests fail.
@@ -38,7 +38,9 @@ func testHolder(t *testing.T, holder string) (c *Cluster, breaker *atomic.Bool) 
 		}
 		return next.RoundTrip(r)
 	})
-	return &Cluster{coordinate: tested.coordinate, config: config, leases: map[string]*sharedLease{}, timing: shortTiming, holder: holder}, breaker
+	return &Cluster{
+		coordinate: tested.coordinate, config: config, leases: map[string]*sharedLease{}, timing: shortTiming, holder: holder,
+	}, breaker
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)
@@ -52,11 +54,13 @@ func testNamespace(t *testing.T, c *Cluster) string {
 		t.Fatal(err)
 	}
 	name := "slipway-lease-" + strings.ToLower(rand.Text()[:6])
-	if _, err := client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{}); err != nil {
+	if _, err := client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}},
+		metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := client.CoreV1().Namespaces().Delete(context.Background(), name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+		if err := client.CoreV1().Namespaces().Delete(context.Background(), name, metav1.DeleteOptions{}); err != nil &&
+			!apierrors.IsNotFound(err) {
 			t.Error(err)
 		}
 	})
@@ -316,13 +320,15 @@ func TestGate_RefusesMutationsOnceTheRightIsGone(t *testing.T) {
 		url     string
 		refused bool
 	}{
-		"write, right held":        {Gate(ctx, lease, next), http.MethodPost, "https://x/api/v1/namespaces/n/secrets", false},
-		"write, no lease asked":    {Gate(ctx, nil, next), http.MethodPut, "https://x/api/v1/namespaces/n", false},
-		"write, context ended":     {Gate(ended, lease, next), http.MethodPatch, "https://x/api/v1/namespaces/n", true},
-		"write, lease too old":     {Gate(ctx, stale, next), http.MethodDelete, "https://x/api/v1/namespaces/n/pods/p", true},
-		"read, context ended":      {Gate(ended, stale, next), http.MethodGet, "https://x/api/v1/pods", false},
-		"dry run, lease too old":   {Gate(ctx, stale, next), http.MethodPatch, "https://x/api/v1/namespaces/n?dryRun=All", false},
-		"access review, too old":   {Gate(ctx, stale, next), http.MethodPost, "https://x/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", false},
+		"write, right held":      {Gate(ctx, lease, next), http.MethodPost, "https://x/api/v1/namespaces/n/secrets", false},
+		"write, no lease asked":  {Gate(ctx, nil, next), http.MethodPut, "https://x/api/v1/namespaces/n", false},
+		"write, context ended":   {Gate(ended, lease, next), http.MethodPatch, "https://x/api/v1/namespaces/n", true},
+		"write, lease too old":   {Gate(ctx, stale, next), http.MethodDelete, "https://x/api/v1/namespaces/n/pods/p", true},
+		"read, context ended":    {Gate(ended, stale, next), http.MethodGet, "https://x/api/v1/pods", false},
+		"dry run, lease too old": {Gate(ctx, stale, next), http.MethodPatch, "https://x/api/v1/namespaces/n?dryRun=All", false},
+		"access review, too old": {
+			Gate(ctx, stale, next), http.MethodPost, "https://x/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", false,
+		},
 		"dryRun in another spirit": {Gate(ctx, stale, next), http.MethodPatch, "https://x/api/v1/namespaces/n?dryRun=None", true},
 	}
 	for name, test := range tests {

@@ -18,7 +18,7 @@ import (
 
 const (
 	dialTimeout = 10 * time.Second
-	// An API server ends its own requests after 60 s, so whoever is silent for longer is not there any more.
+	// An API server ends its own requests after 60 s, so a server that is silent for longer is considered unreachable.
 	readTimeout  = 30 * time.Second
 	writeTimeout = 75 * time.Second
 )
@@ -33,7 +33,7 @@ func share(config *rest.Config, userAgent string) (*rest.Config, error) {
 		config.Dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext
 	}
 	if config.ExecProvider != nil {
-		// Terraform's standard input is not ours to read from.
+		// A provider must not read Terraform's standard input.
 		config.ExecProvider.InteractiveMode = clientcmdapi.NeverExecInteractiveMode
 		config.ExecProvider.StdinUnavailable = true
 		config.ExecProvider.StdinUnavailableMessage = "Terraform providers have no terminal"
@@ -48,7 +48,7 @@ func share(config *rest.Config, userAgent string) (*rest.Config, error) {
 		UserAgent: userAgent,
 		Transport: &patience{next: client.Transport},
 		// No limit on our side: the API server has priority and fairness, and client-go's default of 5 requests a second
-		// would make a plan of many releases crawl.
+		// would slow down a plan of many releases.
 		QPS: -1,
 	}, nil
 }

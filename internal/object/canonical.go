@@ -36,8 +36,8 @@ func Digest(objects map[Key]string) string {
 	slices.Sort(keys)
 	sum := sha256.New()
 	for _, key := range keys {
-		// The lengths keep what belongs to the key apart from what belongs to the object.
-		_, _ = fmt.Fprintf(sum, "%d:%s%d:%s", len(key), key, len(objects[key]), objects[key]) // a hash takes all
+		// The lengths separate the key from the object.
+		_, _ = fmt.Fprintf(sum, "%d:%s%d:%s", len(key), key, len(objects[key]), objects[key]) // a hash never fails
 	}
 	return "c1:sha256:" + hex.EncodeToString(sum.Sum(nil))
 }
@@ -109,8 +109,7 @@ func writeArray(out *bytes.Buffer, v []any) error {
 	return nil
 }
 
-// writeOther takes the types that Go code, rather than a parser, puts into objects ([]string, int, structs) by way of
-// their own JSON.
+// writeOther encodes, by their own JSON, the types that Go code puts into objects and a parser does not ([]string, int, structs).
 func writeOther(out *bytes.Buffer, v any) error {
 	if reflect.TypeOf(v).Kind() == reflect.Func || reflect.TypeOf(v).Kind() == reflect.Chan {
 		return fmt.Errorf("a %T has no JSON", v)
@@ -130,7 +129,7 @@ func writeOther(out *bytes.Buffer, v any) error {
 
 func writeString(out *bytes.Buffer, v string) error {
 	encoder := json.NewEncoder(out)
-	// Terraform shows the text to people: "&&" in a command is to stay "&&".
+	// Terraform shows the text to people: "&&" in a command stays "&&".
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(v); err != nil {
 		return err
@@ -147,7 +146,7 @@ func validNumber(text string) bool {
 	return json.Valid([]byte(text)) && text != "" && (text[0] == '-' || (text[0] >= '0' && text[0] <= '9'))
 }
 
-// maxPlainDigits bounds how far a number is written without an exponent.
+// maxPlainDigits is the limit of digits for a number without an exponent.
 const maxPlainDigits = 40
 
 // canonicalNumber rewrites a JSON number so that equal numbers are equal text, in decimal and thus without rounding:
@@ -162,7 +161,7 @@ func canonicalNumber(text string) string {
 	if hasExponent {
 		parsed, err := strconv.Atoi(exponentText)
 		if err != nil || parsed > math.MaxInt32 || parsed < math.MinInt32 {
-			return sign + text // an exponent beyond 32 bits: no number of this world
+			return sign + text // an exponent beyond 32 bits: no realistic number
 		}
 		exponent = parsed
 	}

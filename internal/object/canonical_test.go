@@ -51,7 +51,9 @@ func TestCanonical_SortsKeysAtEachDepth(t *testing.T) {
 }
 
 func TestCanonical_RefusesWhatHasNoJSON(t *testing.T) {
-	for _, v := range []any{math.NaN(), math.Inf(1), json.Number("x"), json.Number(""), func() {}, map[string]any{"a": []any{make(chan int)}}} {
+	for _, v := range []any{
+		math.NaN(), math.Inf(1), json.Number("x"), json.Number(""), func() {}, map[string]any{"a": []any{make(chan int)}},
+	} {
 		if got, err := Canonical(v); err == nil {
 			t.Errorf("%T: got %s", v, got)
 		}

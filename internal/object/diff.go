@@ -29,7 +29,7 @@ func Diff(before, after map[string]any) []Change {
 	return changes
 }
 
-// flattenEdit takes subtrees that were added or removed apart into their leaves.
+// flattenEdit splits added or removed subtrees into their leaves.
 func flattenEdit(changes []Change, path string, before, after any) []Change {
 	one := before
 	if before == (absent{}) {
@@ -66,7 +66,7 @@ func flattenEdit(changes []Change, path string, before, after any) []Change {
 	return append(changes, Change{Path: path, Before: before})
 }
 
-// absent stands for a value that is not there, beside null, which is a value.
+// absent is a missing value, in contrast to null, which is a value.
 type absent struct{}
 
 // part is one step of a path: a field, or an element of a list with its name or index.
@@ -94,14 +94,37 @@ func (p treePath) element(name string) treePath {
 	return append(slices.Clip(p), part{name: name, element: true})
 }
 
-// edit is a difference at the highest subtree at which it can be told: a leaf with two values, or a subtree that one side
-// does not have.
+// edit is a difference at the highest possible subtree: a leaf with two values, or a subtree that one side does not have.
 type edit struct {
 	path          treePath
-	before, after any // absent{} where there is nothing
+	before, after any // absent{} where the value is missing
 }
 
-// compare finds the edits between two trees. whole, where given, says which subtrees are told as one edit.
+// isOrder reports an edit of the order of named elements.
+func (e edit) isOrder() bool {
+	before, ok := e.before.([]any)
+	after, ok2 := e.after.([]any)
+	return ok && ok2 && len(before) == len(after) && isScalars(before) && equal(sortedTexts(before), sortedTexts(after)) &&
+		len(e.path) > 0
+}
+
+// isEmpty reports a change between a missing and an empty value, which are the same for Kubernetes.
+func (e edit) isEmpty() bool {
+	empty := func(v any) bool {
+		switch v := v.(type) {
+		case nil, absent:
+			return true
+		case map[string]any:
+			return len(v) == 0
+		case []any:
+			return len(v) == 0
+		}
+		return false
+	}
+	return empty(e.before) && empty(e.after)
+}
+
+// compare finds the edits between two trees. whole may be nil; it selects the subtrees that are reported as one edit.
 func compare(path treePath, before, after any, whole func(treePath) bool) []edit {
 	if whole != nil && len(path) > 0 && whole(path) {
 		if equal(before, after) {
@@ -204,8 +227,8 @@ func compareNamed(path treePath, before, after []any, identity func(any) string,
 	return edits
 }
 
-// compareScalars tells lists of different length (arguments, hosts) by what came and went. It tells nothing where that
-// is not all, which is for the caller to find by index.
+// compareScalars reports the added and removed elements of lists of different length (arguments, hosts). It reports nothing where
+// other differences remain; the caller then compares by index.
 func compareScalars(path treePath, before, after []any) []edit {
 	count := map[string]int{}
 	text := func(v any) string { s, _ := Canonical(v); return s }
@@ -245,7 +268,7 @@ var identities = [][]string{
 	{"type"}, {"kind", "name"}, {"ip"},
 }
 
-// identityOf finds what names each element of both lists, each differently; nil where nothing does.
+// identityOf finds the fields that name each element of both lists uniquely; nil if there are none.
 func identityOf(before, after []any) func(any) string {
 	if len(before)+len(after) == 0 {
 		return nil
@@ -271,7 +294,7 @@ func isUnique(list []any, identity func(any) string) bool {
 	return true
 }
 
-// identify joins the fields that an element has; the first one is needed.
+// identify joins the fields of an element; the first one is required.
 func identify(element any, fields []string) string {
 	var names []string
 	for i, name := range fields {

@@ -12,7 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// Drift is one leaf in which a live object differs from what it would be if it were put back.
+// Drift is one leaf in which a live object differs from the repaired object.
 type Drift struct {
 	// Path is that of Change.
 	Path string
@@ -23,9 +23,9 @@ type Drift struct {
 	at treePath
 }
 
-// Drifts compares a live object with what putting it back would make of it, as an API server or a patch says. What the
-// cluster itself writes (status, generation, field managers) is left out; so is the order of list elements that have names,
-// and another spelling of the same quantity. shown is the object as it may be shown: a leaf that is a mask there is masked,
+// Drifts compares a live object with the object after a repair, as an API server or a patch computes it. Fields that the cluster
+// itself writes (status, generation, field managers) are left out, as are the order of named list elements and other spellings of
+// the same quantity. shown is the object as it may be shown: a leaf that is a mask there is masked,
 // and so is the data of Secrets. Leaves that ignored accepts are left out; it may be nil.
 func Drifts(live, restored, shown map[string]any, ignored func(Drift) bool) []Drift {
 	secret := live["kind"] == "Secret" && live["apiVersion"] == "v1"
@@ -48,7 +48,7 @@ func Drifts(live, restored, shown map[string]any, ignored func(Drift) bool) []Dr
 	return out
 }
 
-// ownFields is an object without what only the cluster writes.
+// ownFields is an object without the fields that only the cluster writes.
 func ownFields(o map[string]any) map[string]any {
 	out := maps.Clone(o)
 	delete(out, "status")
@@ -66,7 +66,7 @@ func ownFields(o map[string]any) map[string]any {
 	return out
 }
 
-// leavesOf takes a subtree that only one side has apart, so that each leaf is masked or ignored by itself.
+// leavesOf splits a subtree that only one side has, so that each leaf is masked or ignored separately.
 func leavesOf(e edit) []edit {
 	one, added := e.before, false
 	if e.before == (absent{}) {
@@ -102,14 +102,6 @@ func leavesOf(e edit) []edit {
 	return out
 }
 
-// isOrder reports the edit with which compare tells that named elements changed places.
-func (e edit) isOrder() bool {
-	before, ok := e.before.([]any)
-	after, ok2 := e.after.([]any)
-	return ok && ok2 && len(before) == len(after) && isScalars(before) && equal(sortedTexts(before), sortedTexts(after)) &&
-		len(e.path) > 0
-}
-
 func sortedTexts(list []any) []any {
 	texts := make([]string, len(list))
 	for i, v := range list {
@@ -121,22 +113,6 @@ func sortedTexts(list []any) []any {
 		out[i] = text
 	}
 	return out
-}
-
-// isEmpty reports that nothing became an empty value or the other way round, which for Kubernetes is the same.
-func (e edit) isEmpty() bool {
-	empty := func(v any) bool {
-		switch v := v.(type) {
-		case nil, absent:
-			return true
-		case map[string]any:
-			return len(v) == 0
-		case []any:
-			return len(v) == 0
-		}
-		return false
-	}
-	return empty(e.before) && empty(e.after)
 }
 
 func present(v any) any {
@@ -157,7 +133,7 @@ func isSecretData(path treePath) bool {
 	return len(path) > 0 && slices.Contains([]string{"data", "stringData", "binaryData"}, path[0].name)
 }
 
-// sameQuantity reports that two leaves are one amount in two spellings: the API server writes 1000m as 1.
+// sameQuantity reports that two leaves are the same quantity in two spellings: the API server writes 1000m as 1.
 func sameQuantity(a, b any) bool {
 	if equal(a, b) {
 		return true
@@ -176,7 +152,7 @@ func quantity(v any) (resource.Quantity, bool) {
 	return resource.Quantity{}, false
 }
 
-// masked reports that a place of a shown object is masked, or lies below a mask.
+// masked reports that a path of a shown object is masked or below a mask.
 func masked(shown map[string]any, path treePath) bool {
 	var at any = shown
 	for _, step := range path {
@@ -200,7 +176,7 @@ func hasMask(v any) bool {
 	return false
 }
 
-// child goes one step down a path; nil where there is nothing.
+// child follows one step of a path; nil if there is nothing.
 func child(v any, step part) any {
 	if !step.element {
 		table, _ := v.(map[string]any)
@@ -226,8 +202,8 @@ func elementIndex(list []any, name string) int {
 	return -1
 }
 
-// FillMasks returns a copy of a shown object with the live values in place of its masks, so that they compare as equal.
-// whole is false where live has no plain value for one of them; that mask stays.
+// FillMasks returns a copy of a shown object whose masks are replaced by the live values, so that they compare as equal. whole is
+// false if live has no plain value for a mask; that mask stays.
 func FillMasks(shown, live map[string]any) (filled map[string]any, whole bool) {
 	whole = true
 	var fill func(shown, live any) any
@@ -269,7 +245,7 @@ func FillMasks(shown, live map[string]any) (filled map[string]any, whole bool) {
 	return filled, whole
 }
 
-// Keep changes target in the place of a drift to what live has there, so that a patch toward target leaves it alone.
+// Keep sets target at the path of a drift to the live value, so that a patch toward target does not change it.
 func (d Drift) Keep(target, live map[string]any) {
 	keep(target, live, d.at)
 }

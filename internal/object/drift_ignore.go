@@ -10,17 +10,17 @@ import (
 	"strings"
 )
 
-// IgnoreRule names leaves of live objects that may differ from what was rendered, because somebody else sets them.
+// IgnoreRule names leaves of live objects that may differ from the rendered ones, because another controller sets them.
 type IgnoreRule struct {
-	// Kind and Name of the objects, empty for all. Name may hold the wildcards of path.Match.
+	// Kind and Name of the objects, empty for all. Name may contain the wildcards of path.Match.
 	Kind, Name string
-	// Paths are as Drift.Path shows them (spec.template.spec.containers[app].image), or JSON pointers (/spec/replicas). All
-	// that is below a path is ignored as well; * stands for one field or element, ** as the first part for any number of them.
-	// No path ignores the whole object.
+	// Paths are as Drift.Path shows them (spec.template.spec.containers[app].image), or JSON pointers (/spec/replicas). Everything
+	// below a path is ignored, too. * matches one field or element; ** as the first part matches any number of them. Without paths,
+	// the whole object is ignored.
 	Paths []string
 }
 
-// Check says what is wrong with a rule.
+// Check returns an error for an invalid rule.
 func (r IgnoreRule) Check() error {
 	if r.Kind == "" && r.Name == "" && len(r.Paths) == 0 {
 		return fmt.Errorf("the rule ignores everything")
@@ -50,7 +50,7 @@ func (r IgnoreRule) Covers(key Key, d Drift) bool {
 	})
 }
 
-// CoversObject reports that the rule is about an object.
+// CoversObject reports that the rule applies to an object.
 func (r IgnoreRule) CoversObject(key Key) bool {
 	_, kind, _, name := key.Parts()
 	if r.Kind != "" && r.Kind != kind {
@@ -84,7 +84,7 @@ func isAbove(parts []string, at treePath) bool {
 	return true
 }
 
-// splitPath takes a path in either notation apart.
+// splitPath splits a path in either notation.
 func splitPath(text string) ([]string, error) {
 	if strings.HasPrefix(text, "/") {
 		parts := strings.Split(text[1:], "/")

@@ -39,14 +39,31 @@ func TestDrifts_AreLeavesThatReallyDiffer(t *testing.T) {
 		{"order of names", `{"env":[{"name":"A","value":"1"},{"name":"B"}]}`, `{"env":[{"name":"B"},{"name":"A","value":"1"}]}`, `{}`, ``},
 		{"order that counts", `{"args":["a","b"]}`, `{"args":["b","a"]}`, `{}`, "args[0]: a → b\nargs[1]: b → a"},
 		{"empty is nothing", `{"spec":{"a":{}}}`, `{"spec":{"b":[]}}`, `{}`, ``},
-		{"a subtree", `{"spec":{}}`, `{"spec":{"a":{"b":1,"c":[{"name":"x","v":2}]}}}`, `{}`, "spec.a.b: <nil> → 1\nspec.a.c[x].name: <nil> → x\nspec.a.c[x].v: <nil> → 2"},
-		{"the cluster's own", `{"metadata":{"generation":4,"resourceVersion":"1","managedFields":[1]},"status":{"a":1}}`, `{"metadata":{"generation":5,"resourceVersion":"2"},"status":{"a":2}}`, `{}`, ``},
+		{
+			"a subtree", `{"spec":{}}`, `{"spec":{"a":{"b":1,"c":[{"name":"x","v":2}]}}}`, `{}`,
+			"spec.a.b: <nil> → 1\nspec.a.c[x].name: <nil> → x\nspec.a.c[x].v: <nil> → 2",
+		},
+		{
+			"the cluster's own", `{"metadata":{"generation":4,"resourceVersion":"1","managedFields":[1]},"status":{"a":1}}`,
+			`{"metadata":{"generation":5,"resourceVersion":"2"},"status":{"a":2}}`, `{}`, ``,
+		},
 		{"labels", `{"metadata":{"labels":{"a":"x"}}}`, `{"metadata":{"labels":{"a":"y"}}}`, `{}`, `metadata.labels.a: x → y`},
-		{"data of a Secret", `{"kind":"Secret","apiVersion":"v1","data":{"a":"x"}}`, `{"kind":"Secret","apiVersion":"v1","data":{"a":"y","b":"z"}}`, `{}`,
+		{"data of a Secret", `{"kind":"Secret","apiVersion":"v1","data":{"a":"x"}}`,
+			`{"kind":"Secret","apiVersion":"v1","data":{"a":"y","b":"z"}}`, `{}`,
 			"data.a: (sensitive value) → (sensitive value)\ndata.b: <nil> → (sensitive value)"},
-		{"a masked leaf", `{"env":[{"name":"U","value":"x"}]}`, `{"env":[{"name":"U","value":"y"}]}`, `{"env":[{"name":"T"},{"name":"U","value":"(sensitive value)"}]}`, "env[U].value: (sensitive value) → (sensitive value)"},
-		{"below a mask", `{"spec":{"a":{"b":"x"}}}`, `{"spec":{"a":{"b":"y"}}}`, `{"spec":"(sensitive value)"}`, "spec.a.b: (sensitive value) → (sensitive value)"},
-		{"an element of a masked list", `{"args":["x"]}`, `{"args":["y"]}`, `{"args":["(sensitive value)"]}`, "args[0]: (sensitive value) → (sensitive value)"},
+		{
+			"a masked leaf", `{"env":[{"name":"U","value":"x"}]}`, `{"env":[{"name":"U","value":"y"}]}`,
+			`{"env":[{"name":"T"},{"name":"U","value":"(sensitive value)"}]}`,
+			"env[U].value: (sensitive value) → (sensitive value)",
+		},
+		{
+			"below a mask", `{"spec":{"a":{"b":"x"}}}`, `{"spec":{"a":{"b":"y"}}}`, `{"spec":"(sensitive value)"}`,
+			"spec.a.b: (sensitive value) → (sensitive value)",
+		},
+		{
+			"an element of a masked list", `{"args":["x"]}`, `{"args":["y"]}`, `{"args":["(sensitive value)"]}`,
+			"args[0]: (sensitive value) → (sensitive value)",
+		},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -68,7 +85,10 @@ func TestFillMasks_TakesLiveValuesOfTheSamePlace(t *testing.T) {
 		{"the revision", `{"a":"(release revision)"}`, `{"a":"7"}`, `{"a":"7"}`, true},
 		{"missing", `{"a":"(sensitive value)"}`, `{}`, `{"a":"(sensitive value)"}`, false},
 		{"more than a leaf", `{"a":"(sensitive value)"}`, `{"a":{"b":1}}`, `{"a":"(sensitive value)"}`, false},
-		{"by name", `{"env":[{"name":"A","value":"(sensitive value)"}]}`, `{"env":[{"name":"X","value":"1"},{"name":"A","value":"s"}]}`, `{"env":[{"name":"A","value":"s"}]}`, true},
+		{
+			"by name", `{"env":[{"name":"A","value":"(sensitive value)"}]}`,
+			`{"env":[{"name":"X","value":"1"},{"name":"A","value":"s"}]}`, `{"env":[{"name":"A","value":"s"}]}`, true,
+		},
 		{"by index", `{"args":["-x","(sensitive value)"]}`, `{"args":["-y","s"]}`, `{"args":["-x","s"]}`, true},
 	}
 	for _, c := range cases {
@@ -83,9 +103,14 @@ func TestFillMasks_TakesLiveValuesOfTheSamePlace(t *testing.T) {
 }
 
 func TestIgnoreRule_CoversWhatItNames(t *testing.T) {
-	live := parse(t, `{"spec":{"replicas":1,"containers":[{"name":"app","image":"a","env":[{"name":"A","value":"1"}]},{"name":"side","image":"a"}]},"metadata":{"annotations":{"a.b/c":"1"}}}`)
-	restored := parse(t, `{"spec":{"replicas":2,"containers":[{"name":"app","image":"b","env":[{"name":"A","value":"2"}]},{"name":"side","image":"b"}]},"metadata":{"annotations":{"a.b/c":"2"}}}`)
-	const app, side, env, replicas, note = "spec.containers[app].image", "spec.containers[side].image", "spec.containers[app].env[A].value", "spec.replicas", `metadata.annotations["a.b/c"]`
+	live := parse(t, `{"spec":{"replicas":1,"containers":[{"name":"app","image":"a","env":[{"name":"A","value":"1"}]},`+
+		`{"name":"side","image":"a"}]},"metadata":{"annotations":{"a.b/c":"1"}}}`)
+	restored := parse(t, `{"spec":{"replicas":2,"containers":[{"name":"app","image":"b","env":[{"name":"A","value":"2"}]},`+
+		`{"name":"side","image":"b"}]},"metadata":{"annotations":{"a.b/c":"2"}}}`)
+	const (
+		app, side, env = "spec.containers[app].image", "spec.containers[side].image", "spec.containers[app].env[A].value"
+		replicas, note = "spec.replicas", `metadata.annotations["a.b/c"]`
+	)
 	cases := []struct {
 		name string
 		rule IgnoreRule
@@ -117,7 +142,9 @@ func TestIgnoreRule_CoversWhatItNames(t *testing.T) {
 			}
 		})
 	}
-	for _, bad := range []IgnoreRule{{}, {Name: "["}, {Paths: []string{""}}, {Paths: []string{"a..b"}}, {Paths: []string{".a"}}, {Paths: []string{"a[]"}}} {
+	for _, bad := range []IgnoreRule{
+		{}, {Name: "["}, {Paths: []string{""}}, {Paths: []string{"a..b"}}, {Paths: []string{".a"}}, {Paths: []string{"a[]"}},
+	} {
 		if err := bad.Check(); err == nil {
 			t.Errorf("%+v is accepted", bad)
 		}

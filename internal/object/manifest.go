@@ -20,11 +20,11 @@ const sourceComment = "# Source:"
 type document struct {
 	text   string
 	source string
-	// skipped lines stand between the document's begin and the template's own output.
+	// skipped is the number of lines between the beginning of the document and the template's own output.
 	skipped int
 }
 
-// ParseManifest splits a multi-document manifest into objects in their order; Lists are taken apart. Errors: *ParseError
+// ParseManifest splits a multi-document manifest into objects in their order; Lists are split into their items. Errors: *ParseError
 // with document number, source comment and line; *DuplicateKeyError.
 func ParseManifest(manifest string, releaseNamespace string) ([]Rendered, error) {
 	var objects []Rendered
@@ -161,7 +161,7 @@ func plainNumbers(v any) any {
 	return v
 }
 
-// flatten takes Lists apart, also nested ones. Items of a typed list ("ConfigMapList") may leave out their own kind.
+// flatten splits Lists into their items, also nested Lists. Items of a typed list ("ConfigMapList") may leave out their own kind.
 func flatten(o map[string]any) []map[string]any {
 	items, ok := o["items"].([]any)
 	kind, _ := o["kind"].(string)
@@ -194,7 +194,7 @@ func isHook(o map[string]any) bool {
 
 var yamlLine = regexp.MustCompile(`line ([0-9]+): ?`)
 
-// yamlReason takes the prefixes of the YAML libraries off an error and finds its line.
+// yamlReason removes the prefixes of the YAML libraries from an error and finds its line.
 func yamlReason(err error) (reason string, line int) {
 	reason = err.Error()
 	if place := yamlLine.FindStringSubmatch(reason); place != nil {

@@ -80,7 +80,8 @@ items:
 }
 
 func TestParseManifest_ReadsNumbersWithoutLoss(t *testing.T) {
-	objects, err := ParseManifest("apiVersion: v1\nkind: X\nmetadata: {name: x}\nspec: {i: 1000000, one: 1.0, half: 0.5, big: 12345678901234567890, octal: 0123}\n", "")
+	objects, err := ParseManifest("apiVersion: v1\nkind: X\nmetadata: {name: x}\nspec: {i: 1000000, one: 1.0, half: 0.5, big: "+
+		"12345678901234567890, octal: 0123}\n", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,10 +104,16 @@ func TestParseManifest_SaysWhatIsNoObject(t *testing.T) {
 		"no kind":      {"# Source: a/t/x.yaml\nfoo: 1\n", ParseError{2, "a/t/x.yaml", 0, "the object has no kind"}},
 		"no version":   {"kind: Service\n", ParseError{2, "", 0, "the Service has no apiVersion"}},
 		"no name":      {"kind: Service\napiVersion: v1\n", ParseError{2, "", 0, "the Service has no metadata.name"}},
-		"odd name":     {"kind: Service\napiVersion: v1\nmetadata: {name: on}\n", ParseError{2, "", 0, "the metadata.name of the Service is a boolean, not a string; quote it in the template"}},
-		"generated":    {"kind: Job\napiVersion: v1\nmetadata: {generateName: x-}\n", ParseError{2, "", 0, "the Job has generateName instead of metadata.name: an object of a release needs a fixed name"}},
-		"a list":       {"- a\n", ParseError{2, "", 0, "it is a list, not an object with apiVersion, kind and metadata"}},
-		"a text":       {"hello\n", ParseError{2, "", 0, "it is a string, not an object with apiVersion, kind and metadata"}},
+		"odd name": {
+			"kind: Service\napiVersion: v1\nmetadata: {name: on}\n",
+			ParseError{2, "", 0, "the metadata.name of the Service is a boolean, not a string; quote it in the template"},
+		},
+		"generated": {
+			"kind: Job\napiVersion: v1\nmetadata: {generateName: x-}\n",
+			ParseError{2, "", 0, "the Job has generateName instead of metadata.name: an object of a release needs a fixed name"},
+		},
+		"a list": {"- a\n", ParseError{2, "", 0, "it is a list, not an object with apiVersion, kind and metadata"}},
+		"a text": {"hello\n", ParseError{2, "", 0, "it is a string, not an object with apiVersion, kind and metadata"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

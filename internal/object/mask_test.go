@@ -26,14 +26,18 @@ func TestMaskSecretData_HidesEachEntryOfASecretOnly(t *testing.T) {
 	before, _ := Canonical(secret)
 	got, _ := Canonical(MaskSecretData(secret))
 	want := `{"apiVersion":"v1","binaryData":"(sensitive value)","data":{"a":"(sensitive value)"},"kind":"Secret","metadata":{"annotations":` +
-		`{"kubectl.kubernetes.io/last-applied-configuration":"(sensitive value)","x":"y"},"name":"s"},"stringData":{"b":"(sensitive value)"},"type":"Opaque"}`
+		`{"kubectl.kubernetes.io/last-applied-configuration":"(sensitive value)","x":"y"},"name":"s"},"stringData":{"b":"(sensitive ` +
+		`value)"},"type":"Opaque"}`
 	if got != want {
 		t.Errorf("got %s\nwant %s", got, want)
 	}
 	if after, _ := Canonical(secret); after != before {
 		t.Error("the input was changed")
 	}
-	for _, other := range []string{`{"apiVersion":"v1","kind":"ConfigMap","data":{"a":"x"}}`, `{"apiVersion":"example.com/v1","kind":"Secret","data":{"a":"x"}}`} {
+	for _, other := range []string{
+		`{"apiVersion":"v1","kind":"ConfigMap","data":{"a":"x"}}`,
+		`{"apiVersion":"example.com/v1","kind":"Secret","data":{"a":"x"}}`,
+	} {
 		o := decode(t, other)
 		if !reflect.DeepEqual(MaskSecretData(o), o) {
 			t.Errorf("%s was changed", other)
@@ -48,10 +52,12 @@ func TestMaskDifferences(t *testing.T) {
 		want     string
 		masked   []string
 	}{
-		"nothing differs":          {`{"a":1}`, []string{`{"a":1.0}`}, `{"a":1}`, nil},
-		"a leaf":                   {`{"a":{"b":"x","c":"y"}}`, []string{`{"a":{"b":"X","c":"y"}}`}, `{"a":{"b":"M","c":"y"}}`, []string{"a.b"}},
-		"in one of several":        {`{"a":1,"b":1}`, []string{`{"a":2,"b":1}`, `{"a":1,"b":2}`}, `{"a":"M","b":"M"}`, []string{"a", "b"}},
-		"an item of a list":        {`{"l":[{"n":1},{"n":2}]}`, []string{`{"l":[{"n":1},{"n":3}]}`}, `{"l":[{"n":1},{"n":"M"}]}`, []string{"l[1].n"}},
+		"nothing differs":   {`{"a":1}`, []string{`{"a":1.0}`}, `{"a":1}`, nil},
+		"a leaf":            {`{"a":{"b":"x","c":"y"}}`, []string{`{"a":{"b":"X","c":"y"}}`}, `{"a":{"b":"M","c":"y"}}`, []string{"a.b"}},
+		"in one of several": {`{"a":1,"b":1}`, []string{`{"a":2,"b":1}`, `{"a":1,"b":2}`}, `{"a":"M","b":"M"}`, []string{"a", "b"}},
+		"an item of a list": {
+			`{"l":[{"n":1},{"n":2}]}`, []string{`{"l":[{"n":1},{"n":3}]}`}, `{"l":[{"n":1},{"n":"M"}]}`, []string{"l[1].n"},
+		},
 		"a longer list":            {`{"s":{"l":[1]}}`, []string{`{"s":{"l":[1,2]}}`}, `{"s":{"l":"M"}}`, []string{"s.l"}},
 		"a key made from a secret": {`{"d":{"secret1":1,"x":1}}`, []string{`{"d":{"secret2":1,"x":1}}`}, `{"d":"M"}`, []string{"d"}},
 		"a missing key":            {`{"d":{"e":{"a":1},"f":2}}`, []string{`{"d":{"e":{},"f":2}}`}, `{"d":{"e":"M","f":2}}`, []string{"d.e"}},
@@ -59,7 +65,9 @@ func TestMaskDifferences(t *testing.T) {
 		"a field only there":       {`{"e":1}`, []string{`{"e":1,"d":{}}`}, `{"e":1}`, nil},
 		"another type":             {`{"e":{"a":1}}`, []string{`{"e":"text"}`}, `{"e":"M"}`, []string{"e"}},
 		"null":                     {`{"e":null}`, []string{`{"e":1}`}, `{"e":"M"}`, []string{"e"}},
-		"a checksum annotation": {`{"metadata":{"annotations":{"checksum/secret":"1"}}}`, []string{`{"metadata":{"annotations":{"checksum/secret":"2"}}}`},
+		"a checksum annotation": {`{"metadata":{"annotations":{"checksum/secret":"1"}}}`, []string{
+			`{"metadata":{"annotations":{"checksum/secret":"2"}}}`,
+		},
 			`{"metadata":{"annotations":{"checksum/secret":"M"}}}`, []string{`metadata.annotations["checksum/secret"]`}},
 	}
 	for name, test := range tests {
@@ -88,7 +96,8 @@ func FuzzMaskDifferences(f *testing.F) {
 	f.Add(`{"data":{"url":"postgres://u:SECRET@h","SECRET":"x","plain":[1,"SECRET"]}}`, "hunter2")
 	f.Add(`{"l":[["SECRET"],{"a":{"b":"aSECRETb"}}],"SECRET":{}}`, "p")
 	f.Fuzz(func(t *testing.T, template, secret string) {
-		if len(secret) < 8 || strings.Contains(template, secret) || strings.Contains(MaskSecret, secret) || strings.Contains("placeholder-placeholder", secret) {
+		if len(secret) < 8 || strings.Contains(template, secret) || strings.Contains(MaskSecret, secret) ||
+			strings.Contains("placeholder-placeholder", secret) {
 			return
 		}
 		quoted, err := json.Marshal(secret)

@@ -1,8 +1,8 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package object works on rendered Kubernetes objects: their keys, canonical JSON, masks and summaries of change. It knows
-// neither Helm nor Terraform and sends no request.
+// Package object works on rendered Kubernetes objects: their keys, canonical JSON, masks, drift and summaries of change. It does not
+// depend on Helm or Terraform and sends no requests.
 package object
 
 import (
@@ -23,14 +23,14 @@ type Rendered struct {
 	Object map[string]any // as parsed from YAML with Helm's rules; numbers are int64, float64, or json.Number beyond both
 }
 
-// Mask replaces what must not be shown.
+// Mask replaces values that must not be shown.
 const (
 	MaskSecret   = "(sensitive value)"
 	MaskRevision = "(release revision)"
 )
 
 // KeyOf names an object. Objects of releaseNamespace, and those without a namespace, have no namespace in their key. The
-// error says which of apiVersion, kind and metadata.name is missing.
+// error names the missing field: apiVersion, kind or metadata.name.
 func KeyOf(o map[string]any, releaseNamespace string) (Key, error) {
 	apiVersion, _ := o["apiVersion"].(string)
 	kind, _ := o["kind"].(string)
@@ -57,7 +57,7 @@ func KeyOf(o map[string]any, releaseNamespace string) (Key, error) {
 
 var versionSegment = regexp.MustCompile(`^v[0-9]+((alpha|beta)[0-9]+)?$`)
 
-// Parts takes a key apart. The namespace is empty for objects of the release's own namespace and for cluster-wide ones.
+// Parts splits a key. The namespace is empty for objects of the release's own namespace and for cluster-wide ones.
 // A key of another form is returned whole as name.
 func (k Key) Parts() (apiVersion, kind, namespace, name string) {
 	segments := strings.Split(string(k), "/")
@@ -76,7 +76,7 @@ func (k Key) Parts() (apiVersion, kind, namespace, name string) {
 	return "", "", "", string(k)
 }
 
-// Short is the key without its API version, as people speak of objects: "Deployment/data-collection".
+// Short is the key without its API version, for people: "Deployment/data-collection".
 func (k Key) Short() string {
 	_, kind, namespace, name := k.Parts()
 	switch {
@@ -88,11 +88,11 @@ func (k Key) Short() string {
 	return kind + "/" + namespace + "/" + name
 }
 
-// ParseError is a document of a manifest that is no Kubernetes object.
+// ParseError is a document of a manifest that is not a Kubernetes object.
 type ParseError struct {
 	Document int    // counted from 1, empty documents not counted
 	Source   string // template file, empty where the document does not say
-	Line     int    // in what the template rendered, counted from 1; 0 where it is not known
+	Line     int    // in the template's output, counted from 1; 0 if unknown
 	Reason   string
 }
 
@@ -107,10 +107,10 @@ func (e *ParseError) Error() string {
 	return place + ": " + e.Reason
 }
 
-// DuplicateKeyError is an object that a manifest holds twice: which of the two would stay depends on their order.
+// DuplicateKeyError is an object that a manifest contains twice: their order would decide which of them applies.
 type DuplicateKeyError struct {
 	Key     Key
-	Sources []string // the template files of both, where they are known
+	Sources []string // the template files of both, if known
 }
 
 func (e *DuplicateKeyError) Error() string {

@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	// maxLinesPerObject is how many changes of one object are told; the last of them counts the rest.
+	// maxLinesPerObject is the limit of lines for one object; the last line counts the rest.
 	maxLinesPerObject = 12
-	// commonObjects is in how many objects a label or annotation must change in the same way to be told once for all.
+	// commonObjects is the number of objects in which a label or annotation must change in the same way to be reported only once.
 	commonObjects = 3
 )
 
@@ -30,8 +30,8 @@ const (
 //	5 objects: label helm.sh/chart data-collection-service-0.1.0 → data-collection-service-0.2.0
 //
 // Containers, env, ports and volumes are matched by name, not by index. Objects whose name ends in a hash of their content
-// are matched with the one that they replace. Long values are cut, at most maxLinesPerObject lines are given per object
-// ("… and 12 more changes"). Labels and annotations that change in the same way in several objects are told once, at the
+// are matched with the one that they replace. Long values are cut. There are at most maxLinesPerObject lines for an object
+// ("… and 12 more changes"). Labels and annotations that change in the same way in several objects are reported once, at the
 // end.
 func Summary(before, after map[Key]string) []string {
 	changed := changedObjects(before, after)
@@ -49,7 +49,7 @@ func Summary(before, after map[Key]string) []string {
 type changedObject struct {
 	key    Key
 	label  string
-	status string // "added", "removed", "changed" without more to tell, or ""
+	status string // "added", "removed", "changed" without details, or ""
 	words  words
 	edits  []edit
 }
@@ -101,7 +101,7 @@ func newChange(key Key, old, now string) *changedObject {
 	return c
 }
 
-// newReplacement tells an object that takes the place of another one, whose name or API version differs.
+// newReplacement describes an object that replaces another one with a different name or API version.
 func newReplacement(oldKey, key Key, old, now string) *changedObject {
 	c := newChange(key, old, now)
 	oldVersion, _, _, oldName := oldKey.Parts()
@@ -133,8 +133,8 @@ func decodeObject(text string) (map[string]any, error) {
 
 var hashSuffix = regexp.MustCompile(`-([0-9a-f]{6,64}|[bcdfghjklmnpqrstvwxz2456789]{8,10})$`)
 
-// replacements pairs objects that come with those that go: of the same kind and name in another API version, or with
-// names that differ in a hash at the end. Where more than one could be meant there is no pair.
+// replacements pairs added objects with removed ones: of the same kind and name in another API version, or with names that differ in
+// a hash at the end. Ambiguous objects are not paired.
 func replacements(before, after map[Key]string) map[Key]Key {
 	going, coming := map[string][]Key{}, map[string][]Key{}
 	for key := range before {
@@ -175,13 +175,13 @@ func replaceableForms(key Key) []string {
 	return []string{fmt.Sprintf("version %s %s %s %s", group, kind, namespace, name)}
 }
 
-// takeCommon takes changes of labels and annotations that many objects share out of them, and tells each once.
+// takeCommon removes changes of labels and annotations that many objects share from the objects, and returns one line for each.
 func takeCommon(changed []*changedObject) []string {
 	text := func(c *changedObject, e edit) string {
 		if len(e.path) != 3 || e.path[0].name != "metadata" || e.path[1].name != "labels" && e.path[1].name != "annotations" {
 			return ""
 		}
-		return c.words.tell(e)
+		return c.words.describe(e)
 	}
 	count := map[string]int{}
 	for _, c := range changed {
@@ -203,7 +203,7 @@ func takeCommon(changed []*changedObject) []string {
 	return lines
 }
 
-// lines tells the changes of one object, the weightiest first.
+// lines describes the changes of one object, the most important first.
 func (c *changedObject) lines() []string {
 	if c.status != "" {
 		return []string{c.status}
@@ -212,7 +212,7 @@ func (c *changedObject) lines() []string {
 	slices.SortStableFunc(edits, func(a, b edit) int { return c.words.weight(a) - c.words.weight(b) })
 	var lines []string
 	for _, e := range edits {
-		if line := c.words.tell(e); !slices.Contains(lines, line) {
+		if line := c.words.describe(e); !slices.Contains(lines, line) {
 			lines = append(lines, line)
 		}
 	}

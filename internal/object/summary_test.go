@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 // readObjects renders a manifest file as a plan holds it.
 func readObjects(t *testing.T, file string) map[Key]string {
@@ -57,7 +57,7 @@ func TestSummary_TellsChangesAsReviewersReadThem(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got != string(want) {
-				t.Errorf("the summary changed; with -update the golden file is written anew\ngot:\n%swant:\n%s", got, want)
+				t.Errorf("the summary changed; -update rewrites the golden file\ngot:\n%swant:\n%s", got, want)
 			}
 		})
 	}
@@ -97,7 +97,9 @@ func TestSummary_BoundsTheLinesOfOneObject(t *testing.T) {
 
 func TestSummary_ShowsNoMaskedValue(t *testing.T) {
 	const canary = "hunter2-canary"
-	before := map[Key]string{"v1/ConfigMap/c": `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c"},"data":{"url":"` + MaskSecret + `"}}`}
+	before := map[Key]string{
+		"v1/ConfigMap/c": `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c"},"data":{"url":"` + MaskSecret + `"}}`,
+	}
 	after := map[Key]string{"v1/ConfigMap/c": `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c"},"data":{"url":"` + canary + `"}}`}
 	for _, lines := range [][]string{Summary(before, after), Summary(after, before)} {
 		if want := []string{"ConfigMap/c: data.url changed (sensitive value)"}; !slices.Equal(lines, want) {

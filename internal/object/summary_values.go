@@ -14,7 +14,7 @@ import (
 // maxShown is how many characters of a value are shown.
 const maxShown = 60
 
-// changeOf goes on after a place: " a → b", " set to b", " removed (was a)", " changed (sensitive value)".
+// changeOf is the text after a path: " a → b", " set to b", " removed (was a)", " changed (sensitive value)".
 func changeOf(e edit) string {
 	mask := maskIn(e.before)
 	if mask == "" {
@@ -38,7 +38,7 @@ func changeOf(e edit) string {
 	}
 	before, after := show(e.before), show(e.after)
 	if before == after {
-		// The difference is behind the cut.
+		// The difference is after the cut.
 		return " changed, after the first " + strconv.Itoa(maxShown) + " characters"
 	}
 	return " " + before + " → " + after
@@ -64,8 +64,8 @@ func bothLists(e edit) (before, after []any, ok bool) {
 	return before, after, isList && alsoList
 }
 
-// textChange tells a change of a text of several lines, such as a file in a ConfigMap, by the lines between those that
-// are equal at its begin and end.
+// textChange describes a change of a multi-line text, such as a file in a ConfigMap, by the lines between the equal lines at its
+// beginning and end.
 func textChange(before, after string) string {
 	left, right := strings.Split(before, "\n"), strings.Split(after, "\n")
 	first := 0
@@ -104,7 +104,7 @@ var (
 	looksTyped = regexp.MustCompile(`^([-+]?[0-9._]+([eE][-+]?[0-9]+)?|true|false|null|yes|no|on|off)$`)
 )
 
-// show prints a value: numbers and words as they are, texts that could be taken for something else in quotes, maps and
+// show prints a value: numbers and words as they are, ambiguous texts in quotes, maps and
 // lists as JSON. Long values are cut.
 func show(v any) string {
 	if mask := maskIn(v); mask != "" {
@@ -134,7 +134,7 @@ func cut(text string) string {
 	return text
 }
 
-// imageChange shows tags alone where the repository stays.
+// imageChange shows only the tags if the repository is the same.
 func imageChange(e edit) string {
 	before, after, ok := bothTexts(e)
 	if !ok || maskIn(before) != "" || maskIn(after) != "" {
@@ -176,7 +176,7 @@ func (i image) String() string {
 	return out
 }
 
-// shortDigest keeps enough of a digest to tell two apart.
+// shortDigest keeps enough of a digest to distinguish two.
 func shortDigest(digest string) string {
 	const shown = 12
 	algorithm, hash, ok := strings.Cut(digest, ":")

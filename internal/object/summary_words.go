@@ -10,12 +10,12 @@ import (
 	"strings"
 )
 
-// words tells the edits of one object as people who know Kubernetes would.
+// words describes the edits of one object in the words of Kubernetes users.
 type words struct {
 	kind string
-	// pod is the path of the pod template (or of the Pod itself), nil where the kind has none.
+	// pod is the path of the pod template (or of the Pod itself), nil if the kind has none.
 	pod []string
-	// oneContainer says that there is no doubt which container is meant.
+	// oneContainer is true if the pod has only one container.
 	oneContainer bool
 }
 
@@ -82,7 +82,7 @@ func (w words) isWhole(path treePath) bool {
 	return ok && len(rest) == 2 && rest[0].name == "env" && rest[1].element
 }
 
-// weight puts what changes how a service runs before the rest.
+// weight orders changes that affect how a service runs before others.
 func (w words) weight(e edit) int {
 	_, _, rest, inContainer := w.inContainer(e.path)
 	switch {
@@ -101,8 +101,8 @@ func (w words) weight(e edit) int {
 	return 2
 }
 
-// tell says what changed: place and values.
-func (w words) tell(e edit) string {
+// describe returns path and values of a change.
+func (w words) describe(e edit) string {
 	if list, name, rest, ok := w.inContainer(e.path); ok {
 		return w.tellContainer(list, name, rest, e)
 	}
@@ -170,7 +170,7 @@ func (w words) tellContainer(list, name string, rest treePath, e edit) string {
 	return prefix + ": " + containerPart(rest, e)
 }
 
-// containerPart tells a change inside one container.
+// containerPart describes a change inside one container.
 func containerPart(rest treePath, e edit) string {
 	if len(rest) == 1 && rest[0].name == "image" {
 		return "image" + imageChange(e)
@@ -188,7 +188,7 @@ func containerPart(rest treePath, e edit) string {
 	return place(rest) + changeOf(e)
 }
 
-// afterName goes on after the name of a list's element: ": field a → b", " added (…)" or " removed".
+// afterName is the text after the name of a list element: ": field a → b", " added (…)" or " removed".
 func afterName(rest treePath, e edit) string {
 	if len(rest) > 0 {
 		return ": " + place(rest) + changeOf(e)
@@ -204,7 +204,7 @@ func afterName(rest treePath, e edit) string {
 	})
 }
 
-// place is a path in which ports, as the most usual named list, read like words.
+// place is a path in words; ports, as the most common named list, read like words.
 func place(at treePath) string {
 	if len(at) > 2 && at[0].name == "ports" && at[1].element {
 		return "port " + at[1].name + ": " + at[2:].String()
@@ -239,7 +239,7 @@ func envChange(e edit) string {
 	return " " + before + " → " + after
 }
 
-// envValue says where the value of an env entry comes from.
+// envValue describes the source of an env entry's value.
 func envValue(v any) string {
 	entry, _ := v.(map[string]any)
 	from, ok := entry["valueFrom"].(map[string]any)
@@ -265,7 +265,7 @@ var (
 	checksumValue = regexp.MustCompile(`^[0-9a-fA-F]{16,128}$|^[A-Za-z0-9+/_-]{27,}={0,2}$`)
 )
 
-// isChecksum recognizes annotations that are there to restart pods. Their values tell nothing to people.
+// isChecksum recognizes annotations whose purpose is to restart pods. Their values mean nothing to people.
 func isChecksum(key string, e edit) bool {
 	if !checksumKey.MatchString(key) {
 		return false

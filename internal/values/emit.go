@@ -11,9 +11,9 @@ import (
 	"unicode/utf8"
 )
 
-// AppendYAML appends the node as a YAML document in one fixed form: keys sorted, two spaces of indent, each text that any reader
-// of YAML 1.1 or 1.2 could take for something else in double quotes, texts of several lines as blocks where they stay exact.
-// Equal content gives equal bytes, and reading them gives the content back.
+// AppendYAML appends the node as a YAML document in one fixed form: keys sorted, two spaces of indent, texts that a
+// reader of YAML 1.1 or 1.2 could take for another type in double quotes, multi-line texts as blocks where that is exact. Equal
+// content gives equal bytes, and reading them returns the content.
 func (n *Node) AppendYAML(out []byte) []byte {
 	if n == nil || n.form == formMap && len(n.keys) == 0 {
 		return append(out, "{}\n"...)
@@ -36,7 +36,7 @@ func (n *Node) appendYAML(out []byte, indent int) []byte {
 			out = appendIndent(out, indent)
 			out = append(out, '-')
 			if item.form == formMap && len(item.keys) > 0 {
-				// The first key stands beside the dash.
+				// The first key is next to the dash.
 				out = append(out, ' ')
 				start := len(out)
 				out = item.appendYAML(out, indent+2)
@@ -52,7 +52,7 @@ func (n *Node) appendYAML(out []byte, indent int) []byte {
 	return out
 }
 
-// appendBelow writes a node behind a colon or dash that stands at indent.
+// appendBelow writes a node after a colon or dash at indent.
 func (n *Node) appendBelow(out []byte, indent int) []byte {
 	switch {
 	case n.form == formMap && len(n.keys) > 0, n.form == formList && len(n.items) > 0:
@@ -104,7 +104,7 @@ func appendText(out []byte, text string) []byte {
 	return appendQuoted(out, text)
 }
 
-// isPlain reports a text that needs no quotes, for any reader.
+// isPlain reports a text that no reader needs quotes for.
 func isPlain(text string) bool {
 	if text == "" || len(text) > 200 {
 		return false
@@ -136,7 +136,7 @@ func isPlain(text string) bool {
 	return !isWord(text) && lower != "nan" && lower != "inf"
 }
 
-// isQuantity reports texts such as 500m, 2Gi and 30s, which no reader takes for a number.
+// isQuantity reports texts such as 500m, 2Gi and 30s, which no reader parses as a number.
 func isQuantity(text string) bool {
 	digits := strings.TrimLeft(text, "0123456789")
 	if len(text) == len(digits) || len(text)-len(digits) > 9 {
@@ -178,7 +178,7 @@ func appendQuoted(out []byte, text string) []byte {
 	return append(out, '"')
 }
 
-// isBlock reports a text of several lines that a literal block gives back exactly.
+// isBlock reports a multi-line text that a literal block preserves exactly.
 func isBlock(text string) bool {
 	body := strings.TrimSuffix(text, "\n")
 	if !strings.Contains(body, "\n") || body[0] == ' ' || body[0] == '\t' || body[0] == '\n' || strings.HasSuffix(body, "\n") {

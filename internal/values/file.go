@@ -17,12 +17,12 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// FileError is a values file that cannot be used.
+// FileError is an invalid or unreadable values file.
 type FileError struct {
 	Path   string
-	Line   int // counted from 1; 0 where it is not known
+	Line   int // counted from 1; 0 if unknown
 	Reason string
-	Err    error // what the file system said, nil for bad content
+	Err    error // the file system's error, nil for invalid content
 }
 
 func (e *FileError) Error() string {
@@ -34,9 +34,9 @@ func (e *FileError) Error() string {
 
 func (e *FileError) Unwrap() error { return e.Err }
 
-// ReadFile reads a values file with Helm's YAML rules (sigs.k8s.io/yaml); an empty file is an empty map. Numbers are int64
-// where they are integral, so that templates print 1000000 and not 1e+06. Duplicate keys, a second document, a top level that is no map, and
-// text that is no UTF-8 are *FileError with file and line, and so is a file that cannot be read.
+// ReadFile reads a values file with Helm's YAML rules (sigs.k8s.io/yaml); an empty file is an empty map. Numbers are int64 if
+// they are integral, so that templates print 1000000 and not 1e+06. Duplicate keys, a second document, a top level that is not a
+// map, and text that is not UTF-8 are *FileError with file and line. So is a file that cannot be read.
 func ReadFile(path string) (map[string]any, error) {
 	content, err := os.ReadFile(path)
 	if err != nil {
@@ -79,8 +79,8 @@ func Parse(content []byte) (map[string]any, error) {
 	}
 }
 
-// plainNumbers turns the numbers of a decoded document into int64 where they are integral, float64 where they are not, and
-// leaves json.Number where an integer does not fit.
+// plainNumbers turns the numbers of a decoded document into int64 if they are integral, else float64, and
+// leaves json.Number if an integer does not fit.
 func plainNumbers(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -119,7 +119,7 @@ func yamlError(err error) *FileError {
 	for _, prefix := range yamlPrefixes {
 		reason = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(reason), prefix))
 	}
-	// Several findings stand on a line each; the first one is enough to go on.
+	// Several findings are on one line each; the first one is enough.
 	reason, _, _ = strings.Cut(reason, "\n")
 	out := &FileError{Reason: strings.TrimSpace(reason)}
 	if place := yamlLine.FindStringSubmatch(reason); place != nil {
@@ -136,7 +136,7 @@ func yamlError(err error) *FileError {
 		out.Reason = number + " is a number that values cannot hold; write it in quotes if a text is meant"
 	}
 	if key := duplicateKey.FindStringSubmatch(out.Reason); key != nil {
-		out.Reason = fmt.Sprintf("the key %q stands twice in one map", key[1])
+		out.Reason = fmt.Sprintf("the key %q is defined twice in one map", key[1])
 	}
 	return out
 }
@@ -150,7 +150,7 @@ func firstInvalidLine(content []byte) int {
 	return 0
 }
 
-// secondDocumentLine finds the line that parts two documents with content. A line that begins with "---" is nothing else.
+// secondDocumentLine finds the line that separates two documents with content. A line that begins with "---" is always a separator.
 func secondDocumentLine(content []byte) int {
 	seen, marker := false, 0
 	for i, line := range strings.Split(string(content), "\n") {

@@ -9,7 +9,7 @@ import (
 	yamlnode "go.yaml.in/yaml/v3"
 )
 
-// LayerOf makes a layer of values that stand inside another file. Error: *FileError.
+// LayerOf makes a layer of values inside another file. Error: *FileError.
 func LayerOf(name, path string, at *yamlnode.Node) (*Layer, error) {
 	refused := func(err error) (*Layer, error) {
 		var file *FileError
@@ -36,41 +36,6 @@ func LayerOf(name, path string, at *yamlnode.Node) (*Layer, error) {
 		return refused(err)
 	}
 	return layer, nil
-}
-
-// WithTexts is the tree with each text, keys excepted, put through change.
-func (n *Node) WithTexts(change func(string) (string, error)) (*Node, error) {
-	if n == nil {
-		return nil, nil
-	}
-	if n.form == formScalar {
-		text, ok := n.scalar.(string)
-		if !ok {
-			return n, nil
-		}
-		changed, err := change(text)
-		if err != nil || changed == text {
-			return n, err
-		}
-		out := *n
-		out.scalar = changed
-		return &out, nil
-	}
-	out := *n
-	out.items = make([]*Node, len(n.items))
-	same := true
-	for i, item := range n.items {
-		below, err := item.WithTexts(change)
-		if err != nil {
-			return nil, err
-		}
-		same = same && below == item
-		out.items[i] = below
-	}
-	if same {
-		return n, nil
-	}
-	return &out, nil
 }
 
 // YAML writes plain data as AppendYAML does.

@@ -7,10 +7,6 @@ import (
 	"fmt"
 )
 
-// Lay lays a layer over what is below it, with Helm's rules, except where a list rule says otherwise: maps are merged key by key,
-// anything else is replaced, and null hides what is below. Neither is changed; either may be nil.
-func (r *Rules) Lay(below, above *Node) *Node { return lay(below, above, r.start()) }
-
 func lay(below, above *Node, at cursor) *Node {
 	switch {
 	case above == nil:
@@ -64,31 +60,14 @@ func layMaps(below, above *Node, at cursor) *Node {
 	return out
 }
 
-// Conflict is a value that cannot have the effect that it looks like.
+// Conflict is a value that does not have its apparent effect.
 type Conflict struct {
 	Path   string
 	Origin Origin
 	// Text is a sentence that begins with the path.
 	Text string
-	// Fatal conflicts would give the chart other values than the layers say; others are only worth a look.
+	// Fatal conflicts would give the chart other values than the layers set; others are only warnings.
 	Fatal bool
-}
-
-// Finish makes finished values of merged layers and the chart's defaults: no null and no list item marked for removal is left,
-// and a chart that renders with the finished values as a file gets what Helm would make of the layers. With include, the chart's
-// defaults are part of the result; without, only what the layers set, since Helm adds the defaults itself.
-//
-// A null that would remove a default of the chart is a fatal Conflict: a file cannot say that without holding a null, which each
-// version of Helm takes otherwise.
-func (r *Rules) Finish(defaults, merged *Node, include bool) (*Node, []Conflict) {
-	f := finisher{include: include}
-	if merged == nil {
-		merged = &Node{form: formMap}
-	}
-	if defaults == nil {
-		return f.prune(merged), nil
-	}
-	return f.under(defaults, merged, r.start(), nil), f.conflicts
 }
 
 type finisher struct {
@@ -133,7 +112,7 @@ func (f *finisher) under(defaults, values *Node, at cursor, path []string) *Node
 	return out
 }
 
-// meet is what becomes of a value that the chart has a default for.
+// meet merges a value with the chart's default for it.
 func (f *finisher) meet(below, above *Node, at cursor, path []string) *Node {
 	switch {
 	case above.form == formNull:
@@ -174,7 +153,7 @@ func (f *finisher) ofChart(n *Node) *Node {
 	return &out
 }
 
-// prune leaves out nulls and removed items; nil is a node of which nothing is left.
+// prune removes nulls and removed items; it returns nil if nothing of a node is left.
 func (f *finisher) prune(n *Node) *Node {
 	if !n.prunable {
 		return n

@@ -46,21 +46,48 @@ func TestLay_ListRules(t *testing.T) {
 		layers []string
 		want   string
 	}{
-		"replace":                 {ListRule{Path: "list", How: Replace}, []string{`list: [1, 2]`, `list: [3]`}, `list: [3]`},
-		"append":                  {ListRule{Path: "list", How: Append}, []string{`list: [1, 2]`, `list: [2, 3]`, `list: [4]`}, `list: [1, 2, 2, 3, 4]`},
-		"append after a null":     {ListRule{Path: "list", How: Append}, []string{`list: [1, 2]`, `list: null`, `list: [3]`}, `list: [3]`},
-		"append after a scalar":   {ListRule{Path: "list", How: Append}, []string{`list: [1, 2]`, `list: x`, `list: [3]`}, `list: [3]`},
-		"append, another list":    {ListRule{Path: "list", How: Append}, []string{`{list: [1], a: {list: [1]}}`, `{list: [2], a: {list: [2]}}`}, `{list: [1, 2], a: {list: [2]}}`},
-		"any key":                 {ListRule{Path: "a.*.list", How: Append}, []string{`a: {x: {list: [1]}, y: {list: [2]}}`, `a: {x: {list: [3]}, y: {list: [4]}}`}, `a: {x: {list: [1, 3]}, y: {list: [2, 4]}}`},
-		"a dot in a key":          {ListRule{Path: `a\.b.list`, How: Append}, []string{`a.b: {list: [1]}`, `a.b: {list: [2]}`}, `a.b: {list: [1, 2]}`},
-		"merge":                   {byName, []string{`list: [{name: a, v: 1, w: 1}, {name: b, v: 2}]`, `list: [{name: c, v: 3}, {name: a, v: 9}]`}, `list: [{name: a, v: 9, w: 1}, {name: b, v: 2}, {name: c, v: 3}]`},
-		"merge, removing one":     {byName, []string{`list: [{name: a}, {name: b}]`, `list: [{name: a, $patch: delete}, {name: c}]`}, `list: [{name: b}, {name: c}]`},
-		"removing what is not":    {byName, []string{`list: [{name: b}]`, `list: [{name: a, $patch: delete}]`}, `list: [{name: b}]`},
-		"removing in one layer":   {byName, []string{`list: [{name: a, $patch: delete}, {name: b}]`}, `list: [{name: b}]`},
-		"coming back":             {byName, []string{`list: [{name: a, $patch: delete}]`, `list: [{name: a, v: 1}]`}, `list: [{name: a, v: 1}]`},
-		"merge by two keys":       {ListRule{Path: "list", How: MergeByKey, Keys: []string{"key", "effect"}}, []string{`list: [{key: a, effect: x}, {key: a, effect: y}]`, `list: [{key: a, effect: y, v: 1}]`}, `list: [{key: a, effect: x}, {key: a, effect: y, v: 1}]`},
-		"names differ by type":    {byName, []string{`list: [{name: "1", v: a}]`, `list: [{name: 1, v: b}]`}, `list: [{name: "1", v: a}, {name: 1, v: b}]`},
-		"merge, null takes field": {byName, []string{`list: [{name: a, v: {x: 1, y: 2}}]`, `list: [{name: a, v: {x: 3}}]`}, `list: [{name: a, v: {x: 3, y: 2}}]`},
+		"replace": {ListRule{Path: "list", How: Replace}, []string{`list: [1, 2]`, `list: [3]`}, `list: [3]`},
+		"append": {
+			ListRule{Path: "list", How: Append}, []string{`list: [1, 2]`, `list: [2, 3]`, `list: [4]`}, `list: [1, 2, 2, 3, 4]`,
+		},
+		"append after a null":   {ListRule{Path: "list", How: Append}, []string{`list: [1, 2]`, `list: null`, `list: [3]`}, `list: [3]`},
+		"append after a scalar": {ListRule{Path: "list", How: Append}, []string{`list: [1, 2]`, `list: x`, `list: [3]`}, `list: [3]`},
+		"append, another list": {
+			ListRule{Path: "list", How: Append}, []string{`{list: [1], a: {list: [1]}}`, `{list: [2], a: {list: [2]}}`},
+			`{list: [1, 2], a: {list: [2]}}`,
+		},
+		"any key": {
+			ListRule{Path: "a.*.list", How: Append},
+			[]string{`a: {x: {list: [1]}, y: {list: [2]}}`, `a: {x: {list: [3]}, y: {list: [4]}}`},
+			`a: {x: {list: [1, 3]}, y: {list: [2, 4]}}`,
+		},
+		"a dot in a key": {
+			ListRule{Path: `a\.b.list`, How: Append}, []string{`a.b: {list: [1]}`, `a.b: {list: [2]}`}, `a.b: {list: [1, 2]}`,
+		},
+		"merge": {
+			byName, []string{`list: [{name: a, v: 1, w: 1}, {name: b, v: 2}]`, `list: [{name: c, v: 3}, {name: a, v: 9}]`},
+			`list: [{name: a, v: 9, w: 1}, {name: b, v: 2}, {name: c, v: 3}]`,
+		},
+		"merge, removing one": {
+			byName, []string{`list: [{name: a}, {name: b}]`, `list: [{name: a, $patch: delete}, {name: c}]`},
+			`list: [{name: b}, {name: c}]`,
+		},
+		"removing what is not":  {byName, []string{`list: [{name: b}]`, `list: [{name: a, $patch: delete}]`}, `list: [{name: b}]`},
+		"removing in one layer": {byName, []string{`list: [{name: a, $patch: delete}, {name: b}]`}, `list: [{name: b}]`},
+		"coming back":           {byName, []string{`list: [{name: a, $patch: delete}]`, `list: [{name: a, v: 1}]`}, `list: [{name: a, v: 1}]`},
+		"merge by two keys": {
+			ListRule{Path: "list", How: MergeByKey, Keys: []string{"key", "effect"}},
+			[]string{`list: [{key: a, effect: x}, {key: a, effect: y}]`, `list: [{key: a, effect: y, v: 1}]`},
+			`list: [{key: a, effect: x}, {key: a, effect: y, v: 1}]`,
+		},
+		"names differ by type": {
+			byName, []string{`list: [{name: "1", v: a}]`, `list: [{name: 1, v: b}]`},
+			`list: [{name: "1", v: a}, {name: 1, v: b}]`,
+		},
+		"merge, null takes field": {
+			byName, []string{`list: [{name: a, v: {x: 1, y: 2}}]`, `list: [{name: a, v: {x: 3}}]`},
+			`list: [{name: a, v: {x: 3, y: 2}}]`,
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -196,16 +223,27 @@ func TestExplain_TellsWhoSetsAValueAndWhatItOverrode(t *testing.T) {
 		layers []string
 		want   []step
 	}{
-		"set once":            {"a.b", []string{"x: 1", "a:\n  b: 1"}, []step{{"1.yaml:2", Wins, "a.b"}}},
-		"overridden":          {"a.b", []string{"a: {b: 1}", "a:\n  b: 2", "c: 1"}, []step{{"1.yaml:2", Wins, "a.b"}, {"0.yaml:1", Overridden, "a.b"}}},
-		"nobody":              {"a.c", []string{"a: {b: 1}"}, nil},
-		"removed":             {"a.b", []string{"a: {b: 1}", "a: null"}, []step{{"1.yaml:1", Removes, "a"}, {"0.yaml:1", Hidden, "a.b"}}},
-		"replaced by a text":  {"a.b", []string{"a: {b: 1}", "a: x"}, []step{{"1.yaml:1", Removes, "a"}, {"0.yaml:1", Hidden, "a.b"}}},
-		"removed and set":     {"a.b", []string{"a: {b: 1}", "a: null", "a: {b: 3}"}, []step{{"2.yaml:1", Wins, "a.b"}, {"1.yaml:1", Removes, "a"}, {"0.yaml:1", Hidden, "a.b"}}},
-		"list without a rule": {"other", []string{"other: [1]", "other: [2]"}, []step{{"1.yaml:1", Wins, "other"}, {"0.yaml:1", Overridden, "other"}}},
-		"list with a rule":    {"list", []string{"list: [1]", "list: [2]"}, []step{{"1.yaml:1", Wins, "list"}, {"0.yaml:1", Adds, "list"}}},
-		"list, then a text":   {"list", []string{"list: [1]", "list: x", "list: [2]"}, []step{{"2.yaml:1", Wins, "list"}, {"1.yaml:1", Overridden, "list"}, {"0.yaml:1", Overridden, "list"}}},
-		"a map":               {"a", []string{"a: {b: 1}", "a: {c: 1}"}, []step{{"1.yaml:1", Wins, "a"}, {"0.yaml:1", Adds, "a"}}},
+		"set once": {"a.b", []string{"x: 1", "a:\n  b: 1"}, []step{{"1.yaml:2", Wins, "a.b"}}},
+		"overridden": {
+			"a.b", []string{"a: {b: 1}", "a:\n  b: 2", "c: 1"},
+			[]step{{"1.yaml:2", Wins, "a.b"}, {"0.yaml:1", Overridden, "a.b"}},
+		},
+		"nobody":             {"a.c", []string{"a: {b: 1}"}, nil},
+		"removed":            {"a.b", []string{"a: {b: 1}", "a: null"}, []step{{"1.yaml:1", Removes, "a"}, {"0.yaml:1", Hidden, "a.b"}}},
+		"replaced by a text": {"a.b", []string{"a: {b: 1}", "a: x"}, []step{{"1.yaml:1", Removes, "a"}, {"0.yaml:1", Hidden, "a.b"}}},
+		"removed and set": {
+			"a.b", []string{"a: {b: 1}", "a: null", "a: {b: 3}"},
+			[]step{{"2.yaml:1", Wins, "a.b"}, {"1.yaml:1", Removes, "a"}, {"0.yaml:1", Hidden, "a.b"}},
+		},
+		"list without a rule": {
+			"other", []string{"other: [1]", "other: [2]"}, []step{{"1.yaml:1", Wins, "other"}, {"0.yaml:1", Overridden, "other"}},
+		},
+		"list with a rule": {"list", []string{"list: [1]", "list: [2]"}, []step{{"1.yaml:1", Wins, "list"}, {"0.yaml:1", Adds, "list"}}},
+		"list, then a text": {
+			"list", []string{"list: [1]", "list: x", "list: [2]"},
+			[]step{{"2.yaml:1", Wins, "list"}, {"1.yaml:1", Overridden, "list"}, {"0.yaml:1", Overridden, "list"}},
+		},
+		"a map": {"a", []string{"a: {b: 1}", "a: {c: 1}"}, []step{{"1.yaml:1", Wins, "a"}, {"0.yaml:1", Adds, "a"}}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -231,7 +269,8 @@ func TestProvenance_NamesTheLineOfEveryLeaf(t *testing.T) {
 		return true
 	})
 	want := map[string]string{
-		"image.repository": "0.yaml:2", "image.tag": "1.yaml:3", "list": "0.yaml:4", "x.k": "1.yaml:5", "w.k": "1.yaml:5", "z.k": "1.yaml:5", "z.own": "1.yaml:9",
+		"image.repository": "0.yaml:2", "image.tag": "1.yaml:3", "list": "0.yaml:4", "x.k": "1.yaml:5", "w.k": "1.yaml:5", "z.k": "1.yaml:5",
+		"z.own": "1.yaml:9",
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v", got)

@@ -21,9 +21,9 @@ import (
 type Layer struct {
 	// Name of the layer, for example "client".
 	Name string
-	// Path of the file, as people should read it.
+	// Path of the file, for people.
 	Path string
-	// Traps are scalars that mean something else than they look like.
+	// Traps are scalars with another meaning than they seem to have.
 	Traps []Trap
 
 	root *Node
@@ -37,14 +37,14 @@ func (l *Layer) Root() *Node {
 	return l.root
 }
 
-// Trap is an unquoted scalar that YAML reads as something else than what is written: "1.10" as the number 1.1, "on" as true,
-// "0123" as 83. It is taken as Helm takes it.
+// Trap is an unquoted scalar that YAML reads as another value than written: "1.10" as the number 1.1, "on" as true,
+// "0123" as 83. It has the value that Helm reads.
 type Trap struct {
 	Path   string
 	Line   int
 	Column int
 	Text   string // as written
-	Means  string // as it is read, for example "the boolean true"
+	Means  string // as YAML reads it, for example "the boolean true"
 }
 
 // MaxDepth is how deep maps and lists may be nested.
@@ -74,10 +74,10 @@ func unreadable(path string, err error) *FileError {
 	return &FileError{Path: path, Reason: reason, Err: err}
 }
 
-// ParseLayer reads values with Helm's YAML rules and notes the place of each. What would not arrive in a chart as it is written
-// is an error of type *FileError with its line: what Parse refuses, and also two keys that become one ("1" and 1), tags other than
-// those of plain data, integers beyond 2^53 (Helm reads numbers as floats), nulls in lists (finished values hold none), nesting beyond
-// MaxDepth, and a text that YAML 1.1 and YAML 1.2 take apart differently.
+// ParseLayer reads values with Helm's YAML rules and records the place of each. Values that would not reach a chart as written are
+// errors of type *FileError with their line: what Parse refuses, and also two keys that become one ("1" and 1), tags other than
+// those of plain data, integers beyond 2^53 (Helm reads numbers as floats), nulls in lists (final values contain none), nesting beyond
+// MaxDepth, and a text that YAML 1.1 and YAML 1.2 parse differently.
 func ParseLayer(name, path string, content []byte) (*Layer, error) {
 	return parseLayer(name, path, content, true)
 }
@@ -130,7 +130,7 @@ func (l *Layer) parse(content []byte, strict bool) error {
 	return err
 }
 
-// treeBuilder puts the data that Helm's parser has read and the places that the other one knows together.
+// treeBuilder combines the data from Helm's parser with the places from the other parser.
 type treeBuilder struct {
 	layer   *Layer
 	strict  bool
@@ -142,7 +142,8 @@ func refuse(at *yamlnode.Node, format string, arguments ...any) error {
 }
 
 var plainTags = map[string]bool{
-	"!!str": true, "!!int": true, "!!float": true, "!!bool": true, "!!null": true, "!!map": true, "!!seq": true, "!!merge": true, "!!timestamp": true,
+	"!!str": true, "!!int": true, "!!float": true, "!!bool": true, "!!null": true, "!!map": true, "!!seq": true, "!!merge": true,
+	"!!timestamp": true,
 }
 
 func (b *treeBuilder) build(at *yamlnode.Node, data any, path []string) (*Node, error) {
@@ -200,11 +201,11 @@ func (b *treeBuilder) buildList(n *Node, at *yamlnode.Node, data []any, path []s
 			return err
 		}
 		if below.form == formNull && b.strict {
-			return refuse(at.Content[i], "an item of the list %s is null; finished values hold no null: give it a value or remove it", JoinPath(path))
+			return refuse(at.Content[i], "an item of the list %s is null; final values hold no null: give it a value or remove it", JoinPath(path))
 		}
 		if b.strict && below.form == formMap {
 			if key := nullIn(below); key != "" {
-				return refuse(at.Content[i], "%s in an item of the list %s is null; Helm does not remove keys from list items, and finished values "+
+				return refuse(at.Content[i], "%s in an item of the list %s is null; Helm does not remove keys from list items, and final values "+
 					"hold no null: leave the key out", key, JoinPath(path))
 			}
 		}
@@ -251,7 +252,7 @@ func (b *treeBuilder) buildMap(n *Node, at *yamlnode.Node, data map[string]any, 
 			return err
 		}
 		if from.value.Kind != yamlnode.AliasNode {
-			// What people look for is the line of the key.
+			// People look for the line of the key.
 			below.line, below.column = int32(from.key.Line), int32(from.key.Column)
 		}
 		n.items[i], n.prunable = below, n.prunable || below.prunable
@@ -259,7 +260,7 @@ func (b *treeBuilder) buildMap(n *Node, at *yamlnode.Node, data map[string]any, 
 	return nil
 }
 
-// place is where a key and its value stand.
+// place is the position of a key and its value.
 type place struct{ key, value *yamlnode.Node }
 
 // collect finds the keys of a map and, unless it has them itself, those that it merges in with "<<".
@@ -281,7 +282,7 @@ func (b *treeBuilder) collect(places map[string]place, at *yamlnode.Node, path [
 		if _, exists := places[name]; !exists {
 			places[name] = place{key, value}
 		} else if own && b.strict {
-			return refuse(key, "the key %q stands twice in one map, in different spellings", name)
+			return refuse(key, "the key %q is defined twice in one map, in different spellings", name)
 		}
 	}
 	for _, from := range merged {
@@ -309,8 +310,7 @@ func (b *treeBuilder) keyName(key *yamlnode.Node, path []string, own bool) (stri
 	if key.Kind != yamlnode.ScalarNode {
 		return "", refuse(key, "a key is a list or a map; keys of values are texts")
 	}
-	if key.Style&(yamlnode.SingleQuotedStyle|yamlnode.DoubleQuotedStyle|yamlnode.LiteralStyle|yamlnode.FoldedStyle|yamlnode.TaggedStyle) != 0 ||
-		!maybeResolved(key.Value) {
+	if key.Style&explicitStyle != 0 || !maybeResolved(key.Value) {
 		return key.Value, nil
 	}
 	asJSON, err := yaml.YAMLToJSON([]byte(key.Value + ": 0\n"))
@@ -332,7 +332,44 @@ func (b *treeBuilder) keyName(key *yamlnode.Node, path []string, own bool) (stri
 	return key.Value, nil
 }
 
-// maybeResolved reports that an unquoted text may be read as something else than a text.
+// checkScalar refuses numbers that would not reach a chart as written, and records texts that are read as another type.
+func (b *treeBuilder) checkScalar(at *yamlnode.Node, data any, path []string) error {
+	if !b.strict {
+		return nil
+	}
+	plain := at.Style&explicitStyle == 0
+	switch data := data.(type) {
+	case string:
+		return nil
+	case bool:
+		if plain && !strings.EqualFold(at.Value, "true") && !strings.EqualFold(at.Value, "false") {
+			b.trap(at, path, fmt.Sprintf("the boolean %t", data))
+		}
+		return nil
+	case json.Number:
+		return refuse(at, "%s is %s, a number with more digits than Helm keeps; write it in quotes", JoinPath(path), at.Value)
+	case int64:
+		if data > maxExact || data < -maxExact {
+			return refuse(at, "%s is %s, a number with more digits than Helm keeps (integers up to 2^53 are exact); write it in quotes",
+				JoinPath(path), at.Value)
+		}
+	case float64:
+		if isInteger(at.Value) {
+			return refuse(at, "%s is %s, a number with more digits than Helm keeps (integers up to 2^53 are exact); write it in quotes",
+				JoinPath(path), at.Value)
+		}
+	}
+	if text := numberText(data); plain && text != at.Value {
+		b.trap(at, path, "the number "+text)
+	}
+	return nil
+}
+
+func (b *treeBuilder) trap(at *yamlnode.Node, path []string, means string) {
+	b.layer.Traps = append(b.layer.Traps, Trap{Path: JoinPath(path), Line: at.Line, Column: at.Column, Text: at.Value, Means: means})
+}
+
+// maybeResolved reports that an unquoted text may be read as another type than a string.
 func maybeResolved(text string) bool {
 	if text == "" || strings.IndexByte("0123456789+-.~<", text[0]) >= 0 {
 		return true

@@ -18,8 +18,8 @@ func TestParseLayer_KeepsTheMeaningThatHelmSees(t *testing.T) {
 	tests := map[string]struct {
 		text  string
 		want  any    // of the key v
-		trap  string // what the note says it means, where there is one
-		write string // as finished values have it
+		trap  string // the meaning in the trap, if there is one
+		write string // as final values have it
 	}{
 		"on":                   {"v: on", true, "the boolean true", "true"},
 		"No":                   {"v: No", false, "the boolean false", "false"},
@@ -90,23 +90,28 @@ func TestParseLayer_RefusesWithFileAndLine(t *testing.T) {
 		line   int
 		reason string
 	}{
-		"duplicate key":           {"a: 1\nb: 2\na: 3\n", 3, `the key "a" stands twice`},
-		"one key in two forms":    {"1: a\nx: 2\n\"1\": b\n", 3, `the key "1" stands twice in one map, in different spellings`},
-		"not UTF-8":               {"a: 1\nb: \xff\n", 2, "no UTF-8"},
-		"UTF-16":                  {"a: 1\n\xfe\xffb: 1\n", 2, "no UTF-8"},
-		"second document":         {"a: 1\n---\nb: 1\n", 2, "second document"},
-		"a list at the top":       {"# x\n- a\n", 2, "the top level is a list"},
-		"a tab":                   {"a:\n\tb: 1\n", 2, "cannot start any token"},
-		"large number":            {"a: 1\nb: 9007199254740993\n", 2, "more digits than Helm keeps"},
-		"very large number":       {"a: 1\nb: 123456789012345678901234567890\n", 2, "more digits than Helm keeps"},
-		"a custom tag":            {"a: 1\nb: !vault secret/x\n", 2, "the tag !vault"},
-		"binary":                  {"a: !!binary aGVsbG8=\n", 1, "the tag !!binary"},
-		"null in a list":          {"a:\n- 1\n- null\n", 3, "null"},
-		"an empty item":           {"a:\n- 1\n-\n", 3, "null"},
-		"null in a list item":     {"a:\n- {x: 1}\n- {x: 1, w: {z: null}}\n", 3, "w.z in an item of the list a is null"},
-		"nesting":                 {"x: 1\n" + deep(MaxDepth+5), 2, "nested deeper than 200"},
-		"absurd nesting":          {"x: 1\n" + deep(200_000), 2, "depth"},
-		"aliases without end":     {"a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e]\ng: &g [*f,*f,*f,*f,*f,*f,*f,*f,*f]\n", 3, "excessive aliasing"},
+		"duplicate key":        {"a: 1\nb: 2\na: 3\n", 3, `the key "a" is defined twice`},
+		"one key in two forms": {"1: a\nx: 2\n\"1\": b\n", 3, `the key "1" is defined twice in one map, in different spellings`},
+		"not UTF-8":            {"a: 1\nb: \xff\n", 2, "no UTF-8"},
+		"UTF-16":               {"a: 1\n\xfe\xffb: 1\n", 2, "no UTF-8"},
+		"second document":      {"a: 1\n---\nb: 1\n", 2, "second document"},
+		"a list at the top":    {"# x\n- a\n", 2, "the top level is a list"},
+		"a tab":                {"a:\n\tb: 1\n", 2, "cannot start any token"},
+		"large number":         {"a: 1\nb: 9007199254740993\n", 2, "more digits than Helm keeps"},
+		"very large number":    {"a: 1\nb: 123456789012345678901234567890\n", 2, "more digits than Helm keeps"},
+		"a custom tag":         {"a: 1\nb: !vault secret/x\n", 2, "the tag !vault"},
+		"binary":               {"a: !!binary aGVsbG8=\n", 1, "the tag !!binary"},
+		"null in a list":       {"a:\n- 1\n- null\n", 3, "null"},
+		"an empty item":        {"a:\n- 1\n-\n", 3, "null"},
+		"null in a list item":  {"a:\n- {x: 1}\n- {x: 1, w: {z: null}}\n", 3, "w.z in an item of the list a is null"},
+		"nesting":              {"x: 1\n" + deep(MaxDepth+5), 2, "nested deeper than 200"},
+		"absurd nesting":       {"x: 1\n" + deep(200_000), 2, "depth"},
+		"aliases without end": {
+			"a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d " +
+				"[*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e]\ng: &g " +
+				"[*f,*f,*f,*f,*f,*f,*f,*f,*f]\n",
+			3, "excessive aliasing",
+		},
 		"infinity":                {"x: 1\na: .inf\n", 2, "a number that values cannot hold"},
 		"no number":               {"x: 1\na: .nan\n", 2, "a number that values cannot hold"},
 		"null as key":             {"x: 1\ny:\n  a: 1\n  ~: 2\n", 4, "a key is null"},
@@ -123,7 +128,8 @@ func TestParseLayer_RefusesWithFileAndLine(t *testing.T) {
 			if !errors.As(err, &refused) {
 				t.Fatalf("got %v", err)
 			}
-			if refused.Path != "clients/a/values.yaml" || test.line > 0 && refused.Line != test.line || !strings.Contains(refused.Reason, test.reason) {
+			if refused.Path != "clients/a/values.yaml" || test.line > 0 && refused.Line != test.line ||
+				!strings.Contains(refused.Reason, test.reason) {
 				t.Errorf("got %v, want line %d: … %s …", refused, test.line, test.reason)
 			}
 		})
@@ -184,8 +190,10 @@ func TestParseLayer_ReadsTenMegabytes(t *testing.T) {
 func FuzzAppendYAML(f *testing.F) {
 	for _, seed := range []string{
 		"a: [1, {b: c}, [x, [y]], {}]\nd: {e: [], f: {}}\n", "a: |\n  x\n   y\n\n  z\n", "a: \"on\"\nb: ' x'\nc: \"x \"\nd: \"a\\nb \\nc\"\n",
-		"\"\": 1\n\"a b\": 2\n\"y\": 3\n\"#\": 4\n\"- a\": 5\n", "a: \"\\u2028\\u0085\\ufeff\\U0001f600\"\n", "a: 1.5e300\nb: 1e-9\nc: -0.0\nd: 1e21\n",
-		"- - a\n  - b\n", "a:\n- b: |-\n    x\n    y\n  c: 1\n", "a: \"\\t\\nx\"\nb: \"x\\n\\n\"\nc: \"x\\r\\ny\"\n", "a: =\nb: <<\nc: '!x'\nd: '&x'\n", "v: .5\nw: +1\nx: 0b1\ny: 0o7\n",
+		"\"\": 1\n\"a b\": 2\n\"y\": 3\n\"#\": 4\n\"- a\": 5\n", "a: \"\\u2028\\u0085\\ufeff\\U0001f600\"\n",
+		"a: 1.5e300\nb: 1e-9\nc: -0.0\nd: 1e21\n",
+		"- - a\n  - b\n", "a:\n- b: |-\n    x\n    y\n  c: 1\n", "a: \"\\t\\nx\"\nb: \"x\\n\\n\"\nc: \"x\\r\\ny\"\n",
+		"a: =\nb: <<\nc: '!x'\nd: '&x'\n", "v: .5\nw: +1\nx: 0b1\ny: 0o7\n",
 	} {
 		f.Add(seed)
 	}

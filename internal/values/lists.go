@@ -9,20 +9,20 @@ import (
 	"strings"
 )
 
-// How a list of a layer meets the list below it.
+// How a list of a layer is merged with the list below it.
 const (
-	// Replace takes the list of the later layer as a whole, as Helm does. It is what happens without a rule.
+	// Replace takes the list of the later layer as a whole, as Helm does. It is the default.
 	Replace = "replace"
-	// Append puts the items of the later layer behind those below.
+	// Append adds the items of the later layer after those below.
 	Append = "append"
 	// MergeByKey merges items that agree in their keys, as maps, and appends the others. An item with "$patch: delete" removes
-	// the one below instead.
+	// the item below instead.
 	MergeByKey = "merge"
 )
 
-// ListRule says how the lists at a path are merged.
+// ListRule defines how the lists at a path are merged.
 type ListRule struct {
-	// Path is dotted as for Set. "*" stands for any one key, and "[]" behind a key steps into the items of a list that is merged
+	// Path is dotted as for Set. "*" matches any one key, and "[]" after a key steps into the items of a list that is merged
 	// by key: "containers[].env".
 	Path string
 	// How is Replace, Append or MergeByKey.
@@ -52,7 +52,7 @@ func NewRules(rules []ListRule) (*Rules, error) {
 		case rule.How != Replace && rule.How != Append && rule.How != MergeByKey:
 			return nil, &PathError{Path: rule.Path, Reason: fmt.Sprintf("the list rule is %q; there are replace, append and merge", rule.How)}
 		case rule.How == MergeByKey && (len(rule.Keys) == 0 || slices.Contains(rule.Keys, "")):
-			return nil, &PathError{Path: rule.Path, Reason: "to merge a list, say which keys name an item, for example name"}
+			return nil, &PathError{Path: rule.Path, Reason: "to merge a list, set the keys that name an item, for example name"}
 		case rule.How != MergeByKey && len(rule.Keys) > 0:
 			return nil, &PathError{Path: rule.Path, Reason: "only the rule merge has keys"}
 		}
@@ -78,7 +78,7 @@ func NewRules(rules []ListRule) (*Rules, error) {
 	return out, nil
 }
 
-// cursor is where in the rules a path has led; nil where no rule can apply any more.
+// cursor is the position in the rules that a path has reached; nil if no rule can apply further down.
 type cursor []*ruleNode
 
 func (r *Rules) start() cursor {
@@ -88,7 +88,7 @@ func (r *Rules) start() cursor {
 	return cursor{r.root}
 }
 
-// step follows a key. What names it exactly comes before "*".
+// step follows a key. An exact name takes precedence over "*".
 func (c cursor) step(key string) cursor {
 	if c == nil {
 		return nil
@@ -123,6 +123,66 @@ func (c cursor) rule() *ListRule {
 // Error: *FileError with the line.
 func (r *Rules) Check(layer *Layer) error { return checkLists(layer.Root(), r.start(), nil) }
 
+// Explain returns what layers set for the value at a path, last layer first; layers are in the order in which they apply. If the
+// path leads to a map, the settings are those of the map itself. There are none if no layer has the path.
+func (r *Rules) Explain(path string, layers []*Node) []Setting {
+	keys := splitPath(path)
+	at := r.start()
+	for _, key := range keys {
+		at = at.step(key)
+	}
+	rule := at.rule()
+	combines := rule != nil && rule.How != Replace
+	var out []Setting
+	won, cut := false, false // the value is found; lower layers do not matter
+	parts := formNull        // what a lower layer must have to add to the value
+	for _, layer := range slices.Backward(layers) {
+		n, depth := descend(layer, keys)
+		if n == nil || depth < len(keys) && n.form == formMap {
+			continue
+		}
+		setting := Setting{Origin: n.Origin(), Path: JoinPath(keys[:depth]), Value: n}
+		switch {
+		case cut:
+			setting.Effect = Hidden
+		case n.form == formNull || depth < len(keys):
+			setting.Effect, cut = Removes, true
+		case !won:
+			setting.Effect, won = Wins, true
+			if n.form == formMap || n.form == formList && combines {
+				parts = n.form
+			}
+		case parts != formNull && n.form == parts:
+			setting.Effect = Adds
+		default:
+			setting.Effect, parts = Overridden, formNull
+		}
+		out = append(out, setting)
+	}
+	return out
+}
+
+// Lay lays a layer over what is below it, with Helm's rules, except where a list rule says otherwise: maps are merged key by key,
+// anything else is replaced, and null hides what is below. Neither is changed; either may be nil.
+func (r *Rules) Lay(below, above *Node) *Node { return lay(below, above, r.start()) }
+
+// Finish makes final values from merged layers and the chart's defaults: no null and no list item to be removed is left, and
+// a chart that renders with the final values as a file gets the result of Helm with the layers. With include, the chart's
+// defaults are part of the result; without, only what the layers set, since Helm adds the defaults itself.
+//
+// A null that would remove a default of the chart is a fatal Conflict: a file cannot express that without a null, which each
+// version of Helm interprets differently.
+func (r *Rules) Finish(defaults, merged *Node, include bool) (*Node, []Conflict) {
+	f := finisher{include: include}
+	if merged == nil {
+		merged = &Node{form: formMap}
+	}
+	if defaults == nil {
+		return f.prune(merged), nil
+	}
+	return f.under(defaults, merged, r.start(), nil), f.conflicts
+}
+
 func checkLists(n *Node, at cursor, path []string) error {
 	if at == nil || n == nil {
 		return nil
@@ -144,11 +204,13 @@ func checkLists(n *Node, at cursor, path []string) error {
 			name, ok := itemName(item, rule)
 			refused := &FileError{Path: item.Origin().File, Line: item.Origin().Line}
 			if !ok {
-				refused.Reason = fmt.Sprintf("the list %s is merged by %s, and this item has no %s", JoinPath(path), strings.Join(rule.Keys, " and "), strings.Join(rule.Keys, " or no "))
+				refused.Reason = fmt.Sprintf("the list %s is merged by %s, and this item has no %s", JoinPath(path), strings.Join(rule.Keys, " and "),
+					strings.Join(rule.Keys, " or no "))
 				return refused
 			}
 			if seen[name] {
-				refused.Reason = fmt.Sprintf("the list %s is merged by %s, and two items of this layer agree in it", JoinPath(path), strings.Join(rule.Keys, " and "))
+				refused.Reason = fmt.Sprintf("the list %s is merged by %s, and two items of this layer agree in it", JoinPath(path),
+					strings.Join(rule.Keys, " and "))
 				return refused
 			}
 			seen[name] = true
@@ -173,7 +235,7 @@ func itemName(item *Node, rule *ListRule) (string, bool) {
 	return name.String(), true
 }
 
-// removed reports an item that takes the one below away.
+// removed reports an item that removes the one below.
 func removed(item *Node) bool {
 	patch := item.Child("$patch")
 	return patch != nil && patch.scalar == "delete"
@@ -203,7 +265,7 @@ func mergeLists(below, above *Node, at cursor, rule *ListRule) *Node {
 		case exists && removed(item):
 			gone = append(gone, i)
 		case exists && removed(out.items[i]):
-			out.items[i] = item // it was removed and comes back, whole
+			out.items[i] = item // it was removed and is added again as a whole
 		case exists:
 			out.items[i] = lay(out.items[i], item, items)
 		default:

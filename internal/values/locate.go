@@ -13,7 +13,7 @@ import (
 
 var unknownAnchor = regexp.MustCompile(`unknown anchor '(.*)' referenced`)
 
-// locate finds the line of a mistake for which Helm's parser gives none; 0 where it is not found. That parser counts lines from 0
+// locate finds the line of a mistake for which Helm's parser gives none; 0 if it is not found. That parser counts lines from 0
 // and leaves 0 out.
 func locate(content []byte, reason string) int {
 	if anchor := unknownAnchor.FindStringSubmatch(reason); anchor != nil {
@@ -47,7 +47,7 @@ func locate(content []byte, reason string) int {
 	return lineOf(&document, wanted)
 }
 
-// lineOfKey finds the first key that is no text.
+// lineOfKey finds the first key that is not a string.
 func lineOfKey(n *yamlnode.Node) int {
 	for i, below := range n.Content {
 		if n.Kind == yamlnode.MappingNode && i%2 == 0 && (below.Kind != yamlnode.ScalarNode || below.Tag == "!!null") {

@@ -33,13 +33,13 @@ type Node struct {
 	line   int32
 	column int32
 
-	// reset is set on a list below which a null or something that is no list lies, so that the chart's items do not belong to it.
+	// reset is set on a list above a null or another value that is not a list, so that the chart's items do not belong to it.
 	reset bool
-	// prunable is set where this node or one below it is left out of finished values: a null, or a list item marked for removal.
+	// prunable is set if this node or one below it is left out of final values: a null, or a list item to be removed.
 	prunable bool
 }
 
-// Origin is where a value stands.
+// Origin is the place of a value.
 type Origin struct {
 	Layer  string `json:"layer"`
 	File   string `json:"file"`
@@ -63,13 +63,13 @@ func (n *Node) Origin() Origin {
 	return Origin{Layer: n.layer.Name, File: n.layer.Path, Line: int(n.line), Column: int(n.column)}
 }
 
-// IsMap, IsList and IsNull tell what a node is; what is none of them is a scalar.
+// IsMap reports a map. A node that is not a map, a list or null is a scalar.
 func (n *Node) IsMap() bool { return n != nil && n.form == formMap }
 
 // IsList reports a list.
 func (n *Node) IsList() bool { return n != nil && n.form == formList }
 
-// IsNull reports a null, which is also what a missing node is.
+// IsNull reports a null or a missing node.
 func (n *Node) IsNull() bool { return n == nil || n.form == formNull }
 
 // Scalar is the value of a scalar, nil for anything else.
@@ -80,7 +80,7 @@ func (n *Node) Scalar() any {
 	return n.scalar
 }
 
-// Keys of a map, sorted. Not to be changed.
+// Keys of a map, sorted. Callers must not change it.
 func (n *Node) Keys() []string {
 	if !n.IsMap() {
 		return nil
@@ -88,7 +88,7 @@ func (n *Node) Keys() []string {
 	return n.keys
 }
 
-// Items of a list in order, or of a map in the order of its keys. Not to be changed.
+// Items of a list in order, or of a map in the order of its keys. Callers must not change it.
 func (n *Node) Items() []*Node {
 	if n == nil {
 		return nil
@@ -96,7 +96,7 @@ func (n *Node) Items() []*Node {
 	return n.items
 }
 
-// Child is the value of a key, nil where there is none or n is no map.
+// Child is the value of a key, nil if there is none or n is not a map.
 func (n *Node) Child(key string) *Node {
 	if !n.IsMap() {
 		return nil
@@ -107,7 +107,7 @@ func (n *Node) Child(key string) *Node {
 	return nil
 }
 
-// At follows a path, written as for Set; "[2]" behind a key takes the third item of a list. It is nil where there is nothing.
+// At follows a path, written as for Set; "[2]" after a key takes the third item of a list. It is nil if there is nothing.
 func (n *Node) At(path string) *Node {
 	at := n
 	for _, key := range splitPath(path) {
@@ -132,7 +132,7 @@ func (n *Node) At(path string) *Node {
 	return at
 }
 
-// cutIndexes takes "key[1][2]" apart.
+// cutIndexes splits "key[1][2]".
 func cutIndexes(key string) (name string, indexes []int, ok bool) {
 	open := strings.IndexByte(key, '[')
 	if open < 0 || !strings.HasSuffix(key, "]") {
@@ -237,7 +237,7 @@ func JoinPath(keys []string) string {
 	return out.String()
 }
 
-// Equal reports that two nodes have the same content, wherever it comes from.
+// Equal reports that two nodes have the same content, regardless of their origins.
 func (n *Node) Equal(other *Node) bool {
 	if n == other {
 		return true
@@ -259,8 +259,75 @@ func (n *Node) Equal(other *Node) bool {
 	return true
 }
 
-// TreeOf makes a tree of plain data, all of which stands in the layer without a line. It is for data that was not read from a
-// file, such as a chart's defaults.
+// OneLine is the node as YAML on one line: {a: 1, b: [x, "on"]}.
+func (n *Node) OneLine() string { return string(n.appendOneLine(nil)) }
+
+func (n *Node) appendOneLine(out []byte) []byte {
+	if n == nil {
+		return append(out, "null"...)
+	}
+	switch n.form {
+	case formMap:
+		out = append(out, '{')
+		for i, key := range n.keys {
+			if i > 0 {
+				out = append(out, ", "...)
+			}
+			out = appendText(out, key)
+			out = append(out, ": "...)
+			out = n.items[i].appendOneLine(out)
+		}
+		return append(out, '}')
+	case formList:
+		out = append(out, '[')
+		for i, item := range n.items {
+			if i > 0 {
+				out = append(out, ", "...)
+			}
+			out = item.appendOneLine(out)
+		}
+		return append(out, ']')
+	}
+	return appendScalar(out, n.scalar)
+}
+
+// WithTexts is the tree with change applied to each string except keys.
+func (n *Node) WithTexts(change func(string) (string, error)) (*Node, error) {
+	if n == nil {
+		return nil, nil
+	}
+	if n.form == formScalar {
+		text, ok := n.scalar.(string)
+		if !ok {
+			return n, nil
+		}
+		changed, err := change(text)
+		if err != nil || changed == text {
+			return n, err
+		}
+		out := *n
+		out.scalar = changed
+		return &out, nil
+	}
+	out := *n
+	out.items = make([]*Node, len(n.items))
+	same := true
+	for i, item := range n.items {
+		below, err := item.WithTexts(change)
+		if err != nil {
+			return nil, err
+		}
+		same = same && below == item
+		out.items[i] = below
+	}
+	if same {
+		return n, nil
+	}
+	return &out, nil
+}
+
+// TreeOf makes a tree of plain data. All nodes have the layer as their origin, without a line. It is for data that was not read from
+// a file, such as a chart's defaults.
 func TreeOf(layer *Layer, v map[string]any) (*Node, error) { return treeOf(layer, nil, v) }
 
 func treeOf(layer *Layer, path []string, v any) (*Node, error) {
@@ -292,7 +359,7 @@ func treeOf(layer *Layer, path []string, v any) (*Node, error) {
 	case json.Number:
 		n.form, n.scalar = formScalar, plainNumbers(v)
 	default:
-		// Other numbers, by way of their text.
+		// Other numbers are converted by their text.
 		text, err := json.Marshal(v)
 		if err != nil {
 			return nil, fmt.Errorf("the value of %s has no counterpart in YAML: %w", JoinPath(path), err)

@@ -12,12 +12,12 @@ import (
 // UnknownKey is a key that the chart does not have.
 type UnknownKey struct {
 	Path    string
-	Nearest string // dotted path of the nearest known key, "" where nothing is near
+	Nearest string // dotted path of the nearest known key, "" if nothing is near
 }
 
 // UnknownKeys compares v with the keys that a chart knows (its own values, those of its subcharts, "global", and where
 // there is a schema its properties) and returns those it does not know, each with the nearest known one, sorted. Maps that
-// are empty in known (labels, annotations, env) are open, and so is a key that is null or no map in known.
+// are empty in known (labels, annotations, env) are open, and so is a key that is null or not a map in known.
 func UnknownKeys(v map[string]any, known map[string]any) []UnknownKey {
 	return unknownKeys(nil, nil, v, known)
 }
@@ -43,8 +43,8 @@ func unknownKeys(found []UnknownKey, at []string, v, known map[string]any) []Unk
 	return found
 }
 
-// Nearest is the candidate with the smallest edit distance to name, where that is at most a third of the name's length
-// (one edit is always near); the first by name among equals, "" where none is near.
+// Nearest is the candidate with the smallest edit distance to name, if that is at most a third of the name's length
+// (one edit is always near); the first by name among equals, "" if none is near.
 func Nearest(name string, candidates []string) string {
 	nearest, best := "", max(1, len([]rune(name))/3)+1
 	for _, candidate := range slices.Sorted(slices.Values(candidates)) {

@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// Merge merges layers, later ones win, as "helm -f a -f b" does. Inputs are not changed, and nothing of them is shared
-// with the result. A null in a later layer stays a null here, since Helm removes the chart's default with it.
+// Merge merges layers; later ones take precedence, as with "helm -f a -f b". Inputs are not changed, and the result shares nothing
+// with them. A null in a later layer stays a null here, since Helm removes the chart's default with it.
 func Merge(layers ...map[string]any) map[string]any {
 	out := map[string]any{}
 	for _, layer := range layers {
@@ -59,7 +59,7 @@ func clone(v any) any {
 	return v
 }
 
-// PathError is a path that cannot be set, or that is no path.
+// PathError is a path that cannot be set, or that is not valid.
 type PathError struct {
 	Path   string
 	Reason string
@@ -67,7 +67,7 @@ type PathError struct {
 
 func (e *PathError) Error() string { return fmt.Sprintf("cannot set %q: %s", e.Path, e.Reason) }
 
-// Set returns a copy of v with the dotted path ("image.tag") set to value, making maps on the way; a dot in a key is
+// Set returns a copy of v with the dotted path ("image.tag") set to value, creating maps on the way; a dot in a key is
 // written "\.". Error: *PathError where a non-map is in the way, or the path has an empty part.
 func Set(v map[string]any, path string, value any) (map[string]any, error) {
 	keys := splitPath(path)

@@ -104,7 +104,8 @@ func FuzzMerge(f *testing.F) {
 
 func TestReadFile_UsesHelmsYAML(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "values.yaml")
-	content := "octal: 0123\ndate: 2001-01-01\ngrouped: 1_000\nreplicas: 1000000\nratio: 0.5\nwhole: 2.0\nbig: 12345678901234567890\non: yes\nempty:\nanchor: &a {x: 1}\ncopy: *a\n"
+	content := "octal: 0123\ndate: 2001-01-01\ngrouped: 1_000\nreplicas: 1000000\nratio: 0.5\nwhole: 2.0\nbig: " +
+		"12345678901234567890\non: yes\nempty:\nanchor: &a {x: 1}\ncopy: *a\n"
 	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -136,14 +137,16 @@ func TestReadFile_OfNothingIsAnEmptyMap(t *testing.T) {
 
 func TestReadFile_SaysFileAndLine(t *testing.T) {
 	tests := map[string]struct{ content, want string }{
-		"duplicate key":     {"a: 1\nb:\n  c: 1\n  d: 2\n  c: 3\n", `, line 5: the key "c" stands twice in one map`},
+		"duplicate key":     {"a: 1\nb:\n  c: 1\n  d: 2\n  c: 3\n", `, line 5: the key "c" is defined twice in one map`},
 		"a mistake":         {"a:\n  b: 1\n c: 2\n", ", line 2: did not find expected key"},
 		"a tab":             {"a:\n\tb: 1\n", ", line 2: found character that cannot start any token"},
 		"a list":            {"# comment\n\n- a\n", ", line 3: the top level is a list; values are a map of keys"},
 		"a text":            {"hello\n", ", line 1: the top level is a string; values are a map of keys"},
 		"another encoding":  {"a: 1\nb: \xff\xfe\n", ", line 2: the text is no UTF-8"},
 		"no number of JSON": {"a: .inf\n", ": +Inf is a number that values cannot hold; write it in quotes if a text is meant"},
-		"a second document": {"# first\n---\na: 1\n--- # second\na: 2\n", ", line 4: a second document begins; Helm would read the first one only"},
+		"a second document": {
+			"# first\n---\na: 1\n--- # second\na: 2\n", ", line 4: a second document begins; Helm would read the first one only",
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -225,7 +228,8 @@ func TestLeaves(t *testing.T) {
 }
 
 func TestUnknownKeys(t *testing.T) {
-	const known = `{image: {tag: "", repository: ""}, autoscaling: {enabled: true, maxReplicas: 1}, labels: {}, replicas: 1, extra: null, list: [1]}`
+	const known = `{image: {tag: "", repository: ""}, autoscaling: {enabled: true, maxReplicas: 1}, labels: {}, replicas: 1, ` +
+		`extra: null, list: [1]}`
 	tests := map[string]struct {
 		values string
 		want   []UnknownKey
@@ -233,11 +237,14 @@ func TestUnknownKeys(t *testing.T) {
 		"all known":       {`{image: {tag: x}, replicas: 3, list: [1, 2]}`, nil},
 		"a typo":          {`{autoscaling: {maxReplica: 50}}`, []UnknownKey{{"autoscaling.maxReplica", "autoscaling.maxReplicas"}}},
 		"letters swapped": {`{imgae: {tag: x}}`, []UnknownKey{{"imgae", "image"}}},
-		"another case":    {`{Replicas: 1, autoscaling: {MAXREPLICAS: 1}}`, []UnknownKey{{"Replicas", "replicas"}, {"autoscaling.MAXREPLICAS", "autoscaling.maxReplicas"}}},
-		"nothing near":    {`{monitoring: true}`, []UnknownKey{{"monitoring", ""}}},
-		"open maps":       {`{labels: {anything: 1}, extra: {a: {b: 1}}}`, nil},
-		"below a scalar":  {`{replicas: {a: 1}}`, nil},
-		"null":            {`{imgae: null}`, []UnknownKey{{"imgae", "image"}}},
+		"another case": {
+			`{Replicas: 1, autoscaling: {MAXREPLICAS: 1}}`,
+			[]UnknownKey{{"Replicas", "replicas"}, {"autoscaling.MAXREPLICAS", "autoscaling.maxReplicas"}},
+		},
+		"nothing near":   {`{monitoring: true}`, []UnknownKey{{"monitoring", ""}}},
+		"open maps":      {`{labels: {anything: 1}, extra: {a: {b: 1}}}`, nil},
+		"below a scalar": {`{replicas: {a: 1}}`, nil},
+		"null":           {`{imgae: null}`, []UnknownKey{{"imgae", "image"}}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -253,7 +260,12 @@ func TestGet_FindsWhatSetWrote(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for path, want := range map[string]any{`image.example\.com/tag`: "v1.2.0", "image.pullPolicy": "Always", "image.missing": nil, "image.pullPolicy.deeper": nil} {
+	for path, want := range map[string]any{
+		`image.example\.com/tag`:  "v1.2.0",
+		"image.pullPolicy":        "Always",
+		"image.missing":           nil,
+		"image.pullPolicy.deeper": nil,
+	} {
 		got, ok := Get(v, path)
 		if got != want || ok != (want != nil) {
 			t.Errorf("Get(%s) = %v, %v; want %v", path, got, ok, want)

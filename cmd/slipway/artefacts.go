@@ -62,7 +62,8 @@ func newMatrixCommand(flags *fleetFlags) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "matrix",
 		Short: "Print the matrix of a GitHub Actions pipeline",
-		Long: "Prints the environments as JSON, by wave, and each wave in shards of at most 256 jobs, which is what GitHub makes of one matrix. A " +
+		Long: "Prints the environments as JSON, by wave, and each wave in shards of at most 256 jobs, which is what GitHub makes of " +
+			"one matrix. A " +
 			"shard is never empty; \"any\" is false where there is nothing to do. With --against, only environments whose values differ " +
 			"from those generated at a git revision are taken.",
 		Args: cobra.NoArgs,
@@ -110,8 +111,8 @@ func newMatrixCommand(flags *fleetFlags) *cobra.Command {
 	return command
 }
 
-// selectEnvironments lists the environments that a selector matches. A tag that none has is refused: misspelled, it would deploy nothing
-// without a word.
+// selectEnvironments lists the environments that a selector matches. An unknown tag is refused: if it were misspelled, the command would
+// silently deploy nothing.
 func selectEnvironments(described *fleet.Fleet, selected string) ([]*fleet.Environment, error) {
 	selector, err := fleet.ParseSelector(selected)
 	if err != nil {
@@ -123,8 +124,10 @@ func selectEnvironments(described *fleet.Fleet, selected string) ([]*fleet.Envir
 	return described.Select(selector), nil
 }
 
-// changed are the environments whose values are others than at a revision.
-func changed(command *cobra.Command, flags *fleetFlags, described *fleet.Fleet, environments []*fleet.Environment, against string) ([]*fleet.Environment, error) {
+// changed are the environments whose values differ from those at a revision.
+func changed(
+	command *cobra.Command, flags *fleetFlags, described *fleet.Fleet, environments []*fleet.Environment, against string,
+) ([]*fleet.Environment, error) {
 	whole, err := described.ResolveAll(command.Context())
 	if err != nil {
 		return nil, err
@@ -145,7 +148,7 @@ func changed(command *cobra.Command, flags *fleetFlags, described *fleet.Fleet, 
 	}), nil
 }
 
-// appendOutput writes what a step hands to later jobs: any, waves (names), and for each wave its shards.
+// appendOutput writes the outputs for later jobs: any, waves (names), and the shards of each wave.
 func appendOutput(path string, matrix *gitops.Matrix) error {
 	names := make([]string, len(matrix.Waves))
 	var text strings.Builder
@@ -167,7 +170,7 @@ func appendOutput(path string, matrix *gitops.Matrix) error {
 		return err
 	}
 	if _, err := file.WriteString(text.String()); err != nil {
-		_ = file.Close() // the first error tells more
+		_ = file.Close() // the first error is the cause
 		return err
 	}
 	return file.Close()

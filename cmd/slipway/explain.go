@@ -14,9 +14,10 @@ func newExplainCommand(flags *fleetFlags) *cobra.Command {
 	var asJSON bool
 	command := &cobra.Command{
 		Use:   "explain <client> <stage> [key]",
-		Short: "Tell which layer, file and line set a value, and what it overrode",
-		Long: "Tells for a value of an environment which layer, file and line set it, and what it overrode. The key is a dotted path such as " +
-			"autoscaling.maxReplicas; a dot in a key is written \"\\.\". A key with others below it is explained one by one, and without a key all are.",
+		Short: "Show which layer, file and line set a value, and what it overrode",
+		Long: "Shows which layer, file and line set a value of an environment, and what it overrode. The key is a dotted path such as " +
+			"autoscaling.maxReplicas; a dot in a key is written \"\\.\". A key with others below it is explained one by one, and without " +
+			"a key all are.",
 		Args: cobra.RangeArgs(2, 3),
 		RunE: func(command *cobra.Command, arguments []string) error {
 			described, resolved, err := flags.environment(command.Context(), arguments[0], arguments[1])

@@ -19,8 +19,10 @@ func newGenerateCommand(flags *fleetFlags) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "generate",
 		Short: "Write the values of every environment",
-		Long: "Writes <output>/<client>/<stage>/values.yaml for every environment of the fleet: finished values, in a fixed form, without nulls. " +
-			"Only files that differ are written, each in one step; where any environment has an error, nothing is. Files of environments that there " +
+		Long: "Writes <output>/<client>/<stage>/values.yaml for every environment of the fleet: finished values, in a fixed form, " +
+			"without nulls. " +
+			"Only files that differ are written, each in one step; where any environment has an error, nothing is. Files of environments " +
+			"that there " +
 			"are no more are listed, and removed with --prune.",
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
@@ -42,16 +44,16 @@ func newGenerateCommand(flags *fleetFlags) *cobra.Command {
 			printGenerated(command.OutOrStdout(), out, options)
 			printFindings(command.ErrOrStderr(), out.Findings)
 			if check && len(out.Added)+len(out.Changed)+len(out.Orphans) > 0 {
-				_, _ = fmt.Fprintln(command.ErrOrStderr(), "The tree is not what the layers say; run `slipway generate`, look at it and commit it.")
+				_, _ = fmt.Fprintln(command.ErrOrStderr(), "The tree is out of date. Run `slipway generate`, review the changes and commit them.")
 				return errFindings
 			}
 			return nil
 		},
 	}
-	command.Flags().BoolVar(&options.DryRun, "dry-run", false, "tell what would be written, and write nothing")
+	command.Flags().BoolVar(&options.DryRun, "dry-run", false, "report what would be written, and write nothing")
 	command.Flags().BoolVar(&check, "check", false, "like --dry-run, and fail where anything would be written or is left over")
 	command.Flags().BoolVar(&options.Prune, "prune", false, "remove generated files of environments that there are no more")
-	command.Flags().BoolVar(&noCache, "no-cache", false, "work everything out, whatever is known from the last run")
+	command.Flags().BoolVar(&noCache, "no-cache", false, "compute everything, without the cache of the last run")
 	return command
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/chart"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/fleet"
 )
 
@@ -32,20 +33,17 @@ func main() {
 	defer stop()
 	if err := newCommand().ExecuteContext(ctx); err != nil {
 		if !errors.Is(err, errFindings) {
-			_, _ = fmt.Fprintln(os.Stderr, "slipway: "+explain(err))
+			_, _ = fmt.Fprintln(os.Stderr, "slipway: "+describe(err))
 		}
 		stop()
 		os.Exit(1)
 	}
 }
 
-// explain says what happened, what was observed and what to do, where the error knows.
-func explain(err error) string {
-	type explained interface {
-		Explain() (happened, observed, advice string)
-	}
-	var typed explained
-	if !errors.As(err, &typed) {
+// describe returns what happened, what was observed and what to do, for errors that explain themselves.
+func describe(err error) string {
+	typed, ok := explain.As(err)
+	if !ok {
 		return err.Error()
 	}
 	happened, observed, advice := typed.Explain()
@@ -98,7 +96,7 @@ func (f *fleetFlags) environment(ctx context.Context, client, stage string) (*fl
 	}
 	e := described.Find(client, stage)
 	if e == nil {
-		return nil, nil, &fleet.NoEnvironmentError{Client: client, Stage: stage, Fleet: described}
+		return nil, nil, fleet.ErrNoEnvironment(described, client, stage)
 	}
 	resolved, err := described.Resolve(e)
 	return described, resolved, err

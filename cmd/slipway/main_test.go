@@ -40,7 +40,7 @@ func ownFleet(t *testing.T) string {
 func TestCommand_FromLayersToArtifacts(t *testing.T) {
 	dir := ownFleet(t)
 	if _, _, err := run(t, dir, "generate", "--check"); !errors.Is(err, errFindings) {
-		t.Errorf("before anything is generated, --check says %v", err)
+		t.Errorf("before anything is generated, --check returns %v", err)
 	}
 	out, messages, err := run(t, dir, "generate")
 	if err != nil || !strings.Contains(out, "72 environments: 144 files written, 0 unchanged") || messages != "" {
@@ -49,10 +49,12 @@ func TestCommand_FromLayersToArtifacts(t *testing.T) {
 	if out, _, err := run(t, dir, "generate", "--check"); err != nil || !strings.Contains(out, "0 files to be written, 144 unchanged") {
 		t.Errorf("%v\n%s", err, out)
 	}
-	if out, _, err := run(t, dir, "explain", "client-f", "prod", "autoscaling.maxReplicas"); err != nil || !strings.HasPrefix(out, "autoscaling.maxReplicas = 25\n  client-stage ") {
+	if out, _, err := run(t, dir, "explain", "client-f", "prod", "autoscaling.maxReplicas"); err != nil ||
+		!strings.HasPrefix(out, "autoscaling.maxReplicas = 25\n  client-stage ") {
 		t.Errorf("%v\n%s", err, out)
 	}
-	if _, _, err := run(t, dir, "explain", "client-f", "test"); err == nil || !strings.Contains(explain(err), "client-f has the stages dev, staging, prod") {
+	if _, _, err := run(t, dir, "explain", "client-f", "test"); err == nil ||
+		!strings.Contains(describe(err), "client-f has the stages dev, staging, prod") {
 		t.Errorf("got %v", err)
 	}
 	out, _, err = run(t, dir, "values", "client-f", "prod")
@@ -65,14 +67,16 @@ func TestCommand_FromLayersToArtifacts(t *testing.T) {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(output)
-	if err != nil || !strings.Contains(string(text), "any=true\nwaves=[\"canary\",\"early\",\"everyone\"]\n") || !strings.Contains(string(text), "canary=[{\"include\":[") {
+	if err != nil || !strings.Contains(string(text), "any=true\nwaves=[\"canary\",\"early\",\"everyone\"]\n") ||
+		!strings.Contains(string(text), "canary=[{\"include\":[") {
 		t.Errorf("%v\n%.300s", err, text)
 	}
 	if out, _, err := run(t, dir, "list", "--select", "ring=canary,stage=prod", "--json"); err != nil || strings.Count(out, `"client":`) != 2 {
 		t.Errorf("%v\n%s", err, out)
 	}
 	for _, command := range []string{"list", "matrix"} {
-		if out, _, err := run(t, dir, command, "--select", "rign=canary"); err == nil || out != "" || !strings.Contains(err.Error(), "did you mean ring?") {
+		if out, _, err := run(t, dir, command, "--select", "rign=canary"); err == nil || out != "" ||
+			!strings.Contains(err.Error(), "did you mean ring?") {
 			t.Errorf("%s: %v\n%s", command, err, out)
 		}
 	}
@@ -100,7 +104,8 @@ func TestCommand_ReportsAndRefuses(t *testing.T) {
 	}
 	change("client-c/values-prod.yaml", "autoscaling:\n  maxReplicas: 33\n")
 	out, _, err := run(t, dir, "report")
-	if err != nil || !strings.HasPrefix(out, "### 1 of 72 environments change, 1 of them prod\n") || !strings.Contains(out, "| `autoscaling.maxReplicas` | `10` | `33` | client-c/prod |") {
+	if err != nil || !strings.HasPrefix(out, "### 1 of 72 environments change, 1 of them prod\n") ||
+		!strings.Contains(out, "| `autoscaling.maxReplicas` | `10` | `33` | client-c/prod |") {
 		t.Errorf("%v\n%.500s", err, out)
 	}
 	out, _, err = run(t, dir, "report", "--json")
@@ -110,7 +115,8 @@ func TestCommand_ReportsAndRefuses(t *testing.T) {
 	}
 	change("client-c/values-prod.yaml", "autoscaling:\n  maxReplica: 33\nconfig:\n  API: client-d-prod.db.example.com\n")
 	out, messages, err := run(t, dir, "generate")
-	if !errors.Is(err, errFindings) || !strings.Contains(messages, "did you mean autoscaling.maxReplicas?") || !strings.Contains(messages, "values-prod.yaml:2: ") || out != "" {
+	if !errors.Is(err, errFindings) || !strings.Contains(messages, "did you mean autoscaling.maxReplicas?") ||
+		!strings.Contains(messages, "values-prod.yaml:2: ") || out != "" {
 		t.Errorf("%v\n%s\n%s", err, out, messages)
 	}
 	if out, _, err := run(t, dir, "report"); !errors.Is(err, errFindings) || !strings.Contains(out, "belongs to client-d") {

@@ -19,8 +19,9 @@ func newReportCommand(flags *fleetFlags) *cobra.Command {
 	var limit int
 	command := &cobra.Command{
 		Use:   "report",
-		Short: "Tell what a change of the layers does to the fleet, and what is wrong or remarkable in it",
-		Long: "Compares the values that the layers give now with those generated before, at a git revision (--against origin/main) or in a folder, " +
+		Short: "Show how a change of the layers affects the fleet, and errors and anomalies in it",
+		Long: "Compares the values that the layers give now with those generated before, at a git revision (--against origin/main) or " +
+			"in a folder, " +
 			"by default the tree as it is, and checks all values: unknown keys, schema, required and locked keys, values of one client in " +
 			"another's, what looks like a secret, outliers, and lines without an effect.",
 		Args: cobra.NoArgs,

@@ -15,20 +15,20 @@ import (
 	"path/filepath"
 )
 
-// clientEntry is what the cache knows of a client: from what its files were made, and what they were.
+// clientEntry is the cache's record of a client: the inputs of its files, and their fingerprints.
 type clientEntry struct {
 	Stages  []string
 	Inputs  []input
 	Outputs []input
-	// Folder is the stamp of the client's folder in the generated tree, when it held folders of Stages and no others.
+	// Folder is the stamp of the client's folder in the generated tree, if it contained only folders of Stages.
 	Folder stamp
 }
 
-// isCurrent compares all files of a client with what is known of them. Files in folder are this client's alone.
+// isCurrent compares all files of a client with the cached fingerprints. Files in folder belong to this client only.
 func (c *clientEntry) isCurrent(o *observer, folder string) bool {
 	for i := range c.Inputs {
 		in := &c.Inputs[i]
-		// The first one was looked at already, to find out whether this is a client.
+		// The first one was read before, to find out whether this folder is a client.
 		own := i > 0 && len(in.Path) > len(folder) && in.Path[len(folder)] == filepath.Separator && in.Path[:len(folder)] == folder
 		var s *sight
 		if own {
@@ -48,7 +48,7 @@ func (c *clientEntry) isCurrent(o *observer, folder string) bool {
 	return true
 }
 
-// basis is the fingerprint of what concerns all clients: engine, description and chart.
+// basis is the fingerprint of what all clients depend on: engine, description and chart.
 func (f *Fleet) basis(description []byte) (sum, error) {
 	hash := sha256.New()
 	_, _ = fmt.Fprintf(hash, "engine %d, cache 2, program %s\n", Engine, program())
@@ -73,7 +73,11 @@ func (f *Fleet) basis(description []byte) (sum, error) {
 				return nil
 			})
 			if errors.Is(err, fs.ErrNotExist) {
-				return sum{}, &DescriptionError{File: filepath.Join(f.Dir, FileName), Reason: fmt.Sprintf("chart.path is %q, and there is no %s", f.Chart.Path, path), Err: err}
+				return sum{}, &DescriptionError{
+					File:   filepath.Join(f.Dir, FileName),
+					Reason: fmt.Sprintf("chart.path is %q, and there is no %s", f.Chart.Path, path),
+					Err:    err,
+				}
 			}
 			if err != nil {
 				return sum{}, fmt.Errorf("reading the chart of %s: %w", filepath.Join(f.Dir, FileName), err)
@@ -83,7 +87,7 @@ func (f *Fleet) basis(description []byte) (sum, error) {
 	return sum(hash.Sum(nil)[:16]), nil
 }
 
-// program tells builds of this program apart: another one may find other mistakes.
+// program identifies the build of this program: another build may report other findings.
 func program() string {
 	path, err := os.Executable()
 	if err != nil {
@@ -96,8 +100,8 @@ func program() string {
 	return fmt.Sprintf("%d %d", found.Size(), found.ModTime().UnixNano())
 }
 
-// CachePath is where the cache of a fleet is kept by default: in the user's cache folder, named after the fleet's folder. Empty where
-// there is no such folder.
+// CachePath is where the cache of a fleet is kept by default: in the user's cache folder, named after the fleet's folder. It is empty
+// if there is no such folder.
 func CachePath(dir string) string {
 	base, err := os.UserCacheDir()
 	if err != nil {
@@ -115,7 +119,7 @@ func CachePath(dir string) string {
 	return filepath.Join(base, "slipway", "fleet", hex.EncodeToString(name[:12]))
 }
 
-// loadCache is empty where the cache is missing, of another basis, or damaged: a cache only saves work.
+// loadCache returns an empty cache if the file is missing, damaged or of another basis: a cache only saves work.
 func loadCache(path string, basis sum) map[string]clientEntry {
 	if path == "" {
 		return nil
@@ -131,7 +135,7 @@ func loadCache(path string, basis sum) map[string]clientEntry {
 	return decodeCache(body, basis)
 }
 
-// saveCache keeps the entries for the next run. A cache that cannot be written is none.
+// saveCache writes the entries for the next run. A cache that cannot be written is removed.
 func saveCache(path string, basis sum, clients map[string]clientEntry) {
 	if path == "" {
 		return
@@ -146,7 +150,7 @@ func saveCache(path string, basis sum, clients map[string]clientEntry) {
 	}
 	check := sha256.Sum256(body)
 	out := bufio.NewWriter(made)
-	_, _ = out.Write(check[:]) // told by Flush
+	_, _ = out.Write(check[:]) // Flush reports the error
 	_, _ = out.Write(body)
 	if out.Flush() != nil || made.Close() != nil || os.Rename(made.Name(), path) != nil {
 		_ = os.Remove(made.Name()) // nothing more to do

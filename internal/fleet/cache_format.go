@@ -9,8 +9,7 @@ import (
 	"slices"
 )
 
-// encodeCache writes the cache as lengths, texts and fingerprints. It is read in every run, and the general encoders take longer for
-// that than a run has to spend.
+// encodeCache writes the cache as lengths, texts and fingerprints. Every run reads it, and general encoders are too slow for that.
 func encodeCache(basis sum, clients map[string]clientEntry) []byte {
 	size := 1 << 10
 	for _, entry := range clients {
@@ -21,7 +20,7 @@ func encodeCache(basis sum, clients map[string]clientEntry) []byte {
 		out = binary.AppendUvarint(out, uint64(len(s)))
 		out = append(out, s...)
 	}
-	mark := func(s stamp) {
+	writeStamp := func(s stamp) {
 		for _, n := range []uint64{s.Inode, s.Size, uint64(s.Modified), uint64(s.Changed)} {
 			out = binary.LittleEndian.AppendUint64(out, n)
 		}
@@ -31,7 +30,7 @@ func encodeCache(basis sum, clients map[string]clientEntry) []byte {
 		for _, file := range files {
 			text(file.Path)
 			out = append(out, file.Sum[:]...)
-			mark(file.Stamp)
+			writeStamp(file.Stamp)
 		}
 	}
 	out = binary.AppendUvarint(out, uint64(len(clients)))
@@ -44,12 +43,12 @@ func encodeCache(basis sum, clients map[string]clientEntry) []byte {
 		}
 		files(entry.Inputs)
 		files(entry.Outputs)
-		mark(entry.Folder)
+		writeStamp(entry.Folder)
 	}
 	return out
 }
 
-// decodeCache is nil for another basis, and for content that is none of encodeCache.
+// decodeCache returns nil for another basis, and for content that encodeCache did not write.
 func decodeCache(content []byte, basis sum) map[string]clientEntry {
 	r := &cacheReader{rest: string(content)}
 	if r.sum() != basis {
@@ -72,7 +71,7 @@ func decodeCache(content []byte, basis sum) map[string]clientEntry {
 	return clients
 }
 
-// cacheReader takes a content apart. Once something does not fit, it gives nothing any more.
+// cacheReader decodes a cache. After the first error, it returns only zero values.
 type cacheReader struct {
 	rest   string
 	broken bool
@@ -88,7 +87,7 @@ func (r *cacheReader) take(n int) string {
 	return out
 }
 
-// count is a number of things, each of which takes at least a byte.
+// count is a number of items, each of which takes at least one byte.
 func (r *cacheReader) count() int {
 	var n uint64
 	for shift := 0; shift < 63; shift += 7 {

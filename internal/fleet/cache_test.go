@@ -12,7 +12,9 @@ import (
 func TestCache_GivesBackWhatItWasGivenOrNothing(t *testing.T) {
 	basis := fingerprint([]byte("basis"))
 	clients := map[string]clientEntry{
-		"acme": {Stages: []string{"dev", "prod"}, Inputs: []input{{Path: "a", Sum: fingerprint([]byte("a")), Stamp: stamp{1, 2, 3, -4}}, {Path: "gone", Sum: absent}},
+		"acme": {Stages: []string{
+			"dev", "prod",
+		}, Inputs: []input{{Path: "a", Sum: fingerprint([]byte("a")), Stamp: stamp{1, 2, 3, -4}}, {Path: "gone", Sum: absent}},
 			Outputs: []input{{Path: "b", Sum: fingerprint([]byte("b"))}}, Folder: stamp{Inode: 1 << 60, Changed: 1}},
 		strings.Repeat("x", 300): {Inputs: []input{}, Outputs: []input{}},
 	}

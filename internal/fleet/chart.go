@@ -14,10 +14,10 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
 )
 
-// chartLayer is what the chart's own values are called where layers are.
+// chartLayer is the layer name of the chart's own values.
 const chartLayer = "chart"
 
-// Chart is the chart that a fleet's values are for.
+// Chart is the chart of a fleet's values.
 type Chart struct {
 	*chart.Chart
 	defaults  *values.Node
@@ -47,7 +47,7 @@ func (f *Fleet) LoadChart(ctx context.Context, loader *chart.Loader) error {
 		return err
 	} else if lends && f.Chart.Defaults == "include" {
 		return &DescriptionError{File: file, Reason: fmt.Sprintf("chart %s imports values of its dependencies (import-values), so that its "+
-			"defaults cannot be part of finished values; set chart.defaults to omit", loaded.Name)}
+			"defaults cannot be part of final values; set chart.defaults to omit", loaded.Name)}
 	}
 	if out.defaults, err = defaultsWithPlaces(loaded, source.Path); err != nil {
 		return err
@@ -59,9 +59,10 @@ func (f *Fleet) LoadChart(ctx context.Context, loader *chart.Loader) error {
 	return nil
 }
 
-// defaultsWithPlaces are a chart's defaults; those that stand in the values.yaml of a chart's folder know their lines.
+// defaultsWithPlaces are a chart's defaults. Those from the values.yaml of a chart's folder have line numbers.
 func defaultsWithPlaces(loaded *chart.Chart, path string) (*values.Node, error) {
-	all, err := values.TreeOf(&values.Layer{Name: chartLayer, Path: fmt.Sprintf("chart %s %s", loaded.Name, loaded.Version)}, loaded.DefaultValues())
+	all, err := values.TreeOf(&values.Layer{Name: chartLayer, Path: fmt.Sprintf("chart %s %s", loaded.Name, loaded.Version)},
+		loaded.DefaultValues())
 	if err != nil || path == "" {
 		return all, err
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
 )
 
-// checkEnvironment finds what is wrong with one environment, apart from all others.
+// checkEnvironment returns the findings of one environment that do not depend on others.
 func (f *Fleet) checkEnvironment(r *Resolved, conflicts []values.Conflict) {
 	here := []string{r.Name()}
 	add := func(rule, severity, key string, origin values.Origin, text string) {
@@ -60,7 +60,8 @@ func (f *Fleet) checkEnvironment(r *Resolved, conflicts []values.Conflict) {
 		return
 	}
 	for _, problem := range f.chart.validator.Validate(r.Values.Map(), f.Chart.Defaults == "include") {
-		if problem.Unknown && slices.ContainsFunc(r.Findings, func(known Finding) bool { return known.Rule == RuleUnknown && known.Key == problem.Path }) {
+		if problem.Unknown && slices.ContainsFunc(r.Findings,
+			func(known Finding) bool { return known.Rule == RuleUnknown && known.Key == problem.Path }) {
 			continue
 		}
 		text := problem.Text
@@ -78,7 +79,7 @@ func isEmpty(n *values.Node) bool {
 	return n.Scalar() == nil || n.Scalar() == ""
 }
 
-// setByLayer reports that not the chart alone says what a value is.
+// setByLayer reports that a layer sets a value, not only the chart.
 func setByLayer(n *values.Node) bool {
 	if n.Origin().Layer != chartLayer {
 		return true

@@ -11,7 +11,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
 )
 
-// checkLayer finds what is wrong in a file, whichever environments use it.
+// checkLayer returns the findings of a file, independent of the environments that use it.
 func (f *Fleet) checkLayer(position int, layer *values.Layer) []Finding {
 	return append(f.checkKeys(position, layer), f.secretsIn(layer.Root())...)
 }
@@ -46,7 +46,8 @@ func (f *Fleet) checkKeys(position int, layer *values.Layer) []Finding {
 			if lock.Reason != "" {
 				text += ": " + lock.Reason
 			}
-			findings = append(findings, Finding{Rule: RuleLocked, Severity: SeverityError, Key: values.JoinPath(path), Origin: n.Origin(), Text: text})
+			findings = append(findings,
+				Finding{Rule: RuleLocked, Severity: SeverityError, Key: values.JoinPath(path), Origin: n.Origin(), Text: text})
 		})
 	}
 	if f.chart != nil {
@@ -55,13 +56,14 @@ func (f *Fleet) checkKeys(position int, layer *values.Layer) []Finding {
 			if unknown.Nearest != "" {
 				text += fmt.Sprintf("; did you mean %s?", unknown.Nearest)
 			}
-			findings = append(findings, Finding{Rule: RuleUnknown, Severity: SeverityError, Key: unknown.Path, Origin: layer.Root().At(unknown.Path).Origin(), Text: text})
+			findings = append(findings,
+				Finding{Rule: RuleUnknown, Severity: SeverityError, Key: unknown.Path, Origin: layer.Root().At(unknown.Path).Origin(), Text: text})
 		}
 	}
 	return findings
 }
 
-// steps takes a dotted path apart; a dot in a key is written "\.".
+// steps splits a dotted path; a dot in a key is written "\.".
 func steps(path string) []string {
 	var out []string
 	var key strings.Builder
@@ -80,8 +82,8 @@ func steps(path string) []string {
 	return append(out, key.String())
 }
 
-// matchPath calls found for each value at a path, in which "*" stands for any one key. With cut, it is also called for what stands in
-// the way of the path and thereby replaces or removes what is there.
+// matchPath calls found for each value at a path, in which "*" matches any one key. With cut, it is also called for a value above the
+// path that replaces or removes what is at the path.
 func matchPath(n *values.Node, pattern, at []string, cut bool, found func(path []string, n *values.Node)) {
 	if n == nil {
 		return
@@ -101,7 +103,7 @@ func matchPath(n *values.Node, pattern, at []string, cut bool, found func(path [
 		return
 	}
 	for i, key := range n.Keys() {
-		// A scalar beside the maps that the pattern means is in nobody's way.
+		// A scalar next to the maps that the pattern matches does not matter.
 		item := n.Items()[i]
 		matchPath(item, pattern[1:], append(at, key), cut && (item.IsMap() || item.IsNull()), found)
 	}

@@ -6,18 +6,15 @@ package fleet
 import (
 	"archive/tar"
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
@@ -26,7 +23,7 @@ import (
 // Base is a tree of generated files to compare with: environment → content of its values file.
 type Base map[string][]byte
 
-// BaseFromFolder reads the tree that is in a folder; a folder that there is not is an empty tree.
+// BaseFromFolder reads the tree in a folder; a missing folder is an empty tree.
 func BaseFromFolder(dir string) (Base, error) {
 	out := Base{}
 	files, err := filepath.Glob(filepath.Join(dir, "*", "*", ValuesFile))
@@ -49,9 +46,9 @@ func BaseFromFolder(dir string) (Base, error) {
 // BaseFromGit reads the tree as it is at a revision, for example origin/main.
 func BaseFromGit(ctx context.Context, dir, revision string) (Base, error) {
 	if strings.HasPrefix(revision, "-") {
-		return nil, fmt.Errorf("%q is no revision", revision)
+		return nil, fmt.Errorf("%q is not a revision", revision)
 	}
-	// git works in a folder that exists in any case; the tree may be new.
+	// git runs in a folder that always exists; the tree may be new.
 	there := filepath.Dir(filepath.Clean(dir))
 	command := exec.CommandContext(ctx, "git", "archive", "--format=tar", revision, "--", filepath.Base(filepath.Clean(dir)))
 	command.Dir = there
@@ -61,7 +58,7 @@ func BaseFromGit(ctx context.Context, dir, revision string) (Base, error) {
 		if strings.Contains(failed.String(), "did not match any files") {
 			return Base{}, nil
 		}
-		return nil, fmt.Errorf("asking git for %s at %s: %w: %s", dir, revision, err, strings.TrimSpace(failed.String()))
+		return nil, fmt.Errorf("reading %s at %s from git: %w: %s", dir, revision, err, strings.TrimSpace(failed.String()))
 	}
 	out := Base{}
 	archive := tar.NewReader(&text)
@@ -94,59 +91,11 @@ func (b Base) add(file string, content []byte) {
 // KeyChange is one change that a number of environments have in common.
 type KeyChange struct {
 	Key string `json:"key"`
-	// Before and After are shown on one line; secrets are masked. Null is a key that there was not, or is not any more.
+	// Before and After are printed on one line; secrets are masked. Null is a key that did not exist before, or does not exist now.
 	Before       *string       `json:"before"`
 	After        *string       `json:"after"`
 	Source       values.Origin `json:"source"`
 	Environments []string      `json:"environments"`
-}
-
-// compare finds what is another value than in the base. Added environments are not compared key by key.
-func (w *Whole) compare(base Base) (changes []KeyChange, affected, added, removed []string, err error) {
-	type identity struct{ key, before, after string }
-	places := map[identity]int{}
-	now := map[string]bool{}
-	for _, r := range w.Resolved {
-		now[r.Name()] = true
-		content, known := base[r.Name()]
-		if !known {
-			added = append(added, r.Name())
-			continue
-		}
-		if bytes.Equal(content, w.YAML(r)) {
-			continue
-		}
-		affected = append(affected, r.Name())
-		before, err := values.ParseDefaults("before", r.Name(), content)
-		if err != nil {
-			return nil, nil, nil, nil, fmt.Errorf("reading the generated values to compare with: %w", err)
-		}
-		for key, pair := range differences(before.Root(), r.Values) {
-			id := identity{key, pair[0].OneLine(), pair[1].OneLine()}
-			at, known := places[id]
-			if !known {
-				at = len(changes)
-				places[id] = at
-				changes = append(changes, KeyChange{Key: key, Before: w.shownOrNil(key, pair[0]), After: w.shownOrNil(key, pair[1]), Source: pair[1].Origin()})
-			}
-			changes[at].Environments = append(changes[at].Environments, r.Name())
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(base)) {
-		if !now[name] && !w.failed(name) {
-			removed = append(removed, name)
-		}
-	}
-	slices.SortFunc(changes, func(a, b KeyChange) int {
-		return cmp.Or(cmp.Compare(len(b.Environments), len(a.Environments)), cmp.Compare(a.Key, b.Key), cmp.Compare(a.Environments[0], b.Environments[0]))
-	})
-	return changes, affected, added, removed, nil
-}
-
-// failed tells environments that exist and could not be made.
-func (w *Whole) failed(name string) bool {
-	client, stage, _ := strings.Cut(name, "/")
-	return w.Find(client, stage) != nil
 }
 
 func (f *Fleet) shownOrNil(key string, n *values.Node) *string {
@@ -157,7 +106,7 @@ func (f *Fleet) shownOrNil(key string, n *values.Node) *string {
 	return &text
 }
 
-// differences are the leaves that two trees have otherwise; a missing one is nil.
+// differences are the leaves that differ between two trees; a missing leaf is nil.
 func differences(before, after *values.Node) map[string][2]*values.Node {
 	out := map[string][2]*values.Node{}
 	before.Walk(func(path []string, leaf *values.Node) bool {

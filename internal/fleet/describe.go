@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
 // Package fleet reads the description of a fleet (the clients, their stages, and the layers of values that make up each
-// environment), makes the finished values of every environment, and says what is wrong or remarkable in them. It is offline and
-// depends on nothing but the files.
+// environment), computes the final values of every environment, and reports errors and anomalies in them. It works offline and
+// depends on the files only.
 package fleet
 
 import (
@@ -25,7 +25,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
 )
 
-// FileName is the description's name in the folder of the clients.
+// FileName is the name of the description in the folder of the clients.
 const FileName = "fleet.yaml"
 
 // Description is the content of fleet.yaml. Paths in it are relative to the folder that it is in.
@@ -34,18 +34,18 @@ type Description struct {
 	Version int `yaml:"version"`
 	// Service is the name of what is deployed; generated objects are named after it.
 	Service string `yaml:"service"`
-	// Chart that the values are for. Without one there is nothing to check keys against, and no defaults.
+	// Chart is the chart of the values. Without it, keys are not checked and there are no defaults.
 	Chart *ChartSpec `yaml:"chart"`
 	// Output is the folder of the generated tree; default "../environments".
 	Output string `yaml:"output"`
 	// Stages in the order of promotion.
 	Stages []string `yaml:"stages"`
-	// Layers of values, in the order in which they are laid over each other.
+	// Layers of values: a later layer overrides an earlier one.
 	Layers []LayerSpec `yaml:"layers"`
-	// Facts that every environment has, unless its client says otherwise. Placeholders are filled in.
+	// Facts of every environment; a client may override them. Placeholders are expanded.
 	Facts texts `yaml:"facts"`
 	// Tfvars is the pattern of files of Terraform variables whose texts, numbers and booleans are facts of an environment, for
-	// example "{client}/{stage}.tfvars". A client has the stages for which there is such a file, where it does not list them.
+	// example "{client}/{stage}.tfvars". A client that lists no stages has the stages for which there is such a file.
 	Tfvars   string         `yaml:"tfvars"`
 	Lists    []ListSpec     `yaml:"lists"`
 	Locked   []LockSpec     `yaml:"locked"`
@@ -53,37 +53,37 @@ type Description struct {
 	Identity IdentitySpec   `yaml:"identity"`
 	Secrets  SecretSpec     `yaml:"secrets"`
 	// Waves in the order in which a release reaches environments; an environment is in the first one that selects it. Without
-	// any, each stage is a wave.
+	// waves, each stage is a wave.
 	Waves      []WaveSpec      `yaml:"waves"`
 	GitOps     *GitOpsSpec     `yaml:"gitops"`
 	Prometheus *PrometheusSpec `yaml:"prometheus"`
 }
 
 type (
-	// ChartSpec says where the chart is: a path, or a repository with name and version.
+	// ChartSpec locates the chart: a path, or a repository with name and version.
 	ChartSpec struct {
 		Path       string `yaml:"path"`
 		Repository string `yaml:"repository"`
 		Name       string `yaml:"name"`
 		Version    string `yaml:"version"`
-		// Defaults is "include" (finished values hold the chart's defaults, which is the default) or "omit".
+		// Defaults is "include" (final values contain the chart's defaults; this is the default) or "omit".
 		Defaults string `yaml:"defaults"`
 	}
 
-	// LayerSpec is one layer: a file per environment, or values that stand in the description itself.
+	// LayerSpec is one layer: a file per environment, or values in the description itself.
 	LayerSpec struct {
 		Name string `yaml:"name"`
 		// File is a path with placeholders: {client}, {stage}, or any tag or fact.
 		File string `yaml:"file"`
-		// Optional layers may lack the file.
+		// Optional layers may have no file.
 		Optional bool `yaml:"optional"`
 		// Select limits the layer to environments whose tags it matches.
 		Select Selector `yaml:"select"`
-		// Values are given in place of a file. Their texts may hold placeholders.
+		// Values replace a file. Strings in them may contain placeholders.
 		Values yaml.Node `yaml:"values"`
 
 		inline    *values.Layer
-		perClient bool // the content may be another one for each client
+		perClient bool // the content may differ between clients
 	}
 
 	// ListSpec is a rule for a list: see values.ListRule.
@@ -102,24 +102,24 @@ type (
 		position int
 	}
 
-	// RequiredSpec is a key that a layer must set, to something that is not empty. The chart's default does not count.
+	// RequiredSpec is a key that a layer must set, to a value that is not empty. The chart's default does not count.
 	RequiredSpec struct {
 		Path   string   `yaml:"path"`
 		Select Selector `yaml:"select"`
 		Reason string   `yaml:"reason"`
 	}
 
-	// IdentitySpec says by what one client is told from another, so that it is found in another client's values.
+	// IdentitySpec defines what identifies a client, so that it is found in another client's values.
 	IdentitySpec struct {
 		Facts  []string `yaml:"facts"`
 		Values []string `yaml:"values"`
 		// Names of clients count, unless this is false.
 		Names *bool `yaml:"names"`
-		// Ignore are paths at which anything may stand.
+		// Ignore are paths that are not checked.
 		Ignore []string `yaml:"ignore"`
 	}
 
-	// SecretSpec says where a text is no secret although it looks like one.
+	// SecretSpec lists paths whose values are not secrets although they look like secrets.
 	SecretSpec struct {
 		Ignore []string `yaml:"ignore"`
 	}
@@ -130,7 +130,7 @@ type (
 		Select Selector `yaml:"select"`
 	}
 
-	// GitOpsSpec is what Argo CD needs to know.
+	// GitOpsSpec configures Argo CD.
 	GitOpsSpec struct {
 		Repository string `yaml:"repository"` // address of the repository that holds the generated tree
 		Revision   string `yaml:"revision"`   // default "main"
@@ -148,7 +148,7 @@ type (
 		Automated bool `yaml:"automated"`
 	}
 
-	// PrometheusSpec is what monitoring needs to know.
+	// PrometheusSpec configures monitoring.
 	PrometheusSpec struct {
 		// Target is host:port of the environment's Prometheus, with placeholders.
 		Target string `yaml:"target"`
@@ -161,8 +161,8 @@ type (
 	}
 )
 
-// Selector is a label selector of Kubernetes over tags, and over client and stage: "stage=prod,ring in (canary, early)". The empty
-// one matches all.
+// Selector is a Kubernetes label selector over tags, client and stage: "stage=prod,ring in (canary, early)". The empty selector
+// matches all environments.
 type Selector struct {
 	Text string
 	labels.Selector
@@ -170,7 +170,7 @@ type Selector struct {
 	line int // in the description; 0 where it is not from there
 }
 
-// ParseSelector reads a selector.
+// ParseSelector parses a selector.
 func ParseSelector(text string) (Selector, error) {
 	parsed, err := labels.Parse(text)
 	if err != nil {
@@ -193,14 +193,14 @@ func (s *Selector) UnmarshalYAML(at *yaml.Node) error {
 	return nil
 }
 
-// texts are texts by name, each of them given.
+// texts are strings by name; none is empty.
 type texts map[string]string
 
-// UnmarshalYAML refuses what is left empty: it is no text, and would select and expand as one.
+// UnmarshalYAML refuses a key without a value: it would select and expand as an empty string.
 func (t *texts) UnmarshalYAML(at *yaml.Node) error {
 	for i := 1; at.Kind == yaml.MappingNode && i < len(at.Content); i += 2 {
 		if at.Content[i].Tag == "!!null" {
-			return fmt.Errorf("line %d: %s has no value; give it one, or leave it out", at.Content[i].Line, at.Content[i-1].Value)
+			return fmt.Errorf("line %d: %s has no value; set one, or remove the key", at.Content[i].Line, at.Content[i-1].Value)
 		}
 	}
 	return at.Decode((*map[string]string)(t))
@@ -211,7 +211,7 @@ func (s Selector) matches(tags labels.Labels) bool { return s.Selector == nil ||
 // DescriptionError is a mistake in fleet.yaml or client.yaml.
 type DescriptionError struct {
 	File   string
-	Line   int // 0 where it is not known
+	Line   int // 0 if unknown
 	Reason string
 	Err    error
 }
@@ -225,9 +225,10 @@ func (e *DescriptionError) Error() string {
 
 func (e *DescriptionError) Unwrap() error { return e.Err }
 
-// Explain says it in three parts.
+// Explain implements explain.Explainer.
 func (e *DescriptionError) Explain() (happened, observed, advice string) {
-	return "The description of the fleet cannot be used.", e.Error() + ".", "Correct the file. Its format is in the guide \"From one client to two hundred\"."
+	return "The description of the fleet is not valid.", e.Error() + ".", "Correct the file. Its format is in the guide \"From one " +
+		"client to two hundred\"."
 }
 
 var (
@@ -237,7 +238,7 @@ var (
 	yamlLine     = regexp.MustCompile(`line ([0-9]+): ?`)
 )
 
-// decode reads a description file and refuses what it does not know.
+// decode reads a description file and refuses unknown keys.
 func decode(file string, content []byte, into any) error {
 	for i, line := range bytes.Split(content, []byte("\n")) {
 		if !utf8.Valid(line) {
@@ -256,7 +257,7 @@ func decode(file string, content []byte, into any) error {
 			return nil
 		}
 		if err == nil {
-			return &DescriptionError{File: file, Line: more.Line, Reason: "a second document begins; a description is one"}
+			return &DescriptionError{File: file, Line: more.Line, Reason: "a second document begins; a description has only one"}
 		}
 	}
 	reason, _, _ := strings.Cut(strings.TrimSpace(strings.TrimPrefix(strings.TrimPrefix(err.Error(), "yaml: "), "unmarshal errors:\n")), "\n")
@@ -269,17 +270,19 @@ func decode(file string, content []byte, into any) error {
 		out.Reason = fmt.Sprintf("there is no %q here", field)
 	}
 	if kinds := wrongKind.FindStringSubmatch(out.Reason); kinds != nil {
-		out.Reason = fmt.Sprintf("%s stands where %s is needed", cmp.Or(foundKinds[kinds[1]], "something else"), neededKind(kinds[2]))
+		out.Reason = fmt.Sprintf("%s is given where %s is needed", cmp.Or(foundKinds[kinds[1]], "something else"), neededKind(kinds[2]))
 	}
 	return out
 }
 
 var (
 	wrongKind  = regexp.MustCompile("^cannot unmarshal !!([a-z]+)(?: `.*`)? into (\\S+)$")
-	foundKinds = map[string]string{"seq": "a list", "map": "a map", "str": "a text", "int": "a number", "float": "a number", "bool": "true or false"}
+	foundKinds = map[string]string{
+		"seq": "a list", "map": "a map", "str": "a text", "int": "a number", "float": "a number", "bool": "true or false",
+	}
 )
 
-// neededKind says in words what a Go type is for.
+// neededKind names the YAML kind that a Go type is decoded from.
 func neededKind(goType string) string {
 	switch goType = strings.TrimPrefix(goType, "*"); {
 	case goType == "string":
@@ -320,21 +323,21 @@ func (d *Description) check(file string) error {
 	case d.Version != 1:
 		return fmt.Errorf("version is %d; this program reads version 1", d.Version)
 	case !namePattern.MatchString(d.Service):
-		return fmt.Errorf("service is %q; it is lower-case letters, digits and hyphens", d.Service)
+		return fmt.Errorf("service is %q; use lower-case letters, digits and hyphens", d.Service)
 	case len(d.Stages) == 0:
 		return errors.New("stages are missing: list them in the order of promotion")
 	case len(d.Layers) == 0:
-		return errors.New("layers are missing: list the files of values in the order in which they are laid over each other")
+		return errors.New("layers are missing: list the files of values; a later layer overrides an earlier one")
 	}
 	for i, stage := range d.Stages {
 		if !stagePattern.MatchString(stage) || slices.Contains(d.Stages[:i], stage) {
-			return fmt.Errorf("stage %q: a stage is lower-case letters and digits, and is listed once", stage)
+			return fmt.Errorf("stage %q: a stage's name is lower-case letters and digits, and is listed once", stage)
 		}
 	}
 	if d.Chart != nil {
 		d.Chart.Defaults = cmp.Or(d.Chart.Defaults, "include")
 		if d.Chart.Defaults != "include" && d.Chart.Defaults != "omit" {
-			return fmt.Errorf("chart.defaults is %q; it is include or omit", d.Chart.Defaults)
+			return fmt.Errorf("chart.defaults is %q; use include or omit", d.Chart.Defaults)
 		}
 	}
 	if rest := placeholder.ReplaceAllString(d.Tfvars, ""); strings.ContainsAny(rest, "{}") {
@@ -351,7 +354,7 @@ func (d *Description) check(file string) error {
 	}
 	for i, wave := range d.Waves {
 		if !namePattern.MatchString(wave.Name) || slices.ContainsFunc(d.Waves[:i], func(w WaveSpec) bool { return w.Name == wave.Name }) {
-			return fmt.Errorf("wave %q: a wave's name is lower-case letters, digits and hyphens, and stands there once", wave.Name)
+			return fmt.Errorf("wave %q: a wave's name is lower-case letters, digits and hyphens, and is listed once", wave.Name)
 		}
 		if wave.Name == "any" || wave.Name == "waves" {
 			return fmt.Errorf("wave %q: the outputs of `slipway matrix` have something else under this name", wave.Name)
@@ -380,7 +383,8 @@ func (d *Description) checkLayers(file string) error {
 		hasValues := layer.Values.Kind != 0
 		switch {
 		case !namePattern.MatchString(layer.Name) || layer.Name == chartLayer || d.layer(layer.Name) < i:
-			return fmt.Errorf("layer %q: a layer's name is lower-case letters, digits and hyphens, is not %q, and stands there once", layer.Name, chartLayer)
+			return fmt.Errorf("layer %q: a layer's name is lower-case letters, digits and hyphens, is not %q, and is listed once", layer.Name,
+				chartLayer)
 		case (layer.File == "") == !hasValues:
 			return fmt.Errorf("layer %s needs either file or values", layer.Name)
 		case filepath.IsAbs(layer.File):
@@ -410,7 +414,7 @@ func (d *Description) checkLayers(file string) error {
 	return nil
 }
 
-// layer is the position of a layer, -1 where there is none of that name.
+// layer is the position of a layer, or -1.
 func (d *Description) layer(name string) int {
 	return slices.IndexFunc(d.Layers, func(l LayerSpec) bool { return l.Name == name })
 }

@@ -7,45 +7,39 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
 )
 
-// NoEnvironmentError is an environment that the fleet does not have.
-type NoEnvironmentError struct {
-	Client, Stage string // Stage is empty where there is no such client
-	Fleet         *Fleet
-	Clients       []string // all names, where Fleet does not have them
-}
-
-func (e *NoEnvironmentError) Error() string {
-	if e.Stage == "" {
-		return fmt.Sprintf("the fleet in %s has no client %s", e.Fleet.Dir, e.Client)
+// ErrNoEnvironment is an environment that the fleet does not have; stage is empty where the client is missing. clients are the
+// names of all clients, where f does not have them.
+func ErrNoEnvironment(f *Fleet, client, stage string, clients ...string) *explain.Error {
+	missing := "client " + client
+	if stage != "" {
+		missing = fmt.Sprintf("environment %s/%s", client, stage)
 	}
-	return fmt.Sprintf("the fleet in %s has no environment %s/%s", e.Fleet.Dir, e.Client, e.Stage)
-}
-
-// Explain says it in three parts.
-func (e *NoEnvironmentError) Explain() (happened, observed, advice string) {
+	err := &explain.Error{Happened: fmt.Sprintf("The fleet in %s has no %s.", f.Dir, missing)}
 	var stages []string
-	clients := e.Clients
-	for _, environment := range e.Fleet.Environments {
-		if environment.Client == e.Client {
+	listed := len(clients) > 0
+	for _, environment := range f.Environments {
+		if environment.Client == client {
 			stages = append(stages, environment.Stage)
 		}
-		if e.Clients == nil && (len(clients) == 0 || clients[len(clients)-1] != environment.Client) {
+		if !listed && (len(clients) == 0 || clients[len(clients)-1] != environment.Client) {
 			clients = append(clients, environment.Client)
 		}
 	}
-	observed = fmt.Sprintf("It has %s.", plural(len(clients), "client"))
-	advice = "Name a client with a folder and a client.yaml."
-	if nearest := values.Nearest(e.Client, clients); nearest != "" {
-		advice = fmt.Sprintf("Did you mean %s?", nearest)
-	}
 	if len(stages) > 0 {
-		observed = fmt.Sprintf("%s has the stages %s.", e.Client, strings.Join(stages, ", "))
-		advice = "Name one of them."
+		err.Observed = fmt.Sprintf("%s has the stages %s.", client, strings.Join(stages, ", "))
+		err.Advice = "Name one of them."
+		return err
 	}
-	return capital(e.Error()) + ".", observed, advice
+	err.Observed = fmt.Sprintf("It has %s.", plural(len(clients), "client"))
+	err.Advice = "Name a client with a folder and a client.yaml."
+	if nearest := values.Nearest(client, clients); nearest != "" {
+		err.Advice = fmt.Sprintf("Did you mean %s?", nearest)
+	}
+	return err
 }
 
 // NoValueError is a key that an environment does not have.
@@ -59,17 +53,17 @@ func (e *NoValueError) Error() string {
 	return text
 }
 
-// Explanation tells where a value comes from.
+// Explanation is where a value comes from.
 type Explanation struct {
 	Environment string `json:"environment"`
 	Key         string `json:"key"`
-	// Value as YAML on one line; secrets are masked. Null where layers name the key and it is removed in the end.
+	// Value as YAML on one line; secrets are masked. It is null where a layer removes the key.
 	Value *string `json:"value"`
 	// Sources, last layer first.
 	Sources []Source `json:"sources"`
 }
 
-// Source is what one layer says of a value.
+// Source is what one layer sets.
 type Source struct {
 	values.Origin
 	// Effect is one of those in package values, for example "sets" or "is overridden".
@@ -77,7 +71,7 @@ type Source struct {
 	Value  string `json:"value"`
 }
 
-// Text tells it to people.
+// Text is the explanation in words.
 func (e Explanation) Text() string {
 	var out strings.Builder
 	value := "(removed)"
@@ -98,7 +92,7 @@ func (e Explanation) Text() string {
 	return out.String()
 }
 
-// ExplainKey explains the value at a dotted path; where others are below it, each of them; with an empty path, all of them. Error:
+// ExplainKey explains the value at a dotted path and all values below it; with an empty path, all values. Error:
 // *NoValueError.
 func (f *Fleet) ExplainKey(r *Resolved, key string) ([]Explanation, error) {
 	n := r.Values
@@ -143,7 +137,7 @@ func (f *Fleet) explainOne(r *Resolved, key string, n *values.Node) Explanation 
 		out.Sources = append(out.Sources, Source{Origin: setting.Origin, Effect: setting.Effect, Value: shown})
 	}
 	if len(out.Sources) == 0 && n != nil {
-		// A part of a list, which layers do not name by this path.
+		// A part of a list: layers do not set it by this path.
 		out.Sources = append(out.Sources, Source{Origin: n.Origin(), Effect: values.Wins, Value: f.Shown(key, n)})
 	}
 	return out

@@ -19,7 +19,7 @@ const (
 
 // Rules that findings come from.
 const (
-	RuleFile     = "file"     // a file that cannot be used
+	RuleFile     = "file"     // a file that is not valid
 	RuleLocked   = "locked"   // a layer sets what is locked
 	RuleRequired = "required" // an environment lacks what it must have
 	RuleNull     = "null"     // a null that cannot have an effect
@@ -34,7 +34,7 @@ const (
 	RuleSelector = "selector" // a selector over a tag that no environment has
 	RuleTag      = "tag"      // a tag that looks like a misspelled one of other clients
 	RuleStray    = "stray"    // a folder that is no client
-	RuleOrphan   = "orphan"   // a generated file of an environment that there is no more
+	RuleOrphan   = "orphan"   // a generated file of an environment that no longer exists
 )
 
 // Finding is something wrong or remarkable in the fleet's values.

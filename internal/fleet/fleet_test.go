@@ -20,9 +20,11 @@ type files map[string]string
 
 // small is a fleet of three clients and a chart with a schema.
 var small = files{
-	"chart/Chart.yaml":         "apiVersion: v2\nname: orders\nversion: 1.0.0\n",
-	"chart/values.yaml":        "replicas: 1\nimage:\n  repository: example.com/orders\n  tag: \"\"\ndatabase:\n  host: \"\"\n  password: \"\"\nhosts: []\nlabels: {}\n",
-	"chart/values.schema.json": `{"type": "object", "properties": {"replicas": {"type": "integer", "maximum": 9}, "labels": {"type": "object"}}}`,
+	"chart/Chart.yaml": "apiVersion: v2\nname: orders\nversion: 1.0.0\n",
+	"chart/values.yaml": "replicas: 1\nimage:\n  repository: example.com/orders\n  tag: \"\"\ndatabase:\n  host: \"\"\n" +
+		"  password: \"\"\nhosts: []\nlabels: {}\n",
+	"chart/values.schema.json": `{"type": "object", "properties": {"replicas": {"type": "integer", "maximum": 9}, "labels": ` +
+		`{"type": "object"}}}`,
 	"clients/fleet.yaml": `version: 1
 service: orders
 chart: {path: ../chart}
@@ -117,7 +119,15 @@ func TestRead_KnowsEnvironmentsTagsAndWaves(t *testing.T) {
 	if globex.Tags["tier"] != "gold" || globex.Facts["account_id"] != "0456" || whole.Find("globex", "dev").Tags["tier"] != "" {
 		t.Errorf("got %+v", globex)
 	}
-	for text, want := range map[string]int{"": 5, "stage=prod": 3, "tier": 1, "!tier": 4, "client in (acme, globex),stage=dev": 2, "ring!=canary": 3, "stage=test": 0} {
+	for text, want := range map[string]int{
+		"":                                   5,
+		"stage=prod":                         3,
+		"tier":                               1,
+		"!tier":                              4,
+		"client in (acme, globex),stage=dev": 2,
+		"ring!=canary":                       3,
+		"stage=test":                         0,
+	} {
 		selector, err := ParseSelector(text)
 		if err != nil || len(whole.Select(selector)) != want {
 			t.Errorf("%q selects %d, %v", text, len(whole.Select(selector)), err)
@@ -131,18 +141,21 @@ func TestRead_KnowsEnvironmentsTagsAndWaves(t *testing.T) {
 }
 
 func TestRead_TakesFactsFromTerraformVariables(t *testing.T) {
-	description := strings.Replace(small["clients/fleet.yaml"], "stages: [dev, prod]", "stages: [dev, prod]\ntfvars: \"{client}/{stage}.tfvars\"\nfacts: {cluster: \"{context}-x\", zone: a}", 1)
+	description := strings.Replace(small["clients/fleet.yaml"], "stages: [dev, prod]",
+		"stages: [dev, prod]\ntfvars: \"{client}/{stage}.tfvars\"\nfacts: {cluster: \"{context}-x\", zone: a}", 1)
 	dir := small.with(files{
-		"clients/fleet.yaml":       description,
-		"clients/acme/prod.tfvars": "client = \"acme\"\ncontext = \"acme-prod\"\nprotect = true\nsize = 12345678901\nlist = [1]\nnothing = null\n",
+		"clients/fleet.yaml": description,
+		"clients/acme/prod.tfvars": "client = \"acme\"\ncontext = \"acme-prod\"\nprotect = true\nsize = 12345678901\nlist = [1]\n" +
+			"nothing = null\n",
 	}).write(t)
 	if _, err := Read(t.Context(), dir); err == nil {
 		t.Fatal("globex lists its stages, and has no context")
 	}
 	description = strings.Replace(description, "cluster: \"{context}-x\", ", "", 1)
 	dir = small.with(files{
-		"clients/fleet.yaml":       description,
-		"clients/acme/prod.tfvars": "client = \"acme\"\ncontext = \"acme-prod\"\nprotect = true\nsize = 12345678901\nlist = [1]\nnothing = null\n",
+		"clients/fleet.yaml": description,
+		"clients/acme/prod.tfvars": "client = \"acme\"\ncontext = \"acme-prod\"\nprotect = true\nsize = 12345678901\nlist = [1]\n" +
+			"nothing = null\n",
 	}).write(t)
 	f, err := Read(t.Context(), dir)
 	if err != nil {
@@ -177,38 +190,50 @@ func TestRead_RefusesMistakesWithTheirPlace(t *testing.T) {
 		line   int
 		text   string
 	}{
-		"another version":     {replaced("version: 1", "version: 2"), "fleet.yaml", 0, "reads version 1"},
-		"an unknown field":    {replaced("locked:", "lock:"), "fleet.yaml", 15, `there is no "lock" here`},
-		"no layers":           {replaced("layers:", "lists:"), "fleet.yaml", 0, "already defined"},
-		"a stage twice":       {replaced("[dev, prod]", "[dev, dev]"), "fleet.yaml", 0, "listed once"},
-		"a layer twice":       {replaced("name: stage", "name: defaults"), "fleet.yaml", 0, "stands there once"},
-		"an unknown layer":    {replaced("layer: defaults", "layer: default"), "fleet.yaml", 0, "which there is not"},
-		"a rule of no kind":   {replaced("rule: append", "rule: add"), "fleet.yaml", 0, "replace, append and merge"},
-		"an absolute file":    {replaced("file: values.yaml", "file: /etc/passwd"), "fleet.yaml", 0, "must be relative"},
-		"a wrong selector":    {replaced("{path: image.tag}", "{path: image.tag, select: \"a in b\"}"), "fleet.yaml", 18, "is no selector"},
-		"inline duplicate":    {replaced("database: {host: \"{client}-{stage}.db.example.com\"}", "on: !foo bar"), "fleet.yaml", 12, "the tag !foo"},
+		"another version":   {replaced("version: 1", "version: 2"), "fleet.yaml", 0, "reads version 1"},
+		"an unknown field":  {replaced("locked:", "lock:"), "fleet.yaml", 15, `there is no "lock" here`},
+		"no layers":         {replaced("layers:", "lists:"), "fleet.yaml", 0, "already defined"},
+		"a stage twice":     {replaced("[dev, prod]", "[dev, dev]"), "fleet.yaml", 0, "listed once"},
+		"a layer twice":     {replaced("name: stage", "name: defaults"), "fleet.yaml", 0, "is listed once"},
+		"an unknown layer":  {replaced("layer: defaults", "layer: default"), "fleet.yaml", 0, "which there is not"},
+		"a rule of no kind": {replaced("rule: append", "rule: add"), "fleet.yaml", 0, "replace, append and merge"},
+		"an absolute file":  {replaced("file: values.yaml", "file: /etc/passwd"), "fleet.yaml", 0, "must be relative"},
+		"a wrong selector":  {replaced("{path: image.tag}", "{path: image.tag, select: \"a in b\"}"), "fleet.yaml", 18, "is no selector"},
+		"inline duplicate": {
+			replaced("database: {host: \"{client}-{stage}.db.example.com\"}", "on: !foo bar"), "fleet.yaml", 12, "the tag !foo",
+		},
 		"an unknown stage":    {files{"clients/acme/client.yaml": "stages: {test: }\n"}, "client.yaml", 0, "none of the fleet's"},
 		"a reserved tag":      {files{"clients/acme/client.yaml": "tags: {stage: x}\n"}, "client.yaml", 0, "cannot be a tag"},
 		"a client's name":     {files{"clients/Acme_2/client.yaml": "{}"}, "Acme_2", 0, "lower-case"},
 		"no description":      {files{"clients/fleet.yaml": "-"}, "fleet.yaml", 0, "no such file"},
 		"broken client.yaml":  {files{"clients/acme/client.yaml": "tags:\n  a: [\n"}, "client.yaml", 0, ""},
 		"unknown in a client": {files{"clients/acme/client.yaml": "tags: {}\ntag: {}\n"}, "client.yaml", 2, `there is no "tag" here`},
-		"tags in a list":      {files{"clients/acme/client.yaml": "tags: [a, b]\n"}, "client.yaml", 1, "a list stands where a map of texts is needed"},
-		"stages in a list":    {files{"clients/acme/client.yaml": "facts: {}\nstages: [dev]\n"}, "client.yaml", 2, "a list stands where a map is needed"},
-		"a text alone":        {files{"clients/acme/client.yaml": "hello\n"}, "client.yaml", 1, "a text stands where a map is needed"},
-		"stages as a text":    {replaced("[dev, prod]", "dev"), "fleet.yaml", 4, "a text stands where a list is needed"},
+		"tags in a list": {
+			files{"clients/acme/client.yaml": "tags: [a, b]\n"}, "client.yaml", 1,
+			"a list is given where a map of texts is needed",
+		},
+		"stages in a list": {
+			files{"clients/acme/client.yaml": "facts: {}\nstages: [dev]\n"}, "client.yaml", 2,
+			"a list is given where a map is needed",
+		},
+		"a text alone":        {files{"clients/acme/client.yaml": "hello\n"}, "client.yaml", 1, "a text is given where a map is needed"},
+		"stages as a text":    {replaced("[dev, prod]", "dev"), "fleet.yaml", 4, "a text is given where a list is needed"},
 		"a tag without value": {files{"clients/acme/client.yaml": "tags:\n  a: x\n  ring:\n"}, "client.yaml", 3, "ring has no value"},
 		"a tag twice":         {files{"clients/acme/client.yaml": "tags: {a: x, a: y}\n"}, "client.yaml", 1, "already defined"},
-		"a second document":   {files{"clients/acme/client.yaml": "tags: {a: x}\n---\ntags: {a: y}\n"}, "client.yaml", 2, "a second document begins"},
-		"and in fleet.yaml":   {files{"clients/fleet.yaml": base + "---\nversion: 2\n"}, "fleet.yaml", 0, "a second document begins"},
-		"no UTF-8":            {files{"clients/acme/client.yaml": "tags:\n  ring: caf\xe9\n"}, "client.yaml", 2, "no UTF-8"},
-		"a selector as a map": {replaced("{path: image.tag}", "{path: image.tag, select: {stage: prod}}"), "fleet.yaml", 18, "a selector is a text"},
-		"an absolute output":  {replaced("stages: [dev", "output: /srv/environments\nstages: [dev"), "fleet.yaml", 0, "relative"},
-		"output over layers":  {replaced("stages: [dev", "output: x/..\nstages: [dev"), "fleet.yaml", 0, "and not the same"},
-		"a wave called any":   {replaced("lists:", "waves: [{name: any}]\nlists:"), "fleet.yaml", 0, "have something else under this name"},
-		"a stray brace":       {replaced("stages/{stage}.yaml", "stages/{stage.yaml"), "fleet.yaml", 0, "a brace that belongs to no placeholder"},
-		"a circle of facts":   {replaced("lists:", "facts: {a: \"{b}\", b: \"{a}\"}\nlists:"), "client.yaml", 0, "not of each other"},
-		"no wave":             {replaced("lists:", "waves: [{name: a, select: stage=dev}]\nlists:"), "client.yaml", 0, "no wave selects it"},
+		"a second document": {
+			files{"clients/acme/client.yaml": "tags: {a: x}\n---\ntags: {a: y}\n"}, "client.yaml", 2, "a second document begins",
+		},
+		"and in fleet.yaml": {files{"clients/fleet.yaml": base + "---\nversion: 2\n"}, "fleet.yaml", 0, "a second document begins"},
+		"no UTF-8":          {files{"clients/acme/client.yaml": "tags:\n  ring: caf\xe9\n"}, "client.yaml", 2, "no UTF-8"},
+		"a selector as a map": {
+			replaced("{path: image.tag}", "{path: image.tag, select: {stage: prod}}"), "fleet.yaml", 18, "a selector is a text",
+		},
+		"an absolute output": {replaced("stages: [dev", "output: /srv/environments\nstages: [dev"), "fleet.yaml", 0, "relative"},
+		"output over layers": {replaced("stages: [dev", "output: x/..\nstages: [dev"), "fleet.yaml", 0, "and not the same"},
+		"a wave called any":  {replaced("lists:", "waves: [{name: any}]\nlists:"), "fleet.yaml", 0, "have something else under this name"},
+		"a stray brace":      {replaced("stages/{stage}.yaml", "stages/{stage.yaml"), "fleet.yaml", 0, "a brace that belongs to no placeholder"},
+		"a circle of facts":  {replaced("lists:", "facts: {a: \"{b}\", b: \"{a}\"}\nlists:"), "client.yaml", 0, "not of each other"},
+		"no wave":            {replaced("lists:", "waves: [{name: a, select: stage=dev}]\nlists:"), "client.yaml", 0, "no wave selects it"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Read(t.Context(), small.with(test.change).write(t))
@@ -234,35 +259,122 @@ func TestResolveAll_FindsWhatIsWrong(t *testing.T) {
 		text   string
 		count  int // environments
 	}{
-		"a null under a lock":    {files{"clients/fleet.yaml": strings.Replace(small["clients/fleet.yaml"], "path: image.repository", "path: \"*.repository\"", 1), "clients/acme/values.yaml": "replicas: 2\nimage: null\n"}, RuleLocked, "acme/values.yaml:2", "image is locked", 2},
-		"a misspelled key":       {files{"clients/acme/values.yaml": "hosts: []\nreplicsa: 2\n"}, RuleUnknown, "acme/values.yaml:2", "did you mean replicas?", 2},
-		"outside the schema":     {files{"clients/stages/prod.yaml": "replicas: 12\n", "clients/globex/values.yaml": ""}, RuleSchema, "stages/prod.yaml:1", "at most 9", 3},
-		"a locked key":           {files{"clients/acme/values.yaml": "image: {repository: other}\n"}, RuleLocked, "acme/values.yaml:1", "image.repository is locked after layer defaults", 2},
-		"above a locked key":     {files{"clients/acme/values.yaml": "image: null\n"}, RuleLocked, "acme/values.yaml:1", "image is locked", 2},
-		"a missing key":          {files{"clients/values.yaml": "hosts: []\n"}, RuleRequired, "", "image.tag must be set by a layer", 5},
-		"an empty key":           {files{"clients/acme/values-prod.yaml": "image: {tag: \"\"}\n"}, RuleRequired, "acme/values-prod.yaml:1", "image.tag is empty", 1},
-		"a null over a default":  {files{"clients/acme/values.yaml": "replicas: null\n"}, RuleNull, "acme/values.yaml:1", "would remove the default of the chart (1)", 2},
-		"another kind":           {files{"clients/acme/values.yaml": "database: none\n"}, RuleType, "", "", 0},
-		"a trap":                 {files{"clients/acme/values.yaml": "image: {tag: 1.10}\n"}, RuleTrap, "acme/values.yaml:1", "1.10 without quotes is the number 1.1", 2},
-		"a password":             {files{"clients/acme/values.yaml": "database: {password: hunter2}\n"}, RuleSecret, "acme/values.yaml:1", "looks like a secret (7 characters, not shown)", 2},
-		"another's host":         {files{"clients/acme/values.yaml": "labels: {db: \"postgres://globex-prod.db.example.com:5432/x\"}\n"}, RuleForeign, "acme/values.yaml:1", "belongs to globex", 2},
-		"another's account":      {files{"clients/acme/values.yaml": "labels: {role: \"arn:aws:iam::0456:role/x\"}\n"}, RuleForeign, "acme/values.yaml:1", "belongs to globex", 2},
-		"another's name":         {files{"clients/acme/values.yaml": "labels: {bucket: globex-data}\n"}, RuleForeign, "acme/values.yaml:1", "belongs to globex", 2},
-		"one account for two":    {files{"clients/acme/client.yaml": "facts: {account_id: \"0456\"}\n"}, RuleForeign, "globex/client.yaml", "clients acme and globex", 2},
-		"a broken file":          {files{"clients/acme/values.yaml": "a: 1\na: 2\n"}, RuleFile, "acme/values.yaml:2", "stands twice", 2},
-		"a missing file":         {files{"clients/acme/values.yaml": "-"}, RuleFile, "acme/values.yaml", "there is no such file", 2},
-		"locked, in place":       {files{"clients/fleet.yaml": strings.Replace(small["clients/fleet.yaml"], "database: {host: ", "image: {repository: \"x/{client}\"}\n      database: {host: ", 1)}, RuleLocked, "clients/fleet.yaml:12", "image.repository is locked after layer defaults, and layer identity sets it", 5},
-		"unknown, in place":      {files{"clients/fleet.yaml": strings.Replace(small["clients/fleet.yaml"], "database: {host: ", "databaes: {host: ", 1)}, RuleUnknown, "clients/fleet.yaml:12", "did you mean database?", 5},
-		"a secret, in place":     {files{"clients/fleet.yaml": strings.Replace(small["clients/fleet.yaml"], "database: {host: ", "database: {password: \"hunter2-{client}\", host: ", 1)}, RuleSecret, "clients/fleet.yaml:12", "looks like a secret", 2},
-		"a folder for a file":    {files{"clients/acme/values.yaml": "-", "clients/acme/values.yaml/x": ""}, RuleFile, "acme/values.yaml", "layer client: is a directory", 2},
-		"a way out":              {files{"clients/fleet.yaml": strings.Replace(small["clients/fleet.yaml"], "stages/{stage}.yaml", "stages/{ring}.yaml", 1), "clients/acme/client.yaml": "tags: {ring: ../../chart/values}\n"}, RuleFile, "acme/client.yaml", "which cannot be a part of the file name", 2},
-		"no such tag":            {files{"clients/fleet.yaml": strings.Replace(small["clients/fleet.yaml"], "stages/{stage}.yaml", "stages/{tier}.yaml", 1)}, RuleFile, "clients/fleet.yaml", "layer stage: \"stages/{tier}.yaml\" needs {tier}, and there is no such tag or fact", 4},
-		"a misspelled file name": {files{"clients/acme/values-pord.yaml": "replicas: 2\n"}, RuleStray, "acme/values-pord.yaml", "nothing reads values-pord.yaml; did you mean values-prod.yaml?", 2},
-		"one namespace for two":  {files{"clients/acme/client.yaml": "facts: {account_id: \"0123\", context: shared, namespace: orders}\nstages: {prod: }\n", "clients/globex/client.yaml": "facts: {account_id: \"0456\", context: shared, namespace: orders}\nstages: {prod: }\n"}, RuleForeign, "globex/client.yaml", "namespace orders of cluster shared is where acme/prod goes, and globex/prod as well", 2},
-		"a misspelled tag":       {files{"clients/acme/client.yaml": strings.Replace(small["clients/acme/client.yaml"], "{ring", "{teir: gold, ring", 1)}, RuleTag, "acme/client.yaml", "tag teir: no other client has it; did you mean tier?", 2},
-		"a folder that is none":  {files{"clients/umbrella/values.yaml": ""}, RuleStray, "umbrella", "has no client.yaml", 0},
-		"the same again":         {files{"clients/acme/values-prod.yaml": "replicas: 3\n"}, RuleUseless, "acme/values-prod.yaml:1", "it is the same without this line", 1},
-		"overridden everywhere":  {files{"clients/acme/values.yaml": "replicas: 2\n", "clients/acme/values-prod.yaml": "replicas: 5\n", "clients/acme/values-dev.yaml": "replicas: 4\n"}, RuleUseless, "acme/values.yaml:1", "a later layer overrides it", 2},
+		"a null under a lock": {
+			files{
+				"clients/fleet.yaml":       strings.Replace(small["clients/fleet.yaml"], "path: image.repository", "path: \"*.repository\"", 1),
+				"clients/acme/values.yaml": "replicas: 2\nimage: null\n",
+			},
+			RuleLocked, "acme/values.yaml:2", "image is locked", 2,
+		},
+		"a misspelled key": {
+			files{"clients/acme/values.yaml": "hosts: []\nreplicsa: 2\n"}, RuleUnknown, "acme/values.yaml:2",
+			"did you mean replicas?", 2,
+		},
+		"outside the schema": {
+			files{"clients/stages/prod.yaml": "replicas: 12\n", "clients/globex/values.yaml": ""}, RuleSchema,
+			"stages/prod.yaml:1", "at most 9", 3,
+		},
+		"a locked key": {
+			files{"clients/acme/values.yaml": "image: {repository: other}\n"}, RuleLocked, "acme/values.yaml:1",
+			"image.repository is locked after layer defaults", 2,
+		},
+		"above a locked key": {files{"clients/acme/values.yaml": "image: null\n"}, RuleLocked, "acme/values.yaml:1", "image is locked", 2},
+		"a missing key":      {files{"clients/values.yaml": "hosts: []\n"}, RuleRequired, "", "image.tag must be set by a layer", 5},
+		"an empty key": {
+			files{"clients/acme/values-prod.yaml": "image: {tag: \"\"}\n"}, RuleRequired, "acme/values-prod.yaml:1",
+			"image.tag is empty", 1,
+		},
+		"a null over a default": {
+			files{"clients/acme/values.yaml": "replicas: null\n"}, RuleNull, "acme/values.yaml:1",
+			"would remove the default of the chart (1)", 2,
+		},
+		"another kind": {files{"clients/acme/values.yaml": "database: none\n"}, RuleType, "", "", 0},
+		"a trap": {
+			files{"clients/acme/values.yaml": "image: {tag: 1.10}\n"}, RuleTrap, "acme/values.yaml:1",
+			"1.10 without quotes is the number 1.1", 2,
+		},
+		"a password": {
+			files{"clients/acme/values.yaml": "database: {password: hunter2}\n"}, RuleSecret, "acme/values.yaml:1",
+			"looks like a secret (7 characters, not shown)", 2,
+		},
+		"another's host": {
+			files{"clients/acme/values.yaml": "labels: {db: \"postgres://globex-prod.db.example.com:5432/x\"}\n"}, RuleForeign,
+			"acme/values.yaml:1", "belongs to globex", 2,
+		},
+		"another's account": {
+			files{"clients/acme/values.yaml": "labels: {role: \"arn:aws:iam::0456:role/x\"}\n"}, RuleForeign,
+			"acme/values.yaml:1", "belongs to globex", 2,
+		},
+		"another's name": {
+			files{"clients/acme/values.yaml": "labels: {bucket: globex-data}\n"}, RuleForeign, "acme/values.yaml:1",
+			"belongs to globex", 2,
+		},
+		"one account for two": {
+			files{"clients/acme/client.yaml": "facts: {account_id: \"0456\"}\n"}, RuleForeign, "globex/client.yaml",
+			"clients acme and globex", 2,
+		},
+		"a broken file":  {files{"clients/acme/values.yaml": "a: 1\na: 2\n"}, RuleFile, "acme/values.yaml:2", "is defined twice", 2},
+		"a missing file": {files{"clients/acme/values.yaml": "-"}, RuleFile, "acme/values.yaml", "there is no such file", 2},
+		"locked, in place": {
+			files{"clients/fleet.yaml": strings.Replace(small["clients/fleet.yaml"], "database: {host: ",
+				"image: {repository: \"x/{client}\"}\n      database: {host: ", 1)},
+			RuleLocked, "clients/fleet.yaml:12", "image.repository is locked after layer defaults, and layer identity sets it",
+			5,
+		},
+		"unknown, in place": {
+			files{"clients/fleet.yaml": strings.Replace(small["clients/fleet.yaml"], "database: {host: ", "databaes: {host: ", 1)},
+			RuleUnknown, "clients/fleet.yaml:12", "did you mean database?", 5,
+		},
+		"a secret, in place": {
+			files{"clients/fleet.yaml": strings.Replace(small["clients/fleet.yaml"], "database: {host: ",
+				"database: {password: \"hunter2-{client}\", host: ", 1)},
+			RuleSecret, "clients/fleet.yaml:12", "looks like a secret", 2,
+		},
+		"a folder for a file": {
+			files{"clients/acme/values.yaml": "-", "clients/acme/values.yaml/x": ""}, RuleFile, "acme/values.yaml",
+			"layer client: is a directory", 2,
+		},
+		"a way out": {
+			files{
+				"clients/fleet.yaml":       strings.Replace(small["clients/fleet.yaml"], "stages/{stage}.yaml", "stages/{ring}.yaml", 1),
+				"clients/acme/client.yaml": "tags: {ring: ../../chart/values}\n",
+			},
+			RuleFile, "acme/client.yaml", "which cannot be a part of the file name", 2,
+		},
+		"no such tag": {
+			files{"clients/fleet.yaml": strings.Replace(small["clients/fleet.yaml"], "stages/{stage}.yaml", "stages/{tier}.yaml", 1)},
+			RuleFile, "clients/fleet.yaml",
+			"layer stage: \"stages/{tier}.yaml\" needs {tier}, and there is no such tag or fact", 4,
+		},
+		"a misspelled file name": {
+			files{"clients/acme/values-pord.yaml": "replicas: 2\n"}, RuleStray, "acme/values-pord.yaml",
+			"nothing reads values-pord.yaml; did you mean values-prod.yaml?", 2,
+		},
+		"one namespace for two": {
+			files{
+				"clients/acme/client.yaml":   "facts: {account_id: \"0123\", context: shared, namespace: orders}\nstages: {prod: }\n",
+				"clients/globex/client.yaml": "facts: {account_id: \"0456\", context: shared, namespace: orders}\nstages: {prod: }\n",
+			},
+			RuleForeign, "globex/client.yaml",
+			"namespace orders of cluster shared is where acme/prod goes, and globex/prod as well", 2,
+		},
+		"a misspelled tag": {
+			files{"clients/acme/client.yaml": strings.Replace(small["clients/acme/client.yaml"], "{ring", "{teir: gold, ring", 1)},
+			RuleTag, "acme/client.yaml", "tag teir: no other client has it; did you mean tier?", 2,
+		},
+		"a folder that is none": {files{"clients/umbrella/values.yaml": ""}, RuleStray, "umbrella", "has no client.yaml", 0},
+		"the same again": {
+			files{"clients/acme/values-prod.yaml": "replicas: 3\n"}, RuleUseless, "acme/values-prod.yaml:1",
+			"it is the same without this line", 1,
+		},
+		"overridden everywhere": {
+			files{
+				"clients/acme/values.yaml":      "replicas: 2\n",
+				"clients/acme/values-prod.yaml": "replicas: 5\n",
+				"clients/acme/values-dev.yaml":  "replicas: 4\n",
+			},
+			RuleUseless, "acme/values.yaml:1", "a later layer overrides it", 2,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			whole := resolveAll(t, small.with(test.change).write(t))
@@ -271,7 +383,8 @@ func TestResolveAll_FindsWhatIsWrong(t *testing.T) {
 			}
 			var others []string
 			for _, finding := range whole.Findings {
-				if finding.Rule == test.rule && strings.HasSuffix(finding.String(), test.place) && strings.Contains(finding.Text, test.text) && len(finding.Environments) == test.count {
+				if finding.Rule == test.rule && strings.HasSuffix(finding.String(), test.place) && strings.Contains(finding.Text, test.text) &&
+					len(finding.Environments) == test.count {
 					return
 				}
 				others = append(others, finding.Rule+" "+finding.String()+" "+finding.Text+" ["+strings.Join(finding.Environments, " ")+"]")
@@ -282,14 +395,16 @@ func TestResolveAll_FindsWhatIsWrong(t *testing.T) {
 }
 
 func TestResolveAll_LocksWithAnyKeyMeanMapsOnly(t *testing.T) {
-	whole := resolveAll(t, small.with(files{"clients/fleet.yaml": strings.Replace(small["clients/fleet.yaml"], "path: image.repository", "path: \"*.repository\"", 1)}).write(t))
+	whole := resolveAll(t, small.with(files{"clients/fleet.yaml": strings.Replace(small["clients/fleet.yaml"], "path: image.repository",
+		"path: \"*.repository\"", 1)}).write(t))
 	if len(whole.Findings) > 0 {
-		t.Errorf("scalars beside image are no %v", whole.Findings)
+		t.Errorf("scalars next to image are no %v", whole.Findings)
 	}
 }
 
 func TestRead_TakesNoSecretsFromTerraformVariables(t *testing.T) {
-	description := strings.Replace(small["clients/fleet.yaml"], "stages: [dev, prod]", "stages: [dev, prod]\ntfvars: \"{client}/{stage}.tfvars\"", 1)
+	description := strings.Replace(small["clients/fleet.yaml"], "stages: [dev, prod]",
+		"stages: [dev, prod]\ntfvars: \"{client}/{stage}.tfvars\"", 1)
 	f, err := Read(t.Context(), small.with(files{
 		"clients/fleet.yaml":       description,
 		"clients/acme/prod.tfvars": "context = \"acme-prod\"\ndb_password = \"hunter2\"\nurl = \"postgres://u:hunter2@h/x\"\n",
@@ -338,7 +453,10 @@ func TestFindings_ShowNoSecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, err := whole.Report(Base{"acme/prod": []byte(headerMark + "1)\ndatabase: {password: old-" + canary + "}\n"), "globex/prod": []byte(headerMark + "1)\ndatabase: {}\n")})
+	before, err := whole.Report(Base{
+		"acme/prod":   []byte(headerMark + "1)\ndatabase: {password: old-" + canary + "}\n"),
+		"globex/prod": []byte(headerMark + "1)\ndatabase: {}\n"),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

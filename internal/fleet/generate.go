@@ -30,11 +30,11 @@ const (
 type GenerateOptions struct {
 	// Charts loads the chart of the description.
 	Charts *chart.Loader
-	// Cache is a file in which fingerprints are kept, so that the next run looks at what changed only. Empty: no cache.
+	// Cache is a file of fingerprints, so that the next run reads only what changed. Empty: no cache.
 	Cache string
-	// DryRun only tells what would be done.
+	// DryRun reports what would be written and writes nothing.
 	DryRun bool
-	// Prune removes generated files of environments that there are no more.
+	// Prune removes generated files of environments that no longer exist.
 	Prune bool
 
 	now time.Time // in tests; else the time of the run
@@ -43,18 +43,18 @@ type GenerateOptions struct {
 // Generated is what a run did, or would do.
 type Generated struct {
 	Environments int `json:"environments"`
-	// Added and Changed are paths of files that were written, Unchanged is the number of those that were as they should be.
+	// Added and Changed are paths of written files. Unchanged is the number of files that needed no change.
 	Added     []string `json:"added"`
 	Changed   []string `json:"changed"`
 	Unchanged int      `json:"unchanged"`
-	// Orphans are generated files of environments that there are no more.
+	// Orphans are generated files of environments that no longer exist.
 	Orphans []string `json:"orphans"`
 	Pruned  bool     `json:"pruned"`
-	// Resolved is how many environments were worked out; the others are known from the cache to be unchanged.
+	// Resolved is the number of computed environments; the cache shows that the others are unchanged.
 	Resolved int       `json:"resolved"`
 	Findings []Finding `json:"findings"`
 
-	read int // files that were read to find out whether they are what they were
+	read int // files that were read to find out whether they changed
 }
 
 // FindingsError stops a run: nothing was written.
@@ -70,7 +70,7 @@ func (e *FindingsError) Error() string {
 	return fmt.Sprintf("%d errors in the fleet's values", errorsOnly)
 }
 
-// Explain says it in three parts.
+// Explain implements explain.Explainer.
 func (e *FindingsError) Explain() (happened, observed, advice string) {
 	var text bytes.Buffer
 	shown := 0
@@ -91,10 +91,10 @@ func (e *FindingsError) Explain() (happened, observed, advice string) {
 type output struct {
 	Path    string
 	Sum     sum
-	content []byte // nil for what is known to be there
+	content []byte // nil if the file is known to be current
 }
 
-// clientWork is what a client comes to in a run.
+// clientWork is the work for one client in a run.
 type clientWork struct {
 	entry    clientEntry
 	outputs  []output
@@ -103,9 +103,9 @@ type clientWork struct {
 	resolved int
 }
 
-// Generate makes the finished values of all environments of the fleet in a folder and writes those files that differ. Each file is
-// replaced in one step, so that a run that is ended at any moment leaves whole files only. Nothing is written where some environment
-// has an error. Errors: *FindingsError, *DescriptionError, *LockedError, those of chart.Loader, and of the file system.
+// Generate computes the final values of all environments of the fleet in a folder and writes the files that differ. Each file is
+// replaced in one step, so that a killed run leaves only complete files. Nothing is written if any environment has an error.
+// Errors: *FindingsError, *DescriptionError, *LockedError, those of chart.Loader, and of the file system.
 func Generate(ctx context.Context, dir string, options GenerateOptions) (*Generated, error) {
 	content, err := readFile(filepath.Join(dir, FileName))
 	if err != nil {
@@ -156,7 +156,7 @@ func Generate(ctx context.Context, dir string, options GenerateOptions) (*Genera
 	return f.finish(ctx, seen, tree, names, work, len(known), basis, options)
 }
 
-// unchanged finds the clients of which nothing has changed; the others are dirty.
+// unchanged finds the clients whose inputs have not changed; the others are dirty.
 func (f *Fleet) unchanged(ctx context.Context, seen *observer, names []string, known map[string]clientEntry) ([]*clientWork, []int, error) {
 	work := make([]*clientWork, len(names))
 	if len(known) > 0 {
@@ -222,7 +222,29 @@ func (w *clientWork) add(path string, content []byte) {
 	w.entry.Outputs = append(w.entry.Outputs, input{Path: path, Sum: made.Sum})
 }
 
-// fileFinding turns an error of a file into a finding, so that all of them are told at once.
+// findOrphans finds generated files of stages that a client no longer has. A folder whose stamp shows that it still contains no such
+// files is not opened.
+func (w *clientWork) findOrphans(seen *observer, folder string) error {
+	found := seen.see(folder)
+	if found.missing || found.stamp != (stamp{}) && found.stamp == w.entry.Folder {
+		return nil
+	}
+	orphans, other, err := orphansIn(folder, w.entry.Stages)
+	if err != nil {
+		return err
+	}
+	w.orphans = orphans
+	before := w.entry.Folder
+	if w.entry.Folder = found.stamp; other {
+		w.entry.Folder = stamp{}
+	}
+	if w.entry.Folder != before {
+		seen.refreshed.Store(true)
+	}
+	return nil
+}
+
+// fileFinding turns an error of a file into a finding, so that one run reports all of them.
 func fileFinding(dir string, err error, e *Environment) (Finding, bool) {
 	out := Finding{Rule: RuleFile, Severity: SeverityError, Environments: []string{e.Name()}, Text: err.Error()}
 	var file *values.FileError
@@ -236,14 +258,15 @@ func fileFinding(dir string, err error, e *Environment) (Finding, bool) {
 		out.Text = strings.TrimSuffix(err.Error(), described.Error()) + described.Reason
 	case errors.As(err, &missing):
 		out.File = filepath.Join(dir, FileName)
-		out.Text = fmt.Sprintf("%s%q needs {%s}, and there is no such tag or fact", strings.TrimSuffix(err.Error(), missing.Error()), missing.Text, missing.Name)
+		out.Text = fmt.Sprintf("%s%q needs {%s}, and there is no such tag or fact", strings.TrimSuffix(err.Error(), missing.Error()),
+			missing.Text, missing.Name)
 	default:
 		return out, false
 	}
 	return out, true
 }
 
-// environmentYAML is what the ApplicationSet's generator reads of an environment.
+// environmentYAML is the file that the ApplicationSet's generator reads.
 func (f *Fleet) environmentYAML(e *Environment) ([]byte, error) {
 	table := func(m map[string]string) map[string]any {
 		out := make(map[string]any, len(m))
@@ -267,8 +290,11 @@ func (f *Fleet) environmentYAML(e *Environment) ([]byte, error) {
 	return append(f.header(), text...), err
 }
 
-// finish compares with what is on disk, and writes.
-func (f *Fleet) finish(ctx context.Context, seen *observer, tree string, names []string, work []*clientWork, known int, basis sum, options GenerateOptions) (*Generated, error) {
+// finish compares with the files on disk, and writes.
+func (f *Fleet) finish(
+	ctx context.Context, seen *observer, tree string, names []string, work []*clientWork, known int, basis sum,
+	options GenerateOptions,
+) (*Generated, error) {
 	out := &Generated{Added: []string{}, Changed: []string{}, Orphans: []string{}}
 	var pending []output
 	var mu sync.Mutex
@@ -316,7 +342,9 @@ func (f *Fleet) finish(ctx context.Context, seen *observer, tree string, names [
 	slices.Sort(out.Changed)
 	slices.Sort(out.Orphans)
 	for _, stray := range f.Strays {
-		out.Findings = append(out.Findings, Finding{Rule: RuleStray, Severity: SeverityWarning, Origin: values.Origin{File: filepath.Join(f.Dir, stray)},
+		out.Findings = append(out.Findings, Finding{Rule: RuleStray, Severity: SeverityWarning, Origin: values.Origin{
+			File: filepath.Join(f.Dir, stray),
+		},
 			Text: fmt.Sprintf("the folder %s has no %s, so it is no client", stray, clientFileName)})
 	}
 	out.Findings = gather(out.Findings)
@@ -335,13 +363,14 @@ func (f *Fleet) finish(ctx context.Context, seen *observer, tree string, names [
 		}
 		out.Pruned = len(out.Orphans) > 0
 	}
-	if resolved := slices.ContainsFunc(work, func(w *clientWork) bool { return w.outputs != nil }); !resolved && !seen.refreshed.Load() && len(work) == known {
-		return out, nil // the cache says the same already
+	if resolved := slices.ContainsFunc(work, func(w *clientWork) bool { return w.outputs != nil }); !resolved && !seen.refreshed.Load() &&
+		len(work) == known {
+		return out, nil // the cache is current
 	}
 	entries := make(map[string]clientEntry, len(names))
 	for i, w := range work {
 		if len(w.findings) == 0 {
-			// Findings are told again each time.
+			// Each run reports the findings again.
 			entries[names[i]] = w.entry
 		}
 	}

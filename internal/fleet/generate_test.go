@@ -84,7 +84,8 @@ replicas: 3
 }
 
 func TestGenerate_OmitsTheChartsDefaultsWhereAsked(t *testing.T) {
-	dir := small.with(files{"clients/fleet.yaml": strings.Replace(small["clients/fleet.yaml"], "{path: ../chart}", "{path: ../chart, defaults: omit}", 1)}).write(t)
+	dir := small.with(files{"clients/fleet.yaml": strings.Replace(small["clients/fleet.yaml"], "{path: ../chart}",
+		"{path: ../chart, defaults: omit}", 1)}).write(t)
 	generate(t, dir, GenerateOptions{})
 	got := read(t, dir, "../environments/acme/prod/values.yaml")
 	if strings.Contains(got, "labels") || strings.Contains(got, "password") || !strings.Contains(got, "host: acme-prod") {
@@ -99,7 +100,8 @@ func TestGenerate_WithCacheDoesWhatItDoesWithout(t *testing.T) {
 }
 
 func compareCached(t *testing.T, now time.Time) {
-	dir := small.with(files{"clients/fleet.yaml": small["clients/fleet.yaml"] + "gitops: {repository: https://example.com/x, cluster: \"{client}\", target_namespace: orders}\n"}).write(t)
+	dir := small.with(files{"clients/fleet.yaml": small["clients/fleet.yaml"] + "gitops: {repository: https://example.com/x, " +
+		"cluster: \"{client}\", target_namespace: orders}\n"}).write(t)
 	cache := filepath.Join(t.TempDir(), "cache")
 	steps := []struct {
 		name     string
@@ -151,7 +153,10 @@ func TestGenerate_WritesNothingWhereSomethingIsWrong(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	_, observed, _ := found.Explain()
-	for _, text := range []string{"acme/values.yaml:1: replicsa is no value of chart orders; did you mean replicas? (acme/dev, acme/prod)", "initech/values.yaml"} {
+	for _, text := range []string{
+		"acme/values.yaml:1: replicsa is no value of chart orders; did you mean replicas? (acme/dev, acme/prod)",
+		"initech/values.yaml",
+	} {
 		if !strings.Contains(observed, text) {
 			t.Errorf("%q is not in\n%s", text, observed)
 		}
@@ -181,7 +186,13 @@ func TestGenerate_ReportsWhatIsLeftOverAndRemovesItWhenAsked(t *testing.T) {
 	if out := generate(t, dir, GenerateOptions{Cache: cache, Prune: true}); !slices.Equal(out.Orphans, want) || !out.Pruned {
 		t.Errorf("got %+v", out)
 	}
-	for path, there := range map[string]bool{"globex/dev/values.yaml": false, "globex/dev/notes.txt": true, "initech": false, "shared/monitoring/values.yaml": true, "acme/dev/values.yaml": true} {
+	for path, there := range map[string]bool{
+		"globex/dev/values.yaml":        false,
+		"globex/dev/notes.txt":          true,
+		"initech":                       false,
+		"shared/monitoring/values.yaml": true,
+		"acme/dev/values.yaml":          true,
+	} {
 		if _, err := os.Stat(filepath.Join(tree, path)); (err == nil) != there {
 			t.Errorf("%s: %v", path, err)
 		}
@@ -261,7 +272,7 @@ func TestGenerate_KilledLeavesWholeFiles(t *testing.T) {
 		}
 	}
 	if len(contents) <= 65 {
-		t.Errorf("only %d contents were seen: the kills came too early to tell anything", len(contents))
+		t.Errorf("only %d contents were seen: the kills came too early to prove anything", len(contents))
 	}
 	// What is there now is from before or after; the next run makes it right, and leaves nothing of its own.
 	change(t, "replicas: 3\n", dir, "stages/prod.yaml")
@@ -274,7 +285,7 @@ func TestGenerate_KilledLeavesWholeFiles(t *testing.T) {
 	}
 }
 
-// waitForAnotherContent waits until another process has written a file anew.
+// waitForAnotherContent waits until another process has rewritten a file.
 func waitForAnotherContent(t *testing.T, path string) {
 	t.Helper()
 	before := read(t, path)
@@ -293,7 +304,8 @@ func TestReport_SaysHowFarAChangeReaches(t *testing.T) {
 		t.Helper()
 		command := exec.Command("git", arguments...)
 		command.Dir = filepath.Join(dir, "..")
-		command.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_AUTHOR_NAME=x", "GIT_AUTHOR_EMAIL=x@example.com", "GIT_COMMITTER_NAME=x", "GIT_COMMITTER_EMAIL=x@example.com")
+		command.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_AUTHOR_NAME=x", "GIT_AUTHOR_EMAIL=x@example.com",
+			"GIT_COMMITTER_NAME=x", "GIT_COMMITTER_EMAIL=x@example.com")
 		if text, err := command.CombinedOutput(); err != nil {
 			t.Fatalf("git %v: %v\n%s", arguments, err, text)
 		}
@@ -322,7 +334,8 @@ func TestReport_SaysHowFarAChangeReaches(t *testing.T) {
 	if got := report.Headline("prod"); got != "2 of 5 environments change, 1 of them prod; 1 are new; 1 are gone" {
 		t.Errorf("got %q", got)
 	}
-	if len(report.Changes) != 1 || report.Changes[0].Key != "replicas" || *report.Changes[0].Before != "3" || *report.Changes[0].After != "5" ||
+	if len(report.Changes) != 1 || report.Changes[0].Key != "replicas" || *report.Changes[0].Before != "3" ||
+		*report.Changes[0].After != "5" ||
 		!slices.Equal(report.Changes[0].Environments, []string{"acme/prod"}) || report.Changes[0].Source.Line != 1 {
 		t.Errorf("got %+v", report.Changes)
 	}
@@ -347,11 +360,13 @@ func TestMarkdown_KeepsItsLimitAndItsForm(t *testing.T) {
 	before, after := "a | b", "`<x>` @user"
 	report := &Report{Environments: 1, Affected: []string{"a/b"}}
 	for i := range 2000 {
-		report.Changes = append(report.Changes, KeyChange{Key: fmt.Sprintf("key%d", i), Before: &before, After: &after, Environments: []string{"a/b"}})
+		report.Changes = append(report.Changes,
+			KeyChange{Key: fmt.Sprintf("key%d", i), Before: &before, After: &after, Environments: []string{"a/b"}})
 		report.Findings = append(report.Findings, Finding{Severity: SeverityNote, Text: "a_b is *odd* <script> @user\nx"})
 	}
 	text := report.Markdown("prod", 20000)
-	if len(text) > 20000 || !strings.Contains(text, "more changes; `slipway report --json`") || !strings.Contains(text, "more notes") || strings.Count(text, "<details>") != strings.Count(text, "</details>") {
+	if len(text) > 20000 || !strings.Contains(text, "more changes; `slipway report --json`") || !strings.Contains(text, "more notes") ||
+		strings.Count(text, "<details>") != strings.Count(text, "</details>") {
 		t.Errorf("%d bytes, ends with\n%s", len(text), text[len(text)-500:])
 	}
 	if strings.Contains(text, "<script>") || strings.Contains(strings.ReplaceAll(text, "``` `<x>` @user ```", ""), "@user") {

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockTree keeps two runs from writing to one tree at the same time. The kernel frees the lock when the process ends, however it
-// ends, and no file is left.
+// lockTree prevents two runs from writing to one tree at the same time. The kernel frees the lock when the process ends in any way,
+// and no file is left behind.
 func lockTree(tree string) (unlock func(), err error) {
 	if err := os.MkdirAll(tree, 0o755); err != nil {
 		return nil, fmt.Errorf("making the folder of generated files: %w", err)

@@ -12,29 +12,29 @@ import (
 	"time"
 )
 
-// stamp is what a file system notes of a file without being asked for its content. The zero stamp says nothing.
+// stamp is what a file system records of a file besides its content. The zero stamp is unknown.
 type stamp struct {
 	Inode, Size uint64
-	// Modified and Changed in nanoseconds since 1970. Nobody can set Changed, so that a file that was given its old time of
-	// modification is not taken for the old file.
+	// Modified and Changed in nanoseconds since 1970. Programs cannot set Changed, so that a new file
+	// with the old modification time is not mistaken for the old file.
 	Modified, Changed int64
 }
 
-// settlingTime is how old a file's last change must be before its stamp is believed. A file that is changed twice within one tick of the
+// settlingTime is the minimum age of a file's last change for its stamp to be trusted. A file that changes twice within one tick of the
 // file system's clock has one stamp for two contents; the coarsest clocks tick every two seconds.
 const settlingTime = 2 * time.Second
 
-// observer tells whether files still are what they were, and reads no more of them than it must: the content of a file with the stamp
-// that it had is the content that it had. Stamps are believed on local file systems only. Safe for concurrent use.
+// observer finds out whether files have changed, and reads as few of them as possible: a file with an unchanged stamp has unchanged
+// content. Stamps are trusted on local file systems only. Safe for concurrent use.
 type observer struct {
-	devices   []uint64 // of the file systems whose stamps are believed
+	devices   []uint64 // of the file systems whose stamps are trusted
 	settled   int64    // changes before this moment, in nanoseconds, are settled
-	shared    sync.Map // path → *sight, of files that are asked for more than once
+	shared    sync.Map // path → *sight, of files that several clients share
 	reads     atomic.Int64
-	refreshed atomic.Bool // some stamp is another one than the cache has
+	refreshed atomic.Bool // some stamp differs from the cache
 }
 
-// newObserver believes stamps on the file systems of these folders. It is made before the first file is looked at.
+// newObserver trusts stamps on the file systems of these folders. It must be created before the first file is read.
 func newObserver(now time.Time, folders ...string) *observer {
 	o := &observer{settled: now.Add(-settlingTime).UnixNano()}
 	for _, folder := range folders {
@@ -45,9 +45,9 @@ func newObserver(now time.Time, folders ...string) *observer {
 	return o
 }
 
-// sight is how a file was found in this run.
+// sight is the state of a file in this run.
 type sight struct {
-	stamp   stamp // zero where it is not to be believed
+	stamp   stamp // zero if it cannot be trusted
 	err     error
 	missing bool
 
@@ -56,7 +56,7 @@ type sight struct {
 	readErr error
 }
 
-// see looks at a file, not into it.
+// see reads the stamp of a file, not its content.
 func (o *observer) see(path string) *sight {
 	found, device, err := stampOf(path)
 	s := &sight{err: err, missing: errors.Is(err, fs.ErrNotExist)}
@@ -84,13 +84,13 @@ func (o *observer) seeOnce(path string) *sight {
 	return o.see(path)
 }
 
-// isSame reports that a file, which was found as s, still is what is known of it; it notes the stamp that the file has now.
+// isSame reports that a file, whose state is s, still has the recorded content; it records the file's current stamp.
 func (o *observer) isSame(known *input, s *sight) bool {
 	switch {
 	case s.missing:
 		return known.Sum == absent
 	case s.err != nil || known.Sum == absent:
-		return false // not readable: the slow way says so
+		return false // not readable: resolving the environment reports it
 	case s.stamp != stamp{} && s.stamp == known.Stamp:
 		return true
 	}

@@ -22,14 +22,14 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
 )
 
-// Fleet is a described fleet. Safe for concurrent use once it is read.
+// Fleet is a fleet as described. Safe for concurrent use after it has been read.
 type Fleet struct {
 	// Dir is the folder of fleet.yaml, as given.
 	Dir string
 	Description
 	// Environments sorted by client, then by stage in the order of promotion.
 	Environments []*Environment
-	// Strays are folders that look like a client's and have no client.yaml.
+	// Strays are folders that look like a client's folder but have no client.yaml.
 	Strays []string
 
 	rules    *values.Rules
@@ -44,7 +44,7 @@ type Environment struct {
 	Stage  string            `json:"stage"`
 	Tags   map[string]string `json:"tags,omitempty"`
 	Facts  map[string]string `json:"facts,omitempty"`
-	// Wave in which a release reaches it, counted from 0.
+	// Wave is the position of its wave in the rollout, from 0.
 	Wave     int    `json:"wave"`
 	WaveName string `json:"wave_name"`
 }
@@ -52,7 +52,7 @@ type Environment struct {
 // Name is "client-a/prod".
 func (e *Environment) Name() string { return e.Client + "/" + e.Stage }
 
-// Labels are what selectors see: the tags, client and stage.
+// Labels are what selectors match: the tags, client and stage.
 func (e *Environment) Labels() labels.Set {
 	out := make(labels.Set, len(e.Tags)+2)
 	maps.Copy(out, e.Tags)
@@ -72,10 +72,10 @@ type stageSpec struct {
 	Facts texts `yaml:"facts"`
 }
 
-// clientFileName marks the folder of a client.
+// clientFileName identifies the folder of a client.
 const clientFileName = "client.yaml"
 
-// Open reads the description alone. Errors: *DescriptionError.
+// Open reads only the description. Errors: *DescriptionError.
 func Open(dir string) (*Fleet, error) {
 	file := filepath.Join(dir, FileName)
 	content, err := readFile(file)
@@ -144,7 +144,7 @@ func parallel(ctx context.Context, n int, do func(int) error) error {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				// The other workers go on, so that the error told is always the same one.
+				// The other workers continue, so that the reported error is always the same.
 				if failed[worker] = do(i); failed[worker] != nil {
 					at[worker] = i
 					break
@@ -166,20 +166,20 @@ func parallel(ctx context.Context, n int, do func(int) error) error {
 	return first
 }
 
-// statFile finds out whether there is a file.
+// statFile reports whether a file exists.
 func statFile(path string) error {
 	_, err := os.Stat(path)
 	return err
 }
 
-// clientNames lists the folders of clients, also those that a symbolic link leads to, and notes strays. stat tells whether there is a
-// file.
+// clientNames lists the folders of clients, including those behind symbolic links, and records strays. stat reports whether a
+// file exists.
 func (f *Fleet) clientNames(ctx context.Context, stat func(path string) error) ([]string, error) {
 	entries, err := os.ReadDir(f.Dir)
 	if err != nil {
 		return nil, unreadable(f.Dir, err)
 	}
-	// Folders that layers or generated files lie in belong to no client.
+	// Folders of layers or generated files are not clients.
 	first, _, _ := strings.Cut(filepath.ToSlash(f.Output), "/")
 	shared := map[string]bool{first: true}
 	for _, layer := range f.Layers {
@@ -213,14 +213,17 @@ func (f *Fleet) clientNames(ctx context.Context, stat func(path string) error) (
 		case found[i] != nil:
 			return nil, unreadable(filepath.Join(f.Dir, entry.Name(), clientFileName), found[i])
 		case !namePattern.MatchString(entry.Name()):
-			return nil, &DescriptionError{File: filepath.Join(f.Dir, entry.Name()), Reason: "a client's name is lower-case letters, digits and hyphens, at most 63"}
+			return nil, &DescriptionError{
+				File:   filepath.Join(f.Dir, entry.Name()),
+				Reason: "a client's name is lower-case letters, digits and hyphens, at most 63",
+			}
 		}
 		names = append(names, entry.Name())
 	}
 	return names, nil
 }
 
-// readClient reads a client's description; the files that it depends on are noted in used.
+// readClient reads a client's description; the files that it depends on are added to used.
 func (f *Fleet) readClient(name string, used *inputs) ([]*Environment, error) {
 	file := filepath.Join(f.Dir, name, clientFileName)
 	content, err := used.read(file)
@@ -233,7 +236,9 @@ func (f *Fleet) readClient(name string, used *inputs) ([]*Environment, error) {
 	}
 	for _, stage := range slices.Sorted(maps.Keys(client.Stages)) {
 		if !slices.Contains(f.Stages, stage) {
-			return nil, &DescriptionError{File: file, Reason: fmt.Sprintf("stage %q is none of the fleet's: %s", stage, strings.Join(f.Stages, ", "))}
+			return nil, &DescriptionError{
+				File: file, Reason: fmt.Sprintf("stage %q is none of the fleet's: %s", stage, strings.Join(f.Stages, ", ")),
+			}
 		}
 	}
 	var environments []*Environment
@@ -267,7 +272,7 @@ func (f *Fleet) readClient(name string, used *inputs) ([]*Environment, error) {
 	return environments, nil
 }
 
-// complete fills in the facts that the description gives to all, checks tags, and finds the wave.
+// complete adds the facts of the description, checks tags, and finds the wave.
 func (f *Fleet) complete(e *Environment, file string) error {
 	refuse := func(format string, arguments ...any) error {
 		return &DescriptionError{File: file, Reason: fmt.Sprintf("stage %s: ", e.Stage) + fmt.Sprintf(format, arguments...)}
@@ -289,7 +294,8 @@ func (f *Fleet) complete(e *Environment, file string) error {
 		text, err := f.expand(e, f.Facts[name])
 		var missing *MissingError
 		if errors.As(err, &missing) && f.Facts[missing.Name] != "" {
-			return refuse("fact %s is made of fact %s; facts in %s are made of tags and of what the client gives, not of each other", name, missing.Name, FileName)
+			return refuse("fact %s is made of fact %s; facts in %s are made of tags and of what the client gives, not of each other", name,
+				missing.Name, FileName)
 		}
 		if err != nil {
 			return refuse("fact %s: %v", name, err)
@@ -311,18 +317,18 @@ func (f *Fleet) complete(e *Environment, file string) error {
 	return refuse("no wave selects it; give the last wave of %s no selector", FileName)
 }
 
-// MissingError is a placeholder for which an environment has nothing.
+// MissingError is a placeholder that no tag or fact of an environment defines.
 type MissingError struct{ Environment, Text, Name string }
 
 func (e *MissingError) Error() string {
 	return fmt.Sprintf("%q needs {%s}, and %s has no such tag or fact", e.Text, e.Name, e.Environment)
 }
 
-// Expand fills in the placeholders of a text. Error: *MissingError.
+// Expand replaces the placeholders of a text. Error: *MissingError.
 func (f *Fleet) Expand(e *Environment, text string) (string, error) { return f.expand(e, text) }
 
-// expandPath is expand for the path of a file. What is filled in is one step of a path or a part of one, so that a tag cannot lead out of
-// the fleet's folder.
+// expandPath is expand for the path of a file. A value is one element of a path or a part of one, so that a tag cannot lead out of the
+// fleet's folder.
 func (f *Fleet) expandPath(e *Environment, path string) (string, error) {
 	for _, found := range placeholder.FindAllStringSubmatch(path, -1) {
 		if value, ok := f.lookup(e, found[1]); ok && (value == "" || value == "." || value == ".." || strings.ContainsAny(value, `/\`)) {
@@ -374,7 +380,7 @@ func (f *Fleet) lookup(e *Environment, name string) (string, bool) {
 	return value, ok
 }
 
-// Find is an environment, nil where there is none of that name.
+// Find returns an environment, or nil.
 func (f *Fleet) Find(client, stage string) *Environment {
 	for _, e := range f.Environments {
 		if e.Client == client && e.Stage == stage {
@@ -395,7 +401,7 @@ func (f *Fleet) Select(selector Selector) []*Environment {
 	return out
 }
 
-// WaveNames in their order.
+// WaveNames are the names of the waves in order.
 func (f *Fleet) WaveNames() []string {
 	if len(f.Waves) == 0 {
 		return slices.Clone(f.Stages)
@@ -407,8 +413,7 @@ func (f *Fleet) WaveNames() []string {
 	return names
 }
 
-// ReadClient reads the description and one client. A client that there is not is a fleet without environments that knows the names of
-// the others. Errors: *DescriptionError.
+// ReadClient reads the description and one client. Errors: *DescriptionError, ErrNoEnvironment for a client that does not exist.
 func ReadClient(ctx context.Context, dir, client string) (*Fleet, error) {
 	f, err := Open(dir)
 	if err != nil {
@@ -419,7 +424,7 @@ func ReadClient(ctx context.Context, dir, client string) (*Fleet, error) {
 		return nil, err
 	}
 	if !slices.Contains(names, client) {
-		return nil, &NoEnvironmentError{Client: client, Fleet: f, Clients: names}
+		return nil, ErrNoEnvironment(f, client, "", names...)
 	}
 	f.Environments, err = f.readClient(client, &inputs{})
 	return f, err

@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// Report is what reviewers of a change want to know.
+// Report summarizes a change for its reviewers.
 type Report struct {
 	Environments int `json:"environments"`
-	// Affected environments have other values than before; Added and Removed ones are new or gone.
+	// Affected environments have different values than before.
 	Affected []string `json:"affected"`
 	Added    []string `json:"added"`
 	Removed  []string `json:"removed"`
@@ -23,55 +23,11 @@ type Report struct {
 	Findings []Finding   `json:"findings"`
 }
 
-// Share is how many of all are concerned.
+// Share is the number of affected environments in a group.
 type Share struct {
 	Name     string `json:"name"`
 	Affected int    `json:"affected"`
 	Of       int    `json:"of"`
-}
-
-// Report compares the fleet's values with those generated before.
-func (w *Whole) Report(base Base) (*Report, error) {
-	out := &Report{Environments: len(w.Environments), Findings: w.Findings}
-	var err error
-	if out.Changes, out.Affected, out.Added, out.Removed, err = w.compare(base); err != nil {
-		return nil, err
-	}
-	touched := map[string]bool{}
-	for _, name := range append(append([]string{}, out.Affected...), out.Added...) {
-		touched[name] = true
-	}
-	count := func(groups []string, group func(*Environment) string) []Share {
-		shares := make([]Share, len(groups))
-		for i, name := range groups {
-			shares[i].Name = name
-			for _, e := range w.Environments {
-				if group(e) != name {
-					continue
-				}
-				shares[i].Of++
-				if touched[e.Name()] {
-					shares[i].Affected++
-				}
-			}
-		}
-		return shares
-	}
-	out.ByStage = count(w.Stages, func(e *Environment) string { return e.Stage })
-	out.ByWave = count(w.WaveNames(), func(e *Environment) string { return e.WaveName })
-	// JSON has lists, not nulls.
-	for _, list := range []*[]string{&out.Affected, &out.Added, &out.Removed} {
-		if *list == nil {
-			*list = []string{}
-		}
-	}
-	if out.Changes == nil {
-		out.Changes = []KeyChange{}
-	}
-	if out.Findings == nil {
-		out.Findings = []Finding{}
-	}
-	return out, nil
 }
 
 // Headline is "17 of 72 environments change, 3 of them prod".
@@ -96,7 +52,7 @@ func (r *Report) Headline(lastStage string) string {
 }
 
 // Markdown is the report for a pull request, at most limit bytes long (0: no limit; a comment on GitHub holds 65536). What does not fit
-// is counted.
+// is only counted.
 func (r *Report) Markdown(lastStage string, limit int) string {
 	m := &markdown{limit: limit}
 	m.line("### %s", r.Headline(lastStage))
@@ -116,7 +72,8 @@ func (r *Report) Markdown(lastStage string, limit int) string {
 			if change.After != nil {
 				source = code(change.Source.String())
 			}
-			rows[i] = fmt.Sprintf("| %s | %s | %s | %s | %s |", code(change.Key), cell(change.Before), cell(change.After), Listed(change.Environments), source)
+			rows[i] = fmt.Sprintf("| %s | %s | %s | %s | %s |", code(change.Key), cell(change.Before), cell(change.After),
+				Listed(change.Environments), source)
 		}
 		m.rows([]string{"| key | before | after | environments | set in |", "|---|---|---|---|---|"}, rows, "changes")
 	}
@@ -129,7 +86,9 @@ func (r *Report) Markdown(lastStage string, limit int) string {
 			m.line("")
 		}
 	}
-	for _, group := range []struct{ severity, title string }{{SeverityError, "Errors"}, {SeverityWarning, "Warnings"}, {SeverityNote, "Notes"}} {
+	for _, group := range []struct{ severity, title string }{
+		{SeverityError, "Errors"}, {SeverityWarning, "Warnings"}, {SeverityNote, "Notes"},
+	} {
 		var rows []string
 		for _, finding := range r.Findings {
 			if finding.Severity == group.severity {
@@ -155,7 +114,7 @@ type markdown struct {
 	limit int
 }
 
-// reserve is kept free for the lines that end what was cut.
+// reserve is kept for the lines that close cut sections.
 const reserve = 400
 
 func (m *markdown) line(format string, arguments ...any) {
@@ -190,7 +149,7 @@ func cell(text *string) string {
 	return code(*text)
 }
 
-// code puts a text into backticks, also one that holds some, and keeps it in its cell of a table.
+// code puts a text, which may contain backticks, into backticks, and keeps it within its table cell.
 func code(text string) string {
 	if text == "" {
 		return ""
@@ -202,7 +161,7 @@ func code(text string) string {
 	return "`" + text + "`"
 }
 
-// escaped keeps a sentence from being read as Markdown or HTML, or from naming people.
+// escaped prevents a sentence from being read as Markdown or HTML, or from mentioning people.
 func escaped(text string) string {
 	return strings.NewReplacer("\n", " ", "<", "&lt;", "*", `\*`, "_", `\_`, "[", `\[`, "`", "\\`", "@", "@\u200b", "#", `\#`).Replace(text)
 }

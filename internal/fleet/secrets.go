@@ -13,15 +13,17 @@ import (
 )
 
 var (
-	// secretWords in the last key of a path say that the value is a secret.
-	secretWords = regexp.MustCompile(`(?i)(password|passwd|passphrase|secret|token|api_?key|access_?key|private_?key|credential|client_?secret|dsn)s?$`)
-	// notSecretWords say that the value only tells where a secret is, or is about one.
-	notSecretWords = regexp.MustCompile(`(?i)(name|ref|path|file|key_?id|arn|mount|enabled|provider|type|class|policy|ttl|seconds|days|length)$|existing`)
-	// secretForms are texts that are secrets wherever they stand.
+	// secretWords in the last key of a path mean that the value is a secret.
+	secretWords = regexp.MustCompile(`(?i)(password|passwd|passphrase|secret|token|api_?key|access_?key|private_?key|credential|` +
+		`client_?secret|dsn)s?$`)
+	// notSecretWords mean that the value only refers to a secret, or describes one.
+	notSecretWords = regexp.MustCompile(`(?i)(name|ref|path|file|key_?id|arn|mount|enabled|provider|type|class|policy|ttl|seconds|` +
+		`days|length)$|existing`)
+	// secretForms match texts that are secrets under any key.
 	secretForms = regexp.MustCompile(`AKIA[0-9A-Z]{16}|ASIA[0-9A-Z]{16}|-----BEGIN [A-Z ]*PRIVATE KEY-----|gh[pousr]_[A-Za-z0-9]{30,}|` +
 		`github_pat_[A-Za-z0-9_]{40,}|xox[abprs]-[A-Za-z0-9-]{10,}|glpat-[A-Za-z0-9_-]{20,}|eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.|` +
 		`sk_live_[A-Za-z0-9]{16,}|AIza[A-Za-z0-9_-]{35}|[a-z][a-z0-9+.-]*://[^/\s:@]*:[^/\s:@]+@`)
-	// references point to a secret that is elsewhere.
+	// references point to a secret in another place.
 	references = regexp.MustCompile(`^(arn:|vault:|secret/|ref\+|projects/|\$\{|\{\{|<)`)
 	tokenForm  = regexp.MustCompile(`^[A-Za-z0-9+/_=-]{24,}$`)
 )
@@ -43,7 +45,7 @@ func (f *Fleet) secretsIn(root *values.Node) []Finding {
 	return findings
 }
 
-// looksSecret judges a text by its key and its form.
+// looksSecret decides by the key and the form of a text.
 func (f *Fleet) looksSecret(path []string, text string) bool {
 	if secretForms.MatchString(text) {
 		return true
@@ -60,7 +62,8 @@ func (f *Fleet) looksSecret(path []string, text string) bool {
 	if secretWords.MatchString(name) && !notSecretWords.MatchString(name) {
 		return true
 	}
-	return tokenForm.MatchString(text) && !strings.ContainsAny(text, "/") && entropy(text) > 4.2 && strings.ContainsAny(text, "0123456789") && text != strings.ToLower(text)
+	return tokenForm.MatchString(text) && !strings.ContainsAny(text, "/") && entropy(text) > 4.2 && strings.ContainsAny(text, "0123456789") &&
+		text != strings.ToLower(text)
 }
 
 // entropy in bits per character: about 4 for hexadecimal digits, 6 for base64, below 4 for words of this length.
@@ -79,7 +82,7 @@ func entropy(text string) float64 {
 	return bits
 }
 
-// Shown is a value for people to read, on one line: secrets are masked, long texts cut.
+// Shown is a value for people on one line: secrets are masked, long texts are cut.
 func (f *Fleet) Shown(path string, n *values.Node) string {
 	if n == nil {
 		return "(none)"

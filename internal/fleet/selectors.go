@@ -20,7 +20,7 @@ type UnknownStageError struct {
 	Stages   []string
 }
 
-// Error says which stage it is and which there are.
+// Error names the stage and the nearest existing one.
 func (e *UnknownStageError) Error() string {
 	text := fmt.Sprintf("%q selects stage %s, and the fleet has no such stage", e.Selector.Text, e.Stage)
 	if nearest := values.Nearest(e.Stage, e.Stages); nearest != "" {
@@ -37,7 +37,7 @@ type UnknownTagError struct {
 	Known []string
 }
 
-// Error says which tag it is and which there are.
+// Error names the tag and the nearest existing one.
 func (e *UnknownTagError) Error() string {
 	text := fmt.Sprintf("%q selects by %s, and no environment has such a tag", e.Selector.Text, e.Tag)
 	if nearest := values.Nearest(e.Tag, e.Known); nearest != "" {
@@ -46,7 +46,7 @@ func (e *UnknownTagError) Error() string {
 	return text + "; there are " + strings.Join(e.Known, ", ")
 }
 
-// CheckSelector refuses a selector over a tag that no environment has, or a stage that there is not. Errors: *UnknownTagError,
+// CheckSelector refuses a selector over a tag that no environment has, or over a stage that does not exist. Errors: *UnknownTagError,
 // *UnknownStageError.
 func (f *Fleet) CheckSelector(selector Selector) error {
 	if selector.Selector == nil {
@@ -75,8 +75,8 @@ func (f *Fleet) CheckSelector(selector Selector) error {
 	return nil
 }
 
-// selectors finds selectors of the description over tags or stages that no environment has. They are no errors: a layer may be there before the
-// first client that it is for.
+// selectors finds selectors of the description over tags or stages that no environment has. They are not errors: a layer may
+// exist before its first client.
 func (f *Fleet) selectors() []Finding {
 	var findings []Finding
 	check := func(what string, selector Selector) {
@@ -99,8 +99,8 @@ func (f *Fleet) selectors() []Finding {
 	return findings
 }
 
-// misspelledTags finds tags of one client alone, without the tag of other clients that is nearly called the same. No selector would find its
-// environments.
+// misspelledTags finds tags that only one client has and that look like misspellings of another tag. No selector would find the
+// client's environments.
 func (f *Fleet) misspelledTags() []Finding {
 	clients := map[string]map[string]bool{} // by tag
 	for _, e := range f.Environments {
@@ -121,7 +121,9 @@ func (f *Fleet) misspelledTags() []Finding {
 				continue
 			}
 			findings = append(findings, Finding{
-				Rule: RuleTag, Severity: SeverityWarning, Origin: values.Origin{File: filepath.Join(f.Dir, e.Client, clientFileName)}, Environments: []string{e.Name()},
+				Rule: RuleTag, Severity: SeverityWarning, Origin: values.Origin{
+					File: filepath.Join(f.Dir, e.Client, clientFileName),
+				}, Environments: []string{e.Name()},
 				Text: fmt.Sprintf("tag %s: no other client has it; did you mean %s?", tag, nearest),
 			})
 		}

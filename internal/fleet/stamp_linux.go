@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// localFilesystems keep exact stamps, and no other machine changes files in them.
+// localFilesystems have exact stamps, and no other machine changes files in them.
 var localFilesystems = []uint32{
 	unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC, unix.TMPFS_MAGIC, unix.OVERLAYFS_SUPER_MAGIC, unix.F2FS_SUPER_MAGIC,
 }
@@ -28,7 +28,7 @@ func localDevice(folder string) (device uint64, ok bool) {
 	return found.Dev, true
 }
 
-// stampOf is the stamp of what a path leads to, and the device that it is on.
+// stampOf is the stamp of the file at a path, and its device.
 func stampOf(path string) (stamp, uint64, error) {
 	var found unix.Stat_t
 	for {

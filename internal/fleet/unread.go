@@ -15,8 +15,8 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
 )
 
-// unread finds files in the folders of clients that look like layers or variables and that nothing reads: an optional file under a
-// misspelled name is missing without a word.
+// unread finds files in the folders of clients that look like layers or variables and that nothing reads: an optional file with a
+// misspelled name is ignored silently.
 func (f *Fleet) unread() ([]Finding, error) {
 	var findings []Finding
 	for i := 0; i < len(f.Environments); {
@@ -27,7 +27,7 @@ func (f *Fleet) unread() ([]Finding, error) {
 			of = append(of, f.Environments[i].Name())
 		}
 		for _, stage := range f.Stages {
-			// A layer may be selected in one stage only, and its file be there for another day.
+			// A layer may be selected in one stage only, while its file exists for all stages.
 			for _, pattern := range append(f.layerFiles(), f.Tfvars) {
 				name := strings.NewReplacer("{client}", client, "{stage}", stage).Replace(pattern)
 				if below, inFolder := strings.CutPrefix(filepath.ToSlash(filepath.Clean(name)), client+"/"); inFolder {
@@ -57,7 +57,7 @@ func (f *Fleet) layerFiles() []string {
 	return files
 }
 
-// anyPlaceholder makes a pattern of path.Match of a file's name: other placeholders stand for any text.
+// anyPlaceholder turns a file name into a pattern of path.Match: other placeholders match any text.
 func (f *Fleet) anyPlaceholder(name string) string { return placeholder.ReplaceAllString(name, "*") }
 
 func (f *Fleet) unreadIn(client string, known map[string]bool) ([]Finding, error) {
@@ -81,7 +81,12 @@ func (f *Fleet) unreadIn(client string, known map[string]bool) ([]Finding, error
 		if nearest := values.Nearest(name, slices.Sorted(maps.Keys(known))); nearest != "" && !strings.Contains(nearest, "*") {
 			text += fmt.Sprintf("; did you mean %s?", nearest)
 		}
-		findings = append(findings, Finding{Rule: RuleStray, Severity: SeverityWarning, Origin: values.Origin{File: filepath.Join(folder, filepath.FromSlash(name))}, Text: text})
+		findings = append(findings, Finding{
+			Rule:     RuleStray,
+			Severity: SeverityWarning,
+			Origin:   values.Origin{File: filepath.Join(folder, filepath.FromSlash(name))},
+			Text:     text,
+		})
 		return nil
 	})
 	if err != nil {
@@ -90,7 +95,7 @@ func (f *Fleet) unreadIn(client string, known map[string]bool) ([]Finding, error
 	return findings, nil
 }
 
-// destinations finds environments that would be deployed over each other: two in one namespace of one cluster.
+// destinations finds environments that would overwrite each other: two in one namespace of one cluster.
 func (f *Fleet) destinations() []Finding {
 	first := map[string]*Environment{}
 	var findings []Finding
@@ -99,7 +104,7 @@ func (f *Fleet) destinations() []Finding {
 		if f.GitOps != nil {
 			var err error
 			if cluster, err = f.expand(e, f.GitOps.Cluster); err != nil {
-				continue // told where environments are generated
+				continue // reported where environments are generated
 			}
 			if namespace, err = f.expand(e, f.GitOps.TargetNamespace); err != nil {
 				continue
@@ -114,7 +119,9 @@ func (f *Fleet) destinations() []Finding {
 			continue
 		}
 		findings = append(findings, Finding{
-			Rule: RuleForeign, Severity: SeverityError, Key: "namespace", Origin: values.Origin{File: filepath.Join(f.Dir, e.Client, clientFileName)},
+			Rule: RuleForeign, Severity: SeverityError, Key: "namespace", Origin: values.Origin{
+				File: filepath.Join(f.Dir, e.Client, clientFileName),
+			},
 			Text:         fmt.Sprintf("namespace %s of cluster %s is where %s goes, and %s as well", namespace, cluster, other.Name(), e.Name()),
 			Environments: []string{other.Name(), e.Name()},
 		})

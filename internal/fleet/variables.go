@@ -16,8 +16,8 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// readVariables takes texts, numbers and booleans from the environment's file of Terraform variables as facts, so that what
-// Terraform is told need not be said again. What looks like a secret is left out: facts are written and shown. found is false where there is no such file.
+// readVariables takes strings, numbers and booleans from the environment's file of Terraform variables as facts, so that they need
+// not be repeated. Values that look like secrets are left out, since facts are written and shown. found is false if there is no such file.
 func (f *Fleet) readVariables(e *Environment, used *inputs) (found bool, err error) {
 	name, err := f.expandPath(e, f.Tfvars)
 	var described *DescriptionError

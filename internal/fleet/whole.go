@@ -4,8 +4,11 @@
 package fleet
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,12 +20,106 @@ import (
 type Whole struct {
 	*Fleet
 	Resolved []*Resolved
-	// Findings of all kinds, sorted; those in several environments are told once.
+	// Findings of all kinds, sorted; a finding of several environments is listed once.
 	Findings []Finding
 }
 
-// ResolveAll makes the values of all environments and checks them one by one and beside each other. An environment whose layers
-// cannot be used is missing in Resolved, and has a finding.
+// compare returns the values that differ from the base. Added environments are not compared key by key.
+func (w *Whole) compare(base Base) (changes []KeyChange, affected, added, removed []string, err error) {
+	type identity struct{ key, before, after string }
+	places := map[identity]int{}
+	now := map[string]bool{}
+	for _, r := range w.Resolved {
+		now[r.Name()] = true
+		content, known := base[r.Name()]
+		if !known {
+			added = append(added, r.Name())
+			continue
+		}
+		if bytes.Equal(content, w.YAML(r)) {
+			continue
+		}
+		affected = append(affected, r.Name())
+		before, err := values.ParseDefaults("before", r.Name(), content)
+		if err != nil {
+			return nil, nil, nil, nil, fmt.Errorf("reading the generated values to compare with: %w", err)
+		}
+		for key, pair := range differences(before.Root(), r.Values) {
+			id := identity{key, pair[0].OneLine(), pair[1].OneLine()}
+			at, known := places[id]
+			if !known {
+				at = len(changes)
+				places[id] = at
+				changes = append(changes,
+					KeyChange{Key: key, Before: w.shownOrNil(key, pair[0]), After: w.shownOrNil(key, pair[1]), Source: pair[1].Origin()})
+			}
+			changes[at].Environments = append(changes[at].Environments, r.Name())
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(base)) {
+		if !now[name] && !w.failed(name) {
+			removed = append(removed, name)
+		}
+	}
+	slices.SortFunc(changes, func(a, b KeyChange) int {
+		return cmp.Or(cmp.Compare(len(b.Environments), len(a.Environments)), cmp.Compare(a.Key, b.Key),
+			cmp.Compare(a.Environments[0], b.Environments[0]))
+	})
+	return changes, affected, added, removed, nil
+}
+
+// failed lists environments that exist but could not be generated.
+func (w *Whole) failed(name string) bool {
+	client, stage, _ := strings.Cut(name, "/")
+	return w.Find(client, stage) != nil
+}
+
+// Report compares the fleet's values with those generated before.
+func (w *Whole) Report(base Base) (*Report, error) {
+	out := &Report{Environments: len(w.Environments), Findings: w.Findings}
+	var err error
+	if out.Changes, out.Affected, out.Added, out.Removed, err = w.compare(base); err != nil {
+		return nil, err
+	}
+	touched := map[string]bool{}
+	for _, name := range append(append([]string{}, out.Affected...), out.Added...) {
+		touched[name] = true
+	}
+	count := func(groups []string, group func(*Environment) string) []Share {
+		shares := make([]Share, len(groups))
+		for i, name := range groups {
+			shares[i].Name = name
+			for _, e := range w.Environments {
+				if group(e) != name {
+					continue
+				}
+				shares[i].Of++
+				if touched[e.Name()] {
+					shares[i].Affected++
+				}
+			}
+		}
+		return shares
+	}
+	out.ByStage = count(w.Stages, func(e *Environment) string { return e.Stage })
+	out.ByWave = count(w.WaveNames(), func(e *Environment) string { return e.WaveName })
+	// JSON has lists, not nulls.
+	for _, list := range []*[]string{&out.Affected, &out.Added, &out.Removed} {
+		if *list == nil {
+			*list = []string{}
+		}
+	}
+	if out.Changes == nil {
+		out.Changes = []KeyChange{}
+	}
+	if out.Findings == nil {
+		out.Findings = []Finding{}
+	}
+	return out, nil
+}
+
+// ResolveAll computes the values of all environments, checks each, and compares them with each other. An environment with invalid
+// layers is missing in Resolved, and has a finding.
 func (f *Fleet) ResolveAll(ctx context.Context) (*Whole, error) {
 	resolved := make([]*Resolved, len(f.Environments))
 	failed := make([]Finding, len(f.Environments))
@@ -70,7 +167,7 @@ func (f *Fleet) ResolveAll(ctx context.Context) (*Whole, error) {
 	return out, nil
 }
 
-// outliers finds values that at most two environments of a stage have, while at least nine in ten have one and the same other.
+// outliers finds values that at most two environments of a stage have, while at least nine in ten share another value.
 func (f *Fleet) outliers(resolved []*Resolved) []Finding {
 	const fewest = 8 // with fewer environments in a stage, nothing is usual
 	byStage := map[string][]*Resolved{}
@@ -122,7 +219,8 @@ func (f *Fleet) outliersOf(key, stage string, byValue map[string][]*Resolved, to
 		n := having[0].Values.At(key)
 		findings = append(findings, Finding{
 			Rule: RuleOutlier, Severity: SeverityNote, Key: key, Origin: n.Origin(), Environments: names(having),
-			Text: fmt.Sprintf("%s is %s here, and %s in %d of %d environments of stage %s", key, f.Shown(key, n), f.Shown(key, usual[0].Values.At(key)), len(usual), total, stage),
+			Text: fmt.Sprintf("%s is %s here, and %s in %d of %d environments of stage %s", key, f.Shown(key, n),
+				f.Shown(key, usual[0].Values.At(key)), len(usual), total, stage),
 		})
 	}
 	return findings
@@ -137,8 +235,8 @@ func names(resolved []*Resolved) []string {
 	return out
 }
 
-// useless finds values of layers that could be left out without a change anywhere. To say again what the chart has as its default is not
-// useless: it keeps the value where the chart changes its mind.
+// useless finds values of layers that have no effect in any environment. Repeating the chart's default is not useless: it keeps the
+// value when the default changes.
 func (f *Fleet) useless(resolved []*Resolved) []Finding {
 	users := map[*layerFile][]*Resolved{}
 	var order []*layerFile
@@ -169,7 +267,8 @@ func (f *Fleet) useless(resolved []*Resolved) []Finding {
 			if over {
 				text = fmt.Sprintf("%s changes nothing: a later layer overrides it in every environment", key)
 			}
-			findings = append(findings, Finding{Rule: RuleUseless, Severity: SeverityNote, Key: key, Origin: leaf.Origin(), Text: text, Environments: names(users[file])})
+			findings = append(findings,
+				Finding{Rule: RuleUseless, Severity: SeverityNote, Key: key, Origin: leaf.Origin(), Text: text, Environments: names(users[file])})
 			return true
 		})
 	}
@@ -178,11 +277,11 @@ func (f *Fleet) useless(resolved []*Resolved) []Finding {
 
 const (
 	effectSome = iota
-	effectSame // the layers below say the same
-	effectOver // a later layer has it otherwise
+	effectSame // the layers below set the same
+	effectOver // a later layer overrides it
 )
 
-// effect is what a layer's value comes to in an environment.
+// effect is the effect of a layer's value in an environment.
 func (f *Fleet) effect(r *Resolved, key string, file *layerFile) int {
 	settings := f.Explain(r, key)
 	for i, setting := range settings {
@@ -201,7 +300,7 @@ func (f *Fleet) effect(r *Resolved, key string, file *layerFile) int {
 	return effectSome
 }
 
-// foreign finds in an environment's values what belongs to another client, and what two clients claim.
+// foreign finds values in an environment that belong to another client, and values that two clients claim.
 func (f *Fleet) foreign(resolved []*Resolved) []Finding {
 	owners, findings := f.identities(resolved)
 	byName := map[string]bool{}
@@ -240,7 +339,7 @@ func (f *Fleet) foreign(resolved []*Resolved) []Finding {
 	return findings
 }
 
-// identities maps what is a client's own to the client.
+// identities maps each identifying value to its client.
 func (f *Fleet) identities(resolved []*Resolved) (map[string]string, []Finding) {
 	owners := map[string]string{}
 	var findings []Finding
@@ -255,7 +354,9 @@ func (f *Fleet) identities(resolved []*Resolved) (map[string]string, []Finding) 
 			return
 		}
 		if owner != r.Client {
-			findings = append(findings, Finding{Rule: RuleForeign, Severity: SeverityError, Key: what, Origin: origin, Environments: []string{r.Name()},
+			findings = append(findings, Finding{Rule: RuleForeign, Severity: SeverityError, Key: what, Origin: origin, Environments: []string{
+				r.Name(),
+			},
 				Text: fmt.Sprintf("%s is %s for the clients %s and %s; it must be one client's own", what, f.shownText(what, text), owner, r.Client)})
 		}
 	}
@@ -281,8 +382,8 @@ func (f *Fleet) shownText(path, text string) string {
 	return text
 }
 
-// mentioned lists the clients that a text names: by something that is theirs, or by name. The longest name counts, so that acme-eu does
-// not name acme as well.
+// mentioned lists the clients that a text refers to, by an identifying value or by name. The longest name counts, so that acme-eu does
+// not match acme as well.
 func mentioned(text string, owners map[string]string, byName map[string]bool) []string {
 	var found []string
 	add := func(client string) {

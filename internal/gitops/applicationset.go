@@ -12,10 +12,11 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/fleet"
 )
 
-// Limits of names: of a label's value, which Argo CD may make of an Application's name, and of a Helm release.
+// Limits of names: of a label value (Argo CD may use an Application's name as one), and of a Helm release.
 const (
 	maxApplicationName = 63
 	maxReleaseName     = 53
@@ -23,39 +24,35 @@ const (
 
 var dnsName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
 
-// NameError is an environment whose objects would get names that cannot be.
-type NameError struct {
-	Environment, Name string
-	Limit             int
+func errName(environment, name string, limit int) *explain.Error {
+	return &explain.Error{
+		Happened: "An environment cannot have an Argo CD Application.",
+		Observed: fmt.Sprintf("The name %q of %s is longer than %d characters, or contains other characters than lower-case letters, "+
+			"digits and hyphens.", name, environment, limit),
+		Advice: "Shorten the client's name or the service's name.",
+	}
 }
 
-func (e *NameError) Error() string {
-	return fmt.Sprintf("the name %q of %s is longer than %d characters, or not made of lower-case letters, digits and hyphens", e.Name, e.Environment, e.Limit)
-}
-
-// Explain says it in three parts.
-func (e *NameError) Explain() (happened, observed, advice string) {
-	return "An environment cannot have an Argo CD Application.", e.Error() + ".", "Shorten the client's name or the service's."
-}
-
-// ApplicationSets makes one ApplicationSet per stage that the fleet has environments in, as a stream of YAML documents. Each reads the
-// environment.yaml files of its stage, so that a mistake in one set reaches one stage only. They are made so that no Application, and
-// nothing that runs, is deleted because a file, a branch or the repository is not there for a while: taking an environment down is a
-// decision of people. Errors: *NameError, *fleet.DescriptionError.
+// ApplicationSets makes one ApplicationSet for each stage with environments, as a stream of YAML documents. Each reads the
+// environment.yaml files of its stage, so that a mistake in one set reaches one stage only. No Application and
+// no workload is deleted because a file, a branch or the repository is temporarily missing: only people decide to remove an
+// environment. Errors: *explain.Error, *fleet.DescriptionError.
 func ApplicationSets(f *fleet.Fleet) ([]byte, error) {
 	if f.GitOps == nil {
-		return nil, &fleet.DescriptionError{File: filepath.Join(f.Dir, fleet.FileName), Reason: "gitops is missing: the repository from which Argo CD reads"}
+		return nil, &fleet.DescriptionError{
+			File: filepath.Join(f.Dir, fleet.FileName), Reason: "gitops is missing: the repository from which Argo CD reads",
+		}
 	}
 	if f.Chart == nil {
 		return nil, &fleet.DescriptionError{File: filepath.Join(f.Dir, fleet.FileName), Reason: "chart is missing: what Argo CD installs"}
 	}
 	for _, e := range f.Environments {
 		if name := f.Service + "-" + e.Client + "-" + e.Stage; len(name) > maxApplicationName || !dnsName.MatchString(name) {
-			return nil, &NameError{Environment: e.Name(), Name: name, Limit: maxApplicationName}
+			return nil, errName(e.Name(), name, maxApplicationName)
 		}
 	}
 	if len(f.Service) > maxReleaseName {
-		return nil, &NameError{Environment: "the fleet", Name: f.Service, Limit: maxReleaseName}
+		return nil, errName("the fleet", f.Service, maxReleaseName)
 	}
 	out := []byte(strings.TrimSuffix(header, "\n"))
 	for _, stage := range f.Stages {
@@ -93,7 +90,7 @@ func applicationSet(f *fleet.Fleet, stage string) (object, error) {
 		return nil, err
 	}
 	sync := object{
-		// Retries end: a sync that cannot work is for people to look at.
+		// Retries end: people must look at a sync that keeps failing.
 		"retry":       object{"limit": 3, "backoff": object{"duration": "10s", "factor": 2, "maxDuration": "3m"}},
 		"syncOptions": []any{"CreateNamespace=false", "ServerSideApply=true", "ApplyOutOfSyncOnly=true"},
 	}
@@ -117,7 +114,7 @@ func applicationSet(f *fleet.Fleet, stage string) (object, error) {
 			"name":      f.Service + "-" + stage,
 			"namespace": f.GitOps.Namespace,
 			"labels":    object{"app.kubernetes.io/managed-by": "slipway", "slipway.dev/service": f.Service, "slipway.dev/stage": stage},
-			// Without it, what the set made is deleted with the set whatever the policy below says.
+			// Without it, Applications are deleted with the set, regardless of the policy below.
 			"finalizers": []any{"resources-finalizer.argocd.argoproj.io"},
 		},
 		"spec": object{
@@ -130,13 +127,14 @@ func applicationSet(f *fleet.Fleet, stage string) (object, error) {
 				"files":    []any{object{"path": path.Join(tree, "*", stage, fleet.EnvironmentFile)}},
 			}}},
 			"syncPolicy": object{"applicationsSync": "create-update", "preserveResourcesOnDeletion": true},
-			// So that people can pause one environment.
+			// Lets people pause one environment.
 			"ignoreApplicationDifferences": []any{object{"jsonPointers": []any{"/spec/syncPolicy"}}},
 			"template": object{
 				"metadata": object{
 					"name": f.Service + "-{{ .client }}-{{ .stage }}",
 					"labels": object{
-						"slipway.dev/service": f.Service, "slipway.dev/client": "{{ .client }}", "slipway.dev/stage": "{{ .stage }}", "slipway.dev/wave": "{{ .wave }}",
+						"slipway.dev/service": f.Service, "slipway.dev/client": "{{ .client }}", "slipway.dev/stage": "{{ .stage }}",
+						"slipway.dev/wave": "{{ .wave }}",
 					},
 					"annotations": object{"argocd.argoproj.io/manifest-generate-paths": watched(f, sources, tree)},
 				},
@@ -146,7 +144,7 @@ func applicationSet(f *fleet.Fleet, stage string) (object, error) {
 	}, nil
 }
 
-// applicationSources is where Argo CD finds chart and values: one source where both are in one repository.
+// applicationSources are the sources of chart and values: one source where both are in one repository.
 func applicationSources(f *fleet.Fleet, tree string) ([]any, error) {
 	values := path.Join(tree, "{{ .client }}", "{{ .stage }}", fleet.ValuesFile)
 	helm := func(file string) object {
@@ -157,16 +155,21 @@ func applicationSources(f *fleet.Fleet, tree string) ([]any, error) {
 		if err != nil {
 			return nil, err
 		}
-		// A path that begins with a slash is one from the repository's root.
+		// A path that begins with a slash is relative to the repository's root.
 		return []any{object{"repoURL": f.GitOps.Repository, "targetRevision": f.GitOps.Revision, "path": chart, "helm": helm("/" + values)}}, nil
 	}
 	return []any{
-		object{"repoURL": strings.TrimPrefix(f.Chart.Repository, "oci://"), "chart": f.Chart.Name, "targetRevision": f.Chart.Version, "helm": helm("$values/" + values)},
+		object{
+			"repoURL":        strings.TrimPrefix(f.Chart.Repository, "oci://"),
+			"chart":          f.Chart.Name,
+			"targetRevision": f.Chart.Version,
+			"helm":           helm("$values/" + values),
+		},
 		object{"repoURL": f.GitOps.Repository, "targetRevision": f.GitOps.Revision, "ref": "values"},
 	}, nil
 }
 
-// watched are the paths whose changes concern an Application; a commit that touches none of them refreshes nothing.
+// watched are the paths that an Application depends on. Other commits refresh nothing.
 func watched(f *fleet.Fleet, sources []any, tree string) string {
 	paths := "/" + path.Join(tree, "{{ .client }}", "{{ .stage }}")
 	if len(sources) == 1 {

@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package gitops makes what pipelines, Argo CD and Prometheus need to know of a fleet.
+// Package gitops generates the configuration of pipelines, Argo CD and Prometheus for a fleet.
 package gitops
 
 import (
@@ -12,13 +12,14 @@ import (
 	"strings"
 	"unicode/utf16"
 
+	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/fleet"
 )
 
-// MaxJobs is how many jobs GitHub makes of one matrix.
+// MaxJobs is GitHub's limit of jobs for one matrix.
 const MaxJobs = 256
 
-// MaxOutput is how large, in UTF-16, GitHub lets the outputs of one job be.
+// MaxOutput is GitHub's limit for the outputs of one job, as UTF-16.
 const MaxOutput = 1 << 20
 
 // Job is one environment in a matrix.
@@ -29,11 +30,11 @@ type Job struct {
 	Environment string `json:"environment"`
 	// Values is the generated file, relative to the repository's root.
 	Values string `json:"values"`
-	// Namespace in the cluster, where a fact says it.
+	// Namespace in the cluster, if a fact sets it.
 	Namespace string `json:"namespace,omitempty"`
 }
 
-// Shard is a matrix as GitHub takes it. It is never empty.
+// Shard is a matrix in GitHub's form. It is never empty.
 type Shard struct {
 	Include []Job `json:"include"`
 }
@@ -47,25 +48,21 @@ type Wave struct {
 
 // Matrix is a rollout over environments.
 type Matrix struct {
-	// Any is false where there is nothing to do: GitHub fails on an empty matrix, so the job that would use it needs a condition.
+	// Any is false if there is nothing to do: GitHub fails on an empty matrix, so the job that uses it needs a condition.
 	Any   bool   `json:"any"`
 	Waves []Wave `json:"waves"`
 }
 
-// SizeError is a matrix that is too large for the outputs of one job.
-type SizeError struct{ Size int }
-
-func (e *SizeError) Error() string {
-	return fmt.Sprintf("the matrix takes %d bytes, and GitHub lets a job's outputs be %d", e.Size, MaxOutput)
-}
-
-// Explain says it in three parts.
-func (e *SizeError) Explain() (happened, observed, advice string) {
-	return "The matrix is too large for GitHub.", e.Error() + ".", "Ask for one wave at a time (--wave), each in a job of its own."
+func errSize(size int) *explain.Error {
+	return &explain.Error{
+		Happened: "The matrix is too large for GitHub.",
+		Observed: fmt.Sprintf("The matrix takes %d bytes, and GitHub limits a job's outputs to %d.", size, MaxOutput),
+		Advice:   "Request one wave at a time (--wave), each in a job of its own.",
+	}
 }
 
 // NewMatrix arranges environments by wave and cuts each wave into shards of at most max jobs (0: MaxJobs). Waves without environments
-// are left out. Error: *SizeError.
+// are left out. Error: *explain.Error where it is too large for the outputs of one job.
 func NewMatrix(f *fleet.Fleet, environments []*fleet.Environment, limit int) (*Matrix, error) {
 	if limit <= 0 || limit > MaxJobs {
 		limit = MaxJobs
@@ -101,7 +98,7 @@ func NewMatrix(f *fleet.Fleet, environments []*fleet.Environment, limit int) (*M
 		return nil, fmt.Errorf("writing the matrix: %w", err)
 	}
 	if size := 2 * len(utf16.Encode([]rune(string(text)))); size > MaxOutput {
-		return nil, &SizeError{Size: size}
+		return nil, errSize(size)
 	}
 	return out, nil
 }
@@ -118,7 +115,11 @@ func inRepository(f *fleet.Fleet, where string) (string, error) {
 	}
 	relative, err := filepath.Rel(filepath.Join(f.Dir, root), where)
 	if err != nil || strings.HasPrefix(relative, "..") {
-		return "", &fleet.DescriptionError{File: filepath.Join(f.Dir, fleet.FileName), Reason: fmt.Sprintf("%s is not in the repository, whose root is %s (gitops.root)", where, filepath.Join(f.Dir, root)), Err: err}
+		return "", &fleet.DescriptionError{
+			File:   filepath.Join(f.Dir, fleet.FileName),
+			Reason: fmt.Sprintf("%s is not in the repository, whose root is %s (gitops.root)", where, filepath.Join(f.Dir, root)),
+			Err:    err,
+		}
 	}
 	return filepath.ToSlash(relative), nil
 }

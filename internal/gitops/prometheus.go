@@ -19,10 +19,10 @@ import (
 // recorded is the prefix of recording rules: only these series leave a client's environment.
 const recorded = "fleet"
 
-// federationJob is the job of the hub under which the environments' series come in.
+// federationJob is the hub's job that scrapes the environments' series.
 const federationJob = "federate-clients"
 
-// Prometheus makes the monitoring configuration of a fleet: path → content.
+// Prometheus generates the monitoring configuration of a fleet: path → content.
 //
 //	hub/prometheus.yaml            scrapes the recorded series of every environment (federation)
 //	hub/rules.yaml                 aggregates over the fleet, and alerts on what only the hub can see
@@ -34,7 +34,10 @@ const federationJob = "federate-clients"
 // Errors: *fleet.DescriptionError, *fleet.MissingError.
 func Prometheus(f *fleet.Fleet) (map[string][]byte, error) {
 	if f.Prometheus == nil {
-		return nil, &fleet.DescriptionError{File: filepath.Join(f.Dir, fleet.FileName), Reason: "prometheus is missing: where the environments' Prometheus servers are"}
+		return nil, &fleet.DescriptionError{
+			File:   filepath.Join(f.Dir, fleet.FileName),
+			Reason: "prometheus is missing: where the environments' Prometheus servers are",
+		}
 	}
 	out := map[string][]byte{}
 	add := func(name string, content any) error {
@@ -85,8 +88,8 @@ func labelsOf(m map[string]string) object {
 	return out
 }
 
-// federationConfig asks each environment's server for its recorded series, and for nothing else: raw series of a fleet would be too many,
-// and are nobody's business outside the environment.
+// federationConfig scrapes only the recorded series of each environment's server: raw series of a fleet would be too many, and must
+// not leave the environment.
 func federationConfig(f *fleet.Fleet) (object, error) {
 	var groups []any
 	for _, e := range f.Environments {
@@ -106,7 +109,7 @@ func federationConfig(f *fleet.Fleet) (object, error) {
 			"honor_labels":    true,
 			"metrics_path":    "/federate",
 			"scheme":          f.Prometheus.Scheme,
-			// A server that suddenly has too much to tell is one that is set up wrongly.
+			// A server with more series than this is configured wrongly.
 			"sample_limit":   5000,
 			"params":         object{"match[]": []any{fmt.Sprintf(`{__name__=~"%s:.+"}`, recorded)}},
 			"static_configs": groups,
@@ -114,7 +117,7 @@ func federationConfig(f *fleet.Fleet) (object, error) {
 	}, nil
 }
 
-// environmentLabels tell environments apart wherever their series go.
+// environmentLabels identify an environment in all places that its series are sent to.
 func environmentLabels(e *fleet.Environment) map[string]string {
 	out := map[string]string{"client": e.Client, "stage": e.Stage, "wave": e.WaveName}
 	for _, tag := range []string{"region", "tier"} {
@@ -125,7 +128,7 @@ func environmentLabels(e *fleet.Environment) map[string]string {
 	return out
 }
 
-// environmentConfig is what an environment's server adds to its configuration.
+// environmentConfig is added to the configuration of an environment's server.
 func environmentConfig(f *fleet.Fleet, e *fleet.Environment) object {
 	out := object{
 		"global":     object{"external_labels": labelsOf(environmentLabels(e))},
@@ -151,16 +154,20 @@ func environmentRules(service string) object {
 			record("heartbeat:time", "time()"),
 			record("pods_up:sum", fmt.Sprintf(`sum(up{%s}) or vector(0)`, job)),
 			record("requests:rate2m", fmt.Sprintf(`sum by (version) (rate(http_requests_total{%s}[2m]))`, job)),
-			record("errors:rate2m", fmt.Sprintf(`sum by (version) (rate(http_requests_total{%s,code=~"5.."}[2m])) or 0 * sum by (version) (rate(http_requests_total{%s}[2m]))`, job, job)),
+			record("errors:rate2m", fmt.Sprintf(`sum by (version) (rate(http_requests_total{%s,code=~"5.."}[2m])) or 0 * sum by `+
+				`(version) (rate(http_requests_total{%s}[2m]))`, job, job)),
 			record("error_share:ratio2m", fmt.Sprintf("%s:errors:rate2m / (%s:requests:rate2m > 0)", recorded, recorded)),
 			record("latency:p99_2m", fmt.Sprintf(`histogram_quantile(0.99, sum by (le) (rate(http_request_duration_seconds_bucket{%s}[2m])))`, job)),
 			record("version:count", fmt.Sprintf(`count by (version) (data_collection_build_info{%s})`, job)),
 		}},
 		object{"name": service + "-alerts", "rules": []any{
 			alert("ErrorShareHigh", recorded+":error_share:ratio2m > 0.05", "2m", "critical",
-				"More than 5% of requests fail", "{{ $value | humanizePercentage }} of the requests to version {{ $labels.version }} fail, for 2 minutes."),
-			alert("NoPodsUp", recorded+":pods_up:sum == 0", "2m", "critical", "No pod answers", "No pod of the service has been scraped for 2 minutes."),
-			alert("LatencyHigh", recorded+":latency:p99_2m > 1", "5m", "warning", "Requests are slow", "The slowest 1% of requests take {{ $value | humanizeDuration }}."),
+				"More than 5% of requests fail", "{{ $value | humanizePercentage }} of the requests to version {{ $labels.version }} fail, "+
+					"for 2 minutes."),
+			alert("NoPodsUp", recorded+":pods_up:sum == 0", "2m", "critical", "No pod answers",
+				"No pod of the service has been scraped for 2 minutes."),
+			alert("LatencyHigh", recorded+":latency:p99_2m > 1", "5m", "warning", "Requests are slow",
+				"The slowest 1% of requests take {{ $value | humanizeDuration }}."),
 		}},
 	}}
 }
@@ -172,25 +179,30 @@ func alert(name, expression, wait, severity, summary, description string) any {
 	}
 }
 
-// hubRules look at the fleet as a whole, and at what an environment that is cut off cannot tell itself.
+// hubRules cover the fleet as a whole, and environments that are disconnected and cannot report themselves.
 func hubRules(f *fleet.Fleet, federated bool) object {
 	stages := strings.Join(slices.Sorted(maps.Keys(stagesOf(f))), "|")
 	record := func(name, expression string) any { return object{"record": "hub:" + name, "expr": expression} }
 	watch := []any{
 		alert("ClientSilent", fmt.Sprintf("time() - max by (client, stage) (%s:heartbeat:time) > 120", recorded), "1m", "critical",
-			"An environment has fallen silent", "The last heartbeat of {{ $labels.client }}/{{ $labels.stage }} is {{ $value | humanizeDuration }} old."),
+			"An environment has fallen silent", "The last heartbeat of {{ $labels.client }}/{{ $labels.stage }} is {{ $value | "+
+				"humanizeDuration }} old."),
 	}
 	if federated {
 		watch = append(watch, alert("FederationDown", fmt.Sprintf(`up{job=%q} == 0`, federationJob), "2m", "critical",
-			"The Prometheus of an environment cannot be reached", "{{ $labels.client }}/{{ $labels.stage }} has not answered for 2 minutes; what it alerts on itself goes on."))
+			"The Prometheus of an environment cannot be reached", "{{ $labels.client }}/{{ $labels.stage }} has not answered for 2 "+
+				"minutes. Its own alerts continue."))
 	}
-	// A series that was never there, or is gone for longer than the hub remembers, has no age: each environment is looked for by name.
+	// A series that never existed, or is missing for longer than the hub's retention, has no age: each environment is looked up by name.
 	for _, e := range f.Environments {
 		watch = append(watch, object{
 			"alert": "ClientAbsent", "for": "10m",
-			"expr":        fmt.Sprintf(`absent(%s:heartbeat:time{client=%q,stage=%q})`, recorded, e.Client, e.Stage),
-			"labels":      object{"severity": "critical"},
-			"annotations": object{"summary": "Nothing is known of an environment", "description": fmt.Sprintf("There has been no heartbeat of %s for 10 minutes.", e.Name())},
+			"expr":   fmt.Sprintf(`absent(%s:heartbeat:time{client=%q,stage=%q})`, recorded, e.Client, e.Stage),
+			"labels": object{"severity": "critical"},
+			"annotations": object{
+				"summary":     "An environment reports nothing",
+				"description": fmt.Sprintf("There has been no heartbeat of %s for 10 minutes.", e.Name()),
+			},
 		})
 	}
 	return object{"groups": []any{

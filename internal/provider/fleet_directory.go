@@ -27,7 +27,7 @@ func resolveEnvironment(ctx context.Context, charts *chart.Loader, directory, cl
 	}
 	e := described.Find(client, stage)
 	if e == nil {
-		return nil, nil, &fleet.NoEnvironmentError{Client: client, Stage: stage, Fleet: described}
+		return nil, nil, fleet.ErrNoEnvironment(described, client, stage)
 	}
 	if err := described.LoadChart(ctx, charts); err != nil {
 		return nil, nil, err

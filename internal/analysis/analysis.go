@@ -1,8 +1,8 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package analysis decides whether a new version does well: health checks and Prometheus metrics are sampled for a while,
-// and a pure function, Assess, turns the samples into a verdict. Run takes the samples and asks Assess after each one.
+// Package analysis decides whether a new version is healthy: health checks and Prometheus metrics are sampled for a while, and
+// a pure function, Assess, turns the samples into a verdict. Run takes the samples and calls Assess after each one.
 package analysis
 
 import (
@@ -13,44 +13,65 @@ import (
 	"time"
 )
 
-// Kind is what one sample says.
+// Kind is the result of one sample.
 type Kind string
 
-// The four kinds. Only pass and fail say something about the version; no_data and error say that it could not be judged.
+// The four kinds. Only pass and fail are results about the version; no_data and error mean that it could not be analyzed.
 const (
-	// Pass means that the check was made and is content.
+	// Pass means that the check was made and succeeded.
 	Pass Kind = "pass"
-	// Fail means that the check was made and is not content.
+	// Fail means that the check was made and failed.
 	Fail Kind = "fail"
-	// NoData means that the check was made and there is nothing to judge by: no series, NaN, too few requests.
+	// NoData means that the check was made and returned nothing to analyze: no series, NaN, too few requests.
 	NoData Kind = "no_data"
-	// Error means that the check could not be made: Prometheus does not answer, a right is missing.
+	// Error means that the check could not be made: Prometheus does not answer, a permission is missing.
 	Error Kind = "error"
 )
 
-// Sample is one observation by one check. It holds no credentials and may be stored.
+// Sample is one observation by one check. It contains no credentials and may be stored.
 type Sample struct {
 	// Check is the name of the health check or metric that the sample belongs to.
 	Check string `json:"check"`
-	// At is when the sample was begun. Two samples of one check at one instant are one sample, the worse one.
+	// At is when the sample began. Two samples of one check at one instant count as one, the worse one.
 	At time.Time `json:"at"`
-	// Kind is what the sample says. For metrics, Assess judges Value by the policy again where it is pass, fail or empty.
+	// Kind is the result. For metrics, Assess compares Value with the policy again if Kind is pass, fail or empty.
 	Kind Kind `json:"kind"`
 	// Value is the value of a metric; nothing for a health check.
 	Value Number `json:"value,omitzero"`
 	// Series is how many series the query returned, after the reducer.
 	Series int `json:"series,omitempty"`
-	// Requests is what the requests query returned where the metric has one.
+	// Requests is the result of the requests query, if the metric has one.
 	Requests Number `json:"requests,omitzero"`
-	// Baseline, BaselineSeries and BaselineRequests are the same of the baseline, where the metric is compared with one.
+	// Baseline, BaselineSeries and BaselineRequests are the same for the baseline, if the metric is compared with one.
 	Baseline         Number `json:"baseline,omitzero"`
 	BaselineSeries   int    `json:"baselineSeries,omitempty"`
 	BaselineRequests Number `json:"baselineRequests,omitzero"`
-	// Evidence says in words what was seen, for example "HTTP 503".
+	// Evidence describes the observation, for example "HTTP 503".
 	Evidence string `json:"evidence,omitempty"`
 }
 
-// Number is a float that survives JSON also as NaN and infinity, which are written as strings.
+// with adds the result of a query. No series of requests means no requests.
+func (s Sample) with(field string, answer Sample) Sample {
+	requests := field == fieldRequests || field == fieldBaselineRequests
+	switch {
+	case requests && answer.Series > 1:
+		return Sample{Kind: Error, Evidence: field + " returns several series: use sum(…)", Series: answer.Series}
+	case field == fieldRequests && answer.Kind == "":
+		s.Requests = answer.Value
+	case field == fieldBaselineRequests && answer.Kind == "":
+		s.BaselineRequests = answer.Value
+	case field == fieldBaseline:
+		s.Baseline, s.BaselineSeries, s.Kind = answer.Value, answer.Series, answer.Kind
+		if answer.Evidence != "" {
+			s.Evidence = "baseline: " + answer.Evidence
+		}
+	case field == fieldQuery:
+		return answer
+	}
+	return s
+}
+
+// Number is a float whose JSON also supports NaN and infinity, as strings.
 type Number float64
 
 // MarshalJSON implements json.Marshaler.
@@ -85,10 +106,10 @@ func (n Number) finite() bool { return !math.IsNaN(float64(n)) && !math.IsInf(fl
 // String is the number with at most six significant digits.
 func (n Number) String() string { return strconv.FormatFloat(float64(n), 'g', 6, 64) }
 
-// exact is the shortest text that is the same number again.
+// exact is the shortest text that parses to the same number.
 func exact(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }
 
-// Outcome is what a run has come to.
+// Outcome is the result of a run.
 type Outcome string
 
 // The outcomes. Pending is the only one that another sample may change, but see Assess.
@@ -97,18 +118,18 @@ const (
 	Pending Outcome = "pending"
 	// Passed means that every check was made often enough and none triggered.
 	Passed Outcome = "passed"
-	// Failed means that a rule triggered or that somebody aborted the run.
+	// Failed means that a rule triggered or that a person aborted the run.
 	Failed Outcome = "failed"
-	// Inconclusive means that too little is known to say either.
+	// Inconclusive means that too little is known for either.
 	Inconclusive Outcome = "inconclusive"
 )
 
-// Action is what the policy wants done about an outcome.
+// Action is what the policy requires for an outcome.
 type Action string
 
 // The actions.
 const (
-	// Wait belongs to Pending.
+	// Wait is the action of Pending.
 	Wait Action = "wait"
 	// Accept keeps the new version.
 	Accept Action = "accept"
@@ -118,7 +139,7 @@ const (
 	Rollback Action = "rollback"
 )
 
-// Rule is what led to a verdict other than passed.
+// Rule is the cause of a verdict other than passed.
 type Rule string
 
 // The rules.
@@ -133,7 +154,7 @@ const (
 	SampleRatioMismatch Rule = "sample_ratio_mismatch"
 	// ErrorBudget: a check could not be made for longer than its budget.
 	ErrorBudget Rule = "error_budget"
-	// NoDataBudget: a check had nothing to judge by for longer than its budget.
+	// NoDataBudget: a check had no data for longer than its budget.
 	NoDataBudget Rule = "no_data_budget"
 	// TooFewSamples: a check has fewer samples than its rule needs in order to trigger.
 	TooFewSamples Rule = "too_few_samples"
@@ -141,16 +162,16 @@ const (
 	StillFailing Rule = "still_failing"
 	// InvalidPolicy: nothing can be assessed by this policy.
 	InvalidPolicy Rule = "invalid_policy"
-	// Manual: somebody aborted the run.
+	// Manual: a person aborted the run.
 	Manual Rule = "manual"
 )
 
-// Trigger is the rule that decided, with what it decided by.
+// Trigger is the rule that decided, with its evidence.
 type Trigger struct {
 	Rule Rule `json:"rule"`
 	// Check is the name of the check; empty for a manual abort.
 	Check string `json:"check,omitempty"`
-	// Query is the metric's query, BaselineQuery that of what it is compared with.
+	// Query is the metric's query, BaselineQuery the query of its baseline.
 	Query         string `json:"query,omitempty"`
 	BaselineQuery string `json:"baselineQuery,omitempty"`
 	// Since is when the first sample of the evidence was taken, At when the rule was complete.
@@ -179,11 +200,11 @@ type Verdict struct {
 	Reason string `json:"reason"`
 	// Trigger is nil for pending and passed.
 	Trigger *Trigger `json:"trigger,omitempty"`
-	// Checks says how each check stands, in the order of the policy.
+	// Checks is the state of each check, in the order of the policy.
 	Checks []Standing `json:"checks,omitempty"`
 }
 
-// Standing is how one check stands.
+// Standing is the state of one check.
 type Standing struct {
 	Check  string `json:"check"`
 	Passed int    `json:"passed"`
@@ -194,6 +215,6 @@ type Standing struct {
 	Streak int `json:"streak"`
 	// Since is when the streak began, zero without one.
 	Since time.Time `json:"since,omitzero"`
-	// Missing is the time for which there is no sample at all where there should be some.
+	// Missing is the time for which samples are missing.
 	Missing time.Duration `json:"missing,omitempty"`
 }

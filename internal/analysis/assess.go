@@ -11,27 +11,27 @@ import (
 	"time"
 )
 
-// Span is the time that an assessment is about.
+// Span is the time of an assessment.
 type Span struct {
-	// Start is when the new version was there; the initial delay begins here.
+	// Start is when the new version was live; the initial delay begins here.
 	Start time.Time
-	// Resumed is when a run that had been cut off was taken up again, zero otherwise. It lasts at least Policy.Settle from here
-	// on. Health checks are not blamed for the time in which nobody watched, but need as many samples from here on as from the
-	// start of a run. Metrics have a history, and are not blamed for what lies between the end of the duration and Resumed.
+	// Resumed is when an interrupted run resumed, or zero. The run takes at least Policy.Settle from then. Health checks are not
+	// charged for the time before it in which nothing was sampled, but need as many samples as at the start of a run. Metrics have
+	// a history, and are not charged for the time between the end of the duration and Resumed.
 	Resumed time.Time
 	// Now is the time of the assessment.
 	Now time.Time
 }
 
-// Assess judges samples by a policy. It is a pure function: the time comes in through span, and neither the order of
-// samples nor their being given twice changes the result.
+// Assess analyzes samples by a policy. It is a pure function: the time is in span, and neither the order of samples nor duplicates
+// change the result.
 //
 // A rule that triggers fails the run at once, whatever comes after: once failed, a run stays failed when later samples
 // are added. Samples before the end of the initial delay and those of checks that the policy does not have are ignored.
 // At the end of the duration the run has passed when every check has as many passing and failing samples as its rule
-// needs in order to trigger, no budget is spent, and nothing is failing. A check that is failing at the end makes the run
-// go on, for at most Policy.Settle. All else is inconclusive. A spent budget ends a run early only where the policy rolls
-// back then; otherwise watching on is safer, since a failure may still come. A policy that is not valid never passes.
+// needs in order to trigger, no budget is spent, and nothing is failing. A check that is failing at the end extends the
+// run by at most Policy.Settle. All other runs are inconclusive. A spent budget ends a run early only if the policy then rolls back;
+// otherwise it is safer to continue, since a failure may still follow. A policy that is not valid never passes.
 func Assess(policy Policy, samples []Sample, span Span) Verdict {
 	if err := policy.Validate(); err != nil {
 		return Verdict{Outcome: Inconclusive, Action: Hold, Reason: err.Error(), Trigger: &Trigger{Rule: InvalidPolicy, At: span.Now}}
@@ -89,21 +89,21 @@ func ending(policy Policy, span Span, settle time.Duration) time.Time {
 	return end
 }
 
-// ordered judges the samples that count and sorts them so that one sequence has one result: by time, then by check, the
-// worst first. Of those of one check at one instant the first is kept.
+// ordered classifies the samples that count and sorts them so that the result does not depend on their order: by time, then by check,
+// the worst first. Of the samples of one check at one instant, the first is kept.
 func (a *assessment) ordered(samples []Sample) []Sample {
-	judged := make([]Sample, 0, len(samples))
+	classified := make([]Sample, 0, len(samples))
 	for _, s := range samples {
 		t := a.byName[s.Check]
 		if t == nil || s.At.Before(t.begin) {
 			continue
 		}
-		judged = append(judged, t.judge(s))
+		classified = append(classified, t.classify(s))
 	}
-	if !slices.IsSortedFunc(judged, compare) {
-		slices.SortFunc(judged, compare)
+	if !slices.IsSortedFunc(classified, compare) {
+		slices.SortFunc(classified, compare)
 	}
-	return slices.CompactFunc(judged, func(x, y Sample) bool { return x.Check == y.Check && x.At.Equal(y.At) })
+	return slices.CompactFunc(classified, func(x, y Sample) bool { return x.Check == y.Check && x.At.Equal(y.At) })
 }
 
 func compare(x, y Sample) int {
@@ -123,7 +123,7 @@ func compare(x, y Sample) int {
 	)
 }
 
-// rank puts what says something about the version before what does not, and the bad before the good.
+// rank orders results about the version before others, and failures before passes.
 func rank(k Kind) int { return slices.Index([]Kind{Fail, Pass, NoData, Error}, k) }
 
 // conclude is for runs in which no rule triggered.
@@ -163,14 +163,14 @@ func (a *assessment) conclude() Verdict {
 	return a.verdict(Inconclusive, action, strings.Join(reasons, " ")+" "+why, first)
 }
 
-// blind ends a run of which a budget is spent and whose policy is to roll back then.
+// blind ends a run whose budget is spent and whose policy then rolls back.
 func (a *assessment) blind(t *track) Verdict {
 	return a.verdict(Inconclusive, Rollback, t.blindReason+" "+rolledBack, t.blind)
 }
 
 const rolledBack = "It is rolled back, as the policy says for this case."
 
-// inconclusive applies the policy's choice, once it is known how each check stands.
+// inconclusive applies the policy's choice to the state of the checks.
 func (a *assessment) inconclusive() (Action, string) {
 	switch a.policy.onInconclusive() {
 	case RollbackInconclusive:

@@ -25,15 +25,17 @@ func TestAssess_MetricFailsWhenEverySampleOfTheSpanIsBeyondTheLimit(t *testing.T
 		rule    Rule
 		at      int
 	}{
-		"13 samples over two minutes":    {values: append(bad, good...), outcome: Failed, rule: EverySample, at: 12},
-		"12 samples":                     {values: append(repeat(12, 0.2), repeat(19, 0)...), outcome: Passed},
-		"exactly 5%":                     {values: repeat(31, 0.05), outcome: Passed},
-		"the next number above 5%":       {values: repeat(31, math.Nextafter(0.05, 1)), outcome: Failed, rule: EverySample, at: 12},
-		"one sample at 5% between":       {values: append(with(bad, 6, 0.05), good...), outcome: Passed},
-		"one missing sample":             {values: append(bad, good...), drop: []int{6}, outcome: Passed},
-		"one missing, one more":          {values: append(repeat(14, 0.2), good...), drop: []int{6}, outcome: Failed, rule: EverySample, at: 13},
-		"two missing start anew":         {values: append(repeat(20, 0.2), good...), drop: []int{6, 7}, outcome: Passed},
-		"two missing, then a whole span": {values: append(repeat(21, 0.2), good...), drop: []int{6, 7}, outcome: Failed, rule: EverySample, at: 20},
+		"13 samples over two minutes": {values: append(bad, good...), outcome: Failed, rule: EverySample, at: 12},
+		"12 samples":                  {values: append(repeat(12, 0.2), repeat(19, 0)...), outcome: Passed},
+		"exactly 5%":                  {values: repeat(31, 0.05), outcome: Passed},
+		"the next number above 5%":    {values: repeat(31, math.Nextafter(0.05, 1)), outcome: Failed, rule: EverySample, at: 12},
+		"one sample at 5% between":    {values: append(with(bad, 6, 0.05), good...), outcome: Passed},
+		"one missing sample":          {values: append(bad, good...), drop: []int{6}, outcome: Passed},
+		"one missing, one more":       {values: append(repeat(14, 0.2), good...), drop: []int{6}, outcome: Failed, rule: EverySample, at: 13},
+		"two missing start again":     {values: append(repeat(20, 0.2), good...), drop: []int{6, 7}, outcome: Passed},
+		"two missing, then a whole span": {
+			values: append(repeat(21, 0.2), good...), drop: []int{6, 7}, outcome: Failed, rule: EverySample, at: 20,
+		},
 		"NaN between delays":             {values: append(with(repeat(14, 0.2), 6, nan), good...), outcome: Failed, rule: EverySample, at: 13},
 		"NaN between does not hide":      {values: append(with(bad, 6, nan), good...), outcome: Passed},
 		"+Inf is no data":                {values: repeat(31, inf), outcome: Inconclusive, rule: NoDataBudget, at: 6},
@@ -127,20 +129,23 @@ func TestAssess_AverageNeedsAContinuousSpan(t *testing.T) {
 	requireVerdict(t, Assess(policy, whole, ended(policy)), Failed, Average)
 }
 
-func TestAssess_WhatCannotBeJudgedIsNoDataOrError(t *testing.T) {
+func TestAssess_WhatCannotBeAnalyzedIsNoDataOrError(t *testing.T) {
 	tests := map[string]struct {
 		change func(*Metric, *Sample)
 		want   Kind
 		rule   Rule
 	}{
-		"empty":              {func(_ *Metric, s *Sample) { s.Series = 0 }, NoData, NoDataBudget},
-		"several series":     {func(_ *Metric, s *Sample) { s.Series = 3 }, Error, ErrorBudget},
-		"too few requests":   {func(m *Metric, s *Sample) { m.MinRequests, m.RequestsQuery, s.Requests = 20, "n", 19 }, NoData, NoDataBudget},
-		"enough requests":    {func(m *Metric, s *Sample) { m.MinRequests, m.RequestsQuery, s.Requests = 20, "n", 20 }, Fail, EverySample},
-		"requests not known": {func(m *Metric, s *Sample) { m.MinRequests, m.RequestsQuery, s.Requests = 20, "n", Number(math.NaN()) }, NoData, NoDataBudget},
-		"sampler: no data":   {func(_ *Metric, s *Sample) { s.Kind = NoData }, NoData, NoDataBudget},
-		"sampler: error":     {func(_ *Metric, s *Sample) { s.Kind = Error }, Error, ErrorBudget},
-		"sampler: pass":      {func(_ *Metric, s *Sample) { s.Kind = Pass }, Fail, EverySample}, // The policy decides, not the sampler.
+		"empty":            {func(_ *Metric, s *Sample) { s.Series = 0 }, NoData, NoDataBudget},
+		"several series":   {func(_ *Metric, s *Sample) { s.Series = 3 }, Error, ErrorBudget},
+		"too few requests": {func(m *Metric, s *Sample) { m.MinRequests, m.RequestsQuery, s.Requests = 20, "n", 19 }, NoData, NoDataBudget},
+		"enough requests":  {func(m *Metric, s *Sample) { m.MinRequests, m.RequestsQuery, s.Requests = 20, "n", 20 }, Fail, EverySample},
+		"requests not known": {
+			func(m *Metric, s *Sample) { m.MinRequests, m.RequestsQuery, s.Requests = 20, "n", Number(math.NaN()) }, NoData,
+			NoDataBudget,
+		},
+		"sampler: no data": {func(_ *Metric, s *Sample) { s.Kind = NoData }, NoData, NoDataBudget},
+		"sampler: error":   {func(_ *Metric, s *Sample) { s.Kind = Error }, Error, ErrorBudget},
+		"sampler: pass":    {func(_ *Metric, s *Sample) { s.Kind = Pass }, Fail, EverySample}, // The policy decides, not the sampler.
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -149,12 +154,12 @@ func TestAssess_WhatCannotBeJudgedIsNoDataOrError(t *testing.T) {
 			for i := range samples {
 				test.change(&policy.Metrics[0], &samples[i])
 			}
-			judged := policy.Metrics[0].Judge(samples[0])
-			if judged.Kind != test.want {
-				t.Errorf("kind %s, want %s", judged.Kind, test.want)
+			classified := policy.Metrics[0].Classify(samples[0])
+			if classified.Kind != test.want {
+				t.Errorf("kind %s, want %s", classified.Kind, test.want)
 			}
-			if again := policy.Metrics[0].Judge(judged); again != judged && !math.IsNaN(float64(judged.Requests)) {
-				t.Errorf("judged again: %+v, before %+v", again, judged)
+			if again := policy.Metrics[0].Classify(classified); again != classified && !math.IsNaN(float64(classified.Requests)) {
+				t.Errorf("classified again: %+v, before %+v", again, classified)
 			}
 			verdict := Assess(policy, samples, ended(policy))
 			outcome := Inconclusive

@@ -20,7 +20,7 @@ type scene struct {
 	samples []Sample
 }
 
-// sceneOf reads two bytes a sample: the first says which check and what it saw, the second how much later it came.
+// sceneOf reads two bytes a sample: the first selects the check and its result, the second the time since the sample before.
 func sceneOf(config uint32, data []byte) scene {
 	bits := func(n int) int {
 		v := config & (1<<n - 1)
@@ -38,7 +38,16 @@ func sceneOf(config uint32, data []byte) scene {
 	forSpan, overSpan := time.Duration(1+bits(3))*7*time.Second, time.Duration(1+bits(3))*9*time.Second
 	p.Metrics = []Metric{
 		{Name: rate, Query: "a", Above: limit(0.05), For: forSpan, ErrorBudget: time.Minute, NoDataBudget: time.Minute},
-		{Name: "latency", Query: "b", Below: limit(0.05), Over: overSpan, Interval: 5 * time.Second, MinRequests: 10, RequestsQuery: "c", NoDataBudget: time.Hour},
+		{
+			Name:          "latency",
+			Query:         "b",
+			Below:         limit(0.05),
+			Over:          overSpan,
+			Interval:      5 * time.Second,
+			MinRequests:   10,
+			RequestsQuery: "c",
+			NoDataBudget:  time.Hour,
+		},
 	}
 	values := []Number{0, 0.01, 0.05, 0.2, 0.2, Number(math.NaN()), Number(math.Inf(1)), 1}
 	kinds := []Kind{Pass, Fail, Fail, NoData, Error, "", Pass, Fail}
@@ -94,7 +103,7 @@ func each(t *testing.T, prove func(t *testing.T, random *rand.Rand, s scene)) {
 	}
 }
 
-// sorted are the judged samples of one check as the rules see them, found without the code under test where possible.
+// sorted are the classified samples of one check as the rules see them, found without the code under test where possible.
 func (s scene) sorted(check string) []Sample {
 	var metric *Metric
 	for i := range s.policy.Metrics {
@@ -108,7 +117,7 @@ func (s scene) sorted(check string) []Sample {
 			continue
 		}
 		if metric != nil {
-			sample = metric.Judge(sample)
+			sample = metric.Classify(sample)
 		} else if sample.Kind == "" {
 			sample.Kind = Error
 		}
@@ -152,11 +161,11 @@ func (s scene) firstFailure() (time.Time, bool) {
 		if m.Interval > 0 {
 			interval = m.Interval
 		}
-		judged := slices.DeleteFunc(s.sorted(m.Name), func(x Sample) bool { return x.Kind != Pass && x.Kind != Fail })
-		for last := range judged {
+		classified := slices.DeleteFunc(s.sorted(m.Name), func(x Sample) bool { return x.Kind != Pass && x.Kind != Fail })
+		for last := range classified {
 			for begin := range last + 1 {
-				if spanFails(m, interval, judged, begin, last) {
-					found(judged[last].At)
+				if spanFails(m, interval, classified, begin, last) {
+					found(classified[last].At)
 				}
 			}
 		}
@@ -164,8 +173,8 @@ func (s scene) firstFailure() (time.Time, bool) {
 	return first, !first.IsZero()
 }
 
-func spanFails(m Metric, interval time.Duration, judged []Sample, begin, last int) bool {
-	span := judged[begin : last+1]
+func spanFails(m Metric, interval time.Duration, classified []Sample, begin, last int) bool {
+	span := classified[begin : last+1]
 	length := max(m.For, m.Over)
 	if span[len(span)-1].At.Sub(span[0].At) < length || float64(len(span)) < math.Ceil(float64(length)/float64(interval))+1 {
 		return false
@@ -182,7 +191,7 @@ func spanFails(m Metric, interval time.Duration, judged []Sample, begin, last in
 		return failed
 	}
 	// The average is that of the shortest such span, which is the one that begins last.
-	if begin+1 <= last && judged[last].At.Sub(judged[begin+1].At) >= length {
+	if begin+1 <= last && classified[last].At.Sub(classified[begin+1].At) >= length {
 		return false
 	}
 	average := total / float64(len(span))
@@ -199,9 +208,9 @@ func TestAssess_FailsExactlyWhenTheRulesSaySo(t *testing.T) {
 		verdict := s.assess(s.samples, time.Hour)
 		at, want := s.firstFailure()
 		if got := verdict.Outcome == Failed; got != want {
-			t.Errorf("%s (%s), the rules say failed = %t at %s", verdict.Outcome, verdict.Reason, want, at)
+			t.Errorf("%s (%s), the rules give failed = %t at %s", verdict.Outcome, verdict.Reason, want, at)
 		} else if want && !verdict.Trigger.At.Equal(at) {
-			t.Errorf("triggers at %s, the rules say %s", verdict.Trigger.At, at)
+			t.Errorf("triggers at %s, the rules give %s", verdict.Trigger.At, at)
 		}
 		if want {
 			fails++
@@ -279,7 +288,7 @@ func TestAssess_NoDataAndErrorsNeverMakeARunFail(t *testing.T) {
 		}
 		after := s.assess(s.samples, time.Hour)
 		if (before.Outcome == Failed) != (after.Outcome == Failed) {
-			t.Errorf("%s, and with more samples that say nothing %s: %s", before.Outcome, after.Outcome, after.Reason)
+			t.Errorf("%s, and with more samples without information %s: %s", before.Outcome, after.Outcome, after.Reason)
 		}
 	})
 }

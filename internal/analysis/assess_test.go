@@ -42,11 +42,11 @@ func ratePolicy() Policy {
 }
 
 // row makes health samples one interval apart: P, F, N (no data), E (error), and a dot for none at all.
-func row(marks string) []Sample {
+func row(symbols string) []Sample {
 	kinds := map[rune]Kind{'P': Pass, 'F': Fail, 'N': NoData, 'E': Error}
 	var samples []Sample
-	for i, mark := range []rune(marks) {
-		if kind, ok := kinds[mark]; ok {
+	for i, symbol := range []rune(symbols) {
+		if kind, ok := kinds[symbol]; ok {
 			samples = append(samples, Sample{Check: health, At: start.Add(time.Duration(i) * step), Kind: kind, Evidence: "HTTP 5xx"})
 		}
 	}
@@ -71,7 +71,7 @@ func ended(p Policy) Span {
 func TestAssess_HealthFailsAtTheFailureAfterThoseTolerated(t *testing.T) {
 	many := func(s string, n int) string { return strings.Repeat(s, n) }
 	tests := map[string]struct {
-		marks   string
+		symbols string
 		outcome Outcome
 		rule    Rule
 		at      int // the index of the sample at which the rule is complete
@@ -105,7 +105,7 @@ func TestAssess_HealthFailsAtTheFailureAfterThoseTolerated(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			policy := healthPolicy()
-			verdict := Assess(policy, row(test.marks), ended(policy))
+			verdict := Assess(policy, row(test.symbols), ended(policy))
 			requireVerdict(t, verdict, test.outcome, test.rule)
 			if test.rule != "" {
 				if want := start.Add(time.Duration(test.at) * step); !verdict.Trigger.At.Equal(want) {
@@ -150,18 +150,21 @@ func TestAssess_TooFewSamplesSayWhatTheOthersWere(t *testing.T) {
 	samples[4] = Sample{Check: rate, At: samples[4].At, Kind: Error, Evidence: "no answer within 5s"}
 	verdict := Assess(policy, samples, ended(policy))
 	requireVerdict(t, verdict, Inconclusive, TooFewSamples)
-	for _, part := range []string{"could be judged 2 times", "2 times there was no data: the query returns NaN", "once it could not be checked: no answer within 5s"} {
+	for _, part := range []string{
+		"could be analyzed 2 times", "2 times there was no data: the query returns NaN",
+		"once it could not be checked: no answer within 5s",
+	} {
 		if !strings.Contains(verdict.Reason, part) {
-			t.Errorf("the reason does not say %q: %s", part, verdict.Reason)
+			t.Errorf("the reason does not contain %q: %s", part, verdict.Reason)
 		}
 	}
 	if n := len(verdict.Trigger.Samples); n != 3 {
-		t.Errorf("the evidence has %d samples, want the 3 that could not be judged", n)
+		t.Errorf("the evidence has %d samples, want the 3 that could not be analyzed", n)
 	}
 }
 
 func TestAssess_PolicyForInconclusive(t *testing.T) {
-	quiet := func(p *Policy) []Sample { // Health is well, the metric has nobody to speak of.
+	quiet := func(p *Policy) []Sample { // Health passes, the metric has nearly no requests.
 		p.Health = healthPolicy().Health
 		return append(row(strings.Repeat("P", 31)), series(repeat(31, math.NaN())...)...)
 	}
@@ -210,7 +213,9 @@ func TestAssess_SpentBudgetEndsARunOnlyWhereItIsRolledBack(t *testing.T) {
 	policy := healthPolicy()
 	samples := row("PPEEEEEEE")
 	span := Span{Start: start, Now: start.Add(90 * time.Second)}
-	for choice, want := range map[OnInconclusive]Outcome{AcceptIfHealthy: Pending, HoldInconclusive: Pending, RollbackInconclusive: Inconclusive} {
+	for choice, want := range map[OnInconclusive]Outcome{
+		AcceptIfHealthy: Pending, HoldInconclusive: Pending, RollbackInconclusive: Inconclusive,
+	} {
 		policy.OnInconclusive = choice
 		if got := Assess(policy, samples, span); got.Outcome != want {
 			t.Errorf("%s: %s, want %s: %s", choice, got.Outcome, want, got.Reason)
@@ -221,10 +226,10 @@ func TestAssess_SpentBudgetEndsARunOnlyWhereItIsRolledBack(t *testing.T) {
 func TestAssess_InitialDelayDoesNotCount(t *testing.T) {
 	policy := healthPolicy()
 	policy.InitialDelay = time.Minute
-	marks := "FFFFFF" + strings.Repeat("P", 31) // 0 s to 50 s fail; what comes from 60 s on counts.
-	requireVerdict(t, Assess(policy, row(marks), ended(policy)), Passed, "")
+	symbols := "FFFFFF" + strings.Repeat("P", 31) // 0 s to 50 s fail; what comes from 60 s on counts.
+	requireVerdict(t, Assess(policy, row(symbols), ended(policy)), Passed, "")
 	policy.InitialDelay = 0
-	requireVerdict(t, Assess(policy, row(marks), ended(policy)), Failed, ConsecutiveFailures)
+	requireVerdict(t, Assess(policy, row(symbols), ended(policy)), Failed, ConsecutiveFailures)
 }
 
 func TestAssess_EachHealthCheckCountsForItself(t *testing.T) {
@@ -259,7 +264,7 @@ func TestAssess_ResumedRunIsNotBlamedForTheTimeNobodyWatched(t *testing.T) {
 	requireVerdict(t, Assess(policy, after(1), at(0)), Pending, "") // The rule can be seen through once more.
 	requireVerdict(t, Assess(policy, after(5), at(40*time.Second)), Passed, "")
 	requireVerdict(t, Assess(policy, after(0), at(10*time.Minute)), Inconclusive, TooFewSamples)
-	// Without the mark of resumption the same gap is missing data.
+	// Without the time of resumption, the same gap is missing data.
 	requireVerdict(t, Assess(policy, after(5), Span{Start: start, Now: start.Add(30 * time.Minute)}), Inconclusive, NoDataBudget)
 }
 

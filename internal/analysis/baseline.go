@@ -9,11 +9,11 @@ import (
 )
 
 // Baseline makes a metric a comparison: a sample fails when its value is strictly above MaxRatio times the baseline's plus MaxDifference.
-// At least one of the two is set; the ratio is 1 and the difference 0 where they are not. Both values are asked for at the same moment.
+// At least one of the two is set; the ratio is 1 and the difference 0 where they are not. Both values are queried for the same moment.
 //
-// Where there is nothing to compare with (no series, NaN, infinity, fewer requests than Metric.MinRequests on either side), the sample is
-// no data. A baseline of zero is a value like any other: with a ratio alone, everything above zero fails then. A ratio to a negative
-// baseline is an error, since to be allowed more would mean to be allowed less.
+// If there is nothing to compare with (no series, NaN, infinity, fewer requests than Metric.MinRequests on either side), the sample is
+// no data. A baseline of zero is a valid value: with only a ratio, everything above zero fails. A ratio to a negative baseline is an
+// error, since a larger ratio would then allow less.
 type Baseline struct {
 	Query string
 	// MaxRatio is above zero, MaxDifference zero or more.
@@ -22,7 +22,7 @@ type Baseline struct {
 	RequestsQuery string
 }
 
-// limit is what a value may be at most, and margin what rounding may have added to it.
+// limit is the largest allowed value, and margin the possible rounding error.
 func (b *Baseline) limit(baseline float64) (limit, margin float64) {
 	ratio, difference := 1.0, 0.0
 	if b.MaxRatio != nil {
@@ -35,10 +35,10 @@ func (b *Baseline) limit(baseline float64) (limit, margin float64) {
 	return limit, (math.Abs(ratio*baseline) + difference) * rounding
 }
 
-// rounding is by how much of itself a number may be off after a few operations, far below what can be measured.
+// rounding is the largest relative error of a number after a few operations, far below what can be measured.
 const rounding = 1e-14
 
-// kind judges a sample whose own value is finite.
+// kind classifies a sample whose own value is finite.
 func (b *Baseline) kind(s Sample, minRequests float64) (kind Kind, evidence string) {
 	switch {
 	case s.BaselineSeries > 1:
@@ -50,7 +50,7 @@ func (b *Baseline) kind(s Sample, minRequests float64) (kind Kind, evidence stri
 	case minRequests > 0 && (!s.BaselineRequests.finite() || float64(s.BaselineRequests) < minRequests):
 		return NoData, s.BaselineRequests.String() + " requests of the baseline are fewer than " + exact(minRequests)
 	case s.Baseline < 0 && b.MaxRatio != nil && *b.MaxRatio != 1:
-		return Error, "the baseline is " + s.Baseline.String() + ": a ratio to a negative number says nothing, set max_difference alone"
+		return Error, "the baseline is " + s.Baseline.String() + ": a ratio to a negative number has no meaning; set only max_difference"
 	}
 	limit, margin := b.limit(float64(s.Baseline))
 	if !finite(limit) {
@@ -91,12 +91,14 @@ func (b *Baseline) validate(v *validation, m Metric) {
 	v.add(blank(b.Query), ProblemMissing, "baseline.query", "%s is missing: set the query that gives the value to compare with.", at("query"))
 	v.add(b.MaxRatio == nil && b.MaxDifference == nil, ProblemMissing, "baseline.max_ratio",
 		"%s or max_difference is missing: set by how much the value may be above the baseline's.", at("max_ratio"))
-	v.add(b.MaxRatio != nil && !(finite(*b.MaxRatio) && *b.MaxRatio > 0), ProblemRange, "baseline.max_ratio", "%s is not a finite number above zero.", at("max_ratio"))
+	v.add(b.MaxRatio != nil && !(finite(*b.MaxRatio) && *b.MaxRatio > 0), ProblemRange, "baseline.max_ratio",
+		"%s is not a finite number above zero.", at("max_ratio"))
 	v.add(b.MaxDifference != nil && !(finite(*b.MaxDifference) && *b.MaxDifference >= 0), ProblemRange, "baseline.max_difference",
 		"%s is not a finite number from zero.", at("max_difference"))
 	v.add(m.Above != nil, ProblemConflict, "above", "metric %q: above and baseline exclude each other: make two metrics of it.", m.Name)
 	v.add(m.Below != nil, ProblemConflict, "below", "metric %q: below and baseline exclude each other: make two metrics of it.", m.Name)
 	v.add(m.MinRequests > 0 && blank(b.RequestsQuery), ProblemMissing, "baseline.requests_query",
-		"%s is missing: min_requests is asked of both sides.", at("requests_query"))
-	v.add(m.MinRequests == 0 && !blank(b.RequestsQuery), ProblemConflict, "baseline.requests_query", "%s has no use without min_requests.", at("requests_query"))
+		"%s is missing: min_requests applies to both sides.", at("requests_query"))
+	v.add(m.MinRequests == 0 && !blank(b.RequestsQuery), ProblemConflict, "baseline.requests_query", "%s has no use without min_requests.",
+		at("requests_query"))
 }

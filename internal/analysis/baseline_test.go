@@ -40,37 +40,60 @@ func TestMetric_ComparesWithABaseline(t *testing.T) {
 		want              Kind
 		evidence          string
 	}{
-		"as good as the baseline":          {ratio: limit(2), value: 0.01, baseline: 0.01, want: Pass, evidence: "0.01, baseline 0.01, at most 0.02"},
-		"twice the baseline, exactly":      {ratio: limit(2), value: 0.02, baseline: 0.01, want: Pass},
-		"a little more":                    {ratio: limit(2), value: 0.020001, baseline: 0.01, want: Fail, evidence: "0.020001, baseline 0.01, at most 0.02"},
-		"exact but for rounding":           {ratio: limit(1.15), value: 0.023, baseline: 0.02, want: Pass},
-		"exact but for rounding, tenths":   {ratio: limit(3), value: 0.3, baseline: 0.1, want: Pass},
-		"difference alone":                 {difference: limit(0.01), value: 0.031, baseline: 0.02, want: Fail},
-		"difference alone, exactly":        {difference: limit(0.01), value: 0.03, baseline: 0.02, want: Pass},
-		"no difference at all":             {difference: limit(0), value: 0.02, baseline: 0.02, want: Pass},
-		"both: the ratio's part":           {ratio: limit(2), difference: limit(0.01), value: 0.05, baseline: 0.02, want: Pass},
-		"both: beyond":                     {ratio: limit(2), difference: limit(0.01), value: 0.0501, baseline: 0.02, want: Fail},
-		"both are bad":                     {ratio: limit(2), value: 0.9, baseline: 0.8, want: Pass},
-		"zero against zero":                {ratio: limit(2), value: 0, baseline: 0, want: Pass},
-		"anything against zero":            {ratio: limit(2), value: 1e-9, baseline: 0, want: Fail},
-		"zero with a floor":                {ratio: limit(2), difference: limit(0.01), value: 0.01, baseline: 0, want: Pass},
-		"better is never a failure":        {ratio: limit(2), value: 0, baseline: 0.5, want: Pass},
-		"ratio below one":                  {ratio: limit(0.5), value: 0.6, baseline: 1, want: Fail},
-		"baseline NaN":                     {ratio: limit(2), value: 0, baseline: nan, want: NoData, evidence: "NaN"},
-		"baseline infinite":                {ratio: limit(2), value: 1, baseline: inf, want: NoData, evidence: "+Inf"},
-		"value NaN":                        {ratio: limit(2), value: nan, baseline: 0.1, want: NoData, evidence: "NaN"},
-		"value infinite":                   {ratio: limit(2), value: inf, baseline: 0.1, want: NoData},
-		"limit beyond all numbers":         {ratio: limit(10), value: 1, baseline: 1e308, want: Error, evidence: "no number"},
-		"negative baseline":                {ratio: limit(2), value: -5, baseline: -1, want: Error, evidence: "negative"},
-		"negative baseline, difference":    {difference: limit(1), value: 0.5, baseline: -1, want: Fail},
-		"negative baseline, within":        {difference: limit(1), value: 0, baseline: -1, want: Pass},
-		"baseline without series":          {ratio: limit(2), change: func(_ *Metric, s *Sample) { s.BaselineSeries = 0 }, want: NoData, evidence: "the baseline's query returns no series"},
-		"baseline with several series":     {ratio: limit(2), change: func(_ *Metric, s *Sample) { s.BaselineSeries = 2 }, want: Error, evidence: "several series"},
-		"value without series":             {ratio: limit(2), change: func(_ *Metric, s *Sample) { s.Series = 0 }, want: NoData},
-		"value with several series":        {ratio: limit(2), change: func(_ *Metric, s *Sample) { s.Series = 2 }, want: Error},
-		"enough requests on both sides":    {ratio: limit(2), value: 1, baseline: 0, change: requests(20, 20), want: Fail},
-		"too few requests":                 {ratio: limit(2), value: 1, baseline: 0, change: requests(19, 20), want: NoData, evidence: "19 requests are fewer"},
-		"too few requests of the baseline": {ratio: limit(2), value: 1, baseline: 0, change: requests(20, 19), want: NoData, evidence: "19 requests of the baseline"},
+		"as good as the baseline": {
+			ratio: limit(2), value: 0.01, baseline: 0.01, want: Pass, evidence: "0.01, baseline 0.01, at most 0.02",
+		},
+		"twice the baseline, exactly": {ratio: limit(2), value: 0.02, baseline: 0.01, want: Pass},
+		"a little more": {
+			ratio: limit(2), value: 0.020001, baseline: 0.01, want: Fail, evidence: "0.020001, baseline 0.01, at most 0.02",
+		},
+		"exact but for rounding":         {ratio: limit(1.15), value: 0.023, baseline: 0.02, want: Pass},
+		"exact but for rounding, tenths": {ratio: limit(3), value: 0.3, baseline: 0.1, want: Pass},
+		"difference alone":               {difference: limit(0.01), value: 0.031, baseline: 0.02, want: Fail},
+		"difference alone, exactly":      {difference: limit(0.01), value: 0.03, baseline: 0.02, want: Pass},
+		"no difference at all":           {difference: limit(0), value: 0.02, baseline: 0.02, want: Pass},
+		"both: the ratio's part":         {ratio: limit(2), difference: limit(0.01), value: 0.05, baseline: 0.02, want: Pass},
+		"both: beyond":                   {ratio: limit(2), difference: limit(0.01), value: 0.0501, baseline: 0.02, want: Fail},
+		"both are bad":                   {ratio: limit(2), value: 0.9, baseline: 0.8, want: Pass},
+		"zero against zero":              {ratio: limit(2), value: 0, baseline: 0, want: Pass},
+		"anything against zero":          {ratio: limit(2), value: 1e-9, baseline: 0, want: Fail},
+		"zero with a floor":              {ratio: limit(2), difference: limit(0.01), value: 0.01, baseline: 0, want: Pass},
+		"better is never a failure":      {ratio: limit(2), value: 0, baseline: 0.5, want: Pass},
+		"ratio below one":                {ratio: limit(0.5), value: 0.6, baseline: 1, want: Fail},
+		"baseline NaN":                   {ratio: limit(2), value: 0, baseline: nan, want: NoData, evidence: "NaN"},
+		"baseline infinite":              {ratio: limit(2), value: 1, baseline: inf, want: NoData, evidence: "+Inf"},
+		"value NaN":                      {ratio: limit(2), value: nan, baseline: 0.1, want: NoData, evidence: "NaN"},
+		"value infinite":                 {ratio: limit(2), value: inf, baseline: 0.1, want: NoData},
+		"limit beyond all numbers":       {ratio: limit(10), value: 1, baseline: 1e308, want: Error, evidence: "no number"},
+		"negative baseline":              {ratio: limit(2), value: -5, baseline: -1, want: Error, evidence: "negative"},
+		"negative baseline, difference":  {difference: limit(1), value: 0.5, baseline: -1, want: Fail},
+		"negative baseline, within":      {difference: limit(1), value: 0, baseline: -1, want: Pass},
+		"baseline without series": {
+			ratio:    limit(2),
+			change:   func(_ *Metric, s *Sample) { s.BaselineSeries = 0 },
+			want:     NoData,
+			evidence: "the baseline's query returns no series",
+		},
+		"baseline with several series": {
+			ratio:    limit(2),
+			change:   func(_ *Metric, s *Sample) { s.BaselineSeries = 2 },
+			want:     Error,
+			evidence: "several series",
+		},
+		"value without series":          {ratio: limit(2), change: func(_ *Metric, s *Sample) { s.Series = 0 }, want: NoData},
+		"value with several series":     {ratio: limit(2), change: func(_ *Metric, s *Sample) { s.Series = 2 }, want: Error},
+		"enough requests on both sides": {ratio: limit(2), value: 1, baseline: 0, change: requests(20, 20), want: Fail},
+		"too few requests": {
+			ratio: limit(2), value: 1, baseline: 0, change: requests(19, 20), want: NoData, evidence: "19 requests are fewer",
+		},
+		"too few requests of the baseline": {
+			ratio:    limit(2),
+			value:    1,
+			baseline: 0,
+			change:   requests(20, 19),
+			want:     NoData,
+			evidence: "19 requests of the baseline",
+		},
 		"requests of the baseline unknown": {ratio: limit(2), value: 1, baseline: 0, change: requests(20, nan), want: NoData},
 		"the sampler says no data":         {ratio: limit(2), value: 1, change: func(_ *Metric, s *Sample) { s.Kind = NoData }, want: NoData},
 	}
@@ -86,12 +109,13 @@ func TestMetric_ComparesWithABaseline(t *testing.T) {
 			if err := policy.Validate(); err != nil {
 				t.Fatal(err)
 			}
-			judged := policy.Metrics[0].Judge(samples[0])
-			requireSample(t, judged, test.want, test.evidence)
-			if again := policy.Metrics[0].Judge(judged); again.Kind != judged.Kind || again.Evidence != judged.Evidence {
-				t.Errorf("judged again: %+v, before %+v", again, judged)
+			classified := policy.Metrics[0].Classify(samples[0])
+			requireSample(t, classified, test.want, test.evidence)
+			if again := policy.Metrics[0].Classify(classified); again.Kind != classified.Kind || again.Evidence != classified.Evidence {
+				t.Errorf("classified again: %+v, before %+v", again, classified)
 			}
-			outcome, rule := map[Kind]Outcome{Pass: Passed, Fail: Failed}[test.want], map[Kind]Rule{Fail: EverySample, NoData: NoDataBudget, Error: ErrorBudget}[test.want]
+			outcome, rule := map[Kind]Outcome{Pass: Passed, Fail: Failed}[test.want],
+				map[Kind]Rule{Fail: EverySample, NoData: NoDataBudget, Error: ErrorBudget}[test.want]
 			if outcome == "" {
 				outcome = Inconclusive
 			}
@@ -107,14 +131,14 @@ func requests(value, baseline float64) func(*Metric, *Sample) {
 	}
 }
 
-// The metric of the two-minute rule keeps its rule: only what a single sample is judged by is another.
+// The metric of the two-minute rule keeps its rule: only the condition for a single sample differs.
 func TestAssess_ComparisonKeepsTheRulesOfItsMetric(t *testing.T) {
 	policy := comparing(limit(2), nil)
 	one := against(series(append(append(repeat(12, 0.2), 0.05), repeat(18, 0.2)...)...), 0.05)
 	verdict := Assess(policy, one, ended(policy))
 	requireVerdict(t, verdict, Failed, EverySample)
 	if want := one[25].At; !verdict.Trigger.At.Equal(want) {
-		t.Errorf("complete at %s, want %s: one good sample begins the span anew", verdict.Trigger.At.Sub(start), want.Sub(start))
+		t.Errorf("complete at %s, want %s: one good sample restarts the span", verdict.Trigger.At.Sub(start), want.Sub(start))
 	}
 	for _, want := range []string{"error_rate was above 2 times the baseline", "0.2, baseline 0.05"} {
 		if !strings.Contains(verdict.Reason, want) {
@@ -149,7 +173,7 @@ func TestAssess_ComparisonKeepsTheRulesOfItsMetric(t *testing.T) {
 	requireVerdict(t, Assess(over, turns, ended(over)), Passed, "")
 }
 
-// A comparison says what a fixed limit says whose value follows from the baseline.
+// A comparison has the result of a fixed limit that is computed from the baseline.
 func TestAssess_ComparisonWithAConstantIsAFixedLimit(t *testing.T) {
 	for seed := range uint64(500) {
 		random := rand.New(rand.NewPCG(seed, 2))
@@ -176,7 +200,8 @@ func TestAssess_ComparisonWithAConstantIsAFixedLimit(t *testing.T) {
 		}
 		want := Assess(fixed, series(values...), ended(fixed))
 		got := Assess(compared, against(series(values...), baseline), ended(compared))
-		if got.Outcome != want.Outcome || (got.Trigger == nil) != (want.Trigger == nil) || got.Trigger != nil && (got.Trigger.Rule != want.Trigger.Rule || !got.Trigger.At.Equal(want.Trigger.At)) {
+		if got.Outcome != want.Outcome || (got.Trigger == nil) != (want.Trigger == nil) ||
+			got.Trigger != nil && (got.Trigger.Rule != want.Trigger.Rule || !got.Trigger.At.Equal(want.Trigger.At)) {
 			t.Fatalf("seed %d: %s %q, want %s %q", seed, got.Outcome, got.Reason, want.Outcome, want.Reason)
 		}
 	}
@@ -239,16 +264,45 @@ func TestPrometheus_AsksBothSidesOfAComparison(t *testing.T) {
 		want    Kind
 		text    string
 	}{
-		"worse":                    {map[string]string{"canary": vector("0.2"), "stable": vector("0.01"), "n": vector("50"), "m": vector("50")}, Fail, "0.2, baseline 0.01, at most 0.02"},
-		"as good":                  {map[string]string{"canary": vector("0.02"), "stable": vector("0.01"), "n": vector("50"), "m": vector("50")}, Pass, ""},
-		"no baseline":              {map[string]string{"canary": vector("0.2"), "stable": vector(), "n": vector("50"), "m": vector("50")}, NoData, "the baseline's query returns no series"},
-		"baseline NaN":             {map[string]string{"canary": vector("0.2"), "stable": vector("NaN"), "n": vector("50"), "m": vector("50")}, NoData, "NaN"},
-		"baseline broken":          {map[string]string{"canary": vector("0.2"), "stable": "broken", "n": vector("50"), "m": vector("50")}, Error, "baseline.query: "},
-		"baseline of many":         {map[string]string{"canary": vector("0.2"), "stable": vector("1", "2"), "n": vector("50"), "m": vector("50")}, Error, "several series"},
-		"baseline without calls":   {map[string]string{"canary": vector("0.2"), "stable": vector("0"), "n": vector("50"), "m": vector()}, NoData, "0 requests of the baseline are fewer than 10"},
-		"calls of the baseline":    {map[string]string{"canary": vector("0.2"), "stable": vector("0"), "n": vector("50"), "m": vector("1", "2")}, Error, "baseline.requests_query returns several series"},
-		"no calls of the canary":   {map[string]string{"canary": vector("0.2"), "stable": vector("0"), "n": vector("9"), "m": vector("50")}, NoData, "9 requests are fewer than 10"},
-		"canary without any value": {map[string]string{"canary": vector(), "stable": vector("0"), "n": vector("50"), "m": vector("50")}, NoData, "the query returns no series"},
+		"worse": {
+			map[string]string{"canary": vector("0.2"), "stable": vector("0.01"), "n": vector("50"), "m": vector("50")}, Fail,
+			"0.2, baseline 0.01, at most 0.02",
+		},
+		"as good": {
+			map[string]string{"canary": vector("0.02"), "stable": vector("0.01"), "n": vector("50"), "m": vector("50")}, Pass, "",
+		},
+		"no baseline": {
+			map[string]string{"canary": vector("0.2"), "stable": vector(), "n": vector("50"), "m": vector("50")}, NoData,
+			"the baseline's query returns no series",
+		},
+		"baseline NaN": {
+			map[string]string{"canary": vector("0.2"), "stable": vector("NaN"), "n": vector("50"), "m": vector("50")}, NoData,
+			"NaN",
+		},
+		"baseline broken": {
+			map[string]string{"canary": vector("0.2"), "stable": "broken", "n": vector("50"), "m": vector("50")}, Error,
+			"baseline.query: ",
+		},
+		"baseline of many": {
+			map[string]string{"canary": vector("0.2"), "stable": vector("1", "2"), "n": vector("50"), "m": vector("50")}, Error,
+			"several series",
+		},
+		"baseline without calls": {
+			map[string]string{"canary": vector("0.2"), "stable": vector("0"), "n": vector("50"), "m": vector()}, NoData,
+			"0 requests of the baseline are fewer than 10",
+		},
+		"calls of the baseline": {
+			map[string]string{"canary": vector("0.2"), "stable": vector("0"), "n": vector("50"), "m": vector("1", "2")}, Error,
+			"baseline.requests_query returns several series",
+		},
+		"no calls of the canary": {
+			map[string]string{"canary": vector("0.2"), "stable": vector("0"), "n": vector("9"), "m": vector("50")}, NoData,
+			"9 requests are fewer than 10",
+		},
+		"canary without any value": {
+			map[string]string{"canary": vector(), "stable": vector("0"), "n": vector("50"), "m": vector("50")}, NoData,
+			"the query returns no series",
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -274,7 +328,8 @@ func TestPrometheus_HistoryOfAComparison(t *testing.T) {
 	})
 	metric := comparing(limit(2), nil).Metrics[0]
 	metric.Query, metric.Baseline.Query = "canary", "stable"
-	samples, err := connect(t, PrometheusConfig{Address: server.URL}).Metric(metric, time.Minute).History(t.Context(), begin, begin.Add(2*time.Minute))
+	samples, err := connect(t, PrometheusConfig{Address: server.URL}).Metric(metric, time.Minute).History(t.Context(), begin,
+		begin.Add(2*time.Minute))
 	if err != nil || len(samples) != 3 || samples[0].Kind != Fail || samples[1].Kind != Pass || samples[2].Kind != NoData {
 		t.Errorf("%+v, %v", samples, err)
 	}

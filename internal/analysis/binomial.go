@@ -5,11 +5,11 @@ package analysis
 
 import "math"
 
-// manyDraws is from where on a binomial distribution is as good as a normal one, and its sum takes long.
+// manyDraws is the number of draws from which the normal distribution is a good approximation, and the exact sum is slow.
 const manyDraws = 1e9
 
 // binomialBelow is the probability of at most k successes in n draws with probability p each; k and n are whole numbers, and p is between 0
-// and 1. It is exact but for rounding, in the far tail too.
+// and 1. It is exact except for rounding, also in the far tail.
 func binomialBelow(k, n, p float64) float64 {
 	switch {
 	case k < 0:

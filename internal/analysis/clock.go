@@ -5,11 +5,11 @@ package analysis
 
 import "time"
 
-// Clock is the time as a run sees it.
+// Clock is the clock of a run.
 type Clock interface {
 	// Now is the time.
 	Now() time.Time
-	// After delivers once after d has gone by.
+	// After sends once after d has passed.
 	After(d time.Duration) <-chan time.Time
 }
 
@@ -22,13 +22,13 @@ func (SystemClock) Now() time.Time { return time.Now() }
 // After implements Clock.
 func (SystemClock) After(d time.Duration) <-chan time.Time { return time.After(d) }
 
-// steady makes of a clock that may be set, or stand still while a laptop sleeps, one that never goes back. Between two
-// looks it advances by the wall clock or by the monotonic clock, whichever says more: when time was lost that way, samples are
-// missing, which is safer than a span that only seems continuous.
+// steady turns a clock that may be set, or stop while a laptop sleeps, into one that never goes back. Between two readings it
+// advances by the wall clock or the monotonic clock, the larger of the two. If time was lost, samples are missing, which is safer than
+// a span that only seems continuous.
 type steady struct {
 	clock Clock
-	last  time.Time // as the clock said
-	now   time.Time // as told
+	last  time.Time // as read from the clock
+	now   time.Time // as returned
 }
 
 func newSteady(clock Clock) *steady {

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// describe says why a request got no answer, without its URL, which may hold credentials. broken is true where the one
-// who asks is to blame rather than the one who is asked: its trust, its name resolution, its own time being over.
+// describe explains why a request got no answer, without its URL, which may contain credentials. broken is true if the cause is on
+// this side: its trust, its name resolution, or the end of its own context.
 func describe(ctx context.Context, err error, timeout time.Duration) (text string, broken bool) {
 	var wrapped *url.Error
 	for errors.As(err, &wrapped) {
@@ -38,7 +38,7 @@ func describe(ctx context.Context, err error, timeout time.Duration) (text strin
 	return err.Error(), false
 }
 
-// withoutSecrets is an address as evidence may show it: without user, query and fragment.
+// withoutSecrets is an address for evidence: without user, query and fragment.
 func withoutSecrets(u *url.URL) string {
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }

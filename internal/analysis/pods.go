@@ -18,20 +18,20 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 )
 
-// PodLister lists the pods that a health check is about.
+// PodLister lists the pods of a health check.
 type PodLister interface {
 	Pods(ctx context.Context) ([]corev1.Pod, error)
 }
 
-// SelectedPods is the PodLister that asks the API server.
+// SelectedPods is the PodLister that reads from the API server.
 type SelectedPods struct {
 	Client    kubernetes.Interface
 	Namespace string
-	// Selector chooses the pods by labels, in the notation of kubectl.
+	// Selector selects the pods by labels, in the notation of kubectl.
 	Selector string
 }
 
-// Validate returns a *ConfigError where the selection would be none, or everything.
+// Validate returns a *ConfigError if the selector is not valid or would select all pods.
 func (s *SelectedPods) Validate() error {
 	switch _, err := labels.Parse(s.Selector); {
 	case s.Client == nil:
@@ -59,20 +59,20 @@ func (s *SelectedPods) Pods(ctx context.Context) ([]corev1.Pod, error) {
 }
 
 // PodReadiness is a health check by the state of pods. It passes when at least MinReady pods are ready, none of the others
-// is broken, and no container was restarted since the sample before. Pods that are being deleted or that have ended do
+// fails, and no container was restarted since the sample before. Pods that are being deleted or that have ended do
 // not count, and neither do young ones that are not ready yet: an autoscaler adds pods at any time.
 type PodReadiness struct {
 	// Name is the name of the check.
 	Name string
 	Pods PodLister
-	// MinReady is the least number of ready pods, 1 where zero.
+	// MinReady is the minimum number of ready pods; zero means 1.
 	MinReady int
-	// Grace is how long after its creation a pod may be not ready, one minute where zero. Clocks of different machines
-	// are compared here.
+	// Grace is how long after its creation a pod may be not ready; zero means one minute. The check compares clocks of different
+	// machines.
 	Grace time.Duration
-	// Timeout is DefaultTimeout where zero.
+	// Timeout; zero means DefaultTimeout.
 	Timeout time.Duration
-	// Now is the time, time.Now where nil.
+	// Now is the time; nil means time.Now.
 	Now func() time.Time
 
 	// restarts of the containers at the sample before, by pod and container.
@@ -99,11 +99,11 @@ func (p *PodReadiness) Sample(ctx context.Context) Sample {
 	case err != nil:
 		return Sample{Kind: Error, Evidence: oneLine(err.Error())}
 	}
-	kind, text := p.judge(pods)
+	kind, text := p.classify(pods)
 	return Sample{Kind: kind, Evidence: oneLine(text)}
 }
 
-func (p *PodReadiness) judge(pods []corev1.Pod) (Kind, string) {
+func (p *PodReadiness) classify(pods []corev1.Pod) (Kind, string) {
 	now := time.Now
 	if p.Now != nil {
 		now = p.Now
@@ -158,7 +158,7 @@ func (p *PodReadiness) judge(pods []corev1.Pod) (Kind, string) {
 	return Pass, text
 }
 
-// restarted notes the restarts of pod, and says which container was restarted since the last look at it.
+// restarted records the restarts of pod, and returns the container that was restarted since the sample before.
 func (p *PodReadiness) restarted(pod *corev1.Pod, restarts map[string]int32) string {
 	text := ""
 	for _, c := range pod.Status.ContainerStatuses {
@@ -176,7 +176,7 @@ func (p *PodReadiness) restarted(pod *corev1.Pod, restarts map[string]int32) str
 	return text
 }
 
-// podReady reports whether pod is ready, and if not why, as far as its status tells.
+// podReady reports whether pod is ready, and if not, the reason from its status.
 func podReady(pod *corev1.Pod) (ready bool, why string) {
 	for _, c := range pod.Status.Conditions {
 		if c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue {

@@ -74,7 +74,9 @@ func (p *place) run(t *testing.T, name, path string) {
 			TerminationGracePeriodSeconds: new(int64(0)), AutomountServiceAccountToken: new(false),
 			Containers: []corev1.Container{{
 				Name: "app", Image: image, ImagePullPolicy: corev1.PullIfNotPresent,
-				ReadinessProbe: &corev1.Probe{PeriodSeconds: 1, ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: path, Port: port}}},
+				ReadinessProbe: &corev1.Probe{
+					PeriodSeconds: 1, ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: path, Port: port}},
+				},
 			}},
 		},
 	}, metav1.CreateOptions{})
@@ -153,7 +155,12 @@ func TestRun_SeesARealPodThatStopsBeingThere(t *testing.T) {
 		}
 	}
 	policy := Policy{
-		Health:   &Health{Checks: []string{"pods", health}, ConsecutiveFailures: 3, ErrorBudget: 10 * time.Second, NoDataBudget: 10 * time.Second},
+		Health: &Health{
+			Checks:              []string{"pods", health},
+			ConsecutiveFailures: 3,
+			ErrorBudget:         10 * time.Second,
+			NoDataBudget:        10 * time.Second,
+		},
 		Duration: time.Minute, Interval: time.Second,
 	}
 	time.AfterFunc(2*time.Second, func() {

@@ -15,7 +15,7 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 )
 
-// listed is a PodLister that tells one list after the other.
+// listed is a PodLister that returns one list after the other.
 type listed struct {
 	lists [][]corev1.Pod
 	err   error
@@ -79,12 +79,15 @@ func TestPodReadiness(t *testing.T) {
 		kind  Kind
 		text  string
 	}{
-		"all ready":                  {[]corev1.Pod{pod("a", true, old), pod("b", true, old)}, 2, Pass, "2 pods are ready"},
-		"one ready is the least":     {[]corev1.Pod{pod("a", true, old)}, 0, Pass, "1 pod is ready"},
-		"none at all":                {nil, 0, Fail, "0 pods are ready, 1 are needed"},
-		"too few":                    {[]corev1.Pod{pod("a", true, old)}, 2, Fail, "1 pod is ready, 2 are needed"},
-		"one is not ready":           {[]corev1.Pod{pod("a", true, old), pod("b", false, old)}, 1, Fail, "pod b is not ready"},
-		"why it is not ready":        {[]corev1.Pod{pod("a", true, old), pod("b", false, old, waiting("CrashLoopBackOff"))}, 1, Fail, "container app waits (CrashLoopBackOff)"},
+		"all ready":              {[]corev1.Pod{pod("a", true, old), pod("b", true, old)}, 2, Pass, "2 pods are ready"},
+		"one ready is the least": {[]corev1.Pod{pod("a", true, old)}, 0, Pass, "1 pod is ready"},
+		"none at all":            {nil, 0, Fail, "0 pods are ready, 1 are needed"},
+		"too few":                {[]corev1.Pod{pod("a", true, old)}, 2, Fail, "1 pod is ready, 2 are needed"},
+		"one is not ready":       {[]corev1.Pod{pod("a", true, old), pod("b", false, old)}, 1, Fail, "pod b is not ready"},
+		"why it is not ready": {
+			[]corev1.Pod{pod("a", true, old), pod("b", false, old, waiting("CrashLoopBackOff"))}, 1, Fail,
+			"container app waits (CrashLoopBackOff)",
+		},
 		"a young one still starts":   {[]corev1.Pod{pod("a", true, old), pod("b", false, 59*time.Second)}, 1, Pass, "1 still starting"},
 		"young for long enough":      {[]corev1.Pod{pod("a", true, old), pod("b", false, time.Minute)}, 1, Fail, "pod b"},
 		"only young ones":            {[]corev1.Pod{pod("b", false, time.Second)}, 1, Fail, "0 pods are ready, 1 still starting, 1 are needed"},
@@ -95,7 +98,12 @@ func TestPodReadiness(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			check := &PodReadiness{Name: "pods", Pods: &listed{lists: [][]corev1.Pod{test.pods}}, MinReady: test.least, Now: func() time.Time { return start }}
+			check := &PodReadiness{
+				Name:     "pods",
+				Pods:     &listed{lists: [][]corev1.Pod{test.pods}},
+				MinReady: test.least,
+				Now:      func() time.Time { return start },
+			}
 			requireSample(t, check.Sample(t.Context()), test.kind, test.text)
 		})
 	}

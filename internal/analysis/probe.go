@@ -17,34 +17,34 @@ import (
 	"time"
 )
 
-// DefaultTimeout is how long a check waits for its answer.
+// DefaultTimeout is the time limit of one check.
 const DefaultTimeout = 5 * time.Second
 
 // HTTPProbe is a health check by one GET request.
 //
-// It passes when the status is one that is expected. It fails on any other status, when there is no answer in time, when
+// It passes when the status is expected. It fails on any other status, when there is no answer in time, when
 // the connection is refused or cut, and when the certificate is expired or made for another name. An unknown certificate authority, a name
-// that does not resolve, and an API server that refuses to pass the request on are errors: they say nothing about the version.
+// that does not resolve, and an API server that refuses to forward the request are errors: they are no result about the version.
 type HTTPProbe struct {
 	// Name is the name of the check.
 	Name string
-	// URL is asked. Neither its user nor its query appears in evidence.
+	// URL of the request. Neither its user nor its query appears in evidence.
 	URL string
 	// Client makes the request: with its TLS configuration, or through the API server. Redirects are not followed.
 	Client *http.Client
-	// Header is sent along. It does not appear in evidence.
+	// Header is sent with the request. It does not appear in evidence.
 	Header http.Header
-	// Statuses pass. Without any, 200 to 399 do, as for the kubelet.
+	// Statuses that pass. Empty means 200 to 399, as for the kubelet.
 	Statuses []int
-	// Contains must be in the first MiB of the body where it is set; a body without it fails.
+	// Contains, if set, must be in the first MiB of the body.
 	Contains string
 	// Timeout is DefaultTimeout where zero.
 	Timeout time.Duration
-	// Proxied says that URL is one of ProxyAddress, so that an answer may be the API server's own.
+	// Proxied means that URL comes from ProxyAddress, so that an answer may be the API server's own.
 	Proxied bool
 }
 
-// Validate returns a *ConfigError where the probe cannot be made.
+// Validate returns a *ConfigError if the probe is not valid.
 func (p *HTTPProbe) Validate() error {
 	u, err := url.Parse(p.URL)
 	switch {
@@ -72,8 +72,8 @@ func (p *HTTPProbe) Sample(ctx context.Context) Sample {
 	return s
 }
 
-// Ask is Sample, and reports whether it was the one who is asked that answered: a refused connection and an API server that finds
-// no endpoint may be over in a moment, an answer is an answer.
+// Ask is Sample, and reports whether the service itself answered: a refused connection, or an API server that finds no endpoint, may
+// be temporary; an answer of the service is not.
 func (p *HTTPProbe) Ask(ctx context.Context) (s Sample, answered bool) {
 	if err := p.Validate(); err != nil {
 		return Sample{Kind: Error, Evidence: err.Error()}, false
@@ -138,7 +138,7 @@ func (p *HTTPProbe) ask(ctx context.Context) (kind Kind, text string, answered b
 	return Pass, fmt.Sprintf("HTTP %d", response.StatusCode), true
 }
 
-// shown is what evidence calls the URL: behind the API server's proxy, the service and the path.
+// shown is the URL for evidence: behind the API server's proxy, the service and the path.
 func (p *HTTPProbe) shown(u *url.URL) string {
 	if p.Proxied {
 		if _, service, ok := strings.Cut(u.Path, "/services/"); ok {
@@ -171,8 +171,8 @@ func (p *HTTPProbe) redactor(u *url.URL) redactor {
 	return newRedactor(secrets...)
 }
 
-// proxyAnswer recognizes what the API server says itself instead of passing on what the service said. That there is no
-// endpoint, or that it does not answer, is the version's failure; everything else is not.
+// proxyAnswer recognizes an answer of the API server itself instead of the service. A missing endpoint, or one that does not answer,
+// is the version's failure; everything else is not.
 func proxyAnswer(response *http.Response, body []byte) (Kind, string) {
 	if response.StatusCode < 400 {
 		return "", ""
@@ -189,7 +189,7 @@ func proxyAnswer(response *http.Response, body []byte) (Kind, string) {
 	return Error, text
 }
 
-// apiServerMessage is what a Kubernetes API server says, where it is the one that answered.
+// apiServerMessage is the message of a Kubernetes API server, if the answer is its own.
 func apiServerMessage(body []byte) (message string, found bool) {
 	var status struct {
 		Kind       string `json:"kind"`

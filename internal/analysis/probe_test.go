@@ -22,7 +22,7 @@ import (
 	"math/big"
 )
 
-// secret is hunted for in whatever the samplers say.
+// secret must not appear in any text of the samplers.
 const secret = "c4n4ry-s3cret"
 
 func requireNoSecret(t *testing.T, v any) {
@@ -44,7 +44,7 @@ func requireSample(t *testing.T, got Sample, kind Kind, evidence string) {
 	requireNoSecret(t, got)
 }
 
-func TestHTTPProbe_JudgesByStatus(t *testing.T) {
+func TestHTTPProbe_DecidesByStatus(t *testing.T) {
 	for status, want := range map[int]Kind{200: Pass, 204: Pass, 302: Pass, 399: Pass, 400: Fail, 404: Fail, 429: Fail, 500: Fail, 503: Fail} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			if status == 302 {
@@ -93,7 +93,9 @@ func TestHTTPProbe_TellsABadCertificateFromAMissingCA(t *testing.T) {
 	requireSample(t, (&HTTPProbe{URL: server.URL, Client: server.Client()}).Sample(t.Context()), Pass, "HTTP 200")
 	requireSample(t, (&HTTPProbe{URL: server.URL, Client: &http.Client{}}).Sample(t.Context()), Error, "give the CA")
 
-	other := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool(t, server.Certificate()), ServerName: "another.example", MinVersion: tls.VersionTLS12}}}
+	other := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{
+		RootCAs: pool(t, server.Certificate()), ServerName: "another.example", MinVersion: tls.VersionTLS12,
+	}}}
 	requireSample(t, (&HTTPProbe{URL: server.URL, Client: other}).Sample(t.Context()), Fail, "another.example")
 
 	certificate, authority := expired(t)

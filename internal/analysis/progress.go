@@ -12,18 +12,18 @@ import (
 // linePause is the least time between two lines of progress.
 const linePause = 5 * time.Second
 
-// reporter turns how a run stands into lines at a pace that can be read.
+// reporter prints the state of a run at a readable pace.
 type reporter struct {
-	print func(string)
-	every time.Duration
-	now   time.Time // of the last look
-	last  time.Time // of the last line
-	said  map[string]string
-	abort string
+	print   func(string)
+	every   time.Duration
+	now     time.Time // of the last look
+	last    time.Time // of the last line
+	printed map[string]string
+	abort   string
 }
 
 func newReporter(o Options, now time.Time) *reporter {
-	r := &reporter{print: o.Progress, every: o.ProgressInterval, now: now, last: now, said: map[string]string{}}
+	r := &reporter{print: o.Progress, every: o.ProgressInterval, now: now, last: now, printed: map[string]string{}}
 	if r.print == nil {
 		r.print = func(string) {}
 	}
@@ -34,7 +34,7 @@ func newReporter(o Options, now time.Time) *reporter {
 	return r
 }
 
-// due is when the next line is wanted though nothing changes.
+// due is when the next line is printed even if nothing changes.
 func (r *reporter) due() time.Time { return r.last.Add(r.every) }
 
 func (r *reporter) begin(p Policy, span Span) {
@@ -52,7 +52,7 @@ func (r *reporter) begin(p Policy, span Span) {
 	r.line(text + ".")
 }
 
-// report prints a line where a check changed its mind, or where there was none for long.
+// report prints a line when the result of a check changes, or when no line was printed for long.
 func (r *reporter) report(p Policy, span Span, v Verdict, samples []Sample) {
 	r.now = span.Now
 	since := span.Now.Sub(r.last)
@@ -72,11 +72,11 @@ func (r *reporter) report(p Policy, span Span, v Verdict, samples []Sample) {
 			continue
 		}
 		if c.metric != nil {
-			s = c.metric.Judge(s)
+			s = c.metric.Classify(s)
 		}
 		text := standing(c, v.Checks[i], s)
 		all = append(all, text)
-		if before, told := r.said[c.name]; told && before != string(s.Kind) || !told && s.Kind != Pass {
+		if before, known := r.printed[c.name]; known && before != string(s.Kind) || !known && s.Kind != Pass {
 			changed = append(changed, text)
 		}
 	}
@@ -93,14 +93,14 @@ func (r *reporter) report(p Policy, span Span, v Verdict, samples []Sample) {
 	for _, c := range p.checks() {
 		if s, ok := latest[c.name]; ok {
 			if c.metric != nil {
-				s = c.metric.Judge(s)
+				s = c.metric.Classify(s)
 			}
-			r.said[c.name] = string(s.Kind)
+			r.printed[c.name] = string(s.Kind)
 		}
 	}
 }
 
-// clock is how far the run is.
+// clock is the progress of the run.
 func clock(p Policy, span Span) string {
 	if begin := span.Start.Add(p.InitialDelay); span.Now.Before(begin) {
 		return fmt.Sprintf("begins in %s", begin.Sub(span.Now).Round(time.Second))
@@ -124,14 +124,15 @@ func standing(c check, s Standing, latest Sample) string {
 	case c.metric.ratio != nil:
 		return c.name + ": " + c.metric.shown(latest)
 	case latest.Kind == Fail && c.metric.For > 0:
-		return fmt.Sprintf("%s is %s, %s, for %s of %s", c.name, c.metric.shown(latest), c.metric.limit(), latest.At.Sub(s.Since).Round(time.Second), c.metric.For)
+		return fmt.Sprintf("%s is %s, %s, for %s of %s", c.name, c.metric.shown(latest), c.metric.limit(),
+			latest.At.Sub(s.Since).Round(time.Second), c.metric.For)
 	case latest.Kind == Fail:
 		return fmt.Sprintf("%s is %s, %s; the average over %s counts", c.name, c.metric.shown(latest), c.metric.limit(), c.metric.Over)
 	}
 	return fmt.Sprintf("%s is %s", c.name, c.metric.shown(latest))
 }
 
-// abortTrouble says once that the mark of an abort cannot be read, and once that it can be again.
+// abortTrouble reports once that the abort annotation cannot be read, and once that it can be read again.
 func (r *reporter) abortTrouble(err error) {
 	text := ""
 	if err != nil {
@@ -140,9 +141,9 @@ func (r *reporter) abortTrouble(err error) {
 	switch text {
 	case r.abort:
 	case "":
-		r.line("Analysis: the abort mark can be read again.")
+		r.line("Analysis: the abort annotation can be read again.")
 	default:
-		r.line("Analysis: the abort mark cannot be read, the run goes on: " + text)
+		r.line("Analysis: the abort annotation cannot be read, the run continues:  " + text)
 	}
 	r.abort = text
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -17,24 +18,24 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// PrometheusConfig says how a Prometheus, or what speaks its API, is reached. Its credentials are kept in memory only.
+// PrometheusConfig defines how a Prometheus, or another server with its API, is reached. Credentials are kept in memory only.
 type PrometheusConfig struct {
-	// Address is the URL below which /api/v1/query is found.
+	// Address is the URL above /api/v1/query.
 	Address string
-	// Transport carries the requests where it is given, for example that of the API server, with an address of
-	// ProxyAddress. It brings its own TLS and credentials: Username, Password, BearerToken, CA, ServerName and a header
+	// Transport, if set, carries the requests, for example that of the API server, with an address of ProxyAddress. It has its own
+	// TLS and credentials: Username, Password, BearerToken, CA, ServerName and a header
 	// Authorization cannot be given with it, since they would be sent to the API server.
 	Transport http.RoundTripper
 	// Username and Password are for basic authentication; not together with BearerToken.
 	Username, Password string
 	BearerToken        string
-	// Header is sent with each request, for example X-Scope-OrgID. Values count as secret.
+	// Header is sent with each request, for example X-Scope-OrgID. Values are treated as secrets.
 	Header http.Header
 	// CA is a bundle of certificate authorities in PEM, instead of those of the machine.
 	CA []byte
-	// ServerName is the name that the certificate is for, where it is not the host of Address.
+	// ServerName is the name in the certificate, if it differs from the host of Address.
 	ServerName string
-	// Timeout is for one sample, 10 seconds where zero.
+	// Timeout is for one sample; zero means 10 seconds.
 	Timeout time.Duration
 }
 
@@ -75,7 +76,7 @@ func NewPrometheus(config PrometheusConfig) (*Prometheus, error) {
 	}
 	client := &http.Client{
 		Transport: &promTransport{next: transport, config: config},
-		// Credentials must not follow a redirect to wherever it leads.
+		// Credentials must not follow a redirect.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	base, err := api.NewClient(api.Config{Address: address.String(), Client: client})
@@ -93,14 +94,17 @@ func (c *PrometheusConfig) consistent() error {
 	case own && c.Header.Get("Authorization") != "":
 		return &ConfigError{Field: "prometheus.headers", Problem: "Authorization excludes username, password and bearer_token"}
 	case c.Transport != nil && (own || c.Header.Get("Authorization") != ""):
-		return &ConfigError{Field: "prometheus", Problem: "credentials cannot be given together with the API server's proxy, which would receive them: give the address of Prometheus"}
+		return &ConfigError{
+			Field:   "prometheus",
+			Problem: "credentials cannot be given together with the API server's proxy, which would receive them: give the address of Prometheus",
+		}
 	case c.Transport != nil && (len(c.CA) > 0 || c.ServerName != ""):
 		return &ConfigError{Field: "prometheus.ca", Problem: "has no effect through the API server's proxy: give the address of Prometheus"}
 	}
 	return nil
 }
 
-// direct is a transport of its own, so that no other part of the process shares its trust.
+// direct is a separate transport, so that no other part of the process shares its trust.
 func (c *PrometheusConfig) direct() (http.RoundTripper, error) {
 	transport := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
@@ -135,7 +139,7 @@ func (c *PrometheusConfig) redactor(address *url.URL) redactor {
 	return newRedactor(secrets...)
 }
 
-// Close frees idle connections. A Transport that was given is left alone.
+// Close frees idle connections. It does not touch a given Transport.
 func (p *Prometheus) Close() { p.client.CloseIdleConnections() }
 
 // Metric is the sampler of m. interval is the time between two samples of it, for its history.
@@ -151,14 +155,14 @@ type promMetric struct {
 
 func (s *promMetric) Check() string { return s.metric.Name }
 
-// Sample asks for the value as it is now by Prometheus' own clock.
+// Sample queries the current value, by Prometheus' own clock.
 func (s *promMetric) Sample(ctx context.Context) Sample {
 	limited, cancel := context.WithTimeout(ctx, s.prometheus.timeout)
 	defer cancel()
 	return s.metric.sample(func(q metricQuery) (Sample, error) { return s.prometheus.instant(ctx, limited, q.text, q.reduce) })
 }
 
-// instant makes one query. The kind of the sample is empty where there is a value to judge. The error is a *QueryError or an
+// instant makes one query. The kind of the sample is empty if there is a value to classify. The error is a *QueryError or an
 // *UnavailableError.
 func (p *Prometheus) instant(outer, ctx context.Context, query string, reduce Reduce) (Sample, error) {
 	// Without a time Prometheus takes its own, so that no clocks are compared.
@@ -176,15 +180,15 @@ func (p *Prometheus) instant(outer, ctx context.Context, query string, reduce Re
 	return reduced(points, reduce), nil
 }
 
-// incomplete is for an answer with warnings: part of the data may be missing, so that nothing can be judged by it.
+// incomplete returns an error for an answer with warnings: part of the data may be missing, so that it cannot be analyzed.
 func (p *Prometheus) incomplete(warnings []string) error {
 	return &UnavailableError{Problem: p.redactor.text("the answer of Prometheus is not complete: " + warnings[0])}
 }
 
-// History implements Historian. Where Prometheus' clock differs from the one here, the time of the samples is corrected.
+// History implements Historian. If Prometheus' clock differs from the local clock, the time of the samples is corrected.
 func (s *promMetric) History(ctx context.Context, from, to time.Time) ([]Sample, error) {
 	if s.interval <= 0 || to.Before(from) {
-		return nil, fmt.Errorf("the history of %s cannot be asked for from %s to %s in steps of %s", s.metric.Name, from, to, s.interval)
+		return nil, fmt.Errorf("the history of %s cannot be read from %s to %s in steps of %s", s.metric.Name, from, to, s.interval)
 	}
 	limited, cancel := context.WithTimeout(ctx, s.prometheus.timeout)
 	defer cancel()
@@ -192,7 +196,7 @@ func (s *promMetric) History(ctx context.Context, from, to time.Time) ([]Sample,
 	if err != nil {
 		return nil, err
 	}
-	// Prometheus calculates in milliseconds, so steps are compared in them too.
+	// Prometheus calculates in milliseconds, so steps are compared in milliseconds, too.
 	from, to = from.Round(0).Truncate(time.Millisecond), to.Round(0)
 	window := promv1.Range{Start: from.Add(skew), End: to.Add(skew), Step: s.interval}
 	answers := map[string]map[model.Time][]float64{}
@@ -211,7 +215,7 @@ func (s *promMetric) History(ctx context.Context, from, to time.Time) ([]Sample,
 	return samples, nil
 }
 
-// skew is by how much Prometheus' clock is ahead, zero for less than a second, which a request may take.
+// skew is how far Prometheus' clock is ahead; less than a second counts as zero, since a request may take that long.
 func (p *Prometheus) skew(outer, ctx context.Context) (time.Duration, error) {
 	before := time.Now()
 	result, _, err := p.api.Query(ctx, "time()", time.Time{})
@@ -230,7 +234,7 @@ func (p *Prometheus) skew(outer, ctx context.Context) (time.Duration, error) {
 	return skew.Truncate(time.Millisecond), nil
 }
 
-// ranged makes a range query. The result is by time and holds the values of all series.
+// ranged makes a range query. The result maps times to the values of all series.
 func (p *Prometheus) ranged(outer, ctx context.Context, query string, window promv1.Range) (map[model.Time][]float64, error) {
 	result, warnings, err := p.api.QueryRange(ctx, query, window)
 	if err != nil {
@@ -253,4 +257,56 @@ func (p *Prometheus) ranged(outer, ctx context.Context, query string, window pro
 		}
 	}
 	return points, nil
+}
+
+// explain describes why a query failed, without credentials.
+func (p *Prometheus) explain(outer context.Context, err error) error {
+	var answer *promv1.Error
+	if !errors.As(err, &answer) {
+		text, _ := describe(outer, err, p.timeout)
+		return &UnavailableError{Problem: p.redactor.text("Prometheus: " + text)}
+	}
+	if message, found := apiServerMessage([]byte(answer.Detail)); found {
+		return &UnavailableError{Problem: p.redactor.text("the API server answers instead of Prometheus: " + message)}
+	}
+	text := string(answer.Type) + ": " + answer.Msg
+	if detail := answerDetail(answer.Detail); detail != "" {
+		text += ": " + detail
+	}
+	text = p.redactor.text("Prometheus answers " + text)
+	if answer.Type == promv1.ErrBadData {
+		return &QueryError{Problem: text}
+	}
+	return &UnavailableError{Problem: text}
+}
+
+// Probe runs m's queries once, so that mistakes in them are reported before anything is changed. The error is a *QueryError if the
+// configuration is wrong, and an *UnavailableError if Prometheus does not answer; no data is not an error.
+func (p *Prometheus) Probe(ctx context.Context, m Metric) error {
+	for _, q := range m.queries() {
+		limited, cancel := context.WithTimeout(ctx, p.timeout)
+		err := p.probe(ctx, limited, q)
+		cancel()
+		if err != nil {
+			return fmt.Errorf("metric %q, %s: %w", m.Name, q.field, err)
+		}
+	}
+	return nil
+}
+
+func (p *Prometheus) probe(outer, ctx context.Context, q metricQuery) error {
+	s, err := p.instant(outer, ctx, q.text, q.reduce)
+	var broken *QueryError
+	switch {
+	case errors.As(err, &broken):
+		return &QueryError{Query: q.text, Problem: broken.Problem}
+	case err != nil:
+		return err
+	case s.Kind == "" && s.Series > 1:
+		return &QueryError{
+			Query:   q.text,
+			Problem: fmt.Sprintf("the query returns %d series: aggregate them in the query, for example by sum(…)", s.Series),
+		}
+	}
+	return nil
 }

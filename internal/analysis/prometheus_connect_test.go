@@ -55,7 +55,7 @@ func TestPrometheus_Credentials(t *testing.T) {
 			if sent.Get(test.header) != test.want && test.header != "" {
 				t.Errorf("sent %v", sent)
 			}
-			// Neither does it come back in the evidence of a verdict, nor in what else is said.
+			// It appears neither in the evidence of a verdict nor in other texts.
 			got.Check = rate
 			var samples []Sample
 			for i := range 10 {
@@ -65,12 +65,14 @@ func TestPrometheus_Credentials(t *testing.T) {
 			verdict := Assess(policy, samples, ended(policy))
 			requireVerdict(t, verdict, Inconclusive, ErrorBudget)
 			requireNoSecret(t, verdict)
-			if text, _ := json.Marshal(verdict); strings.Contains(string(text), "cmVhZGVyOmM0") || len(verdict.Trigger.Samples) == 0 || verdict.Trigger.Query == "" {
+			if text, _ := json.Marshal(verdict); strings.Contains(string(text), "cmVhZGVyOmM0") || len(verdict.Trigger.Samples) == 0 ||
+				verdict.Trigger.Query == "" {
 				t.Errorf("evidence %s", text)
 			}
 			server.Close()
 			requireSample(t, prometheus.Metric(policy.Metrics[0], step).Sample(t.Context()), Error, "connection refused")
-			if _, err := prometheus.Metric(policy.Metrics[0], step).History(t.Context(), start, start.Add(time.Minute)); err == nil || strings.Contains(err.Error(), secret) {
+			if _, err := prometheus.Metric(policy.Metrics[0], step).History(t.Context(), start, start.Add(time.Minute)); err == nil ||
+				strings.Contains(err.Error(), secret) {
 				t.Errorf("history: %v", err)
 			}
 		})
@@ -98,11 +100,13 @@ func TestPrometheus_TLS(t *testing.T) {
 	metric := ratePolicy().Metrics[0]
 	requireSample(t, connect(t, PrometheusConfig{Address: server.URL, CA: authority}).Metric(metric, step).Sample(t.Context()), Pass, "")
 	requireSample(t, connect(t, PrometheusConfig{Address: server.URL}).Metric(metric, step).Sample(t.Context()), Error, "give the CA")
-	requireSample(t, connect(t, PrometheusConfig{Address: server.URL, CA: authority, ServerName: "example.com"}).Metric(metric, step).Sample(t.Context()), Pass, "")
-	requireSample(t, connect(t, PrometheusConfig{Address: server.URL, CA: authority, ServerName: "other.test"}).Metric(metric, step).Sample(t.Context()), Error, "other.test")
+	requireSample(t, connect(t, PrometheusConfig{Address: server.URL, CA: authority, ServerName: "example.com"}).Metric(metric,
+		step).Sample(t.Context()), Pass, "")
+	requireSample(t, connect(t, PrometheusConfig{Address: server.URL, CA: authority, ServerName: "other.test"}).Metric(metric,
+		step).Sample(t.Context()), Error, "other.test")
 }
 
-// proxying stands for the API server's transport: it adds its own credentials and refuses what changes something.
+// proxying replaces the API server's transport: it adds its own credentials and refuses requests that change something.
 type proxying struct {
 	t    *testing.T
 	next http.RoundTripper
@@ -131,7 +135,8 @@ func TestPrometheus_ThroughTheAPIServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	prometheus := connect(t, PrometheusConfig{Address: address, Transport: proxying{t, server.Client().Transport}, Header: http.Header{"X-Tenant": {"a"}}})
+	prometheus := connect(t,
+		PrometheusConfig{Address: address, Transport: proxying{t, server.Client().Transport}, Header: http.Header{"X-Tenant": {"a"}}})
 	requireSample(t, prometheus.Metric(ratePolicy().Metrics[0], step).Sample(t.Context()), Fail, "")
 }
 

@@ -112,7 +112,8 @@ func runPrometheus(t *testing.T, services ...*service) (address string, stop fun
 		t.Fatal(err)
 	}
 	log := &strings.Builder{}
-	command := exec.Command(binary, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(folder, "data"), "--web.listen-address="+host, "--log.level=warn")
+	command := exec.Command(binary, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(folder, "data"), "--web.listen-address="+host,
+		"--log.level=warn")
 	command.Stderr = log
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
@@ -160,7 +161,8 @@ func TestRun_WithARealPrometheus(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes half a minute")
 	}
-	failing, recovering, quiet, blinded := newService(t, "failing"), newService(t, "recovering"), newService(t, "quiet"), newService(t, "blinded")
+	failing, recovering, quiet, blinded := newService(t, "failing"), newService(t, "recovering"), newService(t, "quiet"),
+		newService(t, "blinded")
 	quiet.percent.Store(-1)
 	address, _ := runPrometheus(t, failing, recovering, quiet)
 	doomed, kill := runPrometheus(t, blinded)
@@ -200,7 +202,8 @@ func TestRun_WithARealPrometheus(t *testing.T) {
 		if took < 6*time.Second || took > 20*time.Second {
 			t.Errorf("triggered %s after the errors began", took)
 		}
-		if since := verdict.Trigger.Since; since.Before(bad) || len(verdict.Trigger.Samples) < 7 || !strings.Contains(verdict.Trigger.Query, "http_requests_total") {
+		if since := verdict.Trigger.Since; since.Before(bad) || len(verdict.Trigger.Samples) < 7 ||
+			!strings.Contains(verdict.Trigger.Query, "http_requests_total") {
 			t.Errorf("evidence %+v", verdict.Trigger)
 		}
 		for _, s := range verdict.Trigger.Samples {
@@ -209,7 +212,7 @@ func TestRun_WithARealPrometheus(t *testing.T) {
 			}
 		}
 		if samples[len(samples)-1].At.Sub(begun) > 35*time.Second {
-			t.Error("it went on after the trigger")
+			t.Error("it continued after the trigger")
 		}
 
 		// The same run, had it died at its start and been taken up now, knows at once.

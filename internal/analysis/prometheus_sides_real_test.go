@@ -24,14 +24,15 @@ func sidesPolicy(canary, stable *service, weight int) Policy {
 			ErrorBudget: 5 * time.Second, NoDataBudget: 5 * time.Second,
 		}},
 		SampleRatio: &SampleRatio{
-			CanaryQuery: requests(canary, ""), StableQuery: requests(stable, ""), Weight: weight, Significance: DefaultSignificance, Tolerance: 0.5, MinRequests: 20,
+			CanaryQuery: requests(canary, ""), StableQuery: requests(stable, ""), Weight: weight, Significance: DefaultSignificance, Tolerance: 0.5,
+			MinRequests: 20,
 			ErrorBudget: 5 * time.Second, NoDataBudget: 10 * time.Second,
 		},
 		Duration: 12 * time.Second, Interval: time.Second,
 	}
 }
 
-// Two services that are asked equally often are the two sides of a split, whose counters a real Prometheus has.
+// Two services that get equally many requests are the two sides of a split, whose counters a real Prometheus has.
 func TestRun_ComparesTwoSidesWithARealPrometheus(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes half a minute")
@@ -45,12 +46,20 @@ func TestRun_ComparesTwoSidesWithARealPrometheus(t *testing.T) {
 		canary, stable *service
 		weight         int
 		rule           Rule
-		says           []string
+		parts          []string
 	}{
 		"as good as the other, half of the requests": {canary: good, stable: good, weight: 50},
 		"bad, and the other one too":                 {canary: worse, stable: bad, weight: 50},
-		"worse than the other":                       {canary: bad, stable: good, weight: 50, rule: EverySample, says: []string{"above 2 times the baseline plus 0.02", "baseline 0)"}},
-		"half of the requests at a tenth":            {canary: good, stable: bad, weight: 10, rule: SampleRatioMismatch, says: []string{"its weight is 10%"}},
+		"worse than the other": {
+			canary: bad,
+			stable: good,
+			weight: 50,
+			rule:   EverySample,
+			parts:  []string{"above 2 times the baseline plus 0.02", "baseline 0)"},
+		},
+		"half of the requests at a tenth": {
+			canary: good, stable: bad, weight: 10, rule: SampleRatioMismatch, parts: []string{"its weight is 10%"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -74,9 +83,9 @@ func TestRun_ComparesTwoSidesWithARealPrometheus(t *testing.T) {
 			}
 			requireVerdict(t, verdict, Failed, test.rule)
 			t.Log(verdict.Reason)
-			for _, part := range test.says {
+			for _, part := range test.parts {
 				if !strings.Contains(verdict.Reason, part) {
-					t.Errorf("the reason does not say %q: %s", part, verdict.Reason)
+					t.Errorf("the reason does not contain %q: %s", part, verdict.Reason)
 				}
 			}
 			if queries := verdict.Trigger.Queries(); len(queries) != 2 || len(samples) == 0 {

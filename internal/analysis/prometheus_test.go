@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// answering is a Prometheus that answers each request as handler says.
+// answering is a Prometheus whose answers come from handler.
 func answering(t *testing.T, handler http.HandlerFunc) *httptest.Server {
 	t.Helper()
 	server := httptest.NewServer(handler)
@@ -71,17 +71,32 @@ func TestPrometheus_SampleOfEveryAnswer(t *testing.T) {
 		"empty, max":            {200, vector(), ReduceMax, NoData, 0, "no series"},
 		"matrix":                {200, data("matrix", `[{"metric":{},"values":[[1772366400,"1"]]}]`), "", Error, 0, "returns a range of values"},
 		"string":                {200, data("string", `[1772366400,"x"]`), "", Error, 0, "string"},
-		"histogram":             {200, data("vector", `[{"metric":{},"histogram":[1772366400,{"count":"1","sum":"1","buckets":[]}]}]`), "", Error, 0, "native histogram"},
-		"partial":               {200, strings.Replace(vector("0.01"), `"data"`, `"warnings":["store 10.0.0.1 timed out"],"data"`, 1), "", Error, 0, "not complete: store 10.0.0.1 timed out"},
-		"503":                   {503, "upstream connect error", "", Error, 0, "server_error: server error: 503: upstream connect error"},
-		"503 of Prometheus":     {503, `{"status":"error","errorType":"unavailable","error":"TSDB not ready"}`, "", Error, 0, "503: TSDB not ready"},
-		"502 with a page":       {502, "<html>" + strings.Repeat("long ", 200), "", Error, 0, "server error: 502"},
-		"error with 200":        {200, `{"status":"error","errorType":"timeout","error":"query timed out"}`, "", Error, 0, "query timed out"},
-		"bad query":             {400, `{"status":"error","errorType":"bad_data","error":"1:3: parse error"}`, "", Error, 0, "bad_data: 1:3: parse error"},
-		"execution":             {422, `{"status":"error","errorType":"execution","error":"too many samples"}`, "", Error, 0, "too many samples"},
-		"401":                   {401, "who are you", "", Error, 0, "401"},
-		"404, another server":   {404, "not found", "", Error, 0, "404"},
-		"404 of the API server": {404, `{"kind":"Status","apiVersion":"v1","status":"Failure","message":"services \"prometheus\" not found","code":404}`, "", Error, 0, "the API server answers instead of Prometheus: services \"prometheus\" not found"},
+		"histogram": {
+			200, data("vector", `[{"metric":{},"histogram":[1772366400,{"count":"1","sum":"1","buckets":[]}]}]`), "", Error, 0,
+			"native histogram",
+		},
+		"partial": {
+			200, strings.Replace(vector("0.01"), `"data"`, `"warnings":["store 10.0.0.1 timed out"],"data"`, 1), "", Error, 0,
+			"not complete: store 10.0.0.1 timed out",
+		},
+		"503": {503, "upstream connect error", "", Error, 0, "server_error: server error: 503: upstream connect error"},
+		"503 of Prometheus": {
+			503, `{"status":"error","errorType":"unavailable","error":"TSDB not ready"}`, "", Error, 0, "503: TSDB not ready",
+		},
+		"502 with a page": {502, "<html>" + strings.Repeat("long ", 200), "", Error, 0, "server error: 502"},
+		"error with 200":  {200, `{"status":"error","errorType":"timeout","error":"query timed out"}`, "", Error, 0, "query timed out"},
+		"bad query": {
+			400, `{"status":"error","errorType":"bad_data","error":"1:3: parse error"}`, "", Error, 0,
+			"bad_data: 1:3: parse error",
+		},
+		"execution":           {422, `{"status":"error","errorType":"execution","error":"too many samples"}`, "", Error, 0, "too many samples"},
+		"401":                 {401, "who are you", "", Error, 0, "401"},
+		"404, another server": {404, "not found", "", Error, 0, "404"},
+		"404 of the API server": {
+			404,
+			`{"kind":"Status","apiVersion":"v1","status":"Failure","message":"services \"prometheus\" not found","code":404}`,
+			"", Error, 0, "the API server answers instead of Prometheus: services \"prometheus\" not found",
+		},
 		"no JSON":               {200, "hello", "", Error, 0, "bad_response"},
 		"a number that is none": {200, vector("abc"), "", Error, 0, "parsing \"abc\""},
 		"nothing":               {200, "", "", Error, 0, "bad_response"},
@@ -91,7 +106,8 @@ func TestPrometheus_SampleOfEveryAnswer(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			server := answering(t, func(w http.ResponseWriter, r *http.Request) {
-				if r.Method != http.MethodGet || r.URL.Path != "/prefix/api/v1/query" || r.URL.Query().Get("query") != "job:errors:ratio" || r.URL.Query().Has("time") {
+				if r.Method != http.MethodGet || r.URL.Path != "/prefix/api/v1/query" || r.URL.Query().Get("query") != "job:errors:ratio" ||
+					r.URL.Query().Has("time") {
 					t.Errorf("asked %s %s", r.Method, r.URL)
 				}
 				if test.status == 302 {
@@ -199,7 +215,7 @@ func TestPrometheus_ThatChangesItsMind(t *testing.T) {
 	}
 }
 
-// past is a Prometheus whose clock is ahead by skew; at says what the range query finds there per series.
+// past is a Prometheus whose clock is ahead by skew; at is the result of the range query for each series.
 func past(t *testing.T, skew time.Duration, at func(query string, at time.Time) []string) *httptest.Server {
 	t.Helper()
 	return answering(t, func(w http.ResponseWriter, r *http.Request) {

@@ -11,14 +11,14 @@ import (
 )
 
 const (
-	// longestQuery is the length of a query string up to which a POST is made a GET; servers take 8 KiB in all.
+	// longestQuery is the length of a query string up to which a POST becomes a GET; servers accept 8 KiB in total.
 	longestQuery = 6 << 10
-	// longestAnswer is how much of an answer is read. One number needs less; a query of thousands of series is a mistake.
+	// longestAnswer is the limit for an answer. One number needs less; a query of thousands of series is a mistake.
 	longestAnswer = 8 << 20
 )
 
-// promTransport adds credentials, and makes of the POST that the client library prefers a GET: reading through the API
-// server must not need the right to create, and passes where mutations are held back.
+// promTransport adds credentials, and turns the POST that the client library prefers into a GET: reading through the API server
+// must not need the permission to create, and must work where mutations are gated.
 type promTransport struct {
 	next   http.RoundTripper
 	config PrometheusConfig
@@ -47,14 +47,14 @@ func (t *promTransport) RoundTrip(request *http.Request) (*http.Response, error)
 	return response, nil
 }
 
-// CloseIdleConnections is used by http.Client. A transport that was given belongs to somebody else.
+// CloseIdleConnections is used by http.Client. A given transport belongs to the caller.
 func (t *promTransport) CloseIdleConnections() {
 	if transport, own := t.next.(*http.Transport); own && t.config.Transport == nil {
 		transport.CloseIdleConnections()
 	}
 }
 
-// asGet is a copy of a request, as a GET where its form fits into the URL.
+// asGet is a copy of a request, as a GET if its form fits into the URL.
 func asGet(request *http.Request) (*http.Request, error) {
 	copied := request.Clone(request.Context())
 	if request.Method != http.MethodPost || request.ContentLength < 0 || request.ContentLength > longestQuery {
@@ -81,7 +81,7 @@ func asGet(request *http.Request) (*http.Request, error) {
 	return copied, nil
 }
 
-// limitedBody fails beyond its limit, where io.LimitReader would pretend that the answer ends there.
+// limitedBody fails beyond its limit; io.LimitReader would silently end the answer there.
 type limitedBody struct {
 	io.ReadCloser
 	left int64

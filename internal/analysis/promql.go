@@ -10,12 +10,12 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
-// promQL accepts what some Prometheus may accept: functions and durations that have to be switched on there are the server's affair.
+// promQL accepts all that some Prometheus may accept: whether experimental functions and durations are enabled is up to the server.
 var promQL = parser.NewParser(parser.Options{
 	EnableExperimentalFunctions: true, ExperimentalDurationExpr: true, EnableExtendedRangeSelectors: true, EnableBinopFillModifiers: true,
 })
 
-// ParseQuery says without a request whether a query is PromQL that gives one number for each series: *QueryError where it is not.
+// ParseQuery returns, without a request, a *QueryError unless a query is PromQL that gives one number for each series.
 func ParseQuery(query string) error {
 	expression, err := promQL.ParseExpr(query)
 	var wrong parser.ParseErrors
@@ -30,14 +30,16 @@ func ParseQuery(query string) error {
 	case parser.ValueTypeVector, parser.ValueTypeScalar:
 		return nil
 	case parser.ValueTypeMatrix:
-		return &QueryError{Query: query, Problem: "the query gives a range of values instead of one: use a function such as rate or avg_over_time"}
+		return &QueryError{
+			Query:   query,
+			Problem: "the query gives a range of values instead of one: use a function such as rate or avg_over_time",
+		}
 	}
 	return &QueryError{Query: query, Problem: "the query gives a " + string(expression.Type()) + ", not a number"}
 }
 
-// QueryReach is how far back from its moment a query looks: rate(x[1m]) looks back one minute, with offset 5m six. What
-// comes before that cannot change its answer, but for the last value of a series that nobody scrapes any more. A query that cannot
-// be parsed has no reach.
+// QueryReach is how far back a query looks: rate(x[1m]) looks back one minute, with offset 5m six. Earlier data cannot change its
+// answer, except for the last value of a series that is no longer scraped. A query that cannot be parsed has no reach.
 func QueryReach(query string) time.Duration {
 	expression, err := promQL.ParseExpr(query)
 	if err != nil {

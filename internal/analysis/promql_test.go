@@ -22,8 +22,9 @@ func TestParseQuery_SaysWhatCanNeverGiveASample(t *testing.T) {
 		}
 	}
 	for query, want := range map[string]string{
-		"": "not PromQL", "sum(": "not PromQL", "rate(x)": "expected type range vector", "x[1m]": "a range of values", `"text"`: "a string", "nonsense(x)": "unknown function",
-		`x{a="b"`: "not PromQL",
+		"": "not PromQL", "sum(": "not PromQL", "rate(x)": "expected type range vector", "x[1m]": "a range of values", `"text"`: "a string",
+		"nonsense(x)": "unknown function",
+		`x{a="b"`:     "not PromQL",
 	} {
 		err := ParseQuery(query)
 		var wrong *QueryError
@@ -51,7 +52,7 @@ func TestQueryReach_IsHowFarAQueryLooksBack(t *testing.T) {
 func TestHTTPProbe_TellsAnAnswerFromNone(t *testing.T) {
 	t.Parallel()
 	server := answering(t, func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write([]byte("all is well")) // Who asks sees what is missing.
+		_, _ = w.Write([]byte("all is well")) // The caller sees what is missing.
 	})
 	for _, tc := range []struct {
 		probe    HTTPProbe

@@ -13,15 +13,15 @@ import (
 )
 
 const (
-	// longestEvidence is how much text of a foreign program is kept, in bytes.
+	// longestEvidence is the limit for text of another program, in bytes.
 	longestEvidence = 300
-	// shortestGuess is the length from which a value that only may be secret is taken for one: a header or a query.
+	// shortestGuess is the length from which a value that may be a secret is treated as one: a header or a query.
 	shortestGuess = 6
-	// shortestMasked is the length from which a secret can be cut out of a text and leave the rest readable.
+	// shortestMasked is the length from which a secret can be cut out of a text so that the rest stays readable.
 	shortestMasked = 4
 )
 
-// redactor takes secrets out of texts that come from elsewhere: an error page may repeat what it was sent.
+// redactor removes secrets from texts of other programs: an error page may repeat the request.
 type redactor struct {
 	secrets []string
 }
@@ -40,7 +40,7 @@ func newRedactor(secrets ...string) redactor {
 	return r
 }
 
-// guesses are those of values that may be secrets: what is long enough, also behind the scheme of an Authorization.
+// guesses are the values that may be secrets: those that are long enough, also after the scheme of an Authorization header.
 func guesses(values []string) []string {
 	var found []string
 	for _, value := range values {
@@ -68,7 +68,7 @@ func (r redactor) text(s string) string {
 	return oneLine(s)
 }
 
-// oneLine joins lines and cuts what is too long.
+// oneLine joins lines and cuts long text.
 func oneLine(s string) string {
 	s = strings.ToValidUTF8(s, "?")
 	s = strings.Map(func(r rune) rune {

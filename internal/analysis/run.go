@@ -12,45 +12,45 @@ import (
 )
 
 // Sampler makes one check. Sample is never called twice at once for one sampler, and returns soon after ctx has ended.
-// Run sets the name and the time of what it returns. What goes wrong is a sample of kind Error, with the cause as evidence and
-// without credentials.
+// Run sets the name and the time of the sample. A failure to make the check is a sample of kind Error, with the cause as evidence
+// and without credentials.
 type Sampler interface {
 	Check() string
 	Sample(ctx context.Context) Sample
 }
 
-// Historian is a Sampler that knows what it would have said in the past.
+// Historian is a Sampler that can return samples of the past.
 type Historian interface {
 	Sampler
 	// History returns the samples of the time from from to to, both included, one interval apart.
 	History(ctx context.Context, from, to time.Time) ([]Sample, error)
 }
 
-// Abort says whether somebody wants the run to end as failed, and why.
+// Abort reports whether a person requests that the run ends as failed, and why.
 type Abort func(ctx context.Context) (reason string, aborted bool, err error)
 
-// Options are what a run needs.
+// Options of a run.
 type Options struct {
 	Policy Policy
 	// Samplers make the checks of the policy, each exactly one.
 	Samplers []Sampler
-	// Clock is SystemClock where nil.
+	// Clock; nil means SystemClock.
 	Clock Clock
 	// Progress gets a line when something changes, at most every 5 seconds, and at least every ProgressInterval. It may
 	// be nil. It is never called twice at once.
 	Progress func(string)
-	// ProgressInterval is 30 seconds where zero.
+	// ProgressInterval; zero means 30 seconds.
 	ProgressInterval time.Duration
-	// Abort is asked every AbortInterval (5 seconds where zero), and before the run is accepted. It may be nil.
+	// Abort is called every AbortInterval (zero means 5 seconds), and before the run is accepted. It may be nil.
 	Abort         Abort
 	AbortInterval time.Duration
-	// Start is when a run that was cut off had begun, zero for a new one. Earlier are its samples as far as they are known;
-	// those of a Historian are asked for.
+	// Start is when an interrupted run began, zero for a new one. Earlier are its recorded samples; those of a Historian are read
+	// again.
 	Start   time.Time
 	Earlier []Sample
 }
 
-// SamplersError means that the samplers are not those of the policy: a fault of the caller.
+// SamplersError means that the samplers are not those of the policy: a mistake of the caller.
 type SamplersError struct {
 	Missing, Unknown []string
 }
@@ -60,8 +60,8 @@ func (e *SamplersError) Error() string {
 		strings.Join(e.Missing, ", "), strings.Join(e.Unknown, ", "))
 }
 
-// InterruptedError means that the context ended before there was a verdict. Nothing follows from it for the version: the run
-// can be resumed with the samples that were returned.
+// InterruptedError means that the context ended before there was a verdict. It is no result about the version: the run can
+// be resumed with the returned samples.
 type InterruptedError struct {
 	Cause error
 }
@@ -103,7 +103,7 @@ type run struct {
 	background sync.WaitGroup
 }
 
-// probe is one sampler and when it is due.
+// probe is one sampler and its next due time.
 type probe struct {
 	sampler  Sampler
 	interval time.Duration
@@ -184,7 +184,7 @@ func (r *run) watch(ctx context.Context) (Verdict, error) {
 		if final && (verdict.Action == Rollback || r.busy() == 0) {
 			return r.conclude(ctx, verdict)
 		}
-		// A check that was begun before the end is heard before the run is accepted.
+		// The run waits for checks that began before its end.
 		if !final {
 			r.begun(ctx, now)
 		}
@@ -206,14 +206,14 @@ func (r *run) watch(ctx context.Context) (Verdict, error) {
 func (r *run) interrupted(ctx context.Context) (Verdict, error) {
 	err := &InterruptedError{Cause: context.Cause(ctx)}
 	verdict := Assess(r.o.Policy, r.samples, r.span)
-	// Samples that were complete before the end of the context may have triggered; that is worth more than the interruption.
+	// Samples that were complete before the end of the context may have triggered; that takes precedence over the interruption.
 	if verdict.Outcome == Failed {
 		return verdict, nil
 	}
 	return Verdict{Outcome: Pending, Action: Wait, Reason: err.Error(), Checks: verdict.Checks}, err
 }
 
-// conclude asks for an abort once more before a version is kept.
+// conclude checks for an abort once more before a version is accepted.
 func (r *run) conclude(ctx context.Context, verdict Verdict) (Verdict, error) {
 	if verdict.Action != Rollback && r.o.Abort != nil {
 		if a := r.ask(ctx); a.done {
@@ -237,22 +237,22 @@ func (r *run) aborted(a aborted) Verdict {
 	return verdict
 }
 
-// begun begins the checks that are due.
+// begun starts the checks that are due.
 func (r *run) begun(ctx context.Context, now time.Time) {
 	for _, p := range r.probes {
 		if p.busy || now.Before(p.due) {
 			continue
 		}
-		// Within the rhythm the time is exactly that of the rhythm: a span of n intervals must not be a microsecond short.
+		// On schedule, the time is exactly the scheduled time: a span of n intervals must not be a microsecond short.
 		at := now
 		if now.Sub(p.due) < p.interval/10 {
 			at = p.due
 		}
-		if !at.After(p.last) { // The clock stood still: two samples of one instant would be one.
+		if !at.After(p.last) { // The clock did not advance: two samples of one instant would be one.
 			at = p.last.Add(1)
 		}
 		p.busy, p.last = true, at
-		// The rhythm is kept, but what was missed is not made up for.
+		// The schedule is kept, but missed samples are not repeated.
 		if p.due = p.due.Add(p.interval); !p.due.After(now) {
 			p.due = now.Add(p.interval)
 		}
@@ -265,7 +265,7 @@ func (r *run) begun(ctx context.Context, now time.Time) {
 }
 
 func (r *run) take(ctx context.Context, s Sample) {
-	if s.Kind == Error && ctx.Err() != nil { // The end of the run says nothing about the check.
+	if s.Kind == Error && ctx.Err() != nil { // The end of the run is no result of the check.
 		return
 	}
 	for _, p := range r.probes {
@@ -286,7 +286,7 @@ func (r *run) busy() int {
 	return n
 }
 
-// next is when the loop has something to do though nothing comes in.
+// next is when the loop has something to do if no result arrives.
 func (r *run) next(final bool) time.Time {
 	next := r.reporter.due()
 	if end := ending(r.o.Policy, r.span, r.o.Policy.Settle()); end.After(r.span.Now) && end.Before(next) {
@@ -300,7 +300,7 @@ func (r *run) next(final bool) time.Time {
 	return next
 }
 
-// recall asks those who know for the time in which nobody watched.
+// recall reads the samples of Historians for the time in which nothing was sampled.
 func (r *run) recall(ctx context.Context) {
 	known := map[string]time.Time{}
 	for _, s := range r.samples {
@@ -342,7 +342,7 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// poll asks for an abort until ctx ends or the answer is yes.
+// poll checks for an abort until ctx ends or there is one.
 func (r *run) poll(ctx context.Context) {
 	for {
 		answer := r.ask(ctx)

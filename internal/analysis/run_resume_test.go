@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// jumping is a clock that is set at certain moments, without a monotonic reading to tell.
+// jumping is a clock that is set at certain moments, without a monotonic reading.
 type jumping struct {
 	begun time.Time
 	jumps map[time.Duration]time.Duration
@@ -69,7 +69,8 @@ func (c tardy) After(d time.Duration) <-chan time.Time {
 func TestRun_LateTimersDoNotMakeASpanTooShort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begun, late := time.Now(), 90*time.Millisecond
-		verdict, _, err := Run(t.Context(), Options{Policy: bothPolicy(), Clock: tardy{&late}, Samplers: []Sampler{always(health, Pass), rateOf(5*time.Second, time.Hour)}})
+		verdict, _, err := Run(t.Context(),
+			Options{Policy: bothPolicy(), Clock: tardy{&late}, Samplers: []Sampler{always(health, Pass), rateOf(5*time.Second, time.Hour)}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -107,10 +108,10 @@ func TestRun_ResumesFromHistory(t *testing.T) {
 		rule      Rule
 		took      time.Duration
 	}{
-		"it was well":                     {0, 0, nil, Passed, "", 40 * time.Second},
-		"it was bad while nobody watched": {2 * minute, 4*minute + step, nil, Failed, EverySample, 0},
-		"bad for less":                    {2 * minute, 3 * minute, nil, Passed, "", 40 * time.Second},
-		"history is lost":                 {0, 0, errors.New("no Prometheus"), Inconclusive, NoDataBudget, 40 * time.Second},
+		"it was well":                         {0, 0, nil, Passed, "", 40 * time.Second},
+		"it failed while nothing was sampled": {2 * minute, 4*minute + step, nil, Failed, EverySample, 0},
+		"bad for less":                        {2 * minute, 3 * minute, nil, Passed, "", 40 * time.Second},
+		"history is lost":                     {0, 0, errors.New("no Prometheus"), Inconclusive, NoDataBudget, 40 * time.Second},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -131,7 +132,8 @@ func TestRun_ResumesFromHistory(t *testing.T) {
 					t.Fatal(err)
 				}
 				requireVerdict(t, verdict, test.outcome, test.rule)
-				if took := time.Since(resumed); test.outcome != Inconclusive && took > test.took+minute*2+step*2 || test.outcome == Failed && took != 0 {
+				if took := time.Since(resumed); test.outcome != Inconclusive && took > test.took+minute*2+step*2 ||
+					test.outcome == Failed && took != 0 {
 					t.Errorf("took %s", took)
 				}
 				if len(metric.asked) != 1 || metric.asked[0] != [2]time.Duration{50 * time.Second, 5 * minute} {

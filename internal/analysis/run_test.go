@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// scripted is a sampler that says what a function of the time since the start says.
+// scripted is a sampler whose samples are a function of the time since the start.
 type scripted struct {
 	check string
 	begun time.Time
@@ -43,7 +43,7 @@ func always(check string, kind Kind) *scripted {
 	return script(check, func(time.Duration) Sample { return Sample{Kind: kind, Evidence: "scripted"} })
 }
 
-// rateOf says 20% from bad on until well, and 0 otherwise.
+// rateOf returns 20% from bad until well, and 0 otherwise.
 func rateOf(bad, well time.Duration) *scripted {
 	return script(rate, func(after time.Duration) Sample {
 		if after >= bad && after < well {
@@ -105,7 +105,8 @@ func TestRun_ActsOnATriggerAtOnce(t *testing.T) {
 func TestRun_FailsTwoMinutesAfterTheErrorsBegin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begun := time.Now()
-		verdict, _, err := Run(t.Context(), Options{Policy: bothPolicy(), Samplers: []Sampler{always(health, Pass), rateOf(150*time.Second, time.Hour)}})
+		verdict, _, err := Run(t.Context(),
+			Options{Policy: bothPolicy(), Samplers: []Sampler{always(health, Pass), rateOf(150*time.Second, time.Hour)}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -122,13 +123,14 @@ func TestRun_GoesOnWhereItEndsInTheMiddleOfAFailure(t *testing.T) {
 		outcome Outcome
 		took    time.Duration
 	}{
-		"that goes on":  {time.Hour, Failed, 360 * time.Second},
-		"that recovers": {320 * time.Second, Passed, 320 * time.Second},
+		"that continues": {time.Hour, Failed, 360 * time.Second},
+		"that recovers":  {320 * time.Second, Passed, 320 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				begun := time.Now()
-				verdict, _, err := Run(t.Context(), Options{Policy: bothPolicy(), Samplers: []Sampler{always(health, Pass), rateOf(240*time.Second, test.well)}})
+				verdict, _, err := Run(t.Context(),
+					Options{Policy: bothPolicy(), Samplers: []Sampler{always(health, Pass), rateOf(240*time.Second, test.well)}})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -150,7 +152,7 @@ func TestRun_HearsAnAnswerThatIsOnItsWayWhenTheTimeIsOver(t *testing.T) {
 			if after < 50*time.Second {
 				return Sample{Kind: Pass}
 			}
-			time.Sleep(15 * time.Second) // Asked before the end, answered after it.
+			time.Sleep(15 * time.Second) // Started before the end, answered after it.
 			return Sample{Kind: Fail, Evidence: "HTTP 500"}
 		})
 		verdict, _, err := Run(t.Context(), Options{Policy: policy, Samplers: []Sampler{probe}})
@@ -215,7 +217,7 @@ func TestRun_AbortStopsItAtOnce(t *testing.T) {
 		}
 		trouble := strings.Count(strings.Join(lines, "\n"), "the API server does not answer")
 		if trouble != 1 || !strings.Contains(strings.Join(lines, "\n"), "can be read again") {
-			t.Errorf("the trouble was told %d times:\n%s", trouble, strings.Join(lines, "\n"))
+			t.Errorf("the trouble was reported %d times:\n%s", trouble, strings.Join(lines, "\n"))
 		}
 	})
 }

@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// sharePolicy judges the share of a canary with this weight, beside a health check.
+// sharePolicy analyzes the share of a canary with this weight, next to a health check.
 func sharePolicy(weight int) Policy {
 	policy := healthPolicy()
 	policy.OnInconclusive = HoldInconclusive
@@ -75,7 +75,7 @@ func TestBinomialBelow_IsTheSumOfItsTerms(t *testing.T) {
 	}
 }
 
-func TestSampleRatio_JudgesTheShareByTheWeight(t *testing.T) {
+func TestSampleRatio_ComparesTheShareWithTheWeight(t *testing.T) {
 	nan := math.NaN()
 	tests := map[string]struct {
 		weight         int
@@ -84,35 +84,73 @@ func TestSampleRatio_JudgesTheShareByTheWeight(t *testing.T) {
 		want           Kind
 		evidence       string
 	}{
-		"as the weight says":                   {weight: 10, canary: 100, stable: 900, want: Pass, evidence: "100 of 1000 requests (10%) reached the canary, its weight is 10% (p = 1)"},
-		"by chance a little more":              {weight: 10, canary: 130, stable: 870, want: Pass},
-		"half instead of a tenth":              {weight: 10, canary: 500, stable: 500, want: Fail, evidence: "500 of 1000 requests (50%) reached the canary, its weight is 10% (p < 1e-12)"},
-		"none instead of a tenth":              {weight: 10, canary: 0, stable: 1000, want: Fail},
-		"a twentieth instead of a tenth":       {weight: 10, canary: 50, stable: 950, want: Fail},
-		"far off, but few":                     {weight: 10, canary: 15, stable: 85, want: Pass},
-		"within the tolerance, many":           {weight: 10, canary: 91_000, stable: 909_000, want: Pass},
-		"beyond the tolerance, many":           {weight: 10, canary: 88_000, stable: 912_000, want: Fail},
-		"without a tolerance, many":            {weight: 10, canary: 91_000, stable: 909_000, change: func(r *SampleRatio, _ *Sample) { r.Tolerance = 0 }, want: Fail},
+		"as the weight": {
+			weight:   10,
+			canary:   100,
+			stable:   900,
+			want:     Pass,
+			evidence: "100 of 1000 requests (10%) reached the canary, its weight is 10% (p = 1)",
+		},
+		"by chance a little more": {weight: 10, canary: 130, stable: 870, want: Pass},
+		"half instead of a tenth": {
+			weight:   10,
+			canary:   500,
+			stable:   500,
+			want:     Fail,
+			evidence: "500 of 1000 requests (50%) reached the canary, its weight is 10% (p < 1e-12)",
+		},
+		"none instead of a tenth":        {weight: 10, canary: 0, stable: 1000, want: Fail},
+		"a twentieth instead of a tenth": {weight: 10, canary: 50, stable: 950, want: Fail},
+		"far off, but few":               {weight: 10, canary: 15, stable: 85, want: Pass},
+		"within the tolerance, many":     {weight: 10, canary: 91_000, stable: 909_000, want: Pass},
+		"beyond the tolerance, many":     {weight: 10, canary: 88_000, stable: 912_000, want: Fail},
+		"without a tolerance, many": {
+			weight: 10, canary: 91_000, stable: 909_000, change: func(r *SampleRatio, _ *Sample) { r.Tolerance = 0 }, want: Fail,
+		},
 		"above the tolerance, many":            {weight: 90, canary: 912_000, stable: 88_000, want: Fail},
 		"requests that come by their header":   {weight: 10, canary: 500, stable: 500, change: byHeader, want: Pass},
 		"too few although some come by header": {weight: 10, canary: 50, stable: 950, change: byHeader, want: Fail},
 		"all of them by header":                {weight: 10, canary: 1000, stable: 0, change: byHeader, want: Pass},
 		"one percent, none":                    {weight: 1, canary: 0, stable: 2000, want: Fail},
 		"99 percent, all":                      {weight: 99, canary: 2000, stable: 0, want: Fail},
-		"one percent, too few to notice":       {weight: 1, canary: 0, stable: 500, want: NoData, evidence: "500 requests are too few to notice at a weight of 1%"},
-		"99 percent, too few to notice":        {weight: 99, canary: 500, stable: 0, want: NoData},
-		"fewer than asked for":                 {weight: 10, canary: 50, stable: 49, want: NoData, evidence: "99 requests are fewer than 100"},
-		"nobody asks":                          {weight: 10, change: func(_ *SampleRatio, s *Sample) { s.Series, s.BaselineSeries = 0, 0 }, want: NoData, evidence: "0 requests"},
-		"no series is no request":              {weight: 10, stable: 1000, change: func(_ *SampleRatio, s *Sample) { s.Series = 0 }, want: Fail, evidence: "0 of 1000"},
-		"no series of stable":                  {weight: 10, canary: 1000, change: func(_ *SampleRatio, s *Sample) { s.BaselineSeries = 0 }, want: Fail},
-		"counts between whole numbers":         {weight: 10, canary: 100.4, stable: 899.7, want: Pass, evidence: "100 of 1000"},
-		"NaN":                                  {weight: 10, canary: nan, stable: 900, want: NoData, evidence: "NaN"},
-		"infinity":                             {weight: 10, canary: 100, stable: math.Inf(1), want: NoData},
-		"negative":                             {weight: 10, canary: -1, stable: 900, want: Error, evidence: "no numbers of requests"},
-		"several series":                       {weight: 10, canary: 100, stable: 900, change: func(_ *SampleRatio, s *Sample) { s.Series = 2 }, want: Error, evidence: "use sum"},
-		"several series of stable":             {weight: 10, canary: 100, stable: 900, change: func(_ *SampleRatio, s *Sample) { s.BaselineSeries = 2 }, want: Error},
-		"a weight that nobody knows":           {weight: 0, canary: 100, stable: 900, want: Error, evidence: "0%"},
-		"the sampler says error":               {weight: 10, canary: 100, stable: 900, change: func(_ *SampleRatio, s *Sample) { s.Kind = Error }, want: Error},
+		"one percent, too few to notice": {
+			weight: 1, canary: 0, stable: 500, want: NoData, evidence: "500 requests are too few to notice at a weight of 1%",
+		},
+		"99 percent, too few to notice": {weight: 99, canary: 500, stable: 0, want: NoData},
+		"fewer than asked for":          {weight: 10, canary: 50, stable: 49, want: NoData, evidence: "99 requests are fewer than 100"},
+		"no requests": {
+			weight:   10,
+			change:   func(_ *SampleRatio, s *Sample) { s.Series, s.BaselineSeries = 0, 0 },
+			want:     NoData,
+			evidence: "0 requests",
+		},
+		"no series is no request": {
+			weight:   10,
+			stable:   1000,
+			change:   func(_ *SampleRatio, s *Sample) { s.Series = 0 },
+			want:     Fail,
+			evidence: "0 of 1000",
+		},
+		"no series of stable":          {weight: 10, canary: 1000, change: func(_ *SampleRatio, s *Sample) { s.BaselineSeries = 0 }, want: Fail},
+		"counts between whole numbers": {weight: 10, canary: 100.4, stable: 899.7, want: Pass, evidence: "100 of 1000"},
+		"NaN":                          {weight: 10, canary: nan, stable: 900, want: NoData, evidence: "NaN"},
+		"infinity":                     {weight: 10, canary: 100, stable: math.Inf(1), want: NoData},
+		"negative":                     {weight: 10, canary: -1, stable: 900, want: Error, evidence: "no numbers of requests"},
+		"several series": {
+			weight:   10,
+			canary:   100,
+			stable:   900,
+			change:   func(_ *SampleRatio, s *Sample) { s.Series = 2 },
+			want:     Error,
+			evidence: "use sum",
+		},
+		"several series of stable": {
+			weight: 10, canary: 100, stable: 900, change: func(_ *SampleRatio, s *Sample) { s.BaselineSeries = 2 }, want: Error,
+		},
+		"an unknown weight": {weight: 0, canary: 100, stable: 900, want: Error, evidence: "0%"},
+		"the sampler returns error": {
+			weight: 10, canary: 100, stable: 900, change: func(_ *SampleRatio, s *Sample) { s.Kind = Error }, want: Error,
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -120,7 +158,7 @@ func TestSampleRatio_JudgesTheShareByTheWeight(t *testing.T) {
 			if test.change != nil {
 				test.change(policy.SampleRatio, &s)
 			}
-			requireSample(t, policy.Queried()[0].Judge(s), test.want, test.evidence)
+			requireSample(t, policy.Queried()[0].Classify(s), test.want, test.evidence)
 		})
 	}
 }
@@ -158,16 +196,16 @@ func TestAssess_FailsByASampleRatioMismatch(t *testing.T) {
 
 	right := shares(31, func(int) float64 { return 100 })
 	requireVerdict(t, Assess(policy, right, ended(policy)), Passed, "")
-	// What the queries still see of the weight before says nothing.
+	// Requests under the weight before do not count.
 	before := shares(31, func(i int) float64 { return map[bool]float64{true: 0, false: 100}[i < begin] })
 	requireVerdict(t, Assess(policy, before, ended(policy)), Passed, "")
-	// One sample in between that is as it should be begins the span anew, and no mismatch of less than the span fails.
+	// One good sample in between restarts the span, and a mismatch shorter than the span does not fail.
 	once := shares(31, func(i int) float64 { return map[bool]float64{true: 100, false: 500}[i%6 == 0] })
 	once = slices.DeleteFunc(once, func(s Sample) bool { return s.Check == CheckSampleRatio && s.At.After(start.Add(30*step)) })
 	if verdict := Assess(policy, once, Span{Start: start, Now: start.Add(30 * step)}); verdict.Outcome == Failed {
 		t.Errorf("failed: %s", verdict.Reason)
 	}
-	// Nobody asks: not passed, and not failed.
+	// No requests: neither passed nor failed.
 	quiet := shares(31, func(int) float64 { return 0 })
 	for i := range quiet {
 		quiet[i].Baseline = 0
@@ -186,7 +224,7 @@ func TestAssess_FailsByASampleRatioMismatch(t *testing.T) {
 	}
 }
 
-// A split that is as it should be fails no more often than the significance says, and one that is not fails nearly always.
+// A correct split fails at most as often as the significance allows, and a wrong one fails nearly always.
 func TestSampleRatio_FalseAlarmsAreAsRareAsItsSignificance(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	draw := func(n int, share float64) (canary float64) {
@@ -199,7 +237,8 @@ func TestSampleRatio_FalseAlarmsAreAsRareAsItsSignificance(t *testing.T) {
 	}
 	for _, weight := range []int{1, 10, 50, 90} {
 		ratio := *sharePolicy(weight).SampleRatio
-		ratio.Significance, ratio.Tolerance = 0.01, 0 // A test that is exact may not be wrong more often; with a tolerance it is wrong less often.
+		// A test that is exact may not be wrong more often; with a tolerance it is wrong less often.
+		ratio.Significance, ratio.Tolerance = 0.01, 0
 		const runs, requests = 3000, 2000
 		alarms, found := 0, 0
 		for range runs {
@@ -248,7 +287,7 @@ func TestSampleRatio_FartherOffIsLessLikely(t *testing.T) {
 			last = p
 		}
 		if ratio.HeaderRouted && falling {
-			t.Fatalf("seed %d: more requests than the weight says were a mismatch although some come by their header", seed)
+			t.Fatalf("seed %d: more requests than the weight were a mismatch although some come by their header", seed)
 		}
 	}
 }
@@ -273,10 +312,13 @@ func TestPolicy_ValidatesASampleRatio(t *testing.T) {
 		"budget negative":         {func(p *Policy) { p.SampleRatio.ErrorBudget = -1 }, ProblemRange, "sample_ratio.error_budget"},
 		"for negative":            {func(p *Policy) { p.SampleRatio.For = -1 }, ProblemRange, "sample_ratio.for"},
 		"shorter than its window": {func(p *Policy) { p.SampleRatio.For = 30 * time.Second }, ProblemRange, "sample_ratio.for"},
-		"counters without a time": {func(p *Policy) { p.SampleRatio.CanaryQuery, p.SampleRatio.StableQuery = "a:requests", "b:requests" }, ProblemMissing, "sample_ratio.for"},
-		"never complete":          {func(p *Policy) { p.Duration = 2 * time.Minute }, ProblemImpossible, "sample_ratio.for"},
-		"weight of a hundred":     {func(p *Policy) { p.SampleRatio.Weight = 100 }, ProblemRange, "weight"},
-		"nothing else to watch":   {func(p *Policy) { p.Health = nil }, ProblemMissing, "health"},
+		"counters without a time": {
+			func(p *Policy) { p.SampleRatio.CanaryQuery, p.SampleRatio.StableQuery = "a:requests", "b:requests" }, ProblemMissing,
+			"sample_ratio.for",
+		},
+		"never complete":        {func(p *Policy) { p.Duration = 2 * time.Minute }, ProblemImpossible, "sample_ratio.for"},
+		"weight of a hundred":   {func(p *Policy) { p.SampleRatio.Weight = 100 }, ProblemRange, "weight"},
+		"nothing else to watch": {func(p *Policy) { p.Health = nil }, ProblemMissing, "health"},
 		"a metric of its name": {func(p *Policy) {
 			p.Metrics = ratePolicy().Metrics
 			p.Metrics[0].Name = CheckSampleRatio
@@ -307,7 +349,8 @@ func TestPolicy_ComparesOnlyWhereBothSidesHaveRequests(t *testing.T) {
 	policy.Metrics = append(comparing(limit(2), nil).Metrics, ratePolicy().Metrics...)
 	for weight, want := range map[int]struct{ metrics, shares int }{0: {2, 0}, 1: {2, 1}, 99: {2, 1}, 100: {1, 0}} {
 		at := policy.AtWeight(weight, false)
-		if got := len(at.Queried()) - want.shares; got != want.metrics || len(at.Metrics) != want.metrics || (at.SampleRatio != nil) != (want.shares == 1) {
+		if got := len(at.Queried()) - want.shares; got != want.metrics || len(at.Metrics) != want.metrics ||
+			(at.SampleRatio != nil) != (want.shares == 1) {
 			t.Errorf("at %d%%: %d metrics, sample ratio %+v; want %+v", weight, len(at.Metrics), at.SampleRatio, want)
 		}
 	}
@@ -326,7 +369,7 @@ func TestRun_AsksForTheShareOnceTheWindowHasPassed(t *testing.T) {
 			if first.IsZero() {
 				first = time.Now()
 			}
-			return policy.Queried()[0].Judge(counted(100, 900))
+			return policy.Queried()[0].Classify(counted(100, 900))
 		}}
 		verdict, samples, err := Run(t.Context(), Options{Policy: policy, Samplers: []Sampler{always(health, Pass), share}})
 		if err != nil {
@@ -389,18 +432,19 @@ func TestPrometheus_CountsTheRequestsOfBothSides(t *testing.T) {
 		want           Kind
 		text           string
 	}{
-		"as the weight says": {vector("100.2"), vector("899.9"), Pass, "100 of 1000"},
-		"half":               {vector("500"), vector("500"), Fail, "500 of 1000"},
-		"none":               {vector(), vector("1000"), Fail, "0 of 1000"},
-		"nobody":             {vector(), vector(), NoData, "0 requests are fewer"},
-		"several":            {vector("50", "50"), vector("900"), Error, "use sum"},
-		"broken":             {vector("100"), "broken", Error, "baseline.query"},
+		"as the weight": {vector("100.2"), vector("899.9"), Pass, "100 of 1000"},
+		"half":          {vector("500"), vector("500"), Fail, "500 of 1000"},
+		"none":          {vector(), vector("1000"), Fail, "0 of 1000"},
+		"nobody":        {vector(), vector(), NoData, "0 requests are fewer"},
+		"several":       {vector("50", "50"), vector("900"), Error, "use sum"},
+		"broken":        {vector("100"), "broken", Error, "baseline.query"},
 	} {
 		server := answering(t, func(w http.ResponseWriter, r *http.Request) {
 			_, _ = fmt.Fprint(w, map[string]string{"canary": test.canary, "stable": test.stable}[r.URL.Query().Get("query")])
 		})
 		t.Run(name, func(t *testing.T) {
-			requireSample(t, connect(t, PrometheusConfig{Address: server.URL}).Metric(policy.Queried()[0], step).Sample(t.Context()), test.want, test.text)
+			requireSample(t, connect(t, PrometheusConfig{Address: server.URL}).Metric(policy.Queried()[0], step).Sample(t.Context()), test.want,
+				test.text)
 		})
 	}
 }

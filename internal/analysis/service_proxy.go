@@ -16,13 +16,13 @@ type Service struct {
 	Namespace, Name string
 	// Port is the number or the name of the port.
 	Port string
-	// HTTPS says that the port speaks TLS. The API server does not verify its certificate.
+	// HTTPS means that the port uses TLS. The API server does not verify its certificate.
 	HTTPS bool
-	// Path is appended, for example "/readyz". A query is kept.
+	// Path is appended, for example "/readyz". It may have a query.
 	Path string
 }
 
-// ProxyAddress is the URL under which the API server at host passes requests on to a Service.
+// ProxyAddress is the URL at which the API server at host forwards requests to a Service.
 func ProxyAddress(host string, s Service) (string, error) {
 	base, err := url.Parse(host)
 	if err != nil || base.Host == "" {
@@ -48,15 +48,15 @@ func ProxyAddress(host string, s Service) (string, error) {
 	return proxy.String(), nil
 }
 
-// ConfigError means that a sampler is not configured right.
+// ConfigError means that a sampler's configuration is not valid.
 type ConfigError struct {
-	// Field is the name of what is wrong.
+	// Field is the name of the invalid field.
 	Field string
-	// Problem says what is wrong, without the value where that may be secret.
+	// Problem describes the mistake, without a value that may be secret.
 	Problem string
 }
 
-// Explain implements the explanation that diagnostics print.
+// Explain implements explain.Explainer.
 func (e *ConfigError) Explain() (happened, observed, advice string) {
 	return "A check of the analysis is not configured right.", fmt.Sprintf("%s: %s.", e.Field, e.Problem), "Correct the analysis block."
 }

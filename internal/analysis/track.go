@@ -9,25 +9,25 @@ import (
 	"time"
 )
 
-// track is the state of one check while its samples go by, in order of time.
+// track is the state of one check while its samples are processed in order of time.
 type track struct {
 	check check
-	// begin is from when samples count.
+	// begin is the time from which samples count.
 	begin time.Time
-	// resumed is when a run that was cut off was taken up again, and watched until when samples of the time before should be
-	// known: for a metric, which has a history, until the duration ended; for a health check not at all.
+	// resumed is when an interrupted run resumed. watched is the time until which samples from before should exist: for a metric,
+	// which has a history, until the end of the duration; for a health check, never.
 	resumed, watched time.Time
 
 	passed, failed, noData, errors int
 	recent                         int // samples that count for the length of the run; of a health check, those since resumed
-	recentJudged                   int // of these, passes and failures
+	recentAnalyzed                 int // of these, passes and failures
 	missing                        time.Duration
 	last                           time.Time // of the sample before, of any kind
 
 	streak []Sample // failures since the last pass; of a metric, without a gap
 	window []Sample // passes and failures that the average is made of
 	blind  *Trigger // the first budget that was spent
-	// latest are the most recent samples that spend the error budget, and those that spend the other.
+	// latest are the most recent samples that spend the error budget, and those that spend the no-data budget.
 	lastErrors, lastNoData []Sample
 
 	trigger     *Trigger
@@ -36,13 +36,13 @@ type track struct {
 	unsure      bool
 }
 
-// judge gives a sample a kind that can be relied on.
-func (t *track) judge(s Sample) Sample {
+// classify sets a reliable kind for a sample.
+func (t *track) classify(s Sample) Sample {
 	if t.check.metric != nil {
-		return t.check.metric.Judge(s)
+		return t.check.metric.Classify(s)
 	}
 	if rank(s.Kind) < 0 {
-		s.Kind, s.Evidence = Error, fmt.Sprintf("the check said %q", s.Kind)
+		s.Kind, s.Evidence = Error, fmt.Sprintf("the check returned %q", s.Kind)
 	}
 	return s
 }
@@ -53,7 +53,7 @@ func (t *track) add(s Sample) {
 	if t.check.metric != nil || !s.At.Before(t.resumed) {
 		t.recent++
 		if s.Kind == Pass || s.Kind == Fail {
-			t.recentJudged++
+			t.recentAnalyzed++
 		}
 	}
 	switch s.Kind {
@@ -75,7 +75,7 @@ func (t *track) add(s Sample) {
 	t.spend(s.At)
 }
 
-// gap charges the time between two samples of any kind where at least one is missing.
+// gap charges the time between two samples of any kind if at least one sample is missing.
 func (t *track) gap(from, to time.Time) {
 	between := to.Sub(from)
 	if t.resumed.After(from) && !t.resumed.After(to) {
@@ -116,7 +116,7 @@ func (t *track) fail(s Sample) {
 	}
 }
 
-// average keeps the samples back to the one at which the span begins, and judges their average.
+// average keeps the samples since the start of the span, and compares their average with the limit.
 func (t *track) average(s Sample) {
 	m := t.check.metric
 	if m == nil || m.Over <= 0 {
@@ -134,7 +134,7 @@ func (t *track) average(s Sample) {
 		return
 	}
 	// The distance from the limit is averaged, not the value: the sum of equal values is not exact, and an average of
-	// exactly the limit must not trigger. The margin is what rounding may add, far below what can be measured.
+	// exactly the limit must not trigger. The margin is the possible rounding error, far below what can be measured.
 	var excess, margin float64
 	for _, w := range t.window {
 		beyond, inexact := m.excess(w)
@@ -178,7 +178,7 @@ func (t *track) made(rule Rule, samples []Sample, at time.Time) *Trigger {
 	return trigger
 }
 
-// spend compares what was used up with the budgets.
+// spend compares the spent time with the budgets.
 func (t *track) spend(at time.Time) {
 	if t.blind != nil {
 		return
@@ -196,11 +196,12 @@ func (t *track) spend(at time.Time) {
 			why = evidence(t.lastNoData[n-1])
 		}
 		t.blind = t.made(NoDataBudget, latest(t.lastNoData), at)
-		t.blindReason = fmt.Sprintf("%s had no data for %s, its budget is %s: %s.", t.check.name, noData.Round(time.Millisecond), t.check.noDataBudget, why)
+		t.blindReason = fmt.Sprintf("%s had no data for %s, its budget is %s: %s.", t.check.name, noData.Round(time.Millisecond),
+			t.check.noDataBudget, why)
 	}
 }
 
-// latest keeps what evidence needs of a long row of samples that say nothing about the version.
+// latest keeps the samples that evidence needs from a long row of samples without a result about the version.
 func latest(samples []Sample) []Sample { return samples[max(0, len(samples)-20):] }
 
 // failing reports that the end of the run would cut off failures that may still complete a rule.
@@ -208,26 +209,26 @@ func (t *track) failing() bool {
 	return len(t.streak) > 0 && (t.check.metric == nil || t.check.metric.For > 0)
 }
 
-// unsettled is why the check has not passed at the end of a run in which it did not trigger.
+// unsettled explains why the check has not passed at the end of a run in which it did not trigger.
 func (t *track) unsettled(now time.Time) (*Trigger, string) {
-	judged := t.recentJudged
+	analyzed := t.recentAnalyzed
 	switch {
 	case t.blind != nil:
 		return t.blind, t.blindReason
 	case t.failing():
 		return t.made(StillFailing, t.streak, now), fmt.Sprintf("%s was failing at the end (%s in a row) without completing its rule: %s.",
 			t.check.name, times(len(t.streak)), evidence(t.streak[len(t.streak)-1]))
-	case judged < t.check.needed:
+	case analyzed < t.check.needed:
 		unknown := append(append([]Sample(nil), t.lastNoData...), t.lastErrors...)
 		slices.SortFunc(unknown, compare)
 		return t.made(TooFewSamples, latest(unknown), now),
-			fmt.Sprintf("%s could be judged %s, and its rule needs %d samples%s.", t.check.name, times(judged), t.check.needed, t.unjudged())
+			fmt.Sprintf("%s could be analyzed %s, and its rule needs %d samples%s.", t.check.name, times(analyzed), t.check.needed, t.notAnalyzed())
 	}
 	return nil, ""
 }
 
-// unjudged is why samples say nothing about the version, as the rest of a sentence.
-func (t *track) unjudged() string {
+// notAnalyzed explains why samples are no result about the version, as the rest of a sentence.
+func (t *track) notAnalyzed() string {
 	var why string
 	if n := len(t.lastNoData); n > 0 {
 		why += fmt.Sprintf("; %s there was no data: %s", times(t.noData), evidence(t.lastNoData[n-1]))
@@ -249,7 +250,7 @@ func (t *track) standing() Standing {
 	return s
 }
 
-// evidence is what a sample saw, in words.
+// evidence describes a sample.
 func evidence(s Sample) string {
 	if s.Evidence != "" {
 		return s.Evidence
@@ -267,14 +268,6 @@ func means(samples []Sample) (value, baseline Number) {
 		baseline += s.Baseline / Number(len(samples))
 	}
 	return value, baseline
-}
-
-// values is the range of the values of samples, and of those that they were compared with.
-func (m Metric) values(samples []Sample) string {
-	if m.Baseline != nil {
-		return values(samples) + ", baseline " + baselines(samples)
-	}
-	return values(samples)
 }
 
 func values(samples []Sample) string {

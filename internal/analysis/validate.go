@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// ProblemKind tells problems of a policy apart.
+// ProblemKind is the kind of a problem of a policy.
 type ProblemKind string
 
 // The kinds of problem.
@@ -18,17 +18,17 @@ const (
 	ProblemConflict   ProblemKind = "conflict"   // two things exclude each other
 	ProblemRange      ProblemKind = "range"      // a value is out of range
 	ProblemDuplicate  ProblemKind = "duplicate"  // two checks have one name
-	ProblemImpossible ProblemKind = "impossible" // the rule could never trigger, so the check would guard nothing
+	ProblemImpossible ProblemKind = "impossible" // the rule could never trigger, so the check would have no effect
 )
 
-// Problem is one thing that is wrong with a policy.
+// Problem is one mistake in a policy.
 type Problem struct {
 	Kind ProblemKind
-	// Metric is the index of the metric that the problem is in, -1 elsewhere.
+	// Metric is the index of the metric with the problem, or -1.
 	Metric int
 	// Field is the name of the field in the user's words, for example "for" or "health.consecutive_failures".
 	Field string
-	// Text says what is wrong and what to do.
+	// Text describes the mistake and its correction.
 	Text string
 }
 
@@ -37,7 +37,7 @@ type InvalidPolicyError struct {
 	Problems []Problem
 }
 
-// Explain implements the explanation that diagnostics print.
+// Explain implements explain.Explainer.
 func (e *InvalidPolicyError) Explain() (happened, observed, advice string) {
 	lines := make([]string, 0, len(e.Problems))
 	for _, p := range e.Problems {
@@ -52,16 +52,6 @@ func (e *InvalidPolicyError) Error() string {
 		texts = append(texts, p.Text)
 	}
 	return "invalid analysis: " + strings.Join(texts, " ")
-}
-
-// Validate returns an *InvalidPolicyError, or nil. A policy that is not valid never passes.
-func (p Policy) Validate() error {
-	v := validation{metric: -1}
-	v.policy(p)
-	if len(v.problems) == 0 {
-		return nil
-	}
-	return &InvalidPolicyError{Problems: v.problems}
 }
 
 type validation struct {
@@ -86,7 +76,7 @@ func (v *validation) policy(p Policy) {
 			AcceptIfHealthy, HoldInconclusive, RollbackInconclusive)
 	}
 	v.add(p.Health == nil && len(p.Metrics) == 0, ProblemMissing, "health",
-		"There is nothing to watch: give a health block or a metric. An analysis without a check would pass whatever happens.")
+		"There is nothing to analyze: set a health block or a metric. An analysis without a check would always pass.")
 	names := map[string]bool{}
 	if p.Health != nil {
 		v.health(p, names)
@@ -108,12 +98,14 @@ func (v *validation) health(p Policy, names map[string]bool) {
 	for _, name := range h.Checks {
 		v.name("health", name, names)
 	}
-	v.add(h.ConsecutiveFailures < 0, ProblemRange, "health.consecutive_failures", "consecutive_failures is negative; 0 means that the first failure triggers.")
+	v.add(h.ConsecutiveFailures < 0, ProblemRange, "health.consecutive_failures",
+		"consecutive_failures is negative; 0 means that the first failure triggers.")
 	v.budgets("health.", h.ErrorBudget, h.NoDataBudget)
 	if p.Interval >= MinInterval && p.Duration > 0 && h.ConsecutiveFailures > 0 {
 		// By division, since the product of two large numbers overflows.
 		v.add(int64(h.ConsecutiveFailures) > int64(p.Duration/p.Interval), ProblemImpossible, "health.consecutive_failures",
-			"More than %d failures in a row need %d samples, which a duration of %s with an interval of %s does not have: the health check could never fail. "+
+			"More than %d failures in a row need %d samples, which a duration of %s with an interval of %s does not have: the health "+
+				"check could never fail. "+
 				"Make the duration longer or the interval shorter.", h.ConsecutiveFailures, h.ConsecutiveFailures+1, p.Duration, p.Interval)
 	}
 }
@@ -129,14 +121,16 @@ func (v *validation) metricOf(p Policy, m Metric, names map[string]bool) {
 		v.add(limit != nil && !finite(*limit), ProblemRange, field, "%s is not a finite number.", at(field))
 	}
 	v.add(m.For == 0 && m.Over == 0, ProblemMissing, "for",
-		"%s or over is missing: for = \"2m\" triggers when every sample of two minutes is beyond the limit, over = \"2m\" when their average is.", at("for"))
+		"%s or over is missing: for = \"2m\" triggers when every sample of two minutes is beyond the limit, over = \"2m\" when their "+
+			"average is.", at("for"))
 	v.add(m.For != 0 && m.Over != 0, ProblemConflict, "over", "%s and over exclude each other.", at("for"))
 	for field, span := range map[string]time.Duration{"for": m.For, "over": m.Over} {
 		v.add(span < 0, ProblemRange, field, "%s is negative.", at(field))
 		v.add(p.Duration > 0 && span > p.Duration, ProblemImpossible, field,
 			"%s = %s is longer than the duration of %s: the metric could never fail.", at(field), span, p.Duration)
 	}
-	v.add(m.Interval != 0 && m.Interval < MinInterval, ProblemRange, "interval", "%s is %s, the shortest is %s.", at("interval"), m.Interval, MinInterval)
+	v.add(m.Interval != 0 && m.Interval < MinInterval, ProblemRange, "interval", "%s is %s, the shortest is %s.", at("interval"), m.Interval,
+		MinInterval)
 	v.add(m.MinRequests < 0 || !finite(m.MinRequests), ProblemRange, "min_requests", "%s is not a number from zero.", at("min_requests"))
 	v.add(m.MinRequests > 0 && blank(m.RequestsQuery), ProblemMissing, "requests_query",
 		"%s needs requests_query, the query that counts the requests.", at("min_requests"))

@@ -22,14 +22,18 @@ func TestPolicy_ValidateNamesWhatIsWrong(t *testing.T) {
 		change func(*Policy)
 		want   want
 	}{
-		"nothing to watch":         {func(p *Policy) { p.Health, p.Metrics = nil, nil }, want{ProblemMissing, "health", -1}},
-		"health without a check":   {func(p *Policy) { p.Health.Checks = nil }, want{ProblemMissing, "health", -1}},
-		"no duration":              {func(p *Policy) { p.Duration = 0 }, want{ProblemMissing, "duration", -1}},
-		"negative delay":           {func(p *Policy) { p.InitialDelay = -1 }, want{ProblemRange, "initial_delay", -1}},
-		"interval too short":       {func(p *Policy) { p.Interval = time.Second - 1 }, want{ProblemRange, "interval", -1}},
-		"unknown choice":           {func(p *Policy) { p.OnInconclusive = "ignore" }, want{ProblemRange, "on_inconclusive", -1}},
-		"negative failures":        {func(p *Policy) { p.Health.ConsecutiveFailures = -1 }, want{ProblemRange, "health.consecutive_failures", -1}},
-		"failures never reached":   {func(p *Policy) { p.Health.ConsecutiveFailures = 31 }, want{ProblemImpossible, "health.consecutive_failures", -1}},
+		"nothing to watch":       {func(p *Policy) { p.Health, p.Metrics = nil, nil }, want{ProblemMissing, "health", -1}},
+		"health without a check": {func(p *Policy) { p.Health.Checks = nil }, want{ProblemMissing, "health", -1}},
+		"no duration":            {func(p *Policy) { p.Duration = 0 }, want{ProblemMissing, "duration", -1}},
+		"negative delay":         {func(p *Policy) { p.InitialDelay = -1 }, want{ProblemRange, "initial_delay", -1}},
+		"interval too short":     {func(p *Policy) { p.Interval = time.Second - 1 }, want{ProblemRange, "interval", -1}},
+		"unknown choice":         {func(p *Policy) { p.OnInconclusive = "ignore" }, want{ProblemRange, "on_inconclusive", -1}},
+		"negative failures": {
+			func(p *Policy) { p.Health.ConsecutiveFailures = -1 }, want{ProblemRange, "health.consecutive_failures", -1},
+		},
+		"failures never reached": {
+			func(p *Policy) { p.Health.ConsecutiveFailures = 31 }, want{ProblemImpossible, "health.consecutive_failures", -1},
+		},
 		"negative budget":          {func(p *Policy) { p.Health.ErrorBudget = -1 }, want{ProblemRange, "health.error_budget", -1}},
 		"one name twice":           {func(p *Policy) { p.Metrics[0].Name = health }, want{ProblemDuplicate, "name", 0}},
 		"no name":                  {func(p *Policy) { p.Metrics[0].Name = " " }, want{ProblemMissing, "name", 0}},

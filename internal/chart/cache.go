@@ -11,7 +11,7 @@ import (
 
 var digestForm = regexp.MustCompile(`^sha256:([0-9a-f]{64})$`)
 
-// cachePath is where an archive with this digest is kept; empty where it cannot be.
+// cachePath is the file of an archive with this digest; empty if there is no cache.
 func (l *Loader) cachePath(digest string) string {
 	hash := digestForm.FindStringSubmatch(digest)
 	if hash == nil || l.cacheDir == "" {
@@ -20,7 +20,7 @@ func (l *Loader) cachePath(digest string) string {
 	return filepath.Join(l.cacheDir, "sha256", hash[1]+".tgz")
 }
 
-// cached returns the archive with this digest, or nil. A file whose content is not what its name says is removed.
+// cached returns the archive with this digest, or nil. A file whose content does not match its name is removed.
 func (l *Loader) cached(digest string) []byte {
 	path := l.cachePath(digest)
 	if path == "" {
@@ -31,15 +31,15 @@ func (l *Loader) cached(digest string) []byte {
 		return nil
 	}
 	if archiveDigest(archive) != digest {
-		// Whether it can be removed does not matter: it is checked at each use.
+		// A failed removal does not matter: the file is checked at each use.
 		_ = os.Remove(path)
 		return nil
 	}
 	return archive
 }
 
-// store keeps an archive; see NewLoader for why it cannot fail. Another process may store the same one at the same
-// moment: the file appears whole, by a rename.
+// store keeps an archive. It cannot fail, see NewLoader. Another process may store the same archive at the same moment: the file
+// is complete when it appears, by a rename.
 func (l *Loader) store(digest string, archive []byte) {
 	path := l.cachePath(digest)
 	if path == "" || os.MkdirAll(filepath.Dir(path), 0o755) != nil {

@@ -24,12 +24,12 @@ type Chart struct {
 	// canonical listing of files and contents (after .helmignore) for a directory.
 	Digest string
 
-	place string // what errors call it: a path or an address
+	place string // for errors: a path or an address
 	files []*loader.BufferedFile
 	facts chartFacts
 }
 
-// newChart parses the files once, to find what is wrong with them.
+// newChart parses the files once, to find errors in them.
 func newChart(place, digest string, files []*loader.BufferedFile) (*Chart, error) {
 	c := &Chart{Digest: digest, place: place, files: files}
 	parsed, err := c.Load()
@@ -49,7 +49,7 @@ func newChart(place, digest string, files []*loader.BufferedFile) (*Chart, error
 	return c, nil
 }
 
-// Load parses the chart anew, so that the caller owns it. Error: *InvalidError.
+// Load parses the chart again, so that the caller owns it. Error: *InvalidError.
 func (c *Chart) Load() (*helmchart.Chart, error) {
 	// Helm renames the files of subcharts while it parses, and templates are slices: both get a copy.
 	files := make([]*loader.BufferedFile, len(c.files))
@@ -60,7 +60,7 @@ func (c *Chart) Load() (*helmchart.Chart, error) {
 	if err != nil {
 		return nil, invalid(c.place, err)
 	}
-	// Helm reads the folder charts/ by way of a map.
+	// Helm reads the folder charts/ in random order.
 	dependencies := parsed.Dependencies()
 	slices.SortFunc(dependencies, func(a, b *helmchart.Chart) int {
 		return cmp.Or(cmp.Compare(a.Name(), b.Name()), cmp.Compare(a.Metadata.Version, b.Metadata.Version))
@@ -68,7 +68,7 @@ func (c *Chart) Load() (*helmchart.Chart, error) {
 	return parsed, nil
 }
 
-// missingDependencies names what Chart.yaml lists and charts/ does not hold.
+// missingDependencies names the dependencies of Chart.yaml that are not in charts/.
 func missingDependencies(c *helmchart.Chart) []string {
 	var missing []string
 	for _, dependency := range c.Metadata.Dependencies {
@@ -83,14 +83,14 @@ func missingDependencies(c *helmchart.Chart) []string {
 	return slices.Compact(missing)
 }
 
-// listingDigest is the digest of a chart that is no archive: names, sizes and contents in the order of names.
+// listingDigest is the digest of a chart that is not an archive: names, sizes and contents in the order of names.
 func listingDigest(files []*loader.BufferedFile) string {
 	sorted := slices.Clone(files)
 	slices.SortFunc(sorted, func(a, b *loader.BufferedFile) int { return cmp.Compare(a.Name, b.Name) })
 	sum := sha256.New()
 	for _, file := range sorted {
 		content := sha256.Sum256(file.Data)
-		_, _ = fmt.Fprintf(sum, "%d:%s %d:%x\n", len(file.Name), file.Name, len(file.Data), content) // a hash takes all
+		_, _ = fmt.Fprintf(sum, "%d:%s %d:%x\n", len(file.Name), file.Name, len(file.Data), content) // a hash never fails
 	}
 	return "sha256:" + hex.EncodeToString(sum.Sum(nil))
 }

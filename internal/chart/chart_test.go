@@ -123,7 +123,7 @@ func TestLoader_NoticesThatAFolderWasEdited(t *testing.T) {
 	l := newTestLoader(t)
 	first := mustGet(t, l, Source{Path: dir}, "")
 	if again := mustGet(t, l, Source{Path: dir}, ""); again != first {
-		t.Error("an unchanged folder was read anew")
+		t.Error("an unchanged folder was read again")
 	}
 	if err := os.WriteFile(filepath.Join(dir, "values.yaml"), []byte("replicas: 33\n"), 0o644); err != nil {
 		t.Fatal(err)
@@ -190,12 +190,23 @@ func TestLoader_SaysWhatIsWrongWithAChart(t *testing.T) {
 	}{
 		"values.yaml": {map[string]string{"values.yaml": "a:\n  b: 1\n c: 2\n"}, "PATH, values.yaml, line 2: did not find expected key"},
 		"Chart.yaml":  {map[string]string{"Chart.yaml": "name: [\n"}, "PATH, Chart.yaml, line 1: did not find expected node content"},
-		"no version":  {map[string]string{"Chart.yaml": "apiVersion: v2\nname: web\n"}, "PATH, Chart.yaml: validation: chart.metadata.version is required"},
-		"no SemVer":   {map[string]string{"Chart.yaml": "apiVersion: v2\nname: web\nversion: one\n"}, `PATH, Chart.yaml: validation: chart.metadata.version "one" is invalid`},
-		"a subchart's values": {map[string]string{"charts/db/Chart.yaml": "apiVersion: v2\nname: db\nversion: 1.0.0\n", "charts/db/values.yaml": "x: 1\na: b: c\n"},
+		"no version": {
+			map[string]string{"Chart.yaml": "apiVersion: v2\nname: web\n"},
+			"PATH, Chart.yaml: validation: chart.metadata.version is required",
+		},
+		"no SemVer": {
+			map[string]string{"Chart.yaml": "apiVersion: v2\nname: web\nversion: one\n"},
+			`PATH, Chart.yaml: validation: chart.metadata.version "one" is invalid`,
+		},
+		"a subchart's values": {map[string]string{
+			"charts/db/Chart.yaml": "apiVersion: v2\nname: db\nversion: 1.0.0\n", "charts/db/values.yaml": "x: 1\na: b: c\n",
+		},
 			"PATH, charts/db/values.yaml, line 2: mapping values are not allowed in this context"},
-		"a missing dependency": {map[string]string{"Chart.yaml": chartYAML + "dependencies: [{name: redis, version: 1.x, repository: https://example.com}]\n"},
-			`PATH, Chart.yaml: the dependencies "redis" are not in its charts/ folder; run ` + "`helm dependency build` on the chart, then try again"},
+		"a missing dependency": {map[string]string{
+			"Chart.yaml": chartYAML + "dependencies: [{name: redis, version: 1.x, repository: https://example.com}]\n",
+		},
+			`PATH, Chart.yaml: the dependencies "redis" are not in its charts/ folder; run ` + "`helm dependency build` on the chart, " +
+				"then try again"},
 		"a dependency of another version": {map[string]string{"Chart.yaml": chartYAML + "dependencies: [{name: db, version: 2.x}]\n",
 			"charts/db/Chart.yaml": "apiVersion: v2\nname: db\nversion: 1.0.0\n"},
 			`PATH, Chart.yaml: the dependencies "db" are not in its charts/ folder; run ` + "`helm dependency build` on the chart, then try again"},
@@ -279,7 +290,7 @@ func TestSource_ValidateNamesTheField(t *testing.T) {
 				t.Fatalf("got %v, want an error of %s", err, test.field)
 			}
 			if strings.Contains(err.Error(), "hunter2") {
-				t.Errorf("the error tells the password: %v", err)
+				t.Errorf("the error contains the password: %v", err)
 			}
 		})
 	}

@@ -10,13 +10,13 @@ import (
 	"strings"
 )
 
-// NotFoundError is a chart or version that is not there.
+// NotFoundError is a chart or version that does not exist.
 type NotFoundError struct {
 	Place   string // path, or repository address
 	Name    string // empty for a path
-	Version string // empty for a path, and where the chart itself is missing
-	// Available are versions of the chart, newest first, or where the chart is missing the nearest names. It may be empty
-	// (an OCI registry can keep its list to itself) and is cut to a few.
+	Version string // empty for a path, and if the chart itself is missing
+	// Available are versions of the chart, newest first, or the nearest names if the chart is missing. It may be empty (an OCI
+	// registry may not list them) and is limited to a few.
 	Available []string
 }
 
@@ -40,7 +40,7 @@ func (e *NotFoundError) Error() string {
 	return fmt.Sprintf("%s has no version %s of chart %s, or does not have the chart", e.Place, e.Version, e.Name)
 }
 
-// SourceError is a Source that cannot name a chart.
+// SourceError is a Source that is not valid.
 type SourceError struct {
 	Field  string // "path", "repository", "name" or "version"
 	Reason string
@@ -48,7 +48,7 @@ type SourceError struct {
 
 func (e *SourceError) Error() string { return fmt.Sprintf("chart %s: %s", e.Field, e.Reason) }
 
-// UnreachableError is a repository that did not answer, or not with a chart.
+// UnreachableError is a repository that did not answer, or whose answer is not a chart.
 type UnreachableError struct {
 	Address string
 	Err     error
@@ -60,10 +60,10 @@ func (e *UnreachableError) Error() string {
 
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
-// UnauthorizedError is a repository that refuses the credential, or wants one.
+// UnauthorizedError is a repository that refuses the credential, or requires one.
 type UnauthorizedError struct {
 	Address string
-	// HadCredential tells a refused credential from a missing one.
+	// HadCredential is true for a refused credential, false for a missing one.
 	HadCredential bool
 }
 
@@ -74,8 +74,8 @@ func (e *UnauthorizedError) Error() string {
 	return fmt.Sprintf("%s wants a credential, and none is configured for it", e.Address)
 }
 
-// DigestError is a chart whose content is not the one that was asked for: a tag that was moved, an archive that was
-// replaced, a folder that was edited.
+// DigestError is a chart with another content than requested: the tag was moved, the archive was replaced, or the folder was
+// edited.
 type DigestError struct {
 	Place string
 	Want  string
@@ -86,11 +86,11 @@ func (e *DigestError) Error() string {
 	return fmt.Sprintf("the chart at %s has digest %s, not %s: its content was changed since", e.Place, e.Got, e.Want)
 }
 
-// InvalidError is a chart that cannot be used.
+// InvalidError is a chart that is not valid.
 type InvalidError struct {
 	Chart  string // path or address
-	File   string // inside the chart, empty where it is not known
-	Line   int    // counted from 1, 0 where it is not known
+	File   string // inside the chart, empty if unknown
+	Line   int    // counted from 1, 0 if unknown
 	Reason string
 	Err    error
 }
@@ -114,7 +114,7 @@ var (
 	yamlLine     = regexp.MustCompile(`(?:yaml: )?line ([0-9]+): ?`)
 )
 
-// invalid finds file and line in what Helm's loader says.
+// invalid finds file and line in the error of Helm's loader.
 func invalid(place string, err error) *InvalidError {
 	out := &InvalidError{Chart: place, Reason: err.Error(), Err: err}
 	var folder string

@@ -20,15 +20,15 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
 )
 
-// schemaFindings puts what a schema says into words.
+// schemaFindings describes schema errors in words.
 type schemaFindings struct {
 	chart    string
-	at       []string // where the chart's values stand in those of the root chart
+	at       []string // the path of the chart's values in those of the root chart
 	values   any      // the chart's values
 	document any      // the schema
 }
 
-// list goes down to the findings that tell something.
+// list descends to the findings that are useful.
 func (f schemaFindings) list(problems []Problem, e *jsonschema.ValidationError) []Problem {
 	switch reason := e.ErrorKind.(type) {
 	case *kind.Required:
@@ -65,11 +65,14 @@ func (f schemaFindings) unknown(location []string, name string, known []string) 
 	return Problem{Path: path, Text: sentence, Unknown: true}
 }
 
-// alternatives puts "any of" and "one of" into one sentence.
+// alternatives describes "any of" and "one of" in one sentence.
 func (f schemaFindings) alternatives(e *jsonschema.ValidationError) Problem {
 	path, text := f.place(e.InstanceLocation)
 	if one, ok := e.ErrorKind.(*kind.OneOf); ok && len(one.Subschemas) > 1 {
-		return Problem{Path: path, Text: fmt.Sprintf("%s fits more than one of the forms that the schema allows, of which only one may apply", text)}
+		return Problem{
+			Path: path,
+			Text: fmt.Sprintf("%s fits more than one of the forms that the schema allows, of which only one may apply", text),
+		}
 	}
 	var types, others []string
 	for _, leaf := range leavesOf(e) {
@@ -85,7 +88,10 @@ func (f schemaFindings) alternatives(e *jsonschema.ValidationError) Problem {
 		return Problem{Path: path, Text: fmt.Sprintf("%s is %s; allowed is %s", text, f.shown(e.InstanceLocation), orList(types))}
 	}
 	slices.Sort(others)
-	return Problem{Path: path, Text: fmt.Sprintf("%s fits none of the forms that the schema allows: %s", text, strings.Join(slices.Compact(others), "; or: "))}
+	return Problem{
+		Path: path,
+		Text: fmt.Sprintf("%s fits none of the forms that the schema allows: %s", text, strings.Join(slices.Compact(others), "; or: ")),
+	}
 }
 
 func leavesOf(e *jsonschema.ValidationError) []*jsonschema.ValidationError {
@@ -99,7 +105,7 @@ func leavesOf(e *jsonschema.ValidationError) []*jsonschema.ValidationError {
 	return leaves
 }
 
-// describe says what is wrong at the place of a finding, as the rest of a sentence that begins with the path.
+// describe explains a finding, as the rest of a sentence that begins with the path.
 func (f schemaFindings) describe(e *jsonschema.ValidationError) string {
 	is := "is " + f.shown(e.InstanceLocation)
 	switch reason := e.ErrorKind.(type) {
@@ -149,7 +155,7 @@ func (f schemaFindings) describe(e *jsonschema.ValidationError) string {
 	return "does not fit the schema: " + e.ErrorKind.LocalizedString(message.NewPrinter(language.English))
 }
 
-// place gives the path of a location twice: as far as maps go, and with the indexes of lists.
+// place returns the path of a location twice: only through maps, and with the indexes of lists.
 func (f schemaFindings) place(location []string) (path, text string) {
 	at := f.values
 	var inList bool
@@ -200,7 +206,7 @@ func (f schemaFindings) valueAt(location []string) any {
 	return at
 }
 
-// shown is what was found: scalars as JSON with their type, maps and lists by their type alone.
+// shown is the found value: scalars as JSON with their type, maps and lists only by their type.
 func (f schemaFindings) shown(location []string) string {
 	switch v := f.valueAt(location).(type) {
 	case string:
@@ -224,7 +230,7 @@ func (f schemaFindings) propertiesAt(location []string) []string {
 	return slices.Collect(maps.Keys(root.children))
 }
 
-// maxShown is how many characters of a value a finding shows.
+// maxShown is the limit of characters of a value in a finding.
 const maxShown = 80
 
 func scalar(v any) string {

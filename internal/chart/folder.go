@@ -17,16 +17,16 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
 )
 
-// maxArchive is the largest packed chart that is read, in bytes; Helm itself bounds the unpacked size.
+// maxArchive is the size limit of a packed chart in bytes; Helm itself limits the unpacked size.
 const maxArchive = 100 << 20
 
-// folderOnce is a chart from a path, and what the files looked like when it was read.
+// folderOnce is a chart from a path, and the fingerprint of its files when it was read.
 type folderOnce struct {
 	fingerprint string
 	chart       *Chart
 }
 
-// readPath reads a folder or archive, unless its files still look as they did the last time.
+// readPath reads a folder or archive, unless the fingerprint of its files has not changed.
 func (l *Loader) readPath(given, path string) (*Chart, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -60,7 +60,7 @@ func readFolder(given, path string) (*Chart, error) {
 	if _, err := os.Stat(filepath.Join(path, "Chart.yaml")); errors.Is(err, fs.ErrNotExist) {
 		return nil, &NotFoundError{Place: given}
 	}
-	// Helm walks the folder and honors .helmignore; its raw files are what a packed chart would hold.
+	// Helm walks the folder and honors .helmignore; its raw files are those of a packed chart.
 	parsed, err := loader.LoadDir(path)
 	if err != nil {
 		return nil, invalid(given, err)
@@ -78,7 +78,9 @@ func readArchiveFile(given, path string) (*Chart, error) {
 		return nil, &SourceError{Field: "path", Reason: fmt.Sprintf("cannot read %s: %v", given, cause(err))}
 	}
 	if info.Size() > maxArchive {
-		return nil, &InvalidError{Chart: given, Reason: fmt.Sprintf("the file has %d bytes; a packed chart has at most %d", info.Size(), maxArchive)}
+		return nil, &InvalidError{
+			Chart: given, Reason: fmt.Sprintf("the file has %d bytes; a packed chart has at most %d", info.Size(), maxArchive),
+		}
 	}
 	archive, err := os.ReadFile(path)
 	if err != nil {
@@ -99,8 +101,8 @@ func fromArchive(place string, archive []byte) (*Chart, error) {
 	return newChart(place, archiveDigest(archive), files)
 }
 
-// fingerprintOf is made of names, sizes and times of all files; empty where that does not tell enough (links to folders,
-// files that cannot be looked at).
+// fingerprintOf is computed from names, sizes and times of all files; it is empty if they are not sufficient (links to folders,
+// files that cannot be read).
 func fingerprintOf(path string) string {
 	var out strings.Builder
 	err := filepath.WalkDir(path, func(name string, entry fs.DirEntry, err error) error {
@@ -139,7 +141,7 @@ func siblings(path string) []string {
 	return nil
 }
 
-// cause takes the operation and path off a file system error, which the caller names in its own words.
+// cause removes operation and path from a file system error, since the caller names them.
 func cause(err error) error {
 	var pathError *fs.PathError
 	if errors.As(err, &pathError) {

@@ -15,10 +15,10 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
 )
 
-// chartFacts are what is found out once about a chart.
+// chartFacts are computed once for each chart.
 type chartFacts struct {
 	defaults map[string]any
-	known    map[string]any // in the form that values.UnknownKeys takes; nil where the chart says nothing of its values
+	known    map[string]any // in the form of values.UnknownKeys; nil if the chart does not describe its values
 }
 
 func gatherFacts(c *helmchart.Chart) chartFacts {
@@ -31,7 +31,7 @@ func gatherFacts(c *helmchart.Chart) chartFacts {
 	return facts
 }
 
-// DefaultValues are the chart's own, with its subcharts' defaults under their names (aliases respected), also those that
+// DefaultValues are the chart's own, with its subcharts' defaults under their names (aliases respected), including those that
 // a condition or tag disables.
 func (c *Chart) DefaultValues() map[string]any {
 	return values.Merge(c.facts.defaults)
@@ -83,7 +83,7 @@ func findDependency(c *helmchart.Chart, dependency *helmchart.Dependency) *helmc
 
 // key is a key that a chart knows. A key without children that is not open is a leaf.
 type key struct {
-	open     bool // any key may stand below
+	open     bool // any key is allowed below
 	children map[string]*key
 }
 
@@ -111,7 +111,7 @@ func (k *key) merge(other *key) {
 	}
 }
 
-// plain is the form that values.UnknownKeys takes: open maps are empty, leaves are nil.
+// plain is the form of values.UnknownKeys: open maps are empty, leaves are nil.
 func (k *key) plain() any {
 	if k.open {
 		return map[string]any{}
@@ -132,7 +132,7 @@ func knownOf(c *helmchart.Chart) *key {
 	root := &key{}
 	below := subcharts(c)
 	for name, value := range c.Values {
-		// An empty map under a subchart's name says nothing of the subchart's keys.
+		// An empty map under a subchart's name does not describe the subchart's keys.
 		if table, ok := value.(map[string]any); ok && below[name] != nil && len(table) == 0 {
 			continue
 		}
@@ -160,7 +160,7 @@ func knownOf(c *helmchart.Chart) *key {
 	return root
 }
 
-// addDependency adds the keys that switch a dependency, and those that it lends to its parent.
+// addDependency adds the keys that enable a dependency, and those that it exports to its parent.
 func addDependency(root *key, dependency *helmchart.Dependency) {
 	for _, tag := range dependency.Tags {
 		root.child("tags").child(tag)
@@ -190,7 +190,7 @@ func addDependency(root *key, dependency *helmchart.Dependency) {
 	}
 }
 
-// addValue adds a default. An empty map or null says that the chart leaves the keys to the user.
+// addValue adds a default. An empty map or null leaves the keys to the user.
 func addValue(at *key, value any) {
 	switch value := value.(type) {
 	case nil:
@@ -205,8 +205,8 @@ func addValue(at *key, value any) {
 	}
 }
 
-// addSchema adds what a schema lists. Whatever it does not forbid besides is the business of the other sources: schemas
-// that forget additionalProperties are the rule.
+// addSchema adds the properties that a schema lists. Other sources decide about properties that it does not forbid: most schemas
+// do not set additionalProperties.
 func addSchema(root *key, text []byte) {
 	var schema any
 	if len(text) == 0 || json.Unmarshal(text, &schema) != nil {
@@ -215,7 +215,7 @@ func addSchema(root *key, text []byte) {
 	addSchemaNode(root, schema, schema, 0)
 }
 
-// maxSchemaDepth ends recursive schemas.
+// maxSchemaDepth limits recursive schemas.
 const maxSchemaDepth = 32
 
 func addSchemaNode(at *key, schema, document any, depth int) {

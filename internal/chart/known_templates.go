@@ -15,15 +15,15 @@ var (
 	valuesPath     = regexp.MustCompile(`\.Values((?:\.[A-Za-z_][A-Za-z0-9_]*)*)`)
 	valuesIndex    = regexp.MustCompile(`index\s+[$\w]*\.Values((?:\.[A-Za-z_][A-Za-z0-9_]*)*)((?:\s+"[^"]+")+)`)
 	quotedKey      = regexp.MustCompile(`"([^"]+)"`)
-	// passesOn are the words with which a template hands a map on as a whole: what is below is the user's business, or that
-	// of a template that we cannot follow.
+	// passesOn are the functions with which a template passes on a whole map: its keys are up to the user, or to a template that
+	// cannot be analyzed.
 	passesOn = regexp.MustCompile(`\b(toYaml|toJson|toPrettyJson|toRawJson|toToml|range|include|template|tpl|merge|mustMerge|mergeOverwrite|` +
 		`mustMergeOverwrite|deepCopy|mustDeepCopy|dict|list|pick|omit|keys|values|get|hasKey|dig|set|concat|append|prepend)\b|:=|=`)
 	bareDot = regexp.MustCompile(`(^|[\s(])\.($|[\s)|])`)
 )
 
-// addTemplates adds the paths that templates read. It errs to the side of knowing too much: a value that is refused by
-// mistake could not be set at all.
+// addTemplates adds the paths that templates read. In doubt, a key is known: a value that is refused by mistake could
+// not be set at all.
 func addTemplates(root *key, templates []*helmchart.File) {
 	for _, template := range templates {
 		addActions(root, string(template.Data))
@@ -39,7 +39,7 @@ func addActions(root *key, text string) {
 		}
 		open := passesOn.MatchString(body)
 		if strings.HasPrefix(body, "with ") {
-			open = open || handsDotOn(actions[i+1:])
+			open = open || passesDotOn(actions[i+1:])
 		}
 		for _, found := range valuesPath.FindAllStringSubmatch(body, -1) {
 			at := root.at(pathParts(found[1]))
@@ -54,11 +54,11 @@ func addActions(root *key, text string) {
 	}
 }
 
-// withReach is how many actions after a "with" are looked at.
+// withReach is the number of actions after a "with" that are analyzed.
 const withReach = 4
 
-// handsDotOn reports that one of the first actions in a block hands the block's map on.
-func handsDotOn(actions [][]string) bool {
+// passesDotOn reports that one of the first actions in a block passes on the block's map.
+func passesDotOn(actions [][]string) bool {
 	for _, action := range actions[:min(withReach, len(actions))] {
 		if action[1] == "end" {
 			return false

@@ -17,7 +17,7 @@ import (
 	"helm.sh/helm/v3/pkg/repo"
 )
 
-// fetchTimeout bounds one fetch with all its retries, so that a repository that does not answer cannot hold up a plan.
+// fetchTimeout limits one fetch with all its retries, so that a repository that does not answer cannot delay a plan.
 const fetchTimeout = 2 * time.Minute
 
 // Loader locates charts; it is shared by the process, and each source is resolved once. Safe for concurrent use.
@@ -34,17 +34,17 @@ type Loader struct {
 	indexes map[string]*repo.IndexFile // by repository
 }
 
-// Registry holds the credential of a chart repository or OCI registry.
+// Registry is the credential of a chart repository or OCI registry.
 type Registry struct {
-	// URL is "oci://host[/path]" or "https://host[/path]"; the longest prefix of a source wins.
+	// URL is "oci://host[/path]" or "https://host[/path]"; the longest prefix of a source applies.
 	URL      string
 	Username string
 	Password string
 }
 
 // NewLoader makes a loader that keeps pulled charts, by digest, under cacheDir (default: os.UserCacheDir()/slipway/charts).
-// Where there is no such directory, or it cannot be written, charts are kept for the life of the process only: a cache is
-// never needed, it only saves requests.
+// If there is no such directory, or it cannot be written, charts are kept for the life of the process only: the cache is never
+// required, it only saves requests.
 func NewLoader(cacheDir string, registries []Registry) *Loader {
 	l := &Loader{
 		cacheDir:   cacheDir,
@@ -63,9 +63,9 @@ func NewLoader(cacheDir string, registries []Registry) *Loader {
 	return l
 }
 
-// Get returns the chart of a source. Where digest is not empty it is what the chart must have: a cached chart is taken
-// without a request, and another content is a *DigestError. A relative path is relative to the working directory, which for
-// a provider is the root module. Errors: *NotFoundError (chart or version missing, with what is there), *SourceError (bad
+// Get returns the chart of a source. If digest is not empty, the chart must have it: a cached chart is used without a request, and
+// another content is a *DigestError. A relative path is relative to the working directory, which for
+// a provider is the root module. Errors: *NotFoundError (chart or version missing, with the available ones), *SourceError (bad
 // input, with the field's name), *UnreachableError, *UnauthorizedError, *InvalidError (broken chart, missing dependency),
 // *DigestError.
 func (l *Loader) Get(ctx context.Context, source Source, digest string) (*Chart, error) {
@@ -134,7 +134,7 @@ func (l *Loader) fromRepository(ctx context.Context, source Source, digest strin
 	return c, nil
 }
 
-// known looks for what this process has already. With a digest only that content will do.
+// known looks for a chart that this process has loaded. With a digest, only that content matches.
 func (l *Loader) known(source Source, digest string) *Chart {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -174,22 +174,22 @@ func checkDigest(c *Chart, source Source, digest string) error {
 	return nil
 }
 
-// checkIdentity refuses an archive that is filed under another chart's name.
+// checkIdentity refuses an archive that is stored under another chart's name.
 func checkIdentity(c *Chart, source Source) error {
 	if c.Name != source.Name || !sameVersion(c.Version, source.Version) {
-		return &InvalidError{Chart: source.place(), File: "Chart.yaml", Reason: fmt.Sprintf("what is filed there as %s %s says that it is %s %s",
+		return &InvalidError{Chart: source.place(), File: "Chart.yaml", Reason: fmt.Sprintf("the archive of %s %s contains %s %s",
 			source.Name, source.Version, c.Name, c.Version)}
 	}
 	return nil
 }
 
-// sameVersion ignores the leading v, which some charts have in the one place and not in the other.
+// sameVersion ignores the leading v, which some charts have in only one of the two places.
 func sameVersion(a, b string) bool {
 	return strings.TrimPrefix(a, "v") == strings.TrimPrefix(b, "v")
 }
 
-// shared runs fn once for all callers with the same key. A caller whose context ends leaves; the work ends with the last
-// caller's context, or at its own time limit.
+// shared runs fn once for all callers with the same key. A caller returns when its context ends; the work ends with the
+// last caller's context, or at its own time limit.
 func shared(ctx context.Context, flights *singleflight.Group, key string, fn func(context.Context) (*Chart, error)) (*Chart, error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, fmt.Errorf("cannot get the chart: %w", err)
@@ -198,7 +198,7 @@ func shared(ctx context.Context, flights *singleflight.Group, key string, fn fun
 		result := flights.DoChan(key, func() (any, error) { return fn(ctx) })
 		select {
 		case <-ctx.Done():
-			// The flight may be ours, and then ends with our context; wait for it, so that nothing goes on behind.
+			// The flight may be ours, and then ends with our context; wait for it, so that nothing continues in the background.
 			<-result
 			return nil, fmt.Errorf("cannot get the chart: %w", context.Cause(ctx))
 		case r := <-result:

@@ -18,10 +18,10 @@ import (
 	"oras.land/oras-go/v2/registry/remote/errcode"
 )
 
-// pull gets a packed chart from an OCI registry.
+// pull downloads a packed chart from an OCI registry.
 func (l *Loader) pull(ctx context.Context, source Source) ([]byte, error) {
 	repository := strings.TrimPrefix(source.place(), "oci://") + "/" + source.Name
-	// A tag has no "+"; Helm writes "_" for it.
+	// A tag cannot contain "+"; Helm uses "_".
 	return l.pullReference(ctx, source, repository+":"+strings.ReplaceAll(source.Version, "+", "_"))
 }
 
@@ -42,7 +42,7 @@ func (l *Loader) pullReference(ctx context.Context, source Source, reference str
 	})
 	var missing *NotFoundError
 	if errors.As(err, &missing) {
-		// A registry may keep its tags to itself; the error is good enough without them.
+		// A registry may not list its tags; the error is sufficient without them.
 		if tags, err := client.Tags(strings.TrimSuffix(reference, ":"+tagOf(reference))); err == nil {
 			missing.Available = shorten(tags)
 		}
@@ -50,7 +50,7 @@ func (l *Loader) pullReference(ctx context.Context, source Source, reference str
 	return archive, err
 }
 
-// registryClient makes a client for one pull. Helm's client knows no context: its transport does.
+// registryClient makes a client for one pull. Helm's client takes no context: its transport does.
 func (l *Loader) registryClient(ctx context.Context, reference string) (*registry.Client, *Registry, error) {
 	host, _, _ := strings.Cut(reference, "/")
 	options := []registry.ClientOption{
@@ -73,7 +73,7 @@ func (l *Loader) registryClient(ctx context.Context, reference string) (*registr
 	return client, credential, nil
 }
 
-// isLoopback names the hosts that are spoken to without TLS.
+// isLoopback reports a host that is accessed without TLS.
 func isLoopback(hostPort string) bool {
 	host := hostPort
 	if h, _, err := net.SplitHostPort(hostPort); err == nil {
@@ -101,7 +101,11 @@ func pullError(ctx context.Context, source Source, reference string, hadCredenti
 	case errors.Is(err, errdef.ErrInvalidReference):
 		return &SourceError{Field: "repository", Reason: fmt.Sprintf("%q is no reference of a registry", reference)}
 	case strings.Contains(err.Error(), "mediatype") || strings.Contains(err.Error(), "number of descriptors"):
-		return &InvalidError{Chart: address + ":" + tagOf(reference), Reason: "it is no Helm chart but another artifact (an image, perhaps)", Err: err}
+		return &InvalidError{
+			Chart:  address + ":" + tagOf(reference),
+			Reason: "it is no Helm chart but another artifact (an image, perhaps)",
+			Err:    err,
+		}
 	}
 	return unreachable(address, err)
 }
@@ -110,7 +114,7 @@ func tagOf(reference string) string {
 	return reference[strings.LastIndex(reference, ":")+1:]
 }
 
-// contextTransport ends requests with a context that their maker does not know.
+// contextTransport ends requests with a context that their sender does not have.
 type contextTransport struct {
 	ctx  context.Context
 	base http.RoundTripper

@@ -52,7 +52,8 @@ func newRegistry(t *testing.T) *ociRegistry {
 
 func (r *ociRegistry) push(t *testing.T, archive []byte, tag string) {
 	t.Helper()
-	client, err := registry.NewClient(registry.ClientOptPlainHTTP(), registry.ClientOptWriter(io.Discard), registry.ClientOptBasicAuth("robot", r.password))
+	client, err := registry.NewClient(registry.ClientOptPlainHTTP(), registry.ClientOptWriter(io.Discard),
+		registry.ClientOptBasicAuth("robot", r.password))
 	if err != nil {
 		t.Fatal(err)
 	}

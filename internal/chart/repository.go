@@ -23,7 +23,7 @@ import (
 
 const (
 	maxIndex     = 100 << 20 // bytes; the largest public index has about 25 MiB
-	maxAvailable = 8         // how many versions an error lists
+	maxAvailable = 8         // limit of versions in an error
 	attempts     = 3
 	firstPause   = 250 * time.Millisecond
 )
@@ -39,7 +39,7 @@ func newHTTPClient() *http.Client {
 	}}
 }
 
-// download gets a packed chart from an index.yaml repository.
+// download downloads a packed chart from an index.yaml repository.
 func (l *Loader) download(ctx context.Context, source Source) ([]byte, error) {
 	index, err := l.index(ctx, source.place())
 	if err != nil {
@@ -54,7 +54,11 @@ func (l *Loader) download(ctx context.Context, source Source) ([]byte, error) {
 	for _, reference := range entry.URLs {
 		address, err := repo.ResolveReferenceURL(source.place(), reference)
 		if err != nil {
-			failure = &InvalidError{Chart: source.place(), File: "index.yaml", Reason: fmt.Sprintf("the address of %s %s is none", source.Name, source.Version)}
+			failure = &InvalidError{
+				Chart:  source.place(),
+				File:   "index.yaml",
+				Reason: fmt.Sprintf("the address of %s %s is none", source.Name, source.Version),
+			}
 			continue
 		}
 		if reference, ok := strings.CutPrefix(address, "oci://"); ok {
@@ -73,11 +77,15 @@ func (l *Loader) download(ctx context.Context, source Source) ([]byte, error) {
 	return nil, failure
 }
 
-// checkIndexDigest compares an archive with what the index says of it. Old indexes say nothing.
+// checkIndexDigest compares an archive with its digest in the index. Old indexes have no digests.
 func checkIndexDigest(source Source, want string, archive []byte) error {
 	want = "sha256:" + strings.TrimPrefix(strings.ToLower(want), "sha256:")
 	if got := archiveDigest(archive); want != "sha256:" && want != got {
-		return &DigestError{Place: fmt.Sprintf("%s (%s %s), by its index.yaml", source.place(), source.Name, source.Version), Want: want, Got: got}
+		return &DigestError{
+			Place: fmt.Sprintf("%s (%s %s), by its index.yaml", source.place(), source.Name, source.Version),
+			Want:  want,
+			Got:   got,
+		}
 	}
 	return nil
 }
@@ -99,7 +107,10 @@ func (l *Loader) index(ctx context.Context, repository string) (*repo.IndexFile,
 		return nil, err
 	}
 	if status == http.StatusNotFound {
-		return nil, &UnreachableError{Address: repository, Err: errors.New("it has no index.yaml (HTTP 404), so it is no chart repository; for a registry write oci:// in front")}
+		return nil, &UnreachableError{
+			Address: repository,
+			Err:     errors.New("it has no index.yaml (HTTP 404), so it is no chart repository; for a registry, begin the address with oci://"),
+		}
 	}
 	index, err := parseIndex(content)
 	if err != nil {
@@ -111,7 +122,7 @@ func (l *Loader) index(ctx context.Context, repository string) (*repo.IndexFile,
 	return index, nil
 }
 
-// parseIndex goes by way of a file, since that is the only way into Helm's reader.
+// parseIndex writes a file, since Helm's reader reads only files.
 func parseIndex(content []byte) (*repo.IndexFile, error) {
 	file, err := os.CreateTemp("", "slipway-index-*.yaml")
 	if err != nil {
@@ -129,7 +140,7 @@ func parseIndex(content []byte) (*repo.IndexFile, error) {
 	return index, nil
 }
 
-// findEntry takes exact versions only; Helm's own lookup would also take what satisfies a range.
+// findEntry takes exact versions only; Helm's own lookup would also accept a version in a range.
 func findEntry(index *repo.IndexFile, source Source) (*repo.ChartVersion, error) {
 	versions := index.Entries[source.Name]
 	if len(versions) == 0 {
@@ -170,7 +181,7 @@ func shorten(versions []string) []string {
 	return versions
 }
 
-// get fetches an address. It tries again after a failure that may pass. status is 200, or 404 or 410 without content;
+// get fetches an address. It retries after a temporary failure. status is 200, or 404 or 410 without content;
 // anything else is an error.
 func (l *Loader) get(ctx context.Context, address string, limit int64) (content []byte, status int, err error) {
 	err = retry(ctx, func() error {
@@ -214,14 +225,15 @@ func (l *Loader) getOnce(ctx context.Context, address string, limit int64) ([]by
 	return content, response.StatusCode, nil
 }
 
-// credential finds the registry entry with the longest prefix, at a border of path parts.
+// credential finds the registry entry with the longest prefix, at a boundary of path elements.
 func (l *Loader) credential(address string) *Registry {
 	var found *Registry
 	longest := -1
 	for i, registry := range l.registries {
 		prefix := strings.TrimSuffix(registry.URL, "/")
 		rest, ok := strings.CutPrefix(address, prefix)
-		if ok && prefix != "" && (rest == "" || rest[0] == '/' || rest[0] == ':' && strings.HasPrefix(prefix, "oci://") && strings.Count(prefix, "/") > 2) && len(prefix) > longest {
+		if ok && prefix != "" && (rest == "" || rest[0] == '/' ||
+			rest[0] == ':' && strings.HasPrefix(prefix, "oci://") && strings.Count(prefix, "/") > 2) && len(prefix) > longest {
 			found, longest = &l.registries[i], len(prefix)
 		}
 	}
@@ -234,7 +246,7 @@ func (e statusError) Error() string {
 	return fmt.Sprintf("it answers HTTP %d (%s)", int(e), http.StatusText(int(e)))
 }
 
-// unreachable takes method and address off what net/http says: the address is named already, and may hold a query.
+// unreachable removes method and address from an error of net/http: the caller names the address, which may contain a query.
 func unreachable(address string, err error) error {
 	var urlError *url.Error
 	if errors.As(err, &urlError) {
@@ -243,7 +255,7 @@ func unreachable(address string, err error) error {
 	return &UnreachableError{Address: address, Err: err}
 }
 
-// retry tries up to attempts times, as long as the failure may pass by itself.
+// retry calls up to attempts times, as long as the failure may be temporary.
 func retry(ctx context.Context, try func() error) error {
 	pause := firstPause
 	for attempt := 1; ; attempt++ {
@@ -260,7 +272,7 @@ func retry(ctx context.Context, try func() error) error {
 	}
 }
 
-// mayPass tells failures of the moment from answers.
+// mayPass reports a temporary failure.
 func mayPass(err error) bool {
 	if interrupted(err) {
 		return false

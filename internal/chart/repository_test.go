@@ -137,8 +137,14 @@ func TestRepository_SaysWhatIsThere(t *testing.T) {
 		source Source
 		want   string
 	}{
-		"another version": {Source{Repository: r.url, Name: "web", Version: "1.2.0"}, r.url + " has no version 1.2.0 of chart web; there are 2.0.0-rc.1, 1.10.0, 1.1.0, 1.0.0"},
-		"another name":    {Source{Repository: r.url, Name: "wep", Version: "1.1.0"}, r.url + ` has no chart "wep"; the nearest names there are web`},
+		"another version": {
+			Source{Repository: r.url, Name: "web", Version: "1.2.0"},
+			r.url + " has no version 1.2.0 of chart web; there are 2.0.0-rc.1, 1.10.0, 1.1.0, 1.0.0",
+		},
+		"another name": {
+			Source{Repository: r.url, Name: "wep", Version: "1.1.0"},
+			r.url + ` has no chart "wep"; the nearest names there are web`,
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -167,7 +173,7 @@ func TestRepository_RefusesAnotherContent(t *testing.T) {
 	}
 	_, err = newTestLoader(t).Get(t.Context(), source, "")
 	if !errors.As(err, &digest) || !strings.Contains(err.Error(), "by its index.yaml") {
-		t.Errorf("not what the index says: %v", err)
+		t.Errorf("it differs from the index: %v", err)
 	}
 }
 
@@ -179,7 +185,7 @@ func TestRepository_RefusesWhatIsFiledUnderAnotherName(t *testing.T) {
 	}
 	_, err := newTestLoader(t).Get(t.Context(), Source{Repository: r.url, Name: "api", Version: "1.2.0"}, "")
 	var broken *InvalidError
-	if !errors.As(err, &broken) || !strings.Contains(err.Error(), "filed there as api 1.2.0 says that it is web 1.2.0") {
+	if !errors.As(err, &broken) || !strings.Contains(err.Error(), "the archive of api 1.2.0 contains web 1.2.0") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -196,7 +202,10 @@ func TestRepository_UsesTheCredentialOfTheLongestPrefix(t *testing.T) {
 		return true
 	}
 	source := Source{Repository: r.url + "/charts", Name: "web", Version: "1.2.0"}
-	good := []Registry{{URL: r.url, Username: "other", Password: "x"}, {URL: r.url + "/charts/", Username: "robot", Password: "hunter2"}, {URL: r.url + "/char", Username: "no", Password: "no"}}
+	good := []Registry{
+		{URL: r.url, Username: "other", Password: "x"}, {URL: r.url + "/charts/", Username: "robot", Password: "hunter2"},
+		{URL: r.url + "/char", Username: "no", Password: "no"},
+	}
 	mustGet(t, newTestLoader(t, good...), source, "")
 	for want, registries := range map[string][]Registry{
 		"refuses the configured credential": {{URL: r.url, Username: "robot", Password: "canary-password"}},
@@ -208,7 +217,7 @@ func TestRepository_UsesTheCredentialOfTheLongestPrefix(t *testing.T) {
 			t.Errorf("got %v, want …%s", err, want)
 		}
 		if err != nil && strings.Contains(err.Error(), "canary") {
-			t.Errorf("the error tells the password: %v", err)
+			t.Errorf("the error contains the password: %v", err)
 		}
 	}
 }
@@ -222,11 +231,13 @@ func TestRepository_DoesNotSendCredentialsElsewhere(t *testing.T) {
 		return false
 	}
 	r := newRepository(t, nil)
-	index := "apiVersion: v1\nentries:\n  web:\n  - {apiVersion: v2, name: web, version: 1.2.0, urls: ['" + elsewhere.url + "/web-1.2.0.tgz']}\n"
+	index := "apiVersion: v1\nentries:\n  web:\n  - {apiVersion: v2, name: web, version: 1.2.0, urls: ['" +
+		elsewhere.url + "/web-1.2.0.tgz']}\n"
 	if err := os.WriteFile(filepath.Join(r.dir, "index.yaml"), []byte(index), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	mustGet(t, newTestLoader(t, Registry{URL: r.url, Username: "robot", Password: "hunter2"}), Source{Repository: r.url, Name: "web", Version: "1.2.0"}, "")
+	mustGet(t, newTestLoader(t, Registry{URL: r.url, Username: "robot", Password: "hunter2"}),
+		Source{Repository: r.url, Name: "web", Version: "1.2.0"}, "")
 	if got := seen.Load(); got != "" {
 		t.Errorf("the other host got %v", got)
 	}
@@ -321,7 +332,8 @@ func TestLoader_EndsWithItsContext(t *testing.T) {
 	for _, scheme := range []string{"http://", "oci://"} {
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		start := time.Now()
-		_, err := newTestLoader(t).Get(ctx, Source{Repository: scheme + strings.TrimPrefix(server.URL, "http://"), Name: "web", Version: "1.2.0"}, "")
+		_, err := newTestLoader(t).Get(ctx, Source{Repository: scheme + strings.TrimPrefix(server.URL, "http://"), Name: "web", Version: "1.2.0"},
+			"")
 		cancel()
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%s: got %v", scheme, err)

@@ -11,7 +11,7 @@ import (
 	"github.com/Masterminds/semver/v3"
 )
 
-// Source says where a chart comes from: either Path, or Repository with Name and Version.
+// Source is where a chart comes from: either Path, or Repository with Name and Version.
 type Source struct {
 	// Path of a chart directory or .tgz file.
 	Path string
@@ -22,7 +22,7 @@ type Source struct {
 	Version string
 }
 
-// Validate says what is missing or does not fit together, without looking for the chart. Error: *SourceError.
+// Validate returns an error for missing or conflicting fields, without looking for the chart. Error: *SourceError.
 func (s Source) Validate() error {
 	if s.Path != "" {
 		for field, value := range map[string]string{"repository": s.Repository, "name": s.Name, "version": s.Version} {
@@ -41,14 +41,21 @@ func (s Source) Validate() error {
 	address, err := url.Parse(s.Repository)
 	switch {
 	case err != nil:
-		// The text of err holds the address, which may hold a password.
+		// The text of err contains the address, which may contain a password.
 		return &SourceError{Field: "repository", Reason: "it is no address"}
 	case address.Scheme != "https" && address.Scheme != "http" && address.Scheme != "oci":
-		return &SourceError{Field: "repository", Reason: fmt.Sprintf("%q must begin with https:// (a repository with index.yaml), oci:// (a registry), or http://", redactURL(s.Repository))}
+		return &SourceError{
+			Field: "repository",
+			Reason: fmt.Sprintf("%q must begin with https:// (a repository with index.yaml), oci:// (a registry), or http://",
+				redactURL(s.Repository)),
+		}
 	case address.Host == "":
 		return &SourceError{Field: "repository", Reason: fmt.Sprintf("%q names no host", redactURL(s.Repository))}
 	case address.User != nil:
-		return &SourceError{Field: "repository", Reason: "credentials do not belong into the address, which is stored and shown; give them in the provider's registries"}
+		return &SourceError{
+			Field:  "repository",
+			Reason: "credentials do not belong into the address, which is stored and shown; give them in the provider's registries",
+		}
 	case s.Name == "":
 		return &SourceError{Field: "name", Reason: "the name of the chart in the repository is missing"}
 	case strings.ContainsAny(s.Name, "/\\:@ \t\n") || s.Name == "." || s.Name == "..":
@@ -57,12 +64,15 @@ func (s Source) Validate() error {
 		return &SourceError{Field: "version", Reason: "an exact version is needed, since a plan must name what apply installs"}
 	}
 	if _, err := semver.StrictNewVersion(strings.TrimPrefix(s.Version, "v")); err != nil {
-		return &SourceError{Field: "version", Reason: fmt.Sprintf("%q is no exact version such as 1.2.0; ranges are refused, since a plan must name what apply installs", s.Version)}
+		return &SourceError{
+			Field:  "version",
+			Reason: fmt.Sprintf("%q is no exact version such as 1.2.0; ranges are refused, since a plan must name what apply installs", s.Version),
+		}
 	}
 	return nil
 }
 
-// place is what errors call the source.
+// place is the source in errors.
 func (s Source) place() string {
 	if s.Path != "" {
 		return s.Path
@@ -70,7 +80,7 @@ func (s Source) place() string {
 	return strings.TrimSuffix(s.Repository, "/")
 }
 
-// redactURL takes user and password out of an address for an error.
+// redactURL removes user and password from an address for an error.
 func redactURL(address string) string {
 	scheme, rest, ok := strings.Cut(address, "://")
 	if !ok {

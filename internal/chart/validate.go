@@ -22,7 +22,7 @@ import (
 
 // Problem is one finding in values.
 type Problem struct {
-	// Path is the dotted path of the value, or of the list that holds it; empty where the finding concerns all values.
+	// Path is the dotted path of the value, or of the list that contains it; empty if the finding concerns all values.
 	Path string
 	// Text is a sentence with the path, what was found there (scalars only), and what is allowed.
 	Text    string
@@ -30,13 +30,13 @@ type Problem struct {
 }
 
 // ValidateValues checks values against values.schema.json of the chart and its subcharts, and for unknown keys. The
-// returned problems, sorted by path, carry the dotted path, what was found, what is allowed.
+// returned problems are sorted by path.
 func (c *Chart) ValidateValues(v map[string]any) []Problem {
 	problems := c.unknownKeys(v)
 	return inOrder(append(problems, c.schemaProblems(v)...))
 }
 
-// inOrder sorts problems, which schemas find in a random order, and drops repetitions.
+// inOrder sorts problems, which schemas report in a random order, and removes repetitions.
 func inOrder(problems []Problem) []Problem {
 	slices.SortStableFunc(problems, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Text, b.Text))
@@ -66,7 +66,7 @@ func (c *Chart) schemaProblems(v map[string]any) []Problem {
 		return []Problem{{Text: err.Error()}}
 	}
 	if problems := misplaced(parsed, nil, v); len(problems) > 0 {
-		// Helm stops here, and its text would hold the values.
+		// Helm stops here, and its text would contain the values.
 		return problems
 	}
 	merged := values.Merge(v)
@@ -77,7 +77,7 @@ func (c *Chart) schemaProblems(v map[string]any) []Problem {
 	if err != nil {
 		return []Problem{{Text: fmt.Sprintf("cannot merge these values with the defaults of chart %s: %v", c.Name, err)}}
 	}
-	// Helm's schemas see JSON: typed numbers and all else that Go code may have put in are made plain.
+	// Helm's schemas need JSON: other Go types are converted.
 	text, err := json.Marshal(coalesced)
 	if err != nil {
 		return []Problem{{Text: fmt.Sprintf("the values have no JSON: %v", err)}}
@@ -89,7 +89,7 @@ func (c *Chart) schemaProblems(v map[string]any) []Problem {
 	return validateTree(parsed, nil, plain)
 }
 
-// misplaced finds what stands under a subchart's name and is no map.
+// misplaced finds values under a subchart's name that are not maps.
 func misplaced(c *helmchart.Chart, at []string, v map[string]any) []Problem {
 	var problems []Problem
 	below := subcharts(c)
@@ -101,7 +101,10 @@ func misplaced(c *helmchart.Chart, at []string, v map[string]any) []Problem {
 			problems = append(problems, misplaced(below[name], path, value)...)
 		default:
 			dotted := strings.Join(path, ".")
-			problems = append(problems, Problem{Path: dotted, Text: fmt.Sprintf("%s is %s; there stand the values of subchart %s, a map", dotted, values.Kind(value), below[name].Name())})
+			problems = append(problems, Problem{
+				Path: dotted,
+				Text: fmt.Sprintf("%s is %s; this is the place of the values of subchart %s, a map", dotted, values.Kind(value), below[name].Name()),
+			})
 		}
 	}
 	return problems
@@ -150,8 +153,8 @@ func validateOne(c *helmchart.Chart, at []string, v any) []Problem {
 	return nil
 }
 
-// anywhere answers for schemas that another schema refers to by address. They are not fetched, since what a plan says must
-// not depend on them: whatever they are, this check takes it as fulfilled, and Helm itself reads them when it renders.
+// anywhere resolves schemas that another schema refers to by address. They are not fetched, since a plan must not depend on them:
+// this check treats them as fulfilled, and Helm itself reads them when it renders.
 type anywhere struct{}
 
 func (anywhere) Load(string) (any, error) { return true, nil }

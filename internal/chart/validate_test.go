@@ -18,8 +18,10 @@ const webSchema = `{
   "properties": {
     "replicas": {"type": "integer", "minimum": 1, "maximum": 100},
     "image": {"type": "object", "additionalProperties": false, "required": ["tag"], "properties": {
-      "repository": {"type": "string"}, "tag": {"type": "string", "pattern": "^v[0-9]+"}, "pullPolicy": {"enum": ["Always", "IfNotPresent"]}}},
-    "ports": {"type": "array", "minItems": 1, "items": {"type": "object", "required": ["name"], "properties": {"port": {"$ref": "#/definitions/port"}}}},
+      "repository": {"type": "string"}, "tag": {"type": "string", "pattern": "^v[0-9]+"},
+       "pullPolicy": {"enum": ["Always", "IfNotPresent"]}}},
+    "ports": {"type": "array", "minItems": 1, "items": {"type": "object", "required": ["name"],
+       "properties": {"port": {"$ref": "#/definitions/port"}}}},
     "target": {"anyOf": [{"type": "integer"}, {"type": "string"}]},
     "labels": {"type": "object"}, "global": {"type": "object"}, "db": {"type": "object"}
   },
@@ -49,21 +51,28 @@ func texts(problems []Problem) []string {
 }
 
 func TestValidateValues_PutsTheSchemaIntoWords(t *testing.T) {
-	c := getChart(t, map[string]string{"values.schema.json": webSchema, "values.yaml": "replicas: 2\nimage: {repository: r, tag: v1}\nlabels: {}\n"})
+	c := getChart(t,
+		map[string]string{"values.schema.json": webSchema, "values.yaml": "replicas: 2\nimage: {repository: r, tag: v1}\nlabels: {}\n"})
 	tests := map[string]struct {
 		values string
 		want   []string
 	}{
-		"good":             {`{replicas: 3, image: {tag: v2}, labels: {a: b}, target: x, ports: [{name: http, port: 80}]}`, nil},
-		"another type":     {`{replicas: "fifty"}`, []string{`replicas is "fifty" (a string); allowed is an integer`}},
-		"a fraction":       {`{replicas: 1.5}`, []string{`replicas is 1.5; allowed is an integer`}},
-		"too small":        {`{replicas: 0}`, []string{`replicas is 0; it must be at least 1`}},
-		"too large":        {`{replicas: 101}`, []string{`replicas is 101; it must be at most 100`}},
-		"none of a list":   {`{image: {pullPolicy: Sometimes}}`, []string{`image.pullPolicy is "Sometimes" (a string); allowed are "Always", "IfNotPresent"`}},
-		"not the pattern":  {`{image: {tag: "1"}}`, []string{`image.tag is "1" (a string); it must match the pattern ^v[0-9]+`}},
-		"removed by null":  {`{image: {tag: null}}`, []string{"image.tag is missing; chart web requires it"}},
-		"a typo":           {`{image: {repositry: x}}`, []string{"image.repositry is not a value of chart web; did you mean image.repository?"}},
-		"inside a list":    {`{ports: [{name: a}, {port: 99999}]}`, []string{"ports[1].name is missing; chart web requires it", "ports[1].port is 99999; it must be at most 65535"}},
+		"good":         {`{replicas: 3, image: {tag: v2}, labels: {a: b}, target: x, ports: [{name: http, port: 80}]}`, nil},
+		"another type": {`{replicas: "fifty"}`, []string{`replicas is "fifty" (a string); allowed is an integer`}},
+		"a fraction":   {`{replicas: 1.5}`, []string{`replicas is 1.5; allowed is an integer`}},
+		"too small":    {`{replicas: 0}`, []string{`replicas is 0; it must be at least 1`}},
+		"too large":    {`{replicas: 101}`, []string{`replicas is 101; it must be at most 100`}},
+		"none of a list": {
+			`{image: {pullPolicy: Sometimes}}`,
+			[]string{`image.pullPolicy is "Sometimes" (a string); allowed are "Always", "IfNotPresent"`},
+		},
+		"not the pattern": {`{image: {tag: "1"}}`, []string{`image.tag is "1" (a string); it must match the pattern ^v[0-9]+`}},
+		"removed by null": {`{image: {tag: null}}`, []string{"image.tag is missing; chart web requires it"}},
+		"a typo":          {`{image: {repositry: x}}`, []string{"image.repositry is not a value of chart web; did you mean image.repository?"}},
+		"inside a list": {
+			`{ports: [{name: a}, {port: 99999}]}`,
+			[]string{"ports[1].name is missing; chart web requires it", "ports[1].port is 99999; it must be at most 65535"},
+		},
 		"an empty list":    {`{ports: []}`, []string{"ports has 0 items; it must have at least 1"}},
 		"alternatives":     {`{target: [1]}`, []string{"target is a list; allowed is an integer or a string"}},
 		"a map for a list": {`{ports: {a: 1}}`, []string{"ports is a map; allowed is a list"}},
@@ -109,13 +118,16 @@ func TestValidateValues_FindsUnknownKeysWithoutASchema(t *testing.T) {
 		values string
 		want   []string
 	}{
-		"known":                         {`{replicas: 1, image: {tag: x}, autoscaling: {maxReplicas: 1}}`, nil},
-		"a typo":                        {`{autoscaling: {maxReplica: 50}}`, []string{"autoscaling.maxReplica is not a value of chart web; did you mean autoscaling.maxReplicas?"}},
+		"known": {`{replicas: 1, image: {tag: x}, autoscaling: {maxReplicas: 1}}`, nil},
+		"a typo": {
+			`{autoscaling: {maxReplica: 50}}`,
+			[]string{"autoscaling.maxReplica is not a value of chart web; did you mean autoscaling.maxReplicas?"},
+		},
 		"nothing near":                  {`{monitoring: true}`, []string{"monitoring is not a value of chart web"}},
 		"open maps":                     {`{labels: {a: b}, affinity: {podAffinity: {}}}`, nil},
 		"global":                        {`{global: {anything: {at: all}}}`, nil},
 		"read by a template only":       {`{autoscaling: {behavior: {window: 1}}, odd-key: {inner: 1}, fullnameOverride: x}`, nil},
-		"handed on as a whole":          {`{resources: {limits: {ephemeral-storage: 1Gi}, requests: {cpu: 1}}, nodeSelector: {zone: a}}`, nil},
+		"passed on as a whole":          {`{resources: {limits: {ephemeral-storage: 1Gi}, requests: {cpu: 1}}, nodeSelector: {zone: a}}`, nil},
 		"in a comment of a template":    {`{commented: 1}`, []string{"commented is not a value of chart web"}},
 		"tags where the chart has none": {`{tags: {a: true}}`, []string{"tags is not a value of chart web"}},
 	}
@@ -138,7 +150,8 @@ func TestValidateValues_FindsUnknownKeysWithoutASchema(t *testing.T) {
 func family() map[string]string {
 	return map[string]string{
 		"Chart.yaml": chartYAML + `dependencies:
-- {name: db, version: 1.x, alias: store, condition: "store.enabled,global.store.enabled", import-values: [shared, {child: limits, parent: quota}]}
+- {name: db, version: 1.x, alias: store, condition: "store.enabled,global.store.enabled",
+    import-values: [shared, {child: limits, parent: quota}]}
 - {name: cache, version: 1.x, tags: [speed]}
 `,
 		"values.yaml":                  "replicas: 2\nstore: {}\ncache: {size: 9}\n",
@@ -156,9 +169,13 @@ func TestChart_DefaultValuesHoldThoseOfSubcharts(t *testing.T) {
 	c := getChart(t, family())
 	want := map[string]any{
 		"replicas": 2.0,
-		"store":    map[string]any{"port": 5432.0, "limits": map[string]any{"cpu": 1.0}, "exports": map[string]any{"shared": map[string]any{"dsn": "x"}}},
-		"cache":    map[string]any{"size": 9.0, "policy": "lru"},
-		"extra":    map[string]any{},
+		"store": map[string]any{
+			"port":    5432.0,
+			"limits":  map[string]any{"cpu": 1.0},
+			"exports": map[string]any{"shared": map[string]any{"dsn": "x"}},
+		},
+		"cache": map[string]any{"size": 9.0, "policy": "lru"},
+		"extra": map[string]any{},
 	}
 	got := c.DefaultValues()
 	if !reflect.DeepEqual(got, want) {
@@ -176,13 +193,17 @@ func TestValidateValues_KnowsSubcharts(t *testing.T) {
 		values string
 		want   []string
 	}{
-		"values, condition, tag, imports": {`{store: {port: 1, enabled: false, global: {x: 1}}, tags: {speed: true}, cache: {policy: x}, dsn: y, quota: {cpu: 2}, extra: {title: t}}`, nil},
-		"a typo below an alias":           {`{store: {prot: 1}}`, []string{"store.prot is not a value of chart web; did you mean store.port?"}},
-		"the name instead of the alias":   {`{db: {port: 1}}`, []string{"db is not a value of chart web"}},
-		"a tag that is none":              {`{tags: {sped: true}}`, []string{"tags.sped is not a value of chart web; did you mean tags.speed?"}},
-		"schema of a subchart":            {`{store: {port: "x"}}`, []string{`store.port is "x" (a string); allowed is an integer`}},
-		"schema of a disabled subchart":   {`{store: {port: "x", enabled: false}}`, nil},
-		"no map":                          {`{store: "x"}`, []string{"store is a string; there stand the values of subchart db, a map"}},
+		"values, condition, tag, imports": {
+			`{store: {port: 1, enabled: false, global: {x: 1}}, tags: {speed: true}, cache: {policy: x}, dsn: y, quota: {cpu: 2}, extra: ` +
+				`{title: t}}`,
+			nil,
+		},
+		"a typo below an alias":         {`{store: {prot: 1}}`, []string{"store.prot is not a value of chart web; did you mean store.port?"}},
+		"the name instead of the alias": {`{db: {port: 1}}`, []string{"db is not a value of chart web"}},
+		"a tag that is none":            {`{tags: {sped: true}}`, []string{"tags.sped is not a value of chart web; did you mean tags.speed?"}},
+		"schema of a subchart":          {`{store: {port: "x"}}`, []string{`store.port is "x" (a string); allowed is an integer`}},
+		"schema of a disabled subchart": {`{store: {port: "x", enabled: false}}`, nil},
+		"no map":                        {`{store: "x"}`, []string{"store is a string; this is the place of the values of subchart db, a map"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -194,7 +215,9 @@ func TestValidateValues_KnowsSubcharts(t *testing.T) {
 }
 
 func TestValidateValues_SaysThatASchemaIsBroken(t *testing.T) {
-	for name, schema := range map[string]string{"no JSON": `{`, "no schema": `{"type": "strange"}`, "a dead reference": `{"$ref": "#/definitions/none"}`} {
+	for name, schema := range map[string]string{
+		"no JSON": `{`, "no schema": `{"type": "strange"}`, "a dead reference": `{"$ref": "#/definitions/none"}`,
+	} {
 		problems := getChart(t, map[string]string{"values.schema.json": schema}).ValidateValues(nil)
 		if len(problems) != 1 || !strings.HasPrefix(problems[0].Text, "values.schema.json of chart web is broken: ") {
 			t.Errorf("%s: got %+v", name, problems)
@@ -204,7 +227,8 @@ func TestValidateValues_SaysThatASchemaIsBroken(t *testing.T) {
 
 func TestValidateValues_FetchesNoSchema(t *testing.T) {
 	r := newRepository(t, nil)
-	c := getChart(t, map[string]string{"values.schema.json": `{"properties": {"replicas": {"type": "integer"}, "image": {"$ref": "` + r.url + `/schema.json"}}}`})
+	schema := `{"properties": {"replicas": {"type": "integer"}, "image": {"$ref": "` + r.url + `/schema.json"}}}`
+	c := getChart(t, map[string]string{"values.schema.json": schema})
 	if problems := c.ValidateValues(parse(t, "replicas: x")); len(problems) != 1 {
 		t.Errorf("got %+v", problems)
 	}
@@ -216,11 +240,15 @@ func TestValidateValues_FetchesNoSchema(t *testing.T) {
 // TestValidateValues_AcceptsTheSampleChart holds the project's own chart to its own rules.
 func TestValidateValues_AcceptsTheSampleChart(t *testing.T) {
 	c := mustGet(t, newTestLoader(t), Source{Path: "../../examples/data-collection/chart/data-collection-service"}, "")
-	if problems := c.ValidateValues(map[string]any{"image": map[string]any{"tag": "v1.2.0"}, "autoscaling": map[string]any{"maxReplicas": 50}}); len(problems) > 0 {
+	if problems := c.ValidateValues(map[string]any{
+		"image": map[string]any{"tag": "v1.2.0"}, "autoscaling": map[string]any{"maxReplicas": 50},
+	}); len(problems) > 0 {
 		t.Errorf("got %q", texts(problems))
 	}
 	problems := c.ValidateValues(map[string]any{"image": map[string]any{"tag": "v1.2.0"}, "autoscaling": map[string]any{"maxReplica": 50}})
-	if want := []string{"autoscaling.maxReplica is not a value of chart data-collection-service; did you mean autoscaling.maxReplicas?"}; !slices.Equal(texts(problems), want) {
+	if want := []string{
+		"autoscaling.maxReplica is not a value of chart data-collection-service; did you mean autoscaling.maxReplicas?",
+	}; !slices.Equal(texts(problems), want) {
 		t.Errorf("got %q", texts(problems))
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
 )
 
-// UnknownKeys lists the keys of v that the chart does not know; none where the chart says nothing of its values.
+// UnknownKeys lists the keys of v that the chart does not know; none if the chart does not describe its values.
 func (c *Chart) UnknownKeys(v map[string]any) []values.UnknownKey {
 	if c.facts.known == nil {
 		return nil
@@ -20,7 +20,7 @@ func (c *Chart) UnknownKeys(v map[string]any) []values.UnknownKey {
 }
 
 // LendsValues reports that a dependency's values are imported into those of the chart (import-values), so that the chart's
-// values are not only what its values.yaml says.
+// values are not only those of its values.yaml.
 func (c *Chart) LendsValues() (bool, error) {
 	parsed, err := c.Load()
 	if err != nil {
@@ -38,7 +38,7 @@ func (c *Chart) LendsValues() (bool, error) {
 type Validator struct {
 	chart  *Chart
 	schema *jsonschema.Schema
-	simple bool // a chart without subcharts: its own schema is all there is
+	simple bool // a chart without subcharts: there is only its own schema
 }
 
 // NewValidator compiles the chart's schema once. Errors: *InvalidError for a chart that cannot be read.
@@ -54,7 +54,7 @@ func (c *Chart) NewValidator() (*Validator, error) {
 	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(parsed.Schema))
 	if err != nil {
 		v.simple = false
-		return v, nil //nolint:nilerr // Validate says what is wrong with it.
+		return v, nil //nolint:nilerr // Validate reports the error.
 	}
 	const address = "file:///values.schema.json"
 	compiler := jsonschema.NewCompiler()
@@ -70,7 +70,7 @@ func (c *Chart) NewValidator() (*Validator, error) {
 }
 
 // Validate checks values without nulls against values.schema.json, as ValidateValues does, without looking for unknown keys.
-// complete says that v holds the chart's defaults already.
+// complete means that v contains the chart's defaults.
 func (v *Validator) Validate(data map[string]any, complete bool) []Problem {
 	if v.simple {
 		if v.schema == nil {

@@ -49,7 +49,8 @@ func TestReport_FitsATerminationMessage(t *testing.T) {
 		result.Applied = append(result.Applied, fmt.Sprintf("%05d_a_change_with_a_long_name.sql", i))
 	}
 	long := strings.Repeat("ünïcödé \"\\\n", 2000)
-	encoded, err := NewReport("up", result, &StatementError{File: "00501_bad.sql", Index: 3, Of: 9, Statement: long, Message: long, Code: "42601"}).Encode()
+	encoded, err := NewReport("up", result,
+		&StatementError{File: "00501_bad.sql", Index: 3, Of: 9, Statement: long, Message: long, Code: "42601"}).Encode()
 	if err != nil {
 		t.Fatal(err)
 	}

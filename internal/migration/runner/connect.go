@@ -16,15 +16,16 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
-// ApplicationName is what pg_stat_activity shows of a runner.
+// ApplicationName is the name of a runner in pg_stat_activity.
 const ApplicationName = "slipway-migrate"
 
-// connect opens a pool and returns what must never be shown.
+// connect opens a pool and returns the secrets that must never be shown.
 func connect(ctx context.Context, config Config) (*sql.DB, []string, error) {
 	settings, err := pgx.ParseConfig(config.DSN)
 	if err != nil {
-		// pgx's text may hold parts of the connection string.
-		return nil, nil, &ConnectError{Reason: "the connection string cannot be read: it must be a URL such as postgres://user:password@host:5432/database, or key=value pairs"}
+		// pgx's text may contain parts of the connection string.
+		return nil, nil, &ConnectError{Reason: "the connection string cannot be read: it must be a URL such as " +
+			"postgres://user:password@host:5432/database, or key=value pairs"}
 	}
 	var secrets []string
 	if settings.Password != "" {
@@ -33,17 +34,18 @@ func connect(ctx context.Context, config Config) (*sql.DB, []string, error) {
 	if settings.RuntimeParams["application_name"] == "" {
 		settings.RuntimeParams["application_name"] = ApplicationName
 	}
-	// Statements are sent as they are: DDL has no parameters, and a plan that is kept breaks when a table changes.
+	// Statements are sent unprepared: DDL has no parameters, and a cached plan breaks when a table changes.
 	settings.DefaultQueryExecMode = pgx.QueryExecModeExec
 	settings.StatementCacheCapacity, settings.DescriptionCacheCapacity = 0, 0
 	settings.OnNotice = nil
-	db := stdlib.OpenDB(*settings, stdlib.OptionAfterConnect(endWithClient), stdlib.OptionResetSession(func(ctx context.Context, conn *pgx.Conn) error {
-		// A file may have left settings behind.
-		if _, err := conn.Exec(ctx, "RESET SESSION AUTHORIZATION; RESET ALL"); err != nil {
-			return err
-		}
-		return endWithClient(ctx, conn)
-	}))
+	db := stdlib.OpenDB(*settings, stdlib.OptionAfterConnect(endWithClient),
+		stdlib.OptionResetSession(func(ctx context.Context, conn *pgx.Conn) error {
+			// A file may have left settings behind.
+			if _, err := conn.Exec(ctx, "RESET SESSION AUTHORIZATION; RESET ALL"); err != nil {
+				return err
+			}
+			return endWithClient(ctx, conn)
+		}))
 	db.SetMaxOpenConns(4)
 	if err := db.PingContext(ctx); err != nil {
 		return nil, nil, errors.Join(&ConnectError{Reason: hide(secrets, firstLine(err))}, db.Close())
@@ -51,9 +53,9 @@ func connect(ctx context.Context, config Config) (*sql.DB, []string, error) {
 	return db, secrets, nil
 }
 
-// endWithClient has the server look every 5 seconds whether this program is still there. Without that, a statement whose runner
-// was killed goes on to its end, with its locks, and the next runner waits for it. No parameter of the connection, since
-// PgBouncer refuses such ones; a server on a platform that cannot look says so, and goes on as before.
+// endWithClient makes the server check every 5 seconds whether this program is still connected. Otherwise a statement whose runner
+// was killed continues to its end, with its locks, and the next runner waits for it. It is not a connection parameter, since PgBouncer
+// refuses those; a server whose platform does not support the check returns an error, and works without it.
 func endWithClient(ctx context.Context, conn *pgx.Conn) error {
 	_, err := conn.Exec(ctx, "SET client_connection_check_interval = '5s'")
 	if _, refused := errors.AsType[*pgconn.PgError](err); refused {
@@ -110,8 +112,8 @@ func backend(ctx context.Context, q querier) (uint32, error) {
 	return pid, nil
 }
 
-// sharesBackend tells whether a transaction of a second session runs on the server process of the first, or drives the
-// first to another one.
+// sharesBackend reports whether a transaction of a second session runs on the server process of the first, or moves the first to
+// another one.
 func sharesBackend(ctx context.Context, db *sql.DB, first *sql.Conn) (shared bool, err error) {
 	before, err := backend(ctx, first)
 	if err != nil {
@@ -139,7 +141,7 @@ func sharesBackend(ctx context.Context, db *sql.DB, first *sql.Conn) (shared boo
 	return other == before || after != before, err
 }
 
-// hide takes secrets out of a text.
+// hide removes secrets from a text.
 func hide(secrets []string, text string) string {
 	for _, secret := range secrets {
 		if secret != "" {
@@ -154,14 +156,14 @@ func firstLine(err error) string {
 	return line
 }
 
-// sessionLost reports that an error says nothing of the statement, because the session ended or there was none: the run may be tried again.
+// sessionLost reports that an error is not about the statement, because the session ended or there was none: the run may be retried.
 func sessionLost(err error) bool {
 	var reported *pgconn.PgError
 	if !errors.As(err, &reported) {
 		return true
 	}
 	if reported.Code == "08P01" && reported.SeverityUnlocalized == "ERROR" {
-		return false // PostgreSQL's word for a statement with $1; from a pooler that ends the session it is FATAL
+		return false // PostgreSQL's code for a statement with $1; from a pooler that ends the session it is FATAL
 	}
 	return strings.HasPrefix(reported.Code, "08") || strings.HasPrefix(reported.Code, "57P")
 }

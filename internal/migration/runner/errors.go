@@ -18,53 +18,59 @@ type FileError struct {
 
 func (e *FileError) Error() string { return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Reason) }
 
-// Explain says what happened, what was seen and what to do.
+// Explain implements explain.Explainer.
 func (e *FileError) Explain() (happened, observed, advice string) {
 	return "The migration " + e.File + " cannot be run.", fmt.Sprintf("Line %d: %s.", e.Line, e.Reason),
 		"Follow goose's format: a name such as 00012_add_country.sql, '-- +goose Up', and statements that end in a semicolon."
 }
 
-// ConnectError is a database that cannot be reached. It holds no password.
+func (*FileError) refused() {}
+
+// ConnectError is a database that cannot be reached. It contains no password.
 type ConnectError struct{ Reason string }
 
 func (e *ConnectError) Error() string { return "connecting to the database: " + e.Reason }
 
-// Explain says what happened, what was seen and what to do.
+// Explain implements explain.Explainer.
 func (e *ConnectError) Explain() (happened, observed, advice string) {
-	return "The database cannot be reached.", e.Reason, "Check host, port, database, user and password, TLS, and that the network lets this place through."
+	return "The database cannot be reached.", e.Reason, "Check host, port, database, user, password and TLS, and that the network " +
+		"allows the connection."
 }
 
 // PoolerError is a connection pooler that does not keep a session on one connection.
 type PoolerError struct{}
 
 func (e *PoolerError) Error() string {
-	return "the connection goes through a pooler in transaction mode, in which neither locks nor settings of a session hold"
+	return "the connection goes through a pooler in transaction mode, which keeps neither locks nor settings of a session"
 }
 
-// Explain says what happened, what was seen and what to do.
+// Explain implements explain.Explainer.
 func (e *PoolerError) Explain() (happened, observed, advice string) {
 	return "Migrations cannot run through this connection.",
-		"Two sessions of this client share one connection of the server: a pooler such as PgBouncer in transaction mode stands between.",
+		"Two sessions of this client share one connection of the server: there is a pooler such as PgBouncer in transaction mode in between.",
 		"Give the migrations a connection string that leads to PostgreSQL itself, or to a pool in session mode."
 }
 
-// BusyError says that another runner works on the database.
+func (*PoolerError) refused() {}
+
+// BusyError means that another runner works on the database.
 type BusyError struct {
 	Waited time.Duration
-	Holder string // what is known of it
+	Holder string // what is known about it
 }
 
 func (e *BusyError) Error() string {
 	return fmt.Sprintf("another runner works on the database, for more than %s: %s", e.Waited, e.Holder)
 }
 
-// Explain says what happened, what was seen and what to do.
+// Explain implements explain.Explainer.
 func (e *BusyError) Explain() (happened, observed, advice string) {
-	return "The migrations were not started: another runner works on the database.", fmt.Sprintf("It still holds the lock after %s: %s.", e.Waited, e.Holder),
-		"Wait until it is done, and try again. If it hangs, end its session with pg_terminate_backend."
+	return "The migrations were not started: another runner works on the database.", fmt.Sprintf("It still holds the lock after %s: %s.",
+			e.Waited, e.Holder),
+		"Wait until it has finished, and run again. If it hangs, end its session with pg_terminate_backend."
 }
 
-// LedgerError says that the files and what the database records do not fit.
+// LedgerError means that the files do not match the ledger in the database.
 type LedgerError struct {
 	Edited     []string // applied with another content
 	Missing    []string // applied, and not among the files
@@ -76,21 +82,26 @@ func (e *LedgerError) Error() string {
 	for _, part := range []struct {
 		files []string
 		what  string
-	}{{e.Edited, "edited after they were applied"}, {e.Missing, "applied, but not there any more"}, {e.OutOfOrder, "new, but older than what was applied"}} {
+	}{
+		{e.Edited, "edited after they were applied"}, {e.Missing, "applied, but missing now"},
+		{e.OutOfOrder, "new, but older than what was applied"},
+	} {
 		if len(part.files) > 0 {
 			parts = append(parts, fmt.Sprintf("%s (%s)", strings.Join(part.files, ", "), part.what))
 		}
 	}
-	return "the files do not fit what the database records: " + strings.Join(parts, "; ")
+	return "the files do not match the ledger in the database: " + strings.Join(parts, "; ")
 }
 
-// Explain says what happened, what was seen and what to do.
+// Explain implements explain.Explainer.
 func (e *LedgerError) Explain() (happened, observed, advice string) {
-	return "Nothing was run: the files do not fit what the database records.", e.Error() + ".",
-		"Put edited and missing files back as they were, and write each change as a new file with a number above all others."
+	return "Nothing was run: the files do not match the ledger in the database.", e.Error() + ".",
+		"Restore edited and missing files, and write each change as a new file with a number above all others."
 }
 
-// StatementError is a statement that failed. It holds no statement that mentions a password.
+func (*LedgerError) refused() {}
+
+// StatementError is a statement that failed. It contains no statement with a password.
 type StatementError struct {
 	File      string
 	Line      int
@@ -101,7 +112,7 @@ type StatementError struct {
 	Message   string // PostgreSQL's
 	Detail    string
 	Hint      string
-	// Kept is true where the statements before it stay applied.
+	// Kept is true if the statements before it stay applied.
 	Kept  bool
 	Cause error
 }
@@ -116,7 +127,7 @@ func (e *StatementError) Error() string {
 
 func (e *StatementError) Unwrap() error { return e.Cause }
 
-// Explain says what happened, what was seen and what to do.
+// Explain implements explain.Explainer.
 func (e *StatementError) Explain() (happened, observed, advice string) {
 	happened = fmt.Sprintf("Statement %d of %d in %s (line %d) failed.", e.Index+1, e.Of, e.File, e.Line)
 	observed = e.Message
@@ -128,12 +139,13 @@ func (e *StatementError) Explain() (happened, observed, advice string) {
 	}
 	observed += "\n" + e.Statement
 	if e.Kept {
-		return happened, observed, "The statements before it stay applied, and are recorded: correct this one, and run again. The run goes on with it."
+		return happened, observed, "The statements before it stay applied and are recorded. Correct this one, and run again: the run " +
+			"resumes with it."
 	}
-	return happened, observed, "The whole file was rolled back: correct it, and run again."
+	return happened, observed, "The whole file was rolled back. Correct it, and run again."
 }
 
-// CheckError is a check that did not hold.
+// CheckError is a check that failed.
 type CheckError struct {
 	File      string
 	Line      int
@@ -143,8 +155,8 @@ type CheckError struct {
 
 func (e *CheckError) Error() string { return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Reason) }
 
-// Explain says what happened, what was seen and what to do.
+// Explain implements explain.Explainer.
 func (e *CheckError) Explain() (happened, observed, advice string) {
 	return fmt.Sprintf("The check in %s (line %d) does not hold.", e.File, e.Line), e.Reason + "\n" + e.Statement,
-		"Bring the database into the state that the check asks for, or correct the check."
+		"Bring the database into the state that the check requires, or correct the check."
 }

@@ -99,7 +99,8 @@ func TestUp_GivesUpOnALockThatIsNotReleased(t *testing.T) {
 func TestUp_TwoRunnersApplyEachFileOnce(t *testing.T) {
 	d := newDatabase(t)
 	files := []*sqlfile.File{
-		alone("00001_slow.sql", "INSERT INTO customers (name) VALUES ('once');\nSELECT pg_sleep(1);\nCREATE INDEX CONCURRENTLY customers_name ON customers (name);\n"),
+		alone("00001_slow.sql",
+			"INSERT INTO customers (name) VALUES ('once');\nSELECT pg_sleep(1);\nCREATE INDEX CONCURRENTLY customers_name ON customers (name);\n"),
 		file("00002_more.sql", "INSERT INTO customers (name) VALUES ('twice');\n"),
 	}
 	var group sync.WaitGroup
@@ -128,12 +129,12 @@ func TestUp_TwoRunnersApplyEachFileOnce(t *testing.T) {
 func TestUp_SaysWhoHoldsTheLock(t *testing.T) {
 	d := newDatabase(t)
 	other := d.session()
-	d.exec(other, fmt.Sprintf("SET application_name = 'somebody'; SELECT pg_advisory_lock(%d)", int64(lockID)))
+	d.exec(other, fmt.Sprintf("SET application_name = 'another'; SELECT pg_advisory_lock(%d)", int64(lockID)))
 	config := d.config(file("00001_a.sql", "CREATE TABLE a (b int);\n"))
 	config.RunnerWait = 100 * time.Millisecond
 	_, err := d.open(config).Up(t.Context())
 	var busy *BusyError
-	if !errors.As(err, &busy) || !strings.Contains(busy.Holder, "somebody") {
+	if !errors.As(err, &busy) || !strings.Contains(busy.Holder, "another") {
 		t.Errorf("got %v", err)
 	}
 	if report := NewReport("up", nil, err); report.Outcome != Busy || !report.Outcome.Retry() {
@@ -185,7 +186,8 @@ func TestUp_StopsWhenItIsCanceledAndGoesOnLater(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	r := d.open(d.config(file("00001_a.sql", "CREATE TABLE a (b int);\n"), slow))
 	go func() {
-		d.eventually("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'SELECT pg_sleep%' AND state = 'active'", "1")
+		d.eventually("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'SELECT pg_sleep%' AND "+
+			"state = 'active'", "1")
 		cancel()
 	}()
 	started := time.Now()
@@ -204,7 +206,8 @@ func TestUp_StopsWhenItsLockIsLost(t *testing.T) {
 	d := newDatabase(t)
 	r := d.open(d.config(file("00001_slow.sql", "SELECT pg_sleep(60);\n")))
 	go func() {
-		d.eventually("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'SELECT pg_sleep%' AND state = 'active'", "1")
+		d.eventually("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'SELECT pg_sleep%' AND "+
+			"state = 'active'", "1")
 		d.sql("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
 	}()
 	started := time.Now()
@@ -224,7 +227,8 @@ func TestUp_CanBeKilledAtAnyStep(t *testing.T) {
 	d := newDatabase(t)
 	dir := t.TempDir()
 	program := filepath.Join(dir, "slipway-migrate")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../../../cmd/slipway-migrate").CombinedOutput(); err != nil {
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../../../cmd/slipway-migrate")
+	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	migrations := filepath.Join(dir, "migrations")
@@ -232,9 +236,12 @@ func TestUp_CanBeKilledAtAnyStep(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, content := range map[string]string{
-		"00001_add.sql":   "-- +goose Up\nALTER TABLE customers ADD COLUMN country text;\nSELECT pg_sleep(0.2);\n",
-		"00002_index.sql": "-- +goose NO TRANSACTION\n-- +goose Up\nINSERT INTO customers (name) VALUES ('once');\nSELECT pg_sleep(0.2);\nCREATE INDEX CONCURRENTLY customers_name ON customers (name);\nINSERT INTO customers (name) VALUES ('also once');\nDROP INDEX CONCURRENTLY customers_name;\nCREATE INDEX CONCURRENTLY customers_country ON customers (country);\n",
-		"00003_end.sql":   "-- +goose Up\nSELECT pg_sleep(0.2);\nCREATE TABLE the_end (a int);\n",
+		"00001_add.sql": "-- +goose Up\nALTER TABLE customers ADD COLUMN country text;\nSELECT pg_sleep(0.2);\n",
+		"00002_index.sql": "-- +goose NO TRANSACTION\n-- +goose Up\nINSERT INTO customers (name) VALUES ('once');\n" +
+			"SELECT pg_sleep(0.2);\nCREATE INDEX CONCURRENTLY customers_name ON customers (name);\n" +
+			"INSERT INTO customers (name) VALUES ('also once');\nDROP INDEX CONCURRENTLY customers_name;\n" +
+			"CREATE INDEX CONCURRENTLY customers_country ON customers (country);\n",
+		"00003_end.sql": "-- +goose Up\nSELECT pg_sleep(0.2);\nCREATE TABLE the_end (a int);\n",
 	} {
 		if err := os.WriteFile(filepath.Join(migrations, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
@@ -305,7 +312,8 @@ func TestProgram_ItsStatementEndsWithItWhenItIsKilled(t *testing.T) {
 func buildProgram(t *testing.T) string {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "slipway-migrate")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../../../cmd/slipway-migrate").CombinedOutput(); err != nil {
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../../../cmd/slipway-migrate")
+	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	return program
@@ -314,7 +322,8 @@ func buildProgram(t *testing.T) string {
 // startSlowFile returns when the server is at work on a statement that takes a minute.
 func startSlowFile(d *testDatabase, program, dir string) *exec.Cmd {
 	d.Helper()
-	if err := os.WriteFile(filepath.Join(dir, "00001_slow.sql"), []byte("-- +goose Up\nCREATE TABLE a (b int);\nSELECT pg_sleep(60);\n"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "00001_slow.sql"), []byte("-- +goose Up\nCREATE TABLE a (b int);\nSELECT pg_sleep(60);\n"),
+		0o600); err != nil {
 		d.Fatal(err)
 	}
 	command := exec.CommandContext(d.Context(), program, "up", dir, "--report", filepath.Join(dir, "report"))
@@ -322,6 +331,7 @@ func startSlowFile(d *testDatabase, program, dir string) *exec.Cmd {
 	if err := command.Start(); err != nil {
 		d.Fatal(err)
 	}
-	d.eventually("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'SELECT pg_sleep%' AND state = 'active'", "1")
+	d.eventually("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'SELECT pg_sleep%' AND "+
+		"state = 'active'", "1")
 	return command
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// InvalidIndex is one that a failed or running CREATE INDEX CONCURRENTLY or REINDEX CONCURRENTLY left.
+// InvalidIndex is an index that a failed or running CREATE INDEX CONCURRENTLY or REINDEX CONCURRENTLY left.
 type InvalidIndex struct {
 	Name  string `json:"name"`
 	Table string `json:"table"`
@@ -53,8 +53,8 @@ func listInvalid(ctx context.Context, q executor) (_ []InvalidIndex, err error) 
 	return list, rows.Err()
 }
 
-// beforeIndex clears the way for CREATE INDEX CONCURRENTLY: what a failed build left is dropped, once it is sure that nobody
-// still builds it. Where the statement runs again and the index is there, whole, the statement is done.
+// beforeIndex prepares CREATE INDEX CONCURRENTLY: it drops the index of a failed build, once no session builds it any more. If the
+// statement runs again and the index is valid, the statement is done.
 func (r *Runner) beforeIndex(ctx context.Context, conn *sql.Conn, sql string, again bool) (done bool, err error) {
 	name := createdIndex(sql)
 	if name == "" {
@@ -110,7 +110,7 @@ func createdIndex(sql string) string {
 	return ""
 }
 
-// indexedTable is the table of the statement, as it is written there.
+// indexedTable is the table of the statement, as written.
 func indexedTable(sql string) string {
 	list := words(sql)
 	for i, word := range list {
@@ -121,7 +121,7 @@ func indexedTable(sql string) string {
 		if next[0] == "only" && len(next) > 1 {
 			next = next[1:]
 		}
-		// A schema is part of the name where a point follows.
+		// A name before a point is a schema.
 		if len(next) > 1 && strings.Contains(strings.ToLower(sql), next[0]+"."+strings.ToLower(next[1])) {
 			return next[0] + "." + next[1]
 		}
@@ -130,7 +130,7 @@ func indexedTable(sql string) string {
 	return ""
 }
 
-// alreadyGone tells whether a statement failed because an earlier attempt at it was successful.
+// alreadyGone reports that a statement failed because an earlier attempt was successful.
 func alreadyGone(sql string, err error) bool {
 	var failed *pgconn.PgError
 	if err == nil || !errors.As(err, &failed) {

@@ -18,7 +18,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/sqlfile"
 )
 
-// LedgerTable stands beside goose's table.
+// LedgerTable is next to goose's table.
 const LedgerTable = "slipway_migration_ledger"
 
 const createLedger = `CREATE TABLE IF NOT EXISTS ` + LedgerTable + ` (
@@ -33,8 +33,8 @@ const createLedger = `CREATE TABLE IF NOT EXISTS ` + LedgerTable + ` (
 	finished_at timestamptz
 )`
 
-// keepRecords takes away what default privileges have given others in the tables that were just made, but for reading: a role that could
-// write them, such as the application's, could have files run again, or never. What somebody grants later, on purpose, stays.
+// keepRecords revokes the default privileges of others on the tables that were just created, except for reading: a role that can write
+// them, such as the application's, could cause files to run again, or never. Privileges that are granted later stay.
 const keepRecords = `DO $slipway$
 DECLARE
 	item record;
@@ -44,20 +44,21 @@ BEGIN
 		FROM pg_class c CROSS JOIN aclexplode(c.relacl) a
 		WHERE a.grantee <> c.relowner AND c.oid = ANY (%s)
 	LOOP
-		EXECUTE format(CASE item.relkind WHEN 'S' THEN 'REVOKE USAGE, UPDATE ON SEQUENCE %%s FROM %%s' ELSE 'REVOKE INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER ON %%s FROM %%s' END,
+		EXECUTE format(CASE item.relkind WHEN 'S' THEN 'REVOKE USAGE, UPDATE ON SEQUENCE %%s FROM %%s'
+			ELSE 'REVOKE INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER ON %%s FROM %%s' END,
 			item.name, CASE item.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(item.grantee)) END);
 	END LOOP;
 END $slipway$`
 
-// State is what the database says of a file.
+// State is the state of a file in the database.
 type State string
 
 // The states of a file.
 const (
 	Pending  State = "pending"
-	Started  State = "started"  // without a transaction, and not to its end
+	Started  State = "started"  // without a transaction, and not finished
 	Applied  State = "applied"  // by this runner
-	Adopted  State = "adopted"  // by goose alone, before this runner came
+	Adopted  State = "adopted"  // applied by goose without this runner
 	Baseline State = "baseline" // declared as applied
 )
 
@@ -67,18 +68,18 @@ type entry struct {
 	name     string
 	checksum string
 	state    State
-	done     int    // statements that are through
+	done     int    // finished statements
 	doneSum  string // their hash
 	finished sql.NullTime
 }
 
-// record is what the database knows.
+// record is the content of both tables.
 type record struct {
 	goose   map[int64]bool // applied, by version
-	undone  map[int64]bool // rows of an old goose that say that a version was applied and taken back
+	undone  map[int64]bool // rows of an old goose for a version that was applied and rolled back
 	entries map[int64]entry
 	current int64 // the newest version that is applied
-	tables  int   // of the two, how many there are
+	tables  int   // how many of the two exist
 }
 
 type executor interface {
@@ -91,7 +92,8 @@ type executor interface {
 func (r *Runner) read(ctx context.Context, q executor) (*record, error) {
 	known := &record{goose: map[int64]bool{}, undone: map[int64]bool{}, entries: map[int64]entry{}}
 	var hasGoose, hasLedger bool
-	err := q.QueryRowContext(ctx, "SELECT to_regclass($1) IS NOT NULL, to_regclass($2) IS NOT NULL", goose.DefaultTablename, LedgerTable).Scan(&hasGoose, &hasLedger)
+	err := q.QueryRowContext(ctx, "SELECT to_regclass($1) IS NOT NULL, to_regclass($2) IS NOT NULL", goose.DefaultTablename,
+		LedgerTable).Scan(&hasGoose, &hasLedger)
 	if err != nil {
 		return nil, fmt.Errorf("looking for the tables of the migrations: %w", err)
 	}
@@ -155,7 +157,7 @@ func (k *record) readLedger(ctx context.Context, q executor) (err error) {
 	return rows.Err()
 }
 
-// state is what the database says of a version.
+// state is the state of a version in the database.
 func (k *record) state(version int64) State {
 	e, known := k.entries[version]
 	switch {
@@ -171,7 +173,7 @@ func (k *record) state(version int64) State {
 	return Pending
 }
 
-// makeTables makes goose's table and the ledger where they are missing, as goose makes its own.
+// makeTables creates goose's table and the ledger if they are missing, in the way of goose.
 func (r *Runner) makeTables(ctx context.Context, known *record) (err error) {
 	if known.tables == 2 {
 		return nil
@@ -217,7 +219,7 @@ func write(ctx context.Context, q executor, file *sqlfile.File, state State, don
 	return nil
 }
 
-// sumOf is the hash of the first statements of a file, which must not change once they are through.
+// sumOf is the hash of the first statements of a file, which must not change after they have run.
 func sumOf(file *sqlfile.File, statements int) string {
 	sum := sha256.New()
 	for _, fragment := range file.Fragments[:min(statements, len(file.Fragments))] {
@@ -243,7 +245,7 @@ func (r *Runner) compare(known *record) ([]*sqlfile.File, error) {
 		case recorded && e.doneSum != sumOf(file, e.done):
 			wrong.Edited = append(wrong.Edited, file.Name)
 		case recorded && e.done > 0:
-			// Begun already; the order was right then.
+			// Started already; the order was right then.
 		case file.Version < known.current && !r.config.AllowOutOfOrder:
 			wrong.OutOfOrder = append(wrong.OutOfOrder, file.Name)
 		}

@@ -15,19 +15,18 @@ import (
 
 const (
 	// lockID is shared by all runners. Advisory locks belong to a database, so that runners of other databases of the
-	// server are not in the way.
+	// server do not block.
 	lockID = 5_063_417_718_992_641
 
 	lockPoll  = 500 * time.Millisecond
 	lockProbe = 5 * time.Second
 )
 
-// errLockLost is the cause of a context whose lock is gone.
+// errLockLost is the cause of a context whose lock was lost.
 var errLockLost = errors.New("the session that holds the runner's lock was lost")
 
-// withLock does the work while no other runner works on the database. The lock belongs to a session of its own, outside
-// any transaction, and is asked for again and again: a session that waited for it within a statement would hold back
-// CREATE INDEX CONCURRENTLY of the runner that has it.
+// withLock works while no other runner works on the database. The lock belongs to a separate session, outside any transaction, and
+// is polled: a session that waits for it within a statement would block CREATE INDEX CONCURRENTLY of the runner that has it.
 func (r *Runner) withLock(ctx context.Context, work func(context.Context) error) (err error) {
 	conn, err := r.db.Conn(ctx)
 	if err != nil {
@@ -42,25 +41,25 @@ func (r *Runner) withLock(ctx context.Context, work func(context.Context) error)
 		return err
 	}
 
-	held, lose := context.WithCancelCause(ctx)
+	locked, lose := context.WithCancelCause(ctx)
 	var probe sync.WaitGroup
 	probe.Go(func() {
 		ticker := time.NewTicker(lockProbe)
 		defer ticker.Stop()
 		for {
 			select {
-			case <-held.Done():
+			case <-locked.Done():
 				return
 			case <-ticker.C:
-				if err := conn.PingContext(held); err != nil && held.Err() == nil {
+				if err := conn.PingContext(locked); err != nil && locked.Err() == nil {
 					lose(errLockLost)
 					return
 				}
 			}
 		}
 	})
-	err = work(held)
-	if errors.Is(context.Cause(held), errLockLost) {
+	err = work(locked)
+	if errors.Is(context.Cause(locked), errLockLost) {
 		err = errors.Join(errLockLost, err)
 	}
 	lose(nil)
@@ -79,10 +78,10 @@ func (r *Runner) withLock(ctx context.Context, work func(context.Context) error)
 
 func (r *Runner) waitForLock(ctx context.Context, conn *sql.Conn) error {
 	started := time.Now()
-	for told := false; ; told = true {
+	for logged := false; ; logged = true {
 		var got bool
 		if err := conn.QueryRowContext(ctx, "SELECT pg_try_advisory_lock($1)", int64(lockID)).Scan(&got); err != nil {
-			return fmt.Errorf("asking for the runner's lock: %w", err)
+			return fmt.Errorf("taking the runner's lock: %w", err)
 		}
 		if got {
 			return nil
@@ -91,7 +90,7 @@ func (r *Runner) waitForLock(ctx context.Context, conn *sql.Conn) error {
 		if err != nil {
 			return err
 		}
-		if !told {
+		if !logged {
 			r.log.Info("another runner works on the database; waiting", "holder", holder)
 		}
 		if time.Since(started) >= r.config.RunnerWait {

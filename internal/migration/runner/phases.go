@@ -10,16 +10,16 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/sqlfile"
 )
 
-// Phase is a step of Migrate beside the migrations themselves.
+// Phase is a step of Migrate next to the migrations themselves.
 type Phase string
 
-// The phases. A report that names PhaseValidate says that all files are applied.
+// The phases. A report with PhaseValidate means that all files are applied.
 const (
 	PhaseCheck    Phase = "check"
 	PhaseValidate Phase = "validate"
 )
 
-// PhaseError is a phase that did not pass.
+// PhaseError is a failed phase.
 type PhaseError struct {
 	Phase Phase
 	Err   error
@@ -29,9 +29,9 @@ func (e *PhaseError) Error() string { return string(e.Phase) + ": " + e.Err.Erro
 
 func (e *PhaseError) Unwrap() error { return e.Err }
 
-// Migrate checks that the statements of before hold, applies what is pending, and checks those of after. Where one of before does not
-// hold, nothing is applied; where one of after does not, what was applied stays. The checks before it are left out where nothing is
-// pending: a run that is repeated meets a database that the migrations have changed. The error may be a *PhaseError.
+// Migrate runs the checks in before, applies pending files, and runs the checks in after. If a check in before fails, nothing is
+// applied; if one in after fails, applied files stay applied. The checks in before are skipped if nothing is pending, since the
+// migrations have changed the database by then. The error may be a *PhaseError.
 func (r *Runner) Migrate(ctx context.Context, before, after []*sqlfile.File) (*Result, error) {
 	if len(before) > 0 {
 		status, err := r.Status(ctx)
@@ -54,7 +54,7 @@ func (r *Runner) Migrate(ctx context.Context, before, after []*sqlfile.File) (*R
 	return result, nil
 }
 
-// left is how many files Up would run: those up to the baseline count as applied where nothing is recorded.
+// left is the number of files that Up would run: files up to the baseline count as applied if nothing is recorded.
 func (r *Runner) left(status *Status) int {
 	left := status.Pending
 	if slices.ContainsFunc(status.Files, func(f FileStatus) bool { return f.State != Pending && f.State != Started }) {

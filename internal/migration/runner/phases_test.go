@@ -35,7 +35,8 @@ func TestMigrate_RunsNothingWhereACheckDoesNotHold(t *testing.T) {
 	config := d.config(file("00001_a.sql", "CREATE TABLE a (id int);\n"))
 	result, err := d.open(config).Migrate(t.Context(), sqlOf("before.sql", "SELECT true;\n\nSELECT count(*) = 0 FROM customers;\n"), nil)
 	phase, failed := phaseOf(t, err)
-	if phase != PhaseCheck || failed.File != "before.sql" || failed.Line != 3 || !strings.Contains(failed.Statement, "FROM customers") || !strings.Contains(failed.Reason, "false") {
+	if phase != PhaseCheck || failed.File != "before.sql" || failed.Line != 3 || !strings.Contains(failed.Statement, "FROM customers") ||
+		!strings.Contains(failed.Reason, "false") {
 		t.Errorf("got %s: %+v", phase, failed)
 	}
 	report := NewReport("up", result, err)
@@ -54,7 +55,8 @@ func TestMigrate_KeepsWhatIsAppliedWhereAValidationDoesNotHold(t *testing.T) {
 	if phase, failed := phaseOf(t, err); phase != PhaseValidate || failed.File != "after.sql" || failed.Line != 1 {
 		t.Errorf("got %s: %+v", phase, failed)
 	}
-	if report := NewReport("up", result, err); report.Phase != PhaseValidate || report.Left != 0 || !slices.Equal(report.Applied, []string{"00001_a.sql"}) {
+	if report := NewReport("up", result, err); report.Phase != PhaseValidate || report.Left != 0 ||
+		!slices.Equal(report.Applied, []string{"00001_a.sql"}) {
 		t.Errorf("got %+v", report)
 	}
 	d.want("SELECT to_regclass('a') IS NOT NULL", "t")

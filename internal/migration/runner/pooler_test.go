@@ -88,7 +88,9 @@ func startBouncer(t *testing.T, mode string) int {
 			t.Error(err)
 		}
 	})
-	settings := fmt.Sprintf("[databases]\n* = host=127.0.0.1 port=%d\n[pgbouncer]\nlisten_addr=127.0.0.1\nlisten_port=%d\nunix_socket_dir=\nauth_type=plain\nauth_file=%s/users\npool_mode=%s\nmax_client_conn=50\ndefault_pool_size=10\nignore_startup_parameters=extra_float_digits\n",
+	settings := fmt.Sprintf("[databases]\n* = host=127.0.0.1 port=%d\n[pgbouncer]\nlisten_addr=127.0.0.1\nlisten_port=%d\n"+
+		"unix_socket_dir=\nauth_type=plain\nauth_file=%s/users\npool_mode=%s\nmax_client_conn=50\ndefault_pool_size=10\n"+
+		"ignore_startup_parameters=extra_float_digits\n",
 		server.Port, port, dir, mode)
 	for name, content := range map[string]string{"pgbouncer.ini": settings, "users": fmt.Sprintf("%q %q\n", server.User, server.Password)} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {

@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"unicode/utf8"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 )
 
 // ReportLimit is the size of a report in bytes. Kubernetes keeps the last 4,096 of a termination message, and cuts the head
@@ -23,22 +25,22 @@ type Outcome string
 // The outcomes.
 const (
 	Done        Outcome = "done"
-	Failed      Outcome = "failed"      // a statement or a check; trying again does not help
-	Refused     Outcome = "refused"     // files, ledger or connection are not as they must be
+	Failed      Outcome = "failed"      // a statement or a check; a retry does not help
+	Refused     Outcome = "refused"     // files, ledger or connection are not valid
 	Busy        Outcome = "busy"        // another runner works on the database
 	Unreachable Outcome = "unreachable" // no connection
-	Interrupted Outcome = "interrupted" // by a signal or a lost connection; the next run goes on
+	Interrupted Outcome = "interrupted" // by a signal or a lost connection; the next run resumes
 )
 
-// Report is what a run says of itself at its end, in at most ReportLimit bytes. Details are in the log.
+// Report is the result of a run, in at most ReportLimit bytes. Details are in the log.
 type Report struct {
 	Command string   `json:"command"`
 	Outcome Outcome  `json:"outcome"`
-	Phase   Phase    `json:"phase,omitempty"` // that did not pass; PhaseValidate says that all files are applied
+	Phase   Phase    `json:"phase,omitempty"` // that failed; PhaseValidate means that all files are applied
 	From    int64    `json:"from"`
 	To      int64    `json:"to"`
 	Count   int      `json:"applied_count"`
-	Applied []string `json:"applied,omitempty"` // left out where the report would be too long
+	Applied []string `json:"applied,omitempty"` // left out if the report would be too long
 	Resumed string   `json:"resumed,omitempty"`
 	Left    int      `json:"left"`
 	Retries int      `json:"retries,omitempty"`
@@ -48,7 +50,7 @@ type Report struct {
 	InvalidIndexes []string `json:"invalid_indexes,omitempty"`
 }
 
-// Failure is why a run did not end well.
+// Failure is why a run failed.
 type Failure struct {
 	File      string `json:"file,omitempty"`
 	Line      int    `json:"line,omitempty"`
@@ -61,7 +63,7 @@ type Failure struct {
 	Kept      bool   `json:"kept,omitempty"` // the statements before it stay applied
 }
 
-// NewReport describes a run of a command.
+// NewReport is the report of a run of a command.
 func NewReport(command string, result *Result, err error) *Report {
 	report := &Report{Command: command, Outcome: outcomeOf(err)}
 	if result != nil {
@@ -76,10 +78,7 @@ func NewReport(command string, result *Result, err error) *Report {
 		report.Phase = phase.Phase
 	}
 	report.Failure = &Failure{Message: cut(err.Error(), textLimit)}
-	var explained interface {
-		Explain() (string, string, string)
-	}
-	if errors.As(err, &explained) {
+	if explained, ok := explain.As(err); ok {
 		_, _, report.Failure.Advice = explained.Explain()
 	}
 	var statement *StatementError
@@ -89,7 +88,8 @@ func NewReport(command string, result *Result, err error) *Report {
 	case errors.As(err, &statement):
 		report.Failure.File, report.Failure.Line = statement.File, statement.Line
 		report.Failure.Statement, report.Failure.Of, report.Failure.Kept = statement.Index+1, statement.Of, statement.Kept
-		report.Failure.SQL, report.Failure.Code, report.Failure.Message = cut(statement.Statement, textLimit), statement.Code, cut(statement.Message, textLimit)
+		report.Failure.SQL, report.Failure.Code, report.Failure.Message = cut(statement.Statement, textLimit), statement.Code,
+			cut(statement.Message, textLimit)
 	case errors.As(err, &check):
 		report.Failure.File, report.Failure.Line, report.Failure.SQL = check.File, check.Line, cut(check.Statement, textLimit)
 		report.Failure.Message = cut(check.Reason, textLimit)
@@ -127,11 +127,7 @@ func outcomeOf(err error) Outcome {
 	return Failed
 }
 
-func (*FileError) refused()   {}
-func (*LedgerError) refused() {}
-func (*PoolerError) refused() {}
-
-// Retry tells whether the same run may succeed when it is tried again.
+// Retry reports whether the same run may succeed when it is repeated.
 func (o Outcome) Retry() bool { return o == Busy || o == Unreachable || o == Interrupted }
 
 // Encode is the report as JSON of at most ReportLimit bytes.
@@ -160,15 +156,15 @@ func (r *Report) Encode() ([]byte, error) {
 	}
 }
 
-// cut shortens a text to at most limit bytes, at the border of a character.
+// cut shortens a text to at most limit bytes, at a character boundary.
 func cut(text string, limit int) string {
 	if len(text) <= limit {
 		return text
 	}
-	const mark = "…"
-	text = text[:limit-len(mark)]
+	const ellipsis = "…"
+	text = text[:limit-len(ellipsis)]
 	for !utf8.ValidString(text) {
 		text = text[:len(text)-1]
 	}
-	return text + mark
+	return text + ellipsis
 }

@@ -1,9 +1,9 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package runner applies SQL migrations to PostgreSQL. goose does the work and keeps its table; beside it stands a ledger
-// with the checksum of each file and, for files that cannot run in a transaction, how far they came. A run can be killed at
-// any time and repeated: it goes on where it was.
+// Package runner applies SQL migrations to PostgreSQL. goose does the work and keeps its table. Next to it, a ledger has
+// the checksum of each file and the progress of files that cannot run in a transaction. A run can be killed at any time and repeated:
+// it resumes.
 package runner
 
 import (
@@ -20,28 +20,28 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/sqlfile"
 )
 
-// Config says what to run, and how.
+// Config is what to run, and how.
 type Config struct {
 	// DSN is the connection string or URL of the database. It must lead to PostgreSQL itself, or to a pooler that keeps a
 	// session on one connection. It is never logged, nor in an error.
 	DSN string
-	// Files are all migrations that are known, in order.
+	// Files are all migrations, in order.
 	Files []*sqlfile.File
 	// Known are the checksums of files that were applied before and are not among Files, by version.
 	Known map[int64]string
-	// LockTimeout is how long a statement waits for a lock on a table before it gives way and is tried again. Default 3 s.
+	// LockTimeout is how long a statement waits for a lock on a table before it gives way and is retried. Default 3 s.
 	LockTimeout time.Duration
-	// LockRetries is how often a file, or a statement of a file without a transaction, is tried again after that. Default 20.
+	// LockRetries is the number of retries of a file, or of a statement of a file without a transaction. Default 20.
 	LockRetries int
 	// RunnerWait is how long to wait while another runner works on the database. Default 5 min.
 	RunnerWait time.Duration
 	// StatementTimeout limits each statement. 0: no limit.
 	StatementTimeout time.Duration
-	// Baseline marks files up to this version as applied without running them, where nothing is recorded yet. 0: none.
+	// Baseline records files up to this version as applied without running them, if nothing is recorded yet. 0: none.
 	Baseline int64
 	// AllowOutOfOrder runs files that are older than the newest that was applied.
 	AllowOutOfOrder bool
-	// Log takes what happens. nil: nothing is logged.
+	// Log of the run. nil: nothing is logged.
 	Log *slog.Logger
 
 	pause func(context.Context, time.Duration) error // for tests
@@ -65,7 +65,7 @@ type Runner struct {
 	progress progress
 }
 
-// progress is where a run stands, for the report.
+// progress of a run, for the report.
 type progress struct {
 	version   int64
 	statement int // from 0
@@ -124,10 +124,11 @@ func (r *Runner) prepare(ctx context.Context) error {
 		return fmt.Errorf("preparing goose: %w", err)
 	}
 	if len(migrations) == 0 {
-		return nil // goose takes no empty set
+		return nil // goose refuses an empty set
 	}
 	r.provider, err = goose.NewProvider(goose.DialectPostgres, r.db, nil,
-		goose.WithGoMigrations(migrations...), goose.WithDisableGlobalRegistry(true), goose.WithAllowOutofOrder(true), goose.WithLogger(goose.NopLogger()))
+		goose.WithGoMigrations(migrations...), goose.WithDisableGlobalRegistry(true), goose.WithAllowOutofOrder(true),
+		goose.WithLogger(goose.NopLogger()))
 	if err != nil {
 		return fmt.Errorf("preparing goose: %w", err)
 	}

@@ -24,7 +24,7 @@ func gooseTable(ctx context.Context, q querier) bool {
 	return q.QueryRowContext(ctx, "SELECT to_regclass($1) IS NOT NULL", goose.DefaultTablename).Scan(&there) == nil && there
 }
 
-// finish commits, or rolls back where there is an error.
+// finish commits, or rolls back if there is an error.
 func finish(tx *sql.Tx, err error) error {
 	if err == nil {
 		return tx.Commit()
@@ -35,7 +35,7 @@ func finish(tx *sql.Tx, err error) error {
 	return err
 }
 
-// runTransactional runs a file in goose's transaction, in which goose and the ledger record it too.
+// runTransactional runs a file in goose's transaction, in which goose and the ledger also record it.
 func (r *Runner) runTransactional(ctx context.Context, tx *sql.Tx, file *sqlfile.File) error {
 	if err := r.limits(ctx, tx, "SET LOCAL", true); err != nil {
 		return err
@@ -49,9 +49,9 @@ func (r *Runner) runTransactional(ctx context.Context, tx *sql.Tx, file *sqlfile
 	return write(ctx, tx, file, Applied, len(file.Fragments))
 }
 
-// runStatements runs a file that asks for no transaction, one statement at a time. A statement that can is run in one
-// transaction with its record, and so exactly once. For the others the record comes after them: a run that is killed
-// between the two meets the statement's work already there, and knows it for indexes.
+// runStatements runs a file without a transaction, one statement at a time. A statement runs in one transaction with its record if
+// possible, and so exactly once. Otherwise the record follows the statement: after a kill between the two, the next run finds the
+// statement already executed, and recognizes that for indexes.
 func (r *Runner) runStatements(ctx context.Context, db *sql.DB, file *sqlfile.File) (err error) {
 	conn, err := db.Conn(ctx)
 	if err != nil {
@@ -69,7 +69,7 @@ func (r *Runner) runStatements(ctx context.Context, db *sql.DB, file *sqlfile.Fi
 		}
 	}
 	controls := hasTransactionControl(file)
-	open := false // in a transaction that the file opened
+	open := false // in a transaction of the file
 	for i := begun.done; i < len(file.Fragments); i++ {
 		r.at(file, i)
 		r.progress.resumed = again && i == begun.done
@@ -116,10 +116,10 @@ func (r *Runner) runRecorded(ctx context.Context, conn *sql.Conn, file *sqlfile.
 	return write(ctx, tx, file, Started, i+1)
 }
 
-// runAlone runs a statement that PostgreSQL runs outside transactions only.
+// runAlone runs a statement that PostgreSQL runs only outside of transactions.
 func (r *Runner) runAlone(ctx context.Context, conn *sql.Conn, file *sqlfile.File, i int, again bool) error {
 	sql := file.Fragments[i].SQL
-	// These wait for other transactions without being in anybody's way, so that nothing is gained by giving way.
+	// These wait for other transactions without blocking others, so that there is no need to give way.
 	if err := r.limits(ctx, conn, "SET", !concurrently(sql)); err != nil {
 		return err
 	}
@@ -140,7 +140,7 @@ func (r *Runner) runAlone(ctx context.Context, conn *sql.Conn, file *sqlfile.Fil
 	return write(ctx, conn, file, Started, i+1)
 }
 
-// runControlled runs a statement of a file that opens transactions by itself. The record follows where none is open.
+// runControlled runs a statement of a file that opens transactions itself. It is recorded when none is open.
 func (r *Runner) runControlled(ctx context.Context, conn *sql.Conn, file *sqlfile.File, i int, open bool) (bool, error) {
 	if !open {
 		if err := r.limits(ctx, conn, "SET", true); err != nil {
@@ -173,7 +173,8 @@ func (r *Runner) limits(ctx context.Context, q executor, set string, locks bool)
 	if !locks {
 		lock = 0
 	}
-	_, err := q.ExecContext(ctx, fmt.Sprintf("%[1]s lock_timeout = %[2]d; %[1]s statement_timeout = %[3]d", set, lock, r.config.StatementTimeout.Milliseconds()))
+	_, err := q.ExecContext(ctx,
+		fmt.Sprintf("%[1]s lock_timeout = %[2]d; %[1]s statement_timeout = %[3]d", set, lock, r.config.StatementTimeout.Milliseconds()))
 	if err != nil {
 		return fmt.Errorf("setting the timeouts: %w", err)
 	}
@@ -202,7 +203,7 @@ func (r *Runner) failure(file *sqlfile.File, i int, kept bool, err error) error 
 	return failed
 }
 
-// show is a statement for people, without what may be secret.
+// show is a statement for people, without possible secrets.
 func (r *Runner) show(sql string) string {
 	if strings.Contains(strings.ToLower(sql), "password") {
 		return "(not shown: it mentions a password)"

@@ -16,32 +16,32 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/sqlfile"
 )
 
-// FileStatus is what is known of a file.
+// FileStatus is the state of a file.
 type FileStatus struct {
 	Version    int64  `json:"version"`
 	Name       string `json:"name"`
 	Checksum   string `json:"checksum,omitempty"`
 	State      State  `json:"state"`
-	Done       int    `json:"done,omitempty"` // statements, of a file that was started
+	Done       int    `json:"done,omitempty"` // finished statements of a started file
 	Statements int    `json:"statements,omitempty"`
-	// Recorded is the checksum in the database, where it is another one.
+	// Recorded is the checksum in the database, if it differs.
 	Recorded string `json:"recorded,omitempty"`
 }
 
-// readOnly keeps checks from changing anything.
+// readOnly prevents changes by checks.
 var readOnly = &sql.TxOptions{ReadOnly: true}
 
-// Status is what the database says of the files.
+// Status is the state of the files in the database.
 type Status struct {
 	Current        int64          `json:"current"`
 	Files          []FileStatus   `json:"files"`
 	Pending        int            `json:"pending"`
 	InvalidIndexes []InvalidIndex `json:"invalid_indexes,omitempty"`
-	// Problem says why Up would refuse to run, or is empty.
+	// Problem is why Up would refuse to run, or empty.
 	Problem string `json:"problem,omitempty"`
 }
 
-// Status reads. It changes nothing and takes no lock.
+// Status only reads. It changes nothing and takes no lock.
 func (r *Runner) Status(ctx context.Context) (*Status, error) {
 	known, err := r.read(ctx, r.db)
 	if err != nil {
@@ -82,9 +82,8 @@ func (r *Runner) Status(ctx context.Context) (*Status, error) {
 // NothingToCheck is why a file without statements is refused as a check.
 const NothingToCheck = "it holds no statement, so that it would check nothing"
 
-// Check runs the statements of files that must hold, before or after a migration, and changes nothing: in a transaction
-// that is read only. A statement holds when it returns at least one row, and true, or a number other than 0, in the first
-// column of each.
+// Check runs the statements of files that must be true before or after a migration. It changes nothing: its transaction is read-only.
+// A statement passes if it returns at least one row, and the first column of each is true or a number other than 0.
 func (r *Runner) Check(ctx context.Context, files []*sqlfile.File) error {
 	for _, file := range files {
 		if file.Problem != nil {
@@ -167,7 +166,7 @@ func (r *Runner) check(ctx context.Context, file *sqlfile.File, i int) (err erro
 	return nil
 }
 
-// holds takes a numeric as the text that it is delivered as.
+// holds accepts a numeric as text, in the form that the driver returns.
 func holds(value any, numeric bool) bool {
 	switch value := value.(type) {
 	case bool:

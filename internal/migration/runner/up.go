@@ -15,17 +15,17 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/sqlfile"
 )
 
-// Result is what a run did. It is valid beside an error too.
+// Result is what a run did. It is also valid with an error.
 type Result struct {
 	From, To int64    // newest version before and after
 	Applied  []string // files, in order
-	Resumed  string   // the file that an earlier run had begun, if any
-	Left     int      // files that are still to be run
+	Resumed  string   // the file that an earlier run started, if any
+	Left     int      // files that are still pending
 	Retries  int      // after waits for locks
 	Took     time.Duration
 }
 
-// Up applies what is pending, in order, under the runner's lock. It stops at the first failure. What was applied stays.
+// Up applies pending files, in order, under the runner's lock. It stops at the first failure. Applied files stay applied.
 func (r *Runner) Up(ctx context.Context) (*Result, error) {
 	started := time.Now()
 	result := &Result{}
@@ -61,9 +61,9 @@ func (r *Runner) up(ctx context.Context, result *Result) error {
 			result.Resumed = file.Name
 		}
 		if known.undone[file.Version] {
-			// To the goose of today, a row of any kind means applied.
+			// For current versions of goose, a row of any kind means applied.
 			if err := r.store.Delete(ctx, r.db, file.Version); err != nil {
-				return fmt.Errorf("removing the row of %s, which was taken back: %w", file.Name, err)
+				return fmt.Errorf("removing the row of %s, which was rolled back: %w", file.Name, err)
 			}
 		}
 		if err := r.apply(ctx, file); err != nil {
@@ -76,7 +76,7 @@ func (r *Runner) up(ctx context.Context, result *Result) error {
 	return nil
 }
 
-// apply runs one file through goose, again and again where it had to give way to a lock.
+// apply runs one file with goose, and repeats it when it had to give way to a lock.
 func (r *Runner) apply(ctx context.Context, file *sqlfile.File) error {
 	started := time.Now()
 	r.log.Info("applying", "file", file.Name, "statements", len(file.Fragments), "transaction", file.Transaction == sqlfile.WholeFile)
@@ -95,24 +95,25 @@ func (r *Runner) apply(ctx context.Context, file *sqlfile.File) error {
 	}
 }
 
-// giveWay waits before another attempt, longer each time, so that the queries that waited behind get through.
+// giveWay waits before another attempt, longer each time, so that the waiting queries can run.
 func (r *Runner) giveWay(ctx context.Context, name string, attempt int, cause error) error {
 	wait := min(time.Duration(1<<min(attempt, 5))*200*time.Millisecond, 5*time.Second)
 	r.progress.retries++
-	r.log.Warn("a lock was not to be had; trying again", "file", name, "attempt", attempt+1, "wait", wait.String(), "error", hide(r.secrets, firstLine(cause)))
+	r.log.Warn("a lock was not to be had; trying again", "file", name, "attempt", attempt+1, "wait", wait.String(), "error",
+		hide(r.secrets, firstLine(cause)))
 	if err := r.config.pause(ctx, wait); err != nil {
 		return fmt.Errorf("waiting to try %s again: %w", name, err)
 	}
 	return nil
 }
 
-// givesWay tells whether a failure is one of lock_timeout or a deadlock.
+// givesWay reports a failure by lock_timeout or a deadlock.
 func givesWay(err error) bool {
 	var failed *pgconn.PgError
 	return errors.As(err, &failed) && (failed.Code == "55P03" || failed.Code == "40P01")
 }
 
-// baseline declares files as applied where nothing is recorded.
+// baseline records files as applied if nothing is recorded.
 func (r *Runner) baseline(ctx context.Context, known *record) (err error) {
 	if r.config.Baseline <= 0 || len(known.goose) > 0 {
 		return nil
@@ -140,7 +141,7 @@ func (r *Runner) baseline(ctx context.Context, known *record) (err error) {
 	return nil
 }
 
-// adopt records the checksums of files that goose applied before this runner came: from now on they must not change.
+// adopt records the checksums of files that goose applied without this runner: from then on they must not change.
 func (r *Runner) adopt(ctx context.Context, known *record) error {
 	for _, file := range r.config.Files {
 		e, recorded := known.entries[file.Version]
@@ -148,7 +149,7 @@ func (r *Runner) adopt(ctx context.Context, known *record) error {
 		case !known.goose[file.Version] || recorded && e.state != Started:
 			continue
 		case recorded:
-			// Its last statement and goose's row were through; only the ledger was not.
+			// Its last statement and goose's row were written; only the ledger was not.
 			if e.checksum != file.Checksum {
 				continue
 			}
@@ -166,7 +167,7 @@ func (r *Runner) adopt(ctx context.Context, known *record) error {
 	return nil
 }
 
-// clean takes goose's wrapping off an error and secrets out of it.
+// clean removes goose's wrapping and secrets from an error.
 func (r *Runner) clean(err error) error {
 	if err == nil {
 		return nil

@@ -10,7 +10,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/sqlfile"
 )
 
-// words are the words of a statement in lower case, and quoted names as they are; no literals, comments or punctuation.
+// words are the words of a statement in lower case, and quoted names unchanged; no literals, comments or punctuation.
 func words(sql string) []string {
 	var list []string
 	for _, token := range sqlfile.Tokens(sql) {
@@ -34,13 +34,16 @@ func firstWord(sql string) string {
 
 func concurrently(sql string) bool { return slices.Contains(words(sql), "concurrently") }
 
-// needsNoTransaction tells whether a statement may be one that PostgreSQL refuses in a transaction. In doubt it is.
+// needsNoTransaction reports whether PostgreSQL may refuse a statement in a transaction. In doubt, it reports true.
 func needsNoTransaction(sql string) bool {
 	list := words(sql)
 	if len(list) < 2 || slices.Contains(list, "concurrently") {
 		return true
 	}
-	harmless := []string{"table", "view", "materialized", "function", "procedure", "trigger", "type", "domain", "sequence", "or", "temp", "temporary", "unlogged", "unique", "index", "schema", "extension", "policy", "role", "constraint", "if"}
+	harmless := []string{
+		"table", "view", "materialized", "function", "procedure", "trigger", "type", "domain", "sequence", "or", "temp",
+		"temporary", "unlogged", "unique", "index", "schema", "extension", "policy", "role", "constraint", "if",
+	}
 	switch list[0] {
 	case "alter", "create", "drop":
 		return !slices.Contains(harmless, list[1])

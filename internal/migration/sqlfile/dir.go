@@ -14,9 +14,9 @@ import (
 	"strings"
 )
 
-// ReadDir reads the SQL files of a directory in the order in which they are run: by the number that their names start
-// with, then by name. Where the directory itself holds none, those of the directories below it are read (one directory a
-// migration, as Prisma has it). Files of the way down (name.down.sql, U1__name.sql and their like) are left out.
+// ReadDir reads the SQL files of a directory in the order in which they run: by the number at the start of their
+// names, then by name. If the directory itself has none, those of the directories below it are read (one directory for each
+// migration, as with Prisma). Down migrations (name.down.sql, U1__name.sql and similar names) are left out.
 func ReadDir(dir string) ([]*File, error) {
 	info, err := os.Stat(dir)
 	if err != nil {
@@ -47,7 +47,7 @@ func ReadFS(fsys fs.FS) ([]*File, error) {
 	}
 	files := make([]*File, 0, len(names))
 	for _, name := range names {
-		if isWayDown(name) {
+		if isDownMigration(name) {
 			continue
 		}
 		content, err := fs.ReadFile(fsys, name)
@@ -60,7 +60,7 @@ func ReadFS(fsys fs.FS) ([]*File, error) {
 	return files, nil
 }
 
-// Sort puts files into the order in which they are run. Files without a number come last.
+// Sort puts files into the order in which they run. Files without a number come last.
 func Sort(files []*File) {
 	slices.SortStableFunc(files, func(a, b *File) int {
 		if (a.Version < 0) != (b.Version < 0) {
@@ -70,7 +70,7 @@ func Sort(files []*File) {
 	})
 }
 
-// version is the number that a name starts with, also after a V (Flyway); -1 where there is none that fits.
+// version is the number that a name starts with, also after a V (Flyway), or -1.
 func version(name string) int64 {
 	for _, part := range []string{path.Base(name), path.Dir(name)} {
 		part = strings.TrimPrefix(strings.TrimPrefix(part, "V"), "v")

@@ -16,14 +16,27 @@ func TestParse_FindsStatementsAndTheirLines(t *testing.T) {
 		want []string
 		line []int
 	}{
-		"comments":     {"-- a;\n/* b; /* c; */ */ SELECT 1; -- d\n\nSELECT 2", []string{"SELECT 1", "SELECT 2"}, []int{2, 4}},
-		"texts":        {"SELECT 'a;''b;';\nSELECT E'a\\';b';SELECT U&'\\;';", []string{"SELECT 'a;''b;'", "SELECT E'a\\';b'", "SELECT U&'\\;'"}, []int{1, 2, 2}},
-		"dollars":      {"SELECT $$;$$, $a$;$$;$a$; SELECT $1;", []string{"SELECT $$;$$, $a$;$$;$a$", "SELECT $1"}, []int{1, 1}},
-		"names":        {`SELECT ";" FROM "a;""b";`, []string{`SELECT ";" FROM "a;""b"`}, []int{1}},
-		"rules":        {"CREATE RULE r AS ON INSERT TO a DO (SELECT 1; SELECT 2);", []string{"CREATE RULE r AS ON INSERT TO a DO (SELECT 1; SELECT 2)"}, []int{1}},
-		"atomic":       {"CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; SELECT 2; END; SELECT 3;", []string{"CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; SELECT 2; END", "SELECT 3"}, []int{1, 1}},
-		"begin":        {"BEGIN; SELECT 1; END;", []string{"BEGIN", "SELECT 1", "END"}, []int{1, 1, 1}},
-		"psql":         {"\\connect x\nSELECT 1;\nCOPY a FROM stdin;\n1;2\n\\.\nSELECT 2;", []string{"SELECT 1", "COPY a FROM stdin", "SELECT 2"}, []int{2, 3, 6}},
+		"comments": {"-- a;\n/* b; /* c; */ */ SELECT 1; -- d\n\nSELECT 2", []string{"SELECT 1", "SELECT 2"}, []int{2, 4}},
+		"texts": {
+			"SELECT 'a;''b;';\nSELECT E'a\\';b';SELECT U&'\\;';",
+			[]string{"SELECT 'a;''b;'", "SELECT E'a\\';b'", "SELECT U&'\\;'"}, []int{1, 2, 2},
+		},
+		"dollars": {"SELECT $$;$$, $a$;$$;$a$; SELECT $1;", []string{"SELECT $$;$$, $a$;$$;$a$", "SELECT $1"}, []int{1, 1}},
+		"names":   {`SELECT ";" FROM "a;""b";`, []string{`SELECT ";" FROM "a;""b"`}, []int{1}},
+		"rules": {
+			"CREATE RULE r AS ON INSERT TO a DO (SELECT 1; SELECT 2);",
+			[]string{"CREATE RULE r AS ON INSERT TO a DO (SELECT 1; SELECT 2)"}, []int{1},
+		},
+		"atomic": {
+			"CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; SELECT 2; END; SELECT 3;",
+			[]string{"CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; SELECT 2; END", "SELECT 3"},
+			[]int{1, 1},
+		},
+		"begin": {"BEGIN; SELECT 1; END;", []string{"BEGIN", "SELECT 1", "END"}, []int{1, 1, 1}},
+		"psql": {
+			"\\connect x\nSELECT 1;\nCOPY a FROM stdin;\n1;2\n\\.\nSELECT 2;",
+			[]string{"SELECT 1", "COPY a FROM stdin", "SELECT 2"}, []int{2, 3, 6},
+		},
 		"empty":        {";;\n;", nil, nil},
 		"not finished": {"SELECT 'a", []string{"SELECT 'a"}, []int{1}},
 	} {
@@ -57,10 +70,12 @@ SELECT '-- slipway:allow f reason="a text"';
 		t.Fatalf("got %+v", file.Notes)
 	}
 	first := file.Notes[0]
-	if !slices.Equal(first.Rules, []string{"a", "b"}) || first.Reason != "it is, so" || !first.Until.Equal(time.Date(2027, 3, 31, 0, 0, 0, 0, time.UTC)) || first.Statement != 0 || first.Problem != "" {
+	if !slices.Equal(first.Rules, []string{"a", "b"}) || first.Reason != "it is, so" ||
+		!first.Until.Equal(time.Date(2027, 3, 31, 0, 0, 0, 0, time.UTC)) || first.Statement != 0 || first.Problem != "" {
 		t.Errorf("got %+v", first)
 	}
-	if file.Notes[1].Problem == "" || !file.Notes[2].WholeFile || file.Notes[2].Problem != "" || file.Notes[3].Problem == "" || file.Notes[4].Problem == "" {
+	if file.Notes[1].Problem == "" || !file.Notes[2].WholeFile || file.Notes[2].Problem != "" || file.Notes[3].Problem == "" ||
+		file.Notes[4].Problem == "" {
 		t.Errorf("got %+v", file.Notes)
 	}
 }
@@ -74,16 +89,32 @@ func TestParse_ChecksumsDoNotDependOnLineEnds(t *testing.T) {
 	}
 }
 
-func TestReadFS_OrdersFilesAndLeavesOutTheWayDown(t *testing.T) {
+func TestReadFS_OrdersFilesAndLeavesOutDownMigrations(t *testing.T) {
 	content := &fstest.MapFile{Data: []byte("SELECT 1;")}
 	for name, test := range map[string]struct {
 		files fstest.MapFS
 		want  []string
 	}{
-		"numbers":     {fstest.MapFS{"10_b.sql": content, "9_a.sql": content, "V11__c.sql": content, "z.sql": content, "notes.txt": content}, []string{"9_a.sql", "10_b.sql", "V11__c.sql", "z.sql"}},
+		"numbers": {
+			fstest.MapFS{"10_b.sql": content, "9_a.sql": content, "V11__c.sql": content, "z.sql": content, "notes.txt": content},
+			[]string{"9_a.sql", "10_b.sql", "V11__c.sql", "z.sql"},
+		},
 		"up and down": {fstest.MapFS{"1_a.up.sql": content, "1_a.down.sql": content}, []string{"1_a.up.sql"}},
-		"undo files":  {fstest.MapFS{"V1__a.sql": content, "U1__a.sql": content, "2_b_down.sql": content, "2_b_up.sql": content, "3_c.rollback.sql": content, "4_shut_it_down_c.sql": content}, []string{"V1__a.sql", "2_b_up.sql", "4_shut_it_down_c.sql"}},
-		"directories": {fstest.MapFS{"2_b/migration.sql": content, "1_a/migration.sql": content, "1_a/down.sql": content}, []string{"1_a/migration.sql", "2_b/migration.sql"}},
+		"undo files": {
+			fstest.MapFS{
+				"V1__a.sql":            content,
+				"U1__a.sql":            content,
+				"2_b_down.sql":         content,
+				"2_b_up.sql":           content,
+				"3_c.rollback.sql":     content,
+				"4_shut_it_down_c.sql": content,
+			},
+			[]string{"V1__a.sql", "2_b_up.sql", "4_shut_it_down_c.sql"},
+		},
+		"directories": {
+			fstest.MapFS{"2_b/migration.sql": content, "1_a/migration.sql": content, "1_a/down.sql": content},
+			[]string{"1_a/migration.sql", "2_b/migration.sql"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			files, err := ReadFS(test.files)
@@ -102,7 +133,9 @@ func TestReadFS_OrdersFilesAndLeavesOutTheWayDown(t *testing.T) {
 }
 
 func FuzzTokens(f *testing.F) {
-	for _, seed := range []string{"SELECT 'a' || E'\\'' ;", "$a$ $$ $a$", "/* /* */", `U&"x"`, "\xff\xfe'", "-- +goose Up\n-- +goose StatementBegin\n"} {
+	for _, seed := range []string{
+		"SELECT 'a' || E'\\'' ;", "$a$ $$ $a$", "/* /* */", `U&"x"`, "\xff\xfe'", "-- +goose Up\n-- +goose StatementBegin\n",
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, sql string) {

@@ -20,13 +20,15 @@ import (
 // TestParse_SplitsFilesAsGooseDoes gives the same files to goose itself and compares what it would send to the server.
 func TestParse_SplitsFilesAsGooseDoes(t *testing.T) {
 	for name, content := range map[string]string{
-		"simple":                    "-- +goose Up\nCREATE TABLE a (b int);\nSELECT 1;\n",
-		"up and down":               "-- +goose Up\nSELECT 1;\n-- +goose Down\nSELECT 2;\n",
-		"comments":                  "-- first\n\n-- +goose Up\n-- why\n\nSELECT 1 -- one;\n  , 2;\n-- after\nSELECT 3; -- three\n",
-		"several lines":             "-- +goose Up\nALTER TABLE a\n    ADD COLUMN b int,\n\n    ADD COLUMN c int;\n",
-		"two on one line":           "-- +goose Up\nSELECT 1; SELECT 2;\n",
-		"a block":                   "-- +goose Up\n-- +goose StatementBegin\nDO $$\nBEGIN\n  PERFORM 1;\nEND $$;\n-- +goose StatementEnd\nSELECT 1;\n",
-		"two blocks":                "-- +goose Up\n-- +goose StatementBegin\nSELECT 1;\nSELECT 2;\n-- +goose StatementEnd\n-- +goose StatementBegin\nSELECT 3\n-- +goose StatementEnd\n",
+		"simple":          "-- +goose Up\nCREATE TABLE a (b int);\nSELECT 1;\n",
+		"up and down":     "-- +goose Up\nSELECT 1;\n-- +goose Down\nSELECT 2;\n",
+		"comments":        "-- first\n\n-- +goose Up\n-- why\n\nSELECT 1 -- one;\n  , 2;\n-- after\nSELECT 3; -- three\n",
+		"several lines":   "-- +goose Up\nALTER TABLE a\n    ADD COLUMN b int,\n\n    ADD COLUMN c int;\n",
+		"two on one line": "-- +goose Up\nSELECT 1; SELECT 2;\n",
+		"a block": "-- +goose Up\n-- +goose StatementBegin\nDO $$\nBEGIN\n  PERFORM 1;\nEND $$;\n" +
+			"-- +goose StatementEnd\nSELECT 1;\n",
+		"two blocks": "-- +goose Up\n-- +goose StatementBegin\nSELECT 1;\nSELECT 2;\n-- +goose StatementEnd\n" +
+			"-- +goose StatementBegin\nSELECT 3\n-- +goose StatementEnd\n",
 		"no transaction at the top": "-- +goose NO TRANSACTION\n-- +goose Up\nVACUUM;\n",
 		"no transaction in the up":  "-- +goose Up\n-- +goose NO TRANSACTION\nVACUUM;\n",
 		"case of annotations":       "-- +goose up\nSELECT 1;\n-- +GOOSE DOWN\nSELECT 2;\n",
@@ -54,7 +56,7 @@ func TestParse_SplitsFilesAsGooseDoes(t *testing.T) {
 				return // goose refuses what has none of its annotations
 			}
 			if (err != nil) != (file.Problem != nil) {
-				t.Fatalf("goose says %v, and we %v", err, file.Problem)
+				t.Fatalf("goose returns %v, and we %v", err, file.Problem)
 			}
 			if err != nil {
 				return
@@ -70,7 +72,7 @@ func TestParse_SplitsFilesAsGooseDoes(t *testing.T) {
 				t.Errorf("we split into\n%q\nand goose into\n%q", got, want)
 			}
 			if transaction != (file.Transaction == WholeFile) {
-				t.Errorf("goose uses a transaction: %v; we say %s", transaction, file.Transaction)
+				t.Errorf("goose uses a transaction: %v; we return %s", transaction, file.Transaction)
 			}
 		})
 	}

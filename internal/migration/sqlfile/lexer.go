@@ -5,10 +5,10 @@ package sqlfile
 
 import "strings"
 
-// TokenKind says what a Token is.
+// TokenKind is the kind of a Token.
 type TokenKind int
 
-// The kinds of tokens. Blanks are no tokens.
+// The kinds of tokens. Blanks are not tokens.
 const (
 	Word       TokenKind = iota // a keyword, an identifier without quotes or a number
 	QuotedWord                  // "identifier"
@@ -23,8 +23,8 @@ type Token struct {
 	Start, End int
 }
 
-// Tokens splits SQL as PostgreSQL's scanner does, as far as it takes to find the ends of statements, and never fails:
-// a text or comment that does not end reaches to the end of the input.
+// Tokens splits SQL as PostgreSQL's scanner does, as far as needed to find the ends of statements, and never fails:
+// a text or comment without an end extends to the end of the input.
 func Tokens(sql string) []Token {
 	var tokens []Token
 	for i := 0; i < len(sql); {
@@ -78,7 +78,7 @@ func Split(sql string) []string {
 	return statements
 }
 
-// split finds the statements of SQL: where each starts (its first token that is no comment) and ends (its semicolon, not
+// split finds the statements of SQL: where each starts (its first token that is not a comment) and ends (its semicolon, not
 // included, or the end of the input).
 func split(sql string) []Token {
 	var (
@@ -161,7 +161,7 @@ func blockCommentEnd(sql string, from int) int {
 	return len(sql)
 }
 
-// quoteEnd is the end of what is quoted from the quote at from. A doubled quote is part of it.
+// quoteEnd is the end of the text that the quote at from starts. A doubled quote is part of it.
 func quoteEnd(sql string, from int, quote byte, backslashes bool) int {
 	for i := from + 1; i < len(sql); i++ {
 		switch {

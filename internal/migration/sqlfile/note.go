@@ -13,14 +13,14 @@ import (
 //
 //	-- slipway:allow drop-column, rename reason="no version since 1.4 reads it" until=2027-03-31
 //
-// It holds for the statement that follows it, or for the whole file where it says "slipway:allow-file".
+// It applies to the statement that follows it, or to the whole file with "slipway:allow-file".
 type Note struct {
 	Line      int
 	Rules     []string
 	Reason    string
-	Until     time.Time // the last day, in UTC, on which it holds; zero: without end
+	Until     time.Time // the last day, in UTC, on which it applies; zero: without end
 	WholeFile bool
-	Statement int    // index in File.Statements; -1 where none follows
+	Statement int    // index in File.Statements; -1 if none follows
 	Problem   string // why it does not count
 }
 
@@ -30,45 +30,6 @@ var (
 )
 
 const directive = "slipway:"
-
-func (f *File) readNotes(text string) {
-	if !strings.Contains(text, directive) {
-		return
-	}
-	for _, token := range Tokens(text) {
-		if token.Kind != Comment {
-			continue
-		}
-		body := strings.TrimSpace(strings.TrimLeft(text[token.Start:token.End], "-/*"))
-		body = strings.TrimSpace(strings.TrimSuffix(body, "*/"))
-		if !strings.HasPrefix(body, directive) {
-			continue
-		}
-		command, rest, _ := strings.Cut(strings.TrimPrefix(body, directive), " ")
-		line := lineAt(text, token.Start)
-		switch command {
-		case "kind":
-			kind := strings.TrimSpace(rest)
-			f.Contract = kind == "contract"
-			if kind != "contract" && kind != "expand" {
-				f.Notes = append(f.Notes, Note{Line: line, Statement: -1, Problem: `the kind of a file is "expand" or "contract"`})
-			}
-		case "allow", "allow-file":
-			note := parseNote(rest)
-			note.Line, note.WholeFile = line, command == "allow-file"
-			note.Statement = -1
-			for i, statement := range f.Statements {
-				if statement.Offset >= token.End || token.Start < statement.Offset+len(statement.SQL) {
-					note.Statement = i
-					break
-				}
-			}
-			f.Notes = append(f.Notes, note)
-		default:
-			f.Notes = append(f.Notes, Note{Line: line, Statement: -1, Problem: `"slipway:` + command + `" is not known; there are "slipway:allow", "slipway:allow-file" and "slipway:kind"`})
-		}
-	}
-}
 
 func parseNote(text string) Note {
 	var note Note

@@ -20,7 +20,7 @@ import (
 
 const databaseUsage = `usage: slipway-migrate up|status|check [options] DIR|FILE... [options]
 
-up applies the migrations that are pending. status prints, as JSON, what the database says of them, and changes nothing.
+up applies the pending migrations. status prints their state in the database as JSON, and changes nothing.
 check runs statements that must hold (at least one row, and true or a number other than 0 in the first column of each), and
 changes nothing.
 
@@ -28,7 +28,7 @@ The connection string comes from the environment variable DATABASE_URL, or from 
 trying again does not help; 2: wrong arguments; 3: trying again may help (no connection, another runner, interrupted).
 
   --dsn-file FILE          file with the connection string
-  --lock-timeout 3s        how long a statement waits for a lock on a table before it is tried again
+  --lock-timeout 3s        how long a statement waits for a lock on a table before it is retried
   --lock-retries 20        how often
   --wait 5m                how long to wait for another runner
   --statement-timeout 0    limit of each statement; 0: none
@@ -125,7 +125,10 @@ func (o *databaseOptions) prepare() error {
 }
 
 // withRunner does the work of a command and writes its report.
-func withRunner(command string, work func(ctx context.Context, r *runner.Runner, o *databaseOptions, stdout io.Writer) (*runner.Result, error)) func(context.Context, []string, io.Writer, io.Writer) error {
+func withRunner(
+	command string,
+	work func(ctx context.Context, r *runner.Runner, o *databaseOptions, stdout io.Writer) (*runner.Result, error),
+) func(context.Context, []string, io.Writer, io.Writer) error {
 	return func(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		o, err := parseDatabase(command, args)
 		if errors.Is(err, flag.ErrHelp) {

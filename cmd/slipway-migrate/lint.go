@@ -20,13 +20,13 @@ import (
 
 const lintUsage = `usage: slipway-migrate lint [options] DIR|FILE... [options]
 
-Judges the SQL migrations of the directories and the files, as one set in the order of their numbers. Exit code 0: no
+Analyzes the SQL migrations of the directories and the files, as one set in the order of their numbers. Exit code 0: no
 errors (there may be warnings); 1: errors; 2: wrong arguments, or files that cannot be read.
 
   --format text|json     default text
   --postgres 14..18      version of the server; by default, forms of all versions are accepted
   --small-table NAME     a table that is read in milliseconds; may be given several times
-  --applied VERSION      files up to this number are applied already: they are read, not judged
+  --applied VERSION      files up to this number are applied already: they are read, not analyzed
   --kind expand|contract contract: all files remove what no running version uses
   --rules                print the rules and end; with --format markdown, the page that explains them
 `

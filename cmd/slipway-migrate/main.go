@@ -14,7 +14,7 @@ import (
 	"syscall"
 )
 
-// The exit codes. Kubernetes Jobs and pipelines tell failures apart by them.
+// The exit codes. Kubernetes Jobs and pipelines distinguish failures by them.
 const (
 	exitDone   = 0
 	exitFailed = 1 // errors found, or a statement or a check failed
@@ -25,7 +25,7 @@ const (
 // exitError is an error with an exit code of its own.
 type exitError struct {
 	code int
-	err  error // nil: all was said already
+	err  error // nil: it was reported already
 }
 
 func (e *exitError) Error() string {
@@ -52,10 +52,10 @@ const usage = `usage: slipway-migrate COMMAND [options] ...
 
   lint DIR|FILE...     find what is unsafe in migrations, without a database
   up DIR|FILE...       apply what is pending
-  status DIR|FILE...   print what the database says of the files
+  status DIR|FILE...   print the state of the files in the database
   check DIR|FILE...    run statements that must hold
 
-slipway-migrate COMMAND --help says more.
+See slipway-migrate COMMAND --help.
 `
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -65,7 +65,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		"status": withRunner("status", status),
 		"check":  withRunner("check", nil),
 	}
-	// say writes what is only for people: where it cannot, the exit code has to do.
+	// say writes text for people; if it cannot, the exit code is all that is reported.
 	say := func(out io.Writer, format string, values ...any) { _, _ = fmt.Fprintf(out, format, values...) }
 	if len(args) == 0 {
 		say(stderr, "%s", usage)

@@ -37,7 +37,10 @@ func call(t *testing.T, args ...string) (code int, stdout, stderr string) {
 func TestLint_SaysByItsExitCodeWhatItFound(t *testing.T) {
 	safe := migrations(t, map[string]string{"00001_a.sql": "-- +goose Up\nALTER TABLE a ADD COLUMN b int;\n"})
 	warned := migrations(t, map[string]string{"00001_a.sql": "-- +goose Up\nALTER TABLE a ALTER COLUMN b DROP NOT NULL;\n"})
-	unsafe := migrations(t, map[string]string{"00001_a.sql": "-- +goose Up\nALTER TABLE a ADD COLUMN b int;\n", "00002_b.sql": "-- +goose Up\n\nALTER TABLE a DROP COLUMN c;\n"})
+	unsafe := migrations(t, map[string]string{
+		"00001_a.sql": "-- +goose Up\nALTER TABLE a ADD COLUMN b int;\n",
+		"00002_b.sql": "-- +goose Up\n\nALTER TABLE a DROP COLUMN c;\n",
+	})
 	for name, test := range map[string]struct {
 		args []string
 		code int
@@ -79,7 +82,8 @@ func TestLint_WritesJSON(t *testing.T) {
 		t.Fatalf("got %+v", report)
 	}
 	found := report.Findings[0]
-	if found.File != "00001_a.sql" || found.Line != 2 || found.Rule != "index-blocks-writes" || found.Severity != lint.Error || found.Reason == "" || found.SafeForm == "" {
+	if found.File != "00001_a.sql" || found.Line != 2 || found.Rule != "index-blocks-writes" || found.Severity != lint.Error ||
+		found.Reason == "" || found.SafeForm == "" {
 		t.Errorf("got %+v", found)
 	}
 }
@@ -111,11 +115,13 @@ func TestSampleMigrations_AreSafeAndRun(t *testing.T) {
 	}
 	code, stdout, _ := call(t, "status", dir, "--report", reportFile)
 	var status runner.Status
-	if err := json.Unmarshal([]byte(stdout), &status); err != nil || code != exitDone || status.Pending != 0 || status.Current != 3 || len(status.Files) != 3 {
+	if err := json.Unmarshal([]byte(stdout), &status); err != nil || code != exitDone || status.Pending != 0 || status.Current != 3 ||
+		len(status.Files) != 3 {
 		t.Errorf("exit code %d, %v\n%s", code, err, stdout)
 	}
 
-	checks := migrations(t, map[string]string{"after.sql": "SELECT to_regclass('records') IS NOT NULL;\nSELECT count(*) = 0 FROM information_schema.columns WHERE table_name = 'records' AND column_name = 'format';\n"})
+	checks := migrations(t, map[string]string{"after.sql": "SELECT to_regclass('records') IS NOT NULL;\nSELECT count(*) = 0 FROM " +
+		"information_schema.columns WHERE table_name = 'records' AND column_name = 'format';\n"})
 	if code, _, stderr := call(t, "check", checks, "--report", reportFile); code != exitDone {
 		t.Errorf("exit code %d\n%s", code, stderr)
 	}
@@ -147,7 +153,8 @@ func TestUp_SaysByItsExitCodeWhetherTryingAgainHelps(t *testing.T) {
 	if err := os.WriteFile(dsn, []byte(server.URL("postgres")+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if code, _, stderr := call(t, "up", dir, "--dsn-file", dsn, "--report", reportFile); code != exitFailed || strings.Contains(stderr, server.Password) {
+	if code, _, stderr := call(t, "up", dir, "--dsn-file", dsn, "--report", reportFile); code != exitFailed ||
+		strings.Contains(stderr, server.Password) {
 		t.Errorf("with a statement that fails: exit code %d\n%s", code, stderr)
 	}
 }

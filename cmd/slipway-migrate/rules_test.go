@@ -13,7 +13,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/lint"
 )
 
-var update = flag.Bool("update", false, "write the page of the rules anew")
+var update = flag.Bool("update", false, "rewrite the page of the rules")
 
 const rulesTemplate = "../../templates/guides/migration-lint-rules.md"
 
@@ -37,7 +37,7 @@ func TestRulesPage_IsWhatTheRulesSay(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(written, page.Bytes()) {
-		t.Error("templates/guides/migration-lint-rules.md is not what the rules say: go test ./cmd/slipway-migrate -run RulesPage -update")
+		t.Error("templates/guides/migration-lint-rules.md does not match the rules: go test ./cmd/slipway-migrate -run RulesPage -update")
 	}
 }
 

@@ -18,17 +18,18 @@ func (l *linter) access(kind string, n node) {
 			l.report(0, "access-change", "", "The running version may lose access with the membership.", accessAdvice)
 		}
 	case "AlterDefaultPrivilegesStmt":
-		// It changes nothing that exists.
+		// It changes no existing object.
 	case "AlterRoleStmt", "AlterRoleSetStmt":
 		role := n.child("role").text("rolename")
 		if l.schema.created["OBJECT_ROLE "+role] {
 			return
 		}
-		l.report(0, "access-change", role, "New sessions of the role behave differently, or cannot log in: the running version reconnects at any time.", accessAdvice)
+		l.report(0, "access-change", role,
+			"New sessions of the role behave differently, or cannot log in: the running version reconnects at any time.", accessAdvice)
 	case "AlterDatabaseSetStmt", "AlterDatabaseStmt":
 		l.report(0, "access-change", n.text("dbname"), "New sessions of every application on the database behave differently.", accessAdvice)
 	case "AlterSystemStmt":
-		l.report(0, "access-change", "", "The whole server is configured anew, for all databases.", accessAdvice)
+		l.report(0, "access-change", "", "The whole server is reconfigured, for all databases.", accessAdvice)
 	case "DropRoleStmt", "ReassignOwnedStmt", "DropOwnedStmt":
 		l.report(0, "access-change", "", "The running version may lose its role, its objects or its rights.", accessAdvice)
 	case "AlterOwnerStmt":
@@ -65,14 +66,15 @@ func (l *linter) revoke(n node) {
 			continue
 		}
 		if fromPublic && (objectType == "OBJECT_SCHEMA" || objectType == "OBJECT_DATABASE" || strings.HasPrefix(objectType, "OBJECT_FUNC")) {
-			l.warn(0, "access-change", name, "A role of the running version may have its access through PUBLIC alone.", "Grant the roles what they need first, and acknowledge the finding.")
+			l.warn(0, "access-change", name, "A role of the running version may have its access through PUBLIC alone.",
+				"Grant the roles what they need first, and acknowledge the finding.")
 			continue
 		}
 		l.report(0, "access-change", name, "The running version may lose access.", accessAdvice)
 	}
 }
 
-// tableRule judges triggers, policies and rules.
+// tableRule analyzes triggers, policies and rules.
 func (l *linter) tableRule(kind string, n node) {
 	relation := n.child("relation")
 	if kind == "CreatePolicyStmt" || kind == "AlterPolicyStmt" {
@@ -86,11 +88,13 @@ func (l *linter) tableRule(kind string, n node) {
 		l.schema.created["OBJECT_POLICY "+name+"."+n.text("policy_name")] = true
 	case "AlterPolicyStmt":
 		if !l.schema.unused(name) {
-			l.report(0, "row-security", name, "The running version sees other rows, or may write others, at once.", "Add a policy beside it, deploy, and drop the old one in a contract migration.")
+			l.report(0, "row-security", name, "The running version sees other rows, or may write others, at once.",
+				"Add a policy next to it, deploy, and drop the old one in a contract migration.")
 		}
 	case "RuleStmt":
 		if !l.schema.unused(name) && !l.schema.table(name).view {
-			l.report(0, "rule-on-table", name, "A rule rewrites the statements of the running version, under an ACCESS EXCLUSIVE lock while it is made.", "Use a trigger.")
+			l.report(0, "rule-on-table", name,
+				"A rule rewrites the statements of the running version, under an ACCESS EXCLUSIVE lock while it is made.", "Use a trigger.")
 		}
 	}
 }
@@ -102,11 +106,13 @@ func (l *linter) enableRowSecurity(t *table) {
 	prefix := "OBJECT_POLICY " + t.name + "."
 	for key := range l.schema.created {
 		if strings.HasPrefix(key, prefix) {
-			l.warn(0, "row-security", t.name, "From now on the running version sees only the rows that a policy lets it see.", "Make sure that the policies let all roles of the running version through, and acknowledge the finding.")
+			l.warn(0, "row-security", t.name, "From now on the running version sees only the rows that a policy lets it see.",
+				"Make sure that the policies let all roles of the running version through, and acknowledge the finding.")
 			return
 		}
 	}
-	l.report(0, "row-security", t.name, "Without a policy, row level security hides all rows from everybody but the owner.", "CREATE POLICY first, for every role that uses the table; enable row level security in a later release.")
+	l.report(0, "row-security", t.name, "Without a policy, row level security hides all rows from everybody but the owner.",
+		"CREATE POLICY first, for every role that uses the table; enable row level security in a later release.")
 }
 
 func (l *linter) alterEnum(n node) {
@@ -115,7 +121,8 @@ func (l *linter) alterEnum(n node) {
 	unused := t != nil && t.new
 	if old := n.text("oldVal"); old != "" {
 		if !unused {
-			l.report(0, "rename", name, "The running version writes and expects the value '"+old+"'.", "Add the new value, switch the application, and move the rows in batches.")
+			l.report(0, "rename", name, "The running version writes and expects the value '"+old+"'.",
+				"Add the new value, switch the application, and move the rows in batches.")
 		}
 		return
 	}
@@ -135,7 +142,8 @@ func (l *linter) enumUse(kind string, n node) {
 	}
 	walk(map[string]any(n), func(kind string, below node) bool {
 		if value := below.child("sval").text("sval"); kind == "A_Const" && value != "" && added[value] {
-			l.report(below.location(), "enum-value-in-same-transaction", value, "A new value of an enum cannot be used before the transaction that added it is over: the statement fails.",
+			l.report(below.location(), "enum-value-in-same-transaction", value, "A new value of an enum cannot be used before the "+
+				"transaction that added it is over: the statement fails.",
 				"Use the value in a later file.")
 		}
 		return true
@@ -144,8 +152,7 @@ func (l *linter) enumUse(kind string, n node) {
 
 func (l *linter) judgingTransactionless() bool { return l.tx == nil || !l.tx.wrapped && !l.tx.perhaps }
 
-// enumValues are the values that were added in the transaction; where it is not known whether the file is wrapped in one,
-// in the file.
+// enumValues are the values that were added in the transaction, or in the file if it is not known whether a transaction wraps it.
 func (l *linter) enumValues() map[string]bool {
 	if l.tx.wrapped {
 		return l.tx.enumAdded
@@ -169,7 +176,8 @@ func (l *linter) alterSequence(n node) {
 	for _, option := range n.each("options") {
 		switch option.node.text("defname") {
 		case "restart", "minvalue", "maxvalue":
-			l.report(0, "sequence-change", name, "The running version gets numbers that it may have had before, or none.", "Make sure that the numbers are free, and acknowledge the finding.")
+			l.report(0, "sequence-change", name, "The running version gets numbers that it may have had before, or none.",
+				"Make sure that the numbers are free, and acknowledge the finding.")
 			return
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// acknowledge marks a finding that somebody has accepted, or says in it that the acceptance has expired.
+// acknowledge sets the acknowledgement of a finding, or adds to it that the acknowledgement has expired.
 func (l *linter) acknowledge(finding *Finding) {
 	if finding.Rule == "acknowledgement" || finding.Rule == "acknowledgement-unused" {
 		return
@@ -40,7 +40,7 @@ func (l *linter) acknowledge(finding *Finding) {
 	}
 }
 
-// noteCovers tells whether a note stands above the statement at a line.
+// noteCovers reports whether a note is above the statement at a line.
 func (l *linter) noteCovers(i, line int) bool {
 	note := l.current.Notes[i]
 	if note.WholeFile {
@@ -59,13 +59,13 @@ func (l *linter) noteCovers(i, line int) bool {
 	return true
 }
 
-// expired tells whether the last day, in UTC, is over.
+// expired reports whether the last day, in UTC, is over.
 func (l *linter) expired(until time.Time) bool {
 	return !until.IsZero() && !l.options.Now.UTC().Before(until.AddDate(0, 0, 1))
 }
 
 func (l *linter) unusedNotes() {
-	if !l.judging {
+	if !l.analyzing {
 		return
 	}
 	for i, note := range l.current.Notes {
@@ -74,7 +74,8 @@ func (l *linter) unusedNotes() {
 		}
 		for _, rule := range note.Rules {
 			if _, known := rulesByID[rule]; known && !l.used[ackKey{file: l.current.Name, note: i, rule: rule}] {
-				l.reportAt(note.Line, "acknowledgement-unused", rule, fmt.Sprintf("The comment acknowledges %s, of which there is no finding here.", rule),
+				l.reportAt(note.Line, "acknowledgement-unused", rule, fmt.Sprintf("The comment acknowledges %s, and there is no such finding here.",
+					rule),
 					"Remove the comment.")
 			}
 		}

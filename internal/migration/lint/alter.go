@@ -8,7 +8,7 @@ import (
 	"slices"
 )
 
-// harmless are the commands of ALTER TABLE that lock weakly, or for a moment in a way that no application notices.
+// harmless are the commands of ALTER TABLE with a weak lock, or with one so short that no application notices it.
 var harmless = map[string]bool{
 	"AT_SetStatistics": true, "AT_SetOptions": true, "AT_ResetOptions": true, "AT_SetRelOptions": true, "AT_ResetRelOptions": true,
 	"AT_ValidateConstraint": true, "AT_AttachPartition": true, "AT_DetachPartition": true, "AT_DetachPartitionFinalize": true,
@@ -20,7 +20,7 @@ func (l *linter) alterTable(n node, newForms forms) {
 	name := relationName(relation)
 	objtype := n.text("objtype")
 	if l.schema.created["OBJECT_SEQUENCE "+name] || l.schema.created["OBJECT_VIEW "+name] {
-		return // ALTER TABLE takes these too
+		return // ALTER TABLE also accepts these
 	}
 	if objtype == "OBJECT_INDEX" || objtype == "OBJECT_SEQUENCE" || objtype == "OBJECT_TYPE" {
 		l.alterOther(n, objtype, name)
@@ -28,7 +28,7 @@ func (l *linter) alterTable(n node, newForms forms) {
 	}
 	t := l.schema.table(name)
 	strong := false
-	droppedCheck := map[string]bool{} // columns whose proof of NOT NULL this very statement drops
+	droppedCheck := map[string]bool{} // columns whose proof of NOT NULL this statement drops
 	for _, command := range n.each("cmds") {
 		cmd := command.node
 		if cmd.text("subtype") == "AT_DropConstraint" {
@@ -81,16 +81,23 @@ func (l *linter) alterCommand(t *table, subtype string, cmd node, newForms forms
 		l.columnDefault(t, name, def)
 	case "AT_AlterConstraint":
 		if newForms.enforced && !unused && !small {
-			l.report(0, "foreign-key-scans", t.name, "Enforcing the constraint checks every row of "+t.name+" under a lock.", "Add a new constraint NOT VALID, validate it in a later transaction, then drop the old one.")
+			l.report(0, "foreign-key-scans", t.name, "Enforcing the constraint checks every row of "+t.name+" under a lock.",
+				"Add a new constraint NOT VALID, validate it in a later transaction, then drop the old one.")
 		}
 	case "AT_SetExpression":
 		if !unused && !small {
-			l.report(0, "generated-rewrites", object, "SET EXPRESSION writes all rows of "+t.name+" anew under an ACCESS EXCLUSIVE lock.", "Add a new column for the new expression and switch the readers to it.")
+			l.report(0, "generated-rewrites", object, "SET EXPRESSION rewrites all rows of "+t.name+" under an ACCESS EXCLUSIVE lock.",
+				"Add a new column for the new expression and switch the readers to it.")
 		}
 	case "AT_SetLogged", "AT_SetUnLogged", "AT_SetTableSpace", "AT_SetAccessMethod":
 		if !unused && !small {
-			what := map[string]string{"AT_SetLogged": "SET LOGGED", "AT_SetUnLogged": "SET UNLOGGED", "AT_SetTableSpace": "SET TABLESPACE", "AT_SetAccessMethod": "SET ACCESS METHOD"}[subtype]
-			l.report(0, "table-rewrite", t.name, what+" writes "+t.name+" anew under an ACCESS EXCLUSIVE lock: nothing reads or writes it until then.",
+			what := map[string]string{
+				"AT_SetLogged":       "SET LOGGED",
+				"AT_SetUnLogged":     "SET UNLOGGED",
+				"AT_SetTableSpace":   "SET TABLESPACE",
+				"AT_SetAccessMethod": "SET ACCESS METHOD",
+			}[subtype]
+			l.report(0, "table-rewrite", t.name, what+" rewrites "+t.name+" under an ACCESS EXCLUSIVE lock: nothing reads or writes it until then.",
 				"Copy into a new table in batches and switch over, or do it in a maintenance window.")
 		}
 	case "AT_EnableRowSecurity", "AT_ForceRowSecurity":
@@ -98,45 +105,55 @@ func (l *linter) alterCommand(t *table, subtype string, cmd node, newForms forms
 	case "AT_ReplicaIdentity":
 		if !unused {
 			if def.text("identity_type") == "n" {
-				l.report(0, "replica-identity", t.name, "Without a replica identity, updates and deletes of a published table fail.", "Keep an identity: DEFAULT, or USING INDEX with a unique index on columns that are NOT NULL.")
+				l.report(0, "replica-identity", t.name, "Without a replica identity, updates and deletes of a published table fail.",
+					"Keep an identity: DEFAULT, or USING INDEX with a unique index on columns that are NOT NULL.")
 				l.raise()
 			} else {
-				l.report(0, "replica-identity", t.name, "Changing the replica identity changes what logical replication sends; FULL makes every update larger.", "Check the subscribers, and acknowledge the finding.")
+				l.report(0, "replica-identity", t.name,
+					"Changing the replica identity changes what logical replication sends; FULL makes every update larger.",
+					"Check the subscribers, and acknowledge the finding.")
 			}
 		}
 	case "AT_DisableTrig", "AT_DisableTrigAll", "AT_DisableTrigUser":
 		if !unused {
-			l.report(0, "trigger-disabled", t.name, "While triggers are off, for all sessions, what they keep in step is not, and ALL switches off foreign keys too.", "Set session_replication_role for the session that loads data, or make the trigger's function leave out these rows.")
+			l.report(0, "trigger-disabled", t.name,
+				"While triggers are off, for all sessions, what they keep in step is not, and ALL switches off foreign keys too.",
+				"Set session_replication_role for the session that loads data, or make the trigger's function leave out these rows.")
 		}
 	case "AT_ChangeOwner":
 		if !unused {
-			l.report(0, "access-change", t.name, "The new owner has all rights on "+t.name+", and the old one those that were granted: the running version may lose access.", "Grant the new role what it needs, deploy, and change the owner in a contract migration.")
+			l.report(0, "access-change", t.name, "The new owner has all rights on "+t.name+", and the old one those that were granted: "+
+				"the running version may lose access.", "Grant the new role what it needs, deploy, and change the owner in a contract migration.")
 		}
 	case "AT_AttachPartition":
 		l.attach(t, def)
 	case "AT_DetachPartition":
 		if !unused && !def.flag("concurrent") {
-			l.report(0, "detach-blocks", t.name, "DETACH PARTITION holds ACCESS EXCLUSIVE locks on the parent and the partition: nothing reads or writes "+t.name+", and it waits for all that runs on it.",
+			l.report(0, "detach-blocks", t.name, "DETACH PARTITION holds ACCESS EXCLUSIVE locks on the parent and the partition: nothing "+
+				"reads or writes "+t.name+", and it waits for all that runs on it.",
 				"ALTER TABLE … DETACH PARTITION … CONCURRENTLY, in a file of its own with '-- +goose NO TRANSACTION'.")
 			l.strongLock(t.name, 0)
 		}
 		if def.flag("concurrent") && t.hasDefault {
-			l.report(0, "detach-blocks", t.name, "PostgreSQL refuses to detach a partition CONCURRENTLY while the table has a DEFAULT partition.", "Detach the DEFAULT partition first, at a quiet time.")
+			l.report(0, "detach-blocks", t.name, "PostgreSQL refuses to detach a partition CONCURRENTLY while the table has a DEFAULT partition.",
+				"Detach the DEFAULT partition first, at a quiet time.")
 		}
 	case "AT_AddInherit", "AT_DropInherit":
 		if !unused {
-			l.report(0, "inheritance-change", t.name, "Queries of the parent see other rows at once.", "Make sure that the running version does not mind, and acknowledge the finding.")
+			l.report(0, "inheritance-change", t.name, "Queries of the parent see other rows at once.",
+				"Make sure that the running version does not mind, and acknowledge the finding.")
 		}
 	case "AT_DropIdentity", "AT_SetIdentity":
 		if !unused && !t.column(name).new {
-			l.report(offset, "sequence-change", object, "The running version relies on the numbers that the column gets by itself.", "Keep the identity until no running version needs it, and do this in a contract migration.")
+			l.report(offset, "sequence-change", object, "The running version relies on the numbers that the column gets by itself.",
+				"Keep the identity until no running version needs it, and do this in a contract migration.")
 		}
 	}
 }
 
-// raise makes the last finding an error.
+// raise turns the last finding into an error.
 func (l *linter) raise() {
-	if last := len(l.findings) - 1; last >= 0 && l.judging {
+	if last := len(l.findings) - 1; last >= 0 && l.analyzing {
 		l.findings[last].Severity = Error
 	}
 }
@@ -149,21 +166,25 @@ func (l *linter) alterOther(n node, objtype, name string) {
 		switch {
 		case objtype == "OBJECT_INDEX" && subtype == "AT_SetTableSpace":
 			if i := l.schema.indexes[lastName(name)]; i == nil || !l.schema.free(i.table) {
-				l.report(0, "table-rewrite", name, "SET TABLESPACE writes the index anew under an ACCESS EXCLUSIVE lock.", "REINDEX (CONCURRENTLY, TABLESPACE …) INDEX "+name+".")
+				l.report(0, "table-rewrite", name, "SET TABLESPACE rewrites the index under an ACCESS EXCLUSIVE lock.",
+					"REINDEX (CONCURRENTLY, TABLESPACE …) INDEX "+name+".")
 			}
 		case objtype == "OBJECT_SEQUENCE" && subtype == "AT_ChangeOwner":
 			if !l.schema.created["OBJECT_SEQUENCE "+name] {
-				l.report(0, "access-change", name, "The running version may lose access to the sequence.", "Grant the new role what it needs, and change the owner in a contract migration.")
+				l.report(0, "access-change", name, "The running version may lose access to the sequence.",
+					"Grant the new role what it needs, and change the owner in a contract migration.")
 			}
 		case objtype == "OBJECT_TYPE":
 			if known := l.schema.types[name]; known != nil && known.new {
 				continue
 			}
 			if subtype == "AT_DropColumn" && !l.contract() {
-				l.report(0, "drop-object", name, "The running version may still read the attribute "+command.node.text("name")+".", "Do it in a contract migration, when no version that reads it runs.")
+				l.report(0, "drop-object", name, "The running version may still read the attribute "+command.node.text("name")+".",
+					"Do it in a contract migration, when no version that reads it runs.")
 			}
 			if subtype == "AT_AlterColumnType" {
-				l.report(0, "type-change", name, "The running version reads and writes the old type of the attribute.", "Add an attribute of the new type.")
+				l.report(0, "type-change", name, "The running version reads and writes the old type of the attribute.",
+					"Add an attribute of the new type.")
 			}
 		}
 	}
@@ -189,15 +210,17 @@ func (l *linter) addColumn(t *table, def node, newForms forms) {
 	}
 	c.required = c.notNull
 	if c.typ.name == "json" {
-		l.report(offset, "json-column", object, "json has no equality: SELECT DISTINCT and UNION over the table fail once it has such a column.", "Use jsonb.")
+		l.report(offset, "json-column", object, "json has no equality: SELECT DISTINCT and UNION over the table fail once it has such a column.",
+			"Use jsonb.")
 	}
 	const addEmpty = "Add the column without it, ALTER COLUMN … SET DEFAULT for new rows, and fill the old rows in batches."
 	if c.typ.serial() && !small {
-		l.report(offset, "serial-rewrites", object, "Every row gets a number: "+t.name+" is written anew under an ACCESS EXCLUSIVE lock.",
+		l.report(offset, "serial-rewrites", object, "Every row gets a number: "+t.name+" is rewritten under an ACCESS EXCLUSIVE lock.",
 			"Add a plain column, create a sequence, SET DEFAULT nextval(…), and number the old rows in batches.")
 	}
 	if domain := l.schema.types[c.typ.name]; domain != nil && domain.constrained && !small {
-		l.report(offset, "default-rewrites", object, "A column of a domain with constraints writes "+t.name+" anew under an ACCESS EXCLUSIVE lock.", "Use the plain type and a CHECK constraint NOT VALID.")
+		l.report(offset, "default-rewrites", object, "A column of a domain with constraints rewrites "+t.name+" under an ACCESS EXCLUSIVE lock.",
+			"Use the plain type and a CHECK constraint NOT VALID.")
 	}
 	generated := false
 	for _, item := range def.each("constraints") {
@@ -207,37 +230,44 @@ func (l *linter) addColumn(t *table, def node, newForms forms) {
 			kind, expression := k.any("raw_expr")
 			c.hasDefault = !isNull(kind, expression)
 			if what := l.volatile(kind, expression); what != "" && !small {
-				l.report(at, "default-rewrites", object, what+" gives each row another value: "+t.name+" is written anew under an ACCESS EXCLUSIVE lock.", addEmpty)
+				l.report(at, "default-rewrites", object, what+" gives each row another value: "+t.name+" is rewritten under an ACCESS EXCLUSIVE lock.",
+					addEmpty)
 			}
 		case "CONSTR_IDENTITY":
 			if !small {
-				l.report(at, "serial-rewrites", object, "Every row gets a number: "+t.name+" is written anew under an ACCESS EXCLUSIVE lock.",
+				l.report(at, "serial-rewrites", object, "Every row gets a number: "+t.name+" is rewritten under an ACCESS EXCLUSIVE lock.",
 					"Add a plain column, number the old rows in batches, make it NOT NULL through a validated CHECK, then ADD GENERATED … AS IDENTITY.")
 			}
 		case "CONSTR_GENERATED":
 			generated = true
 			if !newForms.virtual[at] && !small {
-				l.report(at, "generated-rewrites", object, "A stored generated column is computed for every row: "+t.name+" is written anew under an ACCESS EXCLUSIVE lock.",
-					"Add a plain column, keep it up to date with a trigger or in the application, and fill the old rows in batches; from PostgreSQL 18 on, a VIRTUAL column costs nothing.")
+				l.report(at, "generated-rewrites", object,
+					"A stored generated column is computed for every row: "+t.name+" is rewritten under an ACCESS EXCLUSIVE lock.",
+					"Add a plain column, keep it up to date with a trigger or in the application, and fill the old rows in batches; from "+
+						"PostgreSQL 18 on, a VIRTUAL column costs nothing.")
 			}
 		case "CONSTR_UNIQUE", "CONSTR_PRIMARY":
 			if !small {
-				l.report(at, "constraint-builds-index", object, "The index of the constraint is built under an ACCESS EXCLUSIVE lock: nothing reads or writes "+t.name+" until then.",
+				l.report(at, "constraint-builds-index", object, "The index of the constraint is built under an ACCESS EXCLUSIVE lock: "+
+					"nothing reads or writes "+t.name+" until then.",
 					"Add the column alone, CREATE UNIQUE INDEX CONCURRENTLY, then ADD CONSTRAINT … USING INDEX.")
 			}
 		case "CONSTR_CHECK":
 			if !small && !k.flag("skip_validation") {
-				l.report(at, "check-scans", object, "All rows are read for the CHECK under an ACCESS EXCLUSIVE lock.", "Add the column alone, ADD CONSTRAINT … CHECK … NOT VALID, and VALIDATE CONSTRAINT in a later transaction.")
+				l.report(at, "check-scans", object, "All rows are read for the CHECK under an ACCESS EXCLUSIVE lock.",
+					"Add the column alone, ADD CONSTRAINT … CHECK … NOT VALID, and VALIDATE CONSTRAINT in a later transaction.")
 			}
 		case "CONSTR_FOREIGN":
 			if target := relationName(k.child("pktable")); !small {
-				l.report(at, "foreign-key-scans", object, fmt.Sprintf("The foreign key locks %s against all use and %s against writes; with a default, all rows are checked as long.", t.name, target),
+				l.report(at, "foreign-key-scans", object, fmt.Sprintf("The foreign key locks %s against all use and %s against writes; with "+
+					"a default, all rows are checked as long.", t.name, target),
 					"Add the column alone, ADD CONSTRAINT … FOREIGN KEY … NOT VALID, and VALIDATE CONSTRAINT in a later transaction.")
 			}
 		}
 	}
 	if c.notNull && !c.hasDefault && !generated && !c.typ.serial() {
-		l.report(offset, "column-required", object, "The statement fails if "+t.name+" has rows, and else the INSERTs of the running version fail, which do not know the column.",
+		l.report(offset, "column-required", object, "The statement fails if "+t.name+" has rows, and else the INSERTs of the running "+
+			"version fail, which do not know the column.",
 			"Give the column a constant DEFAULT, or let it be null until no old version writes.")
 	}
 }
@@ -262,11 +292,13 @@ func (l *linter) columnDefault(t *table, name string, def node) {
 	object := t.name + "." + name
 	switch {
 	case c.required:
-		l.report(0, "column-required", object, "With its default gone, the new NOT NULL column makes the INSERTs of the running version fail, which do not know it.",
+		l.report(0, "column-required", object, "With its default gone, the new NOT NULL column makes the INSERTs of the running "+
+			"version fail, which do not know it.",
 			"Keep the default until no old version writes, and drop it in a contract migration.")
 	case c.new:
 	default:
-		l.report(0, "drop-default", object, "The running version may leave the column to its default.", "Drop the default in a contract migration, when every running version writes the column.")
+		l.report(0, "drop-default", object, "The running version may leave the column to its default.",
+			"Drop the default in a contract migration, when every running version writes the column.")
 		if c.notNull {
 			l.raise()
 		}
@@ -279,8 +311,10 @@ func (l *linter) dropColumn(t *table, name string, contract bool) {
 	if l.schema.unused(t.name) || contract || c != nil && c.new {
 		return
 	}
-	l.report(0, "drop-column", t.name+"."+name, "The running version may still read or write the column, and fails the moment that it is gone; going back to that version is no longer possible.",
-		"Drop it in a contract migration (slipway_migration with kind = \"contract\", or '-- slipway:kind contract' in the file), when no version that names it runs or could be rolled back to.")
+	l.report(0, "drop-column", t.name+"."+name, "The running version may still read or write the column, and fails as soon as it "+
+		"is gone; a rollback to that version is no longer possible.",
+		"Drop it in a contract migration (slipway_migration with kind = \"contract\", or '-- slipway:kind contract' in the file), "+
+			"when no version that names it runs or could be rolled back to.")
 }
 
 func (l *linter) dropConstraint(t *table, name string, contract, cascade bool) {
@@ -305,14 +339,17 @@ func (l *linter) dropConstraint(t *table, name string, contract, cascade bool) {
 		}) {
 			return // replaced in the same transaction
 		}
-		l.report(0, "drop-constraint", t.name, "Without a primary key, logical replication of updates and deletes fails, ON CONFLICT of the running version fails, and duplicates can be written.",
-			"Build the new unique index first, set REPLICA IDENTITY USING INDEX where the table is published, and exchange the keys in one ALTER TABLE … USING INDEX.")
+		l.report(0, "drop-constraint", t.name, "Without a primary key, logical replication of updates and deletes fails, ON CONFLICT "+
+			"of the running version fails, and duplicates can be written.",
+			"Build the new unique index first, set REPLICA IDENTITY USING INDEX where the table is published, and exchange the keys in "+
+				"one ALTER TABLE … USING INDEX.")
 		l.raise()
 	case "CONSTR_UNIQUE":
-		l.report(0, "drop-constraint", t.name, "The running version may rely on the constraint, for example with ON CONFLICT, and duplicates can be written from now on.",
+		l.report(0, "drop-constraint", t.name, "The running version may rely on the constraint, for example with ON CONFLICT, and "+
+			"duplicates can be written from now on.",
 			"Drop it in a contract migration, when no running version relies on it.")
 		if cascade {
-			l.raise() // the foreign keys that point to it go too
+			l.raise() // the foreign keys that refer to it are dropped, too
 		}
 	}
 }

@@ -17,13 +17,14 @@ import (
 // loop is a loop of a DO block.
 type loop struct{ commits bool }
 
-// block judges the statements of a DO block as if they stood in the file. What it cannot know, text that is put together at
-// run time, it says.
+// block analyzes the statements of a DO block as if they were in the file. It reports statements that it cannot know, such as text
+// that is built at run time.
 func (l *linter) block(n node) {
 	statement := l.parsed[l.position]
 	for _, arg := range n.each("args") {
 		if _, value := arg.node.any("arg"); arg.node.text("defname") == "language" && value.text("sval") != "plpgsql" {
-			l.warn(0, "not-analyzed", "", "The block is written in "+value.text("sval")+", which the linter does not read.", "Review it by hand, and acknowledge the finding.")
+			l.warn(0, "not-analyzed", "", "The block is written in "+value.text("sval")+", which the linter does not read.",
+				"Review it by hand, and acknowledge the finding.")
 			return
 		}
 	}
@@ -31,26 +32,29 @@ func (l *linter) block(n node) {
 	l.fixedLine = 0
 }
 
-// run judges the statements of a PL/pgSQL body as they run now.
+// run analyzes the statements of a PL/pgSQL body that runs now.
 func (l *linter) run(sql string, line int, what string) {
 	var text string
 	var tree any
 	err := tooMuch(sql)
 	if err == nil {
-		text, err = guarded(parser.ParsePlPgSqlToJSON, sql)
+		text, err = parseWith(parser.ParsePlPgSqlToJSON, sql)
 	}
 	if err == nil {
 		err = json.Unmarshal([]byte(text), &tree)
 	}
 	if err != nil {
-		l.report(0, "not-analyzed", "", "PL/pgSQL's grammar does not accept the "+what+" ("+err.Error()+"), so that nothing can be said about it.", "Correct it, or review it by hand and acknowledge the finding.")
+		l.report(0, "not-analyzed", "",
+			"PL/pgSQL's grammar does not accept the "+what+" ("+err.Error()+"), so that the linter cannot analyze it.",
+			"Correct it, or review it by hand and acknowledge the finding.")
 		return
 	}
 	b := &blockReader{linter: l, firstLine: line + strings.Count(sql[:bodyStart(sql)], "\n")}
 	commits := contains(tree, "PLpgSQL_stmt_commit")
 	if commits && l.tx.wrapped {
-		l.report(0, "concurrently-in-transaction", "", "A "+what+" with COMMIT cannot run inside a transaction block, and this one does: PostgreSQL refuses it.",
-			"Put it into a file of its own that says '-- +goose NO TRANSACTION', without BEGIN and COMMIT.")
+		l.report(0, "concurrently-in-transaction", "", "A "+what+" with COMMIT cannot run inside a transaction block, and this one "+
+			"does: PostgreSQL refuses it.",
+			"Put it into a file of its own with '-- +goose NO TRANSACTION', without BEGIN and COMMIT.")
 	}
 	outer, outerLoop := l.tx.wrapped, l.loop
 	l.tx.wrapped = outer || !commits
@@ -68,7 +72,7 @@ func language(n node) string {
 	return ""
 }
 
-// bodyText is what stands between the quotes after AS.
+// bodyText is the text between the quotes after AS.
 func bodyText(n node) string {
 	for _, option := range n.each("options") {
 		if _, arg := option.node.any("arg"); option.node.text("defname") == "as" {
@@ -78,7 +82,7 @@ func bodyText(n node) string {
 	return ""
 }
 
-// calls judges the bodies of functions and procedures of these files that a statement calls.
+// calls analyzes the bodies of functions and procedures of these files that a statement calls.
 func (l *linter) calls(n node) {
 	if l.depth > 3 {
 		return
@@ -88,14 +92,14 @@ func (l *linter) calls(n node) {
 			return true
 		}
 		f := l.schema.functions[joined(below.names("funcname"))]
-		if f == nil || f.definition == "" && f.statements == "" || !l.judging {
+		if f == nil || f.definition == "" && f.statements == "" || !l.analyzing {
 			return true
 		}
 		line := l.fixedLine
 		if line == 0 {
 			l.fixedLine = l.parsed[l.position].Line
 		}
-		// What is wrong is reported where the call is: that is when it happens.
+		// Findings are reported at the call, since the call runs the statements.
 		l.depth++
 		l.pinned++
 		if f.definition != "" {
@@ -110,7 +114,7 @@ func (l *linter) calls(n node) {
 	})
 }
 
-// runSQL judges the statements of a function in SQL as they run now.
+// runSQL analyzes the statements of an SQL function that runs now.
 func (l *linter) runSQL(body string) {
 	outer := l.tx.wrapped
 	l.tx.wrapped = true
@@ -139,8 +143,11 @@ type blockReader struct {
 	firstLine int
 }
 
-// inOrder are the fields that hold statements, in the order in which they run.
-var inOrder = []string{"action", "body", "then_body", "elsif_list", "else_body", "stmts", "case_when_list", "else_stmts", "exceptions", "exc_list"}
+// inOrder are the fields with statements, in the order in which they run.
+var inOrder = []string{
+	"action", "body", "then_body", "elsif_list", "else_body", "stmts", "case_when_list", "else_stmts", "exceptions",
+	"exc_list",
+}
 
 func (b *blockReader) read(value any) {
 	switch value := value.(type) {
@@ -168,7 +175,8 @@ func (b *blockReader) node(kind string, n node) {
 		b.fixedLine = b.firstLine + line - 1
 	}
 	switch kind {
-	case "PLpgSQL_stmt_loop", "PLpgSQL_stmt_while", "PLpgSQL_stmt_fori", "PLpgSQL_stmt_fors", "PLpgSQL_stmt_dynfors", "PLpgSQL_stmt_foreach_a", "PLpgSQL_stmt_forc":
+	case "PLpgSQL_stmt_loop", "PLpgSQL_stmt_while", "PLpgSQL_stmt_fori", "PLpgSQL_stmt_fors", "PLpgSQL_stmt_dynfors", "PLpgSQL_stmt_foreach_a",
+		"PLpgSQL_stmt_forc":
 		outer := b.loop
 		b.loop = &loop{commits: contains(map[string]any(n), "PLpgSQL_stmt_commit") || outer != nil && outer.commits}
 		b.read(map[string]any(n))
@@ -194,21 +202,23 @@ func (b *blockReader) query(sql string) {
 		}
 	}
 	if err != nil {
-		b.warn(0, "not-analyzed", "", "A statement of the block is not understood ("+err.Error()+").", "Review it by hand, and acknowledge the finding.")
+		b.warn(0, "not-analyzed", "", "A statement of the block cannot be parsed ("+err.Error()+").",
+			"Review it by hand, and acknowledge the finding.")
 		return
 	}
 	if what := refusesTransaction(parsedStatement{kind: kind, node: tree}); what != "" {
-		b.report(0, "concurrently-in-transaction", "", what+" cannot run in a DO block, which is a transaction by itself: PostgreSQL refuses it.", "Write it as a statement of its own, in a file with '-- +goose NO TRANSACTION'.")
+		b.report(0, "concurrently-in-transaction", "", what+" cannot run in a DO block, which is a transaction by itself: PostgreSQL refuses it.",
+			"Write it as a statement of its own, in a file with '-- +goose NO TRANSACTION'.")
 	}
-	b.judge(kind, tree, found)
+	b.analyze(kind, tree, found)
 }
 
-// placeholder stands for a name that is put in at run time.
+// placeholder replaces a name that is inserted at run time.
 const placeholder = "placeholder"
 
 var formatPlaceholder = regexp.MustCompile(`%(\d+\$)?(-?\d+)?([ILs%])`)
 
-// dynamic judges the text of EXECUTE where it is written out, also as the pattern of format().
+// dynamic analyzes the text of EXECUTE if it is a literal, also as the pattern of format().
 func (b *blockReader) dynamic(expression string) {
 	kind, tree, err := parse("SELECT " + expression)
 	if err == nil && kind == "SelectStmt" {
@@ -223,7 +233,8 @@ func (b *blockReader) dynamic(expression string) {
 			}
 		}
 	}
-	b.warn(0, "not-analyzed", "", "EXECUTE runs a text that is put together when the file runs: the linter does not see it.", "Write the statement out, or review it by hand and acknowledge the finding.")
+	b.warn(0, "not-analyzed", "", "EXECUTE runs a text that is built at run time: the linter cannot analyze it.",
+		"Write the statement out, or review it by hand and acknowledge the finding.")
 }
 
 func (b *blockReader) pattern(kind string, n node) string {

@@ -16,13 +16,16 @@ func (l *linter) addConstraint(t *table, def node, newForms forms) {
 	if added.kind == "CONSTR_FOREIGN" {
 		target := relationName(def.child("pktable"))
 		if !unused && t.partitioned && notValid && !newForms.notEnforced && l.options.Postgres > 0 && l.options.Postgres < 18 {
-			l.report(offset, "wrong-version", t.name, "Before PostgreSQL 18, a foreign key on a partitioned table cannot be NOT VALID: the statement fails.", "Add the foreign key NOT VALID to each partition, validate it there, then add it to the parent.")
+			l.report(offset, "wrong-version", t.name,
+				"Before PostgreSQL 18, a foreign key on a partitioned table cannot be NOT VALID: the statement fails.",
+				"Add the foreign key NOT VALID to each partition, validate it there, then add it to the parent.")
 		}
 		if unused {
 			return
 		}
 		if !notValid && !small {
-			l.report(offset, "foreign-key-scans", t.name, fmt.Sprintf("All rows of %s are checked while neither it nor %s can be written.", t.name, target),
+			l.report(offset, "foreign-key-scans", t.name, fmt.Sprintf("All rows of %s are checked while neither it nor %s can be written.", t.name,
+				target),
 				"ADD CONSTRAINT … NOT VALID, and VALIDATE CONSTRAINT in a later transaction.")
 		}
 		return
@@ -34,7 +37,8 @@ func (l *linter) addConstraint(t *table, def node, newForms forms) {
 	case "CONSTR_UNIQUE", "CONSTR_PRIMARY":
 		using := def.text("indexname")
 		if using == "" {
-			l.report(offset, "constraint-builds-index", t.name, "The index of the constraint is built under an ACCESS EXCLUSIVE lock: nothing reads or writes "+t.name+" until then.",
+			l.report(offset, "constraint-builds-index", t.name, "The index of the constraint is built under an ACCESS EXCLUSIVE lock: "+
+				"nothing reads or writes "+t.name+" until then.",
 				"CREATE UNIQUE INDEX CONCURRENTLY in a file of its own, then ADD CONSTRAINT … USING INDEX.")
 			return
 		}
@@ -42,16 +46,19 @@ func (l *linter) addConstraint(t *table, def node, newForms forms) {
 			l.primaryKeyUsing(t, using, offset)
 		}
 	case "CONSTR_EXCLUSION":
-		l.report(offset, "exclusion-constraint", t.name, "The index of an EXCLUDE constraint is built under an ACCESS EXCLUSIVE lock, and there is no form that does not.",
+		l.report(offset, "exclusion-constraint", t.name, "The index of an EXCLUDE constraint is built under an ACCESS EXCLUSIVE lock, "+
+			"and there is no form that does not.",
 			"Make a new table with the constraint and move the rows in batches, or do it in a maintenance window.")
 	case "CONSTR_CHECK":
 		if !notValid {
-			l.report(offset, "check-scans", t.name, "All rows are read under an ACCESS EXCLUSIVE lock: nothing reads or writes "+t.name+" until then.",
+			l.report(offset, "check-scans", t.name,
+				"All rows are read under an ACCESS EXCLUSIVE lock: nothing reads or writes "+t.name+" until then.",
 				"ADD CONSTRAINT … CHECK … NOT VALID, and VALIDATE CONSTRAINT in a later transaction.")
 		}
 	case "CONSTR_NOTNULL":
 		if !notValid && !t.provesNotNull(added.columns[0]) {
-			l.report(offset, "not-null-scans", t.name+"."+added.columns[0], "All rows are read under an ACCESS EXCLUSIVE lock: nothing reads or writes "+t.name+" until then.",
+			l.report(offset, "not-null-scans", t.name+"."+added.columns[0], "All rows are read under an ACCESS EXCLUSIVE lock: nothing "+
+				"reads or writes "+t.name+" until then.",
 				"ADD CONSTRAINT … NOT NULL … NOT VALID, and VALIDATE CONSTRAINT in a later transaction.")
 		}
 	}
@@ -67,18 +74,19 @@ func (l *linter) primaryKeyUsing(t *table, using string, offset int) {
 		if c == nil || !c.known || t.provesNotNull(name) || c.nullProof() {
 			continue
 		}
-		l.report(offset, "primary-key-scans", t.name+"."+name, fmt.Sprintf("%s may be null: PostgreSQL reads all rows under an ACCESS EXCLUSIVE lock to make it NOT NULL for the primary key.", name),
+		l.report(offset, "primary-key-scans", t.name+"."+name, fmt.Sprintf("%s may be null: PostgreSQL reads all rows under an ACCESS "+
+			"EXCLUSIVE lock to make it NOT NULL for the primary key.", name),
 			"ADD CHECK ("+name+" IS NOT NULL) NOT VALID, VALIDATE CONSTRAINT in a later transaction, SET NOT NULL, and then the primary key.")
 	}
 }
 
-// nullProof tells whether the column was NOT NULL before the primary key made it so.
+// nullProof reports whether the column was NOT NULL before the primary key made it so.
 func (c *column) nullProof() bool { return c.notNull && c.typ.name != "" && !c.becameKey }
 
 func (l *linter) validate(t *table, name string) {
 	c := t.constraints[name]
 	if c == nil {
-		// Of an existing table; what it says is not known.
+		// A constraint of an existing table, with unknown content.
 		return
 	}
 	if !c.validated && c.tx != nil && c.tx == l.tx && (l.tx.wrapped || c.at == l.position) && !l.schema.free(t.name) {
@@ -86,7 +94,8 @@ func (l *linter) validate(t *table, name string) {
 		if c.kind == "CONSTR_FOREIGN" {
 			lock = "locks against writes, on both tables,"
 		}
-		l.report(0, "validate-in-same-transaction", t.name, "Adding the constraint took "+lock+" and the transaction keeps it while VALIDATE reads all rows: NOT VALID has gained nothing.",
+		l.report(0, "validate-in-same-transaction", t.name, "Adding the constraint took "+lock+" and the transaction keeps it while "+
+			"VALIDATE reads all rows: NOT VALID has no benefit.",
 			"VALIDATE CONSTRAINT in a file of its own, which runs in a later transaction.")
 	}
 	c.validated = true
@@ -99,27 +108,31 @@ func (l *linter) setNotNull(t *table, name string, droppedCheck map[string]bool)
 	c := t.column(name)
 	was := c.notNull
 	c.notNull = true
-	if c.new && l.judging && !l.schema.unused(t.name) && !c.hasDefault {
+	if c.new && l.analyzing && !l.schema.unused(t.name) && !c.hasDefault {
 		c.required = true
 	}
 	if was || l.schema.free(t.name) {
 		return
 	}
 	object := t.name + "." + name
-	const advice = "ADD CONSTRAINT … CHECK (%[1]s IS NOT NULL) NOT VALID; VALIDATE CONSTRAINT in a later transaction; then SET NOT NULL, which reads nothing; then DROP CONSTRAINT in a statement of its own. From PostgreSQL 18 on: ADD CONSTRAINT … NOT NULL %[1]s NOT VALID, then VALIDATE CONSTRAINT."
+	const advice = "ADD CONSTRAINT … CHECK (%[1]s IS NOT NULL) NOT VALID; VALIDATE CONSTRAINT in a later transaction; then SET NOT " +
+		"NULL, which reads nothing; then DROP CONSTRAINT in a statement of its own. From PostgreSQL 18 on: ADD CONSTRAINT … NOT NULL " +
+		"%[1]s NOT VALID, then VALIDATE CONSTRAINT."
 	switch {
 	case t.provesNotNull(name) && droppedCheck[name]:
-		l.report(0, "not-null-scans", object, "The CHECK that shows that there are no nulls is dropped by the same statement: PostgreSQL does not use it, and reads all rows under an ACCESS EXCLUSIVE lock.",
+		l.report(0, "not-null-scans", object, "The CHECK that shows that there are no nulls is dropped by the same statement: "+
+			"PostgreSQL does not use it, and reads all rows under an ACCESS EXCLUSIVE lock.",
 			"DROP CONSTRAINT in a statement of its own, after SET NOT NULL.")
 	case t.provesNotNull(name):
 	case l.proofDroppedLater(t, name), l.proofValidatedUnseen(t, name):
 	default:
-		l.report(0, "not-null-scans", object, "All rows are read under an ACCESS EXCLUSIVE lock: nothing reads or writes "+t.name+" until then.", fmt.Sprintf(advice, name))
+		l.report(0, "not-null-scans", object, "All rows are read under an ACCESS EXCLUSIVE lock: nothing reads or writes "+t.name+" until then.",
+			fmt.Sprintf(advice, name))
 	}
 }
 
-// proofDroppedLater tells whether a later statement drops a constraint that the files do not show but whose name says that
-// it is the CHECK for this column: the last step of the safe way, of which the earlier ones are in another set of files.
+// proofDroppedLater reports whether a later statement drops a constraint that is not in these files but has the name of the CHECK for
+// this column: the last step of the safe form, whose earlier steps are in another set of files.
 func (l *linter) proofDroppedLater(t *table, column string) bool {
 	for _, later := range l.parsed[min(l.position+1, len(l.parsed)):] {
 		if later.kind != "AlterTableStmt" || relationName(later.node.child("relation")) != t.name {
@@ -134,7 +147,7 @@ func (l *linter) proofDroppedLater(t *table, column string) bool {
 	return false
 }
 
-// proofValidatedUnseen tells the same where the constraint was validated in these files and added in others.
+// proofValidatedUnseen reports the same for a constraint that was validated in these files and added in others.
 func (l *linter) proofValidatedUnseen(t *table, column string) bool {
 	for _, before := range l.parsed[:l.position] {
 		if before.kind != "AlterTableStmt" || relationName(before.node.child("relation")) != t.name {
@@ -154,7 +167,7 @@ func (l *linter) namesProof(t *table, name, column string) bool {
 	return !known && strings.Contains(name, column) && matches(name, "null", "_nn", "nn_", "check", "chk", "present", "required")
 }
 
-// matches tells whether a name holds one of the parts.
+// matches reports whether a name contains one of the parts.
 func matches(name string, parts ...string) bool {
 	for _, part := range parts {
 		if strings.Contains(strings.ToLower(name), part) {
@@ -184,18 +197,20 @@ func (l *linter) attach(parent *table, def node) {
 		}
 		for _, command := range before.node.each("cmds") {
 			if command.node.text("subtype") == "AT_ValidateConstraint" && child.constraints[command.node.text("name")] == nil {
-				return // added in files that are not known
+				return // added in unknown files
 			}
 		}
 	}
 	if l.dropsCheckLater(child.name) {
 		return
 	}
-	l.report(0, "attach-scans", parent.name, "PostgreSQL reads all rows of "+child.name+", which nothing can use meanwhile, to see that they belong into the partition.",
-		"Before it, in earlier transactions: ALTER TABLE "+child.name+" ADD CONSTRAINT … CHECK (the partition's bounds, and NOT NULL) NOT VALID, then VALIDATE CONSTRAINT; after it, drop the constraint. A DEFAULT partition needs the opposite CHECK.")
+	l.report(0, "attach-scans", parent.name, "PostgreSQL reads all rows of "+child.name+", which nothing can use meanwhile, to see "+
+		"that they belong into the partition.",
+		"Before it, in earlier transactions: ALTER TABLE "+child.name+" ADD CONSTRAINT … CHECK (the partition's bounds, and NOT NULL) "+
+			"NOT VALID, then VALIDATE CONSTRAINT; after it, drop the constraint. A DEFAULT partition needs the opposite CHECK.")
 }
 
-// dropsCheckLater tells whether a later statement drops a constraint of the table, as after an ATTACH that it made cheap.
+// dropsCheckLater reports whether a later statement drops a constraint of the table, as after an ATTACH that it made cheap.
 func (l *linter) dropsCheckLater(name string) bool {
 	for _, later := range l.parsed[min(l.position+1, len(l.parsed)):] {
 		if later.kind != "AlterTableStmt" || relationName(later.node.child("relation")) != name {
@@ -221,10 +236,13 @@ func (l *linter) alterDomain(n node) {
 	switch n.text("subtype") {
 	case "C":
 		if !def.flag("skip_validation") {
-			l.report(def.location(), "domain-scans", name, "Every table with a column of the domain is read under a lock, one after the other.", "ALTER DOMAIN … ADD CONSTRAINT … NOT VALID, and VALIDATE CONSTRAINT in a later transaction.")
+			l.report(def.location(), "domain-scans", name, "Every table with a column of the domain is read under a lock, one after the other.",
+				"ALTER DOMAIN … ADD CONSTRAINT … NOT VALID, and VALIDATE CONSTRAINT in a later transaction.")
 		}
 	case "O":
-		l.report(0, "domain-scans", name, "Every table with a column of the domain is read under a lock, and NOT NULL of a domain cannot be added NOT VALID.", "ALTER DOMAIN … ADD CONSTRAINT … CHECK (VALUE IS NOT NULL) NOT VALID, and VALIDATE CONSTRAINT in a later transaction.")
+		l.report(0, "domain-scans", name, "Every table with a column of the domain is read under a lock, and NOT NULL of a domain "+
+			"cannot be added NOT VALID.", "ALTER DOMAIN … ADD CONSTRAINT … CHECK (VALUE IS NOT NULL) NOT VALID, and VALIDATE CONSTRAINT "+
+			"in a later transaction.")
 	}
 	if known == nil {
 		known = &userType{kind: "domain"}

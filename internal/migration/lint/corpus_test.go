@@ -51,7 +51,8 @@ func sorted(names []string) []string {
 func describe(report *lint.Report) string {
 	var text strings.Builder
 	for _, finding := range report.Findings {
-		text.WriteString(finding.File + ": " + string(finding.Severity) + " " + finding.Rule + " " + finding.Object + ": " + finding.Reason + "\n")
+		text.WriteString(finding.File + ": " + string(finding.Severity) + " " + finding.Rule + " " + finding.Object + ": " +
+			finding.Reason + "\n")
 	}
 	return text.String()
 }

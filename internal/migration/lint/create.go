@@ -61,14 +61,14 @@ func (l *linter) createTable(n node, newForms forms) {
 	}
 }
 
-// referenced notes that a new foreign key locks the table that it points to against writes, for a moment.
+// referenced records that a new foreign key briefly locks the table that it refers to against writes.
 func (l *linter) referenced(n node) {
 	if target := relationName(n.child("pktable")); target != "" {
 		l.schema.table(target)
 	}
 }
 
-// define notes a column from its definition.
+// define records a column from its definition.
 func (t *table) define(def node) *column {
 	c := &column{new: true, known: true, typ: typeOf(def.child("typeName"))}
 	name := def.text("colname")
@@ -79,9 +79,13 @@ func (t *table) define(def node) *column {
 			c.notNull = true
 		case "CONSTR_PRIMARY":
 			c.notNull = true
-			t.constraints[constraintName(item.node, t, name)] = &constraint{kind: "CONSTR_PRIMARY", columns: []string{name}, validated: true, new: true}
+			t.constraints[constraintName(item.node, t, name)] = &constraint{
+				kind: "CONSTR_PRIMARY", columns: []string{name}, validated: true, new: true,
+			}
 		case "CONSTR_UNIQUE":
-			t.constraints[constraintName(item.node, t, name)] = &constraint{kind: "CONSTR_UNIQUE", columns: []string{name}, validated: true, new: true}
+			t.constraints[constraintName(item.node, t, name)] = &constraint{
+				kind: "CONSTR_UNIQUE", columns: []string{name}, validated: true, new: true,
+			}
 		case "CONSTR_DEFAULT", "CONSTR_IDENTITY", "CONSTR_GENERATED":
 			c.hasDefault = true
 		}
@@ -92,7 +96,7 @@ func (t *table) define(def node) *column {
 	return c
 }
 
-// note adds a table constraint to what is known.
+// note records a table constraint.
 func (l *linter) note(t *table, n node, newForms forms) *constraint {
 	c := &constraint{kind: n.text("contype"), validated: !n.flag("skip_validation"), tx: l.tx, at: l.position, new: true}
 	switch c.kind {
@@ -128,7 +132,7 @@ func (l *linter) note(t *table, n node, newForms forms) *constraint {
 	return c
 }
 
-// constraintName is the name of a constraint, or the one that PostgreSQL gives it.
+// constraintName is the name of a constraint, or PostgreSQL's default name.
 func constraintName(n node, t *table, columns string) string {
 	if name := n.text("conname"); name != "" {
 		return name
@@ -193,19 +197,23 @@ func (l *linter) createIndex(n node) {
 			l.report(offset, "concurrently-on-partitioned", name, "PostgreSQL refuses CREATE INDEX CONCURRENTLY on a partitioned table.",
 				"CREATE INDEX … ON ONLY "+name+", then CREATE INDEX CONCURRENTLY on each partition and ALTER INDEX … ATTACH PARTITION.")
 		case n.flag("if_not_exists") && !l.schema.dropped["OBJECT_INDEX "+label] && !l.droppedBefore(label):
-			l.report(offset, "concurrently-if-not-exists", label, "An index of that name that a failed build left behind is invalid, and IF NOT EXISTS takes it for done.",
-				fmt.Sprintf("DROP INDEX CONCURRENTLY IF EXISTS %s before it, or leave IF NOT EXISTS out: the runner removes the leftover of a failed build before it tries again.", label))
+			l.report(offset, "concurrently-if-not-exists", label, "An index of that name that a failed build left behind is invalid, and "+
+				"IF NOT EXISTS mistakes it for the finished one.",
+				fmt.Sprintf("DROP INDEX CONCURRENTLY IF EXISTS %s before it, or leave IF NOT EXISTS out: the runner removes the leftover of "+
+					"a failed build before a retry.", label))
 		case label == "":
-			l.warn(offset, "concurrently-if-not-exists", name, "An index without a name gets another one at each retry: a failed build leaves an invalid index beside the new one.",
+			l.warn(offset, "concurrently-if-not-exists", name, "An index without a name gets another one at each retry: a failed build "+
+				"leaves an invalid index next to the new one.",
 				"Give the index a name.")
 		}
-	case n.child("relation").flag("inh"): // ON ONLY has a use for partitioned tables alone, and builds nothing there
+	case n.child("relation").flag("inh"): // ON ONLY is used only for partitioned tables, and builds nothing there
 		if !l.schema.isSmall(name) {
 			advice := "CREATE INDEX CONCURRENTLY, in a file of its own with '-- +goose NO TRANSACTION'."
 			if t.partitioned {
 				advice = "CREATE INDEX … ON ONLY " + name + ", then CREATE INDEX CONCURRENTLY on each partition and ALTER INDEX … ATTACH PARTITION."
 			}
-			l.report(offset, "index-blocks-writes", name, "CREATE INDEX holds a SHARE lock: nothing can be written to "+name+" until the index is built.", advice)
+			l.report(offset, "index-blocks-writes", name,
+				"CREATE INDEX holds a SHARE lock: nothing can be written to "+name+" until the index is built.", advice)
 		}
 		l.strongLock(name, offset)
 	}
@@ -215,7 +223,7 @@ func (l *linter) createIndex(n node) {
 	l.schema.indexes[label] = i
 }
 
-// droppedBefore tells whether an earlier statement of the file dropped the index.
+// droppedBefore reports whether an earlier statement of the file dropped the index.
 func (l *linter) droppedBefore(name string) bool {
 	for _, before := range l.parsed[:l.position] {
 		if before.kind != "DropStmt" || before.node.text("removeType") != "OBJECT_INDEX" {

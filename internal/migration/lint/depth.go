@@ -10,29 +10,33 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/sqlfile"
 )
 
-// The parser is a program for WebAssembly with a small stack of its own and no check of its depth. Beyond some hundred
-// levels it writes over its own memory, and then fails, never ends, or answers wrongly. So what is deeper than maxDepth, or
-// longer than maxLength, is not given to it. Files that people write stay far below both.
+// The parser is a WebAssembly program with a small stack and no check of its depth. Beyond some hundred levels it overwrites its own
+// memory, and then fails, never ends, or returns wrong results. So statements deeper than maxDepth or longer than maxLength are not
+// parsed. Files that people write stay far below both.
 const (
 	maxDepth  = 100     // levels, as depth counts them
 	maxLength = 4 << 20 // bytes of one statement, whose tree takes some fifty times as much memory
 )
 
-// tooMuch says why a statement is not given to the parser; nil: it is.
+// tooMuch returns why a statement is too deeply nested to parse, or nil.
 func tooMuch(sql string) error {
 	if len(sql) > maxLength {
 		return &syntaxError{message: fmt.Sprintf("it has %d bytes, and the linter reads statements of up to %d", len(sql), maxLength), offset: -1}
 	}
 	if levels, offset := depth(sql, false); levels > maxDepth {
-		return &syntaxError{message: fmt.Sprintf("it is nested %d levels deep, or chains as many operators, and the linter reads statements of up to %d", levels, maxDepth), offset: offset}
+		return &syntaxError{
+			message: fmt.Sprintf("it is nested %d levels deep, or chains as many operators, and the linter reads statements of up to %d", levels,
+				maxDepth),
+			offset: offset,
+		}
 	}
 	return nil
 }
 
-// frame is a parenthesis, a bracket, a CASE or a block that is open.
+// frame is an open parenthesis, bracket, CASE or block.
 type frame struct {
 	operators int // of the current operand: each is a level of the tree
-	sets      int // UNION, JOIN and their like, each a level around all before it
+	sets      int // UNION, JOIN and similar words, each a level around all before it
 }
 
 // operatorWords make the tree a level deeper, as operators do.
@@ -41,11 +45,11 @@ var operatorWords = set("not is isnull notnull like ilike similar between in col
 // setWords chain queries and tables.
 var setWords = set("union intersect except join")
 
-// operandEnds are words after which another operand begins, beside the one before and not above it.
+// operandEnds are words after which another operand begins, next to the one before and not above it.
 var operandEnds = set("and or select from where on then when else set values using group having order limit returning")
 
-// depth estimates from above how deep PostgreSQL's tree of a statement is, and says where it is deepest. With body, sql is
-// what stands between the quotes of a PL/pgSQL function.
+// depth is an upper estimate of the depth of PostgreSQL's tree of a statement, with the position of the deepest level. With body, sql is
+// the text between the quotes of a PL/pgSQL function.
 func depth(sql string, body bool) (deepest, offset int) {
 	frames := []frame{{}}
 	open := 0 // levels of all frames but the last

@@ -24,7 +24,8 @@ func word(objectType string) string {
 	return strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(objectType, "OBJECT_"), "_", " "))
 }
 
-const dropAdvice = "Drop it in a contract migration (slipway_migration with kind = \"contract\", or '-- slipway:kind contract' in the file), when no version that uses it runs or could be rolled back to."
+const dropAdvice = "Drop it in a contract migration (slipway_migration with kind = \"contract\", or '-- slipway:kind contract' " +
+	"in the file), when no version that uses it runs or could be rolled back to."
 
 func (l *linter) drop(n node) {
 	removed := n.text("removeType")
@@ -47,7 +48,8 @@ func (l *linter) dropIndex(n node, name string) {
 	i := l.schema.indexes[name]
 	if i != nil && l.schema.table(i.table).partitioned {
 		if n.flag("concurrent") {
-			l.report(0, "concurrently-on-partitioned", name, "PostgreSQL refuses DROP INDEX CONCURRENTLY for an index of a partitioned table.", "DROP INDEX, at a quiet time; the runner's lock timeout keeps the wait short.")
+			l.report(0, "concurrently-on-partitioned", name, "PostgreSQL refuses DROP INDEX CONCURRENTLY for an index of a partitioned table.",
+				"DROP INDEX, at a quiet time; the runner's lock timeout keeps the wait short.")
 		}
 		return
 	}
@@ -56,7 +58,8 @@ func (l *linter) dropIndex(n node, name string) {
 	if n.flag("concurrent") || i != nil && (i.new && l.unusedTable(i.table) || l.schema.free(i.table)) {
 		return
 	}
-	l.report(0, "index-drop-blocks", name, "DROP INDEX waits for all queries of the table under an ACCESS EXCLUSIVE lock, and every other query waits behind it.",
+	l.report(0, "index-drop-blocks", name, "DROP INDEX waits for all queries of the table under an ACCESS EXCLUSIVE lock, and "+
+		"every other query waits behind it.",
 		"DROP INDEX CONCURRENTLY, in a file of its own with '-- +goose NO TRANSACTION'.")
 	if i != nil {
 		l.strongLock(i.table, 0)
@@ -113,12 +116,12 @@ func (l *linter) dropObject(removed, name string, cascade bool) {
 	}
 	reason := fmt.Sprintf("The running version may still need the %s.", word(removed))
 	if cascade {
-		reason += " CASCADE takes along whatever depends on it."
+		reason += " CASCADE also drops everything that depends on it."
 	}
 	l.report(0, "drop-object", name, reason, dropAdvice)
 }
 
-// recreated tells whether a later statement of the same transaction makes an object of that kind and name.
+// recreated reports whether a later statement of the same transaction makes an object of that kind and name.
 func (l *linter) recreated(removed, name string) bool {
 	for _, later := range l.parsed[min(l.position+1, len(l.parsed)):] {
 		if !l.tx.wrapped && !l.tx.perhaps || later.kind == "TransactionStmt" {
@@ -203,7 +206,8 @@ func (l *linter) rename(n node) {
 			}
 		}
 		if !unused && l.viewLater(name) {
-			l.warn(0, "rename", object, "The view of the old name stands in for the table, but not for everything: locks, COPY, TRUNCATE, triggers and ON CONFLICT of the running version may fail on it.",
+			l.warn(0, "rename", object, "The view of the old name replaces the table, but not for everything: locks, COPY, TRUNCATE, "+
+				"triggers and ON CONFLICT of the running version may fail on it.",
 				"Make sure that the running version does not use them, and acknowledge the finding.")
 			return
 		}
@@ -231,14 +235,16 @@ func (l *linter) rename(n node) {
 	if unused {
 		return
 	}
-	l.report(0, "rename", object, fmt.Sprintf("The running version uses the old name of the %s, and fails the moment that it is %s.", what, to),
-		"Add the new one beside the old, keep both in step (a trigger, or a view of the old name), switch the application, and drop the old one in a later, contract migration.")
+	l.report(0, "rename", object, fmt.Sprintf("The running version uses the old name of the %s, and fails the moment that it is %s.", what,
+		to),
+		"Add the new one next to the old one, keep both in sync (a trigger, or a view of the old name), switch the application, and "+
+			"drop the old one in a later, contract migration.")
 	if kind == "OBJECT_COLUMN" || kind == "OBJECT_TABLE" {
 		l.strongLock(name, 0)
 	}
 }
 
-// viewLater tells whether a later statement of the same transaction makes a view of the name.
+// viewLater reports whether a later statement of the same transaction makes a view of the name.
 func (l *linter) viewLater(name string) bool {
 	return (l.tx.wrapped || l.tx.perhaps) && l.recreated("OBJECT_VIEW", name)
 }
@@ -255,5 +261,6 @@ func (l *linter) moveSchema(n node) {
 		return
 	}
 	l.report(0, "move-schema", name, "The running version does not find it in the schema "+n.text("newschema")+".",
-		"Make a view of the old name in the same transaction, or add the new one beside the old and drop the old one in a contract migration.")
+		"Make a view of the old name in the same transaction, or add the new one next to the old one and drop the old one in a "+
+			"contract migration.")
 }

@@ -9,21 +9,21 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/sqlfile"
 )
 
-// forms are what a statement has that PostgreSQL 17's grammar does not know.
+// forms are the parts of a statement that PostgreSQL 17's grammar does not accept.
 type forms struct {
 	since  int    // the version that introduced the newest of them; 0: none
 	what   string // for a sentence
 	offset int
-	// notNull holds the constraints of ADD CONSTRAINT … NOT NULL, by name ("" for one without), and their columns.
+	// notNull are the constraints of ADD CONSTRAINT … NOT NULL, by name ("" for one without), and their columns.
 	notNull map[string]string
-	// virtual holds the offsets, in the rewritten statement, of GENERATED where the column is virtual.
+	// virtual are the offsets, in the rewritten statement, of GENERATED for virtual columns.
 	virtual     map[int]bool
 	notEnforced bool
 	enforced    bool // ALTER CONSTRAINT … ENFORCED
 }
 
-// rewriteNewForms puts forms that PostgreSQL 17 knows in the place of those that came later, so that the statement can be
-// parsed. Line ends stay where they are.
+// rewriteNewForms replaces forms of later versions by forms of PostgreSQL 17, so that the statement can be parsed. Line ends keep
+// their positions.
 func rewriteNewForms(sql string) (string, forms) {
 	found := forms{notNull: map[string]string{}, virtual: map[int]bool{}}
 	var tokens []sqlfile.Token
@@ -113,7 +113,8 @@ func rewriteNewForms(sql string) (string, forms) {
 			note(18, "WITHOUT OVERLAPS", i)
 			replace(i, i+1, "")
 			i++
-		case is(i, "period") && is(i-1, ",") && i+1 < len(tokens) && !is(i+1, ",") && !is(i+1, ")") && strings.Contains(strings.ToLower(sql), "foreign"):
+		case is(i, "period") && is(i-1, ",") && i+1 < len(tokens) && !is(i+1, ",") && !is(i+1, ")") &&
+			strings.Contains(strings.ToLower(sql), "foreign"):
 			note(18, "PERIOD", i)
 			replace(i, i, "")
 		}
@@ -146,7 +147,7 @@ func identifier(text string) string {
 	return strings.ToLower(text)
 }
 
-// introduced is the version, after the oldest that is supported, in which a form that the grammar knows came, or 0.
+// introduced is the version that introduced a form of the grammar, if it is newer than the oldest supported one, or 0.
 func introduced(kind string, n node) (since int, what string) {
 	switch kind {
 	case "MergeStmt":

@@ -3,8 +3,8 @@
 
 // Package lint finds what is unsafe in SQL migrations for PostgreSQL before they run: locks that stop the application,
 // changes that break the version that still runs, lost data, and mistakes with transactions. It needs no database. It
-// judges the pending files in the light of those that were applied before, and of each other: what the pending files
-// create, nobody uses yet.
+// analyzes the pending files together with the files that were applied before: objects that the pending files create are not in
+// use yet.
 package lint
 
 import (
@@ -26,17 +26,17 @@ const (
 	NewestPostgres = 18
 )
 
-// Options say what is known beyond the files.
+// Options are what is known besides the files.
 type Options struct {
 	// Postgres is the major version of the server. 0: not known; then forms of all versions are accepted.
 	Postgres int
-	// SmallTables are tables that are read in milliseconds: locks that last as long do no harm, nor do changes of all rows.
+	// SmallTables are tables that are read in milliseconds: locks for that time do no harm, nor do changes of all rows.
 	SmallTables []string
-	// Contract says that all files remove what only old versions use, and that no old version runs. A file can say it too.
+	// Contract says that all files remove what only old versions use, and that no old version runs. A file can also declare it.
 	Contract bool
-	// Acknowledgements beside those in the files.
+	// Acknowledgements in addition to those in the files.
 	Acknowledgements []Acknowledgement
-	// Now decides which acknowledgements have expired. The zero time stands for the present.
+	// Now decides which acknowledgements have expired. The zero time means the current time.
 	Now time.Time
 }
 
@@ -45,37 +45,37 @@ type Acknowledgement struct {
 	File   string    // name of the file; empty: all
 	Rule   string    // ID of the rule
 	Object string    // as Finding.Object; empty: all
-	Reason string    // needed
+	Reason string    // required
 	Until  time.Time // the last day, in UTC; zero: without end
 }
 
-// Finding is one thing that is wrong.
+// Finding is one unsafe statement or mistake.
 type Finding struct {
 	File         string   `json:"file"`
 	Line         int      `json:"line"`
 	Rule         string   `json:"rule"`
 	Class        Class    `json:"class"`
 	Severity     Severity `json:"severity"`
-	Object       string   `json:"object,omitempty"` // the table or other object that it is about
+	Object       string   `json:"object,omitempty"` // the table or other object of the finding
 	Reason       string   `json:"reason"`           // what happens and why
 	SafeForm     string   `json:"safe_form"`        // what to write instead
 	Acknowledged string   `json:"acknowledged,omitempty"`
 }
 
-// Page is where the rule of the finding is explained.
+// Page is the page about the rule of the finding.
 func (f Finding) Page() string { return rulesByID[f.Rule].Page() }
 
-// Report is what the linter says of a set of files.
+// Report is the result of the linter for a set of files.
 type Report struct {
-	Files      int       `json:"files"`      // that were judged
+	Files      int       `json:"files"`      // that were analyzed
 	Statements int       `json:"statements"` // in them
-	Findings   []Finding `json:"findings"`   // by file and line; acknowledged ones too
+	Findings   []Finding `json:"findings"`   // by file and line, including acknowledged ones
 }
 
 // Errors are the findings that stop a plan.
 func (r *Report) Errors() []Finding { return r.open(Error) }
 
-// Warnings are those that do not.
+// Warnings are the findings that do not stop a plan.
 func (r *Report) Warnings() []Finding { return r.open(Warning) }
 
 func (r *Report) open(severity Severity) []Finding {
@@ -88,17 +88,17 @@ func (r *Report) open(severity Severity) []Finding {
 	return findings
 }
 
-// releaseMemory gives back, once, what compiling the parser took: some 200 MiB, which Go would keep for a while.
+// releaseMemory frees, once, the memory of compiling the parser: some 200 MiB, which Go would keep for a while.
 var releaseMemory = sync.OnceFunc(debug.FreeOSMemory)
 
-// OptionsError says which option is wrong.
+// OptionsError is an invalid option.
 type OptionsError struct{ Reason string }
 
 func (e *OptionsError) Error() string { return "lint options: " + e.Reason }
 
-// Lint judges the pending files. The history holds the files that were applied before them, as far as they are known; they
-// are read, not judged. Both must be in the order in which they run. Where nothing is pending, nothing is started or read.
-// The error is one of the options, or that of the context.
+// Lint analyzes the pending files. The history is the known files that were applied before them; they are read, not analyzed. Both
+// must be in the order in which they run. If nothing is pending, nothing is started or read. The error is an *OptionsError, or that
+// of the context.
 func Lint(ctx context.Context, history, pending []*sqlfile.File, options Options) (*Report, error) {
 	if options.Postgres != 0 && (options.Postgres < OldestPostgres || options.Postgres > NewestPostgres) {
 		return nil, &OptionsError{fmt.Sprintf("PostgreSQL %d is not supported: %d to %d are", options.Postgres, OldestPostgres, NewestPostgres)}
@@ -125,11 +125,12 @@ func Lint(ctx context.Context, history, pending []*sqlfile.File, options Options
 		}
 	}
 	l.schema.age()
-	l.judging = true
+	l.analyzing = true
 	for i, file := range pending {
 		if file.Version >= 0 && i > 0 && pending[i-1].Version == file.Version && file.Format == sqlfile.Goose {
 			l.current = file
-			l.reportAt(1, "duplicate-version", "", fmt.Sprintf("%s has the version %d too, and goose refuses to run two files of one version.", pending[i-1].Name, file.Version),
+			l.reportAt(1, "duplicate-version", "", fmt.Sprintf("%s has the version %d too, and goose refuses to run two files of one version.",
+				pending[i-1].Name, file.Version),
 				"Give the file a number of its own, higher than all others.")
 		}
 		if err := l.file(ctx, file); err != nil {

@@ -16,7 +16,7 @@ import (
 
 func goose(name, sql string) *sqlfile.File { return sqlfile.Parse(name, []byte("-- +goose Up\n"+sql)) }
 
-func judge(t *testing.T, options lint.Options, files ...*sqlfile.File) *lint.Report {
+func analyze(t *testing.T, options lint.Options, files ...*sqlfile.File) *lint.Report {
 	t.Helper()
 	report, err := lint.Lint(t.Context(), nil, files, options)
 	if err != nil {
@@ -34,16 +34,19 @@ func TestLint_AcknowledgementsOfTheConfigurationHoldUntilTheirLastDay(t *testing
 		errors int
 		unused bool
 	}{
-		"all":             {lint.Acknowledgement{Rule: "drop-column", Reason: "never read"}, until, 0, false},
-		"one object":      {lint.Acknowledgement{Rule: "drop-column", Object: "users.a", Reason: "never read"}, until, 1, false},
-		"this file":       {lint.Acknowledgement{Rule: "drop-column", File: "00001_drop.sql", Reason: "never read"}, until, 0, false},
-		"another file":    {lint.Acknowledgement{Rule: "drop-column", File: "00002_drop.sql", Reason: "never read"}, until, 2, true},
-		"another rule":    {lint.Acknowledgement{Rule: "drop-table", Reason: "never read"}, until, 2, true},
-		"on the last day": {lint.Acknowledgement{Rule: "drop-column", Reason: "x", Until: until}, until.Add(23*time.Hour + 59*time.Minute), 0, false},
-		"a day later":     {lint.Acknowledgement{Rule: "drop-column", Reason: "x", Until: until}, until.Add(24 * time.Hour), 2, false},
+		"all":          {lint.Acknowledgement{Rule: "drop-column", Reason: "never read"}, until, 0, false},
+		"one object":   {lint.Acknowledgement{Rule: "drop-column", Object: "users.a", Reason: "never read"}, until, 1, false},
+		"this file":    {lint.Acknowledgement{Rule: "drop-column", File: "00001_drop.sql", Reason: "never read"}, until, 0, false},
+		"another file": {lint.Acknowledgement{Rule: "drop-column", File: "00002_drop.sql", Reason: "never read"}, until, 2, true},
+		"another rule": {lint.Acknowledgement{Rule: "drop-table", Reason: "never read"}, until, 2, true},
+		"on the last day": {
+			lint.Acknowledgement{Rule: "drop-column", Reason: "x", Until: until}, until.Add(23*time.Hour + 59*time.Minute), 0,
+			false,
+		},
+		"a day later": {lint.Acknowledgement{Rule: "drop-column", Reason: "x", Until: until}, until.Add(24 * time.Hour), 2, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			report := judge(t, lint.Options{Acknowledgements: []lint.Acknowledgement{test.ack}, Now: test.now}, drop)
+			report := analyze(t, lint.Options{Acknowledgements: []lint.Acknowledgement{test.ack}, Now: test.now}, drop)
 			if len(report.Errors()) != test.errors {
 				t.Errorf("%d errors, want %d: %+v", len(report.Errors()), test.errors, report.Findings)
 			}
@@ -58,8 +61,9 @@ func TestLint_AcknowledgementsOfTheConfigurationHoldUntilTheirLastDay(t *testing
 }
 
 func TestLint_ContractAllowsWhatOnlyOldVersionsUse(t *testing.T) {
-	file := goose("00001_contract.sql", "ALTER TABLE users DROP COLUMN a;\nDROP TABLE old;\nDROP VIEW v;\nALTER TABLE users ALTER COLUMN b SET NOT NULL;\n")
-	report := judge(t, lint.Options{Contract: true}, file)
+	file := goose("00001_contract.sql",
+		"ALTER TABLE users DROP COLUMN a;\nDROP TABLE old;\nDROP VIEW v;\nALTER TABLE users ALTER COLUMN b SET NOT NULL;\n")
+	report := analyze(t, lint.Options{Contract: true}, file)
 	if got := ruleNames(report.Errors()); len(got) != 1 || got[0] != "not-null-scans" {
 		t.Errorf("got %v", got)
 	}
@@ -94,7 +98,7 @@ func TestLint_ReadsNothingWhereNothingIsPending(t *testing.T) {
 }
 
 func TestLint_NamesTheLineOfEachFinding(t *testing.T) {
-	report := judge(t, lint.Options{}, goose("00001_a.sql", `
+	report := analyze(t, lint.Options{}, goose("00001_a.sql", `
 -- a comment
 ALTER TABLE users
     ADD COLUMN ok text,
@@ -139,7 +143,8 @@ func TestRules_AreNamedOnceAndSaySomething(t *testing.T) {
 func FuzzLint(f *testing.F) {
 	for _, seed := range []string{
 		"ALTER TABLE a ADD COLUMN b int, ADD CONSTRAINT c NOT NULL d NOT VALID;", "DO $$ BEGIN EXECUTE format('x %I', 1); END $$;",
-		"MERGE INTO a USING b ON true WHEN MATCHED THEN DELETE;", "CREATE SCHEMA a CREATE TABLE b (c int);", "ALTER TABLE a ADD b int GENERATED ALWAYS AS (1);",
+		"MERGE INTO a USING b ON true WHEN MATCHED THEN DELETE;", "CREATE SCHEMA a CREATE TABLE b (c int);",
+		"ALTER TABLE a ADD b int GENERATED ALWAYS AS (1);",
 		"REVOKE ALL ON ALL TABLES IN SCHEMA a FROM b;", "DROP OPERATOR + (int, int);", "ALTER EXTENSION a ADD TABLE b;", "COMMIT; BEGIN;",
 	} {
 		f.Add(seed)
@@ -149,7 +154,10 @@ func FuzzLint(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, sql string) {
-		for _, content := range []string{sql, "-- +goose Up\n" + sql, "-- +goose NO TRANSACTION\n-- +goose Up\n-- +goose StatementBegin\n" + sql + "\n-- +goose StatementEnd\n"} {
+		for _, content := range []string{
+			sql, "-- +goose Up\n" + sql,
+			"-- +goose NO TRANSACTION\n-- +goose Up\n-- +goose StatementBegin\n" + sql + "\n-- +goose StatementEnd\n",
+		} {
 			if _, err := lint.Lint(t.Context(), nil, []*sqlfile.File{sqlfile.Parse("00001_a.sql", []byte(content))}, lint.Options{}); err != nil {
 				t.Fatal(err)
 			}

@@ -14,26 +14,26 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/sqlfile"
 )
 
-// linter goes through the files in the order in which they run.
+// linter processes the files in the order in which they run.
 type linter struct {
-	options  Options
-	schema   *schema
-	judging  bool // false for the history
-	findings []Finding
-	used     map[ackKey]bool
+	options   Options
+	schema    *schema
+	analyzing bool // false for the history
+	findings  []Finding
+	used      map[ackKey]bool
 
 	current *sqlfile.File
 	tx      *transaction
-	// statements of the current file, parsed, and the one that is judged.
+	// statements of the current file, parsed, and the index of the current one.
 	parsed   []parsedStatement
 	position int
-	// line of the statement, for those within a DO block whose places are not known; else 0.
+	// line of the statement, for statements within a DO block whose positions are unknown; else 0.
 	fixedLine int
 	loop      *loop           // in a DO block
 	depth     int             // of calls
 	utc       bool            // the session's time zone was set to UTC in this file
-	pinned    int             // where findings are reported at the line of a call
-	reported  map[string]bool // findings of the current file, against doubles
+	pinned    int             // the line of a call, where findings are reported
+	reported  map[string]bool // findings of the current file, to avoid duplicates
 }
 
 type ackKey struct {
@@ -51,14 +51,14 @@ type parsedStatement struct {
 	newForms forms
 }
 
-// transaction is what is known of the transaction that a statement runs in.
+// transaction is the transaction that a statement runs in.
 type transaction struct {
 	id int
-	// wrapped is true where statements before or after it share it: a statement by itself is in no such transaction.
+	// wrapped is true if statements before or after it share it; it is false for a single statement.
 	wrapped bool
 	// explicit is true after BEGIN.
 	explicit bool
-	// perhaps is true where it depends on the tool whether the file is wrapped.
+	// perhaps is true if it depends on the tool whether the file is wrapped.
 	perhaps bool
 
 	locked    []string        // existing tables that were locked strongly, in order
@@ -72,7 +72,8 @@ func (l *linter) file(ctx context.Context, file *sqlfile.File) error {
 	l.parsed = l.parsed[:0]
 	if file.Problem != nil {
 		l.reportAt(file.Problem.Line, "file-format", "", "goose cannot run the file: "+file.Problem.Reason+".",
-			"Follow goose's format: '-- +goose Up', statements that end in a semicolon at the end of a line, and '-- +goose StatementBegin' and '-- +goose StatementEnd' around those that hold semicolons.")
+			"Follow goose's format: '-- +goose Up', statements that end in a semicolon at the end of a line, and '-- +goose "+
+				"StatementBegin' and '-- +goose StatementEnd' around those that hold semicolons.")
 	}
 	for _, note := range file.Notes {
 		if note.Problem != "" {
@@ -99,12 +100,13 @@ func (l *linter) file(ctx context.Context, file *sqlfile.File) error {
 		l.place(i)
 		l.statement(&l.parsed[i])
 		if err := l.parsed[i].err; err != nil && file.Format == sqlfile.Goose && strings.Contains(err.Error(), "unterminated dollar-quoted") {
-			break // goose splits within the statement, and what follows are its parts
+			break // goose splits within the statement, and its parts follow
 		}
 	}
 	if last := len(l.parsed) - 1; last >= 0 && l.tx != nil && l.tx.explicit {
 		l.position = last
-		l.report(0, "transaction-control", "", "The transaction that BEGIN opened is never committed: the work of the file is lost, or its locks are held for as long as the session lives.",
+		l.report(0, "transaction-control", "", "The transaction that BEGIN opened is never committed: the work of the file is lost, "+
+			"or its locks are held for as long as the session lives.",
 			"End it with COMMIT, or leave BEGIN out: the runner wraps the file in a transaction.")
 	}
 	l.unusedNotes()
@@ -117,14 +119,14 @@ func parseStatement(statement sqlfile.Statement) parsedStatement {
 	if parsed.err == nil {
 		return parsed
 	}
-	// PostgreSQL 17's grammar does not know what came later.
+	// PostgreSQL 17's grammar does not accept later forms.
 	if rewritten, newForms := rewriteNewForms(statement.SQL); newForms.since > 0 {
 		if kind, tree, err := parse(rewritten); err == nil {
 			parsed.kind, parsed.node, parsed.err, parsed.newForms = kind, tree, nil, newForms
 			return parsed
 		}
 	}
-	// Nor does it know what the tool puts in before it sends the statement.
+	// Nor does it accept the variables that the tool replaces.
 	if filled := fillIn(statement.SQL); filled != statement.SQL {
 		statement.SQL = filled
 		if again := parseStatement(statement); again.err == nil {
@@ -137,7 +139,7 @@ func parseStatement(statement sqlfile.Statement) parsedStatement {
 // variables are what tools replace: ${name}, {{ name }}, and psql's :name, :'name' and :"name".
 var variables = regexp.MustCompile(`\$\{\s*[\w.:-]*?(\w+)\s*\}|\{\{-?[^{}]*?(\w+)[^{}\w]*\}\}|(^|[^:\w\]\[]):(\w*[A-Za-z_]\w*|'\w+'|"\w+")`)
 
-// fillIn puts the names of variables in their places. Line ends stay where they are.
+// fillIn replaces variables by their names. Line ends keep their positions.
 func fillIn(sql string) string {
 	return variables.ReplaceAllString(sql, "$1$2$3$4")
 }
@@ -164,7 +166,8 @@ func (l *linter) place(i int) {
 	case sqlfile.PerStatement:
 	}
 	if !wrapped {
-		wrapped = statement.Wrapped || i > 0 && l.parsed[i-1].Group == statement.Group || i+1 < len(l.parsed) && l.parsed[i+1].Group == statement.Group
+		wrapped = statement.Wrapped || i > 0 && l.parsed[i-1].Group == statement.Group ||
+			i+1 < len(l.parsed) && l.parsed[i+1].Group == statement.Group
 	}
 	if l.tx != nil && l.tx.id == id && wrapped {
 		return
@@ -173,14 +176,14 @@ func (l *linter) place(i int) {
 	l.tx.wrapped, l.tx.perhaps = wrapped, perhaps
 }
 
-// flywayWraps tells whether Flyway runs the current file in a transaction: it does so unless the file holds nothing but
-// what PostgreSQL refuses there. It refuses files with both; that a setting of its own allows them is not seen here.
+// flywayWraps reports whether Flyway runs the current file in a transaction: it does so unless PostgreSQL refuses all its statements
+// there. Flyway refuses files with both; a setting that allows them is not visible here.
 func (l *linter) flywayWraps() bool {
 	transactional := false
 	for _, s := range l.parsed {
 		switch {
 		case s.kind == "TransactionStmt":
-			return false // the author does it by hand
+			return false // the author does it explicitly
 		case s.kind != "VariableSetStmt" && refusesTransaction(s) == "":
 			transactional = true
 		}
@@ -188,7 +191,7 @@ func (l *linter) flywayWraps() bool {
 	return transactional
 }
 
-// statement judges one statement and notes what it changes.
+// statement analyzes one statement and records its changes.
 func (l *linter) statement(s *parsedStatement) {
 	if s.err != nil {
 		l.notAnalyzed(s)
@@ -198,7 +201,7 @@ func (l *linter) statement(s *parsedStatement) {
 	if what := refusesTransaction(*s); what != "" {
 		l.inTransaction(what)
 	}
-	l.judge(s.kind, s.node, s.newForms)
+	l.analyze(s.kind, s.node, s.newForms)
 }
 
 func (l *linter) notAnalyzed(s *parsedStatement) {
@@ -210,11 +213,13 @@ func (l *linter) notAnalyzed(s *parsedStatement) {
 	if offset < 0 || offset > len(s.SQL) {
 		offset = 0
 	}
-	advice := "Correct the statement, or take it out into a file that is reviewed by hand and acknowledge this finding there."
+	advice := "Correct the statement, or move it to a file that is reviewed by hand and acknowledge this finding there."
 	if l.current.Format == sqlfile.Goose && strings.Contains(s.SQL, "$") {
-		advice = "Put '-- +goose StatementBegin' before and '-- +goose StatementEnd' after a statement that holds semicolons within it: goose splits at each line that ends in one."
+		advice = "Put '-- +goose StatementBegin' before and '-- +goose StatementEnd' after a statement that holds semicolons within " +
+			"it: goose splits at each line that ends in one."
 	}
-	l.report(offset, NotAnalyzed, "", "PostgreSQL's grammar does not accept the statement ("+message+"), so that nothing can be said about it.", advice)
+	l.report(offset, NotAnalyzed, "",
+		"PostgreSQL's grammar does not accept the statement ("+message+"), so that the linter cannot analyze it.", advice)
 }
 
 func (l *linter) newForms(s *parsedStatement) {
@@ -223,7 +228,8 @@ func (l *linter) newForms(s *parsedStatement) {
 		since, what = introduced(s.kind, s.node)
 	}
 	if since > 0 && l.options.Postgres > 0 && l.options.Postgres < since {
-		l.report(s.newForms.offset, "wrong-version", "", fmt.Sprintf("%s exists since PostgreSQL %d, and the target is PostgreSQL %d: the statement fails.", what, since, l.options.Postgres),
+		l.report(s.newForms.offset, "wrong-version", "", fmt.Sprintf("%s exists since PostgreSQL %d, and the target is PostgreSQL %d: "+
+			"the statement fails.", what, since, l.options.Postgres),
 			"Write the statement for the target version.")
 	}
 }
@@ -251,7 +257,7 @@ func (l *linter) warn(offset int, rule, object, reason, safeForm string) {
 }
 
 func (l *linter) reportAt(line int, rule, object, reason, safeForm string) {
-	if !l.judging {
+	if !l.analyzing {
 		return
 	}
 	key := fmt.Sprint(line, rule, object)

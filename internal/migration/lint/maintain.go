@@ -23,7 +23,8 @@ func (l *linter) reindex(n node) {
 	if i := l.schema.indexes[lastName(name)]; i != nil && l.schema.free(i.table) {
 		return
 	}
-	l.report(0, "reindex-blocks", name, "REINDEX holds a lock against writes on the table, and an ACCESS EXCLUSIVE lock on the index, until it is built anew.",
+	l.report(0, "reindex-blocks", name, "REINDEX holds a lock against writes on the table, and an ACCESS EXCLUSIVE lock on the "+
+		"index, until it is rebuilt.",
 		"REINDEX … CONCURRENTLY, in a file of its own with '-- +goose NO TRANSACTION'.")
 }
 
@@ -48,11 +49,13 @@ func (l *linter) rewriteCommand(kind string, n node) {
 	}
 	for _, name := range names {
 		if !l.schema.free(name) {
-			l.report(0, "table-rewrite", name, what+" writes the table anew under an ACCESS EXCLUSIVE lock: nothing reads or writes it until then.", "Use pg_repack, or plain VACUUM, or a maintenance window.")
+			l.report(0, "table-rewrite", name, what+" rewrites the table under an ACCESS EXCLUSIVE lock: nothing reads or writes it until then.",
+				"Use pg_repack, or plain VACUUM, or a maintenance window.")
 		}
 	}
 	if len(names) == 0 {
-		l.report(0, "table-rewrite", "", what+" writes all tables anew, one after the other, under ACCESS EXCLUSIVE locks.", "Use pg_repack, or plain VACUUM, or a maintenance window.")
+		l.report(0, "table-rewrite", "", what+" rewrites all tables, one after the other, under ACCESS EXCLUSIVE locks.",
+			"Use pg_repack, or plain VACUUM, or a maintenance window.")
 	}
 }
 
@@ -76,7 +79,8 @@ func (l *linter) lockTable(n node) {
 	for _, relation := range n.each("relations") {
 		name := relationName(relation.node)
 		if !l.schema.free(name) {
-			l.report(0, "explicit-lock", name, "LOCK TABLE in "+lockModes[mode]+" mode stops the running version until the transaction ends.", "Remove it: statements take the locks that they need.")
+			l.report(0, "explicit-lock", name, "LOCK TABLE in "+lockModes[mode]+" mode stops the running version until the transaction ends.",
+				"Remove it: statements take the locks that they need.")
 		}
 		l.strongLock(name, 0)
 	}
@@ -99,10 +103,19 @@ func (l *linter) truncate(n node) {
 }
 
 // volatileFunctions of PostgreSQL and its usual extensions, with another value for each row.
-var volatileFunctions = set("clock_timestamp random random_normal gen_random_uuid uuid_generate_v1 uuid_generate_v1mc uuid_generate_v4 uuidv4 uuidv7 uuid_generate_v7 nextval setval currval lastval timeofday gen_random_bytes pg_sleep txid_current pg_current_xact_id gen_salt nanoid ulid gen_ulid generate_ulid")
+var volatileFunctions = set("clock_timestamp random random_normal gen_random_uuid uuid_generate_v1 uuid_generate_v1mc " +
+	"uuid_generate_v4 uuidv4 uuidv7 uuid_generate_v7 nextval setval currval lastval timeofday gen_random_bytes pg_sleep " +
+	"txid_current pg_current_xact_id gen_salt nanoid ulid gen_ulid generate_ulid")
 
-// steadyFunctions are the usual ones that are not: PostgreSQL computes them once for all rows.
-var steadyFunctions = set("now transaction_timestamp statement_timestamp current_setting current_user session_user current_schema current_database version lower upper initcap concat concat_ws left right substr substring md5 length char_length trim btrim ltrim rtrim replace split_part to_char to_date to_timestamp to_number date_trunc date_part extract age make_date make_time make_timestamp make_timestamptz make_interval timezone abs round ceil ceiling floor trunc greatest least coalesce nullif mod power sqrt jsonb_build_object json_build_object jsonb_build_array json_build_array to_jsonb to_json jsonb_object json_object array_fill string_to_array array_append array_cat encode decode digest sha256 int4range int8range numrange tsrange tstzrange daterange to_tsvector to_tsquery format repeat lpad rpad chr ascii point box row numeric int4 int8 text varchar date timestamp timestamptz bool overlay position strpos")
+// steadyFunctions are the usual functions that are not volatile: PostgreSQL computes them once for all rows.
+var steadyFunctions = set("now transaction_timestamp statement_timestamp current_setting current_user session_user " +
+	"current_schema current_database version lower upper initcap concat concat_ws left right substr substring md5 length " +
+	"char_length trim btrim ltrim rtrim replace split_part to_char to_date to_timestamp to_number date_trunc date_part extract age " +
+	"make_date make_time make_timestamp make_timestamptz make_interval timezone abs round ceil ceiling floor trunc greatest least " +
+	"coalesce nullif mod power sqrt jsonb_build_object json_build_object jsonb_build_array json_build_array to_jsonb to_json " +
+	"jsonb_object json_object array_fill string_to_array array_append array_cat encode decode digest sha256 int4range int8range " +
+	"numrange tsrange tstzrange daterange to_tsvector to_tsquery format repeat lpad rpad chr ascii point box row numeric int4 int8 " +
+	"text varchar date timestamp timestamptz bool overlay position strpos")
 
 func set(words string) map[string]bool {
 	names := map[string]bool{}
@@ -112,7 +125,7 @@ func set(words string) map[string]bool {
 	return names
 }
 
-// volatile names what makes an expression differ from row to row, or may make it; else it is "".
+// volatile names the part of an expression whose value may differ from row to row; else it is "".
 func (l *linter) volatile(kind string, n node) string {
 	found := ""
 	visit := func(kind string, below node) bool {

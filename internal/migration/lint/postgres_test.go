@@ -64,7 +64,8 @@ func TestChange_IsFreeWhereAndOnlyWherePostgreSQLKeepsTheTable(t *testing.T) {
 				INSERT INTO seen SELECT %[1]d, relfilenode = before FROM pg_class WHERE relname = 't%[1]d';
 			END $$;`, i, change[0], change[1])
 	}
-	seen, err := server.Psql(t.Context(), "postgres", "CREATE TABLE seen (i int, kept boolean);"+script.String()+"SELECT i, kept FROM seen ORDER BY i")
+	seen, err := server.Psql(t.Context(), "postgres",
+		"CREATE TABLE seen (i int, kept boolean);"+script.String()+"SELECT i, kept FROM seen ORDER BY i")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,17 +125,20 @@ func TestRules_SayWhatPostgreSQLDoes(t *testing.T) {
 			t.Fatal(err)
 		}
 		prepare := `CREATE TABLE others (id int PRIMARY KEY); CREATE TABLE big (id int, other int, name text, at timestamp);
-			INSERT INTO big SELECT n, NULL, 'n' || n, '2027-01-01' FROM generate_series(1, 2000) n; ANALYZE big; CREATE TABLE seen (file oid, scans bigint, reads bigint);`
+			INSERT INTO big SELECT n, NULL, 'n' || n, '2027-01-01' FROM generate_series(1, 2000) n; ANALYZE big;
+			CREATE TABLE seen (file oid, scans bigint, reads bigint);`
 		if _, err := server.Psql(t.Context(), database, prepare); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := server.Psql(t.Context(), database, "SELECT pg_stat_reset(); INSERT INTO seen SELECT relfilenode FROM pg_class WHERE relname = 'big'"); err != nil {
+		if _, err := server.Psql(t.Context(), database,
+			"SELECT pg_stat_reset(); INSERT INTO seen SELECT relfilenode FROM pg_class WHERE relname = 'big'"); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := server.Psql(t.Context(), database, sql); err != nil {
 			t.Fatal(err)
 		}
-		out, err := server.Psql(t.Context(), database, "SELECT pg_sleep(0.3); SELECT (relfilenode <> file) OR pg_stat_get_numscans(c.oid) > 0 FROM pg_class c, seen WHERE relname = 'big'")
+		out, err := server.Psql(t.Context(), database,
+			"SELECT pg_sleep(0.3); SELECT (relfilenode <> file) OR pg_stat_get_numscans(c.oid) > 0 FROM pg_class c, seen WHERE relname = 'big'")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -142,14 +146,14 @@ func TestRules_SayWhatPostgreSQLDoes(t *testing.T) {
 		if did != heavy {
 			t.Errorf("%s: PostgreSQL reads or writes the whole table: %v, the test expects %v", sql, did, heavy)
 		}
-		if said := locksSaid(t, sql); said != heavy {
+		if said := locksReported(t, sql); said != heavy {
 			t.Errorf("%s: the linter says heavy: %v, PostgreSQL: %v", sql, said, heavy)
 		}
 	}
 }
 
-// locksSaid tells whether the linter finds an error of the class of locks.
-func locksSaid(t *testing.T, sql string) bool {
+// locksReported tells whether the linter finds an error of the class of locks.
+func locksReported(t *testing.T, sql string) bool {
 	t.Helper()
 	report, err := Lint(t.Context(), nil, []*sqlfile.File{sqlfile.Parse("00001_x.sql", []byte("-- +goose Up\n"+sql+";\n"))}, Options{})
 	if err != nil {

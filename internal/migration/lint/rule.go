@@ -5,7 +5,7 @@ package lint
 
 import "slices"
 
-// Severity says what a finding means for a plan.
+// Severity is the effect of a finding on a plan.
 type Severity string
 
 // The severities.
@@ -14,7 +14,7 @@ const (
 	Warning Severity = "warning" // is shown
 )
 
-// Class says what kind of harm a rule is about.
+// Class is the kind of harm of a rule.
 type Class string
 
 // The classes.
@@ -25,7 +25,7 @@ const (
 	Transactions Class = "transactions"  // cannot run, or not safely again, as it is cut into transactions
 )
 
-// Rule is something that the linter looks for.
+// Rule is one rule of the linter.
 type Rule struct {
 	ID       string
 	Class    Class
@@ -33,14 +33,14 @@ type Rule struct {
 	Title    string
 	Why      string // what happens, in a sentence or two
 	SafeForm string // what to do instead
-	Unsafe   string // an example that the rule speaks of; "" where a statement alone cannot show it
+	Unsafe   string // an example with a finding; "" if a statement alone cannot show it
 	Safe     string // the example, written so that it is safe; a line "-- 00001_name.sql" starts a file
 }
 
-// NotAnalyzed is the rule about statements that the linter cannot read.
+// NotAnalyzed is the rule for statements that the linter cannot analyze.
 const NotAnalyzed = "not-analyzed"
 
-// Page is where the rule is explained.
+// Page is the page about the rule.
 func (r Rule) Page() string { return RulesPage + "#" + r.ID }
 
 // RulesPage is the page that explains all rules.

@@ -37,20 +37,20 @@ func TestRules_TheirExamplesAreWhatTheyAreSaidToBe(t *testing.T) {
 	for _, rule := range lint.Rules() {
 		t.Run(rule.ID, func(t *testing.T) {
 			if rule.Why == "" || rule.SafeForm == "" || rule.Title == "" || rule.Class == "" || rule.Severity == "" {
-				t.Errorf("it does not say all: %+v", rule)
+				t.Errorf("it is not complete: %+v", rule)
 			}
 			if rule.Unsafe != "" {
-				report := judge(t, lint.Options{}, exampleFiles(rule.Unsafe)...)
+				report := analyze(t, lint.Options{}, exampleFiles(rule.Unsafe)...)
 				open := ruleNames(report.Errors())
 				if rule.Severity == lint.Warning {
 					open = ruleNames(report.Warnings())
 				}
 				if !slices.Contains(open, rule.ID) {
-					t.Errorf("the rule does not speak of its unsafe example: %s", describe(report))
+					t.Errorf("the rule does not report its unsafe example: %s", describe(report))
 				}
 			}
 			if rule.Safe != "" {
-				if report := judge(t, lint.Options{}, exampleFiles(rule.Safe)...); len(report.Findings) > 0 {
+				if report := analyze(t, lint.Options{}, exampleFiles(rule.Safe)...); len(report.Findings) > 0 {
 					t.Errorf("the safe example is not: %s", describe(report))
 				}
 			}

@@ -8,23 +8,22 @@ import (
 	"strings"
 )
 
-// schema is what is known of the database from the files so far. Of what no file created, nothing is known but that it
-// exists.
+// schema is what is known about the database from the files so far. Of objects that no file created, only their existence is known.
 type schema struct {
 	tables    map[string]*table
 	indexes   map[string]*index
 	types     map[string]*userType
 	functions map[string]*function
-	// created holds other objects by kind and name, such as "OBJECT_VIEW orders_v", that the pending files create.
+	// created are other objects by kind and name, such as "OBJECT_VIEW orders_v", that the pending files create.
 	created map[string]bool
-	// dropped holds what the current transaction dropped, by kind and name.
+	// dropped are the objects that the current transaction dropped, by kind and name.
 	dropped map[string]bool
 	small   map[string]bool
 }
 
 type table struct {
 	name        string
-	new         bool // created by the pending files: nobody uses it yet
+	new         bool // created by the pending files: not in use yet
 	temporary   bool
 	view        bool // view or materialized view
 	partitioned bool
@@ -47,7 +46,7 @@ type constraint struct {
 	kind      string // CONSTR_CHECK and so on
 	columns   []string
 	validated bool
-	// notNull is the column that a CHECK (c IS NOT NULL) is about.
+	// notNull is the column of a CHECK (c IS NOT NULL).
 	notNull string
 	tx      *transaction // that added it; nil for those of the history
 	at      int          // the statement that added it, in its file
@@ -70,13 +69,13 @@ type userType struct {
 type function struct {
 	volatile bool
 	new      bool
-	// definition is the statement that makes it, in PL/pgSQL, and line the one it starts in; empty for others.
+	// definition is the statement that creates it, in PL/pgSQL, and line its first line; empty for others.
 	definition string
 	line       int
 	statements string // of a function in SQL
 }
 
-// bookkeeping are the tables in which tools for migrations take notes.
+// bookkeeping are the tables in which migration tools record their state.
 var bookkeeping = []string{
 	"alembic_version", "django_migrations", "schema_migrations", "ar_internal_metadata", "flyway_schema_history", "databasechangelog",
 	"databasechangeloglock", "goose_db_version", "gorp_migrations", "_prisma_migrations", "__drizzle_migrations", "knex_migrations",
@@ -95,7 +94,7 @@ func newSchema(small []string) *schema {
 	return s
 }
 
-// age makes everything that is known part of the history.
+// age makes all known objects part of the history.
 func (s *schema) age() {
 	for _, t := range s.tables {
 		t.new = false
@@ -123,12 +122,12 @@ func (s *schema) begin(id int) *transaction {
 	return &transaction{id: id, lockedAt: map[string]int{}, enumAdded: map[string]bool{}}
 }
 
-// table returns what is known of a table, and a fresh entry for an existing one where nothing is.
+// table returns the entry of a table, or a new entry for an existing table about which nothing is known.
 func (s *schema) table(name string) *table {
 	if t, known := s.tables[name]; known {
 		return t
 	}
-	// A name without a schema may mean a table in a schema of the search path, and the other way round.
+	// A name without a schema may mean a table in a schema of the search path, and vice versa.
 	if !strings.Contains(name, ".") {
 		for full, t := range s.tables {
 			if t.new && lastName(full) == name {
@@ -141,13 +140,13 @@ func (s *schema) table(name string) *table {
 	return t
 }
 
-// free tells whether a table can be changed at will: it is new, temporary, or declared small.
+// free reports whether a table can be changed without restrictions: it is new, temporary, or declared small.
 func (s *schema) free(name string) bool {
 	t := s.table(name)
 	return t.new || t.temporary || s.isSmall(name)
 }
 
-// unused tells whether nobody reads or writes a table yet.
+// unused reports whether a table is not in use yet.
 func (s *schema) unused(name string) bool {
 	t := s.table(name)
 	return t.new || t.temporary
@@ -166,7 +165,7 @@ func (t *table) column(name string) *column {
 	return c
 }
 
-// provesNotNull tells whether a validated CHECK says that a column holds no null.
+// provesNotNull reports whether a validated CHECK proves that a column has no nulls.
 func (t *table) provesNotNull(column string) bool {
 	for _, c := range t.constraints {
 		if c.notNull == column && c.validated {
@@ -176,9 +175,9 @@ func (t *table) provesNotNull(column string) bool {
 	return false
 }
 
-// lock notes a strong lock on an existing table until the end of the transaction.
+// lock records a strong lock on an existing table until the end of the transaction.
 func (tx *transaction) lock(name string, line int) {
-	if _, held := tx.lockedAt[name]; !held {
+	if _, locked := tx.lockedAt[name]; !locked {
 		tx.lockedAt[name] = line
 		tx.locked = append(tx.locked, name)
 	}

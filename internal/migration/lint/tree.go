@@ -12,13 +12,13 @@ import (
 	"github.com/wasilibs/go-pgquery/parser"
 )
 
-// node is a node of PostgreSQL's parse tree, as libpg_query writes it in JSON. Missing fields have their zero value.
+// node is a node of PostgreSQL's parse tree, as libpg_query encodes it in JSON. Missing fields have their zero value.
 type node map[string]any
 
-// syntaxError is PostgreSQL's complaint about a statement.
+// syntaxError is a syntax error of PostgreSQL.
 type syntaxError struct {
 	message string
-	offset  int // in bytes; -1 where it is not known
+	offset  int // in bytes; -1 if unknown
 }
 
 func (e *syntaxError) Error() string { return e.message }
@@ -29,7 +29,7 @@ func parse(sql string) (string, node, error) {
 	if err := tooMuch(sql); err != nil {
 		return "", nil, err
 	}
-	text, err := guarded(parser.ParseToJSON, sql)
+	text, err := parseWith(parser.ParseToJSON, sql)
 	if err != nil {
 		failed := &syntaxError{message: err.Error(), offset: -1}
 		var reported *parser.Error
@@ -75,7 +75,7 @@ func (n node) number(key string) int {
 	return int(value)
 }
 
-// location is the byte offset in the statement, which is left out where it is 0.
+// location is the byte offset in the statement, which libpg_query omits if it is 0.
 func (n node) location() int { return n.number("location") }
 
 // child is a field of a fixed type, such as relation.
@@ -84,10 +84,10 @@ func (n node) child(key string) node {
 	return value
 }
 
-// any is a field that may hold several types: which one it is, and the node.
+// any is a field that may have several types: the type and the node.
 func (n node) any(key string) (string, node) { return unwrap(n[key]) }
 
-// each goes over a list of nodes.
+// each iterates over a list of nodes.
 func (n node) each(key string) []wrapped {
 	values, _ := n[key].([]any)
 	list := make([]wrapped, 0, len(values))
@@ -126,7 +126,7 @@ func unwrap(value any) (string, node) {
 	return "", nil
 }
 
-// walk visits every node below value, from the outside in. A visit that returns false leaves out what is below.
+// walk visits every node below value, from the outside in. A visit that returns false skips the nodes below.
 func walk(value any, visit func(kind string, n node) bool) {
 	switch value := value.(type) {
 	case node:
@@ -145,7 +145,7 @@ func walk(value any, visit func(kind string, n node) bool) {
 	}
 }
 
-// contains tells whether a node of a kind is below value.
+// contains reports whether a node of a kind is below value.
 func contains(value any, kinds ...string) bool {
 	found := false
 	walk(value, func(kind string, _ node) bool {
@@ -157,7 +157,7 @@ func contains(value any, kinds ...string) bool {
 	return found
 }
 
-// relationName is the name of a table as the catalog keys it: without the schema where that is public.
+// relationName is the name of a table as a key: without the schema public.
 func relationName(n node) string { return qualified(n.text("schemaname"), n.text("relname")) }
 
 func qualified(schema, name string) string {

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// columnType is a type as PostgreSQL names it inside: int4, varchar, timestamptz.
+// columnType is a type by PostgreSQL's internal name: int4, varchar, timestamptz.
 type columnType struct {
 	name  string
 	mods  []int // length, or precision and scale
@@ -38,7 +38,15 @@ func typeOf(n node) columnType {
 }
 
 func (t columnType) String() string {
-	text := map[string]string{"int4": "integer", "int8": "bigint", "int2": "smallint", "bool": "boolean", "float8": "double precision", "float4": "real", "bpchar": "char"}[t.name]
+	text := map[string]string{
+		"int4":   "integer",
+		"int8":   "bigint",
+		"int2":   "smallint",
+		"bool":   "boolean",
+		"float8": "double precision",
+		"float4": "real",
+		"bpchar": "char",
+	}[t.name]
 	if text == "" {
 		text = t.name
 	}
@@ -66,10 +74,10 @@ const (
 	free verdict = iota
 	rewrite
 	narrowing
-	depends // on what the column was
+	depends // on the old type of the column
 )
 
-// change tells what a change from one type to another costs.
+// change returns the cost of a change from one type to another.
 func (t columnType) change(to columnType) verdict {
 	if t.array || to.array {
 		if t.array == to.array && t.name == to.name && slices.Equal(t.mods, to.mods) {
@@ -156,7 +164,7 @@ func (l *linter) changeType(t *table, n node) {
 	}
 	if def.child("raw_default") != nil {
 		kind, expression := def.any("raw_default")
-		if kind == "TypeCast" { // USING c::type is what happens anyway
+		if kind == "TypeCast" { // USING c::type is the default
 			kind, expression = expression.any("arg")
 		}
 		if columnRef(kind, expression) != name {
@@ -168,27 +176,38 @@ func (l *linter) changeType(t *table, n node) {
 	}
 	object := t.name + "." + name
 	offset := def.location()
-	if l.utc && result != free && (!known || from.isTimestamp()) && to.isTimestamp() && precision(to) >= precision(from) && def.child("raw_default") == nil {
-		l.warn(offset, "type-change", object, "While the session's time zone is UTC, PostgreSQL changes timestamp to timestamptz, and back, without a rewrite; the running version meets another type.",
+	if l.utc && result != free && (!known || from.isTimestamp()) && to.isTimestamp() && precision(to) >= precision(from) &&
+		def.child("raw_default") == nil {
+		l.warn(offset, "type-change", object, "While the session's time zone is UTC, PostgreSQL changes timestamp to timestamptz, and "+
+			"back, without a rewrite; the running version meets another type.",
 			"Make sure that the running version and its driver read both types alike, and acknowledge the finding.")
 		l.strongLock(t.name, offset)
 		return
 	}
-	const advice = "Add a column of the new type, keep both in step with a trigger or in the application, copy in batches, switch the reads, and drop the old column in a later, contract migration."
+	const advice = "Add a column of the new type, keep both in step with a trigger or in the application, copy in batches, switch " +
+		"the reads, and drop the old column in a later, contract migration."
 	switch {
 	case result == free:
 		return
 	case result == narrowing:
-		l.report(offset, "type-change", object, fmt.Sprintf("From %s to %s, values may no longer fit; the running version still writes them, and every row is checked or rewritten while %s is locked.", from, to, t.name), advice)
+		l.report(offset, "type-change", object,
+			fmt.Sprintf("From %s to %s, values may no longer fit; the running version still writes them, and every row is checked or "+
+				"rewritten while %s is locked.", from, to, t.name), advice)
 	case result == depends && (to.name == "text" || to.name == "varchar"):
-		l.warn(offset, "type-change", object, fmt.Sprintf("The files do not show what type %s has. From text, or a varchar that is not longer, %s costs nothing; from any other type it rewrites %s under an ACCESS EXCLUSIVE lock.", name, to, t.name),
+		l.warn(offset, "type-change", object, fmt.Sprintf("The files do not show what type %s has. From text, or a varchar that is "+
+			"not longer, %s costs nothing; from any other type it rewrites %s under an ACCESS EXCLUSIVE lock.", name, to, t.name),
 			"Check the type of the column, and acknowledge the finding if it is text or a shorter varchar; else: "+advice)
 	case !known:
-		l.report(offset, "type-change", object, fmt.Sprintf("Changing %s to %s rewrites %s and its indexes under an ACCESS EXCLUSIVE lock, unless it has nearly that type already, which the files do not show.", name, to, t.name), advice)
+		l.report(offset, "type-change", object,
+			fmt.Sprintf("Changing %s to %s rewrites %s and its indexes under an ACCESS EXCLUSIVE lock, unless it has nearly that type "+
+				"already, which the files do not show.", name, to, t.name), advice)
 	case l.schema.isSmall(t.name):
-		l.warn(offset, "type-change", object, fmt.Sprintf("The running version reads and writes %s as %s, and will meet %s.", name, from, to), advice)
+		l.warn(offset, "type-change", object, fmt.Sprintf("The running version reads and writes %s as %s, and will meet %s.", name, from, to),
+			advice)
 	default:
-		l.report(offset, "type-change", object, fmt.Sprintf("From %s to %s, PostgreSQL rewrites %s and its indexes under an ACCESS EXCLUSIVE lock: nothing reads or writes it until then.", from, to, t.name), advice)
+		l.report(offset, "type-change", object,
+			fmt.Sprintf("From %s to %s, PostgreSQL rewrites %s and its indexes under an ACCESS EXCLUSIVE lock: nothing reads or writes "+
+				"it until then.", from, to, t.name), advice)
 	}
 	l.strongLock(t.name, offset)
 }

@@ -10,12 +10,14 @@ import (
 	"strings"
 )
 
-// oneBatch is how many rows one statement may write at most, where numbers in it say how many.
+// oneBatch is the limit of rows that one statement may write, if numbers in it show how many.
 const oneBatch = 500_000
 
-const batchAdvice = "Write in batches of some thousand rows, each in a transaction of its own: a loop in the application or a job, or a DO block with COMMIT in its loop in a file with '-- +goose NO TRANSACTION'. Select a batch with WHERE key IN (SELECT key … LIMIT n)."
+const batchAdvice = "Write in batches of some thousand rows, each in a transaction of its own: a loop in the application or a " +
+	"job, or a DO block with COMMIT in its loop in a file with '-- +goose NO TRANSACTION'. Select a batch with WHERE key IN " +
+	"(SELECT key … LIMIT n)."
 
-// write judges a statement that changes rows.
+// write analyzes a statement that changes rows.
 func (l *linter) write(kind string, n node) {
 	for _, cte := range n.child("withClause").each("ctes") {
 		if inner, query := cte.node.any("ctequery"); inner != "SelectStmt" {
@@ -44,23 +46,31 @@ func (l *linter) write(kind string, n node) {
 		_, query := n.any("selectStmt")
 		bounded = bounded || query == nil || l.fewSelected(n, query)
 	}
-	verb := map[string]string{"UpdateStmt": "UPDATE changes", "DeleteStmt": "DELETE removes", "InsertStmt": "INSERT … SELECT writes", "MergeStmt": "MERGE changes"}[kind]
+	verb := map[string]string{
+		"UpdateStmt": "UPDATE changes",
+		"DeleteStmt": "DELETE removes",
+		"InsertStmt": "INSERT … SELECT writes",
+		"MergeStmt":  "MERGE changes",
+	}[kind]
 	switch {
 	case bounded && (l.loop == nil || l.loop.commits):
 		return
 	case bounded:
-		l.warn(0, "write-whole-table", name, "The loop works in batches, but in one transaction: all rows stay locked until its end, and nothing can be vacuumed.", "COMMIT in the loop, in a file with '-- +goose NO TRANSACTION'.")
+		l.warn(0, "write-whole-table", name, "The loop works in batches, but in one transaction: all rows stay locked until its end, "+
+			"and nothing can be vacuumed.", "COMMIT in the loop, in a file with '-- +goose NO TRANSACTION'.")
 	default:
-		l.report(0, "write-whole-table", name, verb+" as many rows as there are, in one transaction: they stay locked until its end, replicas lag, and the table grows.", batchAdvice)
+		l.report(0, "write-whole-table", name,
+			verb+" as many rows as there are, in one transaction: they stay locked until its end, replicas lag, and the table grows.", batchAdvice)
 	}
 	if l.tx != nil && l.tx.wrapped && len(l.tx.locked) > 0 {
-		held := l.tx.locked[0]
-		l.report(0, "backfill-under-lock", name, fmt.Sprintf("The transaction holds the lock on %s that it took in line %d for as long as this statement runs: nothing can use %s until all rows are written.", held, l.tx.lockedAt[held], held),
+		locked := l.tx.locked[0]
+		l.report(0, "backfill-under-lock", name, fmt.Sprintf("The transaction holds the lock on %s that it took in line %d for as "+
+			"long as this statement runs: nothing can use %s until all rows are written.", locked, l.tx.lockedAt[locked], locked),
 			"Put the change of the table and the backfill into files of their own, and write in batches.")
 	}
 }
 
-// selectStatement judges the writes in the WITH clause of a query.
+// selectStatement analyzes the writes in the WITH clause of a query.
 func (l *linter) selectStatement(n node) {
 	for _, cte := range n.child("withClause").each("ctes") {
 		if inner, query := cte.node.any("ctequery"); inner != "SelectStmt" && inner != "" {
@@ -78,8 +88,8 @@ func (l *linter) isCTE(n node, name string) bool {
 	return false
 }
 
-// hasLimit tells whether the rows that a statement writes are chosen by a query with a LIMIT: in its WITH, its FROM, or its
-// IN. One in the values that it writes says nothing about their number.
+// hasLimit reports whether a query with a LIMIT selects the rows that a statement writes: in its WITH, its FROM, or its IN. A LIMIT in
+// the values that it writes does not restrict their number.
 func hasLimit(n node) bool {
 	for _, key := range []string{"withClause", "fromClause", "usingClause", "sourceRelation", "whereClause", "selectStmt"} {
 		if limited(key, n[key]) {
@@ -104,7 +114,7 @@ func limited(key string, value any) bool {
 	return found
 }
 
-// fewRows tells whether all relations of a FROM are small, new, or written out.
+// fewRows reports whether all relations of a FROM are small, new, or written out.
 func (l *linter) fewRows(statement node, sources []wrapped) bool {
 	for _, source := range sources {
 		switch source.kind {
@@ -147,10 +157,10 @@ func (l *linter) fewSelected(statement, query node) bool {
 	return l.bounds(relationName(sources[0].node), where, condition, false)
 }
 
-// keyNames are columns that usually tell one row from all others.
+// keyNames are columns that usually identify one row.
 var keyNames = set("id uuid guid key code slug name email username login ctid identifier iso iso2 iso3 iso_code sku isbn ean handle")
 
-// isKey tells whether a column tells few rows from all others.
+// isKey reports whether a column identifies few rows.
 func (l *linter) isKey(table, column string) bool {
 	t := l.schema.table(table)
 	for _, c := range t.constraints {
@@ -184,8 +194,8 @@ func cutLast(text, separator string) (before, after string, found bool) {
 	return "", text, false
 }
 
-// bounds tells whether a condition keeps the number of rows of a table small. With few, the rows that it is joined with are
-// few, so that a comparison of its key with another column does.
+// bounds reports whether a condition limits the rows of a table to a few. With few, the joined rows are few, so that a comparison of
+// its key with another column also limits them.
 func (l *linter) bounds(table, kind string, n node, few bool) bool {
 	switch kind {
 	case "BoolExpr":
@@ -204,7 +214,7 @@ func (l *linter) bounds(table, kind string, n node, few bool) bool {
 		switch n.text("kind") {
 		case "AEXPR_OP":
 			if operator == "<" || operator == "<=" {
-				// Numbers start at 1, as a rule.
+				// Numbers usually start at 1.
 				last, err := strconv.Atoi(constant(wrapped{rightKind, right}))
 				return err == nil && last <= oneBatch && column != "" && l.isKey(table, column)
 			}
@@ -248,7 +258,7 @@ func (l *linter) bounds(table, kind string, n node, few bool) bool {
 	return false
 }
 
-// rangeOfKey tells whether one column is compared from below and from above.
+// rangeOfKey reports whether one column is compared from below and from above.
 func (l *linter) rangeOfKey(table string, args []wrapped) bool {
 	below, above := map[string]bool{}, map[string]bool{}
 	for _, arg := range args {
@@ -276,7 +286,7 @@ func (l *linter) rangeOfKey(table string, args []wrapped) bool {
 	return false
 }
 
-// fixed tells whether an expression has one value for all rows.
+// fixed reports whether an expression has one value for all rows.
 func (l *linter) fixed(kind string, n node) bool {
 	switch kind {
 	case "A_Const", "ParamRef", "SetToDefault", "SQLValueFunction":

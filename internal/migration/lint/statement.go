@@ -11,8 +11,8 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/sqlfile"
 )
 
-// judge looks at one statement, reports what is wrong with it, and notes what it changes in the schema.
-func (l *linter) judge(kind string, n node, newForms forms) {
+// analyze reports findings for one statement, and records its changes of the schema.
+func (l *linter) analyze(kind string, n node, newForms forms) {
 	switch kind {
 	case "TransactionStmt":
 		l.transactionControl(n)
@@ -64,7 +64,7 @@ func (l *linter) judge(kind string, n node, newForms forms) {
 	case "CreateSchemaStmt":
 		l.schema.created["OBJECT_SCHEMA "+n.text("schemaname")] = true
 		for _, element := range n.each("schemaElts") {
-			l.judge(element.kind, element.node, newForms)
+			l.analyze(element.kind, element.node, newForms)
 		}
 	case "CreateExtensionStmt":
 		l.schema.created["OBJECT_EXTENSION "+n.text("extname")] = true
@@ -83,14 +83,16 @@ func (l *linter) judge(kind string, n node, newForms forms) {
 	case "TruncateStmt":
 		l.truncate(n)
 	case "DropdbStmt":
-		l.report(0, "drop-database", n.text("dbname"), "The database and all that is in it is gone.", "Take it out of the migrations: a database is removed by hand.")
+		l.report(0, "drop-database", n.text("dbname"), "The database and all its contents are lost.",
+			"Remove it from the migrations: a database is removed by hand.")
 	case "UpdateStmt", "DeleteStmt", "InsertStmt", "MergeStmt":
 		l.write(kind, n)
 	case "GrantStmt", "GrantRoleStmt", "AlterRoleStmt", "AlterRoleSetStmt", "AlterDatabaseSetStmt", "AlterDatabaseStmt",
 		"AlterSystemStmt", "DropRoleStmt", "AlterOwnerStmt", "ReassignOwnedStmt", "DropOwnedStmt", "AlterDefaultPrivilegesStmt":
 		l.access(kind, n)
 	case "AlterExtensionStmt":
-		l.report(0, "extension-update", n.text("extname"), "Updating an extension may change functions, types and operators that the running application uses, and may rewrite objects.",
+		l.report(0, "extension-update", n.text("extname"), "Updating an extension may change functions, types and operators that the "+
+			"running application uses, and may rewrite objects.",
 			"Read the extension's release notes; update it in a file of its own, at a quiet time.")
 	case "VariableSetStmt":
 		l.setVariable(n)
@@ -101,7 +103,7 @@ func (l *linter) judge(kind string, n node, newForms forms) {
 	l.longNames(kind)
 }
 
-// strongLock notes that a statement locks an existing table against writes or all use, to the end of its transaction.
+// strongLock records that a statement locks an existing table against writes or all use until the end of its transaction.
 func (l *linter) strongLock(name string, offset int) {
 	if l.schema.unused(name) || name == placeholder || l.tx == nil {
 		return
@@ -114,13 +116,15 @@ func (l *linter) strongLock(name string, offset int) {
 	first := len(others) == 1 && !slices.Contains(l.tx.locked, name)
 	l.tx.lock(name, line)
 	if first && l.tx.wrapped {
-		l.report(offset, "many-tables-locked", name, fmt.Sprintf("The transaction locks %s while it still holds the lock on %s (line %d): while it waits for one, the other is blocked, and with a session that takes them in the other order it deadlocks.",
+		l.report(offset, "many-tables-locked", name, fmt.Sprintf("The transaction locks %s while it still holds the lock on %s (line "+
+			"%d): while it waits for one, the other is blocked, and with a session that takes them in the other order it deadlocks.",
 			name, others[0], l.tx.lockedAt[others[0]]), "Change one table in a transaction: a file for each.")
 	}
 }
 
 func (l *linter) transactionControl(n node) {
-	const advice = "Leave it out: the runner wraps the file in a transaction. For statements that cannot run in one, write '-- +goose NO TRANSACTION' and put them into a file of their own."
+	const advice = "Leave it out: the runner wraps the file in a transaction. For statements that cannot run in one, write '-- " +
+		"+goose NO TRANSACTION' and put them into a file of their own."
 	kind := n.text("kind")
 	switch kind {
 	case "TRANS_STMT_BEGIN", "TRANS_STMT_START":
@@ -129,7 +133,9 @@ func (l *linter) transactionControl(n node) {
 			return
 		}
 		if l.tx.wrapped && l.current.Transaction != sqlfile.Unknown {
-			l.report(0, "transaction-control", "", "The file runs in a transaction already: BEGIN does nothing, and the next COMMIT ends the runner's transaction, so that the rest runs outside it and the file is not recorded with it.", advice)
+			l.report(0, "transaction-control", "",
+				"The file runs in a transaction already: BEGIN does nothing, and the next COMMIT ends the runner's transaction, so that the "+
+					"rest runs outside it and the file is not recorded with it.", advice)
 			return
 		}
 		l.tx = l.schema.begin(-1 - l.position)
@@ -140,16 +146,19 @@ func (l *linter) transactionControl(n node) {
 			return
 		}
 		if l.tx.wrapped && l.current.Transaction != sqlfile.Unknown {
-			l.report(0, "transaction-control", "", strings.TrimPrefix(kind, "TRANS_STMT_")+" ends the transaction that the runner opened: the rest of the file runs outside it, and a failure leaves half of it applied.", advice)
+			l.report(0, "transaction-control", "",
+				strings.TrimPrefix(kind, "TRANS_STMT_")+" ends the transaction that the runner opened: the rest of the file runs outside "+
+					"it, and a failure leaves half of it applied.", advice)
 		}
 	}
 }
 
-// inTransaction reports a statement that refuses to run in a transaction, where it is in one.
+// inTransaction reports a statement that cannot run in a transaction but is in one.
 func (l *linter) inTransaction(what string) {
-	const advice = "Put it into a file of its own that says '-- +goose NO TRANSACTION', without BEGIN and COMMIT."
+	const advice = "Put it into a file of its own with '-- +goose NO TRANSACTION', without BEGIN and COMMIT."
 	if l.tx.wrapped {
-		l.report(0, "concurrently-in-transaction", "", what+" cannot run inside a transaction block, and this one does: PostgreSQL refuses it.", advice)
+		l.report(0, "concurrently-in-transaction", "", what+" cannot run inside a transaction block, and this one does: PostgreSQL refuses it.",
+			advice)
 	}
 }
 
@@ -215,8 +224,9 @@ func (l *linter) setVariable(n node) {
 	}
 	for _, argument := range n.each("args") {
 		if text := constant(argument); strings.Trim(text, "0msind ") == "" && strings.HasPrefix(text, "0") {
-			l.report(0, "lock-timeout-off", "", "Without lock_timeout, a statement that waits for its lock makes every later query on the table wait behind it.",
-				"Remove the line: the runner sets a lock_timeout and tries again.")
+			l.report(0, "lock-timeout-off", "", "Without lock_timeout, a statement that waits for its lock makes every later query on "+
+				"the table wait behind it.",
+				"Remove the line: the runner sets a lock_timeout and retries.")
 		}
 	}
 }
@@ -239,10 +249,11 @@ func constant(item wrapped) string {
 	return ""
 }
 
-// longNames looks at the text: the parser cuts names as PostgreSQL does.
+// longNames uses the text, since the parser truncates names as PostgreSQL does.
 func (l *linter) longNames(kind string) {
 	switch kind {
-	case "CreateStmt", "IndexStmt", "RenameStmt", "AlterTableStmt", "ViewStmt", "CreateFunctionStmt", "CreateTrigStmt", "CreateEnumStmt", "CreateTableAsStmt":
+	case "CreateStmt", "IndexStmt", "RenameStmt", "AlterTableStmt", "ViewStmt", "CreateFunctionStmt", "CreateTrigStmt", "CreateEnumStmt",
+		"CreateTableAsStmt":
 	default:
 		return
 	}
@@ -253,7 +264,9 @@ func (l *linter) longNames(kind string) {
 			name = name[1 : len(name)-1]
 		}
 		if (token.Kind == sqlfile.Word || token.Kind == sqlfile.QuotedWord) && len(name) > 63 {
-			l.report(token.Start, "identifier-too-long", name, fmt.Sprintf("The name has %d bytes. PostgreSQL cuts it to 63, so that later statements may hit another object, or none.", len(name)), "Use a shorter name.")
+			l.report(token.Start, "identifier-too-long", name,
+				fmt.Sprintf("The name has %d bytes. PostgreSQL cuts it to 63, so that later statements may hit another object, or none.",
+					len(name)), "Use a shorter name.")
 		}
 	}
 }

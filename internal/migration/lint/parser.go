@@ -12,17 +12,17 @@ import (
 	"github.com/wasilibs/go-pgquery/parser"
 )
 
-// parseLimit is how long one statement may take to parse. Usual ones take less than a millisecond. What is known to take the
-// parser for ever is kept from it (tooMuch); this is for the rest.
+// parseLimit is the time limit for parsing one statement. Usual ones take less than a millisecond. Statements that are known to hang the
+// parser are not parsed (tooMuch); this limit is for the others.
 const parseLimit = 15 * time.Second
 
-// started says that there is an instance of the parser. One that does not answer is lost, and the next call compiles
-// another: that is not part of the time of a statement.
+// started is true if there is an instance of the parser. An instance that hangs is abandoned, and the next call compiles another
+// one, which does not count as time of the statement.
 var (
 	startLock sync.Mutex
 	started   bool
-	// broken is why the parser cannot be trusted any more. One that failed within itself may have written over its own
-	// memory, is given out again by its library, and then takes keywords for errors.
+	// broken is why the parser can no longer be trusted. After an internal failure it may have overwritten its own memory; its library
+	// reuses it, and it then reports keywords as errors.
 	broken error
 )
 
@@ -37,8 +37,8 @@ func startParser() error {
 	return err
 }
 
-// guarded calls the parser so that neither its panic nor its silence stops the process.
-func guarded(call func(string) (string, error), sql string) (string, error) {
+// parseWith calls a function of the parser so that neither a panic nor a hang stops the process.
+func parseWith(call func(string) (string, error), sql string) (string, error) {
 	if err := startParser(); err != nil {
 		return "", fmt.Errorf("starting PostgreSQL's parser: %w", err)
 	}

@@ -41,8 +41,8 @@ func main() {
 	}
 }
 
-// quietUnlessLogged turns the plugin framework's own log off where nobody asked Terraform for a log. It is written at trace level
-// otherwise, for Terraform to throw away, which took a third of the time of a plan without changes.
+// quietUnlessLogged turns the plugin framework's own log off unless Terraform logs. The framework writes at trace level and Terraform
+// discards it, which took a third of the time of a plan without changes.
 func quietUnlessLogged() {
 	for _, kv := range os.Environ() {
 		if strings.HasPrefix(kv, "TF_LOG") {

@@ -11,12 +11,12 @@ import (
 )
 
 // roomyHeap is the size, in bytes, that the heap may reach before memory is collected. Terraform starts a provider three
-// times for a plan and lets it answer hundreds of short requests; with Go's own 4 MiB to begin with, one sixth of the time
-// went into collecting memory of which nearly all was garbage.
+// times for a plan and lets it answer hundreds of short requests; with Go's initial heap of 4 MiB, one sixth
+// of the time went into collecting memory of which nearly all was garbage.
 const roomyHeap = 24 << 20
 
-// collectSparsely lets the heap grow to roomyHeap, and beyond it to twice what is live, as Go does by itself. GOGC in the
-// environment, if set, is left in charge.
+// collectSparsely lets the heap grow to roomyHeap, and beyond it to twice the live heap, which is Go's default. If GOGC is set
+// in the environment, it applies instead.
 func collectSparsely() {
 	if os.Getenv("GOGC") != "" {
 		return
@@ -25,12 +25,12 @@ func collectSparsely() {
 	adaptAfterCollection()
 }
 
-// goMinimum is the heap at which Go collects first, at 100 %; it is in proportion to the percentage.
+// goMinimum is the heap size of Go's first collection at 100 %; it is proportional to the percentage.
 const goMinimum = 4 << 20
 
-// adaptAfterCollection sets the percentage anew for what is live, once in each collection.
+// adaptAfterCollection adapts the percentage to the live heap, once after each collection.
 func adaptAfterCollection() {
-	type sentinel struct{ _ *byte } // with a pointer, so that it shares its memory with nothing
+	type sentinel struct{ _ *byte } // with a pointer, so that it has memory of its own
 	runtime.AddCleanup(&sentinel{}, func(struct{}) {
 		live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 		metrics.Read(live)

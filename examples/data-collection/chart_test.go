@@ -22,7 +22,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-var update = flag.Bool("update", false, "write the golden files of the chart anew")
+var update = flag.Bool("update", false, "rewrite the golden files of the chart")
 
 const chartPath = "chart/data-collection-service"
 
@@ -43,12 +43,14 @@ autoscaling: {maxReplicas: 20}
 	everything = `
 environment: client-a
 stage: dev
-image: {registry: mirror.company.com/, repository: team/data-collection, tag: v1.2.0-rc.1, pullPolicy: Always, digest: "sha256:` + someDigest + `"}
+image: {registry: mirror.company.com/, repository: team/data-collection, tag: v1.2.0-rc.1, pullPolicy: Always,
+  digest: "sha256:` + someDigest + `"}
 imagePullSecrets: [{name: registry}]
 autoscaling: {enabled: false}
 replicaCount: 3
 config: {LOG_LEVEL: debug, MAX_RECORD_BYTES: 1000}
-faults: {readinessDelay: 5s, failReadinessAfter: 1m30s, errorShare: 0.2, errorAfter: 20s, latency: 10ms, crashAfter: 1h, crashOnStart: true, reportVersion: v1.0.0}
+faults: {readinessDelay: 5s, failReadinessAfter: 1m30s, errorShare: 0.2, errorAfter: 20s, latency: 10ms,
+  crashAfter: 1h, crashOnStart: true, reportVersion: v1.0.0}
 apiToken: "token \"with\" quotes"
 database: {host: db.company.com, user: app, password: "p: @ #", existingSecret: more, createTable: true}
 service: {type: LoadBalancer, annotations: {a: b}}
@@ -174,7 +176,7 @@ func TestChart_RendersWhatTheGoldenFilesHold(t *testing.T) {
 				t.Fatal(err)
 			}
 			if text.String() != string(want) {
-				t.Errorf("the chart does not render %s any more (go test -run TestChart . -update writes it anew):\n%s", golden, text.String())
+				t.Errorf("the chart does not render %s any more (go test -run TestChart . -update rewrites it):\n%s", golden, text.String())
 			}
 		})
 	}
@@ -252,7 +254,7 @@ func TestChart_LeavesTheNumberOfPodsToTheAutoscaler(t *testing.T) {
 	const deployment, hpa = "Deployment/dc", "HorizontalPodAutoscaler/dc"
 	scaled := objects(t, "dc", clientA)
 	if replicas := scaled[deployment].at("spec", "replicas"); replicas != nil {
-		t.Errorf("replicas is %v beside an autoscaler", replicas)
+		t.Errorf("replicas is %v next to an autoscaler", replicas)
 	}
 	if got := scaled[hpa].at("spec", "maxReplicas"); got != float64(50) {
 		t.Errorf("maxReplicas is %v", got)
@@ -298,7 +300,8 @@ func TestChart_ChangesOnlyTheDeploymentAndItsTestForANewVersion(t *testing.T) {
 }
 
 func TestChart_KeepsSecretsInItsSecret(t *testing.T) {
-	files, err := render(t, "dc", "{apiToken: canary-token, database: {url: 'postgres://u:canary-url@h/d', password: canary-password, host: h}}")
+	files, err := render(t, "dc",
+		"{apiToken: canary-token, database: {url: 'postgres://u:canary-url@h/d', password: canary-password, host: h}}")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -313,7 +316,8 @@ func TestChart_KeepsSecretsInItsSecret(t *testing.T) {
 }
 
 // The words that make a chart render differently each time, or for each cluster.
-var impure = regexp.MustCompile(`\b(lookup|now|date\w*|ago|rand\w*|gen[A-Z]\w*|uuidv4|htpasswd|bcrypt|encryptAES|derivePassword|getHostByName|Revision|IsInstall|IsUpgrade|Capabilities)\b`)
+var impure = regexp.MustCompile(`\b(lookup|now|date\w*|ago|rand\w*|gen[A-Z]\w*|uuidv4|htpasswd|bcrypt|encryptAES|derivePassword|` +
+	`getHostByName|Revision|IsInstall|IsUpgrade|Capabilities)\b`)
 
 func TestChart_RendersTheSameEachTime(t *testing.T) {
 	for _, template := range loadChart(t).Templates {
@@ -334,12 +338,15 @@ func TestChart_RendersTheSameEachTime(t *testing.T) {
 
 func TestChart_RefusesUnfitValues(t *testing.T) {
 	for name, test := range map[string]struct{ values, want string }{
-		"unknown key":               {"replicas: 3", "'replicas' not allowed"},
-		"misspelled nested key":     {"autoscaling: {maxReplica: 3}", "'maxReplica' not allowed"},
-		"unknown resource":          {"resources: {limits: {cpus: 1}}", "'cpus' not allowed"},
-		"number as text":            {"autoscaling: {maxReplicas: '50'}", "got string, want integer"},
-		"too small":                 {"autoscaling: {minReplicas: 0}", "minimum: got 0, want 1"},
-		"more than the maximum":     {"autoscaling: {minReplicas: 20, maxReplicas: 10}", "minReplicas is 20, more than autoscaling.maxReplicas, which is 10"},
+		"unknown key":           {"replicas: 3", "'replicas' not allowed"},
+		"misspelled nested key": {"autoscaling: {maxReplica: 3}", "'maxReplica' not allowed"},
+		"unknown resource":      {"resources: {limits: {cpus: 1}}", "'cpus' not allowed"},
+		"number as text":        {"autoscaling: {maxReplicas: '50'}", "got string, want integer"},
+		"too small":             {"autoscaling: {minReplicas: 0}", "minimum: got 0, want 1"},
+		"more than the maximum": {
+			"autoscaling: {minReplicas: 20, maxReplicas: 10}",
+			"minReplicas is 20, more than autoscaling.maxReplicas, which is 10",
+		},
 		"quantity":                  {"resources: {limits: {memory: 4GB}}", "'4GB' does not match pattern"},
 		"share above 1":             {"faults: {errorShare: 1.5}", "maximum"},
 		"duration without unit":     {"faults: {latency: '5'}", "does not match pattern"},
@@ -401,7 +408,8 @@ func TestChart_DescribesEveryValueInItsSchema(t *testing.T) {
 	findOpenObjects("", schema, &open)
 	slices.Sort(open)
 	// As in Kubernetes, or with keys of the user's choice.
-	want := "/properties/affinity /properties/global /properties/slipway /properties/tolerations/items /properties/topologySpreadConstraints/items"
+	want := "/properties/affinity /properties/global /properties/slipway /properties/tolerations/items " +
+		"/properties/topologySpreadConstraints/items"
 	if got := strings.Join(open, " "); got != want {
 		t.Errorf("objects that take any key: %s\nwant: %s", got, want)
 	}

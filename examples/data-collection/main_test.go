@@ -173,7 +173,8 @@ func TestServe_KeepsRecordsInPostgreSQLAcrossRestarts(t *testing.T) {
 
 	second := start(t, env)
 	eventually(t, second.url+"/readyz", http.StatusOK)
-	if _, body, err := get(t.Context(), http.MethodGet, second.url+"/records", ""); err != nil || !strings.Contains(body, `"payload":{"t": 21.5}`) && !strings.Contains(body, `"payload":{"t":21.5}`) {
+	if _, body, err := get(t.Context(), http.MethodGet, second.url+"/records", ""); err != nil ||
+		!strings.Contains(body, `"payload":{"t": 21.5}`) && !strings.Contains(body, `"payload":{"t":21.5}`) {
 		t.Errorf("the record is gone: %s %v", body, err)
 	}
 
@@ -187,7 +188,8 @@ func TestServe_KeepsRecordsInPostgreSQLAcrossRestarts(t *testing.T) {
 func TestLoad_AsksOverGRPC(t *testing.T) {
 	r := start(t, nil)
 	report, err := probe.Load(t.Context(), probe.LoadOptions{
-		URL: r.grpc, Headers: map[string]string{"canary": "true"}, Duration: 300 * time.Millisecond, Rate: 100, Workers: 2, Timeout: 5 * time.Second,
+		URL: r.grpc, Headers: map[string]string{"canary": "true"}, Duration: 300 * time.Millisecond, Rate: 100, Workers: 2,
+		Timeout: 5 * time.Second,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -197,12 +199,14 @@ func TestLoad_AsksOverGRPC(t *testing.T) {
 	}
 
 	faulty := start(t, map[string]string{"ERROR_SHARE": "1"})
-	report, err = probe.Load(t.Context(), probe.LoadOptions{URL: faulty.grpc, Duration: 300 * time.Millisecond, Rate: 100, Workers: 2, Timeout: 5 * time.Second})
+	report, err = probe.Load(t.Context(),
+		probe.LoadOptions{URL: faulty.grpc, Duration: 300 * time.Millisecond, Rate: 100, Workers: 2, Timeout: 5 * time.Second})
 	if err != nil || report.Requests == 0 || report.Failed != report.Requests || report.Codes["Internal"] != report.Requests {
 		t.Errorf("of a service that answers with errors: %+v (%v)", report, err)
 	}
 
-	report, err = probe.Load(t.Context(), probe.LoadOptions{URL: "passthrough:///127.0.0.1:1", Duration: 300 * time.Millisecond, Rate: 100, Workers: 2, Timeout: 5 * time.Second})
+	report, err = probe.Load(t.Context(),
+		probe.LoadOptions{URL: "passthrough:///127.0.0.1:1", Duration: 300 * time.Millisecond, Rate: 100, Workers: 2, Timeout: 5 * time.Second})
 	if err != nil || report.Requests == 0 || report.Codes["none"] != report.Requests || len(report.Errors) == 0 {
 		t.Errorf("of nobody: %+v (%v)", report, err)
 	}
@@ -210,7 +214,9 @@ func TestLoad_AsksOverGRPC(t *testing.T) {
 
 func TestRun_ExplainsItsCommands(t *testing.T) {
 	var stdout, stderr bytes.Buffer
-	if err := run(t.Context(), []string{"dance"}, &stdout, &stderr); !errors.Is(err, probe.ErrUsage) || !strings.Contains(err.Error(), `unknown command "dance"`) {
+	if err := run(t.Context(), []string{
+		"dance",
+	}, &stdout, &stderr); !errors.Is(err, probe.ErrUsage) || !strings.Contains(err.Error(), `unknown command "dance"`) {
 		t.Errorf("got %v", err)
 	}
 	if err := run(t.Context(), []string{"version"}, &stdout, &stderr); err != nil || stdout.String() != "dev\n" {

@@ -24,10 +24,10 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/examples/data-collection/internal/store"
 )
 
-// crashCode is the exit code of a crash that was asked for, so that it can be told from a real one.
+// crashCode is the exit code of a requested crash, so that it differs from a real one.
 const crashCode = 3
 
-// listening says where the service answers, which matters when the ports are chosen by the system.
+// listening is the addresses of the service, which matter when the system chooses the ports.
 type listening struct {
 	http, grpc net.Addr
 }

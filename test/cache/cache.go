@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package cache says where tests and the demo keep what they build and fetch, for the next run and for other checkouts.
+// Package cache is the directory in which tests and the demo keep builds and downloads, for the next run and for other checkouts.
 package cache
 
 import (

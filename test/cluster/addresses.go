@@ -83,7 +83,8 @@ func chooseIndex(others []*Cluster) (int, error) {
 			return index, nil
 		}
 	}
-	return 0, fmt.Errorf("all %d address blocks of %s are in use on this machine; delete clusters that are not needed (down --purge)", maxClusters, clusterRange)
+	return 0, fmt.Errorf("all %d address blocks of %s are in use on this machine; delete clusters that are not needed (down --purge)",
+		maxClusters, clusterRange)
 }
 
 func conflict(used []netip.Prefix, block netip.Prefix) *netip.Prefix {

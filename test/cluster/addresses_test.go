@@ -27,7 +27,8 @@ func TestAddresses_BlocksAreApartAndHoldTheirParts(t *testing.T) {
 				t.Errorf("block %d: part %s is not aligned, outside %s or overlaps another of %v", index, p, a.Block, parts)
 			}
 		}
-		if !link.Contains(a.Node) || a.Node == a.Host || !a.Services.Contains(a.DNSService) || !a.Services.Contains(a.KubernetesService) || !a.Pods.Contains(a.Gateway) {
+		if !link.Contains(a.Node) || a.Node == a.Host || !a.Services.Contains(a.DNSService) || !a.Services.Contains(a.KubernetesService) ||
+			!a.Pods.Contains(a.Gateway) {
 			t.Errorf("block %d: an address is not in its range: %+v", index, a)
 		}
 		if len(a.HostLink) > 15 {

@@ -24,7 +24,7 @@ import (
 type Tool struct {
 	Name     string
 	packages []string          // what to build; "." is the module's own main package
-	flags    []string          // of `go build`, beside buildFlags
+	flags    []string          // of `go build`, in addition to buildFlags
 	rename   map[string]string // file that `go build` makes → name of the program
 	links    map[string]string // further name → program
 	ldflags  func(ctx context.Context, dir string) (string, error)
@@ -142,7 +142,7 @@ func buildInto(ctx context.Context, tool Tool, source, result string, lock fileL
 	args := slices.Concat([]string{"build"}, buildFlags, tool.flags, []string{"-ldflags", ldflags, "-o", tmp + "/"}, tool.packages)
 	build := goCommand(ctx, source, args...)
 	build.Stdout, build.Stderr = out, out
-	// If this process is killed, the compilers go on for a while and hold the lock until they are done, so that the next
+	// If this process is killed, the compilers continue for a while and hold the lock until they are done, so that the next
 	// build does not compete with them for the machine.
 	build.ExtraFiles = []*os.File{lock.file}
 	if err := build.Run(); err != nil {
@@ -185,7 +185,7 @@ func buildKey(ctx context.Context, tool Tool, source string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil))[:12], err
 }
 
-// kubernetesVersionFlags make the programs say which version of Kubernetes they are; without them the API server is
+// kubernetesVersionFlags set the version of Kubernetes in the programs; without them the API server is
 // v0.0.0 to its clients.
 func kubernetesVersionFlags(ctx context.Context, source string) (string, error) {
 	data, err := goOutput(ctx, source, "list", "-m", "-json", "k8s.io/kubernetes")
@@ -202,7 +202,9 @@ func kubernetesVersionFlags(ctx context.Context, source string) (string, error) 
 	}
 	var flags []string
 	for _, pkg := range []string{"k8s.io/component-base/version", "k8s.io/client-go/pkg/version"} {
-		for _, value := range []string{"gitVersion=" + module.Version, "gitMajor=" + parts[0], "gitMinor=" + parts[1], "buildDate=" + module.Time} {
+		for _, value := range []string{
+			"gitVersion=" + module.Version, "gitMajor=" + parts[0], "gitMinor=" + parts[1], "buildDate=" + module.Time,
+		} {
 			flags = append(flags, "-X", pkg+"."+value)
 		}
 	}
@@ -212,7 +214,7 @@ func kubernetesVersionFlags(ctx context.Context, source string) (string, error) 
 func goCommand(ctx context.Context, dir string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = dir
-	// The nested modules stand alone, whatever workspace or flags the caller has.
+	// The nested modules are built separately, regardless of the caller's workspace or flags.
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=")
 	return cmd
 }

@@ -28,7 +28,7 @@ func (c *Cluster) cgroupName() string { return fmt.Sprintf("slipway%d-%s", c.ins
 type cgroupHierarchy struct {
 	mount string
 	v2    bool
-	// limits tells whether the hierarchy limits resources. Beside v1 there may be a v2 that does not: runc makes cgroups
+	// limits reports whether the hierarchy limits resources. Next to v1 there may be a v2 that does not: runc makes cgroups
 	// there, too, and nothing else is done with it.
 	limits bool
 }

@@ -30,13 +30,13 @@ import (
 // DefaultName is the name of the cluster that is meant when none is given.
 const DefaultName = "slipway"
 
-// Options say which cluster Up brings up and how. The zero value is the default cluster, complete.
+// Options are which cluster Up starts, and how. The zero value is the complete default cluster.
 type Options struct {
-	// Name tells clusters on one machine apart: lower-case letters, digits and dashes, at most 32 characters, beginning and
+	// Name identifies the cluster on its machine: lower-case letters, digits and dashes, at most 32 characters, beginning and
 	// ending with a letter or digit. Default DefaultName.
 	Name string
 	// Contexts are names of further contexts in the kubeconfig. All lead to this cluster as its administrator. They are
-	// added to the ones that earlier calls asked for.
+	// added to the contexts of earlier calls.
 	Contexts []string
 	// ControlPlaneOnly leaves out everything that runs pods: there are only etcd, kube-apiserver and
 	// kube-controller-manager. A cluster keeps this choice until its data is deleted.
@@ -60,7 +60,7 @@ type instance struct {
 	Programs         []string `json:"programs,omitempty"` // directories of built programs, in PATH order
 }
 
-// ErrNotFound says that a cluster of that name was never brought up, or that its data was deleted.
+// ErrNotFound means that a cluster of that name was never started, or that its data was deleted.
 var ErrNotFound = errors.New("no such cluster")
 
 var validName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$`)
@@ -110,7 +110,8 @@ func dataDir(name string) (string, error) {
 		name = DefaultName
 	}
 	if !validName.MatchString(name) {
-		return "", fmt.Errorf("cluster name %q: use at most 32 lower-case letters, digits and dashes, with a letter or digit first and last", name)
+		return "", fmt.Errorf("cluster name %q: use at most 32 lower-case letters, digits and dashes, with a letter or digit first and last",
+			name)
 	}
 	cache, err := CacheDir()
 	if err != nil {
@@ -154,7 +155,7 @@ func (c *Cluster) Kubeconfig() string { return c.path("kubeconfig") }
 // Programs are the directories that hold kubectl and the cluster's other programs, in PATH order.
 func (c *Cluster) Programs() []string { return slices.Clone(c.instance.Programs) }
 
-// ControlPlaneOnly tells whether the cluster has no node, so that pods stay Pending.
+// ControlPlaneOnly reports whether the cluster has no node, so that pods stay Pending.
 func (c *Cluster) ControlPlaneOnly() bool { return c.instance.ControlPlaneOnly }
 
 // PID is the process ID of the supervisor, seen from the host, or 0 when the cluster does not run.
@@ -186,7 +187,7 @@ func operate(ctx context.Context, dir string, log *stepLog, fn func() error) err
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	// Beside the directory, not in it: purging the directory must not remove the lock that protects the purge.
+	// Next to the directory, not in it: purging the directory must not remove the lock that protects the purge.
 	lock, err := lockFile(ctx, dir+".lock", func() { log.step("waiting for another command on this cluster to end") })
 	if err != nil {
 		return err

@@ -72,13 +72,13 @@ func TestOperate_LetsOneCommandRunAtATime(t *testing.T) {
 	err := operate(t.Context(), dir, newStepLog(nil), func() error {
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		defer cancel()
-		var said strings.Builder
-		err := operate(ctx, dir, newStepLog(&said), func() error {
+		var printed strings.Builder
+		err := operate(ctx, dir, newStepLog(&printed), func() error {
 			t.Error("two commands ran at once")
 			return nil
 		})
-		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(said.String(), "waiting") {
-			t.Errorf("second command: %v, said %q; want that it waits and says so", err, said.String())
+		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(printed.String(), "waiting") {
+			t.Errorf("second command: %v, log %q; want that it waits and reports it", err, printed.String())
 		}
 		return nil
 	})

@@ -10,17 +10,17 @@ import (
 	"time"
 )
 
-// component is one long-running program of the cluster. To run another beside Kubernetes, add one to components.
+// component is one long-running program of the cluster. To run another program next to Kubernetes, add it to components.
 type component struct {
 	name    string
 	command []string // the program, looked up in Programs and the system's PATH, and its arguments
 	stage   stage
-	// needs tells whether the component can be started; nil means at once. It is polled. Most components wait for the
+	// needs reports whether the component can be started; nil means at once. It is polled. Most components wait for the
 	// others by themselves; it is for those that give up, or wait too long between attempts.
 	needs func(ctx context.Context) bool
 }
 
-// stage says when a component is stopped: agents first, then the API server that they talk to, then the stores.
+// stage defines when a component is stopped: agents first, then the API server that they talk to, then the stores.
 type stage int
 
 const (
@@ -45,9 +45,12 @@ func (c *Cluster) components() []component {
 	}
 	return append(all,
 		component{
-			name:    "scheduler",
-			command: append([]string{"kube-scheduler", "--bind-address=127.0.0.1", "--leader-elect=false", "--profiling=false", "--kube-api-qps=300", "--kube-api-burst=600"}, c.kubeconfigFlags("scheduler")...),
-			needs:   c.apiServerReady,
+			name: "scheduler",
+			command: append([]string{
+				"kube-scheduler", "--bind-address=127.0.0.1", "--leader-elect=false", "--profiling=false", "--kube-api-qps=300",
+				"--kube-api-burst=600",
+			}, c.kubeconfigFlags("scheduler")...),
+			needs: c.apiServerReady,
 		},
 		component{
 			name:    "containerd",
@@ -109,7 +112,8 @@ func (c *Cluster) apiServer() component {
 			"--service-account-issuer=https://kubernetes.default.svc.cluster.local",
 			"--service-account-key-file=" + pki("service-account.pub"), "--service-account-signing-key-file=" + pki("service-account.key"),
 			"--requestheader-client-ca-file=" + pki("front-proxy-ca.crt"), "--requestheader-allowed-names=front-proxy-client",
-			"--requestheader-extra-headers-prefix=X-Remote-Extra-", "--requestheader-group-headers=X-Remote-Group", "--requestheader-username-headers=X-Remote-User",
+			"--requestheader-extra-headers-prefix=X-Remote-Extra-", "--requestheader-group-headers=X-Remote-Group",
+			"--requestheader-username-headers=X-Remote-User",
 			"--proxy-client-cert-file=" + pki("front-proxy-client.crt"), "--proxy-client-key-file=" + pki("front-proxy-client.key"),
 			"--enable-aggregator-routing=true", "--profiling=false",
 			"--audit-policy-file=" + c.path("etc", "audit-policy.yaml"), "--audit-log-path=" + c.auditLog(),

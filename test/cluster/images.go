@@ -204,7 +204,8 @@ func archiveReferences(archive string) ([]string, error) {
 		}
 	}
 	if len(references) == 0 {
-		return nil, errors.New("the archive names no image: it has neither a manifest.json with RepoTags nor an index.json with annotations io.containerd.image.name")
+		return nil, errors.New("the archive names no image: it has neither a manifest.json with RepoTags nor an index.json with " +
+			"annotations io.containerd.image.name")
 	}
 	return references, nil
 }

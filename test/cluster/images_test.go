@@ -30,8 +30,9 @@ func TestArchiveReferences_AreTheNamesThatContainerdUses(t *testing.T) {
 		},
 		{
 			name: "OCI layout", file: "./index.json",
-			content: `{"schemaVersion":2,"manifests":[{"digest":"sha256:` + strings.Repeat("a", 64) + `","annotations":{"io.containerd.image.name":"localhost:5000/app:2"}}]}`,
-			want:    []string{"localhost:5000/app:2"},
+			content: `{"schemaVersion":2,"manifests":[{"digest":"sha256:` + strings.Repeat("a", 64) +
+				`","annotations":{"io.containerd.image.name":"localhost:5000/app:2"}}]}`,
+			want: []string{"localhost:5000/app:2"},
 		},
 		{name: "no name", file: "manifest.json", content: `[{"Config":"c.json"}]`, wantErr: "names no image"},
 		{name: "bad name", file: "manifest.json", content: `[{"RepoTags":["UPPER CASE"]}]`, wantErr: `"UPPER CASE"`},
@@ -77,7 +78,8 @@ func TestWriteImage_IsReproducibleAndHoldsTheFiles(t *testing.T) {
 	var archives [2][]byte
 	path := filepath.Join(dir, "image.tar")
 	for i := range archives {
-		if err := WriteImage(path, "example.com/app:1", []string{"/usr/bin/app"}, map[string]string{"/usr/bin/app": program, "/app": program}); err != nil {
+		if err := WriteImage(path, "example.com/app:1", []string{"/usr/bin/app"},
+			map[string]string{"/usr/bin/app": program, "/app": program}); err != nil {
 			t.Fatal(err)
 		}
 		var err error
@@ -120,7 +122,9 @@ func TestWriteImage_IsReproducibleAndHoldsTheFiles(t *testing.T) {
 		}
 		modes[h.Name] = h.Mode
 	}
-	for file, mode := range map[string]int64{"tmp/": 0o1777, "etc/passwd": 0o644, "usr/": 0o755, "usr/bin/": 0o755, "usr/bin/app": 0o755, "app": 0o755} {
+	for file, mode := range map[string]int64{
+		"tmp/": 0o1777, "etc/passwd": 0o644, "usr/": 0o755, "usr/bin/": 0o755, "usr/bin/app": 0o755, "app": 0o755,
+	} {
 		if got, ok := modes[file]; !ok || got != mode {
 			t.Errorf("%s has mode %o (there: %t); want %o", file, got, ok, mode)
 		}

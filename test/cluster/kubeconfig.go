@@ -27,7 +27,7 @@ func kubeconfig(server string, authority []byte, user keyPair, userName string, 
 	return clientcmd.Write(*config)
 }
 
-// writeKubeconfig writes the administrator's kubeconfig with all contexts that were asked for so far.
+// writeKubeconfig writes the administrator's kubeconfig with all contexts that were requested so far.
 func (c *Cluster) writeKubeconfig() error {
 	authority, err1 := os.ReadFile(c.path("pki", "ca.crt"))
 	certificate, err2 := os.ReadFile(c.path("pki", "admin.crt"))

@@ -253,14 +253,17 @@ func hostState(t *testing.T) []string {
 			state = append(state, parameter+"="+strings.TrimSpace(string(value)))
 		}
 	}
-	for _, dir := range []string{"/var/lib/kubelet", "/var/lib/cni", "/var/lib/etcd", "/var/log/pods", "/var/log/containers", "/etc/cni/net.d", "/run/netns"} {
+	for _, dir := range []string{
+		"/var/lib/kubelet", "/var/lib/cni", "/var/lib/etcd", "/var/log/pods", "/var/log/containers", "/etc/cni/net.d",
+		"/run/netns",
+	} {
 		entries, err := os.ReadDir(dir)
 		state = append(state, fmt.Sprintf("%s: %d entries, exists %t", dir, len(entries), err == nil))
 	}
 	return state
 }
 
-// traces are what the cluster has on the host beside processes: link, routes and cgroups.
+// traces are what the cluster has on the host besides processes: link, routes and cgroups.
 func traces(t *testing.T, c *Cluster) []string {
 	t.Helper()
 	var found []string

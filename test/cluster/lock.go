@@ -62,7 +62,7 @@ func waitForLock(ctx context.Context, f *os.File, onWait func()) (fileLock, erro
 	}
 }
 
-// isLocked tells whether some process holds the lock on path.
+// isLocked reports whether some process holds the lock on path.
 func isLocked(path string) (bool, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -24,7 +24,7 @@ func (c *Cluster) connectHost(pid int) error {
 	if err := netlink.LinkAdd(veth); err != nil {
 		return fmt.Errorf("making link %s: %w", a.HostLink, err)
 	}
-	// The alias says whose link it is, to `ip link` and to removeLink.
+	// The alias names the owner of the link, for `ip link` and for removeLink.
 	if err := netlink.LinkSetAlias(veth, c.dir); err != nil {
 		return fmt.Errorf("naming the owner of link %s: %w", a.HostLink, err)
 	}
@@ -92,7 +92,7 @@ func addRoute(linkName string, dst netip.Prefix, via netip.Addr) error {
 	return nil
 }
 
-// errAddressesTaken says that the addresses of this cluster, which does not run, are used by a cluster that does and that
+// errAddressesTaken means that the addresses of this cluster, which does not run, are used by a cluster that does and that
 // was made in another cache directory. What carries the block's number, link and cgroup, is then the other's.
 var errAddressesTaken = errors.New("its addresses are used by a cluster with another SLIPWAY_CACHE")
 
@@ -125,7 +125,8 @@ func (c *Cluster) linkTaken() error {
 		return err
 	}
 	if p := conflict(used, c.addresses().Block); p != nil {
-		return fmt.Errorf("the host has a route to %s, inside %s, which cluster %s was given when it was made; remove that route (`ip route` shows it), or delete this cluster's data (down --purge) so that it gets other addresses",
+		return fmt.Errorf("the host has a route to %s, inside %s, which cluster %s was given when it was made; remove that route (`ip "+
+			"route` shows it), or delete this cluster's data (down --purge) so that it gets other addresses",
 			p, c.addresses().Block, c.Name())
 	}
 	return nil

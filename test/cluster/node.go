@@ -146,7 +146,7 @@ func (c *Cluster) maskKernelParameters(root string) error {
 	return nil
 }
 
-// changeRoot makes dir the root of every process in the mount namespace and lets go of the old one.
+// changeRoot makes dir the root of every process in the mount namespace and detaches the old one.
 func changeRoot(dir string) error {
 	if err := os.Chdir(dir); err != nil {
 		return err

@@ -37,7 +37,8 @@ func ensurePackages(ctx context.Context, log *stepLog) error {
 		return nil
 	}
 	if _, err := exec.LookPath("apt-get"); err != nil {
-		return fmt.Errorf("programs of the packages %s are missing, and there is no apt-get to install them with; install them (CNI plugins belong in %s) and repeat",
+		return fmt.Errorf("programs of the packages %s are missing, and there is no apt-get to install them with; install them (CNI "+
+			"plugins belong in %s) and repeat",
 			strings.Join(missing, ", "), cniPlugins)
 	}
 	log.step("installing packages: %s", strings.Join(missing, " "))

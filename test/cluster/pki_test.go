@@ -56,7 +56,8 @@ func TestPKI_ConvincesClientsAndServers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := clientcmd.Validate(*config); err != nil || len(config.Contexts) != 2 || config.CurrentContext != "x" || config.Contexts["client-a-prod"] == nil {
+	if err := clientcmd.Validate(*config); err != nil || len(config.Contexts) != 2 || config.CurrentContext != "x" ||
+		config.Contexts["client-a-prod"] == nil {
 		t.Errorf("kubeconfig %+v, %v; want contexts x and client-a-prod", config, err)
 	}
 	if info, err := os.Stat(c.Kubeconfig()); err != nil || info.Mode().Perm() != 0o600 {

@@ -15,8 +15,8 @@ import (
 )
 
 // processes starts and waits for child processes in a process that is PID 1. A PID 1 must collect every orphan of its
-// namespace (each container leaves some), which os/exec cannot do beside its own waiting: so one goroutine collects all
-// and hands the known ones to whoever started them.
+// namespace (each container leaves some), which os/exec cannot do in addition to its own waiting: so one goroutine
+// collects all and passes the known ones to their starters.
 type processes struct {
 	mu    sync.Mutex
 	known map[int]chan syscall.WaitStatus
@@ -88,7 +88,7 @@ func (p *processes) start(args, env []string, logPath string) (*process, error) 
 	return child, nil
 }
 
-// stop asks a child to end and kills it after grace.
+// stop terminates a child, and kills it after grace.
 func (c *process) stop(grace time.Duration) {
 	_ = syscall.Kill(c.pid, syscall.SIGTERM) // fails if it has ended, which is what is wanted
 	select {

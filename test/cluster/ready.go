@@ -22,7 +22,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// apiServerReady tells whether the API server answers that it is ready, to a client that its certificate convinces.
+// apiServerReady reports whether the API server answers that it is ready, to a client that its certificate convinces.
 func (c *Cluster) apiServerReady(ctx context.Context) bool {
 	certificate, err1 := tls.LoadX509KeyPair(c.path("pki", "admin.crt"), c.path("pki", "admin.key"))
 	authority, err2 := os.ReadFile(c.path("pki", "ca.crt"))
@@ -119,7 +119,7 @@ func (c *Cluster) waitFor(ctx context.Context, what string, condition func(ctx c
 	return nil
 }
 
-// troubles says, for an error message, which components do not run.
+// troubles lists, for an error message, the components that do not run.
 func (c *Cluster) troubles() string {
 	states, err := c.Components()
 	if err != nil {
@@ -134,7 +134,7 @@ func (c *Cluster) troubles() string {
 	return text
 }
 
-// nodeAcceptsPods tells whether the node has been ready at some time since its kubelet started. What it said before, in
+// nodeAcceptsPods reports whether the node has been ready at some time since its kubelet started. What it said before, in
 // an earlier life, does not count.
 func nodeAcceptsPods(node *corev1.Node, kubeletStart time.Time) bool {
 	for _, taint := range node.Spec.Taints {

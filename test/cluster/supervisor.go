@@ -45,7 +45,7 @@ func init() {
 	os.Exit(0) // the kernel now kills every process of the PID namespace, and with the last one go mounts and network
 }
 
-// startSupervisor starts the supervisor in new namespaces, connects its network to the host and lets it go on. If the
+// startSupervisor starts the supervisor in new namespaces, connects its network to the host and lets it continue. If the
 // calling process is killed before that, the supervisor ends by itself.
 func (c *Cluster) startSupervisor() error {
 	lock, err := os.OpenFile(c.supervisorLock(), os.O_RDWR|os.O_CREATE, 0o600)
@@ -101,13 +101,13 @@ func (c *Cluster) startSupervisor() error {
 	if _, err := goAhead.WriteString("go\n"); err != nil {
 		return fail(err)
 	}
-	// Whoever calls Up may outlive the cluster, and then has to collect the supervisor's exit status. How it ended is in its
+	// The caller of Up may outlive the cluster, and then has to collect the supervisor's exit status. How it ended is in its
 	// log.
 	go func() { _ = cmd.Wait() }()
 	return nil
 }
 
-// supervise is the life of the supervisor: it makes the node, runs the components until it is asked to end, and ends
+// supervise is the life of the supervisor: it creates the node, runs the components until it is told to end, and ends
 // them in order.
 func (c *Cluster) supervise() error {
 	// PID 1 of a namespace is not killed by signals that it does not handle.
@@ -125,7 +125,7 @@ func (c *Cluster) supervise() error {
 		if !c.ControlPlaneOnly() {
 			return err
 		}
-		log.Printf("going on without cgroups, which only pods need: %v", err)
+		log.Printf("continuing without cgroups, which only pods need: %v", err)
 	}
 	if err := c.enterNode(); err != nil {
 		return err
@@ -146,7 +146,7 @@ type supervisor struct {
 	states    map[string]ComponentState
 }
 
-// ComponentState is what the supervisor knows of one component.
+// ComponentState is the supervisor's state of one component.
 type ComponentState struct {
 	Name     string    `json:"name"`
 	Running  bool      `json:"running"`
@@ -195,7 +195,7 @@ func (s *supervisor) keepRunning(ctx context.Context, comp component) {
 	for {
 		if comp.needs != nil {
 			if err := poll(ctx, 50*time.Millisecond, comp.needs); err != nil {
-				return // asked to end while waiting
+				return // it must end while waiting
 			}
 		}
 		child, err := s.startComponent(comp)

@@ -19,7 +19,7 @@ import (
 // readyTimeout bounds the wait for a started cluster; four seconds are usual.
 const readyTimeout = 3 * time.Minute
 
-// ErrNotRoot says that the caller lacks the rights to make namespaces and mounts.
+// ErrNotRoot means that the caller lacks the permissions to create namespaces and mounts.
 var ErrNotRoot = errors.New("the local Kubernetes needs root: it makes namespaces, mounts, cgroups and a network link")
 
 // Up brings a cluster up and returns when workloads can be applied and will run. It builds the cluster's programs and
@@ -141,7 +141,9 @@ func (c *Cluster) up(ctx context.Context, options Options, programs []string, lo
 
 // start starts the supervisor of a cluster that does not run, after removing what a killed one may have left.
 func (c *Cluster) start(ctx context.Context, log *stepLog) error {
-	for _, dir := range []string{"log", "var/lib/kubelet", "var/lib/etcd", "var/lib/containerd", "var/log/pods", "var/log/containers", "audit"} {
+	for _, dir := range []string{
+		"log", "var/lib/kubelet", "var/lib/etcd", "var/lib/containerd", "var/log/pods", "var/log/containers", "audit",
+	} {
 		if err := os.MkdirAll(c.path(dir), 0o755); err != nil {
 			return err
 		}

@@ -94,7 +94,10 @@ func TestCluster_RunsWorkloads(t *testing.T) {
 }
 
 func runsJob(t *testing.T, client kubernetes.Interface) {
-	spec := corev1.PodSpec{RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{{Name: "main", Image: testImage, Args: []string{"print", "done"}}}}
+	spec := corev1.PodSpec{
+		RestartPolicy: corev1.RestartPolicyNever,
+		Containers:    []corev1.Container{{Name: "main", Image: testImage, Args: []string{"print", "done"}}},
+	}
 	_, err := client.BatchV1().Jobs("default").Create(t.Context(), &batchv1.Job{
 		ObjectMeta: metav1.ObjectMeta{Name: "print"},
 		Spec:       batchv1.JobSpec{Template: corev1.PodTemplateSpec{Spec: spec}},
@@ -121,7 +124,7 @@ func failsToPull(t *testing.T, client kubernetes.Interface) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the pod says ErrImagePull", func() error {
+	eventually(t, "the pod reports ErrImagePull", func() error {
 		pod, err := client.CoreV1().Pods("default").Get(t.Context(), "no-image", metav1.GetOptions{})
 		if err != nil {
 			return err
@@ -141,7 +144,7 @@ func failsToPull(t *testing.T, client kubernetes.Interface) {
 // refusesByAdmission shows that the API server's own admission works: quota, pod security and policies. A fresh namespace
 // takes part, so it also shows that namespaces become usable and go away again.
 func refusesByAdmission(t *testing.T, client kubernetes.Interface) {
-	const namespace = "guarded"
+	const namespace = "isolated"
 	_, err := client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
 		Name: namespace, Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"},
 	}}, metav1.CreateOptions{})
@@ -167,7 +170,8 @@ func refusesByAdmission(t *testing.T, client kubernetes.Interface) {
 		t.Fatal(err)
 	}
 	eventually(t, "a Secret exceeds the quota", func() error {
-		_, err := client.CoreV1().Secrets(namespace).Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{GenerateName: "s-"}}, metav1.CreateOptions{})
+		_, err := client.CoreV1().Secrets(namespace).Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{GenerateName: "s-"}},
+			metav1.CreateOptions{})
 		if apierrors.IsForbidden(err) && strings.Contains(err.Error(), "exceeded quota") {
 			return nil
 		}
@@ -226,7 +230,8 @@ func refuseConfigMaps(t *testing.T, client kubernetes.Interface, namespace strin
 		t.Fatal(err)
 	}
 	eventually(t, "the policy refuses a ConfigMap", func() error {
-		_, err := client.CoreV1().ConfigMaps(namespace).Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{GenerateName: "forbidden-"}}, metav1.CreateOptions{})
+		_, err := client.CoreV1().ConfigMaps(namespace).Create(t.Context(),
+			&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{GenerateName: "forbidden-"}}, metav1.CreateOptions{})
 		if err != nil && strings.Contains(err.Error(), "that name is forbidden") {
 			return nil
 		}

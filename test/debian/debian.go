@@ -23,10 +23,10 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/test/cache"
 )
 
-// ErrUnavailable says that this machine has no apt-get and dpkg to take packages with.
+// ErrUnavailable means that this machine has no apt-get and dpkg.
 var ErrUnavailable = errors.New("this machine has no apt-get and dpkg")
 
-// Unpack returns a directory that holds the files of a package as they would lie below /. It is fetched the first time and
+// Unpack returns a directory with the files of a package as below /. It is fetched the first time and
 // kept in the cache; packages that it depends on are not in it. Whole packages only ever appear under the returned name.
 func Unpack(ctx context.Context, name string) (string, error) {
 	dir, err := unpack(ctx, name)
@@ -62,7 +62,7 @@ func unpack(ctx context.Context, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer func() { _ = os.RemoveAll(work) }() // what is left of it is of no use, and in nobody's way
+	defer func() { _ = os.RemoveAll(work) }() // leftovers are useless and harmless
 	if err := download(ctx, work, name); err != nil {
 		return "", err
 	}
@@ -126,7 +126,7 @@ func distribution(osRelease string) (string, error) {
 		name += "-" + version
 	}
 	if name == "" || strings.ContainsAny(name, "/ ") {
-		return "", fmt.Errorf("%s does not say which distribution this is", osRelease)
+		return "", fmt.Errorf("%s does not name the distribution", osRelease)
 	}
 	return name, nil
 }

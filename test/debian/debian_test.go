@@ -30,7 +30,7 @@ func TestUnpack_FetchesOnceAndInstallsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	if out, err := exec.Command(program).Output(); err != nil || !strings.Contains(string(out), "Hello") {
-		t.Errorf("the program says %q (%v)", out, err)
+		t.Errorf("the program prints %q (%v)", out, err)
 	}
 	if out, err := exec.Command("dpkg", "--status", "hello").CombinedOutput(); err == nil {
 		t.Errorf("the package is installed on this machine:\n%s", out)
@@ -49,7 +49,7 @@ func TestUnpack_FetchesOnceAndInstallsNothing(t *testing.T) {
 		t.Errorf("without apt-get: %v", err)
 	}
 	if left, err := os.ReadDir(filepath.Dir(dir)); err != nil || len(left) != 1 {
-		t.Errorf("beside the package there is something left: %v, %v", left, err)
+		t.Errorf("there are leftovers next to the package: %v, %v", left, err)
 	}
 }
 

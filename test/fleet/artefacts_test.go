@@ -28,7 +28,7 @@ import (
 
 const root = "../.."
 
-// ownFleet generates the repository's own fleet into a folder that stands for the repository.
+// ownFleet generates the repository's own fleet into a folder that replaces the repository.
 var ownFleet = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "slipway-fleet-")
 	if err != nil {
@@ -111,7 +111,10 @@ func TestOwnFleet_RendersWithHelm(t *testing.T) {
 			t.Errorf("%s: %v", e.Name(), err)
 			continue
 		}
-		for _, text := range []string{"registry.company.com/data-collection:" + e.Facts["app_version"], "EXPORT_BUCKET: \"records-" + e.Client + "-" + e.Stage + "\""} {
+		for _, text := range []string{
+			"registry.company.com/data-collection:" + e.Facts["app_version"],
+			"EXPORT_BUCKET: \"records-" + e.Client + "-" + e.Stage + "\"",
+		} {
 			if !strings.Contains(release.Manifest, text) {
 				t.Errorf("%s: %q is not in what is rendered", e.Name(), text)
 			}
@@ -251,7 +254,8 @@ func TestApplicationSets_ExpandWithArgoCDsOwnCode(t *testing.T) {
 		}
 		source := made.Spec.Source
 		if made.Metadata.Name != "data-collection-"+e.Client+"-"+e.Stage || made.Spec.Project != "clients-"+e.Stage ||
-			made.Spec.Destination.Name != e.Facts["context"] || made.Spec.Destination.Namespace != e.Facts["namespace"] || made.Spec.Destination.Server != "" ||
+			made.Spec.Destination.Name != e.Facts["context"] || made.Spec.Destination.Namespace != e.Facts["namespace"] ||
+			made.Spec.Destination.Server != "" ||
 			source.Path != chartFolder || source.Helm.ReleaseName != "data-collection" {
 			t.Errorf("%s: got %+v", e.Name(), made)
 		}
@@ -268,7 +272,8 @@ func TestApplicationSets_ExpandWithArgoCDsOwnCode(t *testing.T) {
 	if err := os.CopyFS(broken, os.DirFS(dir)); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(broken, "environments/client-a/prod/environment.yaml"), []byte("client: client-a\nstage: prod\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(broken, "environments/client-a/prod/environment.yaml"), []byte("client: client-a\nstage: prod\n"),
+		0o644); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := expand(t, program, broken, sets); err == nil || !strings.Contains(err.Error(), "data-collection-prod") {
@@ -296,7 +301,8 @@ func TestApplicationSets_AreSafeByDefault(t *testing.T) {
 		options, _, _ := unstructured.NestedStringSlice(set.Object, "spec", "goTemplateOptions")
 		_, automated, _ := unstructured.NestedMap(set.Object, "spec", "template", "spec", "syncPolicy", "automated")
 		_, finalizers, _ := unstructured.NestedSlice(set.Object, "spec", "template", "metadata", "finalizers")
-		if policy != "create-update" || !keep || !slices.Equal(options, []string{"missingkey=error"}) || automated || finalizers || len(set.GetFinalizers()) != 1 {
+		if policy != "create-update" || !keep || !slices.Equal(options, []string{"missingkey=error"}) || automated || finalizers ||
+			len(set.GetFinalizers()) != 1 {
 			t.Errorf("%s: got %s", set.GetName(), document)
 		}
 	}

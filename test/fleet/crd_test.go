@@ -43,7 +43,9 @@ func TestApplicationSets_AreAcceptedByTheirCRD(t *testing.T) {
 	installCRD(ctx, t, client)
 
 	namespaces := client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "namespaces"})
-	namespace := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"generateName": "argocd-"}}}
+	namespace := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"generateName": "argocd-"},
+	}}
 	made, err := namespaces.Create(ctx, namespace, metav1.CreateOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +61,9 @@ func TestApplicationSets_AreAcceptedByTheirCRD(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sets := client.Resource(schema.GroupVersionResource{Group: "argoproj.io", Version: "v1alpha1", Resource: "applicationsets"}).Namespace(made.GetName())
+	sets := client.Resource(schema.GroupVersionResource{
+		Group: "argoproj.io", Version: "v1alpha1", Resource: "applicationsets",
+	}).Namespace(made.GetName())
 	create := func(set *unstructured.Unstructured) error {
 		_, err := sets.Create(ctx, set, metav1.CreateOptions{FieldValidation: "Strict", DryRun: []string{metav1.DryRunAll}})
 		return err

@@ -22,7 +22,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
 )
 
-// chartSees is what templates get of values files, without keys that are null: a template cannot tell them from missing ones
+// chartSees are the values that templates get from values files, without null keys: templates cannot distinguish them from missing keys
 // except by asking for the key's name.
 func chartSees(t *testing.T, defaults map[string]any, files ...string) map[string]any {
 	t.Helper()
@@ -97,7 +97,8 @@ func compareWithHelm(t *testing.T, dir, defaults string, layers []string) bool {
 		text := finished.AppendYAML(nil)
 		got := chartSees(t, chartValues(), write(t, dir, "finished.yaml", text))
 		if !reflect.DeepEqual(want, got) {
-			t.Fatalf("include=%t\nHelm with %d layers %v\nwith one file         %v\nchart\n%s\nlayers\n%s\nfile\n%s", include, len(layers), want, got, defaults, layers, text)
+			t.Fatalf("include=%t\nHelm with %d layers %v\nwith one file         %v\nchart\n%s\nlayers\n%s\nfile\n%s", include, len(layers), want,
+				got, defaults, layers, text)
 		}
 		if include && !reflect.DeepEqual(want, normal(t, finished.Map())) && !holdsNullInList(chartLayer.Root()) {
 			t.Fatalf("the chart sees %v\nfinished is    %v", want, finished.Map())
@@ -106,7 +107,7 @@ func compareWithHelm(t *testing.T, dir, defaults string, layers []string) bool {
 	return true
 }
 
-// holdsNullInList tells of charts whose lists have nulls: finished values leave such a list to the chart.
+// holdsNullInList reports charts whose lists have nulls: final values leave such a list to the chart.
 func holdsNullInList(n *values.Node) bool {
 	for _, item := range n.Items() {
 		if n.IsList() && (item.IsNull() || hasNull(item)) || holdsNullInList(item) {

@@ -60,7 +60,10 @@ func TestPrometheus_ConfigurationIsWhatPromtoolTakes(t *testing.T) {
 // prometheus starts a server with a configuration and returns its address.
 func prometheus(t *testing.T, config, address string, more ...string) {
 	t.Helper()
-	arguments := append([]string{"--config.file=" + config, "--storage.tsdb.path=" + t.TempDir(), "--web.listen-address=" + address, "--log.level=error"}, more...)
+	arguments := append([]string{
+		"--config.file=" + config, "--storage.tsdb.path=" + t.TempDir(), "--web.listen-address=" + address,
+		"--log.level=error",
+	}, more...)
 	process := exec.Command("prometheus", arguments...)
 	var log bytes.Buffer
 	process.Stdout, process.Stderr = &log, &log
@@ -86,7 +89,7 @@ func freeAddress(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-// query asks a server for a number of series until there are that many.
+// query queries a server until there are this many series.
 func query(t *testing.T, address, expression string, want int) []map[string]string {
 	t.Helper()
 	var got []map[string]string

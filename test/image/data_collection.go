@@ -46,7 +46,7 @@ func DataCollectionReference(version string) string {
 
 // Version is one version of the sample service.
 type Version struct {
-	// Tag of the image, such as "v1.1.1", and what the program says that it is.
+	// Tag of the image, such as "v1.1.1", and the version that the program reports.
 	Tag string
 	// Faults are switches of the service, as NAME=value, that are built into the image: a bad release.
 	Faults []string
@@ -204,7 +204,7 @@ func contentKey(module string, parts ...string) (string, error) {
 			return err
 		}
 		if entry.IsDir() {
-			// The chart is deployed beside the image, not in it.
+			// The chart is deployed next to the image, not in it.
 			if entry.Name() == "testdata" || file == filepath.Join(module, "chart") {
 				return filepath.SkipDir
 			}

@@ -48,7 +48,7 @@ func TestDataCollection_IsAStaticProgramThatReportsItsVersion(t *testing.T) {
 	}
 	for _, segment := range program.Progs {
 		if segment.Type == elf.PT_INTERP {
-			t.Error("the program is not static: it asks for a dynamic linker, which the image does not have")
+			t.Error("the program is not static: it requires a dynamic linker, which the image does not have")
 		}
 	}
 	local := filepath.Join(t.TempDir(), "data-collection")

@@ -30,10 +30,10 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 )
 
-// NonRoot is the user and group that images run as unless they say otherwise.
+// NonRoot is the default user and group of images.
 const NonRoot = 65532
 
-// Every image has these beside its own files. A file of the same path in a Spec takes their place.
+// Every image has these in addition to its own files. A file of the same path in a Spec replaces them.
 var (
 	passwd = fmt.Sprintf("root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:%[1]d:%[1]d:nonroot:/:/sbin/nologin\n", NonRoot)
 	group  = fmt.Sprintf("root:x:0:\nnonroot:x:%d:\n", NonRoot)
@@ -48,7 +48,7 @@ type File struct {
 	Content []byte
 }
 
-// Spec says what an image is made of.
+// Spec is the content of an image.
 type Spec struct {
 	Files      []File
 	Entrypoint []string

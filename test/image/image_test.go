@@ -219,7 +219,7 @@ func TestSaveAll_WritesAnArchiveThatGivesTheImagesBack(t *testing.T) {
 		}
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
-		t.Errorf("beside the archive there is something left: %v, %v", left, err)
+		t.Errorf("there are leftovers next to the archive: %v, %v", left, err)
 	}
 }
 

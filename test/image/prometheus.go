@@ -44,7 +44,8 @@ func prometheus(ctx context.Context, archive string) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
 	discovery := filepath.Join(work, "discovery")
-	if _, err := goCommand(ctx, root, "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", discovery, "./test/prometheus/discovery"); err != nil {
+	if _, err := goCommand(ctx, root, "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", discovery,
+		"./test/prometheus/discovery"); err != nil {
 		return err
 	}
 	img, err := Build(ctx, Spec{

@@ -50,6 +50,6 @@ func TestPrometheus_RunsWithNothingButWhatIsInTheImage(t *testing.T) {
 	}
 	out, err := exec.CommandContext(t.Context(), "chroot", root, "/usr/bin/prometheus", "--version").CombinedOutput()
 	if err != nil || !strings.HasPrefix(string(out), "prometheus, version ") {
-		t.Errorf("it says %q (%v)", out, err)
+		t.Errorf("it prints %q (%v)", out, err)
 	}
 }

@@ -33,7 +33,8 @@ func SlipwayMigrate(ctx context.Context, archive, version string) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
 	program := filepath.Join(work, "slipway-migrate")
-	if _, err := goCommand(ctx, root, "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", program, "./cmd/slipway-migrate"); err != nil {
+	if _, err := goCommand(ctx, root, "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", program,
+		"./cmd/slipway-migrate"); err != nil {
 		return fmt.Errorf("making the image %s: %w", reference, err)
 	}
 	img, err := Build(ctx, Spec{

@@ -3,7 +3,7 @@
 
 // Package istio proves where calls land. Its clients are pods that dial a host as proxyless gRPC clients do: they take routes
 // and endpoints from the cluster's istiod, which reads VirtualServices, DestinationRules and HTTPRoutes, and send calls to
-// the sample service (examples/data-collection), which says its version in each answer.
+// the sample service (examples/data-collection), which reports its version in each answer.
 //
 // A test starts a client, changes a split while it runs, and looks at its reports:
 //
@@ -31,7 +31,7 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// Options say who calls what.
+// Options are who calls what.
 type Options struct {
 	// Namespace is where the client runs. The host is a Service in it.
 	Namespace string
@@ -50,7 +50,7 @@ type Options struct {
 	Rate int
 }
 
-// Report says how calls were answered up to a moment. It is the one of the sample service's load.
+// Report is how calls were answered so far. It is the report of the sample service's load.
 type Report struct {
 	Requests int `json:"requests"`
 	Failed   int `json:"failed"`
@@ -112,10 +112,12 @@ func Start(t *testing.T, kube kubernetes.Interface, o Options) *Client {
 }
 
 // Bootstrap is the value of GRPC_XDS_BOOTSTRAP_CONFIG for a pod with the variable POD_IP, which the kubelet fills in. The node's id is what
-// istiod tells proxies apart by.
+// istiod identifies proxies by.
 func Bootstrap(pod, namespace string) string {
-	return fmt.Sprintf(`{"xds_servers": [{"server_uri": "istiod.istio-system.svc.cluster.local:15010", "channel_creds": [{"type": "insecure"}], "server_features": ["xds_v3"]}],
-"node": {"id": "sidecar~$(POD_IP)~%[1]s.%[2]s~%[2]s.svc.cluster.local", "metadata": {"GENERATOR": "grpc", "NAMESPACE": "%[2]s", "CLUSTER_ID": "Kubernetes", "INSTANCE_IPS": "$(POD_IP)"}}}`,
+	return fmt.Sprintf(`{"xds_servers": [{"server_uri": "istiod.istio-system.svc.cluster.local:15010",
+	"channel_creds": [{"type": "insecure"}], "server_features": ["xds_v3"]}],
+"node": {"id": "sidecar~$(POD_IP)~%[1]s.%[2]s~%[2]s.svc.cluster.local",
+	"metadata": {"GENERATOR": "grpc", "NAMESPACE": "%[2]s", "CLUSTER_ID": "Kubernetes", "INSTANCE_IPS": "$(POD_IP)"}}}`,
 		pod, namespace)
 }
 
@@ -257,7 +259,7 @@ func (r Report) Share(version string) float64 {
 	return float64(r.Versions[version].Requests) / float64(r.Requests)
 }
 
-// ErrShare says that a share is not what chance allows.
+// ErrShare means that a share is too unlikely to be chance.
 var ErrShare = errors.New("outside of what chance allows")
 
 // Within is nil where a version's share is as far from the wanted one (0 to 1) as chance allows: five standard deviations

@@ -57,7 +57,8 @@ func newPlace(t *testing.T) place {
 	t.Helper()
 	config := connect(t)
 	p := place{t: t, kube: kubernetes.NewForConfigOrDie(config), dynamic: dynamic.NewForConfigOrDie(config)}
-	ns, err := p.kube.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "istio-"}}, metav1.CreateOptions{})
+	ns, err := p.kube.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "istio-"}},
+		metav1.CreateOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +73,8 @@ func newPlace(t *testing.T) place {
 	p.create(service, "{apiVersion: v1, kind: Service, metadata: {name: svc}, spec: {selector: {app: svc}, "+ports+"}}")
 	for version, replicas := range map[string]int{stable: 2, canary: 1} {
 		label := strings.ReplaceAll(version, ".", "-")
-		p.create(service, fmt.Sprintf("{apiVersion: v1, kind: Service, metadata: {name: svc-%[1]s}, spec: {selector: {app: svc, version: %[1]s}, %[2]s}}", label, ports))
+		p.create(service, fmt.Sprintf("{apiVersion: v1, kind: Service, metadata: {name: svc-%[1]s}, spec: {selector: {app: svc, "+
+			"version: %[1]s}, %[2]s}}", label, ports))
 		p.create(schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}, fmt.Sprintf(`
 apiVersion: apps/v1
 kind: Deployment
@@ -153,8 +155,8 @@ spec:
 `, 100-weight, weight))
 }
 
-// callsPerWeight are as many as SLIPWAY_TEST_CALLS says, and else 10,000 at 10% and fewer at the others: more would take processors from the
-// tests that run beside.
+// callsPerWeight are SLIPWAY_TEST_CALLS, or else 10,000 at 10% and fewer at the others: more would take processors from the tests that
+// run at the same time.
 func callsPerWeight(t *testing.T, weight int) int {
 	t.Helper()
 	if text := os.Getenv("SLIPWAY_TEST_CALLS"); text != "" {
@@ -189,7 +191,15 @@ spec: {host: svc, subsets: [{name: stable, labels: {version: v1-1-1}}, {name: ca
 				p.ready(version)
 			}
 			users := Start(t, p.kube, Options{Namespace: p.namespace, Host: "svc", Port: 9090, Image: image + stable, Rate: 500})
-			testers := Start(t, p.kube, Options{Namespace: p.namespace, Name: "testers", Host: "svc", Port: 9090, Image: image + stable, Rate: 100, Headers: map[string]string{"canary": "true"}})
+			testers := Start(t, p.kube, Options{
+				Namespace: p.namespace,
+				Name:      "testers",
+				Host:      "svc",
+				Port:      9090,
+				Image:     image + stable,
+				Rate:      100,
+				Headers:   map[string]string{"canary": "true"},
+			})
 			users.Until("all calls reach stable", 500, func(r Report) bool { return r.Within(canary, 0) == nil })
 			begin, beginTesters := users.Report(), testers.Report()
 
@@ -207,7 +217,8 @@ spec: {host: svc, subsets: [{name: stable, labels: {version: v1-1-1}}, {name: ca
 				testers.until("calls with the header", func(r Report) bool { return r.Requests-beginTesters.Requests >= callsPerWeight(t, 0) })
 			}
 			during, headers := users.Report().Since(begin), testers.Report().Since(beginTesters)
-			t.Logf("FIGURE %d calls while weights moved, %d failed, %d routes chosen again by the client; with the header %d, %d of them to the canary", during.Requests, during.Failed, during.Reselected,
+			t.Logf("FIGURE %d calls while weights moved, %d failed, %d routes chosen again by the client; with the header %d, %d of them "+
+				"to the canary", during.Requests, during.Failed, during.Reselected,
 				headers.Requests, headers.Versions[canary].Requests)
 			if during.Failed > 0 || headers.Failed > 0 {
 				t.Errorf("calls failed: %+v, with the header %+v", during, headers)

@@ -18,7 +18,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/sqlfile"
 )
 
-// bench measures each number of files in a process of its own, so that memory can be told apart.
+// bench measures each number of files in a process of its own, to separate their memory.
 func bench(ctx context.Context, out io.Writer) error {
 	self, err := os.Executable()
 	if err != nil {
@@ -69,7 +69,8 @@ CREATE FUNCTION f%[1]d() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.name :
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "%5d  %10d  %-8s  %-9s  %7.0f MiB  %7.0f MiB\n", files, report.Statements, took.Round(time.Millisecond), cpu.Round(10*time.Millisecond), peak, after)
+	_, err = fmt.Fprintf(out, "%5d  %10d  %-8s  %-9s  %7.0f MiB  %7.0f MiB\n", files, report.Statements, took.Round(time.Millisecond),
+		cpu.Round(10*time.Millisecond), peak, after)
 	return err
 }
 
@@ -84,5 +85,5 @@ func statusMiB(field string) (float64, error) {
 			return kib / 1024, err
 		}
 	}
-	return 0, fmt.Errorf("the system does not say %s", field)
+	return 0, fmt.Errorf("the system does not report %s", field)
 }

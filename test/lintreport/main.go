@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Command lintreport prints how well the migration linter tells the unsafe from the safe files of a labeled corpus, by
+// Command lintreport prints how well the migration linter distinguishes the unsafe from the safe files of a labeled corpus, by
 // default the project's own.
 package main
 
@@ -48,7 +48,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return report(ctx, args[0], out)
 }
 
-// tally counts what was said rightly, wrongly, and not at all.
+// tally counts correct, wrong and missing findings.
 type tally struct{ right, wrong, missed int }
 
 func (t tally) precision() string { return percent(t.right, t.right+t.wrong) }
@@ -85,14 +85,14 @@ func report(ctx context.Context, dir string, out io.Writer) error {
 			return fmt.Errorf("%s: %w", c.Name, err)
 		}
 		files += c.Files()
-		said := rules(result.Errors())
+		reported := rules(result.Errors())
 		switch {
-		case c.Unsafe && len(said) > 0:
+		case c.Unsafe && len(reported) > 0:
 			verdicts.right++
 		case c.Unsafe:
 			verdicts.missed++
 			wrong = append(wrong, c.Name+": missed")
-		case len(said) > 0:
+		case len(reported) > 0:
 			verdicts.wrong++
 			wrong = append(wrong, c.Name+": false alarm")
 		}
@@ -101,9 +101,9 @@ func report(ctx context.Context, dir string, out io.Writer) error {
 		} else {
 			safe++
 		}
-		said = append(said, rules(result.Warnings())...)
+		reported = append(reported, rules(result.Warnings())...)
 		expected := append(slices.Clone(c.Errors), c.Warnings...)
-		for _, rule := range said {
+		for _, rule := range reported {
 			if slices.Contains(expected, rule) {
 				of(rule).right++
 			} else {
@@ -111,7 +111,7 @@ func report(ctx context.Context, dir string, out io.Writer) error {
 			}
 		}
 		for _, rule := range expected {
-			if !slices.Contains(said, rule) {
+			if !slices.Contains(reported, rule) {
 				of(rule).missed++
 			}
 		}
@@ -120,7 +120,8 @@ func report(ctx context.Context, dir string, out io.Writer) error {
 	lines := []string{"rule\tclass\tright\tfalse\tmissed\tprecision\trecall"}
 	for _, rule := range lint.Rules() {
 		t := of(rule.ID)
-		lines = append(lines, fmt.Sprintf("%s\t%s\t%d\t%d\t%d\t%s\t%s", rule.ID, rule.Class, t.right, t.wrong, t.missed, t.precision(), t.recall()))
+		lines = append(lines,
+			fmt.Sprintf("%s\t%s\t%d\t%d\t%d\t%s\t%s", rule.ID, rule.Class, t.right, t.wrong, t.missed, t.precision(), t.recall()))
 	}
 	if _, err := fmt.Fprintln(table, strings.Join(lines, "\n")); err != nil {
 		return err

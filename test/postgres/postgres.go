@@ -31,10 +31,11 @@ const (
 	stopTime  = 10 * time.Second
 )
 
-// ErrNotInstalled says that this machine has no PostgreSQL.
-var ErrNotInstalled = errors.New("PostgreSQL is not installed: initdb is neither on the PATH nor in /usr/lib/postgresql (Debian: apt-get install postgresql)")
+// ErrNotInstalled means that this machine has no PostgreSQL.
+var ErrNotInstalled = errors.New("PostgreSQL is not installed: initdb is neither on the PATH nor in /usr/lib/postgresql " +
+	"(Debian: apt-get install postgresql)")
 
-// Options say how a server is reached.
+// Options are how a server is reached.
 type Options struct {
 	// Address is the IP address to listen on, default 127.0.0.1. Pods of the local Kubernetes reach one of the node.
 	Address string
@@ -148,7 +149,8 @@ func (s *Server) Run(ctx context.Context) error {
 		return err
 	}
 	s.process = s.command("postgres", "-D", s.data(), "-p", strconv.Itoa(s.Port), "-k", s.dir,
-		"-c", "listen_addresses="+s.Address, "-c", "fsync=off", "-c", "shared_buffers=16MB", "-c", "max_connections=60", "-c", "wal_level=logical")
+		"-c", "listen_addresses="+s.Address, "-c", "fsync=off", "-c", "shared_buffers=16MB", "-c", "max_connections=60", "-c",
+		"wal_level=logical")
 	s.process.Stdout, s.process.Stderr = log, log
 	if err := errors.Join(s.process.Start(), log.Close()); err != nil {
 		s.process = nil
@@ -202,8 +204,10 @@ func (s *Server) Remove() error {
 
 // Psql runs SQL as the superuser and returns what it prints, without headers.
 func (s *Server) Psql(ctx context.Context, database, sql string) (string, error) {
-	command := exec.CommandContext(ctx, filepath.Join(s.bin, "psql"), "--no-psqlrc", "--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1", "--command", sql)
-	command.Env = append(os.Environ(), "PGHOST="+s.Address, "PGPORT="+strconv.Itoa(s.Port), "PGUSER="+s.User, "PGPASSWORD="+s.Password, "PGDATABASE="+database)
+	command := exec.CommandContext(ctx, filepath.Join(s.bin, "psql"), "--no-psqlrc", "--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1",
+		"--command", sql)
+	command.Env = append(os.Environ(), "PGHOST="+s.Address, "PGPORT="+strconv.Itoa(s.Port), "PGUSER="+s.User, "PGPASSWORD="+s.Password,
+		"PGDATABASE="+database)
 	output, err := command.CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("psql: %w\n%s", err, output)
@@ -285,7 +289,7 @@ func reservePort(ctx context.Context, address string) (int, net.Listener, error)
 	}
 }
 
-// ready says whether the server's own process takes connections; pg_isready would also be content with another server on the
+// ready reports whether the server's own process accepts connections; pg_isready would also accept another server on the
 // port. The lines of the file are PostgreSQL's: the first is the process's id, the eighth its status.
 func (s *Server) ready() bool {
 	content, err := os.ReadFile(filepath.Join(s.data(), "postmaster.pid"))

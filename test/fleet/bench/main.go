@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
 // Command bench measures what it costs to generate the values of fleets of different sizes: from nothing, again, and after one file
-// of one client has changed. Beside it stands what it costs only to parse and write the same YAML with the library that Helm uses, only
+// of one client has changed. For comparison, it measures only parsing and writing the same YAML with the library that Helm uses, only
 // to read the same files, and to render the chart once per environment as `helm template` does.
 package main
 
@@ -63,7 +63,8 @@ func bench(ctx context.Context, sizes string, runs int) (err error) {
 	}
 	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	defer func() { err = errors.Join(err, out.Flush()) }()
-	_, _ = fmt.Fprintln(out, "environments\tparse+write\tcold\tratio\tCPU ratio\tmemory\tagain, no cache\tno change\tone file\tonly reading\tCPU: one file\tonly reading\thelm template\t")
+	_, _ = fmt.Fprintln(out, "environments\tparse+write\tcold\tratio\tCPU ratio\tmemory\tagain, no cache\tno change\tone "+
+		"file\tonly reading\tCPU: one file\tonly reading\thelm template\t")
 	for size := range strings.SplitSeq(sizes, ",") {
 		clients, err := strconv.Atoi(size)
 		if err != nil {
@@ -80,7 +81,7 @@ func bench(ctx context.Context, sizes string, runs int) (err error) {
 	return nil
 }
 
-// settling is how long files must be left alone until the command believes that their times tell whether they change.
+// settling is how long files must be unchanged until the command trusts their times.
 const settling = 2500 * time.Millisecond
 
 type benchmark struct {
@@ -152,7 +153,8 @@ func (b *benchmark) measure(out *tabwriter.Writer) error {
 	}
 	environments := b.clients * 3
 	_, _ = fmt.Fprintf(out, "%d\t%s\t%s\t%.2f\t%.2f\t%d MB\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", environments, ms(floor.wall), ms(cold.wall),
-		float64(cold.wall)/float64(floor.wall), float64(cold.cpu)/float64(floor.cpu), cold.memory>>20, ms(again.wall), ms(same.wall), ms(one.wall),
+		float64(cold.wall)/float64(floor.wall), float64(cold.cpu)/float64(floor.cpu), cold.memory>>20, ms(again.wall), ms(same.wall),
+		ms(one.wall),
 		ms(reading.wall), ms(one.cpu), ms(reading.cpu), ms(rendering*time.Duration(environments)))
 	return nil
 }
@@ -193,7 +195,7 @@ func (b *benchmark) run(program string, arguments ...string) (cost, error) {
 	return out, nil
 }
 
-// baseline measures in a process of its own what that process says, so that preparing does not count.
+// baseline measures in a process of its own, so that the preparation does not count.
 func (b *benchmark) baseline(self, kind string) (cost, error) {
 	command := exec.CommandContext(b.ctx, self, "-baseline", kind, b.dir)
 	command.Stderr = os.Stderr

@@ -49,13 +49,16 @@ func makeFleet(root, dir string, clients int) error {
 			regions[i%3], tiers[i/3%3], []string{"canary", "early", "general", "general"}[i%4], account), name, "client.yaml"); err != nil {
 			return err
 		}
-		if err := write(fmt.Sprintf("environment: %s\n\nserviceAccount:\n  annotations:\n    eks.amazonaws.com/role-arn: arn:aws:iam::%s:role/data-collection\n\n"+
-			"config:\n  MAX_RECORD_BYTES: \"%d\"\n  SUPPORT_CONTACT: support+%s@example.com\n\nresources:\n  limits:\n    cpu: %dm\n    memory: %dMi\n",
+		if err := write(fmt.Sprintf("environment: %s\n\nserviceAccount:\n  annotations:\n"+
+			"    eks.amazonaws.com/role-arn: arn:aws:iam::%s:role/data-collection\n\n"+
+			"config:\n  MAX_RECORD_BYTES: \"%d\"\n  SUPPORT_CONTACT: support+%s@example.com\n\nresources:\n  limits:\n    cpu: %dm\n"+
+			"    memory: %dMi\n",
 			name, account, 65536*(1+i%4), name, 500+i%8*250, 512+i%5*256), name, "values.yaml"); err != nil {
 			return err
 		}
 		for j, stage := range []string{"dev", "staging", "prod"} {
-			if err := write(fmt.Sprintf("autoscaling:\n  maxReplicas: %d\n\npodLabels:\n  cost-center: \"%04d\"\n", 4+6*j+i%7, i), name, "values-"+stage+".yaml"); err != nil {
+			if err := write(fmt.Sprintf("autoscaling:\n  maxReplicas: %d\n\npodLabels:\n  cost-center: \"%04d\"\n", 4+6*j+i%7, i), name,
+				"values-"+stage+".yaml"); err != nil {
 				return err
 			}
 		}

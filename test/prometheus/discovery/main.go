@@ -1,8 +1,8 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Command discovery tells Prometheus which pods of the cluster to scrape, over HTTP service discovery: Debian builds
-// Prometheus without the discovery of Kubernetes' own. It runs beside Prometheus in its pod.
+// Command discovery lists the pods of the cluster for Prometheus to scrape, over HTTP service discovery: Debian builds
+// Prometheus without the discovery of Kubernetes' own. It runs next to Prometheus in its pod.
 package main
 
 import (
@@ -102,7 +102,7 @@ type group struct {
 	Labels  map[string]string `json:"labels"`
 }
 
-// target says where a pod is scraped, if it runs and its annotations ask for it.
+// target is where a pod is scraped, if it runs and its annotations enable it.
 func target(pod *corev1.Pod) (group, bool) {
 	const prefix = "prometheus.io/"
 	port := pod.Annotations[prefix+"port"]

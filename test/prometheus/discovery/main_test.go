@@ -31,7 +31,10 @@ func TestAnswer_ListsRunningPodsThatAskToBeScraped(t *testing.T) {
 		{ObjectMeta: metav1.ObjectMeta{Name: "asks", Annotations: asks}, Status: running},
 		{ObjectMeta: metav1.ObjectMeta{Name: "asks-not"}, Status: running},
 		{ObjectMeta: metav1.ObjectMeta{Name: "no-port", Annotations: map[string]string{"prometheus.io/scrape": "true"}}, Status: running},
-		{ObjectMeta: metav1.ObjectMeta{Name: "ended", Annotations: asks}, Status: corev1.PodStatus{Phase: corev1.PodSucceeded, PodIP: "198.18.0.8"}},
+		{
+			ObjectMeta: metav1.ObjectMeta{Name: "ended", Annotations: asks},
+			Status:     corev1.PodStatus{Phase: corev1.PodSucceeded, PodIP: "198.18.0.8"},
+		},
 		{ObjectMeta: metav1.ObjectMeta{Name: "starts", Annotations: asks}, Status: corev1.PodStatus{Phase: corev1.PodRunning}},
 	} {
 		pod.Namespace = "client-a"

@@ -39,7 +39,8 @@ func TestLoad_ReadsTheFaults(t *testing.T) {
 	}
 	f := c.Faults
 	if f.ReadinessDelay != time.Second || f.FailReadinessAfter != 30*time.Second || f.ErrorShare != 0.2 || f.ErrorAfter != 15*time.Second ||
-		f.Latency != 5*time.Millisecond || f.CrashAfter != time.Minute || !f.CrashOnStart || f.ReportVersion != "v1.0.0" || c.LogLevel != slog.LevelDebug {
+		f.Latency != 5*time.Millisecond || f.CrashAfter != time.Minute || !f.CrashOnStart || f.ReportVersion != "v1.0.0" ||
+		c.LogLevel != slog.LevelDebug {
 		t.Errorf("got %+v", c)
 	}
 }
@@ -72,7 +73,14 @@ func TestLoad_FindsTheDatabase(t *testing.T) {
 		"whole URL": {map[string]string{"DATABASE_URL": "postgres://u@h/d", "DB_HOST": "other"}, "postgres://u@h/d"},
 		"host only": {map[string]string{"DB_HOST": "db"}, "postgres://db:5432/data-collection?sslmode=require"},
 		"all parts": {
-			map[string]string{"DB_HOST": "::1", "DB_PORT": "6432", "DB_NAME": "records", "DB_USER": "app", "DB_PASSWORD": "p@ss/w:rd", "DB_SSLMODE": "disable"},
+			map[string]string{
+				"DB_HOST":     "::1",
+				"DB_PORT":     "6432",
+				"DB_NAME":     "records",
+				"DB_USER":     "app",
+				"DB_PASSWORD": "p@ss/w:rd",
+				"DB_SSLMODE":  "disable",
+			},
 			"postgres://app:p%40ss%2Fw%3Ard@[::1]:6432/records?sslmode=disable",
 		},
 	} {

@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// Faults says how to misbehave. The zero value does not.
+// Faults defines how to misbehave. The zero value has no faults.
 type Faults struct {
-	// ReadinessDelay is how long after the start the service says that it is not ready.
+	// ReadinessDelay is how long after the start the service reports that it is not ready.
 	ReadinessDelay time.Duration
 	// FailReadinessAfter is when after the start it stops being ready; 0 is never.
 	FailReadinessAfter time.Duration
@@ -28,7 +28,7 @@ type Faults struct {
 	CrashAfter time.Duration
 	// CrashOnStart ends the process before it listens.
 	CrashOnStart bool
-	// ReportVersion is the version that the service says it is, as a build from the wrong commit does. Empty is its own.
+	// ReportVersion is the version that the service reports, as a build from the wrong commit does. Empty means its own.
 	ReportVersion string
 }
 
@@ -44,7 +44,7 @@ func NewInjector(f Faults) *Injector {
 	return &Injector{faults: f, started: time.Now()}
 }
 
-// Readiness returns an error while the service is to say that it is not ready.
+// Readiness returns an error while the service must report that it is not ready.
 func (i *Injector) Readiness() error {
 	age := time.Since(i.started)
 	switch {
@@ -56,7 +56,7 @@ func (i *Injector) Readiness() error {
 	return nil
 }
 
-// Request is called once for each request: it waits for the latency and tells whether the request is to fail.
+// Request is called once for each request: it waits for the latency and reports whether the request must fail.
 func (i *Injector) Request(ctx context.Context) (fail bool) {
 	if i.faults.Latency > 0 {
 		timer := time.NewTimer(i.faults.Latency)

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// LoadOptions say how much load to make.
+// LoadOptions define the load.
 type LoadOptions struct {
 	// URL is of HTTP, or what a gRPC client dials, such as xds:///data-collection-service.client-a.svc.cluster.local:9090,
 	// which takes its routes from the control plane of a mesh.
@@ -29,7 +29,7 @@ type LoadOptions struct {
 	Workers int
 	// Timeout is for one request.
 	Timeout time.Duration
-	// KeepAlive uses connections again, as most clients do. Without, each request is balanced anew.
+	// KeepAlive uses connections again, as most clients do. Without it, each request is balanced separately.
 	KeepAlive bool
 	// Every is how often Progress gets the report so far; 0 is never.
 	Every    time.Duration

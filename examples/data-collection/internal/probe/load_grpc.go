@@ -37,7 +37,7 @@ func dialGRPC(o LoadOptions) (server, error) {
 
 func (s *grpcServer) Close() error { return s.connection.Close() }
 
-// unknownCluster is what grpc-go says of a call that took a new route before the balancer knew where it leads: it puts new
+// unknownCluster is the error of grpc-go for a call that took a new route before the balancer knew its target: it puts new
 // routes in effect first, and then the balancer (updateResolverStateAndUnlock in its clientconn.go). The call was never sent.
 const unknownCluster = "unknown cluster selected for RPC"
 
@@ -54,7 +54,7 @@ func (s *grpcServer) ask(ctx context.Context) (answer, error) {
 			return answer{code: code.String(), good: true, version: response.GetVersion(), reselected: again}, nil
 		case strings.Contains(status.Convert(err).Message(), unknownCluster) && ctx.Err() == nil:
 			time.Sleep(reselectAfter)
-		case code == codes.Unavailable, code == codes.DeadlineExceeded: // gRPC's way to say that nobody answered
+		case code == codes.Unavailable, code == codes.DeadlineExceeded: // gRPC's codes for no answer
 			return answer{reselected: again}, err
 		default:
 			return answer{code: code.String(), reselected: again}, nil

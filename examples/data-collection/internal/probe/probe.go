@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package probe asks HTTP servers, from an image that has neither a shell nor curl.
+// Package probe sends requests to HTTP servers, from an image that has neither a shell nor curl.
 package probe
 
 import (
@@ -16,18 +16,18 @@ import (
 	"time"
 )
 
-// ErrUsage says that the arguments are wrong.
+// ErrUsage means that the arguments are wrong.
 var ErrUsage = errors.New("wrong arguments")
 
 // bodyLimit is how much of an answer is read.
 const bodyLimit = 64 << 10
 
-// Run asks a URL until it answers as expected, or retry has passed, and prints the last answer.
+// Run requests a URL until the answer is as expected, or retry has passed, and prints the last answer.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("probe", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	timeout := flags.Duration("timeout", 5*time.Second, "how long one request may take")
-	retry := flags.Duration("retry", 0, "how long to ask again while the answer is not the expected one")
+	retry := flags.Duration("retry", 0, "how long to repeat the request while the answer is not the expected one")
 	expect := flags.String("expect", "", "a `key=value` that the JSON answer must have, for example version=v1.2.0")
 	url, err := parse(flags, args)
 	if err != nil {

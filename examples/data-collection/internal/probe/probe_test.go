@@ -41,7 +41,7 @@ func TestProbe_SucceedsOnlyWithTheExpectedAnswer(t *testing.T) {
 		"503":               {[]string{url + "/readyz"}, "503 Service Unavailable: not ready"},
 		"other version":     {[]string{"-expect=version=v1.2.0", url + "/version"}, `answered version "v1.1.1", expected "v1.2.0"`},
 		"not JSON":          {[]string{"-expect", "version=v1.1.1", url + "/text"}, "is not a JSON object"},
-		"nobody there":      {[]string{"http://127.0.0.1:1/"}, "connection refused"},
+		"no server":         {[]string{"http://127.0.0.1:1/"}, "connection refused"},
 		"not a URL":         {[]string{"://"}, "missing protocol scheme"},
 		"unfit expectation": {[]string{"-expect", "version", url}, `wrong arguments: -expect "version" is not key=value`},
 		"no URL":            {nil, "wrong arguments: probe needs exactly one URL, 0 are given"},
@@ -113,7 +113,8 @@ func TestLoad_CountsRequestsWithoutAnAnswerAsFailed(t *testing.T) {
 	if err := json.Unmarshal(stdout.Bytes(), &report); err != nil {
 		t.Fatalf("%v: %s", err, stdout.String())
 	}
-	if err == nil || report.Requests == 0 || report.Failed != report.Requests || report.Codes["none"] != report.Requests || report.Unserved != report.Requests || len(report.Errors) != 1 {
+	if err == nil || report.Requests == 0 || report.Failed != report.Requests || report.Codes["none"] != report.Requests ||
+		report.Unserved != report.Requests || len(report.Errors) != 1 {
 		t.Errorf("got error %v and report %+v", err, report)
 	}
 }

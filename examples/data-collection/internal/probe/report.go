@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// Report says how the requests of a load were answered.
+// Report is how the requests of a load were answered.
 type Report struct {
 	Requests int `json:"requests"`
 	// Failed counts answers other than 2xx, or OK of gRPC, and requests without an answer.
 	Failed int `json:"failed"`
 	// Codes counts answers by status code; "none" are requests without an answer.
 	Codes map[string]int `json:"codes"`
-	// Versions are the answers by the version that gave them, as the header Server or the JSON field "version" says.
+	// Versions are the answers by the version that gave them, from the header Server or the JSON field "version".
 	Versions map[string]Answers `json:"versions"`
 	// Unserved counts failed requests that no version answered: those that the service itself did not see.
 	Unserved int `json:"unserved"`

@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package record says what a record is and which ones are taken.
+// Package record defines records and their validation.
 package record
 
 import (
@@ -28,7 +28,7 @@ type Record struct {
 	ReceivedAt time.Time       `json:"received_at"`
 }
 
-// InvalidError says why a record is not taken. Its text is meant for the sender.
+// InvalidError is why a record is refused. Its text is for the sender.
 type InvalidError struct {
 	Reason string
 }
@@ -73,7 +73,7 @@ func Decode(r io.Reader) (Record, error) {
 	return rec, nil
 }
 
-// Validate tells whether a record can be stored. Its error is an *InvalidError.
+// Validate reports whether a record can be stored. Its error is an *InvalidError.
 func Validate(rec Record) error {
 	switch {
 	case rec.Source == "":
@@ -81,7 +81,8 @@ func Validate(rec Record) error {
 	case len(rec.Source) > MaxSourceLength:
 		return invalidf("source has %d bytes, at most %d are allowed", len(rec.Source), MaxSourceLength)
 	case !sourcePattern.MatchString(rec.Source):
-		return invalidf("source %q has characters other than letters, digits, \".\", \"_\" and \"-\", or does not start with a letter or digit", rec.Source)
+		return invalidf("source %q has characters other than letters, digits, \".\", \"_\" and \"-\", or does not start with a letter or digit",
+			rec.Source)
 	case len(rec.Payload) == 0:
 		return invalidf("payload is missing")
 	}

@@ -63,7 +63,7 @@ func (s *Service) followReadiness(ctx context.Context, checks *health.Server) {
 	}
 }
 
-// counting injects the faults that are asked for and counts the calls of the service itself.
+// counting injects the requested faults and counts the calls of the service itself.
 func (s *Service) counting(ctx context.Context, request any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
 	name, ours := strings.CutPrefix(info.FullMethod, "/"+apiv1.DataCollection_ServiceDesc.ServiceName+"/")
 	if !ours {
@@ -120,7 +120,7 @@ func (g *grpcService) Collect(ctx context.Context, request *apiv1.CollectRequest
 	return &apiv1.CollectResponse{Id: rec.ID, ReceivedAt: timestamppb.New(rec.ReceivedAt)}, nil
 }
 
-// Version says what runs.
+// Version returns the running version.
 func (g *grpcService) Version(context.Context, *apiv1.VersionRequest) (*apiv1.VersionResponse, error) {
 	info := g.service.Info
 	return &apiv1.VersionResponse{

@@ -76,7 +76,8 @@ func TestGRPC_StoresRecordsThatHTTPLists(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if version.GetVersion() != "v1.1.1" || version.GetClient() != "client-a" || version.GetStage() != "prod" || version.GetStore() != "memory" {
+	if version.GetVersion() != "v1.1.1" || version.GetClient() != "client-a" || version.GetStage() != "prod" ||
+		version.GetStore() != "memory" {
 		t.Errorf("got %v", version)
 	}
 }
@@ -97,7 +98,8 @@ func TestGRPC_AnswersBadCallsWithTheReason(t *testing.T) {
 		"other token": {withToken("Bearer token-2"), good, codes.Unauthenticated, "API token"},
 		"no source":   {withToken("Bearer token-1"), &apiv1.CollectRequest{Payload: payload(t, nil)}, codes.InvalidArgument, "source is empty"},
 		"no payload":  {withToken("Bearer token-1"), &apiv1.CollectRequest{Source: "a"}, codes.InvalidArgument, "payload is missing"},
-		"too large": {withToken("Bearer token-1"), &apiv1.CollectRequest{Source: "a", Payload: payload(t, map[string]any{"x": strings.Repeat("x", 2000)})},
+		"too large": {withToken("Bearer token-1"),
+			&apiv1.CollectRequest{Source: "a", Payload: payload(t, map[string]any{"x": strings.Repeat("x", 2000)})},
 			codes.ResourceExhausted, "larger than max"},
 		"good": {withToken("Bearer token-1"), good, codes.OK, ""},
 	} {

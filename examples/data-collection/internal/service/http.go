@@ -115,7 +115,7 @@ func (s *Service) authorized(next http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// counted injects the faults that are asked for and counts the answer under the handler's name.
+// counted injects the requested faults and counts the answer under the handler's name.
 func (s *Service) counted(handler string, next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		started := time.Now()
@@ -143,7 +143,7 @@ func method(name string) string {
 // broken answers for a failure that is ours. The details go to the log, not to the sender.
 func (s *Service) broken(w http.ResponseWriter, r *http.Request, what string, err error) {
 	if r.Context().Err() != nil {
-		// The sender has gone; nobody reads the answer, and it says nothing about this service.
+		// The sender has disconnected: the answer is not read, and does not count for this service.
 		s.fail(w, 499, "the request was canceled")
 		return
 	}
@@ -162,7 +162,7 @@ func (s *Service) reply(w http.ResponseWriter, code int, body any) {
 		code, text = http.StatusInternalServerError, []byte(`{"error":"the answer cannot be encoded"}`)
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Server", s.Info.Service+"/"+s.Info.Version) // tells who answered, errors included
+	w.Header().Set("Server", s.Info.Service+"/"+s.Info.Version) // identifies the version that answered, also in errors
 	w.WriteHeader(code)
 	if _, err := w.Write(append(text, '\n')); err != nil {
 		s.Log.Debug("sending an answer", "error", err.Error())

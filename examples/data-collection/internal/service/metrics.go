@@ -40,7 +40,7 @@ func newMetrics(registry *prometheus.Registry, info Info) *metrics {
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name:        "data_collection_build_info",
-		Help:        "Always 1; its labels say what runs.",
+		Help:        "Always 1; its labels describe what runs.",
 		ConstLabels: prometheus.Labels{"version": info.Version, "commit": info.Commit, "store": info.Store},
 	})
 	build.Set(1)

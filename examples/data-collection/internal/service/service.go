@@ -26,7 +26,7 @@ const Name = "data-collection"
 
 // Store keeps records. Its methods are safe for concurrent use.
 type Store interface {
-	// Name says what kind of store it is.
+	// Name is the kind of the store.
 	Name() string
 	// Add returns the record with its id and time. A record that it cannot take is a *record.InvalidError.
 	Add(ctx context.Context, rec record.Record) (record.Record, error)
@@ -52,7 +52,7 @@ type Options struct {
 	Store          Store
 	Token          string // empty: everybody may send and read records
 	MaxRecordBytes int64
-	ReadyTimeout   time.Duration // how long the store may take to say that it is ready
+	ReadyTimeout   time.Duration // how long the store may take to report that it is ready
 	Faults         *faults.Injector
 	Registry       *prometheus.Registry
 	Log            *slog.Logger
@@ -75,7 +75,7 @@ func New(o Options) *Service {
 	return &Service{Options: o, metrics: newMetrics(o.Registry, o.Info)}
 }
 
-// Stop makes the service say that it is not ready, while it goes on answering.
+// Stop makes the service report that it is not ready, while it continues to answer.
 func (s *Service) Stop() { s.stopping.Store(true) }
 
 // Ready returns why the service cannot take requests now, or nil.
@@ -94,7 +94,7 @@ func (s *Service) Ready(ctx context.Context) error {
 	return nil
 }
 
-// allows tells whether the value of an Authorization header may send and read records.
+// allows reports whether the value of an Authorization header permits sending and reading records.
 func (s *Service) allows(authorization string) bool {
 	if s.Token == "" {
 		return true

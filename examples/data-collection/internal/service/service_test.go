@@ -75,7 +75,8 @@ func TestHTTP_StoresAndListsRecords(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &list); err != nil || code != 200 {
 		t.Fatalf("%d %s (%v)", code, body, err)
 	}
-	if len(list.Records) != 2 || list.Records[0].ID != 3 || list.Records[0].Source != "sensor-1" || string(list.Records[0].Payload) != `{"t":21.5}` {
+	if len(list.Records) != 2 || list.Records[0].ID != 3 || list.Records[0].Source != "sensor-1" ||
+		string(list.Records[0].Payload) != `{"t":21.5}` {
 		t.Errorf("got %+v", list.Records)
 	}
 }
@@ -86,8 +87,11 @@ func TestHTTP_AnswersBadRequestsWithTheReason(t *testing.T) {
 		code                 int
 		want                 string
 	}{
-		"bad record":       {"POST", "/records", `{"source":"a"}`, 400, "payload is missing"},
-		"too large":        {"POST", "/records", `{"source":"a","payload":{"x":"` + strings.Repeat("x", 1000) + `"}}`, 413, "larger than 1000 bytes"},
+		"bad record": {"POST", "/records", `{"source":"a"}`, 400, "payload is missing"},
+		"too large": {
+			"POST", "/records", `{"source":"a","payload":{"x":"` + strings.Repeat("x", 1000) + `"}}`, 413,
+			"larger than 1000 bytes",
+		},
 		"limit of 0":       {"GET", "/records?limit=0", "", 400, `limit is \"0\": a whole number from 1 to 1000`},
 		"limit too high":   {"GET", "/records?limit=1001", "", 400, "from 1 to 1000"},
 		"limit in words":   {"GET", "/records?limit=all", "", 400, `limit is \"all\"`},
@@ -176,7 +180,7 @@ func TestHTTP_KeepsTheReasonOfItsOwnFailuresInTheLog(t *testing.T) {
 		}
 	}
 	if !strings.Contains(log.String(), "canary") {
-		t.Errorf("the log does not say why: %s", log.String())
+		t.Errorf("the log does not contain the cause: %s", log.String())
 	}
 }
 
@@ -272,7 +276,8 @@ func TestFaults_FailTheShareOfRequestsButNoProbes(t *testing.T) {
 	if codes[200] != 40 || codes[500] != 10 {
 		t.Errorf("got %v, want 40 × 200 and 10 × 500", codes)
 	}
-	if _, body := do(t, s, "GET", "/metrics", ""); !strings.Contains(body, `http_requests_total{code="500",handler="/version",method="GET",version="v1.1.1"} 10`) {
+	if _, body := do(t, s, "GET", "/metrics", ""); !strings.Contains(body,
+		`http_requests_total{code="500",handler="/version",method="GET",version="v1.1.1"} 10`) {
 		t.Error("the metrics do not show the failures")
 	}
 }

@@ -49,7 +49,7 @@ func (m *Memory) Add(_ context.Context, rec record.Record) (record.Record, error
 	drop := 0
 	for len(m.records)-drop > m.maxRecords || m.bytes > m.maxBytes {
 		m.bytes -= len(m.records[drop].Payload)
-		m.records[drop] = record.Record{} // lets go of the payload before the array is replaced
+		m.records[drop] = record.Record{} // frees the payload before the array is replaced
 		drop++
 	}
 	m.records = m.records[drop:]

@@ -31,7 +31,7 @@ const createTable = `CREATE TABLE IF NOT EXISTS records (
 // fail on PostgreSQL's own catalog, in spite of IF NOT EXISTS.
 const createLock = 7_205_759_403
 
-// ErrNoTable says that the database has no table for records.
+// ErrNoTable means that the database has no table for records.
 var ErrNoTable = errors.New("the database has no table \"records\": run the migrations, or set DB_CREATE_TABLE=true")
 
 // Postgres keeps records in a PostgreSQL database.
@@ -42,9 +42,9 @@ type Postgres struct {
 	createTable bool // still to be done
 }
 
-// NewPostgres opens a pool of connections. It connects when the pool is first used, so that the service starts, and says
+// NewPostgres opens a pool of connections. It connects when the pool is first used, so that the service starts, and reports
 // that it is not ready, while its database is away. With create, the first successful Ready makes the table.
-// The error never holds the password.
+// The error never contains the password.
 func NewPostgres(ctx context.Context, dsn string, create bool) (*Postgres, error) {
 	config, err := pgxpool.ParseConfig(dsn)
 	if err != nil {
@@ -104,7 +104,7 @@ func (p *Postgres) List(ctx context.Context, limit int) ([]record.Record, error)
 	return records, nil
 }
 
-// Ready asks the database whether records can be stored now: it answers, and has the table. ErrNoTable says that only
+// Ready reports whether the database can store records now: it answers, and has the table. ErrNoTable means that only
 // the table is missing.
 func (p *Postgres) Ready(ctx context.Context) error {
 	if err := p.ensureTable(ctx); err != nil {

@@ -106,7 +106,7 @@ func TestPostgres(t *testing.T) {
 		}
 	})
 
-	t.Run("says that the password is wrong, and not which", func(t *testing.T) {
+	t.Run("reports that the password is wrong, and not which", func(t *testing.T) {
 		p := open(t, strings.Replace(url, server.Password, "canary-password", 1), false)
 		err := p.Ready(t.Context())
 		if err == nil || !strings.Contains(err.Error(), "password authentication failed") {

@@ -48,7 +48,7 @@ func main() {
 	}
 }
 
-// errUsage says that the arguments are wrong.
+// errUsage means that the arguments are wrong.
 var errUsage = errors.New("wrong arguments")
 
 func run(ctx context.Context, args []string, stdout io.Writer) error {

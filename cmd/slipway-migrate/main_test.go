@@ -34,7 +34,7 @@ func call(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), err.String()
 }
 
-func TestLint_SaysByItsExitCodeWhatItFound(t *testing.T) {
+func TestLint_ReportsFindingsByItsExitCode(t *testing.T) {
 	safe := migrations(t, map[string]string{"00001_a.sql": "-- +goose Up\nALTER TABLE a ADD COLUMN b int;\n"})
 	warned := migrations(t, map[string]string{"00001_a.sql": "-- +goose Up\nALTER TABLE a ALTER COLUMN b DROP NOT NULL;\n"})
 	unsafe := migrations(t, map[string]string{
@@ -131,7 +131,7 @@ func TestSampleMigrations_AreSafeAndRun(t *testing.T) {
 	}
 }
 
-func TestUp_SaysByItsExitCodeWhetherTryingAgainHelps(t *testing.T) {
+func TestUp_ReportsByItsExitCodeWhetherARetryHelps(t *testing.T) {
 	dir := migrations(t, map[string]string{"00001_a.sql": "-- +goose Up\nSELECT 1 / 0;\n"})
 	reportFile := filepath.Join(t.TempDir(), "report")
 	t.Setenv("DATABASE_URL", "")

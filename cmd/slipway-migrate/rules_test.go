@@ -17,7 +17,7 @@ var update = flag.Bool("update", false, "rewrite the page of the rules")
 
 const rulesTemplate = "../../templates/guides/migration-lint-rules.md"
 
-func TestRulesPage_IsWhatTheRulesSay(t *testing.T) {
+func TestRulesPage_MatchesTheRules(t *testing.T) {
 	var page bytes.Buffer
 	if err := runLint(t.Context(), []string{"--rules", "--format", "markdown"}, &page, &page); err != nil {
 		t.Fatal(err)

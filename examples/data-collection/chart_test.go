@@ -145,7 +145,7 @@ func names(objects map[string]object) string {
 	return strings.Join(slices.Sorted(maps.Keys(objects)), " ")
 }
 
-func TestChart_RendersWhatTheGoldenFilesHold(t *testing.T) {
+func TestChart_RendersTheGoldenFiles(t *testing.T) {
 	for name, test := range map[string]struct{ release, values string }{
 		"client-a":        {"data-collection-service", clientA},
 		"client-b":        {"data-collection-service", clientB},
@@ -265,7 +265,7 @@ func TestChart_LeavesTheNumberOfPodsToTheAutoscaler(t *testing.T) {
 	}
 }
 
-func TestChart_StartsPodsAnewWhenTheirConfigurationChanges(t *testing.T) {
+func TestChart_RestartsPodsWhenTheirConfigurationChanges(t *testing.T) {
 	annotations := func(values string) any {
 		return objects(t, "dc", values)["Deployment/dc"].at("spec", "template", "metadata", "annotations")
 	}

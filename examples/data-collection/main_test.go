@@ -92,7 +92,7 @@ func eventually(t *testing.T, url string, want int) {
 	}
 }
 
-func TestServe_FinishesRequestsUnderWayWhenItIsToldToEnd(t *testing.T) {
+func TestServe_FinishesRequestsOnShutdown(t *testing.T) {
 	r := start(t, map[string]string{"LATENCY": "700ms"})
 	answered := make(chan error, 1)
 	go func() {
@@ -112,7 +112,7 @@ func TestServe_FinishesRequestsUnderWayWhenItIsToldToEnd(t *testing.T) {
 	}
 }
 
-func TestServe_DoesNotWaitForEverWhenItIsToldToEnd(t *testing.T) {
+func TestServe_DoesNotWaitForeverOnShutdown(t *testing.T) {
 	r := start(t, map[string]string{"LATENCY": "1h", "SHUTDOWN_TIMEOUT": "200ms"})
 	answered := make(chan error, 1)
 	go func() {
@@ -185,7 +185,7 @@ func TestServe_KeepsRecordsInPostgreSQLAcrossRestarts(t *testing.T) {
 	eventually(t, second.url+"/readyz", http.StatusOK)
 }
 
-func TestLoad_AsksOverGRPC(t *testing.T) {
+func TestLoad_UsesGRPC(t *testing.T) {
 	r := start(t, nil)
 	report, err := probe.Load(t.Context(), probe.LoadOptions{
 		URL: r.grpc, Headers: map[string]string{"canary": "true"}, Duration: 300 * time.Millisecond, Rate: 100, Workers: 2,

@@ -201,7 +201,7 @@ func spanFails(m Metric, interval time.Duration, classified []Sample, begin, las
 	return *m.Below-average > 1e-9
 }
 
-func TestAssess_FailsExactlyWhenTheRulesSaySo(t *testing.T) {
+func TestAssess_FailsExactlyByTheRules(t *testing.T) {
 	fails, passes := 0, 0
 	each(t, func(t *testing.T, _ *rand.Rand, s scene) {
 		s.policy.OnInconclusive = HoldInconclusive // A budget ends nothing early.

@@ -143,7 +143,7 @@ func TestAssess_FewerSamplesThanTheRuleNeedsDoNotPass(t *testing.T) {
 	requireVerdict(t, Assess(policy, series(repeat(13, 0)...), ended(policy)), Passed, "")
 }
 
-func TestAssess_TooFewSamplesSayWhatTheOthersWere(t *testing.T) {
+func TestAssess_TooFewSamplesNamesTheOtherSamples(t *testing.T) {
 	policy := ratePolicy()
 	policy.Metrics[0].NoDataBudget, policy.Metrics[0].ErrorBudget = time.Hour, time.Hour
 	samples := series(append([]float64{0, math.NaN(), math.NaN()}, repeat(2, 0)...)...)
@@ -247,7 +247,7 @@ func TestAssess_EachHealthCheckCountsForItself(t *testing.T) {
 	}
 }
 
-func TestAssess_ResumedRunIsNotBlamedForTheTimeNobodyWatched(t *testing.T) {
+func TestAssess_ResumedRunIsNotChargedForTheTimeWithoutSamples(t *testing.T) {
 	policy := healthPolicy()
 	resumed := 20 * time.Minute
 	samples := row(strings.Repeat("P", 12))
@@ -323,7 +323,7 @@ func TestAssess_HealthSampleOfUnknownKindIsAnError(t *testing.T) {
 	requireVerdict(t, Assess(policy, samples, ended(policy)), Inconclusive, ErrorBudget)
 }
 
-func TestAssess_EvidenceHoldsQuerySamplesAndTimes(t *testing.T) {
+func TestAssess_EvidenceHasQuerySamplesAndTimes(t *testing.T) {
 	policy := ratePolicy()
 	samples := series(append(repeat(5, 0.01), repeat(13, 0.2)...)...)
 	verdict := Assess(policy, samples, Span{Start: start, Now: start.Add(3 * time.Minute)})

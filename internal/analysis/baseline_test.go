@@ -258,7 +258,7 @@ func requireProblem(t *testing.T, policy Policy, want Problem) {
 	}
 }
 
-func TestPrometheus_AsksBothSidesOfAComparison(t *testing.T) {
+func TestPrometheus_QueriesBothSidesOfAComparison(t *testing.T) {
 	tests := map[string]struct {
 		answers map[string]string
 		want    Kind

@@ -129,7 +129,7 @@ func TestPodReadiness_SeesRestartsBetweenTwoLooks(t *testing.T) {
 	}
 }
 
-func TestPodReadiness_ThatCannotBeAskedIsAnError(t *testing.T) {
+func TestPodReadiness_ThatCannotBeReadIsAnError(t *testing.T) {
 	check := &PodReadiness{Name: "pods", Pods: &listed{err: errors.New("pods is forbidden")}}
 	requireSample(t, check.Sample(t.Context()), Error, "forbidden")
 	ended, cancel := context.WithCancel(t.Context())
@@ -138,7 +138,7 @@ func TestPodReadiness_ThatCannotBeAskedIsAnError(t *testing.T) {
 	requireSample(t, check.Sample(ended), Error, "interrupted")
 }
 
-func TestSelectedPods_AsksForTheSelectedOnly(t *testing.T) {
+func TestSelectedPods_ListsOnlyTheSelected(t *testing.T) {
 	mine, foreign, elsewhere := pod("a", true, time.Hour), pod("b", false, time.Hour), pod("c", false, time.Hour)
 	foreign.Labels, elsewhere.Namespace = map[string]string{"app": "other"}, "elsewhere"
 	client := fake.NewClientset(&mine, &foreign, &elsewhere)

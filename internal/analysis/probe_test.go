@@ -87,7 +87,7 @@ func TestHTTPProbe_FailsWithoutAnAnswer(t *testing.T) {
 	requireSample(t, (&HTTPProbe{URL: address, Client: http.DefaultClient}).Sample(t.Context()), Fail, "connection refused")
 }
 
-func TestHTTPProbe_TellsABadCertificateFromAMissingCA(t *testing.T) {
+func TestHTTPProbe_DistinguishesABadCertificateFromAMissingCA(t *testing.T) {
 	server := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer server.Close()
 	requireSample(t, (&HTTPProbe{URL: server.URL, Client: server.Client()}).Sample(t.Context()), Pass, "HTTP 200")
@@ -196,7 +196,7 @@ func TestProxyAddress_RefusesWhatWouldLeadElsewhere(t *testing.T) {
 	}
 }
 
-func TestHTTPProbe_EvidenceHoldsNoCredential(t *testing.T) {
+func TestHTTPProbe_EvidenceContainsNoCredential(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("X-Token") != secret || r.URL.Query().Get("key") != secret {
 			t.Errorf("sent %s with %v", r.URL, r.Header)

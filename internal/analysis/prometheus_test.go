@@ -281,7 +281,7 @@ func TestPrometheus_History(t *testing.T) {
 	}
 }
 
-func TestPrometheus_ProbeTellsAFaultOfTheQueryFromOneOfPrometheus(t *testing.T) {
+func TestPrometheus_ProbeDistinguishesErrorsOfTheQueryFromThoseOfPrometheus(t *testing.T) {
 	for name, test := range map[string]struct {
 		status int
 		body   string

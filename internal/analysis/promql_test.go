@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-func TestParseQuery_SaysWhatCanNeverGiveASample(t *testing.T) {
+func TestParseQuery_ReportsQueriesThatCanNeverReturnASample(t *testing.T) {
 	t.Parallel()
 	for _, query := range []string{
 		`sum(rate(http_requests_total{code=~"5.."}[1m])) / sum(rate(http_requests_total[1m]))`, `up == 0 or vector(1)`, `scalar(up) * 2`, `1`,
@@ -49,7 +49,7 @@ func TestQueryReach_IsHowFarAQueryLooksBack(t *testing.T) {
 	}
 }
 
-func TestHTTPProbe_TellsAnAnswerFromNone(t *testing.T) {
+func TestHTTPProbe_DistinguishesAnAnswerFromNone(t *testing.T) {
 	t.Parallel()
 	server := answering(t, func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte("all is well")) // The caller sees what is missing.

@@ -117,7 +117,7 @@ func TestRun_FailsTwoMinutesAfterTheErrorsBegin(t *testing.T) {
 	})
 }
 
-func TestRun_GoesOnWhereItEndsInTheMiddleOfAFailure(t *testing.T) {
+func TestRun_ContinuesWhenItEndsInTheMiddleOfAFailure(t *testing.T) {
 	for name, test := range map[string]struct {
 		well    time.Duration
 		outcome Outcome
@@ -143,7 +143,7 @@ func TestRun_GoesOnWhereItEndsInTheMiddleOfAFailure(t *testing.T) {
 	}
 }
 
-func TestRun_HearsAnAnswerThatIsOnItsWayWhenTheTimeIsOver(t *testing.T) {
+func TestRun_WaitsForACheckThatBeganBeforeTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begun := time.Now()
 		policy := healthPolicy()
@@ -222,7 +222,7 @@ func TestRun_AbortStopsItAtOnce(t *testing.T) {
 	})
 }
 
-func TestRun_AsksForAnAbortOnceMoreBeforeItAccepts(t *testing.T) {
+func TestRun_ChecksForAnAbortOnceMoreBeforeItAccepts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begun := time.Now()
 		verdict, _, err := Run(t.Context(), Options{

@@ -360,7 +360,7 @@ func TestPolicy_ComparesOnlyWhereBothSidesHaveRequests(t *testing.T) {
 }
 
 // The check is not made before its queries see the new weight alone, and its history begins there too.
-func TestRun_AsksForTheShareOnceTheWindowHasPassed(t *testing.T) {
+func TestRun_SamplesTheShareOnceTheWindowHasPassed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		policy := sharePolicy(10)
 		begin := time.Now()

@@ -183,7 +183,7 @@ func TestChart_LoadGivesEachCallerItsOwn(t *testing.T) {
 	group.Wait()
 }
 
-func TestLoader_SaysWhatIsWrongWithAChart(t *testing.T) {
+func TestLoader_ReportsErrorsOfAChart(t *testing.T) {
 	tests := map[string]struct {
 		files map[string]string
 		want  string
@@ -228,7 +228,7 @@ func TestLoader_SaysWhatIsWrongWithAChart(t *testing.T) {
 	}
 }
 
-func TestLoader_SaysThatNoChartIsThere(t *testing.T) {
+func TestLoader_ReportsAMissingChart(t *testing.T) {
 	dir := writeFolder(t, webChart(nil))
 	tests := map[string]struct{ path, want string }{
 		"nothing":        {dir + "b", dir + "b: neither a folder with Chart.yaml nor a .tgz file; the nearest name there is web"},

@@ -90,7 +90,7 @@ func TestOCI_FindsAVersionWithBuildData(t *testing.T) {
 	}
 }
 
-func TestOCI_SaysWhichVersionsAreThere(t *testing.T) {
+func TestOCI_ListsAvailableVersions(t *testing.T) {
 	r := newRegistry(t)
 	for _, v := range []string{"1.0.0", "1.1.0"} {
 		r.push(t, pack(t, version(v)), v)
@@ -159,7 +159,7 @@ func TestOCI_UsesCredentials(t *testing.T) {
 	}
 }
 
-func TestOCI_SpeaksPlainHTTPToLoopbackOnly(t *testing.T) {
+func TestOCI_UsesPlainHTTPForLoopbackOnly(t *testing.T) {
 	for host, want := range map[string]bool{
 		"localhost:5000": true, "127.0.0.1": true, "127.1.2.3:80": true, "[::1]:5000": true,
 		"registry.example.com": false, "10.0.0.1:5000": false, "localhost.example.com": false, "127.0.0.1.example.com": false,

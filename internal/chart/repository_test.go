@@ -45,7 +45,7 @@ func newRepository(t *testing.T, archives map[string][]byte) *repository {
 	return r
 }
 
-// put adds archives and makes the index anew, with relative addresses.
+// put adds archives and rebuilds the index, with relative addresses.
 func (r *repository) put(t *testing.T, archives map[string][]byte) {
 	t.Helper()
 	for name, archive := range archives {
@@ -127,7 +127,7 @@ func TestRepository_WorksWithoutACache(t *testing.T) {
 	}
 }
 
-func TestRepository_SaysWhatIsThere(t *testing.T) {
+func TestRepository_ListsWhatIsAvailable(t *testing.T) {
 	archives := map[string][]byte{}
 	for _, v := range []string{"1.0.0", "1.1.0", "1.10.0", "2.0.0-rc.1"} {
 		archives["web-"+v+".tgz"] = pack(t, version(v))
@@ -268,7 +268,7 @@ func TestRepository_TriesAgainWhatMayPass(t *testing.T) {
 	}
 }
 
-func TestRepository_SaysWhatItIsInstead(t *testing.T) {
+func TestRepository_ReportsWhatItIsInstead(t *testing.T) {
 	r := newRepository(t, nil)
 	source := Source{Repository: r.url, Name: "web", Version: "1.2.0"}
 	for name, test := range map[string]struct {
@@ -309,7 +309,7 @@ func closedPort(t *testing.T) string {
 	return address
 }
 
-func TestLoader_SaysThatNothingAnswers(t *testing.T) {
+func TestLoader_ReportsThatNothingAnswers(t *testing.T) {
 	address := closedPort(t)
 	for _, scheme := range []string{"http://", "oci://"} {
 		_, err := newTestLoader(t).Get(t.Context(), Source{Repository: scheme + address + "/charts", Name: "web", Version: "1.2.0"}, "")

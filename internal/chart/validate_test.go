@@ -165,7 +165,7 @@ func family() map[string]string {
 	}
 }
 
-func TestChart_DefaultValuesHoldThoseOfSubcharts(t *testing.T) {
+func TestChart_DefaultValuesIncludeThoseOfSubcharts(t *testing.T) {
 	c := getChart(t, family())
 	want := map[string]any{
 		"replicas": 2.0,
@@ -214,7 +214,7 @@ func TestValidateValues_KnowsSubcharts(t *testing.T) {
 	}
 }
 
-func TestValidateValues_SaysThatASchemaIsBroken(t *testing.T) {
+func TestValidateValues_ReportsABrokenSchema(t *testing.T) {
 	for name, schema := range map[string]string{
 		"no JSON": `{`, "no schema": `{"type": "strange"}`, "a dead reference": `{"$ref": "#/definitions/none"}`,
 	} {

@@ -98,7 +98,7 @@ func getNamespace(t *testing.T, connection Connection) error {
 	return fmt.Errorf("reading: %w", err)
 }
 
-func TestClassify_MissingRightSaysWhoAndWhat(t *testing.T) {
+func TestClassify_MissingPermissionNamesUserAndResource(t *testing.T) {
 	err := Classify(apierrors.NewForbidden(schema.GroupResource{Group: "apps", Resource: "deployments"}, "x",
 		errors.New(`User "system:serviceaccount:ci:planner" cannot patch resource "deployments" in API group "apps" in the namespace "shop"`)))
 	var forbidden *ForbiddenError

@@ -163,7 +163,7 @@ func TestConnections_SendNothingAndShareOneTransport(t *testing.T) {
 	}
 }
 
-func TestRESTConfig_HoldsNoCredentials(t *testing.T) {
+func TestRESTConfig_ContainsNoCredentials(t *testing.T) {
 	connections := NewConnections(Config{Clusters: map[string]Connection{"x": {Host: "https://127.0.0.1:1", Token: "s3cret"}}})
 	c, err := connections.Cluster(t.Context(), Coordinate{Context: "x"})
 	if err != nil {
@@ -223,7 +223,7 @@ func TestCluster_AuthenticatesAndNamesItself(t *testing.T) {
 	}
 }
 
-func TestCluster_UIDIsAskedOnce(t *testing.T) {
+func TestCluster_UIDIsReadOnce(t *testing.T) {
 	var requests atomic.Int32
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		requests.Add(1)
@@ -328,7 +328,7 @@ func TestCluster_WaitingForAnAnswerEndsWithTheContext(t *testing.T) {
 	}
 }
 
-func TestCluster_SilentClusterIsNotAskedAgainAtOnce(t *testing.T) {
+func TestCluster_SilentClusterIsNotContactedAgainAtOnce(t *testing.T) {
 	// A certificate that nobody trusts: no TLS session, and no retry of client-go's.
 	var asked atomic.Int32
 	server := httptest.NewUnstartedServer(http.NotFoundHandler())

@@ -258,7 +258,7 @@ func TestHold_OnlyOneOfTwoTakersWins(t *testing.T) {
 	}
 }
 
-func TestValid_FailsWhenRenewalsFailAndRecoversWhenNobodyTookIt(t *testing.T) {
+func TestValid_FailsWhenRenewalsFailAndRecoversUnlessTakenOver(t *testing.T) {
 	c, broken := testHolder(t, "run one")
 	namespace := testNamespace(t, c)
 	lease, err := c.Hold(t.Context(), namespace, nil)

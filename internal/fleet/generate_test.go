@@ -83,7 +83,7 @@ replicas: 3
 	}
 }
 
-func TestGenerate_OmitsTheChartsDefaultsWhereAsked(t *testing.T) {
+func TestGenerate_OmitsTheChartsDefaultsOnRequest(t *testing.T) {
 	dir := small.with(files{"clients/fleet.yaml": strings.Replace(small["clients/fleet.yaml"], "{path: ../chart}",
 		"{path: ../chart, defaults: omit}", 1)}).write(t)
 	generate(t, dir, GenerateOptions{})
@@ -166,7 +166,7 @@ func TestGenerate_WritesNothingWhereSomethingIsWrong(t *testing.T) {
 	}
 }
 
-func TestGenerate_ReportsWhatIsLeftOverAndRemovesItWhenAsked(t *testing.T) {
+func TestGenerate_ReportsLeftoversAndRemovesThemOnRequest(t *testing.T) {
 	dir := small.write(t)
 	tree := filepath.Join(dir, "../environments")
 	cache := filepath.Join(t.TempDir(), "cache")
@@ -296,7 +296,7 @@ func waitForAnotherContent(t *testing.T, path string) {
 	}
 }
 
-func TestReport_SaysHowFarAChangeReaches(t *testing.T) {
+func TestReport_ShowsHowFarAChangeReaches(t *testing.T) {
 	dir := small.write(t)
 	generate(t, dir, GenerateOptions{})
 	tree := filepath.Join(dir, "../environments")

@@ -94,7 +94,7 @@ func TestParseManifest_ReadsNumbersWithoutLoss(t *testing.T) {
 	}
 }
 
-func TestParseManifest_SaysWhatIsNoObject(t *testing.T) {
+func TestParseManifest_ReportsWhatIsNotAnObject(t *testing.T) {
 	const good = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\n---\n"
 	tests := map[string]struct {
 		document string

@@ -36,7 +36,7 @@ func readObjects(t *testing.T, file string) map[Key]string {
 	return objects
 }
 
-func TestSummary_TellsChangesAsReviewersReadThem(t *testing.T) {
+func TestSummary_DescribesChangesForReviewers(t *testing.T) {
 	files, err := filepath.Glob("testdata/summary/*-before.yaml")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no cases: %v", err)
@@ -108,7 +108,7 @@ func TestSummary_ShowsNoMaskedValue(t *testing.T) {
 	}
 }
 
-func TestSummary_TellsAlsoWhatItCannotRead(t *testing.T) {
+func TestSummary_IncludesUnreadableObjects(t *testing.T) {
 	lines := Summary(map[Key]string{"v1/Service/x": "not JSON"}, map[Key]string{"v1/Service/x": `{"a":1}`})
 	if want := []string{"Service/x: changed"}; !slices.Equal(lines, want) {
 		t.Errorf("got %q, want %q", lines, want)

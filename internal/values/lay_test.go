@@ -169,7 +169,7 @@ func TestRules_RefusesWhatCannotBeApplied(t *testing.T) {
 	}
 }
 
-func TestFinish_SaysWhatAFileCannotSay(t *testing.T) {
+func TestFinish_ReportsWhatAFileCannotExpress(t *testing.T) {
 	defaults, err := ParseDefaults("chart", "chart/values.yaml", []byte("a: {b: 1, c: {d: 2}}\nlist: [x]\nnothing: null\n"))
 	if err != nil {
 		t.Fatal(err)
@@ -215,7 +215,7 @@ func TestFinish_SaysWhatAFileCannotSay(t *testing.T) {
 	}
 }
 
-func TestExplain_TellsWhoSetsAValueAndWhatItOverrode(t *testing.T) {
+func TestExplain_ShowsWhichLayerSetsAValueAndWhatItOverrode(t *testing.T) {
 	rules := newRules(t, ListRule{Path: "list", How: Append})
 	type step struct{ place, effect, path string }
 	tests := map[string]struct {

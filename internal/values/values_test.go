@@ -135,7 +135,7 @@ func TestReadFile_OfNothingIsAnEmptyMap(t *testing.T) {
 	}
 }
 
-func TestReadFile_SaysFileAndLine(t *testing.T) {
+func TestReadFile_ReportsFileAndLine(t *testing.T) {
 	tests := map[string]struct{ content, want string }{
 		"duplicate key":     {"a: 1\nb:\n  c: 1\n  d: 2\n  c: 3\n", `, line 5: the key "c" is defined twice in one map`},
 		"a mistake":         {"a:\n  b: 1\n c: 2\n", ", line 2: did not find expected key"},
@@ -166,7 +166,7 @@ func TestReadFile_SaysFileAndLine(t *testing.T) {
 	}
 }
 
-func TestReadFile_SaysThatThereIsNone(t *testing.T) {
+func TestReadFile_ReportsAMissingFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "none.yaml")
 	_, err := ReadFile(file)
 	if want := "values file " + file + ": there is no such file"; err == nil || err.Error() != want {

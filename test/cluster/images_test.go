@@ -69,7 +69,7 @@ func TestArchiveReferences_AreTheNamesThatContainerdUses(t *testing.T) {
 	}
 }
 
-func TestWriteImage_IsReproducibleAndHoldsTheFiles(t *testing.T) {
+func TestWriteImage_IsReproducibleAndContainsTheFiles(t *testing.T) {
 	dir := t.TempDir()
 	program := filepath.Join(dir, "program")
 	if err := os.WriteFile(program, []byte("content"), 0o600); err != nil {

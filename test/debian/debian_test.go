@@ -53,7 +53,7 @@ func TestUnpack_FetchesOnceAndInstallsNothing(t *testing.T) {
 	}
 }
 
-func TestDistribution_TellsReleasesApart(t *testing.T) {
+func TestDistribution_DistinguishesReleases(t *testing.T) {
 	for text, want := range map[string]string{
 		"PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nVERSION_ID=\"12\"\nID=debian\n": "debian-12",
 		"ID=ubuntu\nVERSION_ID=\"24.04\"\n":                                              "ubuntu-24.04",

@@ -75,7 +75,7 @@ func digest(t *testing.T, img v1.Image) string {
 	return d.String()
 }
 
-func TestBuild_HoldsTheFilesWithTheirModesAndTheUser(t *testing.T) {
+func TestBuild_ContainsTheFilesWithTheirModesAndTheUser(t *testing.T) {
 	source := filepath.Join(t.TempDir(), "program")
 	if err := os.WriteFile(source, []byte("\x7fELF"), 0o600); err != nil {
 		t.Fatal(err)
@@ -155,7 +155,7 @@ func TestBuild_IsDeterministic(t *testing.T) {
 	}
 }
 
-func TestBuild_RefusesWhatAnImageCannotHold(t *testing.T) {
+func TestBuild_RefusesWhatAnImageCannotContain(t *testing.T) {
 	for name, test := range map[string]struct {
 		files []File
 		want  string

@@ -173,7 +173,7 @@ func callsPerWeight(t *testing.T, weight int) int {
 }
 
 // What the control plane makes of both kinds of routes is what the provider's routers rely on.
-func TestSplits_LandWhereTheRouteSays(t *testing.T) {
+func TestSplits_ReachTheBackendsOfTheRoute(t *testing.T) {
 	for name, split := range map[string]func(place, int){"VirtualService": place.istioSplit, "HTTPRoute": place.gatewaySplit} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

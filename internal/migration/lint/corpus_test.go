@@ -13,8 +13,8 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/lint/corpus"
 )
 
-// TestLint_SaysOfTheCorpusWhatItsLabelsSay asks for exactly the rules that the labels name: no more, no fewer.
-func TestLint_SaysOfTheCorpusWhatItsLabelsSay(t *testing.T) {
+// TestLint_ReportsTheLabelsOfTheCorpus asks for exactly the rules that the labels name: no more, no fewer.
+func TestLint_ReportsTheLabelsOfTheCorpus(t *testing.T) {
 	cases, err := corpus.Read(os.DirFS("testdata/corpus"))
 	if err != nil {
 		t.Fatal(err)

@@ -25,7 +25,7 @@ func analyze(t *testing.T, options lint.Options, files ...*sqlfile.File) *lint.R
 	return report
 }
 
-func TestLint_AcknowledgementsOfTheConfigurationHoldUntilTheirLastDay(t *testing.T) {
+func TestLint_AcknowledgementsOfTheConfigurationApplyUntilTheirLastDay(t *testing.T) {
 	drop := goose("00001_drop.sql", "ALTER TABLE users DROP COLUMN a;\nALTER TABLE users DROP COLUMN b;\n")
 	until := time.Date(2027, 3, 31, 0, 0, 0, 0, time.UTC)
 	for name, test := range map[string]struct {
@@ -129,7 +129,7 @@ ALTER TABL x;
 	}
 }
 
-func TestRules_AreNamedOnceAndSaySomething(t *testing.T) {
+func TestRules_AreNamedOnceAndComplete(t *testing.T) {
 	seen := map[string]bool{}
 	for _, rule := range lint.Rules() {
 		if seen[rule.ID] || rule.Title == "" || rule.Class == "" || rule.Severity == "" {

@@ -89,9 +89,9 @@ func parseType(t *testing.T, name string) columnType {
 	return typeOf(tree.each("tableElts")[0].node.child("typeName"))
 }
 
-// TestRules_SayWhatPostgreSQLDoes runs statements on a real table and compares what the linter says of them with whether
-// the server writes the table anew or reads it as a whole.
-func TestRules_SayWhatPostgreSQLDoes(t *testing.T) {
+// TestRules_MatchPostgreSQL runs statements on a real table and compares what the linter says of them with whether
+// the server rewrites the table or reads it as a whole.
+func TestRules_MatchPostgreSQL(t *testing.T) {
 	server := postgres.ForTest(t)
 	for sql, heavy := range map[string]bool{
 		"ALTER TABLE big ADD COLUMN a int":                                                                         false,

@@ -33,7 +33,7 @@ func exampleFiles(example string) []*sqlfile.File {
 	return files
 }
 
-func TestRules_TheirExamplesAreWhatTheyAreSaidToBe(t *testing.T) {
+func TestRules_ExamplesAreSafeAndUnsafeAsDeclared(t *testing.T) {
 	for _, rule := range lint.Rules() {
 		t.Run(rule.ID, func(t *testing.T) {
 			if rule.Why == "" || rule.SafeForm == "" || rule.Title == "" || rule.Class == "" || rule.Severity == "" {

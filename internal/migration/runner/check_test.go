@@ -13,7 +13,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/sqlfile"
 )
 
-func TestCheck_TellsWhatHoldsFromWhatDoesNot(t *testing.T) {
+func TestCheck_DistinguishesPassingFromFailingStatements(t *testing.T) {
 	d := newDatabase(t)
 	r := d.open(d.config())
 	for sql, holds := range map[string]bool{

@@ -57,7 +57,7 @@ func (d *testDatabase) eventually(sql, want string) {
 	}
 }
 
-func TestUp_GivesWayToALockAndTriesAgain(t *testing.T) {
+func TestUp_GivesWayToALockAndRetries(t *testing.T) {
 	for name, change := range map[string]*sqlfile.File{
 		"in a transaction":      file("00001_add.sql", "CREATE TABLE t (a int);\nALTER TABLE customers ADD COLUMN country text;\n"),
 		"without a transaction": alone("00001_add.sql", "CREATE TABLE t (a int);\nALTER TABLE customers ADD COLUMN country text;\n"),
@@ -126,7 +126,7 @@ func TestUp_TwoRunnersApplyEachFileOnce(t *testing.T) {
 	d.want("SELECT string_agg(version_id::text, ',' ORDER BY id) FROM goose_db_version", "0,1,2")
 }
 
-func TestUp_SaysWhoHoldsTheLock(t *testing.T) {
+func TestUp_ReportsTheHolderOfTheLock(t *testing.T) {
 	d := newDatabase(t)
 	other := d.session()
 	d.exec(other, fmt.Sprintf("SET application_name = 'another'; SELECT pg_advisory_lock(%d)", int64(lockID)))
@@ -180,7 +180,7 @@ func TestUp_LeavesAnIndexAloneThatAnotherSessionBuilds(t *testing.T) {
 	d.want("SELECT indisvalid FROM pg_index WHERE indexrelid = 'customers_name'::regclass", "t")
 }
 
-func TestUp_StopsWhenItIsCanceledAndGoesOnLater(t *testing.T) {
+func TestUp_StopsWhenItIsCanceledAndResumesLater(t *testing.T) {
 	d := newDatabase(t)
 	slow := file("00002_slow.sql", "CREATE TABLE b (a int);\nSELECT pg_sleep(30);\n")
 	ctx, cancel := context.WithCancel(t.Context())
@@ -277,7 +277,7 @@ func TestUp_CanBeKilledAtAnyStep(t *testing.T) {
 	}
 }
 
-func TestProgram_EndsOnSIGTERMAndSaysSo(t *testing.T) {
+func TestProgram_EndsOnSIGTERMAndLogsIt(t *testing.T) {
 	d, dir, program := newDatabase(t), t.TempDir(), buildProgram(t)
 	command := startSlowFile(d, program, dir)
 	if err := command.Process.Signal(syscall.SIGTERM); err != nil {

@@ -30,7 +30,7 @@ func phaseOf(t *testing.T, err error) (Phase, *CheckError) {
 	return phase.Phase, failed
 }
 
-func TestMigrate_RunsNothingWhereACheckDoesNotHold(t *testing.T) {
+func TestMigrate_RunsNothingWhenACheckFails(t *testing.T) {
 	d := newDatabase(t)
 	config := d.config(file("00001_a.sql", "CREATE TABLE a (id int);\n"))
 	result, err := d.open(config).Migrate(t.Context(), sqlOf("before.sql", "SELECT true;\n\nSELECT count(*) = 0 FROM customers;\n"), nil)
@@ -46,7 +46,7 @@ func TestMigrate_RunsNothingWhereACheckDoesNotHold(t *testing.T) {
 	d.want("SELECT to_regclass('a') IS NULL AND to_regclass('goose_db_version') IS NULL", "t")
 }
 
-func TestMigrate_KeepsWhatIsAppliedWhereAValidationDoesNotHold(t *testing.T) {
+func TestMigrate_KeepsAppliedFilesWhenAValidationFails(t *testing.T) {
 	d := newDatabase(t)
 	config := d.config(file("00001_a.sql", "CREATE TABLE a (id int);\n"))
 	// It holds before the migration and not after it: a second run must not ask again.

@@ -21,7 +21,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/test/debian"
 )
 
-func TestOpen_TellsPoolersThatShareConnectionsFromThoseThatDoNot(t *testing.T) {
+func TestOpen_DistinguishesPoolersThatShareConnectionsFromOthers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it unpacks and starts PgBouncer")
 	}

@@ -185,7 +185,7 @@ func TestUp_RollsATransactionalFileBackWithItsRecord(t *testing.T) {
 	d.want("SELECT to_regclass('u') IS NOT NULL", "t")
 }
 
-func TestUp_GoesOnInAFileWithoutTransactionAtTheStatementThatFailed(t *testing.T) {
+func TestUp_ResumesAFileWithoutTransactionAtTheFailedStatement(t *testing.T) {
 	d := newDatabase(t)
 	const first = "CREATE INDEX CONCURRENTLY customers_name ON customers (name);\nINSERT INTO customers (name) VALUES ('new');\n"
 	_, err := d.up(alone("00001_steps.sql", first+"SELECT 1 / 0;\n"))

@@ -14,7 +14,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-func TestAnswer_ListsRunningPodsThatAskToBeScraped(t *testing.T) {
+func TestAnswer_ListsRunningPodsThatEnableScraping(t *testing.T) {
 	asks := map[string]string{"prometheus.io/scrape": "true", "prometheus.io/port": "8080"}
 	running := corev1.PodStatus{Phase: corev1.PodRunning, PodIP: "198.18.0.7"}
 	indexer := cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{})

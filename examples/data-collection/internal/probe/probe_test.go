@@ -61,7 +61,7 @@ func TestProbe_SucceedsOnlyWithTheExpectedAnswer(t *testing.T) {
 	}
 }
 
-func TestProbe_AsksAgainUntilTheAnswerIsTheExpectedOne(t *testing.T) {
+func TestProbe_RepeatsUntilTheAnswerIsAsExpected(t *testing.T) {
 	var asked atomic.Int32
 	url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		if asked.Add(1) < 3 {

@@ -21,7 +21,7 @@ func TestDecode_TakesARecord(t *testing.T) {
 	}
 }
 
-func TestDecode_SaysWhatIsWrong(t *testing.T) {
+func TestDecode_ExplainsMistakes(t *testing.T) {
 	for name, test := range map[string]struct{ body, want string }{
 		"nothing":              {"", "no body"},
 		"blanks":               {" \n", "no body"},

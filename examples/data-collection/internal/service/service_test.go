@@ -108,14 +108,14 @@ func TestHTTP_AnswersBadRequestsWithTheReason(t *testing.T) {
 	}
 }
 
-func TestHTTP_SaysWhichVersionRunsForWhom(t *testing.T) {
+func TestHTTP_ReportsWhichVersionRunsForWhichClient(t *testing.T) {
 	want := `{"service":"data-collection","version":"v1.1.1","commit":"abc123","client":"client-a","stage":"prod","store":"memory"}`
 	if code, body := do(t, newService(t, nil), "GET", "/version", ""); code != 200 || body != want {
 		t.Errorf("got %d %s, want %s", code, body, want)
 	}
 }
 
-func TestHTTP_SaysWhichVersionAnsweredWithAnError(t *testing.T) {
+func TestHTTP_ReportsWhichVersionAnsweredWithAnError(t *testing.T) {
 	s := newService(t, func(o *Options) { o.Faults = faults.NewInjector(faults.Faults{ErrorShare: 1}) })
 	answer := httptest.NewRecorder()
 	s.Handler().ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), "GET", "/version", nil))
@@ -124,7 +124,7 @@ func TestHTTP_SaysWhichVersionAnsweredWithAnError(t *testing.T) {
 	}
 }
 
-func TestHTTP_AsksForTheTokenWhereOneIsSet(t *testing.T) {
+func TestHTTP_RequiresTheTokenIfOneIsSet(t *testing.T) {
 	s := newService(t, func(o *Options) { o.Token = "token-1" })
 	for header, want := range map[string]int{
 		"": 401, "Bearer": 401, "Bearer ": 401, "token-1": 401, "Basic token-1": 401, "Bearer token-2": 401, "Bearer token-1": 201,

@@ -11,7 +11,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/examples/data-collection/internal/pgtest"
 )
 
-func TestRun_StopsAtTheFirstStatementThatDoesNotHold(t *testing.T) {
+func TestRun_StopsAtTheFirstFailingCheck(t *testing.T) {
 	server := pgtest.Start(t)
 	for _, test := range []struct {
 		args       []string

@@ -68,7 +68,7 @@ func TestMemory_DropsTheOldestRecords(t *testing.T) {
 	}
 }
 
-func TestMemory_RefusesWhatItCanNeverHold(t *testing.T) {
+func TestMemory_RefusesWhatItCanNeverStore(t *testing.T) {
 	m := NewMemory(10, 5)
 	_, err := m.Add(t.Context(), record.Record{Source: "a", Payload: json.RawMessage(`{"x":1}`)})
 	var invalid *record.InvalidError

@@ -142,7 +142,7 @@ func (f schemaFindings) describe(e *jsonschema.ValidationError) string {
 	case *kind.MaxProperties:
 		return fmt.Sprintf("has %d keys; it must have at most %d", reason.Got, reason.Want)
 	case *kind.UniqueItems:
-		return fmt.Sprintf("has equal items at places %d and %d; each may stand there once", reason.Duplicates[0]+1, reason.Duplicates[1]+1)
+		return fmt.Sprintf("has equal items at places %d and %d; each may be listed once", reason.Duplicates[0]+1, reason.Duplicates[1]+1)
 	case *kind.Required:
 		return fmt.Sprintf("has no %s, which is required", strings.Join(reason.Missing, ", "))
 	case *kind.AdditionalProperties:

@@ -122,7 +122,7 @@ func hasCause(details *metav1.StatusDetails, cause metav1.CauseType) bool {
 	return false
 }
 
-// isConnection reports that err comes from below HTTP. Helm hides causes behind text, so text is looked at last.
+// isConnection reports that err comes from below HTTP. Helm hides causes behind text, so the text is checked, too.
 func isConnection(err error) bool {
 	var (
 		urlError    *url.Error

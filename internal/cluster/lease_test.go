@@ -158,15 +158,15 @@ func TestHold_WaitsForAnotherRunThatRenews(t *testing.T) {
 	// Far longer than the time after which a silent holder would be taken over.
 	ctx, cancel := context.WithTimeout(t.Context(), 2*shortTiming.takeover)
 	defer cancel()
-	var told []string
-	_, err = two.Hold(ctx, namespace, func(holder string) { told = append(told, holder) })
+	var waitedFor []string
+	_, err = two.Hold(ctx, namespace, func(holder string) { waitedFor = append(waitedFor, holder) })
 
 	var held *HeldError
 	if !errors.As(err, &held) || held.Holder != "run one" || held.Namespace != namespace {
 		t.Fatalf("got %v", err)
 	}
-	if len(told) < 2 || told[0] != "run one" {
-		t.Errorf("told %v", told)
+	if len(waitedFor) < 2 || waitedFor[0] != "run one" {
+		t.Errorf("waited for %v", waitedFor)
 	}
 	if err := lease.Valid(); err != nil {
 		t.Error(err)

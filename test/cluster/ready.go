@@ -134,7 +134,7 @@ func (c *Cluster) troubles() string {
 	return text
 }
 
-// nodeAcceptsPods reports whether the node has been ready at some time since its kubelet started. What it said before, in
+// nodeAcceptsPods reports whether the node has been ready at some time since its kubelet started. What it reported before, in
 // an earlier life, does not count.
 func nodeAcceptsPods(node *corev1.Node, kubeletStart time.Time) bool {
 	for _, taint := range node.Spec.Taints {

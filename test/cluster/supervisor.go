@@ -107,7 +107,7 @@ func (c *Cluster) startSupervisor() error {
 	return nil
 }
 
-// supervise is the life of the supervisor: it creates the node, runs the components until it is told to end, and ends
+// supervise is the life of the supervisor: it creates the node, runs the components until it is stopped, and ends
 // them in order.
 func (c *Cluster) supervise() error {
 	// PID 1 of a namespace is not killed by signals that it does not handle.

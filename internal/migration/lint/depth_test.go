@@ -80,7 +80,7 @@ func TestTooMuch_LetsThroughOnlyWhatTheParserCanStand(t *testing.T) {
 			if n < 15 || n > 2*maxDepth {
 				t.Fatalf("%d levels are let through", n)
 			}
-			// Some more, so that there is room between what is let through and what the parser can stand.
+			// Some more, so that there is room between what is parsed and what the parser can handle.
 			n += n / 4
 			sql := shape(n)
 			text, err := parseWith(parser.ParseToJSON, sql)

@@ -139,7 +139,7 @@ func TestRules_AreNamedOnceAndComplete(t *testing.T) {
 	}
 }
 
-// FuzzLint looks for files that the linter cannot stand.
+// FuzzLint looks for files that make the linter fail.
 func FuzzLint(f *testing.F) {
 	for _, seed := range []string{
 		"ALTER TABLE a ADD COLUMN b int, ADD CONSTRAINT c NOT NULL d NOT VALID;", "DO $$ BEGIN EXECUTE format('x %I', 1); END $$;",

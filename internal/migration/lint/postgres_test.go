@@ -146,8 +146,8 @@ func TestRules_MatchPostgreSQL(t *testing.T) {
 		if did != heavy {
 			t.Errorf("%s: PostgreSQL reads or writes the whole table: %v, the test expects %v", sql, did, heavy)
 		}
-		if said := locksReported(t, sql); said != heavy {
-			t.Errorf("%s: the linter says heavy: %v, PostgreSQL: %v", sql, said, heavy)
+		if reported := locksReported(t, sql); reported != heavy {
+			t.Errorf("%s: the linter reports heavy: %v, PostgreSQL: %v", sql, reported, heavy)
 		}
 	}
 }

@@ -107,7 +107,7 @@ var transactionRules = []Rule{
 	{
 		ID: "lock-timeout-off", Class: Transactions, Severity: Warning, Title: "statement that disables lock_timeout",
 		Why:      "A statement that waits for its lock makes every later query on the table wait behind it.",
-		SafeForm: "Leave lock_timeout to the runner, which sets it and tries again.",
+		SafeForm: "Leave lock_timeout to the runner, which sets it and retries.",
 		Unsafe:   "SET lock_timeout = 0;",
 		Safe:     "SET lock_timeout = '2s';",
 	},

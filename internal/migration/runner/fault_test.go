@@ -296,7 +296,7 @@ func TestProgram_EndsOnSIGTERMAndLogsIt(t *testing.T) {
 	d.want("SELECT to_regclass('a') IS NULL", "t")
 }
 
-// Otherwise whoever comes next would wait for a statement that nobody waits for any more.
+// Otherwise the next runner would wait for a statement whose result is no longer needed.
 func TestProgram_ItsStatementEndsWithItWhenItIsKilled(t *testing.T) {
 	d, dir, program := newDatabase(t), t.TempDir(), buildProgram(t)
 	command := startSlowFile(d, program, dir)

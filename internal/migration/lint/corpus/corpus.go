@@ -3,7 +3,7 @@
 
 // Package corpus reads migrations that are labeled with what the linter has to say of them.
 //
-// A case is a file, or a directory of files that are judged together. Comments of the form "-- corpus: key value" say what
+// A case is a file, or a directory of files that are analyzed together. Comments of the form "-- corpus: key value" say what
 // is known: "errors" and "warnings" are the rules that must speak, separated by blanks, and no others may; without them the
 // case is safe. "postgres" and "small" are options of the linter, "history" marks a file that was applied before.
 package corpus

@@ -132,7 +132,8 @@ func (o *operation) during(ctx context.Context, namespaced bool, work func(conte
 	if err := conn.QueryRow(ctx, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user").Scan(&o.superuser); err != nil {
 		return fmt.Errorf("looking at the administrator's rights: %w", err)
 	}
-	if err := lockDatabase(ctx, conn, o.spec.Name, func() { o.say("waiting for another run, which works on database %s", o.spec.Name) }); err != nil {
+	if err := lockDatabase(ctx, conn, o.spec.Name,
+		func() { o.say("waiting for another run, which works on database %s", o.spec.Name) }); err != nil {
 		return err
 	}
 	return work(ctx)
@@ -280,7 +281,10 @@ func Preflight(ctx context.Context, spec Spec, options Options) (err error) {
 		return fmt.Errorf("looking at the administrator's rights: %w", err)
 	}
 	if !able {
-		return &RightsError{Doing: fmt.Sprintf("making database %q", spec.Name), Reason: fmt.Sprintf("role %q has not both CREATEDB and CREATEROLE", spec.Server.AdminUser)}
+		return &RightsError{
+			Doing:  fmt.Sprintf("making database %q", spec.Name),
+			Reason: fmt.Sprintf("role %q has not both CREATEDB and CREATEROLE", spec.Server.AdminUser),
+		}
 	}
 	found, err := inspect(ctx, conn, spec)
 	if err != nil {

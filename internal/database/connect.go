@@ -79,10 +79,12 @@ func (s Server) connect(ctx context.Context, user, password, database string) (*
 	switch {
 	case answered && refused.Code == stateNoDatabase:
 		return nil, &NoDatabaseError{Database: database, Address: s.address()}
-	case answered && slices.Contains([]string{stateInvalidPassword, stateInvalidAuthorization, stateInsufficientPrivilege, stateNotOpen}, refused.Code):
+	case answered && slices.Contains([]string{stateInvalidPassword, stateInvalidAuthorization, stateInsufficientPrivilege, stateNotOpen},
+		refused.Code):
 		return nil, &LoginError{
 			User: user, Database: database, Address: s.address(), Reason: refused.Message,
-			Password: refused.Code == stateInvalidPassword, Closed: refused.Code == stateNotOpen, Elsewhere: refused.Code == stateInvalidAuthorization && strings.Contains(refused.Message, "pg_hba.conf"),
+			Password: refused.Code == stateInvalidPassword, Closed: refused.Code == stateNotOpen,
+			Elsewhere: refused.Code == stateInvalidAuthorization && strings.Contains(refused.Message, "pg_hba.conf"),
 		}
 	case answered:
 		return nil, &UnreachableError{Address: s.address(), Cause: errors.New(refused.Message)}

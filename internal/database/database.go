@@ -71,7 +71,8 @@ type Spec struct {
 var namePattern = regexp.MustCompile(`^[a-z]([a-z0-9_-]{0,54}[a-z0-9])?$`)
 
 // NameRule says what ValidName accepts.
-const NameRule = "must be at most 56 lower-case letters, digits, hyphens and underscores, beginning with a letter and not ending with a sign"
+const NameRule = "must be at most 56 lower-case letters, digits, hyphens and underscores, beginning with a letter and not " +
+	"ending with a sign"
 
 // ValidName reports that a database may be called so.
 func ValidName(name string) bool {

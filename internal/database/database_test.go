@@ -72,13 +72,15 @@ func newTestClient(t *testing.T) *testClient {
 	test := tenant.Absent(t, "db")
 	c, h, client := test.Cluster, test.Handle, test.Handle.Client
 	open := namespace.Network{Ingress: namespace.TrafficAllow, Egress: namespace.TrafficAllow}
-	if _, err := namespace.Ensure(t.Context(), c, namespace.Spec{Handle: h, Network: open}, namespace.EnsureOptions{InstanceID: "test"}); err != nil {
+	if _, err := namespace.Ensure(t.Context(), c, namespace.Spec{Handle: h, Network: open},
+		namespace.EnsureOptions{InstanceID: "test"}); err != nil {
 		t.Fatal(err)
 	}
 	return &testClient{
 		t: t, cluster: c, server: server,
 		spec: Spec{
-			Handle: h, Name: client, OwnerRole: client + "-owner", AppRole: client + "-app", OwnerSecret: client + "-owner", AppSecret: client + "-app",
+			Handle: h, Name: client, OwnerRole: client + "-owner", AppRole: client + "-app", OwnerSecret: client + "-owner",
+			AppSecret:       client + "-app",
 			Server:          Server{Host: server.Address, Port: int64(server.Port), SSLMode: "disable", AdminUser: server.User},
 			ConnectionLimit: Unlimited, PasswordVersion: 1,
 		},
@@ -169,7 +171,8 @@ func (c *testClient) psql(database, sql string) string {
 // nothingLeft demands that neither server nor namespace know the database any more.
 func (c *testClient) nothingLeft() {
 	c.t.Helper()
-	got := c.psql("postgres", fmt.Sprintf("SELECT datname FROM pg_database WHERE datname = '%[1]s' UNION ALL SELECT rolname FROM pg_roles WHERE rolname IN ('%[1]s-owner', '%[1]s-app')", c.spec.Name))
+	got := c.psql("postgres", fmt.Sprintf("SELECT datname FROM pg_database WHERE datname = '%[1]s' UNION ALL SELECT rolname FROM "+
+		"pg_roles WHERE rolname IN ('%[1]s-owner', '%[1]s-app')", c.spec.Name))
 	if got != "" {
 		c.t.Errorf("left on the server: %s", got)
 	}

@@ -72,7 +72,8 @@ func (o *operation) setPasswords(ctx context.Context, credentials []*credential)
 func (o *operation) ensureDatabase(ctx context.Context, f *facts) error {
 	name := ident(o.spec.Name)
 	if f.broken {
-		if err := o.admin.exec(ctx, fmt.Sprintf("removing what an interrupted DROP left of database %q", o.spec.Name), "DROP DATABASE "+name); err != nil {
+		if err := o.admin.exec(ctx, fmt.Sprintf("removing what an interrupted DROP left of database %q", o.spec.Name),
+			"DROP DATABASE "+name); err != nil {
 			return err
 		}
 		f.exists, f.mark = false, nil

@@ -49,7 +49,8 @@ func TestEnsure_TheApplicationUsesWhatTheOwnerMakesAndNoMore(t *testing.T) {
 	exec := func(conn *pgx.Conn, sql string) error { _, err := conn.Exec(t.Context(), sql); return err }
 	for _, sql := range []string{
 		"CREATE TABLE records (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, payload text)", "CREATE SEQUENCE numbers",
-		"CREATE SCHEMA more", "CREATE TABLE more.records (id bigint)", "CREATE TABLE secrets (id bigint)", "REVOKE ALL ON secrets FROM PUBLIC, " + ident(c.spec.AppRole),
+		"CREATE SCHEMA more", "CREATE TABLE more.records (id bigint)", "CREATE TABLE secrets (id bigint)",
+		"REVOKE ALL ON secrets FROM PUBLIC, " + ident(c.spec.AppRole),
 	} {
 		if err := exec(owner, sql); err != nil {
 			t.Fatalf("owner: %s: %v", sql, err)
@@ -64,8 +65,10 @@ func TestEnsure_TheApplicationUsesWhatTheOwnerMakesAndNoMore(t *testing.T) {
 		}
 	}
 	for _, sql := range []string{
-		"CREATE TABLE mine (id bigint)", "CREATE TEMPORARY TABLE mine (id bigint)", "CREATE SCHEMA mine", "TRUNCATE records", "DROP TABLE records",
-		"ALTER TABLE records ADD COLUMN x text", "SET ROLE " + ident(c.spec.OwnerRole), "CREATE DATABASE mine", "CREATE ROLE mine", "SELECT * FROM pg_authid",
+		"CREATE TABLE mine (id bigint)", "CREATE TEMPORARY TABLE mine (id bigint)", "CREATE SCHEMA mine", "TRUNCATE records",
+		"DROP TABLE records",
+		"ALTER TABLE records ADD COLUMN x text", "SET ROLE " + ident(c.spec.OwnerRole), "CREATE DATABASE mine", "CREATE ROLE mine",
+		"SELECT * FROM pg_authid",
 	} {
 		if err := exec(app, sql); err == nil {
 			t.Errorf("the application may %s", sql)
@@ -102,7 +105,8 @@ func TestEnsure_ChangesPasswordsAndTheServerNeverSeesThem(t *testing.T) {
 		_ = conn.Close(t.Context())
 		t.Error("the old password is still accepted")
 	}
-	if got := c.psql("postgres", fmt.Sprintf("SELECT datconnlimit, (SELECT string_agg(left(rolpassword, 13), ',') FROM pg_authid WHERE rolname LIKE '%s-%%') FROM pg_database WHERE datname = '%[1]s'", c.spec.Name)); got != "7|SCRAM-SHA-256,SCRAM-SHA-256" {
+	if got := c.psql("postgres", fmt.Sprintf("SELECT datconnlimit, (SELECT string_agg(left(rolpassword, 13), ',') FROM pg_authid "+
+		"WHERE rolname LIKE '%s-%%') FROM pg_database WHERE datname = '%[1]s'", c.spec.Name)); got != "7|SCRAM-SHA-256,SCRAM-SHA-256" {
 		t.Errorf("limit and kinds of passwords: %s", got)
 	}
 	log, err := os.ReadFile(filepath.Join(filepath.Dir(c.psql("postgres", "SHOW data_directory")), "log"))
@@ -194,7 +198,8 @@ func TestEnsure_AdoptsOnlyWhenAskedAndNeverDropsIt(t *testing.T) {
 	if got := c.psql(c.spec.Name, "SELECT count(*) FROM old"); got != "1" {
 		t.Errorf("after the destroy, the table has %s rows", got)
 	}
-	if got := c.psql("postgres", fmt.Sprintf("SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = '%s'", c.spec.Name)); got != "" {
+	if got := c.psql("postgres",
+		fmt.Sprintf("SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = '%s'", c.spec.Name)); got != "" {
 		t.Errorf("a mark is left: %s", got)
 	}
 }

@@ -22,7 +22,8 @@ type UnreachableError struct {
 // Explain implements the explanation that diagnostics print.
 func (e *UnreachableError) Explain() (happened, observed, advice string) {
 	return fmt.Sprintf("PostgreSQL at %s cannot be reached.", e.Address), fmt.Sprintf("The connection failed: %v.", e.Cause),
-		"Check server.host and server.port, and that this machine may connect: databases are made from where Terraform runs. Where the certificate is " +
+		"Check server.host and server.port, and that this machine may connect: databases are made from where Terraform runs. Where " +
+			"the certificate is " +
 			"refused, set server.ca_certificate to the authority that signed it, or server.sslmode."
 }
 
@@ -46,7 +47,8 @@ type LoginError struct {
 func (e *LoginError) Explain() (happened, observed, advice string) {
 	advice = "Check the role's rights and the server's pg_hba.conf."
 	if e.Password {
-		advice = "Check server.admin_user and its password: admin_password_wo, the Secret of server.admin_password_secret, or the variable that server.admin_password_variable names."
+		advice = "Check server.admin_user and its password: admin_password_wo, the Secret of server.admin_password_secret, or the " +
+			"variable that server.admin_password_variable names."
 	}
 	return fmt.Sprintf("PostgreSQL at %s does not let role %q into database %q.", e.Address, e.User, e.Database), "The server says: " + e.Reason + ".", advice
 }
@@ -58,7 +60,8 @@ type NoDatabaseError struct{ Database, Address string }
 
 // Explain implements the explanation that diagnostics print.
 func (e *NoDatabaseError) Explain() (happened, observed, advice string) {
-	return fmt.Sprintf("There is no database %q.", e.Database), fmt.Sprintf("The server at %s knows the role, and has no such database.", e.Address),
+	return fmt.Sprintf("There is no database %q.", e.Database), fmt.Sprintf("The server at %s knows the role, and has no such database.",
+			e.Address),
 		"Check server.host, server.admin_database and the name."
 }
 
@@ -69,7 +72,8 @@ type MissingError struct{ Database, Address string }
 
 // Explain implements the explanation that diagnostics print.
 func (e *MissingError) Explain() (happened, observed, advice string) {
-	return fmt.Sprintf("Database %q is gone.", e.Database), fmt.Sprintf("The server at %s has none of that name: it was dropped or renamed, or this is another server.", e.Address),
+	return fmt.Sprintf("Database %q is gone.", e.Database), fmt.Sprintf("The server at %s has none of that name: it was dropped or "+
+			"renamed, or this is another server.", e.Address),
 		"Put the right server into server, or restore the backup, and apply again. For a new, empty database: terraform state rm, and apply."
 }
 
@@ -98,7 +102,8 @@ type UnmarkedError struct{ What string }
 // Explain implements the explanation that diagnostics print.
 func (e *UnmarkedError) Explain() (happened, observed, advice string) {
 	return fmt.Sprintf("The %s exists already.", e.What), "It carries no mark of Slipway: somebody else made it.",
-		"Choose another name, or take it over on purpose with adopt = true. What is adopted gets new passwords, loses the right of everybody to connect, and is never dropped."
+		"Choose another name, or take it over on purpose with adopt = true. What is adopted gets new passwords, loses the right of " +
+			"everybody to connect, and is never dropped."
 }
 
 func (e *UnmarkedError) Error() string { return oneLine(e.Explain()) }
@@ -111,9 +116,11 @@ type OwnerError struct {
 
 // Explain implements the explanation that diagnostics print.
 func (e *OwnerError) Explain() (happened, observed, advice string) {
-	advice = fmt.Sprintf("Set owner_role = %q, or give the database and what is in it to %q: ALTER DATABASE … OWNER TO, and REASSIGN OWNED in it.", e.Owner, e.Want)
+	advice = fmt.Sprintf("Set owner_role = %q, or give the database and what is in it to %q: ALTER DATABASE … OWNER TO, and "+
+		"REASSIGN OWNED in it.", e.Owner, e.Want)
 	if e.Superuser {
-		advice = "A superuser is no owner that keeps clients apart. Make a role, give it what is in the database, and the database: ALTER DATABASE … OWNER TO. Name the role in owner_role."
+		advice = "A superuser is no owner that keeps clients apart. Make a role, give it what is in the database, and the database: " +
+			"ALTER DATABASE … OWNER TO. Name the role in owner_role."
 	}
 	return fmt.Sprintf("Database %q is owned by role %q.", e.Database, e.Owner), fmt.Sprintf("owner_role is %q.", e.Want), advice
 }
@@ -129,7 +136,8 @@ type PowerfulRoleError struct {
 // Explain implements the explanation that diagnostics print.
 func (e *PowerfulRoleError) Explain() (happened, observed, advice string) {
 	return fmt.Sprintf("Role %q may do more than a client's role should.", e.Role), "It has " + strings.Join(e.Power, ", ") + ".",
-		fmt.Sprintf("Such a role gets into other clients' databases. Take that from it (ALTER ROLE %q NOSUPERUSER …), or choose another role.", e.Role)
+		fmt.Sprintf("Such a role gets into other clients' databases. Take that from it (ALTER ROLE %q NOSUPERUSER …), or choose another role.",
+			e.Role)
 }
 
 func (e *PowerfulRoleError) Error() string { return oneLine(e.Explain()) }
@@ -144,7 +152,8 @@ type InstanceError struct {
 // Explain implements the explanation that diagnostics print.
 func (e *InstanceError) Explain() (happened, observed, advice string) {
 	if e.SameRun {
-		return fmt.Sprintf("Database %q is claimed by two resources.", e.Database), "Another resource of this run has made it a moment ago.", "Give one of them another name."
+		return fmt.Sprintf("Database %q is claimed by two resources.", e.Database), "Another resource of this run has made it a " +
+			"moment ago.", "Give one of them another name."
 	}
 	return fmt.Sprintf("Database %q is managed by another Terraform state.", e.Database), fmt.Sprintf("Its mark carries instance %s; this state has %s.", e.Got, e.Want),
 		"Use the state that manages it. If this is the one, forget the resource (terraform state rm) and import it again."
@@ -162,7 +171,8 @@ type IsolationError struct {
 func (e *IsolationError) Explain() (happened, observed, advice string) {
 	return fmt.Sprintf("Roles of other clients can connect to database %q.", e.Database),
 		"They are " + strings.Join(e.Roles, ", ") + ". They have it from a role that they are members of.",
-		"Take the membership from them: SELECT roleid::regrole, member::regrole FROM pg_auth_members lists all. REVOKE role FROM member, and apply again."
+		"Take the membership from them: SELECT roleid::regrole, member::regrole FROM pg_auth_members lists all. REVOKE role FROM " +
+			"member, and apply again."
 }
 
 func (e *IsolationError) Error() string { return oneLine(e.Explain()) }
@@ -179,7 +189,8 @@ func (e *ConnectedError) Explain() (happened, observed, advice string) {
 	if len(e.Sessions) > 0 {
 		observed = "Connected are:\n- " + strings.Join(e.Sessions, "\n- ")
 	}
-	return fmt.Sprintf("Database %q is in use.", e.Database), observed, "Nothing was dropped. End what uses it (destroy the release first), and destroy again."
+	return fmt.Sprintf("Database %q is in use.", e.Database), observed, "Nothing was dropped. End what uses it (destroy the " +
+		"release first), and destroy again."
 }
 
 func (e *ConnectedError) Error() string { return oneLine(e.Explain()) }
@@ -204,7 +215,8 @@ type BusyError struct {
 
 // Explain implements the explanation that diagnostics print.
 func (e *BusyError) Explain() (happened, observed, advice string) {
-	return fmt.Sprintf("Another run works on database %q.", e.Database), fmt.Sprintf("It holds the lock, and did not end in time (%v).", e.Cause), "Apply again when it has ended."
+	return fmt.Sprintf("Another run works on database %q.", e.Database), fmt.Sprintf("It holds the lock, and did not end in time (%v).",
+		e.Cause), "Apply again when it has ended."
 }
 
 func (e *BusyError) Error() string { return oneLine(e.Explain()) }
@@ -216,7 +228,8 @@ type RightsError struct{ Doing, Reason string }
 // Explain implements the explanation that diagnostics print.
 func (e *RightsError) Explain() (happened, observed, advice string) {
 	return fmt.Sprintf("The administrator lacks a right for %s.", e.Doing), "The server says: " + e.Reason + ".",
-		"server.admin_user needs CREATEDB and CREATEROLE, or to be a superuser; on Amazon RDS, the master user has them. What is adopted must be its own, or it a member of the owner."
+		"server.admin_user needs CREATEDB and CREATEROLE, or to be a superuser; on Amazon RDS, the master user has them. What is " +
+			"adopted must be its own, or it a member of the owner."
 }
 
 func (e *RightsError) Error() string { return oneLine(e.Explain()) }
@@ -227,7 +240,8 @@ type DependentError struct{ Role, Detail string }
 // Explain implements the explanation that diagnostics print.
 func (e *DependentError) Explain() (happened, observed, advice string) {
 	return fmt.Sprintf("Role %q cannot be dropped.", e.Role), "Other databases depend on it:\n" + e.Detail,
-		"The database itself is gone. In those databases, give away what the role owns and take its rights (REASSIGN OWNED, DROP OWNED), and destroy again."
+		"The database itself is gone. In those databases, give away what the role owns and take its rights (REASSIGN OWNED, DROP " +
+			"OWNED), and destroy again."
 }
 
 func (e *DependentError) Error() string { return oneLine(e.Explain()) }
@@ -237,7 +251,8 @@ type SecretForeignError struct{ Name, Namespace string }
 
 // Explain implements the explanation that diagnostics print.
 func (e *SecretForeignError) Explain() (happened, observed, advice string) {
-	return fmt.Sprintf("Secret %s/%s is not this database's.", e.Namespace, e.Name), "Its labels do not say so: somebody else made it, or it is of another database.",
+	return fmt.Sprintf("Secret %s/%s is not this database's.", e.Namespace, e.Name), "Its labels do not say so: somebody else made " +
+			"it, or it is of another database.",
 		"Choose another name with owner_secret or app_secret, or remove the Secret if nobody needs it."
 }
 

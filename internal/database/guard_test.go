@@ -24,13 +24,19 @@ func TestObserve_SeesWhatWasChangedAndEnsurePutsItBack(t *testing.T) {
 	name, app, owner := c.spec.Name, c.spec.AppRole, c.spec.OwnerRole
 	for _, test := range []struct{ what, sql, drift string }{
 		{"open to all", fmt.Sprintf("GRANT CONNECT ON DATABASE %q TO PUBLIC", name), "everybody has privileges"},
-		{"another client let in", fmt.Sprintf("GRANT CONNECT ON DATABASE %q TO %q", name, other.spec.AppRole), "role " + other.spec.AppRole + " of another client can connect"},
+		{
+			"another client let in", fmt.Sprintf("GRANT CONNECT ON DATABASE %q TO %q", name, other.spec.AppRole),
+			"role " + other.spec.AppRole + " of another client can connect",
+		},
 		{"application shut out", fmt.Sprintf("REVOKE CONNECT ON DATABASE %q FROM %q", name, app), "may not log in or connect"},
 		{"a password", fmt.Sprintf("ALTER ROLE %q PASSWORD 'guessed'", app), "is not accepted"},
 		{"the owner's password", fmt.Sprintf("ALTER ROLE %q PASSWORD 'guessed'", owner), "is not accepted"},
 		{"powers", fmt.Sprintf("ALTER ROLE %q CREATEDB BYPASSRLS", app), "has CREATEDB, BYPASSRLS"},
 		{"no login", fmt.Sprintf("ALTER ROLE %q NOLOGIN", app), "may not log in"},
-		{"default privileges", fmt.Sprintf("ALTER DEFAULT PRIVILEGES FOR ROLE %q GRANT TRUNCATE ON TABLES TO %q", owner, app), "privileges of role " + app + " were changed"},
+		{
+			"default privileges", fmt.Sprintf("ALTER DEFAULT PRIVILEGES FOR ROLE %q GRANT TRUNCATE ON TABLES TO %q", owner, app),
+			"privileges of role " + app + " were changed",
+		},
 		{"mark of the database", fmt.Sprintf("COMMENT ON DATABASE %q IS 'mine'", name), "lost its mark"},
 		{"closed", fmt.Sprintf("ALTER DATABASE %q ALLOW_CONNECTIONS false", name), "takes no connections"},
 	} {
@@ -87,7 +93,8 @@ func TestRemove_DropsNothingThatIsProtectedOrUsedOrOfAnotherState(t *testing.T) 
 	c.options.Protected = false
 	app := c.mustLogin(c.spec.AppSecret)
 	err := c.remove()
-	if refused, ok := errors.AsType[*ConnectedError](err); !ok || !slices.ContainsFunc(refused.Sessions, func(s string) bool { return strings.Contains(s, "1 of role "+c.spec.AppRole+" from") }) {
+	if refused, ok := errors.AsType[*ConnectedError](err); !ok ||
+		!slices.ContainsFunc(refused.Sessions, func(s string) bool { return strings.Contains(s, "1 of role "+c.spec.AppRole+" from") }) {
 		t.Errorf("in use: %v", err)
 	}
 	if err := app.Ping(t.Context()); err != nil {
@@ -155,12 +162,15 @@ func TestConnect_ErrorsNameTheServerAndNeverThePassword(t *testing.T) {
 		server Server
 		is     func(error) bool
 	}{
-		"nothing listens":   {gone, isA[*UnreachableError]},
-		"no encryption":     {tls, isA[*UnreachableError]},
-		"no such host":      {name, isA[*UnreachableError]},
-		"no such role":      {nobody, isA[*LoginError]},
-		"the password":      {base, isA[*LoginError]},
-		"not a certificate": {Server{Host: server.Address, Port: base.Port, CACertificate: "x"}, func(err error) bool { return err != nil && strings.Contains(err.Error(), "ca_certificate") }},
+		"nothing listens": {gone, isA[*UnreachableError]},
+		"no encryption":   {tls, isA[*UnreachableError]},
+		"no such host":    {name, isA[*UnreachableError]},
+		"no such role":    {nobody, isA[*LoginError]},
+		"the password":    {base, isA[*LoginError]},
+		"not a certificate": {
+			Server{Host: server.Address, Port: base.Port, CACertificate: "x"},
+			func(err error) bool { return err != nil && strings.Contains(err.Error(), "ca_certificate") },
+		},
 	} {
 		_, err := test.server.connect(t.Context(), test.server.withDefaults().AdminUser, password, "postgres")
 		if !test.is(err) {
@@ -183,13 +193,16 @@ func TestConnect_ErrorsNameTheServerAndNeverThePassword(t *testing.T) {
 func TestValidName_RefusesWhatWouldBeReadOtherwise(t *testing.T) {
 	for name, want := range map[string]bool{
 		"client-a-db": true, "a": true, "data_collection": true, strings.Repeat("a", 56): true,
-		"": false, strings.Repeat("a", 57): false, "Client": false, "1a": false, "a-": false, "a b": false, `a"b`: false, "postgres": false, "template1": false,
+		"": false, strings.Repeat("a", 57): false, "Client": false, "1a": false, "a-": false, "a b": false, `a"b`: false, "postgres": false,
+		"template1": false,
 	} {
 		if got := ValidName(name); got != want {
 			t.Errorf("ValidName(%q) = %v", name, got)
 		}
 	}
-	for role, want := range map[string]bool{"client-a-db-owner": true, "_x": true, "pg_monitor": false, "public": false, "x;": false, "": false} {
+	for role, want := range map[string]bool{
+		"client-a-db-owner": true, "_x": true, "pg_monitor": false, "public": false, "x;": false, "": false,
+	} {
 		if got := ValidRole(role); got != want {
 			t.Errorf("ValidRole(%q) = %v", role, got)
 		}

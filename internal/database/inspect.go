@@ -77,7 +77,9 @@ func (f *facts) inspectRoles(ctx context.Context, conn *pgx.Conn, names ...strin
 		role                                         roleFacts
 		createRole, createDB, replication, bypassRLS bool
 	)
-	_, err = pgx.ForEachRow(rows, []any{&name, &role.login, &role.super, &createRole, &createDB, &replication, &bypassRLS, &comment}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{
+		&name, &role.login, &role.super, &createRole, &createDB, &replication, &bypassRLS, &comment,
+	}, func() error {
 		role.exists, role.mark, role.powers = true, parseMark(comment), nil
 		for _, attribute := range []struct {
 			has  bool

@@ -69,7 +69,8 @@ func Observe(ctx context.Context, c *cluster.Cluster, spec Spec, adminPassword s
 		return nil, err
 	}
 	o.Seen, o.InstanceID, o.ConnectionLimit = true, found.instance(spec), found.limit
-	o.Extensions = slices.DeleteFunc(slices.Clone(spec.Extensions), func(name string) bool { return !slices.Contains(within.extensions, name) })
+	o.Extensions = slices.DeleteFunc(slices.Clone(spec.Extensions),
+		func(name string) bool { return !slices.Contains(within.extensions, name) })
 	o.compare(spec, found, within)
 	slices.Sort(o.Drift)
 	return o, nil
@@ -195,7 +196,8 @@ type NotFoundError struct{ Database, Namespace string }
 func (e *NotFoundError) Explain() (happened, observed, advice string) {
 	return fmt.Sprintf("Namespace %s has no database %q.", e.Namespace, e.Database),
 		"There is no Secret with the label " + LabelDatabase + "=" + e.Database + " and a record in it.",
-		"Check the name. A database without Secrets is not imported but created: the resource takes over what carries the client's mark, and with adopt = true also what carries none."
+		"Check the name. A database without Secrets is not imported but created: the resource takes over what carries the client's " +
+			"mark, and with adopt = true also what carries none."
 }
 
 func (e *NotFoundError) Error() string { return oneLine(e.Explain()) }
@@ -222,8 +224,9 @@ func Find(ctx context.Context, c *cluster.Cluster, h environment.Handle, databas
 	return &Found{
 		InstanceID: owner.Annotations[environment.AnnotationInstance],
 		Spec: Spec{
-			Handle: h, Server: about.Server, Name: database, OwnerRole: about.Owner, AppRole: about.App, OwnerSecret: owner.Name, AppSecret: app.Name,
-			Pods: about.Pods, ConnectionLimit: Unlimited, Extensions: about.Extension, PasswordVersion: version,
+			Handle: h, Server: about.Server, Name: database, OwnerRole: about.Owner, AppRole: about.App, OwnerSecret: owner.Name,
+			AppSecret: app.Name,
+			Pods:      about.Pods, ConnectionLimit: Unlimited, Extensions: about.Extension, PasswordVersion: version,
 		},
 	}, nil
 }

@@ -84,7 +84,8 @@ func (o *operation) drop(ctx context.Context, found *facts) error {
 			return &OwnerError{Database: o.spec.Name, Owner: found.owner, Want: o.spec.OwnerRole, Superuser: found.ownerSuper}
 		}
 		if adopted {
-			if err := o.admin.exec(ctx, fmt.Sprintf("taking the mark off database %q", o.spec.Name), "COMMENT ON DATABASE "+name+" IS NULL"); err != nil {
+			if err := o.admin.exec(ctx, fmt.Sprintf("taking the mark off database %q", o.spec.Name),
+				"COMMENT ON DATABASE "+name+" IS NULL"); err != nil {
 				return err
 			}
 		} else if err := o.dropDatabase(ctx); err != nil {

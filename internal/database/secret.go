@@ -63,7 +63,9 @@ type record struct {
 }
 
 func (s Spec) record() (string, error) {
-	text, err := json.Marshal(record{Server: s.Server, Pods: s.Pods, Database: s.Name, Owner: s.OwnerRole, App: s.AppRole, Extension: s.Extensions})
+	text, err := json.Marshal(record{
+		Server: s.Server, Pods: s.Pods, Database: s.Name, Owner: s.OwnerRole, App: s.AppRole, Extension: s.Extensions,
+	})
 	return string(text), err
 }
 
@@ -83,7 +85,8 @@ func (s Spec) data(c credential) map[string]string {
 		RawQuery: url.Values{"sslmode": {s.Pods.SSLMode}}.Encode(),
 	}
 	return map[string]string{
-		KeyURL: u.String(), "DB_HOST": s.Pods.Host, "DB_PORT": port, "DB_NAME": s.Name, "DB_USER": c.role, keyPassword: c.password, "DB_SSLMODE": s.Pods.SSLMode,
+		KeyURL: u.String(), "DB_HOST": s.Pods.Host, "DB_PORT": port, "DB_NAME": s.Name, "DB_USER": c.role, keyPassword: c.password,
+		"DB_SSLMODE": s.Pods.SSLMode,
 	}
 }
 
@@ -113,8 +116,11 @@ func (s Spec) secretObject(c credential, instance string) (*corev1.Secret, error
 }
 
 // listSecrets returns the database's Secrets in the environment's namespace, by their names.
-func listSecrets(ctx context.Context, c *cluster.Cluster, client kubernetes.Interface, h environment.Handle, database string) (map[string]*corev1.Secret, error) {
-	list, err := client.CoreV1().Secrets(h.Namespace).List(ctx, metav1.ListOptions{LabelSelector: LabelDatabase + "=" + database + "," + environment.LabelClient + "=" + h.Client})
+func listSecrets(
+	ctx context.Context, c *cluster.Cluster, client kubernetes.Interface, h environment.Handle, database string,
+) (map[string]*corev1.Secret, error) {
+	list, err := client.CoreV1().Secrets(h.Namespace).List(ctx,
+		metav1.ListOptions{LabelSelector: LabelDatabase + "=" + database + "," + environment.LabelClient + "=" + h.Client})
 	if err != nil {
 		return nil, c.Classify(fmt.Errorf("listing the Secrets of database %s: %w", database, err))
 	}
@@ -168,7 +174,8 @@ func sameSecret(live, want *corev1.Secret) bool {
 }
 
 func removeSecret(ctx context.Context, c *cluster.Cluster, client kubernetes.Interface, live *corev1.Secret) error {
-	err := client.CoreV1().Secrets(live.Namespace).Delete(ctx, live.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &live.UID}})
+	err := client.CoreV1().Secrets(live.Namespace).Delete(ctx, live.Name,
+		metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &live.UID}})
 	if err != nil && !cluster.IsNotFound(err) {
 		return c.Classify(fmt.Errorf("deleting Secret %s/%s: %w", live.Namespace, live.Name, err))
 	}

@@ -41,7 +41,8 @@ func TestMigrations_TheOldVersionAnswersWhileTheyRun(t *testing.T) {
 	c.mustEnsure()
 	owner := c.mustLogin(c.spec.OwnerSecret)
 	for _, sql := range []string{ // as the old version left it
-		"CREATE TABLE records (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, source text NOT NULL, payload jsonb NOT NULL, received_at timestamptz NOT NULL DEFAULT now(), format smallint NOT NULL DEFAULT 1)",
+		"CREATE TABLE records (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, source text NOT NULL, payload jsonb NOT NULL, " +
+			"received_at timestamptz NOT NULL DEFAULT now(), format smallint NOT NULL DEFAULT 1)",
 		fmt.Sprintf("INSERT INTO records (source, payload) SELECT 'sensor-' || n %% 100, '{}' FROM generate_series(1, %d) n", oldRows),
 	} {
 		if _, err := owner.Exec(t.Context(), sql); err != nil {
@@ -68,13 +69,15 @@ func TestMigrations_TheOldVersionAnswersWhileTheyRun(t *testing.T) {
 	}
 	l.stop()
 	for _, p := range l.phases {
-		t.Logf("%-36s %5d requests in %6.2f s, %d failed; the longest took %v", p.name, p.requests, p.lasted.Seconds(), p.failed, p.longest.Round(time.Microsecond))
+		t.Logf("%-36s %5d requests in %6.2f s, %d failed; the longest took %v", p.name, p.requests, p.lasted.Seconds(), p.failed,
+			p.longest.Round(time.Microsecond))
 		if p.failed > 0 {
 			t.Errorf("%s: %d of %d requests failed, the first: %s", p.name, p.failed, p.requests, p.failure)
 		}
 	}
 	var added, dropped bool
-	err = owner.QueryRow(t.Context(), `SELECT bool_or(column_name = 'region'), NOT bool_or(column_name = 'format') FROM information_schema.columns WHERE table_name = 'records'`).Scan(&added, &dropped)
+	err = owner.QueryRow(t.Context(), `SELECT bool_or(column_name = 'region'), NOT bool_or(column_name = 'format') FROM `+
+		`information_schema.columns WHERE table_name = 'records'`).Scan(&added, &dropped)
 	if err != nil || !added || !dropped {
 		t.Errorf("the migrations were not all applied: %v, %v, %v", added, dropped, err)
 	}
@@ -111,7 +114,8 @@ func migrate(t *testing.T, url string, files []*sqlfile.File) {
 func startService(t *testing.T, databaseURL string) string {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "data-collection")
-	build := exec.CommandContext(t.Context(), "go", "build", "-C", sampleService, "-ldflags", "-X main.version="+oldVersion, "-o", program, ".")
+	build := exec.CommandContext(t.Context(), "go", "build", "-C", sampleService, "-ldflags", "-X main.version="+oldVersion, "-o", program,
+		".")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building the sample service: %v\n%s", err, out)
 	}

@@ -40,11 +40,11 @@ type Ensured struct {
 	Adopted bool
 }
 
-// Ensure makes the namespace and its objects what spec says, under the namespace's Lease. It waits for a namespace that is
-// being deleted until ctx ends. What a killed run left half done is finished by the next one. Errors:
-// *environment.NamespaceForeignError, *environment.NamespaceTerminatingError, *environment.NamespaceMissingError and *InstanceError (update only),
-// *ObjectForeignError (a ServiceAccount that somebody else made), those of package cluster, and refusals of the API
-// server.
+// Ensure makes the namespace and its objects what spec says, under the namespace's Lease. It waits for a namespace that is being
+// deleted until ctx ends. What a killed run left half done is finished by the next one. Errors:
+// *environment.NamespaceForeignError, *environment.NamespaceTerminatingError, *environment.NamespaceMissingError and
+// *InstanceError (update only), *ObjectForeignError (a ServiceAccount that somebody else made), those of package cluster, and
+// refusals of the API server.
 func Ensure(ctx context.Context, c *cluster.Cluster, spec Spec, options EnsureOptions) (*Ensured, error) {
 	if err := c.RequireUID(ctx, options.ClusterUID); err != nil {
 		return nil, err
@@ -130,7 +130,9 @@ func checkTake(spec Spec, namespace *unstructured.Unstructured, options EnsureOp
 
 // createNamespace makes the namespace with no more than our mark on it, so that whoever finds it knows whose it is and
 // that it is ours to delete.
-func createNamespace(ctx context.Context, c *cluster.Cluster, client dynamic.Interface, spec Spec, instanceID string) (*unstructured.Unstructured, error) {
+func createNamespace(
+	ctx context.Context, c *cluster.Cluster, client dynamic.Interface, spec Spec, instanceID string,
+) (*unstructured.Unstructured, error) {
 	object := newObject(namespaces, spec.Handle.Namespace, ownerLabels(spec.Handle),
 		map[string]string{environment.AnnotationInstance: instanceID, annotationOrigin: originCreated}, nil)
 	made, err := client.Resource(namespaces).Create(ctx, object, metav1.CreateOptions{FieldManager: environment.FieldManager})
@@ -224,7 +226,8 @@ func ensureServiceAccount(ctx context.Context, c *cluster.Cluster, client dynami
 	labels[labelPartOf] = partEnvironment
 	annotations := account.annotations()
 	annotations[annotationOrigin] = origin
-	return apply(ctx, c, client.Resource(serviceAccounts).Namespace(spec.Handle.Namespace), newObject(serviceAccounts, account.Name, labels, annotations, nil))
+	return apply(ctx, c, client.Resource(serviceAccounts).Namespace(spec.Handle.Namespace),
+		newObject(serviceAccounts, account.Name, labels, annotations, nil))
 }
 
 // ensureObject creates or replaces an object that is ours alone. Server-side apply would leave what others added to it.
@@ -260,7 +263,10 @@ func ensureObject(ctx context.Context, c *cluster.Cluster, client dynamic.Interf
 
 // removeObjects deletes the environment's objects that keep does not want. One that was there before us is only stripped
 // of what we wrote.
-func removeObjects(ctx context.Context, c *cluster.Cluster, client dynamic.Interface, h environment.Handle, keep func(*unstructured.Unstructured) bool) error {
+func removeObjects(
+	ctx context.Context, c *cluster.Cluster, client dynamic.Interface, h environment.Handle,
+	keep func(*unstructured.Unstructured) bool,
+) error {
 	selector := metav1.ListOptions{LabelSelector: labelPartOf + "=" + partEnvironment}
 	for _, kind := range ownedKinds {
 		in := client.Resource(kind).Namespace(h.Namespace)

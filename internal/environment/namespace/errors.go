@@ -22,7 +22,8 @@ type InstanceError struct {
 // Explain implements the explanation that diagnostics print.
 func (e *InstanceError) Explain() (happened, observed, advice string) {
 	return fmt.Sprintf("Namespace %q is managed by another Terraform state.", e.Namespace),
-		fmt.Sprintf("Its annotation %s is %s; this state has %s. Another state took the environment over, or this state is an old copy.", environment.AnnotationInstance, e.Got, e.Want),
+		fmt.Sprintf("Its annotation %s is %s; this state has %s. Another state took the environment over, or this state is an old copy.",
+			environment.AnnotationInstance, e.Got, e.Want),
 		"Use the state that manages it. If this is the one, forget the resource (terraform state rm) and import it again."
 }
 
@@ -59,7 +60,8 @@ func (e *RemainingError) Explain() (happened, observed, advice string) {
 	}
 	return fmt.Sprintf("Namespace %q is not empty.", e.Namespace),
 		"These are left in it:\n" + strings.Join(shown, "\n") + more,
-		"Destroy the releases first; terraform destroy does so by itself for those in this state. Remove what others put there by hand, after its data is saved."
+		"Destroy the releases first; terraform destroy does so by itself for those in this state. Remove what others put there by " +
+			"hand, after its data is saved."
 }
 
 func (e *RemainingError) Error() string { return explain.Text(e.Explain()) }

@@ -56,12 +56,18 @@ func Find(ctx context.Context, c *cluster.Cluster, coordinate cluster.Coordinate
 	if err := findObjects(ctx, c, client, &spec); err != nil {
 		return nil, err
 	}
-	return &Found{Spec: spec, InstanceID: live.GetAnnotations()[environment.AnnotationInstance], ClusterUID: clusterUID, NamespaceUID: string(live.GetUID())}, nil
+	return &Found{
+		Spec:         spec,
+		InstanceID:   live.GetAnnotations()[environment.AnnotationInstance],
+		ClusterUID:   clusterUID,
+		NamespaceUID: string(live.GetUID()),
+	}, nil
 }
 
 func findObjects(ctx context.Context, c *cluster.Cluster, client dynamic.Interface, spec *Spec) error {
 	for _, kind := range ownedKinds {
-		list, err := client.Resource(kind).Namespace(spec.Handle.Namespace).List(ctx, metav1.ListOptions{LabelSelector: labelPartOf + "=" + partEnvironment})
+		list, err := client.Resource(kind).Namespace(spec.Handle.Namespace).List(ctx,
+			metav1.ListOptions{LabelSelector: labelPartOf + "=" + partEnvironment})
 		if err != nil {
 			return c.Classify(fmt.Errorf("listing %s in %s: %w", kind.Resource, spec.Handle.Namespace, err))
 		}

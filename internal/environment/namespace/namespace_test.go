@@ -146,7 +146,8 @@ func TestEnsure_RefusesAnAccountThatSomebodyElseMade(t *testing.T) {
 		t.Fatal(err)
 	}
 	account := newObject(serviceAccounts, "theirs", nil, nil, nil)
-	if _, err := client.Resource(serviceAccounts).Namespace(spec.Handle.Namespace).Create(t.Context(), account, metav1.CreateOptions{}); err != nil {
+	if _, err := client.Resource(serviceAccounts).Namespace(spec.Handle.Namespace).Create(t.Context(), account,
+		metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	spec.ServiceAccount = &ServiceAccount{Name: "theirs"}

@@ -29,15 +29,24 @@ func TestNetwork_Policies(t *testing.T) {
 				Prometheus: &Peer{Namespace: "monitoring", PodLabels: map[string]string{"app": "prometheus"}},
 			}, nil,
 			map[string]string{ingressPolicy: `[{"from":[{"podSelector":{}}]},` +
-				`{"from":[{"namespaceSelector":{"matchLabels":{"kubernetes.io/metadata.name":"monitoring"}},"podSelector":{"matchLabels":{"app":"prometheus"}}}]},` +
+				`{"from":[{"namespaceSelector":{"matchLabels":{"kubernetes.io/metadata.name":"monitoring"}},` +
+				`"podSelector":{"matchLabels":{"app":"prometheus"}}}]},` +
 				`{"from":[{"namespaceSelector":{"matchLabels":{"kubernetes.io/metadata.name":"istio-system"}}}]},` +
 				`{"from":[{"ipBlock":{"cidr":"10.0.0.0/16"}}]}]`},
 		},
 		"presets of egress": {
-			Network{Ingress: TrafficAllow, Egress: TrafficDeny, DNS: true, Istio: "istio-system", DatabaseCIDRs: []string{"10.0.20.0/24"}, AWS: true}, database,
+			Network{
+				Ingress:       TrafficAllow,
+				Egress:        TrafficDeny,
+				DNS:           true,
+				Istio:         "istio-system",
+				DatabaseCIDRs: []string{"10.0.20.0/24"},
+				AWS:           true,
+			}, database,
 			map[string]string{egressPolicy: `[{"to":[{"podSelector":{}}]},` +
 				`{"ports":[{"port":53,"protocol":"UDP"},{"port":53,"protocol":"TCP"}]},` +
-				`{"ports":[{"port":15012,"protocol":"TCP"}],"to":[{"namespaceSelector":{"matchLabels":{"kubernetes.io/metadata.name":"istio-system"}}}]},` +
+				`{"ports":[{"port":15012,"protocol":"TCP"}],` +
+				`"to":[{"namespaceSelector":{"matchLabels":{"kubernetes.io/metadata.name":"istio-system"}}}]},` +
 				`{"ports":[{"port":5433,"protocol":"TCP"}],"to":[{"ipBlock":{"cidr":"10.0.20.0/24"}}]},` +
 				`{"ports":[{"port":443,"protocol":"TCP"}]},` +
 				`{"ports":[{"port":80,"protocol":"TCP"}],"to":[{"ipBlock":{"cidr":"169.254.170.23/32"}}]}]`},

@@ -49,7 +49,8 @@ var (
 var ownedKinds = []schema.GroupVersionResource{serviceAccounts, networkPolicies, quotas, limitRanges}
 
 var kindOf = map[schema.GroupVersionResource]string{
-	namespaces: "Namespace", serviceAccounts: "ServiceAccount", networkPolicies: "NetworkPolicy", quotas: "ResourceQuota", limitRanges: "LimitRange",
+	namespaces: "Namespace", serviceAccounts: "ServiceAccount", networkPolicies: "NetworkPolicy", quotas: "ResourceQuota",
+	limitRanges: "LimitRange",
 }
 
 // ownerLabels are on everything that an environment owns.
@@ -131,7 +132,9 @@ func (w wanted) object(h environment.Handle) *unstructured.Unstructured {
 	return newObject(w.resource, w.name, labels, w.annotations, map[string]any{"spec": w.spec})
 }
 
-func newObject(gvr schema.GroupVersionResource, name string, labels, annotations map[string]string, content map[string]any) *unstructured.Unstructured {
+func newObject(
+	gvr schema.GroupVersionResource, name string, labels, annotations map[string]string, content map[string]any,
+) *unstructured.Unstructured {
 	object := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": gvr.GroupVersion().String(),
 		"kind":       kindOf[gvr],

@@ -38,9 +38,9 @@ type Observation struct {
 	Drift []string
 }
 
-// Observe reads what is live of an environment: one request for the namespace and one for each kind of object that the
-// Spec has. Errors: *environment.NamespaceMissingError, *environment.NamespaceForeignError (labels of another client or stage, or none and not
-// our instance), others as from cluster.Classify.
+// Observe reads what is live of an environment: one request for the namespace and one for each kind of object that the Spec has.
+// Errors: *environment.NamespaceMissingError, *environment.NamespaceForeignError (labels of another client or stage, or none and
+// not our instance), others as from cluster.Classify.
 func Observe(ctx context.Context, c *cluster.Cluster, spec Spec, instanceID string) (*Observation, error) {
 	client, err := c.Dynamic()
 	if err != nil {
@@ -85,7 +85,8 @@ func (o *Observation) observeObjects(ctx context.Context, c *cluster.Cluster, cl
 	}
 	policies := map[string]*unstructured.Unstructured{}
 	if slices.ContainsFunc(all, func(w wanted) bool { return w.resource == networkPolicies }) {
-		list, err := client.Resource(networkPolicies).Namespace(spec.Handle.Namespace).List(ctx, metav1.ListOptions{LabelSelector: labelPartOf + "=" + partEnvironment})
+		list, err := client.Resource(networkPolicies).Namespace(spec.Handle.Namespace).List(ctx,
+			metav1.ListOptions{LabelSelector: labelPartOf + "=" + partEnvironment})
 		if err != nil {
 			return c.Classify(fmt.Errorf("listing network policies in %s: %w", spec.Handle.Namespace, err))
 		}
@@ -138,7 +139,10 @@ func specOf(object *unstructured.Unstructured) map[string]any {
 }
 
 // get returns nil where the object does not exist.
-func get(ctx context.Context, c *cluster.Cluster, client dynamic.Interface, namespace string, gvr schema.GroupVersionResource, name string) (*unstructured.Unstructured, error) {
+func get(
+	ctx context.Context, c *cluster.Cluster, client dynamic.Interface, namespace string, gvr schema.GroupVersionResource,
+	name string,
+) (*unstructured.Unstructured, error) {
 	live, err := client.Resource(gvr).Namespace(namespace).Get(ctx, name, metav1.GetOptions{})
 	switch {
 	case cluster.IsNotFound(err):
@@ -149,7 +153,9 @@ func get(ctx context.Context, c *cluster.Cluster, client dynamic.Interface, name
 	return live, nil
 }
 
-func getNamespace(ctx context.Context, c *cluster.Cluster, client dynamic.Interface, h environment.Handle) (*unstructured.Unstructured, error) {
+func getNamespace(
+	ctx context.Context, c *cluster.Cluster, client dynamic.Interface, h environment.Handle,
+) (*unstructured.Unstructured, error) {
 	namespace, err := client.Resource(namespaces).Get(ctx, h.Namespace, metav1.GetOptions{})
 	switch {
 	case cluster.IsNotFound(err):
@@ -163,7 +169,8 @@ func getNamespace(ctx context.Context, c *cluster.Cluster, client dynamic.Interf
 // checkAnchor refuses a namespace of somebody else. One that lost its labels and still carries our instance id is ours.
 func checkAnchor(h environment.Handle, namespace *unstructured.Unstructured, instanceID string) error {
 	labels := namespace.GetLabels()
-	if labels[environment.LabelClient] == "" && labels[environment.LabelStage] == "" && instanceID != "" && namespace.GetAnnotations()[environment.AnnotationInstance] == instanceID {
+	if labels[environment.LabelClient] == "" && labels[environment.LabelStage] == "" && instanceID != "" &&
+		namespace.GetAnnotations()[environment.AnnotationInstance] == instanceID {
 		return nil
 	}
 	return h.CheckOwner(labels)

@@ -98,7 +98,8 @@ func TestRBAC_DeployersDeployAndPlannersOnlyTry(t *testing.T) {
 	}
 	plannerTriesAndWritesNothing(t, planner, spec.Handle.Namespace)
 
-	forgotten, err := Remove(ctx, deployer, spec.Handle, RemoveOptions{InstanceID: "d", ClusterUID: ensured.ClusterUID, NamespaceUID: ensured.NamespaceUID})
+	forgotten, err := Remove(ctx, deployer, spec.Handle,
+		RemoveOptions{InstanceID: "d", ClusterUID: ensured.ClusterUID, NamespaceUID: ensured.NamespaceUID})
 	if err != nil || forgotten {
 		t.Errorf("a deployer cannot remove an environment: %v", err)
 	}
@@ -113,7 +114,9 @@ func plannerTriesAndWritesNothing(t *testing.T, planner *cluster.Cluster, namesp
 	dry := []string{metav1.DryRunAll}
 	configMaps := client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}).Namespace(namespace)
 	configMap := func(name string) *unstructured.Unstructured {
-		return &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"name": name}, "data": map[string]any{"a": "b"}}}
+		return &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"name": name}, "data": map[string]any{"a": "b"},
+		}}
 	}
 	if _, err := configMaps.Create(t.Context(), configMap("tried"), metav1.CreateOptions{DryRun: dry}); err != nil {
 		t.Errorf("a dry run is refused: %v", err)
@@ -138,11 +141,13 @@ func plannerTriesAndWritesNothing(t *testing.T, planner *cluster.Cluster, namesp
 		_, err := configMaps.Create(t.Context(), configMap("written"), metav1.CreateOptions{})
 		return err
 	})
-	if _, err := configMaps.Patch(t.Context(), "kube-root-ca.crt", "application/merge-patch+json", []byte(`{"data":{"a":"b"}}`), metav1.PatchOptions{DryRun: dry}); err != nil {
+	if _, err := configMaps.Patch(t.Context(), "kube-root-ca.crt", "application/merge-patch+json", []byte(`{"data":{"a":"b"}}`),
+		metav1.PatchOptions{DryRun: dry}); err != nil {
 		t.Errorf("a dry patch is refused: %v", err)
 	}
 	refused("a patch", func() error {
-		_, err := configMaps.Patch(t.Context(), "kube-root-ca.crt", "application/merge-patch+json", []byte(`{"data":{"a":"b"}}`), metav1.PatchOptions{})
+		_, err := configMaps.Patch(t.Context(), "kube-root-ca.crt", "application/merge-patch+json", []byte(`{"data":{"a":"b"}}`),
+			metav1.PatchOptions{})
 		return err
 	})
 

@@ -102,7 +102,10 @@ func Remove(ctx context.Context, c *cluster.Cluster, h environment.Handle, optio
 	return false, nil
 }
 
-func deleteNamespace(ctx context.Context, c *cluster.Cluster, lease *cluster.Lease, h environment.Handle, namespace *unstructured.Unstructured, progress func(string)) error {
+func deleteNamespace(
+	ctx context.Context, c *cluster.Cluster, lease *cluster.Lease, h environment.Handle,
+	namespace *unstructured.Unstructured, progress func(string),
+) error {
 	client, err := gated(ctx, c, lease)
 	if err != nil {
 		return err

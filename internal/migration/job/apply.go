@@ -153,7 +153,8 @@ func (a *application) begin() (finish func() error, err error) {
 	}
 	holding, stop := context.WithTimeout(a.caller, cluster.HoldTimeout(a.options.Timeout))
 	defer stop()
-	lease, err := c.Hold(holding, namespace, func(holder string) { a.say("waiting for " + holder + ", which works on namespace " + namespace) })
+	lease, err := c.Hold(holding, namespace,
+		func(holder string) { a.say("waiting for " + holder + ", which works on namespace " + namespace) })
 	if err != nil {
 		return nil, err
 	}

@@ -64,7 +64,11 @@ func ParseChecks(ctx context.Context, files []*File) error {
 		}
 		for _, finding := range report.Errors() {
 			if finding.Rule == lint.NotAnalyzed {
-				return &FilesError{Directory: filepath.Dir(file.from), File: file.Name, Reason: fmt.Sprintf("line %d: %s", finding.Line, strings.TrimSuffix(finding.Reason, "."))}
+				return &FilesError{
+					Directory: filepath.Dir(file.from),
+					File:      file.Name,
+					Reason:    fmt.Sprintf("line %d: %s", finding.Line, strings.TrimSuffix(finding.Reason, ".")),
+				}
 			}
 		}
 	}

@@ -109,7 +109,8 @@ func TestJob_CarriesTheChecksInVolumesOfTheirOwn(t *testing.T) {
 	if got := plain.jobName(dir.Files); got != "migrate-expand-"+beforeChecks {
 		t.Errorf("got %s", got)
 	}
-	if with.jobName(dir.Files) == plain.jobName(dir.Files) || with.jobName(dir.Files) == testApplication(t, validate, check).jobName(dir.Files) {
+	if with.jobName(dir.Files) == plain.jobName(dir.Files) ||
+		with.jobName(dir.Files) == testApplication(t, validate, check).jobName(dir.Files) {
 		t.Error("other checks have the same Job")
 	}
 	job := func(a *application, pending []*File) (args []string, mounts map[string]string) {
@@ -137,12 +138,15 @@ func TestJob_CarriesTheChecksInVolumesOfTheirOwn(t *testing.T) {
 		return pod.Containers[0].Args, mounts
 	}
 	args, mounts := job(with, dir.Files)
-	wantMounts := map[string]string{"/slipway/files/1.sql": up, "/slipway/check/x.sql": "SELECT 1;\n", "/slipway/validate/x.sql": "SELECT 2;\n"}
+	wantMounts := map[string]string{
+		"/slipway/files/1.sql": up, "/slipway/check/x.sql": "SELECT 1;\n", "/slipway/validate/x.sql": "SELECT 2;\n",
+	}
 	if !maps.Equal(mounts, wantMounts) {
 		t.Errorf("got %v", mounts)
 	}
 	text := strings.Join(args, " ")
-	if !strings.HasPrefix(text, "up /slipway/files ") || !strings.Contains(text, "--check /slipway/check/x.sql --validate /slipway/validate/x.sql") {
+	if !strings.HasPrefix(text, "up /slipway/files ") ||
+		!strings.Contains(text, "--check /slipway/check/x.sql --validate /slipway/validate/x.sql") {
 		t.Errorf("got %s", text)
 	}
 	if args, _ := job(with, nil); !slices.Equal(args, []string{"check", "/slipway/validate/x.sql"}) {
@@ -163,13 +167,16 @@ func TestRecord_AValidationThatFailsSaysThatAllIsApplied(t *testing.T) {
 	validate := checkFiles(t, map[string]string{"x.sql": "SELECT 1;\n"})
 	a := testApplication(t, nil, validate)
 	// The names are left out where a report would be too long.
-	if got := a.record(dir.Files, &runner.Report{Outcome: runner.Failed, Phase: runner.PhaseValidate}); !slices.Equal(got, []string{"1.sql", "2.sql"}) {
+	if got := a.record(dir.Files, &runner.Report{
+		Outcome: runner.Failed, Phase: runner.PhaseValidate,
+	}); !slices.Equal(got, []string{"1.sql", "2.sql"}) {
 		t.Errorf("got %v", got)
 	}
 	if !a.validationPending() || !a.passed() || a.validationPending() || a.passed() {
 		t.Error("a validation is pending until it has passed, and not again")
 	}
-	if b := testApplication(t, nil, validate); b.record(dir.Files, &runner.Report{Outcome: runner.Failed, Phase: runner.PhaseCheck, Left: 2}) != nil {
+	if b := testApplication(t, nil, validate); b.record(dir.Files,
+		&runner.Report{Outcome: runner.Failed, Phase: runner.PhaseCheck, Left: 2}) != nil {
 		t.Error("a check that failed has applied nothing")
 	}
 }

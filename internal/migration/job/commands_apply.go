@@ -16,9 +16,10 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/task"
 )
 
-// ApplyCommands runs the phases of a tool that are pending, each as a Job, and records each one. It holds the environment's Lease meanwhile.
-// A Job that an earlier run has left is waited for, and counts. Where a gate is closed, nothing is run and Result.Blocked says why. Errors:
-// *PhaseError, *WayBackError, *OwnerError, *MirrorError, those of packages environment and cluster.
+// ApplyCommands runs the phases of a tool that are pending, each as a Job, and records each one. It holds the environment's Lease
+// meanwhile. A Job that an earlier run has left is waited for, and counts. Where a gate is closed, nothing is run and
+// Result.Blocked says why. Errors: *PhaseError, *WayBackError, *OwnerError, *MirrorError, those of packages environment and
+// cluster.
 func ApplyCommands(ctx context.Context, target Target, commands *Commands, options Options) (*Result, error) {
 	return apply(ctx, target, options, func(a *application) error {
 		for _, key := range commands.SecretEnv {
@@ -107,7 +108,8 @@ func (r *commandRun) takeOverJobs() error {
 			r.say("waiting for the Job " + j.Name + ", which an earlier run has started")
 		}
 		err := r.finish(j.Name, work)
-		if failed, ok := errors.AsType[*PhaseError](err); ok && !failed.GoesOn && (!joined || work.phase == PhaseStatus || work.version != r.commands.Version) {
+		if failed, ok := errors.AsType[*PhaseError](err); ok && !failed.GoesOn &&
+			(!joined || work.phase == PhaseStatus || work.version != r.commands.Version) {
 			continue // it is tried again, or is not what is wanted now
 		}
 		if err != nil {

@@ -25,7 +25,8 @@ func (e *WayBackError) Error() string {
 func (e *WayBackError) Explain() (happened, observed, advice string) {
 	happened = fmt.Sprintf("The schema would go back from version %s to %s.", e.From, e.To)
 	if e.Unknown {
-		return happened, fmt.Sprintf("Version %s is lower than %s, and was never recorded here, so that there is no way back to it.", e.To, e.From),
+		return happened, fmt.Sprintf("Version %s is lower than %s, and was never recorded here, so that there is no way back to it.", e.To,
+				e.From),
 			"Nothing was run. Give the version that the schema has, or a new one."
 	}
 	observed = fmt.Sprintf("Version %s was run before %s, as the record in the namespace says.", e.To, e.From)
@@ -33,7 +34,8 @@ func (e *WayBackError) Explain() (happened, observed, advice string) {
 	if e.NoCommand {
 		return happened, observed, forward + "To go back, give commands.rollback, and set commands.allow_rollback = true."
 	}
-	return happened, observed, forward + "To go back with commands.rollback, set commands.allow_rollback = true. What only the newer version's schema holds may be lost, and the application " +
+	return happened, observed, forward + "To go back with commands.rollback, set commands.allow_rollback = true. What only the " +
+		"newer version's schema holds may be lost, and the application " +
 		"must not need it any more."
 }
 
@@ -58,7 +60,8 @@ func (e *PhaseError) Error() string {
 
 // Explain says what happened, what was seen and what to do.
 func (e *PhaseError) Explain() (happened, observed, advice string) {
-	happened = fmt.Sprintf("The phase %s of migration %s did not succeed (Job %s in namespace %s): %s.", e.Phase, e.Migration, e.Job, e.Namespace, strings.TrimSuffix(e.Reason, "."))
+	happened = fmt.Sprintf("The phase %s of migration %s did not succeed (Job %s in namespace %s): %s.", e.Phase, e.Migration, e.Job,
+		e.Namespace, strings.TrimSuffix(e.Reason, "."))
 	seen := []string{"Command: " + strings.Join(e.Command, " ")}
 	if e.ExitCode != nil {
 		seen[0] += fmt.Sprintf("\nExit code: %d", *e.ExitCode)
@@ -70,11 +73,14 @@ func (e *PhaseError) Explain() (happened, observed, advice string) {
 		seen = append(seen, "End of the log:\n  "+strings.Join(e.Log, "\n  "))
 	}
 	advice = map[Phase]string{
-		PhaseStatus:   "Nothing was run. Put it right and apply again.",
-		PhaseCheck:    "Nothing was run. Put it right and apply again: it begins with this phase.",
-		PhaseRun:      "What it has changed before, the tool alone knows. Put it right and apply again: the command is run again, and a tool that records what it has done goes on from there.",
-		PhaseRollback: "What it has changed before, the tool alone knows. Put it right and apply again: the command is run again. Or give the version from before, which runs forward.",
-		PhaseValidate: "What was run is recorded, and is not run again. Put it right and apply again: it begins with this phase. Or give a new version that repairs the schema.",
+		PhaseStatus: "Nothing was run. Put it right and apply again.",
+		PhaseCheck:  "Nothing was run. Put it right and apply again: it begins with this phase.",
+		PhaseRun: "What it has changed before, the tool alone knows. Put it right and apply again: the command is run again, and " +
+			"a tool that records what it has done goes on from there.",
+		PhaseRollback: "What it has changed before, the tool alone knows. Put it right and apply again: the command is run again. Or " +
+			"give the version from before, which runs forward.",
+		PhaseValidate: "What was run is recorded, and is not run again. Put it right and apply again: it begins with this phase. Or " +
+			"give a new version that repairs the schema.",
 	}[e.Phase]
 	if e.GoesOn {
 		advice = "Apply again: it waits for the Job, and takes over how it ends."

@@ -58,7 +58,11 @@ func (r *commandRun) phaseJob(w phaseWork) *batchv1.Job {
 
 // workOf is what a Job that was found runs. known is false where it is none of a phase.
 func workOf(j *batchv1.Job) (w phaseWork, known bool) {
-	w = phaseWork{phase: Phase(j.Annotations[annotationPhase]), version: j.Annotations[annotationVersion], digest: j.Annotations[annotationDigest]}
+	w = phaseWork{
+		phase:   Phase(j.Annotations[annotationPhase]),
+		version: j.Annotations[annotationVersion],
+		digest:  j.Annotations[annotationDigest],
+	}
 	if containers := j.Spec.Template.Spec.Containers; len(containers) > 0 {
 		w.image, w.command = containers[0].Image, containers[0].Command
 	}

@@ -40,22 +40,30 @@ func TestPending_IsWhatHasNotSucceededYet(t *testing.T) {
 		now    Progress
 		want   []Phase
 	}{
-		"nothing has run":             {nil, Progress{}, all},
-		"all is done":                 {nil, done(tool()), nil},
-		"another version":             {version("v1.2.0"), done(tool()), all},
-		"a version without an order":  {version("8a51c0e"), done(tool()), all},
-		"another image":               {func(c *Commands) { c.Image = "other" }, done(tool()), all},
-		"another command":             {func(c *Commands) { c.Run = []string{"tool migrate"} }, done(tool()), all},
-		"another variable":            {func(c *Commands) { c.Env = map[string]string{"A": "2"} }, done(tool()), all},
-		"another Secret":              {func(c *Commands) { c.SecretEnv = map[string]SecretKey{"P": {Name: "s", Key: "k"}} }, done(tool()), all},
-		"another check":               {func(c *Commands) { c.Check = nil }, done(tool()), nil},
-		"another validation":          {func(c *Commands) { c.Validate = []string{"tool", "other"} }, done(tool()), []Phase{PhaseValidate}},
-		"no validation any more":      {func(c *Commands) { c.Validate = nil }, done(tool()), nil},
-		"validation has not passed":   {nil, Progress{Version: "v1.1.0", Passed: map[Phase]string{PhaseRun: tool().runDigest()}}, []Phase{PhaseValidate}},
-		"a run that failed":           {nil, Progress{Version: "v1.1.0", Images: map[string]string{"v1.1.0": ""}}, all},
-		"without checks":              {func(c *Commands) { c.Check, c.Validate = nil, nil }, Progress{}, []Phase{PhaseRun}},
-		"an earlier version, allowed": {func(c *Commands) { c.Version, c.AllowRollback = "v1.0.0", true }, done(tool(), "v1.0.0"), []Phase{PhaseCheck, PhaseRollback, PhaseValidate}},
-		"an earlier commit, allowed":  {func(c *Commands) { c.Version, c.AllowRollback = "cafe", true }, done(tool(), "cafe"), []Phase{PhaseCheck, PhaseRollback, PhaseValidate}},
+		"nothing has run":            {nil, Progress{}, all},
+		"all is done":                {nil, done(tool()), nil},
+		"another version":            {version("v1.2.0"), done(tool()), all},
+		"a version without an order": {version("8a51c0e"), done(tool()), all},
+		"another image":              {func(c *Commands) { c.Image = "other" }, done(tool()), all},
+		"another command":            {func(c *Commands) { c.Run = []string{"tool migrate"} }, done(tool()), all},
+		"another variable":           {func(c *Commands) { c.Env = map[string]string{"A": "2"} }, done(tool()), all},
+		"another Secret":             {func(c *Commands) { c.SecretEnv = map[string]SecretKey{"P": {Name: "s", Key: "k"}} }, done(tool()), all},
+		"another check":              {func(c *Commands) { c.Check = nil }, done(tool()), nil},
+		"another validation":         {func(c *Commands) { c.Validate = []string{"tool", "other"} }, done(tool()), []Phase{PhaseValidate}},
+		"no validation any more":     {func(c *Commands) { c.Validate = nil }, done(tool()), nil},
+		"validation has not passed": {
+			nil, Progress{Version: "v1.1.0", Passed: map[Phase]string{PhaseRun: tool().runDigest()}}, []Phase{PhaseValidate},
+		},
+		"a run that failed": {nil, Progress{Version: "v1.1.0", Images: map[string]string{"v1.1.0": ""}}, all},
+		"without checks":    {func(c *Commands) { c.Check, c.Validate = nil, nil }, Progress{}, []Phase{PhaseRun}},
+		"an earlier version, allowed": {
+			func(c *Commands) { c.Version, c.AllowRollback = "v1.0.0", true }, done(tool(), "v1.0.0"),
+			[]Phase{PhaseCheck, PhaseRollback, PhaseValidate},
+		},
+		"an earlier commit, allowed": {
+			func(c *Commands) { c.Version, c.AllowRollback = "cafe", true }, done(tool(), "cafe"),
+			[]Phase{PhaseCheck, PhaseRollback, PhaseValidate},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := tool()
@@ -78,10 +86,19 @@ func TestPending_GoesBackOnlyWhereItIsAllowed(t *testing.T) {
 		change func(*Commands)
 		want   WayBackError
 	}{
-		"not allowed":          {func(c *Commands) { c.Version = "v1.0.0" }, WayBackError{From: "v1.1.0", To: "v1.0.0"}},
-		"without a command":    {func(c *Commands) { c.Version, c.Rollback, c.AllowRollback = "v1.0.0", nil, true }, WayBackError{From: "v1.1.0", To: "v1.0.0", NoCommand: true}},
-		"to an unknown one":    {func(c *Commands) { c.Version, c.AllowRollback = "v0.9.0", true }, WayBackError{From: "v1.1.0", To: "v0.9.0", Unknown: true}},
-		"of a release without": {func(c *Commands) { c.Version, c.AllowRollback = "1.0.9", true }, WayBackError{From: "v1.1.0", To: "1.0.9", Unknown: true}},
+		"not allowed": {func(c *Commands) { c.Version = "v1.0.0" }, WayBackError{From: "v1.1.0", To: "v1.0.0"}},
+		"without a command": {
+			func(c *Commands) { c.Version, c.Rollback, c.AllowRollback = "v1.0.0", nil, true },
+			WayBackError{From: "v1.1.0", To: "v1.0.0", NoCommand: true},
+		},
+		"to an unknown one": {
+			func(c *Commands) { c.Version, c.AllowRollback = "v0.9.0", true },
+			WayBackError{From: "v1.1.0", To: "v0.9.0", Unknown: true},
+		},
+		"of a release without": {
+			func(c *Commands) { c.Version, c.AllowRollback = "1.0.9", true },
+			WayBackError{From: "v1.1.0", To: "1.0.9", Unknown: true},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := tool(test.change).Pending(done(tool(), "v1.0.0"))
@@ -110,7 +127,8 @@ func TestRecord_GoesForwardAndBack(t *testing.T) {
 	before := r.progress()
 	r.end(second.work(PhaseRun, before), true, nil, nil)
 	r.end(second.work(PhaseValidate, before), false, new(int32(3)), nil)
-	if now := r.progress(); now.Version != "v1.1.0" || len(now.Images) != 2 || now.Passed[PhaseValidate] != "" || *r.Last[PhaseValidate].ExitCode != 3 {
+	if now := r.progress(); now.Version != "v1.1.0" || len(now.Images) != 2 || now.Passed[PhaseValidate] != "" ||
+		*r.Last[PhaseValidate].ExitCode != 3 {
 		t.Errorf("after a validation that failed: %+v", r)
 	}
 	// What failed half-way counts as not run, also for the version from before.

@@ -90,7 +90,10 @@ func (a *application) databaseURL() (string, error) {
 	}
 	value, ok := secret.Data[credentials.Key]
 	if !ok {
-		return "", &RunError{Namespace: namespace, Reason: fmt.Sprintf("the Secret %s has no key %q with the database's URL", credentials.Name, credentials.Key)}
+		return "", &RunError{
+			Namespace: namespace,
+			Reason:    fmt.Sprintf("the Secret %s has no key %q with the database's URL", credentials.Name, credentials.Key),
+		}
 	}
 	return string(value), nil
 }

@@ -41,7 +41,8 @@ func (e *EditedError) Error() string {
 // Explain says what happened, what was seen and what to do.
 func (e *EditedError) Explain() (happened, observed, advice string) {
 	return "Migrations were edited after they were applied.", "Their checksum is another one than that of what was run: " + strings.Join(e.Files, ", ") + ".",
-		"An applied file is never run again, so that the edit would have no effect here and one in a new database. Put the old content back, and write the change as a new file with a higher number."
+		"An applied file is never run again, so that the edit would have no effect here and one in a new database. Put the old " +
+			"content back, and write the change as a new file with a higher number."
 }
 
 // LateError is a file that would run after a newer one.
@@ -81,11 +82,14 @@ func (e *OwnerError) Error() string { return "migration " + e.Name + " has anoth
 
 // Explain says what happened, what was seen and what to do.
 func (e *OwnerError) Explain() (happened, observed, advice string) {
-	observed = "The ConfigMap " + mirrorName(e.Name) + " in namespace " + e.Namespace + " carries the instance id of another resource or Terraform state."
+	observed = "The ConfigMap " + mirrorName(e.Name) + " in namespace " + e.Namespace + " carries the instance id of another " +
+		"resource or Terraform state."
 	if e.SameRun {
-		observed = "This run has made a migration of that name in namespace " + e.Namespace + " already: two slipway_migration have the same name."
+		observed = "This run has made a migration of that name in namespace " + e.Namespace + " already: two slipway_migration have " +
+			"the same name."
 	}
-	return "The migration " + e.Name + " belongs to somebody else.", observed, "Give one of the two another name, or remove it from the state that should not have it."
+	return "The migration " + e.Name + " belongs to somebody else.", observed, "Give one of the two another name, or remove it " +
+		"from the state that should not have it."
 }
 
 // BlockedError is a contract migration that must wait.
@@ -126,9 +130,11 @@ func (e *RunError) Error() string {
 
 // Explain says what happened, what was seen and what to do.
 func (e *RunError) Explain() (happened, observed, advice string) {
-	happened = fmt.Sprintf("The Job %s in namespace %s did not apply all migrations: %s.", e.Job, e.Namespace, strings.TrimSuffix(e.Reason, "."))
+	happened = fmt.Sprintf("The Job %s in namespace %s did not apply all migrations: %s.", e.Job, e.Namespace,
+		strings.TrimSuffix(e.Reason, "."))
 	if e.Job == "" {
-		happened = fmt.Sprintf("The migrations of namespace %s, run from this process, were not all applied: %s.", e.Namespace, strings.TrimSuffix(e.Reason, "."))
+		happened = fmt.Sprintf("The migrations of namespace %s, run from this process, were not all applied: %s.", e.Namespace,
+			strings.TrimSuffix(e.Reason, "."))
 	}
 	by := fmt.Sprintf("the Job %s in namespace %s", e.Job, e.Namespace)
 	if e.Job == "" {
@@ -136,9 +142,11 @@ func (e *RunError) Explain() (happened, observed, advice string) {
 	}
 	switch e.Phase {
 	case runner.PhaseCheck:
-		happened = fmt.Sprintf("The check before the migrations did not succeed, and none of them was run, by %s: %s.", by, strings.TrimSuffix(e.Reason, "."))
+		happened = fmt.Sprintf("The check before the migrations did not succeed, and none of them was run, by %s: %s.", by,
+			strings.TrimSuffix(e.Reason, "."))
 	case runner.PhaseValidate:
-		happened = fmt.Sprintf("All migrations are applied and recorded, but their validation did not succeed, by %s: %s.", by, strings.TrimSuffix(e.Reason, "."))
+		happened = fmt.Sprintf("All migrations are applied and recorded, but their validation did not succeed, by %s: %s.", by,
+			strings.TrimSuffix(e.Reason, "."))
 	}
 	var seen []string
 	if f := e.Failure; f != nil {
@@ -174,7 +182,8 @@ func (e *RunError) Explain() (happened, observed, advice string) {
 	}
 	advice = "Put it right and apply again: it goes on with the first file that is not applied."
 	if e.Phase == runner.PhaseValidate {
-		advice = "Write what is missing as a new migration, or correct the validation, and apply again: it validates again, and runs nothing that is applied."
+		advice = "Write what is missing as a new migration, or correct the validation, and apply again: it validates again, and runs " +
+			"nothing that is applied."
 	} else if e.Failure != nil && e.Failure.Advice != "" {
 		advice = e.Failure.Advice + "\n\n" + advice
 	}
@@ -194,6 +203,7 @@ func (e *RunningError) Error() string { return "migration Job " + e.Namespace + 
 
 // Explain says what happened, what was seen and what to do.
 func (e *RunningError) Explain() (happened, observed, advice string) {
-	return "The migration is running.", fmt.Sprintf("The Job %s in namespace %s runs since %s.", e.Job, e.Namespace, e.Since.UTC().Format(time.RFC3339)),
+	return "The migration is running.", fmt.Sprintf("The Job %s in namespace %s runs since %s.", e.Job, e.Namespace,
+			e.Since.UTC().Format(time.RFC3339)),
 		"Wait for its end and destroy again, or delete the Job first: what it has applied stays."
 }

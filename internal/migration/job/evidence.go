@@ -30,7 +30,8 @@ const (
 func (a *application) pods(job string) ([]corev1.Pod, error) {
 	ctx, stop := a.afterwards()
 	defer stop()
-	list, err := a.reads.CoreV1().Pods(a.target.Handle.Namespace).List(ctx, metav1.ListOptions{LabelSelector: "batch.kubernetes.io/job-name=" + job})
+	list, err := a.reads.CoreV1().Pods(a.target.Handle.Namespace).List(ctx,
+		metav1.ListOptions{LabelSelector: "batch.kubernetes.io/job-name=" + job})
 	if err != nil {
 		return nil, a.target.Cluster.Classify(fmt.Errorf("listing pods of Job %s: %w", job, err))
 	}
@@ -47,7 +48,8 @@ func (a *application) startProblem(j *batchv1.Job) (string, error) {
 	if len(pods) > 0 {
 		return task.Waits(&pods[len(pods)-1]), nil
 	}
-	refused, err := a.reads.CoreV1().Events(j.Namespace).List(a.ctx, metav1.ListOptions{FieldSelector: "reason=FailedCreate,involvedObject.uid=" + string(j.UID)})
+	refused, err := a.reads.CoreV1().Events(j.Namespace).List(a.ctx,
+		metav1.ListOptions{FieldSelector: "reason=FailedCreate,involvedObject.uid=" + string(j.UID)})
 	if err != nil || len(refused.Items) == 0 {
 		return "", err
 	}

@@ -92,7 +92,8 @@ func runnable(dir string, file *sqlfile.File) error {
 	case file.Format != sqlfile.Goose:
 		reason = "it does not say \"-- +goose Up\", without which the runner does not know where the migration begins"
 	case file.Size > maxChunk:
-		reason = fmt.Sprintf("it has %d bytes, and at most %d can travel to the cluster in a ConfigMap; load data that large by other means, and keep the migration to the schema", file.Size, maxChunk)
+		reason = fmt.Sprintf("it has %d bytes, and at most %d can travel to the cluster in a ConfigMap; load data that large by other "+
+			"means, and keep the migration to the schema", file.Size, maxChunk)
 	default:
 		return nil
 	}
@@ -134,7 +135,8 @@ func Pending(files []*File, applied map[string]string) ([]*File, error) {
 		total += file.Size
 	}
 	if total > maxTotal {
-		return nil, &FilesError{Reason: fmt.Sprintf("the pending files have %d bytes together, and at most %d can travel to the cluster", total, maxTotal)}
+		return nil, &FilesError{Reason: fmt.Sprintf("the pending files have %d bytes together, and at most %d can travel to the cluster", total,
+			maxTotal)}
 	}
 	return pending, nil
 }

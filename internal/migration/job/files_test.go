@@ -44,7 +44,9 @@ func TestRead_TakesTheFilesOfAKind(t *testing.T) {
 	}{
 		"expand":   {files: map[string]string{"2.sql": up, "10.sql": up, "3.sql": marked}, want: []string{"2.sql", "10.sql"}},
 		"contract": {files: map[string]string{"2.sql": up, "3.sql": marked}, contract: true, want: []string{"3.sql"}},
-		"contract, where no file is marked: an additive one would close the way back": {files: map[string]string{"2.sql": up, "3.sql": up}, contract: true},
+		"contract, where no file is marked: an additive one would close the way back": {
+			files: map[string]string{"2.sql": up, "3.sql": up}, contract: true,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir, err := Read(directory(t, test.files), test.contract)

@@ -58,7 +58,8 @@ func Forget(ctx context.Context, target Target, options Options) (forgotten bool
 	if found == nil {
 		return false, nil
 	}
-	err = a.gated.CoreV1().ConfigMaps(found.Namespace).Delete(a.ctx, found.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &found.UID}})
+	err = a.gated.CoreV1().ConfigMaps(found.Namespace).Delete(a.ctx, found.Name,
+		metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &found.UID}})
 	if err != nil && !apierrors.IsNotFound(err) {
 		return false, target.Cluster.Classify(fmt.Errorf("deleting ConfigMap %s: %w", found.Name, err))
 	}

@@ -204,7 +204,8 @@ func Observe(ctx context.Context, target Target) (*State, error) {
 			out.Recorded = m.Commands.Begun == nil
 		}
 	}
-	jobs, err := client.BatchV1().Jobs(target.Handle.Namespace).List(ctx, metav1.ListOptions{LabelSelector: LabelMigration + "=" + target.Name})
+	jobs, err := client.BatchV1().Jobs(target.Handle.Namespace).List(ctx,
+		metav1.ListOptions{LabelSelector: LabelMigration + "=" + target.Name})
 	if err != nil && !cluster.IsNotFound(err) {
 		return nil, target.Cluster.Classify(fmt.Errorf("listing Jobs of migration %s: %w", target.Name, err))
 	}

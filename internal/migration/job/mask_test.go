@@ -20,7 +20,8 @@ func TestMasker_HidesSecretsInTheFormsInWhichProgramsPrintThem(t *testing.T) {
 		"pre" + "postgres%3A%2F%2Fmigrator%3Ap%2540ss%252Fword%40db.example.internal%2Forders",
 	} {
 		got := m.text(text)
-		if !strings.Contains(got, "(secret)") || strings.Contains(got, "ss/word") || strings.Contains(got, "40ss") || strings.Contains(got, "second-secret") {
+		if !strings.Contains(got, "(secret)") || strings.Contains(got, "ss/word") || strings.Contains(got, "40ss") ||
+			strings.Contains(got, "second-secret") {
 			t.Errorf("%q becomes %q", text, got)
 		}
 	}

@@ -70,7 +70,8 @@ func (a *application) phases() []phaseFiles {
 	return []phaseFiles{{runner.PhaseCheck, a.dir.Check}, {runner.PhaseValidate, a.dir.Validate}}
 }
 
-// configMaps are the pending files in as many ConfigMaps as it takes, then those of the phases, then the manifest of what is known beside them.
+// configMaps are the pending files in as many ConfigMaps as it takes, then those of the phases, then the manifest of what is
+// known beside them.
 func (a *application) configMaps(name string, pending []*File, known map[string]string) ([]*corev1.ConfigMap, error) {
 	out := a.chunks(name, filesVolume, pending)
 	for _, phase := range a.phases() {
@@ -89,7 +90,8 @@ func (a *application) configMaps(name string, pending []*File, known map[string]
 	if err != nil {
 		return nil, fmt.Errorf("writing the manifest of migration %s: %w", a.target.Name, err)
 	}
-	return append(out, &corev1.ConfigMap{ObjectMeta: a.meta(name + "-manifest"), Immutable: new(true), Data: map[string]string{manifestKey: string(text)}}), nil
+	return append(out,
+		&corev1.ConfigMap{ObjectMeta: a.meta(name + "-manifest"), Immutable: new(true), Data: map[string]string{manifestKey: string(text)}}), nil
 }
 
 // chunks are files in as many ConfigMaps as it takes. A label says which volume of the Job they belong to.
@@ -114,7 +116,8 @@ func projected(volume string, maps []*corev1.ConfigMap) *corev1.Volume {
 	files := &corev1.ProjectedVolumeSource{}
 	for _, m := range maps {
 		if m.Labels[labelVolume] == volume {
-			files.Sources = append(files.Sources, corev1.VolumeProjection{ConfigMap: &corev1.ConfigMapProjection{LocalObjectReference: corev1.LocalObjectReference{Name: m.Name}}})
+			files.Sources = append(files.Sources,
+				corev1.VolumeProjection{ConfigMap: &corev1.ConfigMapProjection{LocalObjectReference: corev1.LocalObjectReference{Name: m.Name}}})
 		}
 	}
 	if len(files.Sources) == 0 {
@@ -174,7 +177,12 @@ func (a *application) jobObject(name string, pending []*File, maps []*corev1.Con
 	})
 	pod := &out.Spec.Template.Spec
 	pod.Volumes = []corev1.Volume{
-		{Name: "manifest", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: maps[len(maps)-1].Name}}}},
+		{
+			Name: "manifest",
+			VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
+				LocalObjectReference: corev1.LocalObjectReference{Name: maps[len(maps)-1].Name},
+			}},
+		},
 	}
 	pod.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "manifest", MountPath: manifestPath, ReadOnly: true}}
 	paths := map[string]string{filesVolume: filesPath}
@@ -184,7 +192,8 @@ func (a *application) jobObject(name string, pending []*File, maps []*corev1.Con
 	for _, name := range []string{filesVolume, string(runner.PhaseCheck), string(runner.PhaseValidate)} {
 		if volume := projected(name, maps); volume != nil {
 			pod.Volumes = append(pod.Volumes, *volume)
-			pod.Containers[0].VolumeMounts = append(pod.Containers[0].VolumeMounts, corev1.VolumeMount{Name: name, MountPath: paths[name], ReadOnly: true})
+			pod.Containers[0].VolumeMounts = append(pod.Containers[0].VolumeMounts,
+				corev1.VolumeMount{Name: name, MountPath: paths[name], ReadOnly: true})
 		}
 	}
 	pod.Containers[0].SecurityContext.ReadOnlyRootFilesystem = new(true)

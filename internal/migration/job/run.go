@@ -31,7 +31,8 @@ const (
 
 // jobs are those of this migration that are there.
 func (a *application) jobs() ([]batchv1.Job, error) {
-	list, err := a.reads.BatchV1().Jobs(a.target.Handle.Namespace).List(a.ctx, metav1.ListOptions{LabelSelector: LabelMigration + "=" + a.target.Name})
+	list, err := a.reads.BatchV1().Jobs(a.target.Handle.Namespace).List(a.ctx,
+		metav1.ListOptions{LabelSelector: LabelMigration + "=" + a.target.Name})
 	if err != nil {
 		return nil, a.target.Cluster.Classify(fmt.Errorf("listing Jobs of migration %s: %w", a.target.Name, err))
 	}
@@ -159,7 +160,8 @@ func (a *application) start(object *batchv1.Job, maps []*corev1.ConfigMap) error
 			return failed("the Secret "+name, err)
 		}
 	}
-	_, err = a.gated.BatchV1().Jobs(namespace).Patch(a.ctx, name, types.MergePatchType, []byte(`{"spec":{"suspend":false}}`), metav1.PatchOptions{FieldManager: environment.FieldManager})
+	_, err = a.gated.BatchV1().Jobs(namespace).Patch(a.ctx, name, types.MergePatchType, []byte(`{"spec":{"suspend":false}}`),
+		metav1.PatchOptions{FieldManager: environment.FieldManager})
 	if err != nil {
 		return failed("the start of the Job "+name, err)
 	}

@@ -74,6 +74,8 @@ type Stored[R any] struct {
 	text            string // the content as it is in the ConfigMap
 	annotations     map[string]string
 	labels          map[string]string
+	// pending are the annotations that the next Save changes. nil removes one.
+	pending map[string]*string
 }
 
 // Read reads a record. One that does not exist is no error. Errors: *ForeignError (somebody else's ConfigMap, or the record of another
@@ -155,16 +157,28 @@ func (s *Stored[R]) InstanceID() string {
 	return s.head(s.Content).InstanceID
 }
 
-// Annotation returns what the ConfigMap carried when it was read or written last.
-func (s *Stored[R]) Annotation(key string) string { return s.annotations[key] }
+// Annotation returns what the ConfigMap carried when it was read or written last, or what the next Save puts on it.
+func (s *Stored[R]) Annotation(key string) string {
+	if value, changes := s.pending[key]; changes {
+		if value == nil {
+			return ""
+		}
+		return *value
+	}
+	return s.annotations[key]
+}
 
 // Annotate puts an annotation on the record with the next Save.
-func (s *Stored[R]) Annotate(key, value string) {
-	s.annotations = maps.Clone(s.annotations)
-	if s.annotations == nil {
-		s.annotations = map[string]string{}
+func (s *Stored[R]) Annotate(key, value string) { s.change(key, &value) }
+
+// RemoveAnnotation takes an annotation off the record with the next Save.
+func (s *Stored[R]) RemoveAnnotation(key string) { s.change(key, nil) }
+
+func (s *Stored[R]) change(key string, value *string) {
+	if s.pending == nil {
+		s.pending = map[string]*string{}
 	}
-	s.annotations[key] = value
+	s.pending[key] = value
 }
 
 // Cleared reports that somebody has released the content from quarantine, with AnnotationQuarantine.
@@ -222,7 +236,7 @@ func (s *Stored[R]) Save(ctx context.Context, client kubernetes.Interface, conte
 	case err != nil:
 		return s.Place.Cluster.Classify(fmt.Errorf("writing %s: %w", s.Place.Object(), err))
 	}
-	s.Content = content
+	s.Content, s.pending = content, nil
 	return nil
 }
 
@@ -263,6 +277,13 @@ func (s *Stored[R]) object(text, instanceID string, consumed []string) *corev1.C
 	annotations := maps.Clone(s.annotations)
 	if annotations == nil {
 		annotations = map[string]string{}
+	}
+	for key, value := range s.pending {
+		if value == nil {
+			delete(annotations, key)
+		} else {
+			annotations[key] = *value
+		}
 	}
 	for _, key := range consumed {
 		delete(annotations, key)

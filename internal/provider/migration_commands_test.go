@@ -202,15 +202,15 @@ func (tool *testTool) lastImage(phase string) string {
 	if err != nil {
 		tool.t.Fatal(err)
 	}
-	var mirror struct {
+	var record struct {
 		Commands struct {
 			Last map[string]struct{ Image string }
 		}
 	}
-	if err := json.Unmarshal([]byte(object.Data["mirror"]), &mirror); err != nil {
+	if err := json.Unmarshal([]byte(object.Data["record"]), &record); err != nil {
 		tool.t.Fatal(err)
 	}
-	return mirror.Commands.Last[phase].Image
+	return record.Commands.Last[phase].Image
 }
 
 func TestMigrationCommands_AskTheToolWhereItIsNotKnownWhatRan(t *testing.T) {

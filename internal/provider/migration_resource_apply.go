@@ -138,7 +138,7 @@ func (r *MigrationResource) apply(ctx context.Context, plan, state *migrationMod
 // blockedOrFailed says what became of an apply that did not run all.
 func (m migrationModel) blockedOrFailed(handle environment.Handle, result *job.Result, err error) (diags diag.Diagnostics) {
 	if err == nil && len(result.Blocked) > 0 && m.OnBlocked.ValueString() == blockedFails {
-		err = &job.BlockedError{Name: m.Name.ValueString(), Reasons: result.Blocked}
+		err = job.NewBlockedError(m.Name.ValueString(), result.Blocked)
 	}
 	if err != nil {
 		diags.Append(errorDiagnostic("apply", m.what(), handle, err))
@@ -301,7 +301,7 @@ func (r *MigrationResource) Delete(ctx context.Context, req resource.DeleteReque
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	forgotten, err := job.Forget(ctx, migrationIn(p), job.Options{
+	forgotten, err := job.Remove(ctx, migrationIn(p), job.Options{
 		InstanceID: state.ID.ValueString(), ClusterUID: state.ClusterUID.ValueString(), Timeout: timeout, Progress: p.say,
 	})
 	resp.Diagnostics.Append(p.removed(forgotten, anotherInstance, err)...)

@@ -89,17 +89,3 @@ func ValidateDigest(applied map[string]string, validate []*File) string {
 	}
 	return digest(parts)
 }
-
-// validationPending reports that what is applied has not been validated by the files that are given.
-func (a *application) validationPending() bool {
-	return a.mirror.Validated != ValidateDigest(a.mirror.Applied, a.dir.Validate) && len(a.dir.Validate) > 0
-}
-
-// passed takes down that a run has passed all its phases, and reports whether that is news.
-func (a *application) passed() bool {
-	pending := a.validationPending()
-	if pending {
-		a.mirror.Validated = ValidateDigest(a.mirror.Applied, a.dir.Validate)
-	}
-	return pending
-}

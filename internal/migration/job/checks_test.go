@@ -89,13 +89,17 @@ func TestValidateDigest_IsOfWhatIsAppliedAndWhatChecksIt(t *testing.T) {
 	}
 }
 
-func testApplication(t *testing.T, check, validate []*File) *application {
+func testRun(t *testing.T, check, validate []*File) *fileRun {
 	t.Helper()
-	return &application{
+	return &fileRun{dir: &Directory{Check: check, Validate: validate}, run: &applyRun{
 		target:  Target{Name: "expand", Handle: environment.Handle{Namespace: "client-a-prod", Client: "client-a", Stage: "prod"}},
-		options: Options{Image: "registry.company.com/slipway-migrate:v1"}, mirror: mirror{Applied: map[string]string{}},
-		dir: &Directory{Check: check, Validate: validate},
-	}
+		options: Options{Image: "registry.company.com/slipway-migrate:v1"}, content: migrationRecord{Applied: map[string]string{}},
+	}}
+}
+
+// jobOf is the Job that a run makes of files.
+func jobOf(f *fileRun, pending []*File) fileJob {
+	return fileJob{target: f.run.target, options: f.run.options, dir: f.dir, pending: pending}
 }
 
 func TestJob_CarriesTheChecksInVolumesOfTheirOwn(t *testing.T) {
@@ -104,17 +108,17 @@ func TestJob_CarriesTheChecksInVolumesOfTheirOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	check, validate := checkFiles(t, map[string]string{"x.sql": "SELECT 1;\n"}), checkFiles(t, map[string]string{"x.sql": "SELECT 2;\n"})
-	plain, with := testApplication(t, nil, nil), testApplication(t, check, validate)
+	plain, with := testRun(t, nil, nil), testRun(t, check, validate)
 	// The name of a Job from before there were checks: an apply that was killed then is joined now.
-	if got := plain.jobName(dir.Files); got != "migrate-expand-"+beforeChecks {
+	if got := jobOf(plain, dir.Files).name(); got != "migrate-expand-"+beforeChecks {
 		t.Errorf("got %s", got)
 	}
-	if with.jobName(dir.Files) == plain.jobName(dir.Files) ||
-		with.jobName(dir.Files) == testApplication(t, validate, check).jobName(dir.Files) {
+	if jobOf(with, dir.Files).name() == jobOf(plain, dir.Files).name() ||
+		jobOf(with, dir.Files).name() == jobOf(testRun(t, validate, check), dir.Files).name() {
 		t.Error("other checks have the same Job")
 	}
-	job := func(a *application, pending []*File) (args []string, mounts map[string]string) {
-		configs, err := a.configMaps("job", pending, nil)
+	job := func(f *fileRun, pending []*File) (args []string, mounts map[string]string) {
+		configs, err := jobOf(f, pending).configMaps(nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -122,7 +126,7 @@ func TestJob_CarriesTheChecksInVolumesOfTheirOwn(t *testing.T) {
 		for _, m := range configs {
 			byName[m.Name] = m
 		}
-		object := a.jobObject("job", pending, configs)
+		object := jobOf(f, pending).job(configs)
 		pod, mounts := object.Spec.Template.Spec, map[string]string{}
 		for _, mount := range pod.Containers[0].VolumeMounts {
 			for _, volume := range pod.Volumes {
@@ -165,7 +169,7 @@ func TestRecord_AValidationThatFailsSaysThatAllIsApplied(t *testing.T) {
 		t.Fatal(err)
 	}
 	validate := checkFiles(t, map[string]string{"x.sql": "SELECT 1;\n"})
-	a := testApplication(t, nil, validate)
+	a := testRun(t, nil, validate)
 	// The names are left out where a report would be too long.
 	if got := a.record(dir.Files, &runner.Report{
 		Outcome: runner.Failed, Phase: runner.PhaseValidate,
@@ -175,7 +179,7 @@ func TestRecord_AValidationThatFailsSaysThatAllIsApplied(t *testing.T) {
 	if !a.validationPending() || !a.passed() || a.validationPending() || a.passed() {
 		t.Error("a validation is pending until it has passed, and not again")
 	}
-	if b := testApplication(t, nil, validate); b.record(dir.Files,
+	if b := testRun(t, nil, validate); b.record(dir.Files,
 		&runner.Report{Outcome: runner.Failed, Phase: runner.PhaseCheck, Left: 2}) != nil {
 		t.Error("a check that failed has applied nothing")
 	}

@@ -17,8 +17,8 @@ import (
 // Phase is a step of a migration that a tool of the team makes.
 type Phase string
 
-// The phases, in the order in which an apply runs them. PhaseStatus is asked where it is not known what has run; PhaseRollback takes the
-// place of PhaseRun on the way back.
+// The phases, in the order in which an apply runs them. PhaseStatus is asked where it is not known what has run; PhaseRollback replaces
+// PhaseRun in a rollback.
 const (
 	PhaseStatus   Phase = "status"
 	PhaseCheck    Phase = "check"
@@ -38,7 +38,7 @@ type Commands struct {
 	// Check comes before Run, Validate after it. Neither may change anything. Status is asked where the record is lost or a run was cut
 	// off: exit code 0 says that nothing is left to run. All may be empty.
 	Check, Validate, Status []string
-	// Rollback goes back from the present version to Version, in the image that has made the present one, and only where AllowRollback is
+	// Rollback returns from the present version to Version, in the image that has made the present one, and only where AllowRollback is
 	// set.
 	Rollback      []string
 	AllowRollback bool
@@ -72,10 +72,10 @@ func (c *Commands) Passed() map[Phase]string {
 	return out
 }
 
-// Progress is what it is when all is done, after now. Images is nil where that is not known: on the way back.
+// Progress is what it is when all is done, after now. Images is nil where that is not known: in a rollback.
 func (c *Commands) Progress(now Progress) Progress {
 	out := Progress{Version: c.Version, Passed: c.Passed()}
-	if !c.back(now) {
+	if !c.rollsBack(now) {
 		out.Images = maps.Clone(now.Images)
 		if out.Images == nil {
 			out.Images = map[string]string{}
@@ -85,7 +85,7 @@ func (c *Commands) Progress(now Progress) Progress {
 	return out
 }
 
-// Pending are the phases that are to be run, in order. It is a function of its arguments alone. The error is a *WayBackError.
+// Pending are the phases that are to be run, in order. It is a function of its arguments alone. The error is a *RollbackError.
 func (c *Commands) Pending(now Progress) ([]Phase, error) {
 	var out []Phase
 	add := func(phase Phase, command []string) {
@@ -99,15 +99,15 @@ func (c *Commands) Pending(now Progress) ([]Phase, error) {
 			add(PhaseValidate, c.Validate)
 		}
 		return out, nil
-	case c.back(now):
-		if err := c.mayGoBack(now); err != nil {
+	case c.rollsBack(now):
+		if err := c.mayRollBack(now); err != nil {
 			return nil, err
 		}
 		add(PhaseCheck, c.Check)
 		add(PhaseRollback, c.Rollback)
 	default:
 		if older(c.Version, now.Version) {
-			return nil, &WayBackError{From: now.Version, To: c.Version, Unknown: true}
+			return nil, &RollbackError{From: now.Version, To: c.Version, Unknown: true}
 		}
 		add(PhaseCheck, c.Check)
 		add(PhaseRun, c.Run)
@@ -116,17 +116,17 @@ func (c *Commands) Pending(now Progress) ([]Phase, error) {
 	return out, nil
 }
 
-// back reports that the version is one from before the present one.
-func (c *Commands) back(now Progress) bool {
+// rollsBack reports that the version is one from before the present one.
+func (c *Commands) rollsBack(now Progress) bool {
 	_, recorded := now.Images[c.Version]
 	return recorded && c.Version != now.Version
 }
 
-func (c *Commands) mayGoBack(now Progress) error {
+func (c *Commands) mayRollBack(now Progress) error {
 	if len(c.Rollback) > 0 && c.AllowRollback {
 		return nil
 	}
-	return &WayBackError{From: now.Version, To: c.Version, NoCommand: len(c.Rollback) == 0}
+	return &RollbackError{From: now.Version, To: c.Version, NoCommand: len(c.Rollback) == 0}
 }
 
 // older compares versions that are plainly semantic ones. Others, such as commits, have no order.
@@ -169,6 +169,18 @@ func (c *Commands) urlVariable() string {
 		return DefaultURLVariable
 	}
 	return c.URLVariable
+}
+
+// work is what a phase runs. A rollback is run by the image that has made the present version: an older one does not know it.
+func (c *Commands) work(phase Phase, now Progress) phaseWork {
+	w := phaseWork{phase: phase, image: c.Image, command: c.of(phase), version: c.Version, from: now.Version, digest: c.runDigest()}
+	if image := now.Images[now.Version]; phase == PhaseRollback && image != "" {
+		w.image = image
+	}
+	if phase == PhaseValidate {
+		w.digest = c.validateDigest()
+	}
+	return w
 }
 
 func (c *Commands) of(phase Phase) []string {

@@ -8,33 +8,33 @@ import (
 	"strings"
 )
 
-// WayBackError is an earlier version of a schema that is not gone back to.
-type WayBackError struct {
+// RollbackError is an earlier version of a schema that is not restored.
+type RollbackError struct {
 	From, To string
 	// Unknown says that the version is lower than the present one, and not recorded.
 	Unknown bool
-	// NoCommand says that there is no command for the way back. Otherwise it was not allowed.
+	// NoCommand says that there is no command for the rollback. Otherwise it was not allowed.
 	NoCommand bool
 }
 
-func (e *WayBackError) Error() string {
+func (e *RollbackError) Error() string {
 	return fmt.Sprintf("the schema is at version %s, and %s is an earlier one", e.From, e.To)
 }
 
 // Explain says what happened, what was seen and what to do.
-func (e *WayBackError) Explain() (happened, observed, advice string) {
+func (e *RollbackError) Explain() (happened, observed, advice string) {
 	happened = fmt.Sprintf("The schema would go back from version %s to %s.", e.From, e.To)
 	if e.Unknown {
-		return happened, fmt.Sprintf("Version %s is lower than %s, and was never recorded here, so that there is no way back to it.", e.To,
+		return happened, fmt.Sprintf("Version %s is lower than %s, and was never recorded here, so that it cannot be rolled back to.", e.To,
 				e.From),
 			"Nothing was run. Give the version that the schema has, or a new one."
 	}
 	observed = fmt.Sprintf("Version %s was run before %s, as the record in the namespace says.", e.To, e.From)
-	const forward = "Nothing was run. Usually the way out is forward: a new version that changes the schema again. "
+	const forward = "Nothing was run. Usually the solution is a new version that changes the schema again. "
 	if e.NoCommand {
-		return happened, observed, forward + "To go back, give commands.rollback, and set commands.allow_rollback = true."
+		return happened, observed, forward + "To roll back, give commands.rollback, and set commands.allow_rollback = true."
 	}
-	return happened, observed, forward + "To go back with commands.rollback, set commands.allow_rollback = true. What only the " +
+	return happened, observed, forward + "To roll back with commands.rollback, set commands.allow_rollback = true. What only the " +
 		"newer version's schema holds may be lost, and the application " +
 		"must not need it any more."
 }
@@ -48,8 +48,8 @@ type PhaseError struct {
 	ExitCode                  *int32 // nil: the command did not end by itself
 	Events                    []string
 	Log                       []string // the tail
-	// GoesOn says that the Job still runs: the next apply waits for it.
-	GoesOn bool
+	// StillRuns says that the Job may still run: the next apply waits for it.
+	StillRuns bool
 	// gone says that it is not known how the Job ended.
 	gone bool
 }
@@ -73,16 +73,16 @@ func (e *PhaseError) Explain() (happened, observed, advice string) {
 		seen = append(seen, "End of the log:\n  "+strings.Join(e.Log, "\n  "))
 	}
 	advice = map[Phase]string{
-		PhaseStatus: "Nothing was run. Put it right and apply again.",
-		PhaseCheck:  "Nothing was run. Put it right and apply again: it begins with this phase.",
-		PhaseRun: "What it has changed before, the tool alone knows. Put it right and apply again: the command is run again, and " +
-			"a tool that records what it has done goes on from there.",
-		PhaseRollback: "What it has changed before, the tool alone knows. Put it right and apply again: the command is run again. Or " +
+		PhaseStatus: "Nothing was run. Fix it and apply again.",
+		PhaseCheck:  "Nothing was run. Fix it and apply again: it begins with this phase.",
+		PhaseRun: "What it has changed before, the tool alone knows. Fix it and apply again: the command is run again, and " +
+			"a tool that records what it has done resumes there.",
+		PhaseRollback: "What it has changed before, the tool alone knows. Fix it and apply again: the command is run again. Or " +
 			"give the version from before, which runs forward.",
-		PhaseValidate: "What was run is recorded, and is not run again. Put it right and apply again: it begins with this phase. Or " +
+		PhaseValidate: "What was run is recorded, and is not run again. Fix it and apply again: it begins with this phase. Or " +
 			"give a new version that repairs the schema.",
 	}[e.Phase]
-	if e.GoesOn {
+	if e.StillRuns {
 		advice = "Apply again: it waits for the Job, and takes over how it ends."
 	}
 	return happened, strings.Join(seen, "\n\n"), advice

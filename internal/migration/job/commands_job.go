@@ -23,31 +23,42 @@ const (
 	annotationDigest  = "slipway.dev/migration-digest"
 )
 
-// phaseJob is the Job of a phase, not yet to be started. It satisfies the Pod Security Standard "restricted", and its pods have no token.
-func (r *commandRun) phaseJob(w phaseWork) *batchv1.Job {
-	c, handle := r.commands, r.target.Handle
+// phaseWork is a phase with what it runs.
+type phaseWork struct {
+	phase   Phase
+	image   string
+	command []string
+	// version is what the schema has afterwards, from what it had before.
+	version, from string
+	// digest of what has passed when it has succeeded.
+	digest string
+}
+
+// job is the Job of the phase, not yet to be started. It satisfies the Pod Security Standard "restricted", and its pods have no token.
+func (w phaseWork) job(run *applyRun, c *Commands) *batchv1.Job {
+	handle := run.target.Handle
 	env := map[string]string{
 		"SLIPWAY_CLIENT": handle.Client, "SLIPWAY_STAGE": handle.Stage, "SLIPWAY_NAMESPACE": handle.Namespace,
-		"SLIPWAY_MIGRATION": r.target.Name, "SLIPWAY_PHASE": string(w.phase), "SLIPWAY_VERSION": w.version, "SLIPWAY_FROM_VERSION": w.from,
+		"SLIPWAY_MIGRATION": run.target.Name, "SLIPWAY_PHASE": string(w.phase), "SLIPWAY_VERSION": w.version, "SLIPWAY_FROM_VERSION": w.from,
 	}
 	maps.Copy(env, c.Env)
 	hash := sha256.Sum256(fmt.Appendf(nil, "v1\n%s\n%s\n%q", w.phase, w.digest, w.command))
-	name := r.prefix() + hex.EncodeToString(hash[:5])
+	name := jobPrefix(run.target) + hex.EncodeToString(hash[:5])
 	secrets := maps.Clone(c.SecretEnv)
 	if secrets == nil {
 		secrets = map[string]SecretKey{}
 	}
 	switch {
-	case r.options.Credentials != nil:
-		secrets[c.urlVariable()] = *r.options.Credentials
-	case r.options.DatabaseURL != "":
+	case run.options.Credentials != nil:
+		secrets[c.urlVariable()] = *run.options.Credentials
+	case run.options.DatabaseURL != "":
 		secrets[c.urlVariable()] = SecretKey{Name: name, Key: secretKey}
 	}
-	meta := r.meta(name)
+	meta := run.target.meta(name)
 	out := task.Spec{
 		Namespace: meta.Namespace, Name: name, Labels: meta.Labels, Container: container, Image: w.image, Command: w.command,
-		Env: env, SecretEnv: secrets, ServiceAccount: accountName, PullSecrets: r.options.PullSecrets, User: c.User,
-		Grace: 30 * time.Second, Deadline: r.options.Timeout + margin,
+		Env: env, SecretEnv: secrets, ServiceAccount: accountName, PullSecrets: run.options.PullSecrets, User: c.User,
+		Grace: 30 * time.Second, Deadline: run.options.Timeout + margin,
 	}.Job()
 	out.Annotations = map[string]string{annotationPhase: string(w.phase), annotationVersion: w.version, annotationDigest: w.digest}
 	out.Spec.Suspend = new(true)

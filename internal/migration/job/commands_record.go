@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// commandRecord is what the mirror says of a migration by commands.
+// commandRecord is what the record says of a migration by commands.
 type commandRecord struct {
-	// Versions that the schema has had, oldest first; the last one is the present one. The way back takes off those that it undoes.
+	// Versions that the schema has had, oldest first; the last one is the present one. A rollback removes those that it undoes.
 	Versions []recordedVersion `json:"versions,omitempty"`
 	// Passed are the digests of what has succeeded for the present version.
 	Passed map[Phase]string `json:"passed,omitempty"`
@@ -25,8 +25,8 @@ type recordedVersion struct {
 	Image   string    `json:"image"`
 	Digest  string    `json:"digest"`
 	At      time.Time `json:"at"`
-	// Mark are the annotations that this version has put on the mirror for rollbacks of releases.
-	Mark map[string]string `json:"mark,omitempty"`
+	// Irreversible are the annotations that this version has put on the record for rollbacks of releases.
+	Irreversible map[string]string `json:"irreversible,omitempty"`
 }
 
 type begunPhase struct {
@@ -44,29 +44,6 @@ type phaseEnd struct {
 	ExitCode  *int32    `json:"exitCode,omitempty"`
 }
 
-// phaseWork is a phase with what it runs.
-type phaseWork struct {
-	phase   Phase
-	image   string
-	command []string
-	// version is what the schema has afterwards, from what it had before.
-	version, from string
-	// digest of what has passed when it has succeeded.
-	digest string
-}
-
-// work is what a phase runs. The way back is made by the image that has made the present version: an older one does not know it.
-func (c *Commands) work(phase Phase, now Progress) phaseWork {
-	w := phaseWork{phase: phase, image: c.Image, command: c.of(phase), version: c.Version, from: now.Version, digest: c.runDigest()}
-	if image := now.Images[now.Version]; phase == PhaseRollback && image != "" {
-		w.image = image
-	}
-	if phase == PhaseValidate {
-		w.digest = c.validateDigest()
-	}
-	return w
-}
-
 func (r *commandRecord) progress() Progress {
 	out := Progress{Images: map[string]string{}, Passed: r.Passed}
 	for _, v := range r.Versions {
@@ -76,14 +53,14 @@ func (r *commandRecord) progress() Progress {
 	return out
 }
 
-// begin takes down that the schema is about to be changed.
+// begin records that the schema is about to be changed.
 func (r *commandRecord) begin(w phaseWork) {
 	r.Begun = &begunPhase{Phase: w.phase, Version: w.version, At: time.Now().UTC()}
 	r.Passed = nil // from here on, the schema may be between two versions
 }
 
-// end takes down how a phase has ended. mark are the annotations of a version that was made.
-func (r *commandRecord) end(w phaseWork, succeeded bool, exitCode *int32, mark map[string]string) {
+// end records how a phase has ended. irreversible are the annotations of a version that was made.
+func (r *commandRecord) end(w phaseWork, succeeded bool, exitCode *int32, irreversible map[string]string) {
 	if r.Last == nil {
 		r.Last = map[Phase]phaseEnd{}
 	}
@@ -102,7 +79,8 @@ func (r *commandRecord) end(w phaseWork, succeeded bool, exitCode *int32, mark m
 			return
 		}
 		r.Versions = slices.DeleteFunc(r.Versions, func(v recordedVersion) bool { return v.Version == w.version })
-		r.Versions = append(r.Versions, recordedVersion{Version: w.version, Image: w.image, Digest: w.digest, At: now, Mark: mark})
+		r.Versions = append(r.Versions,
+			recordedVersion{Version: w.version, Image: w.image, Digest: w.digest, At: now, Irreversible: irreversible})
 	case PhaseValidate:
 		if r.Passed == nil {
 			return
@@ -114,11 +92,11 @@ func (r *commandRecord) end(w phaseWork, succeeded bool, exitCode *int32, mark m
 	}
 }
 
-// mark are the annotations that hold for the present version: the newest that a recorded one has put.
-func (r *commandRecord) mark() map[string]string {
+// irreversible are the annotations that apply to the present version: the newest that a recorded one has put.
+func (r *commandRecord) irreversible() map[string]string {
 	for _, v := range slices.Backward(r.Versions) {
-		if len(v.Mark) > 0 {
-			return v.Mark
+		if len(v.Irreversible) > 0 {
+			return v.Irreversible
 		}
 	}
 	return nil

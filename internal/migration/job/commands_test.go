@@ -9,6 +9,8 @@ import (
 	"reflect"
 	"slices"
 	"testing"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 )
 
 func tool(change ...func(*Commands)) *Commands {
@@ -84,25 +86,25 @@ func TestPending_IsWhatHasNotSucceededYet(t *testing.T) {
 func TestPending_GoesBackOnlyWhereItIsAllowed(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(*Commands)
-		want   WayBackError
+		want   RollbackError
 	}{
-		"not allowed": {func(c *Commands) { c.Version = "v1.0.0" }, WayBackError{From: "v1.1.0", To: "v1.0.0"}},
+		"not allowed": {func(c *Commands) { c.Version = "v1.0.0" }, RollbackError{From: "v1.1.0", To: "v1.0.0"}},
 		"without a command": {
 			func(c *Commands) { c.Version, c.Rollback, c.AllowRollback = "v1.0.0", nil, true },
-			WayBackError{From: "v1.1.0", To: "v1.0.0", NoCommand: true},
+			RollbackError{From: "v1.1.0", To: "v1.0.0", NoCommand: true},
 		},
 		"to an unknown one": {
 			func(c *Commands) { c.Version, c.AllowRollback = "v0.9.0", true },
-			WayBackError{From: "v1.1.0", To: "v0.9.0", Unknown: true},
+			RollbackError{From: "v1.1.0", To: "v0.9.0", Unknown: true},
 		},
 		"of a release without": {
 			func(c *Commands) { c.Version, c.AllowRollback = "1.0.9", true },
-			WayBackError{From: "v1.1.0", To: "1.0.9", Unknown: true},
+			RollbackError{From: "v1.1.0", To: "1.0.9", Unknown: true},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := tool(test.change).Pending(done(tool(), "v1.0.0"))
-			got, ok := errors.AsType[*WayBackError](err)
+			got, ok := errors.AsType[*RollbackError](err)
 			if !ok || *got != test.want {
 				t.Errorf("got %+v, want %+v", err, test.want)
 			}
@@ -114,7 +116,7 @@ func TestRecord_GoesForwardAndBack(t *testing.T) {
 	var r commandRecord
 	first := tool(func(c *Commands) { c.Version = "v1.0.0" })
 	second := tool(func(c *Commands) { c.Image = "registry.company.com/tool:v2" })
-	note := map[string]string{annotationSince: "then"}
+	note := map[string]string{record.AnnotationIrreversibleSince: "then"}
 	r.begin(first.work(PhaseRun, Progress{}))
 	r.end(first.work(PhaseRun, Progress{}), true, nil, note)
 	if r.Begun != nil || !maps.Equal(r.progress().Passed, map[Phase]string{PhaseRun: first.runDigest()}) {
@@ -137,17 +139,17 @@ func TestRecord_GoesForwardAndBack(t *testing.T) {
 	if pending, err := second.Pending(r.progress()); err != nil || !slices.Contains(pending, PhaseRun) {
 		t.Errorf("after a run that failed: %v %v", pending, err)
 	}
-	// The way back is made by the image that knows it.
+	// A rollback is run by the image that knows it.
 	back := tool(func(c *Commands) { c.Version, c.AllowRollback = "v1.0.0", true })
 	work := back.work(PhaseRollback, r.progress())
 	if work.image != second.Image || work.from != "v1.1.0" {
-		t.Errorf("the way back: %+v", work)
+		t.Errorf("the rollback: %+v", work)
 	}
 	r.end(work, true, nil, nil)
-	if now := r.progress(); now.Version != "v1.0.0" || len(now.Images) != 1 || r.mark()[annotationSince] != "then" {
-		t.Errorf("after the way back: %+v", r)
+	if now := r.progress(); now.Version != "v1.0.0" || len(now.Images) != 1 || r.irreversible()[record.AnnotationIrreversibleSince] != "then" {
+		t.Errorf("after the rollback: %+v", r)
 	}
 	if pending, err := back.Pending(r.progress()); err != nil || !slices.Equal(pending, []Phase{PhaseValidate}) {
-		t.Errorf("after the way back: %v %v", pending, err)
+		t.Errorf("after the rollback: %v %v", pending, err)
 	}
 }

@@ -15,12 +15,12 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/sqlfile"
 )
 
-// runDirect runs the pending files from this process, with the engine, the lock and the report that a Job has. The database's lock
-// keeps a Job that somebody has left from running beside it.
-func (a *application) runDirect(pending []*File, known map[string]string) error {
-	dsn, err := a.databaseURL()
+// runDirect runs the pending files from this process, with the engine, the lock and the report that a Job has. The report is nil where
+// nothing was run. The error is that of the runner.
+func runDirect(a *applyRun, dir *Directory, pending []*File, known map[string]string) (*runner.Report, error) {
+	dsn, err := databaseURL(a)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	config := runner.Config{
 		DSN: dsn, Known: map[int64]string{}, Baseline: a.options.Baseline, AllowOutOfOrder: true,
@@ -35,22 +35,8 @@ func (a *application) runDirect(pending []*File, known map[string]string) error 
 			config.Known[version] = checksum
 		}
 	}
-	a.say("this process " + doing(pending))
-	result, err := runUp(a.ctx, config, a.dir)
-	report := runner.NewReport("up", result, err)
-	applied := a.record(pending, report)
-	var saveErr error
-	if err == nil && a.passed() || len(applied) > 0 {
-		saveErr = a.save(true)
-	}
-	if err == nil {
-		return saveErr
-	}
-	failed := &RunError{
-		Namespace: a.target.Handle.Namespace, Phase: report.Phase, Reason: "the runner says: " + string(report.Outcome),
-		Failure: report.Failure, Applied: applied, Left: report.Left, Retry: report.Outcome.Retry(),
-	}
-	return errors.Join(failed, saveErr)
+	result, err := runUp(a.op.Context(), config, dir)
+	return runner.NewReport("up", result, err), err
 }
 
 // runUp runs what a Job would. Where nothing is pending, it only validates.
@@ -78,15 +64,15 @@ func parsed(files []*File) []*sqlfile.File {
 }
 
 // databaseURL is the one that was given, or that of the Secret.
-func (a *application) databaseURL() (string, error) {
+func databaseURL(a *applyRun) (string, error) {
 	credentials := a.options.Credentials
 	if credentials == nil {
 		return a.options.DatabaseURL, nil
 	}
 	namespace := a.target.Handle.Namespace
-	secret, err := a.reads.CoreV1().Secrets(namespace).Get(a.ctx, credentials.Name, metav1.GetOptions{})
+	secret, err := a.op.Reads.CoreV1().Secrets(namespace).Get(a.op.Context(), credentials.Name, metav1.GetOptions{})
 	if err != nil {
-		return "", a.target.Cluster.Classify(fmt.Errorf("reading the Secret %s with the database's URL: %w", credentials.Name, err))
+		return "", a.target.Cluster.Classify(fmt.Errorf("reading the Secret %s/%s with the database's URL: %w", namespace, credentials.Name, err))
 	}
 	value, ok := secret.Data[credentials.Key]
 	if !ok {

@@ -8,6 +8,9 @@ import (
 	"strings"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/runner"
 )
 
@@ -28,7 +31,7 @@ func (e *FilesError) Explain() (happened, observed, advice string) {
 	if e.File != "" {
 		what = "The file " + e.File + " in " + e.Directory
 	}
-	return what + " cannot be run as it is.", "Reason: " + e.Reason + ".", "Nothing was run. Put it right and plan again."
+	return what + " cannot be run as it is.", "Reason: " + e.Reason + ".", "Nothing was run. Fix it and plan again."
 }
 
 // EditedError is files that were changed after they were applied.
@@ -40,7 +43,8 @@ func (e *EditedError) Error() string {
 
 // Explain says what happened, what was seen and what to do.
 func (e *EditedError) Explain() (happened, observed, advice string) {
-	return "Migrations were edited after they were applied.", "Their checksum is another one than that of what was run: " + strings.Join(e.Files, ", ") + ".",
+	return "Migrations were edited after they were applied.",
+		"Their checksum is another one than that of what was run: " + strings.Join(e.Files, ", ") + ".",
 		"An applied file is never run again, so that the edit would have no effect here and one in a new database. Put the old " +
 			"content back, and write the change as a new file with a higher number."
 }
@@ -61,51 +65,22 @@ func (e *LateError) Explain() (happened, observed, advice string) {
 		"Give it a number higher than all others: it was not there when they were written and tested."
 }
 
-// MirrorError is a ConfigMap that is not this migration's mirror.
-type MirrorError struct{ Name, Reason string }
-
-func (e *MirrorError) Error() string { return "ConfigMap " + e.Name + ": " + e.Reason }
-
-// Explain says what happened, what was seen and what to do.
-func (e *MirrorError) Explain() (happened, observed, advice string) {
-	return "The record of the migration cannot be used.", "ConfigMap " + e.Name + ": " + e.Reason + ".",
-		"Give the migration another name, or remove the ConfigMap if nobody needs it: the next apply asks the database and writes it again."
-}
-
-// OwnerError is a migration that another resource manages.
-type OwnerError struct {
-	Name, Namespace string
-	SameRun         bool
-}
-
-func (e *OwnerError) Error() string { return "migration " + e.Name + " has another owner" }
-
-// Explain says what happened, what was seen and what to do.
-func (e *OwnerError) Explain() (happened, observed, advice string) {
-	observed = "The ConfigMap " + mirrorName(e.Name) + " in namespace " + e.Namespace + " carries the instance id of another " +
-		"resource or Terraform state."
-	if e.SameRun {
-		observed = "This run has made a migration of that name in namespace " + e.Namespace + " already: two slipway_migration have " +
-			"the same name."
+// NewBlockedError says that a contract migration must wait, and for what.
+func NewBlockedError(name string, reasons []string) error {
+	return &explain.Error{
+		Happened: "The contract migration " + name + " must wait: an old version still runs, or could be rolled back to.",
+		Observed: "- " + strings.Join(reasons, "\n- "),
+		Advice:   "Nothing was run. Apply again when that is over, or set on_blocked = \"defer\" to let the rest of the apply continue.",
 	}
-	return "The migration " + e.Name + " belongs to somebody else.", observed, "Give one of the two another name, or remove it " +
-		"from the state that should not have it."
 }
 
-// BlockedError is a contract migration that must wait.
-type BlockedError struct {
-	Name    string
-	Reasons []string
-}
-
-func (e *BlockedError) Error() string {
-	return "contract migration " + e.Name + " must wait: " + strings.Join(e.Reasons, "; ")
-}
-
-// Explain says what happened, what was seen and what to do.
-func (e *BlockedError) Explain() (happened, observed, advice string) {
-	return "The contract migration " + e.Name + " must wait: an old version still runs, or could be rolled back to.", "- " + strings.Join(e.Reasons, "\n- "),
-		"Nothing was run. Apply again when that is over, or set on_blocked = \"defer\" to let the rest of the apply go on."
+// errRunning says that a migration is not removed, since it runs.
+func errRunning(migration string, one *batchv1.Job) error {
+	return &explain.Error{
+		Happened: "The migration " + migration + " is running.",
+		Observed: fmt.Sprintf("The Job %s/%s runs since %s.", one.Namespace, one.Name, one.CreationTimestamp.UTC().Format(time.RFC3339)),
+		Advice:   "Wait for its end and destroy again, or delete the Job first: what it has applied stays.",
+	}
 }
 
 // RunError is a Job that did not apply all that was pending.
@@ -180,7 +155,7 @@ func (e *RunError) Explain() (happened, observed, advice string) {
 	if len(e.Log) > 0 {
 		seen = append(seen, "End of the log:\n  "+strings.Join(e.Log, "\n  "))
 	}
-	advice = "Put it right and apply again: it goes on with the first file that is not applied."
+	advice = "Fix it and apply again: it resumes with the first file that is not applied."
 	if e.Phase == runner.PhaseValidate {
 		advice = "Write what is missing as a new migration, or correct the validation, and apply again: it validates again, and runs " +
 			"nothing that is applied."
@@ -188,22 +163,7 @@ func (e *RunError) Explain() (happened, observed, advice string) {
 		advice = e.Failure.Advice + "\n\n" + advice
 	}
 	if e.Retry {
-		advice = "Apply again: it goes on where it was."
+		advice = "Apply again: it resumes where it was."
 	}
 	return happened, strings.Join(seen, "\n\n"), advice
-}
-
-// RunningError is a migration that cannot be forgotten, since it runs.
-type RunningError struct {
-	Job, Namespace string
-	Since          time.Time
-}
-
-func (e *RunningError) Error() string { return "migration Job " + e.Namespace + "/" + e.Job + " runs" }
-
-// Explain says what happened, what was seen and what to do.
-func (e *RunningError) Explain() (happened, observed, advice string) {
-	return "The migration is running.", fmt.Sprintf("The Job %s in namespace %s runs since %s.", e.Job, e.Namespace,
-			e.Since.UTC().Format(time.RFC3339)),
-		"Wait for its end and destroy again, or delete the Job first: what it has applied stays."
 }

@@ -1,30 +1,18 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package job applies SQL migrations to the database of an environment with a Kubernetes Job in its namespace, keeps a mirror
-// of what was applied there, and decides whether a contract migration may run yet.
+// Package job applies SQL migrations to the database of an environment with a Kubernetes Job in its namespace, records there
+// what was applied, and decides whether a contract migration may run yet.
 package job
 
 import (
-	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 
-	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
-	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/sqlfile"
 )
-
-// Target is the place of a migration.
-type Target struct {
-	Cluster *cluster.Cluster
-	Handle  environment.Handle
-	// Name of the migration, unique in the namespace.
-	Name string
-}
 
 // File is a migration with its content.
 type File struct {
@@ -92,7 +80,7 @@ func runnable(dir string, file *sqlfile.File) error {
 	case file.Format != sqlfile.Goose:
 		reason = "it does not say \"-- +goose Up\", without which the runner does not know where the migration begins"
 	case file.Size > maxChunk:
-		reason = fmt.Sprintf("it has %d bytes, and at most %d can travel to the cluster in a ConfigMap; load data that large by other "+
+		reason = fmt.Sprintf("it has %d bytes, and at most %d fit into a ConfigMap; load data that large by other "+
 			"means, and keep the migration to the schema", file.Size, maxChunk)
 	default:
 		return nil
@@ -139,35 +127,4 @@ func Pending(files []*File, applied map[string]string) ([]*File, error) {
 			maxTotal)}
 	}
 	return pending, nil
-}
-
-// mirrorSchema is the newest schema of mirror that this code writes.
-const mirrorSchema = 1
-
-// mirror is what the ConfigMap of a migration says.
-type mirror struct {
-	Schema  int               `json:"schema"`
-	Client  string            `json:"client"`
-	Stage   string            `json:"stage"`
-	Applied map[string]string `json:"applied"` // name of the file to checksum
-	Updated time.Time         `json:"updated"`
-	// Commands is of a migration by commands.
-	Commands *commandRecord `json:"commands,omitempty"`
-	// Validated is the ValidateDigest of what was validated last.
-	Validated string `json:"validated,omitempty"`
-}
-
-// decodeMirror reads a mirror.
-func decodeMirror(name, text string, handle environment.Handle) (mirror, error) {
-	var m mirror
-	if err := json.Unmarshal([]byte(text), &m); err != nil {
-		return m, &MirrorError{Name: name, Reason: "it cannot be read: " + err.Error()}
-	}
-	if m.Schema > mirrorSchema {
-		return m, &MirrorError{Name: name, Reason: fmt.Sprintf("it was written by a newer provider (schema %d)", m.Schema)}
-	}
-	if m.Client != handle.Client || m.Stage != handle.Stage {
-		return m, &MirrorError{Name: name, Reason: fmt.Sprintf("it belongs to %s/%s", m.Client, m.Stage)}
-	}
-	return m, nil
 }

@@ -23,14 +23,6 @@ func directory(t *testing.T, files map[string]string) string {
 	return dir
 }
 
-func names(files []*File) []string {
-	var out []string
-	for _, file := range files {
-		out = append(out, file.Name)
-	}
-	return out
-}
-
 const (
 	up     = "-- +goose Up\nSELECT 1;\n"
 	marked = "-- slipway:kind contract\n" + up
@@ -44,7 +36,7 @@ func TestRead_TakesTheFilesOfAKind(t *testing.T) {
 	}{
 		"expand":   {files: map[string]string{"2.sql": up, "10.sql": up, "3.sql": marked}, want: []string{"2.sql", "10.sql"}},
 		"contract": {files: map[string]string{"2.sql": up, "3.sql": marked}, contract: true, want: []string{"3.sql"}},
-		"contract, where no file is marked: an additive one would close the way back": {
+		"contract, where no file is marked: an additive one would forbid rollbacks": {
 			files: map[string]string{"2.sql": up, "3.sql": up}, contract: true,
 		},
 	} {

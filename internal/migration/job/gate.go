@@ -5,7 +5,7 @@ package job
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,20 +13,16 @@ import (
 	"time"
 
 	"github.com/Masterminds/semver/v3"
-	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
 
-	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
-	"github.com/slipway-dev/terraform-provider-slipway/internal/task"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 )
 
 const (
 	labelVersion      = "app.kubernetes.io/version"
 	labelInstance     = "app.kubernetes.io/instance"
-	labelRelease      = "slipway.dev/release"
-	labelCheck        = "slipway.dev/check"
-	recordKey         = "record"
 	maxBlockedReasons = 10
 )
 
@@ -45,25 +41,29 @@ type Gate struct {
 
 // Blocked says why a contract migration must wait, sorted; nothing where it may run. It only reads.
 func Blocked(ctx context.Context, target Target, gate Gate, now time.Time) ([]string, error) {
+	client, err := target.Cluster.Kubernetes()
+	if err != nil {
+		return nil, err
+	}
+	return blockedBy(ctx, client, target, gate, now)
+}
+
+func blockedBy(ctx context.Context, client kubernetes.Interface, target Target, gate Gate, now time.Time) ([]string, error) {
 	safe, err := semver.NewVersion(gate.SafeAfter)
 	if err != nil {
 		return nil, fmt.Errorf("safe_after %q is no version: %w", gate.SafeAfter, err)
 	}
 	g := &gateCheck{gate: gate, safe: safe, reasons: map[string]bool{}}
 	for name, version := range gate.AlsoUsedBy {
-		g.judge(name+" (also_used_by)", version)
+		g.version(name+" (also_used_by)", version)
 	}
-	client, err := target.Cluster.Kubernetes()
-	if err != nil {
-		return nil, err
-	}
-	failed := func(what string, err error) error {
+	unlisted := func(what string, err error) error {
 		return target.Cluster.Classify(fmt.Errorf("listing %s of namespace %s: %w", what, target.Handle.Namespace, err))
 	}
 	namespace := target.Handle.Namespace
 	pods, err := client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return nil, failed("pods", err)
+		return nil, unlisted("pods", err)
 	}
 	for i := range pods.Items {
 		if p := &pods.Items[i]; p.Status.Phase != corev1.PodSucceeded && p.Status.Phase != corev1.PodFailed {
@@ -72,7 +72,7 @@ func Blocked(ctx context.Context, target Target, gate Gate, now time.Time) ([]st
 	}
 	jobs, err := client.BatchV1().Jobs(namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return nil, failed("Jobs", err)
+		return nil, unlisted("Jobs", err)
 	}
 	for i := range jobs.Items {
 		if j := &jobs.Items[i]; !ended(j) {
@@ -81,19 +81,27 @@ func Blocked(ctx context.Context, target Target, gate Gate, now time.Time) ([]st
 	}
 	crons, err := client.BatchV1().CronJobs(namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return nil, failed("CronJobs", err)
+		return nil, unlisted("CronJobs", err)
 	}
 	for i := range crons.Items {
 		c := &crons.Items[i]
 		template := c.Spec.JobTemplate.Spec.Template
 		g.workload("CronJob/"+c.Name, merged(c.Labels, template.Labels), template.Spec)
 	}
-	records, err := client.CoreV1().ConfigMaps(namespace).List(ctx, metav1.ListOptions{LabelSelector: labelRelease})
+	releases, failed, err := record.List[record.Release](ctx, client,
+		record.Place{Cluster: target.Cluster, Handle: target.Handle, Kind: record.OfRelease})
 	if err != nil {
-		return nil, failed("records", err)
+		return nil, err
 	}
-	for i := range records.Items {
-		g.record(&records.Items[i], now)
+	for _, stored := range releases {
+		if g.wanted(stored.Place.Name) {
+			g.release(stored.Place.Name, stored.Content, now)
+		}
+	}
+	for name, err := range failed {
+		if g.wanted(name) {
+			g.unreadable(name, err)
+		}
 	}
 	reasons := slices.Sorted(maps.Keys(g.reasons))
 	if more := len(reasons) - maxBlockedReasons; more > 0 {
@@ -108,7 +116,8 @@ type gateCheck struct {
 	reasons map[string]bool
 }
 
-func (g *gateCheck) judge(who, version string) {
+// version blocks on what is older than the safe version, or of an unknown one.
+func (g *gateCheck) version(who, version string) {
 	switch v, err := semver.NewVersion(version); {
 	case version == "":
 		g.reasons[who+" is of an unknown version"] = true
@@ -119,42 +128,43 @@ func (g *gateCheck) judge(who, version string) {
 	}
 }
 
-// workload judges what runs or will run. Slipway's own Jobs do not use the schema as the application does.
+// workload checks what runs or will run. Slipway's own Jobs do not use the schema as the application does.
 func (g *gateCheck) workload(who string, labels map[string]string, pod corev1.PodSpec) {
-	if labels[LabelMigration] != "" || labels[labelCheck] != "" || g.gate.Release != "" && labels[labelInstance] != g.gate.Release {
+	if labels[record.LabelMigration] != "" || labels[record.LabelCheck] != "" ||
+		g.gate.Release != "" && labels[labelInstance] != g.gate.Release {
 		return
 	}
 	version := labels[labelVersion]
 	if version == "" && len(pod.Containers) > 0 {
 		version = imageTag(pod.Containers[0].Image)
 	}
-	g.judge(who, version)
+	g.version(who, version)
 }
 
-// record judges what a release could be rolled back to: its newest known-good revision.
-func (g *gateCheck) record(object *corev1.ConfigMap, now time.Time) {
-	name := object.Labels[labelRelease]
-	if g.gate.Release != "" && name != g.gate.Release {
+// release checks what a release could be rolled back to: its newest known-good revision.
+func (g *gateCheck) release(name string, known *record.Release, now time.Time) {
+	if len(known.KnownGood) == 0 {
 		return
 	}
-	var record struct {
-		KnownGood []struct {
-			Version string    `json:"version"`
-			At      time.Time `json:"at"`
-		} `json:"knownGood"`
-	}
-	if err := json.Unmarshal([]byte(object.Data[recordKey]), &record); err != nil {
-		g.reasons["the record of release "+name+" cannot be read"] = true
-		return
-	}
-	if len(record.KnownGood) == 0 {
-		return
-	}
-	good := record.KnownGood[0]
-	g.judge("what release "+name+" would be rolled back to", good.Version)
+	good := known.KnownGood[0]
+	g.version("what release "+name+" would be rolled back to", good.Version)
 	if until := good.At.Add(g.gate.Soak); g.gate.Soak > 0 && now.Before(until) {
 		g.reasons[fmt.Sprintf("release %s has to hold until %s (soak)", name, until.UTC().Format(time.RFC3339))] = true
 	}
+}
+
+// unreadable blocks on a record that cannot be understood: what it says is not known.
+func (g *gateCheck) unreadable(name string, err error) {
+	if _, newer := errors.AsType[*record.NewerError](err); newer {
+		g.reasons["the record of release "+name+" was written by a newer version of Slipway"] = true
+		return
+	}
+	g.reasons["the record of release "+name+" cannot be read"] = true
+}
+
+// wanted reports whether a release is one that the gate looks at.
+func (g *gateCheck) wanted(release string) bool {
+	return g.gate.Release == "" || g.gate.Release == release
 }
 
 func imageTag(image string) string {
@@ -171,46 +181,4 @@ func merged(a, b map[string]string) map[string]string {
 	}
 	maps.Copy(out, b)
 	return out
-}
-
-func ended(j *batchv1.Job) bool { return task.EndOf(j) != nil }
-
-// State is what is known of a migration in its namespace.
-type State struct {
-	// Recorded is false where there is no mirror, or where a Job has not been mirrored yet.
-	Recorded   bool
-	Applied    map[string]string // nil where there is no mirror
-	Progress   *Progress         // of commands; nil where none is recorded
-	InstanceID string            // of the mirror
-	Validated  string            // ValidateDigest of what was validated last
-}
-
-// Observe reads a migration. A mirror that is gone is no error. Errors: *MirrorError, others as from environment.Check.
-func Observe(ctx context.Context, target Target) (*State, error) {
-	client, err := target.Cluster.Kubernetes()
-	if err != nil {
-		return nil, err
-	}
-	found, m, err := readMirror(ctx, client, target)
-	if err != nil {
-		return nil, err
-	}
-	out := &State{}
-	if found != nil {
-		out.Recorded, out.Applied, out.InstanceID = true, m.Applied, found.Annotations[annotationInstance]
-		out.Validated = m.Validated
-		if m.Commands != nil {
-			out.Progress = new(m.Commands.progress())
-			out.Recorded = m.Commands.Begun == nil
-		}
-	}
-	jobs, err := client.BatchV1().Jobs(target.Handle.Namespace).List(ctx,
-		metav1.ListOptions{LabelSelector: LabelMigration + "=" + target.Name})
-	if err != nil && !cluster.IsNotFound(err) {
-		return nil, target.Cluster.Classify(fmt.Errorf("listing Jobs of migration %s: %w", target.Name, err))
-	}
-	if err == nil && len(jobs.Items) > 0 {
-		out.Recorded = false
-	}
-	return out, nil
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 )
 
-// shortestSecret is the length from which a value is masked wherever it stands. Replacing shorter ones leaves no text to read.
+// shortestSecret is the length from which a value is masked wherever it occurs. Replacing shorter ones leaves no text to read.
 const shortestSecret = 4
 
 // masker takes the values that a Job was given from Secrets out of what its program printed.
@@ -26,17 +26,17 @@ type masker struct {
 	problem error
 }
 
-// masker knows the values of the database's URL and of the Secrets that the Job refers to. One that is gone hides nothing: the pod could
-// not start without it.
-func (a *application) masker(ctx context.Context) *masker {
+// newMasker reads the values of the database's URL and of the Secrets that the Jobs refer to. One that is gone hides nothing: the pod
+// could not start without it.
+func newMasker(ctx context.Context, j *jobs) *masker {
 	m := &masker{}
-	m.add(a.options.DatabaseURL)
-	keys := slices.Clone(a.secretKeys)
-	if a.options.Credentials != nil {
-		keys = append(keys, *a.options.Credentials)
+	m.add(j.options.DatabaseURL)
+	keys := slices.Clone(j.secretKeys)
+	if j.options.Credentials != nil {
+		keys = append(keys, *j.options.Credentials)
 	}
 	for _, key := range keys {
-		secret, err := a.reads.CoreV1().Secrets(a.target.Handle.Namespace).Get(ctx, key.Name, metav1.GetOptions{})
+		secret, err := j.op.Reads.CoreV1().Secrets(j.target.Handle.Namespace).Get(ctx, key.Name, metav1.GetOptions{})
 		switch {
 		case cluster.IsNotFound(err):
 		case err != nil:

@@ -49,10 +49,7 @@ func KeyOf(o map[string]any, releaseNamespace string) (Key, error) {
 	case name == "":
 		return "", fmt.Errorf("the %s has no metadata.name", kind)
 	}
-	if namespace == "" || namespace == releaseNamespace {
-		return Key(apiVersion + "/" + kind + "/" + name), nil
-	}
-	return Key(apiVersion + "/" + kind + "/" + namespace + "/" + name), nil
+	return NewKey(apiVersion, kind, namespace, name, releaseNamespace), nil
 }
 
 var versionSegment = regexp.MustCompile(`^v[0-9]+((alpha|beta)[0-9]+)?$`)
@@ -130,4 +127,12 @@ func Count(n int) string {
 		return "1 object"
 	}
 	return fmt.Sprintf("%d objects", n)
+}
+
+// NewKey names an object by its parts, as KeyOf does.
+func NewKey(apiVersion, kind, namespace, name, releaseNamespace string) Key {
+	if namespace == "" || namespace == releaseNamespace {
+		return Key(apiVersion + "/" + kind + "/" + name)
+	}
+	return Key(apiVersion + "/" + kind + "/" + namespace + "/" + name)
 }

@@ -147,7 +147,7 @@ func (m blueGreenModel) analyze(a *release.Analysis, live *cluster.Cluster, hand
 	}
 	target := release.Target{Cluster: live, Handle: handle, Name: m.Service.ValueString()}
 	return func(ctx context.Context, pods analysis.PodLister, lease *cluster.Lease, since time.Time) (analysis.Verdict, []analysis.Sample, error) {
-		return a.Watch(ctx, release.Watched{Target: target, Pods: pods, Lease: lease, Start: since, Progress: say})
+		return a.Watch(ctx, release.Watched{Target: target, Pods: pods, Lost: lease.Valid, Start: since, Progress: say})
 	}
 }
 

@@ -243,7 +243,7 @@ func (m canaryModel) spec(w canaryWanted, live *cluster.Cluster, handle environm
 		target := release.Target{Cluster: live, Handle: handle, Name: m.Name.ValueString()}
 		out.Judge = func(ctx context.Context, pods analysis.PodLister, lease *cluster.Lease, split route.Split, since time.Time, abort analysis.Abort) (analysis.Verdict, []analysis.Sample, error) {
 			return a.Watch(ctx, release.Watched{
-				Target: target, Pods: pods, Weight: split.Weight, HeaderRouted: len(split.Headers) > 0, Lease: lease, Start: since, Abort: abort,
+				Target: target, Pods: pods, Weight: split.Weight, HeaderRouted: len(split.Headers) > 0, Lost: lease.Valid, Start: since, Abort: abort,
 				Progress: say,
 			})
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/dryrun"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
@@ -29,10 +30,10 @@ func (r *ReleaseResource) findAnother(
 ) {
 	seen, err := release.ObserveForCreate(ctx, target)
 	var ownership *ownership.Error
-	var record *release.ForeignRecordError
-	var newer *release.NewerRecordError
+	var foreign *record.ForeignError
+	var newer *record.NewerError
 	switch {
-	case errors.As(err, &ownership), errors.As(err, &record), errors.As(err, &newer):
+	case errors.As(err, &ownership), errors.As(err, &foreign), errors.As(err, &newer):
 		resp.Diagnostics.Append(errorDiagnostic("install", "release "+target.Name, target.Handle, err))
 	case err == nil && seen.Working():
 		resp.Diagnostics.AddWarning("Release "+target.Name+" exists already, and is taken over",
@@ -46,7 +47,7 @@ func (r *ReleaseResource) findAnother(
 		return
 	}
 	// A create has no state from which the plan could take it, so it is no planned attribute here.
-	if q := seen.Record.Held(key, retryToken, time.Now()); q != nil {
+	if q := seen.Record.Quarantined(key, retryToken, seen.Cleared, time.Now()); q != nil {
 		resp.Diagnostics.AddWarning("Release "+target.Name+" is quarantined: the apply will refuse it",
 			quarantineText(*q)+".\n\nChange the version, the chart, the values or retry_token, or wait.")
 	}

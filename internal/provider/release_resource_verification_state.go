@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
 )
 
@@ -25,8 +26,8 @@ const privateFacts = "facts"
 // releaseFacts are what a plan needs to know of a release's past.
 type releaseFacts struct {
 	// Quarantine is nil where no content is quarantined; RetryToken is the argument "retry_token" of the run that failed.
-	Quarantine *release.Quarantine `json:"quarantine,omitempty"`
-	RetryToken string              `json:"retryToken,omitempty"`
+	Quarantine *record.Quarantine `json:"quarantine,omitempty"`
+	RetryToken string             `json:"retryToken,omitempty"`
 	// Revision and Version are what was attempted last; KnownGood are the revisions that worked, newest first.
 	Revision  int            `json:"revision,omitempty"`
 	Version   string         `json:"version,omitempty"`
@@ -51,15 +52,15 @@ func revisionName(version string, revision int) string {
 
 // factsOf is what the record says at that time.
 func factsOf(seen *release.Observation, now time.Time) releaseFacts {
-	record := seen.Record
-	if record == nil {
+	last := seen.Record
+	if last == nil {
 		return releaseFacts{}
 	}
-	facts := releaseFacts{Revision: record.Revision, Version: record.Version}
-	if q := record.Quarantine; q != nil && record.Held(q.Key, record.Retry, now) != nil {
-		facts.Quarantine, facts.RetryToken = q, record.Retry
+	facts := releaseFacts{Revision: last.Revision, Version: last.Version}
+	if q := last.Quarantine; q != nil && last.Quarantined(q.Key, last.RetryToken, seen.Cleared, now) != nil {
+		facts.Quarantine, facts.RetryToken = q, last.RetryToken
 	}
-	for _, g := range record.KnownGood {
+	for _, g := range last.KnownGood {
 		facts.KnownGood = append(facts.KnownGood, goodRevision{Revision: g.Revision, Version: g.Version, Digest: g.Digest})
 	}
 	return facts
@@ -74,7 +75,7 @@ func (f releaseFacts) quarantined(key, retryToken string) types.String {
 }
 
 // quarantineText is "v1.2.0 failed 2026-11-22T22:41:59Z as revision 4: error_rate 7.1% was above 5% for 2m0s (quarantined until …)".
-func quarantineText(q release.Quarantine) string {
+func quarantineText(q record.Quarantine) string {
 	what := "this content"
 	if q.Version != "" {
 		what = q.Version
@@ -90,19 +91,15 @@ func (f releaseFacts) good(digest string) bool {
 
 // back is the known-good revision that bringing this content live goes back to, as package release will record it.
 func (f releaseFacts) back(version, digest string) (goodRevision, bool) {
-	if len(f.KnownGood) == 0 {
+	last := record.Release{Revision: f.Revision, Version: f.Version}
+	for _, g := range f.KnownGood {
+		last.KnownGood = append(last.KnownGood, record.KnownGood{Revision: g.Revision, Version: g.Version, Digest: g.Digest})
+	}
+	good, back := last.Rollback(version, digest)
+	if !back {
 		return goodRevision{}, false
 	}
-	now := f.KnownGood[0]
-	for _, g := range f.KnownGood[1:] {
-		if g.Digest == digest && now.Digest != digest || version != "" && g.Version == version && now.Version != version {
-			return g, true
-		}
-	}
-	if f.Revision != now.Revision && (now.Digest == digest || version != "" && now.Version == version && f.Version != version) {
-		return now, true
-	}
-	return goodRevision{}, false
+	return goodRevision{Revision: good.Revision, Version: good.Version, Digest: good.Digest}, true
 }
 
 func recordedFacts(ctx context.Context, private privateReader) (facts releaseFacts, diags diag.Diagnostics) {
@@ -138,8 +135,8 @@ func verificationValue(seen *release.Observation) types.String {
 	if text := seen.Verification(); text != "" {
 		return types.StringValue(text)
 	}
-	if record := seen.Record; record != nil && !seen.Outside() && len(record.Runs) > 0 {
-		if last := record.Runs[0]; last.Revision == seen.Revision && last.Outcome == release.OutcomeFailed && last.Stage != release.StageRollout {
+	if seen.Record != nil && !seen.Outside() && len(seen.Record.Runs) > 0 {
+		if last := seen.Record.Runs[0]; last.Revision == seen.Revision && last.Outcome == record.OutcomeFailed && last.Stage != release.StageRollout {
 			return types.StringValue(verificationFailed + ": " + last.Reason)
 		}
 	}

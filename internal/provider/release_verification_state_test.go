@@ -10,17 +10,18 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-func failedRecord() *release.Record {
-	return &release.Record{
-		Revision: 3, Version: "v1.1.1", Retry: "first",
-		KnownGood: []release.KnownGood{{Revision: 3, Version: "v1.1.1", Digest: "one"}, {Revision: 1, Version: "v1.1.0", Digest: "zero"}},
-		Quarantine: &release.Quarantine{
+func failedRecord() *record.Release {
+	return &record.Release{
+		Revision: 3, Version: "v1.1.1", RetryToken: "first",
+		KnownGood: []record.KnownGood{{Revision: 3, Version: "v1.1.1", Digest: "one"}, {Revision: 1, Version: "v1.1.0", Digest: "zero"}},
+		Quarantine: &record.Quarantine{
 			Key: "v1:bad", Version: "v1.2.0", Revision: 2, At: noon, Expires: noon.Add(24 * time.Hour),
 			Reason: "analysis: error_rate 7.1% was above 5% for 2m0s.",
 		},
@@ -83,9 +84,9 @@ func TestGuardFacts_RecognizeTheWayBack(t *testing.T) {
 
 func TestVerification_SaysWhatTheRecordKnows(t *testing.T) {
 	failed := failedRecord()
-	failed.Runs = []release.Run{{Revision: 3, Outcome: release.OutcomeFailed, Stage: release.StageSmokeTest, Reason: "readyz: HTTP 503"}}
+	failed.Runs = []record.Run{{Revision: 3, Outcome: record.OutcomeFailed, Stage: release.StageSmokeTest, Reason: "readyz: HTTP 503"}}
 	rollout := failedRecord()
-	rollout.Runs = []release.Run{{Revision: 3, Outcome: release.OutcomeFailed, Stage: release.StageRollout, Reason: "not ready"}}
+	rollout.Runs = []record.Run{{Revision: 3, Outcome: record.OutcomeFailed, Stage: release.StageRollout, Reason: "not ready"}}
 	for name, tc := range map[string]struct {
 		seen *release.Observation
 		want string

@@ -1,80 +1,147 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package record_test
+package record
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes/fake"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 )
 
-func TestIrreversible_ForbidsRollbacksBehindIt(t *testing.T) {
+func TestRelease_QuarantinesOnlyWhatFailedAndOnlyForAWhile(t *testing.T) {
 	t.Parallel()
-	since := "2026-03-01T12:00:00Z"
-	at := func(clock string) time.Time {
-		parsed, err := time.Parse(time.RFC3339Nano, "2026-03-01T"+clock+"Z")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return parsed
-	}
-	for name, test := range map[string]struct {
-		good     record.KnownGood
-		mark     record.Irreversible
-		forbids  bool
-		contains string
-	}{
-		"found good before it":               {record.KnownGood{Revision: 3, Version: "v1.0.0", At: at("11:00:00")}, record.Irreversible{Since: since, Migration: "m", Reason: "0002.sql"}, true, "(0002.sql)"},
-		"found good after it":                {record.KnownGood{At: at("13:00:00")}, record.Irreversible{Since: since}, false, ""},
-		"found good in the same second":      {record.KnownGood{At: at("12:00:00.9")}, record.Irreversible{Since: since}, true, ""},
-		"a version that works with it":       {record.KnownGood{Version: "v2.1.0", At: at("11:00:00")}, record.Irreversible{Since: since, SafeAfter: "v2.0.0"}, false, ""},
-		"a version before the safe one":      {record.KnownGood{Version: "v1.9.0", At: at("11:00:00")}, record.Irreversible{Since: since, SafeAfter: "v2.0.0"}, true, "from v2.0.0 on"},
-		"a version that cannot be compared":  {record.KnownGood{Version: "latest", At: at("11:00:00")}, record.Irreversible{Since: since, SafeAfter: "v2.0.0"}, true, ""},
-		"a time that cannot be read forbids": {record.KnownGood{At: at("13:00:00")}, record.Irreversible{Since: "yesterday"}, true, ""},
-	} {
-		reason := test.mark.Forbids(test.good)
-		if (reason != "") != test.forbids || !strings.Contains(reason, test.contains) {
-			t.Errorf("%s: %q", name, reason)
-		}
-	}
-}
-
-func TestRelease_BeginClosesARunThatDied(t *testing.T) {
-	t.Parallel()
-	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	r := &record.Release{}
-	for i := range 25 {
-		r.Begin(record.Run{Revision: i + 1, Started: start.Add(time.Duration(i) * time.Minute), Outcome: record.OutcomeUnverified})
-	}
-	if len(r.Runs) != 20 || r.Runs[0].Revision != 25 || !r.Runs[0].Finished.IsZero() {
-		t.Fatalf("%d runs, the newest is %+v", len(r.Runs), r.Runs[0])
-	}
-	if died := r.Runs[1]; died.Outcome != record.OutcomeCanceled || !died.Finished.Equal(r.Runs[0].Started) || died.Reason == "" {
-		t.Errorf("a run that died: %+v", died)
-	}
-}
-
-func TestRelease_QuarantineEndsWithTimeTokenAndAnnotation(t *testing.T) {
-	t.Parallel()
-	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	r := &record.Release{RetryToken: "one", Quarantine: &record.Quarantine{Key: "k", Expires: now.Add(time.Hour)}}
-	for name, test := range map[string]struct {
-		key, token  string
-		cleared     bool
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	quarantine := &Quarantine{Key: "v1:bad", Expires: now}
+	for _, tc := range []struct {
+		name        string
+		record      *Release
+		key, retry  string
 		at          time.Time
 		quarantined bool
 	}{
-		"the content":         {"k", "one", false, now, true},
-		"other content":       {"other", "one", false, now, false},
-		"another retry token": {"k", "two", false, now, false},
-		"cleared by a person": {"k", "one", true, now, false},
-		"when it has expired": {"k", "one", false, now.Add(time.Hour), false},
+		{"no record", nil, "v1:bad", "", now.Add(-1), false},
+		{"nothing has failed", &Release{}, "v1:bad", "", now.Add(-1), false},
+		{"the same content", &Release{Quarantine: quarantine}, "v1:bad", "", now.Add(-1), true},
+		{"the same content and retry", &Release{Quarantine: quarantine, RetryToken: "2"}, "v1:bad", "2", now.Add(-1), true},
+		{"another retry", &Release{Quarantine: quarantine, RetryToken: "2"}, "v1:bad", "3", now.Add(-1), false},
+		{"no retry any more", &Release{Quarantine: quarantine, RetryToken: "2"}, "v1:bad", "", now.Add(-1), false},
+		{"other content", &Release{Quarantine: quarantine}, "v1:good", "", now.Add(-1), false},
+		{"at the end of its time", &Release{Quarantine: quarantine}, "v1:bad", "", now, false},
+		{"cleared by hand", &Release{Quarantine: quarantine}, "v1:bad", "", now.Add(-1), false},
 	} {
-		if got := r.Quarantined(test.key, test.token, test.cleared, test.at) != nil; got != test.quarantined {
-			t.Errorf("%s: quarantined %v", name, got)
+		if quarantined := tc.record.Quarantined(tc.key, tc.retry, tc.name == "cleared by hand", tc.at) != nil; quarantined != tc.quarantined {
+			t.Errorf("%s: quarantined is %v, want %v", tc.name, quarantined, tc.quarantined)
+		}
+	}
+}
+
+func TestRelease_KeepsTheLastRuns(t *testing.T) {
+	t.Parallel()
+	var r Release
+	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	for i := 1; i <= maxRuns+5; i++ {
+		before := r.Runs
+		r.Begin(Run{Revision: i, Started: at.Add(time.Duration(i) * time.Minute), Outcome: OutcomeUnverified})
+		if i%2 == 0 { // The others died.
+			r.End(i, func(run *Run) {
+				run.Outcome, run.Reason, run.Finished = OutcomeFailed, strings.Repeat("x", 2*MaxReason), at.Add(time.Duration(i)*time.Minute)
+			})
+		}
+		if len(before) > 0 && before[0].Revision != i-1 {
+			t.Fatal("a run of an earlier record was changed")
+		}
+	}
+	if len(r.Runs) != maxRuns || r.Runs[0].Revision != maxRuns+5 {
+		t.Fatalf("%d runs, the newest of revision %d", len(r.Runs), r.Runs[0].Revision)
+	}
+	for _, run := range r.Runs[1:] {
+		if died := run.Revision%2 == 1; died != (run.Outcome == OutcomeCanceled) || run.Finished.IsZero() || run.Reason == "" || len(run.Reason) > MaxReason+len("…") {
+			t.Errorf("%+v", run)
+		}
+	}
+}
+
+func TestRelease_KnowsARollbackByWhatWasGoodBefore(t *testing.T) {
+	t.Parallel()
+	worked := &Release{Revision: 3, Version: "v3", KnownGood: []KnownGood{{Revision: 3, Version: "v3", Digest: "3"}, {Revision: 2, Version: "v2", Digest: "2"}}}
+	failed := &Release{Revision: 4, Version: "v4", KnownGood: worked.KnownGood}
+	for _, tc := range []struct {
+		record          *Release
+		version, digest string
+		want            string
+	}{
+		{nil, "v1", "1", KindInstall},
+		{worked, "v2", "2", KindRollback},
+		{worked, "v2", "with other values", KindRollback},
+		{worked, "", "2", KindRollback},
+		{worked, "v3", "3", KindUpgrade},
+		{worked, "v3", "with other values", KindUpgrade},
+		{worked, "v4", "4", KindUpgrade},
+		{failed, "v3", "3", KindRollback},
+		{failed, "v5", "5", KindUpgrade},
+	} {
+		if got := tc.record.KindOf(tc.record == nil, tc.version, tc.digest); got != tc.want {
+			t.Errorf("%s %s after %+v: %s, want %s", tc.version, tc.digest, tc.record, got, tc.want)
+		}
+	}
+}
+
+func TestRelease_RemembersAFewRevisionsThatWorked(t *testing.T) {
+	found := &Release{}
+	for number := range 8 {
+		found.Remember(KnownGood{Revision: number}, func(n int) bool { return n != 5 })
+	}
+	var got []int
+	for _, good := range found.KnownGood {
+		got = append(got, good.Revision)
+	}
+	if want := []int{7, 6, 4, 3, 2}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if got := found.Kept(); !slices.Equal(got, []int{7, 6}) {
+		t.Errorf("kept %v", got)
+	}
+}
+
+func TestIrreversible_ForbidsWhatIsOlderAndNotSafe(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	for _, tc := range []struct {
+		name, since, safe, version string
+		good                       time.Time
+		forbidden                  bool
+	}{
+		{"nothing irreversible", "", "", "v1.1.1", at, false},
+		{"known good before it", "2026-11-22T13:00:00Z", "", "v1.1.1", at, true},
+		{"known good since", "2026-11-22T11:00:00Z", "", "v1.1.1", at, false},
+		{"safe", "2026-11-22T13:00:00Z", "v1.1.0", "v1.1.1", at, false},
+		{"the first safe one", "2026-11-22T13:00:00Z", "v1.1.1", "v1.1.1", at, false},
+		{"not safe", "2026-11-22T13:00:00Z", "v1.2.0", "v1.1.1", at, true},
+		{"of unknown version", "2026-11-22T13:00:00Z", "v1.1.0", "", at, true},
+		{"a time that cannot be read", "yesterday", "", "v1.1.1", at, true},
+	} {
+		mark := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{LabelMigration: "orders"}, Annotations: map[string]string{
+			AnnotationIrreversibleSince: tc.since, AnnotationIrreversibleSafeAfter: tc.safe,
+		}}}
+		mark.Name, mark.Namespace = "migration", "shop"
+		found, err := ListIrreversible(t.Context(), fake.NewClientset(mark), Place{Handle: environment.Handle{Namespace: "shop"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		reason := ""
+		for _, migration := range found {
+			reason += migration.Forbids(KnownGood{Revision: 1, Version: tc.version, At: tc.good})
+		}
+		if (reason != "") != tc.forbidden {
+			t.Errorf("%s: %q", tc.name, reason)
 		}
 	}
 }

@@ -18,6 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 )
 
@@ -75,12 +76,12 @@ func TestApply_SaysWhatKeptARolloutFromBecomingReady(t *testing.T) {
 				wantError[*RolloutError](t, err)
 			}
 			wantText(t, err.Error(), tc.want...)
-			seen := b.wantEnd(2, "failed", phaseFailed)
-			if seen.Deployed != 1 || !strings.Contains(seen.Record.Failure, "Deployment/app") || len(seen.Record.Failure) > maxFailureText+3 {
+			seen := b.wantEnd(2, "failed", record.Failed)
+			if seen.Deployed != 1 || !strings.Contains(seen.Record.Failure, "Deployment/app") || len(seen.Record.Failure) > record.MaxFailure+3 {
 				t.Errorf("the record does not say what failed: %+v", seen.Record)
 			}
 			b.mustApply(with(t, config("debug")))
-			b.wantEnd(3, "deployed", phaseDeployed)
+			b.wantEnd(3, "deployed", record.Deployed)
 		})
 	}
 }
@@ -164,12 +165,12 @@ func TestApply_SaysWhichObjectAnAdmissionPolicyRefuses(t *testing.T) {
 		t.Error("it is not called refused")
 	}
 	wantText(t, err.Error(), "Deployment/app", "one replica is enough")
-	b.wantEnd(1, "failed", phaseFailed)
+	b.wantEnd(1, "failed", record.Failed)
 	outcome := b.mustApply(with(t))
 	if len(outcome.Recovered) != 1 {
 		t.Errorf("it does not say that a failed install was taken over: %v", outcome.Recovered)
 	}
-	b.wantEnd(2, "deployed", phaseDeployed)
+	b.wantEnd(2, "deployed", record.Deployed)
 }
 
 func TestApply_LeavesAReleaseOfOthersAlone(t *testing.T) {
@@ -186,7 +187,7 @@ func TestApply_LeavesAReleaseOfOthersAlone(t *testing.T) {
 	// What the state says is ours, after an import, is.
 	b.uid = mustUID(t, b)
 	b.mustApply(with(t, config("debug")))
-	b.wantEnd(2, "deployed", phaseDeployed)
+	b.wantEnd(2, "deployed", record.Deployed)
 }
 
 func TestApply_LeavesObjectsOfOtherReleasesAlone(t *testing.T) {
@@ -214,7 +215,7 @@ func TestApply_TakesOverAFailedFirstInstall(t *testing.T) {
 	}, jobHook("seed", "post-install", "sleep", "100ms"))
 	_, err := b.apply(t.Context(), broken, timeout(4*time.Second))
 	wantError[*DeadlineError](t, err)
-	b.wantEnd(1, "failed", phaseFailed)
+	b.wantEnd(1, "failed", record.Failed)
 	if seen := b.try(nil, with(t)); len(seen.Overwrites) != 0 || len(seen.Refusals) != 0 {
 		t.Errorf("the plan says that the take-over undoes what others did: %+v", seen)
 	}
@@ -223,7 +224,7 @@ func TestApply_TakesOverAFailedFirstInstall(t *testing.T) {
 	if outcome.Revision != 2 || len(outcome.Recovered) == 0 {
 		t.Errorf("outcome: %+v", outcome)
 	}
-	b.wantEnd(2, "deployed", phaseDeployed)
+	b.wantEnd(2, "deployed", record.Deployed)
 	if _, err := b.client.BatchV1().Jobs(b.namespace()).Get(t.Context(), "app-seed", metav1.GetOptions{}); err != nil {
 		t.Errorf("the install hook did not run: %v", err)
 	}
@@ -252,7 +253,7 @@ func TestApply_CleansUpAfterAFailedUpgrade(t *testing.T) {
 
 	// Nearly what was deployed before: Helm alone would leave OLD and left-over behind.
 	b.mustApply(with(t, map[string]any{"env": []any{map[string]any{"name": "KEPT", "value": "2"}}}))
-	b.wantEnd(3, "deployed", phaseDeployed)
+	b.wantEnd(3, "deployed", record.Deployed)
 	d, err := b.client.AppsV1().Deployments(b.namespace()).Get(t.Context(), "app", metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -311,14 +312,14 @@ func TestApply_KeepsSecretsOutOfErrorsAndRecord(t *testing.T) {
 			t.Errorf("the secret is in the error: %v", err)
 		}
 		wantText(t, err.Error(), "(sensitive value)")
-		record, err := b.client.CoreV1().ConfigMaps(b.namespace()).Get(t.Context(), recordName("app"), metav1.GetOptions{})
+		kept, err := b.client.CoreV1().ConfigMaps(b.namespace()).Get(t.Context(), record.OfRelease.Object("app"), metav1.GetOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if strings.Contains(record.Data[recordKey], secret) {
-			t.Errorf("the secret is in the record: %s", record.Data[recordKey])
+		if strings.Contains(kept.Data["record"], secret) {
+			t.Errorf("the secret is in the record: %s", kept.Data["record"])
 		}
-		wantText(t, record.Data[recordKey], "secretPaths", "token")
+		wantText(t, kept.Data["record"], "secretPaths", "token")
 	}
 }
 

@@ -6,24 +6,18 @@ package release
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 )
-
-// AnnotationAbort on a release's record, with any reason as its value, fails the run that is being verified, at once. It is taken
-// off when it has been obeyed. It is the way in for a dashboard, an alert or a person: a second apply is locked out meanwhile.
-const AnnotationAbort = "slipway.dev/abort"
 
 // judgment is what a guard says of a revision.
 type judgment struct {
-	// outcome is OutcomePassed, OutcomeFailed or OutcomeInconclusive.
+	// outcome is record.OutcomePassed, record.OutcomeFailed or record.OutcomeInconclusive.
 	outcome       string
 	stage, reason string
 	evidence      Evidence
@@ -42,7 +36,7 @@ type verification struct {
 	guard Guard
 	env   checkEnvironment
 	// from is where it begins.
-	from Verifying
+	from record.Verification
 	// reached is told before each stage, and abort is asked. Both may be nil.
 	reached func(stage string) error
 	abort   analysis.Abort
@@ -51,7 +45,7 @@ type verification struct {
 // verify goes through the stages until one does not pass. An error says nothing about the version: the context has ended, or the
 // Lease was lost.
 func (v verification) verify(ctx context.Context) (judgment, error) {
-	passed := judgment{outcome: OutcomePassed}
+	passed := judgment{outcome: record.OutcomePassed}
 	begun := v.from.Stage == ""
 	for _, stage := range []string{StageSmokeTest, StageAnalysis, StageAcceptance} {
 		begun = begun || stage == v.from.Stage
@@ -67,7 +61,7 @@ func (v verification) verify(ctx context.Context) (judgment, error) {
 			}
 		}
 		j, err := v.stage(ctx, stage)
-		if err != nil || j.outcome != OutcomePassed {
+		if err != nil || j.outcome != record.OutcomePassed {
 			return j, err
 		}
 		passed.note += j.note
@@ -75,7 +69,7 @@ func (v verification) verify(ctx context.Context) (judgment, error) {
 	if j, aborted, err := v.aborted(ctx); aborted || err != nil {
 		return j, err
 	}
-	passed.at = finished()
+	passed.at = now()
 	return passed, nil
 }
 
@@ -97,14 +91,14 @@ func (v verification) stage(ctx context.Context, stage string) (judgment, error)
 		return v.check(ctx, stage, *v.guard.Acceptance)
 	}
 	for _, test := range v.guard.SmokeTests {
-		if j, err := v.check(ctx, stage, test); err != nil || j.outcome != OutcomePassed {
+		if j, err := v.check(ctx, stage, test); err != nil || j.outcome != record.OutcomePassed {
 			return j, err
 		}
 		if j, aborted, err := v.aborted(ctx); aborted || err != nil {
 			return j, err
 		}
 	}
-	return judgment{outcome: OutcomePassed}, nil
+	return judgment{outcome: record.OutcomePassed}, nil
 }
 
 // check makes one smoke test, or asks the acceptance gate. One that could not be made says nothing: such a run is inconclusive, and
@@ -112,19 +106,19 @@ func (v verification) stage(ctx context.Context, stage string) (judgment, error)
 func (v verification) check(ctx context.Context, stage string, check Check) (judgment, error) {
 	err := runCheck(ctx, v.env, stage, check)
 	if err == nil {
-		return judgment{outcome: OutcomePassed}, nil
+		return judgment{outcome: record.OutcomePassed}, nil
 	}
 	var failure *CheckFailure
 	if !errors.As(err, &failure) {
 		return judgment{}, err
 	}
 	j := judgment{
-		outcome: OutcomeFailed, stage: stage, rollback: true, quarantine: true, at: finished(),
+		outcome: record.OutcomeFailed, stage: stage, rollback: true, quarantine: true, at: now(),
 		reason:   strings.TrimPrefix(failure.Check+": "+failure.Problem, ": "),
 		evidence: Evidence{Check: failure.Check, Log: failure.Log},
 	}
 	if !failure.Refused {
-		j.outcome, j.quarantine = OutcomeInconclusive, false
+		j.outcome, j.quarantine = record.OutcomeInconclusive, false
 		j.rollback = v.guard.Analysis != nil && v.guard.Analysis.Policy.OnInconclusive == analysis.RollbackInconclusive
 	}
 	return j, nil
@@ -138,7 +132,7 @@ func (v verification) analyze(ctx context.Context) (judgment, error) {
 	verdict, samples, err := bake(ctx, v.env, v.guard.Analysis, options)
 	verdict = v.env.masked(verdict)
 	j := judgment{
-		outcome: OutcomePassed, stage: StageAnalysis, reason: verdict.Reason, at: finished(), samples: samples,
+		outcome: record.OutcomePassed, stage: StageAnalysis, reason: verdict.Reason, at: now(), samples: samples,
 		evidence: Evidence{Verdict: &verdict, Samples: samples},
 	}
 	if err != nil {
@@ -149,14 +143,14 @@ func (v verification) analyze(ctx context.Context) (judgment, error) {
 	}
 	switch {
 	case verdict.Outcome == analysis.Failed:
-		j.outcome, j.rollback, j.quarantine = OutcomeFailed, true, true
+		j.outcome, j.rollback, j.quarantine = record.OutcomeFailed, true, true
 		if verdict.Trigger != nil && verdict.Trigger.Rule == analysis.Manual {
 			j.stage, j.reason = StageManual, strings.TrimPrefix(verdict.Reason, "The run was aborted by hand: ")
 		}
 	case verdict.Outcome == analysis.Inconclusive && verdict.Action == analysis.Accept:
 		j.note = verdict.Reason
 	case verdict.Action != analysis.Accept:
-		j.outcome, j.rollback = OutcomeInconclusive, verdict.Action == analysis.Rollback
+		j.outcome, j.rollback = record.OutcomeInconclusive, verdict.Action == analysis.Rollback
 	}
 	return j, nil
 }
@@ -187,18 +181,34 @@ func (v verification) aborted(ctx context.Context) (judgment, bool, error) {
 	if err != nil || !aborted {
 		return judgment{}, false, nil //nolint:nilerr // Who wants to abort is heard at the next question.
 	}
-	return judgment{outcome: OutcomeFailed, stage: StageManual, reason: reason, rollback: true, quarantine: true, at: finished()}, true, nil
+	return judgment{outcome: record.OutcomeFailed, stage: StageManual, reason: reason, rollback: true, quarantine: true, at: now()}, true, nil
 }
 
-// abortMark reads the mark from the record.
-func (o *operation) abortMark(ctx context.Context) (reason string, aborted bool, err error) {
-	record, err := o.reads.CoreV1().ConfigMaps(o.target.Handle.Namespace).Get(ctx, recordName(o.target.Name), metav1.GetOptions{})
-	if err != nil {
-		return "", false, o.target.Cluster.Classify(fmt.Errorf("looking for an abort mark on ConfigMap %s: %w", recordName(o.target.Name), err))
-	}
-	reason, aborted = record.Annotations[AnnotationAbort]
+// abortReason reads whether the run was aborted by an annotation on the record.
+func (a *applyRun) abortReason(ctx context.Context) (reason string, aborted bool, err error) {
+	reason, aborted, err = record.Aborted(ctx, a.op.Reads, placeOf(a.target))
 	if strings.TrimSpace(reason) == "" {
 		reason = "no reason was given"
 	}
-	return explain.Shorten(reason, maxReason), aborted, nil
+	return reason, aborted, err
+}
+
+const (
+	// maxSamples is how many samples of health checks the record keeps of a run that was interrupted, and maxSampleEvidence how
+	// much of the text of each: a ConfigMap has room for a megabyte.
+	maxSamples        = 400
+	maxSampleEvidence = 120
+)
+
+// healthSamples are those that no history remembers, newest last, cut to what a record can hold.
+func healthSamples(policy analysis.Policy, samples []analysis.Sample) []analysis.Sample {
+	var out []analysis.Sample
+	for _, s := range samples {
+		if slices.ContainsFunc(policy.Metrics, func(m analysis.Metric) bool { return m.Name == s.Check }) {
+			continue
+		}
+		s.Evidence = explain.Shorten(s.Evidence, maxSampleEvidence)
+		out = append(out, s)
+	}
+	return out[max(0, len(out)-maxSamples):]
 }

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 )
 
 // asksReady is a guard with a smoke test that a version with READINESS_DELAY does not pass, although its pods are ready.
@@ -79,13 +80,13 @@ func (b *bench) restored(outcome *Outcome, err error, stage string, revision, fr
 	if r := failure.Restored; r.Revision != revision || r.From != from || !r.Validated || r.Ready.Before(r.Detected) {
 		b.t.Errorf("restored: %+v", r)
 	}
-	seen := b.wantEnd(revision, "deployed", phaseRolledBack)
-	record := seen.Record
-	if record.Digest != failure.Restored.Digest || record.Version != failure.Restored.Version || seen.Verification() != "verified" || !seen.Working() {
-		b.t.Errorf("the record does not tell of the restored revision: %q %+v", seen.Verification(), record)
+	seen := b.wantEnd(revision, "deployed", record.RolledBack)
+	kept := seen.Record
+	if kept.Digest != failure.Restored.Digest || kept.Version != failure.Restored.Version || seen.Verification() != "verified" || !seen.Working() {
+		b.t.Errorf("the record does not tell of the restored revision: %q %+v", seen.Verification(), kept)
 	}
-	run := record.Runs[0]
-	if run.Outcome != OutcomeRolledBack || run.Stage != stage || run.Restored != revision || run.Finished.IsZero() || run.Reason == "" {
+	run := kept.Runs[0]
+	if run.Outcome != record.OutcomeRolledBack || run.Stage != stage || run.Restored != revision || run.Finished.IsZero() || run.Reason == "" {
 		b.t.Errorf("the run does not tell what happened: %+v", run)
 	}
 	failed, err := b.storage().Get("app", run.Revision)
@@ -102,19 +103,19 @@ func TestApply_IsKnownGoodOnlyWhenItsGuardHasPassed(t *testing.T) {
 	guard.Analysis = watchesPods(2 * time.Second).Analysis
 	guard.Acceptance = &Check{Name: "users", Timeout: 30 * time.Second, Job: &JobCheck{Image: testImage(), Args: []string{"sleep", "100ms"}}}
 	outcome := b.mustApply(served(t), guarded(guard))
-	if outcome.Kind != KindInstall || outcome.Resumed || outcome.Restored != nil {
+	if outcome.Kind != record.KindInstall || outcome.Resumed || outcome.Restored != nil {
 		t.Errorf("outcome: %+v", outcome)
 	}
-	seen := b.wantEnd(1, "deployed", phaseDeployed)
-	record := seen.Record
-	if seen.Verification() != "verified" || record.Verifying != nil || record.SchemaVersion != 2 || record.Key == "" {
-		t.Errorf("%q %+v", seen.Verification(), record)
+	seen := b.wantEnd(1, "deployed", record.Deployed)
+	kept := seen.Record
+	if seen.Verification() != "verified" || kept.Verification != nil || kept.SchemaVersion != 2 || kept.Key == "" {
+		t.Errorf("%q %+v", seen.Verification(), kept)
 	}
-	if good := record.KnownGood[0]; good.Seal == "" || good.Chart.Name != "app" || good.Digest != record.Digest {
+	if good := kept.KnownGood[0]; good.Seal == "" || good.Chart.Name != "app" || good.Digest != kept.Digest {
 		t.Errorf("known good: %+v", good)
 	}
-	if run := record.Runs[0]; len(record.Runs) != 1 || run.Outcome != OutcomePassed || run.Kind != KindInstall || run.Finished.IsZero() {
-		t.Errorf("runs: %+v", record.Runs)
+	if run := kept.Runs[0]; len(kept.Runs) != 1 || run.Outcome != record.OutcomePassed || run.Kind != record.KindInstall || run.Finished.IsZero() {
+		t.Errorf("runs: %+v", kept.Runs)
 	}
 
 	guard.Acceptance.Job.Args = []string{"no-such-command"}
@@ -156,7 +157,7 @@ func TestApply_RollsBackAVersionThatFailsItsSmokeTest(t *testing.T) {
 	outcome, err = b.apply(t.Context(), notReadyVersion(t), guarded(retried))
 	b.wantRestored(outcome, err, StageSmokeTest, 5, 3)
 
-	b.annotate(AnnotationHold, holdCleared)
+	b.annotate(record.AnnotationQuarantine, record.QuarantineCleared)
 	outcome, err = b.apply(t.Context(), notReadyVersion(t), guarded(retried))
 	b.wantRestored(outcome, err, StageSmokeTest, 7, 5)
 	_, err = b.apply(t.Context(), notReadyVersion(t), guarded(retried))
@@ -166,16 +167,16 @@ func TestApply_RollsBackAVersionThatFailsItsSmokeTest(t *testing.T) {
 	fixed := served(t, config("fixed"))
 	fixed.Version = "v1.2.1"
 	outcome = b.mustApply(fixed, guarded(retried))
-	if outcome.Kind != KindUpgrade {
+	if outcome.Kind != record.KindUpgrade {
 		t.Errorf("kind: %s", outcome.Kind)
 	}
-	b.wantEnd(8, "deployed", phaseDeployed)
+	b.wantEnd(8, "deployed", record.Deployed)
 	// An earlier version that worked comes back, as a rollback.
 	outcome = b.mustApply(served(t, config("good")), guarded(retried))
-	if outcome.Kind != KindRollback {
+	if outcome.Kind != record.KindRollback {
 		t.Errorf("kind: %s", outcome.Kind)
 	}
-	if seen := b.wantEnd(9, "deployed", phaseDeployed); seen.Record.Runs[0].Kind != KindRollback {
+	if seen := b.wantEnd(9, "deployed", record.Deployed); seen.Record.Runs[0].Kind != record.KindRollback {
 		t.Errorf("run: %+v", seen.Record.Runs[0])
 	}
 }
@@ -222,7 +223,7 @@ func TestApply_RollsBackARolloutThatFails(t *testing.T) {
 				t.Errorf("live is %s", got)
 			}
 			b.mustApply(with(t, config("fixed")), guarded(watchesPods(2*time.Second)))
-			b.wantEnd(4, "deployed", phaseDeployed)
+			b.wantEnd(4, "deployed", record.Deployed)
 		})
 	}
 }
@@ -237,7 +238,7 @@ func TestApply_RollsBackARolloutWithoutAnyChecks(t *testing.T) {
 	if outcome.Restored == nil || outcome.Restored.Validated || outcome.Revision != 3 || failure.Quarantine == nil {
 		t.Errorf("%+v, outcome %+v", failure, outcome)
 	}
-	if seen := b.wantEnd(3, "deployed", phaseRolledBack); seen.Verification() != "" {
+	if seen := b.wantEnd(3, "deployed", record.RolledBack); seen.Verification() != "" {
 		t.Errorf("it is called %q", seen.Verification())
 	}
 }
@@ -254,7 +255,7 @@ func TestApply_KeepsSecretsOutOfWhatAGuardSays(t *testing.T) {
 	spec.Sensitive = map[string]any{"token": secret}
 	_, err := b.apply(t.Context(), spec, guarded(guard))
 	wantError[*GuardError](t, err)
-	record, getErr := b.client.CoreV1().ConfigMaps(b.namespace()).Get(t.Context(), recordName("app"), metav1.GetOptions{})
+	kept, getErr := b.client.CoreV1().ConfigMaps(b.namespace()).Get(t.Context(), record.OfRelease.Object("app"), metav1.GetOptions{})
 	if getErr != nil {
 		t.Fatal(getErr)
 	}
@@ -262,7 +263,7 @@ func TestApply_KeepsSecretsOutOfWhatAGuardSays(t *testing.T) {
 	if getErr != nil {
 		t.Fatal(getErr)
 	}
-	for where, text := range map[string]string{"error": err.Error(), "record": record.Data[recordKey], "Helm": stored.Info.Description} {
+	for where, text := range map[string]string{"error": err.Error(), "record": kept.Data["record"], "Helm": stored.Info.Description} {
 		if strings.Contains(text, secret) {
 			t.Errorf("the secret is in the %s: %s", where, text)
 		}
@@ -280,12 +281,12 @@ func TestApply_LeavesAFirstInstallThatFailsToTheNextApply(t *testing.T) {
 		t.Errorf("%+v, outcome %+v", failure, outcome)
 	}
 	wantText(t, err.Error(), "no known-good revision", "503")
-	b.wantEnd(1, "failed", phaseFailed)
+	b.wantEnd(1, "failed", record.Failed)
 	outcome = b.mustApply(served(t), guarded(asksReady()))
-	if outcome.Kind != KindInstall || len(outcome.Recovered) == 0 {
+	if outcome.Kind != record.KindInstall || len(outcome.Recovered) == 0 {
 		t.Errorf("outcome: %+v", outcome)
 	}
-	b.wantEnd(2, "deployed", phaseDeployed)
+	b.wantEnd(2, "deployed", record.Deployed)
 }
 
 func TestApply_StopsWhenWhatItRestoredDoesBadlyToo(t *testing.T) {
@@ -304,11 +305,11 @@ func TestApply_StopsWhenWhatItRestoredDoesBadlyToo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if seen.Record.Phase != phaseFailed || seen.Record.KnownGood[0].Revision != 1 || seen.Record.Runs[0].Outcome != OutcomeFailed || seen.Record.Quarantine != nil {
+	if seen.Record.Phase != record.Failed || seen.Record.KnownGood[0].Revision != 1 || seen.Record.Runs[0].Outcome != record.OutcomeFailed || seen.Record.Quarantine != nil {
 		t.Errorf("the record: %+v", seen.Record)
 	}
 	b.mustApply(served(t, config("fixed")), guarded(asksReady()))
-	b.wantEnd(4, "deployed", phaseDeployed)
+	b.wantEnd(4, "deployed", record.Deployed)
 }
 
 // serviceFor is a Service for the pods of a release, as one of the chart's extra objects.

@@ -16,38 +16,41 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/operation"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/helmkube"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/rollout"
 )
 
 // maxAttempted is how many failed revisions in a row are looked at for what they left.
 const maxAttempted = 5
 
 // keepAttempted reads what failed revisions may have made, before they are written over.
-func (a *application) keepAttempted(s situation) error {
-	attempted := s.attempted[max(0, len(s.attempted)-maxAttempted):]
-	for _, number := range attempted {
-		stored, err := a.helm.Releases.Get(a.target.Name, number)
+func (s *session) keepAttempted(seen situation) (notes []string, err error) {
+	for _, number := range seen.attempted[max(0, len(seen.attempted)-maxAttempted):] {
+		stored, err := s.stored(number)
 		if err != nil {
-			return a.target.Cluster.Classify(fmt.Errorf("reading revision %d of release %s: %w", number, a.target.Name, err))
+			return nil, err
 		}
-		list, err := a.kube.buildTolerant(stored.Manifest)
+		list, err := s.kube.BuildServed(stored.Manifest)
 		var unreadable *object.ParseError
 		var twice *object.DuplicateKeyError
 		if errors.As(err, &unreadable) || errors.As(err, &twice) {
-			a.notes = append(a.notes, fmt.Sprintf("what revision %d may have left was not cleaned up, since its objects cannot be told apart: %v", number, err))
+			notes = append(notes, fmt.Sprintf(
+				"what revision %d may have left was not cleaned up, since its objects cannot be told apart: %v", number, err))
 			continue
 		}
 		if err != nil {
-			return a.target.Cluster.Classify(fmt.Errorf("reading the objects of revision %d of release %s: %w", number, a.target.Name, err))
+			return nil, s.target.Cluster.Classify(fmt.Errorf("reading the objects of revision %d of release %s: %w", number, s.target.Name, err))
 		}
-		a.kube.attempted = append(a.kube.attempted, list...)
+		s.kube.Attempted = append(s.kube.Attempted, list...)
 	}
-	return nil
+	return notes, nil
 }
 
 // runHelm installs or upgrades. It never uses RunWithContext, which returns while a goroutine of it goes on writing: Run ends
-// when ctxKube does, and that ends with the operation's context.
-func (a *application) runHelm(s situation) (*helmrelease.Release, error) {
+// when Client does, and that ends with the operation's context.
+func (a *applyRun) runHelm(s situation) (*helmrelease.Release, error) {
 	chart, err := a.spec.Chart.Load()
 	if err != nil {
 		return nil, fmt.Errorf("loading chart %s: %w", a.spec.Chart.Name, err)
@@ -59,8 +62,8 @@ func (a *application) runHelm(s situation) (*helmrelease.Release, error) {
 	}
 	var result *helmrelease.Release
 	if s.installs() {
-		a.doing(fmt.Sprintf("installing revision %d", s.next()))
-		install := action.NewInstall(a.helm)
+		a.op.Doing(fmt.Sprintf("installing revision %d", s.next()))
+		install := action.NewInstall(a.session.helm)
 		install.ReleaseName = a.target.Name
 		install.Namespace = a.target.Handle.Namespace
 		install.Replace = s.next() > 1
@@ -68,23 +71,23 @@ func (a *application) runHelm(s situation) (*helmrelease.Release, error) {
 		install.Wait = true
 		install.WaitForJobs = true
 		install.DisableOpenAPIValidation = true
-		install.Timeout = a.timeout
+		install.Timeout = a.op.Timeout()
 		install.Labels = labels
-		install.Description = fmt.Sprintf("Installed by Slipway (%s)", a.lease.Holder())
+		install.Description = fmt.Sprintf("Installed by Slipway (%s)", a.op.Holder())
 		result, err = install.Run(chart, a.values())
 	} else {
-		a.doing(fmt.Sprintf("upgrading to revision %d", s.next()))
-		upgrade := action.NewUpgrade(a.helm)
-		a.kube.learns = true
+		a.op.Doing(fmt.Sprintf("upgrading to revision %d", s.next()))
+		upgrade := action.NewUpgrade(a.session.helm)
+		a.session.kube.ExpectBuilt()
 		upgrade.Namespace = a.target.Handle.Namespace
 		upgrade.ResetValues = true
 		upgrade.SkipCRDs = true
 		upgrade.Wait = true
 		upgrade.WaitForJobs = true
 		upgrade.DisableOpenAPIValidation = true
-		upgrade.Timeout = a.timeout
+		upgrade.Timeout = a.op.Timeout()
 		upgrade.Labels = labels
-		upgrade.Description = fmt.Sprintf("Upgraded by Slipway (%s)", a.lease.Holder())
+		upgrade.Description = fmt.Sprintf("Upgraded by Slipway (%s)", a.op.Holder())
 		result, err = upgrade.Run(a.target.Name, chart, a.values())
 	}
 	if err != nil && result != nil && result.Info != nil && result.Info.Status == helmrelease.StatusDeployed {
@@ -95,46 +98,46 @@ func (a *application) runHelm(s situation) (*helmrelease.Release, error) {
 }
 
 // explain turns what Helm returned, which is text, into what really went wrong.
-func (a *application) explain(ran error, number int) error {
-	cause := a.ended()
+func (s *session) explain(ran error, number int) error {
+	cause := s.op.Ended()
 	switch {
-	case a.interrupted():
-		return &CanceledError{Release: a.target.Name, Revision: number, During: a.now(), Cause: cause}
+	case s.op.Interrupted():
+		return &CanceledError{Release: s.target.Name, Revision: number, During: s.op.Now(), Cause: cause}
 	case isOwnError(ran):
 		return ran
-	case errors.Is(cause, errDeadline):
-		return &DeadlineError{Release: a.target.Name, Revision: number, Timeout: a.timeout, During: a.now(), Objects: a.pending, blamed: a.blamed}
+	case errors.Is(cause, operation.ErrDeadline):
+		return &DeadlineError{Release: s.target.Name, Revision: number, Timeout: s.op.Timeout(), During: s.op.Now(), Objects: s.waiter.Pending, blamed: s.waiter.Blamed}
 	}
 	var (
-		notReady *notReadyError
-		refused  *refusedError
+		notReady *rollout.NotReadyError
+		refused  *helmkube.RefusedError
 	)
-	failure := a.kube.failure
+	failure := s.kube.Failure()
 	switch {
-	case errors.As(failure, &notReady) && notReady.hook:
-		return &HookError{Release: a.target.Name, Revision: number, Event: hookEvent(ran), Cause: a.secrets.Text(notReady.cause), Objects: notReady.reports}
+	case errors.As(failure, &notReady) && notReady.Hook:
+		return &HookError{Release: s.target.Name, Revision: number, Event: hookEvent(ran), Cause: s.redact(notReady.Cause), Objects: notReady.Reports}
 	case errors.As(failure, &notReady):
-		return &RolloutError{Release: a.target.Name, Revision: number, Cause: a.secrets.Text(notReady.cause), Objects: notReady.reports, kind: notReady.kind}
+		return &RolloutError{Release: s.target.Name, Revision: number, Cause: s.redact(notReady.Cause), Objects: notReady.Reports, kind: notReady.Kind}
 	case cause != nil:
 		return cause // The Lease was lost, and with it the right to write.
-	case errors.As(failure, &refused) && cluster.IsTransient(refused.cause):
-		return a.target.Cluster.Classify(refused.cause)
-	case errors.As(failure, &refused) && refused.hook:
-		return &HookError{Release: a.target.Name, Revision: number, Event: hookEvent(ran), Cause: a.secrets.Text(refused.Error())}
+	case errors.As(failure, &refused) && cluster.IsTransient(refused.Cause):
+		return s.target.Cluster.Classify(refused.Cause)
+	case errors.As(failure, &refused) && refused.Hook:
+		return &HookError{Release: s.target.Name, Revision: number, Event: hookEvent(ran), Cause: s.redact(refused.Error())}
 	case errors.As(failure, &refused):
-		return &RolloutError{Release: a.target.Name, Revision: number, Cause: a.secrets.Text(refused.Error()), Refused: true}
+		return &RolloutError{Release: s.target.Name, Revision: number, Cause: s.redact(refused.Error()), Refused: true}
 	case failure != nil && cluster.IsTransient(failure):
-		return a.target.Cluster.Classify(failure)
+		return s.target.Cluster.Classify(failure)
 	}
-	text := a.secrets.Text(explain.Library(ran))
+	text := s.redact(explain.Library(ran))
 	if strings.Contains(text, "exists and cannot be imported into the current release") {
-		return &ownership.Error{Release: a.target.Name, Namespace: a.target.Handle.Namespace, Reason: text,
+		return &ownership.Error{Release: s.target.Name, Namespace: s.target.Handle.Namespace, Reason: text,
 			Advice: "Remove that object, or leave it out of the chart, or give it to this release by Helm's label and annotations. Apply again then."}
 	}
 	if cluster.IsTransient(ran) {
-		return a.target.Cluster.Classify(ran)
+		return s.target.Cluster.Classify(ran)
 	}
-	return fmt.Errorf("writing revision %d of release %s: %s", number, a.target.Name, text)
+	return fmt.Errorf("writing revision %d of release %s: %s", number, s.target.Name, text)
 }
 
 // isOwnError reports that an error says what it means already.

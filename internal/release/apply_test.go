@@ -12,6 +12,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
@@ -23,7 +24,7 @@ func TestApply_InstallsUpgradesAndLeavesAloneWhatIsTheSame(t *testing.T) {
 	if first.Revision != 1 || first.Status != "deployed" || !first.Changed || len(first.Recovered) != 0 {
 		t.Errorf("install: %+v", first)
 	}
-	seen := b.wantEnd(1, "deployed", phaseDeployed)
+	seen := b.wantEnd(1, "deployed", record.Deployed)
 	if r := seen.Record; r.InstanceID != b.id || r.NamespaceUID != first.NamespaceUID || r.Digest != first.Rendering.Digest || r.Chart.Name != "app" || r.Finished.IsZero() {
 		t.Errorf("the record is incomplete: %+v", r)
 	}
@@ -32,7 +33,7 @@ func TestApply_InstallsUpgradesAndLeavesAloneWhatIsTheSame(t *testing.T) {
 	if second.Revision != 2 || !second.Changed {
 		t.Errorf("upgrade: %+v", second)
 	}
-	b.wantEnd(2, "deployed", phaseDeployed)
+	b.wantEnd(2, "deployed", record.Deployed)
 	if got := b.liveLevel(); got != "debug" {
 		t.Errorf("live level is %s", got)
 	}
@@ -41,7 +42,7 @@ func TestApply_InstallsUpgradesAndLeavesAloneWhatIsTheSame(t *testing.T) {
 	if third.Revision != 2 || third.Changed {
 		t.Errorf("without a change there is a new revision: %+v", third)
 	}
-	b.wantEnd(2, "deployed", phaseDeployed)
+	b.wantEnd(2, "deployed", record.Deployed)
 
 	d, err := b.client.AppsV1().Deployments(b.namespace()).Get(t.Context(), "app", metav1.GetOptions{})
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/rollout"
 )
 
 // leaseLookEvery is how often a bake looks whether the Lease is still held. It asks nobody.
@@ -41,30 +42,26 @@ func bake(ctx context.Context, env checkEnvironment, a *Analysis, options bakeOp
 		return pending, options.Earlier, err
 	}
 	defer release()
-	held, stop := whileHeld(ctx, env)
+	held, stop := whileHeld(ctx, env.op.Lost)
 	defer stop()
 	return analysis.Run(held, analysis.Options{
 		Policy: policy, Samplers: samplers, Clock: options.Clock, Abort: options.Abort, Start: options.Start, Earlier: options.Earlier,
-		Progress: func(line string) {
-			if env.progress.say0 != nil {
-				env.progress.say0(env.secrets.Text(line)) // It comes at a pace of its own.
-			}
-		},
+		Progress: func(line string) { env.op.Say("%s", env.secrets.Text(line)) }, // It comes at a pace of its own.
 	})
 }
 
 // whileHeld is a context that ends when the Lease is lost: whoever has it then may be changing what is watched.
-func whileHeld(ctx context.Context, env checkEnvironment) (context.Context, func()) {
+func whileHeld(ctx context.Context, lost func() error) (context.Context, func()) {
 	held, cancel := context.WithCancelCause(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		for held.Err() == nil {
-			if err := env.lease.Valid(); err != nil {
+			if err := lost(); err != nil {
 				cancel(err)
 				return
 			}
-			pause(held, leaseLookEvery)
+			rollout.Pause(held, leaseLookEvery)
 		}
 	}()
 	return held, func() {

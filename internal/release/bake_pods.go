@@ -16,6 +16,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/rollout"
 )
 
 // releasePods is the health check by the pods of all workloads of a release. A workload's selector is enough to find the pods of the
@@ -57,7 +58,7 @@ func newReleasePods(ctx context.Context, env checkEnvironment, check PodsCheck) 
 		if !wants {
 			continue
 		}
-		selector, err := selectorOf(&unstructured.Unstructured{Object: o.Object})
+		selector, err := rollout.SelectorOf(&unstructured.Unstructured{Object: o.Object})
 		if err != nil {
 			return nil, err
 		}

@@ -7,36 +7,33 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
-	"helm.sh/helm/v3/pkg/kube"
 	helmrelease "helm.sh/helm/v3/pkg/release"
 
-	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/operation"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/redact"
-	"github.com/slipway-dev/terraform-provider-slipway/internal/release/autoscale"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/helmkube"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/rollout"
 )
 
-// checkEnvironment is what smoke tests, the acceptance gate and the bake work with. See operation.checks.
+// checkEnvironment is what smoke tests, the acceptance gate and the analysis work with. See session.checks.
 type checkEnvironment struct {
 	target Target
-	// lease is what mutations need beside a context that has not ended.
-	lease    *cluster.Lease
-	graces   graces
-	secrets  *redact.Secrets
-	progress *reporter
-	// release is the revision that is judged, as Helm's storage has it: its tests, the selectors of its workloads. It is only read.
+	// op is the operation in which the revision was made.
+	op      *operation.Operation
+	graces  rollout.Graces
+	secrets *redact.Secrets
+	// release is the revision that is verified, as Helm's storage has it: its tests, the selectors of its workloads. It is only read.
 	release *helmrelease.Release
 	// version of the application, empty where it is not known.
 	version string
 }
 
-// checks makes the environment in which revision release is judged.
-func (o *operation) checks(release *helmrelease.Release, version string) checkEnvironment {
+// checks makes the environment in which revision release is verified.
+func (s *session) checks(release *helmrelease.Release, version string) checkEnvironment {
 	return checkEnvironment{
-		target: o.target, lease: o.lease, graces: o.graces, secrets: o.secrets, progress: o.progress,
-		release: release, version: version,
+		target: s.target, op: s.op, graces: s.waiter.Graces, secrets: s.secrets, release: release, version: version,
 	}
 }
 
@@ -50,7 +47,7 @@ func runCheck(ctx context.Context, env checkEnvironment, stage string, check Che
 		return err
 	}
 	defer run.cancel()
-	run.doing(fmt.Sprintf("making the %s %s", stage, check.Name))
+	env.op.Doing(fmt.Sprintf("making the %s %s", stage, check.Name))
 	switch {
 	case check.HelmTest != nil:
 		err = run.helmTests()
@@ -67,7 +64,7 @@ func runCheck(ctx context.Context, env checkEnvironment, stage string, check Che
 	if ctx.Err() != nil {
 		return fmt.Errorf("the %s %s was interrupted: %w", stage, check.Name, context.Cause(ctx))
 	}
-	if lost := env.lease.Valid(); lost != nil {
+	if lost := env.op.Lost(); lost != nil {
 		return lost
 	}
 	var failure *CheckFailure
@@ -77,55 +74,59 @@ func runCheck(ctx context.Context, env checkEnvironment, stage string, check Che
 	return run.notMade(explain.Library(err))
 }
 
-// checkRun is one check while it runs: an operation of its own, whose time is the check's.
+// checkRun is one check while it runs. Its time is a part of the operation's.
 type checkRun struct {
-	*operation
 	env   checkEnvironment
 	stage string
 	check Check
+
+	// caller is the operation's context; ctx ends with it, or with the check's own timeout.
+	caller context.Context
+	ctx    context.Context
+	cancel context.CancelFunc
+	waiter *rollout.Waiter
+	kube   *helmkube.Client
 }
 
 func (e checkEnvironment) beginCheck(ctx context.Context, stage string, check Check) (*checkRun, error) {
-	o, err := e.begin(ctx, check.timeout())
+	r := &checkRun{env: e, stage: stage, check: check, caller: ctx}
+	objects, err := e.target.Cluster.Dynamic()
 	if err != nil {
 		return nil, err
 	}
-	return &checkRun{operation: o, env: e, stage: stage, check: check}, nil
+	r.waiter = &rollout.Waiter{
+		Release: e.target.Name, Namespace: e.target.Handle.Namespace,
+		Kubernetes: e.op.Reads, Dynamic: objects, Classify: e.target.Cluster.Classify, Valid: e.op.Lost,
+		Graces: e.graces, Redact: e.secrets.Text, Say: e.op.Paced, Doing: e.op.Doing,
+	}
+	r.ctx, r.cancel = context.WithTimeoutCause(ctx, check.timeout(), operation.ErrDeadline)
+	if r.kube, err = r.client(r.ctx, operation.WhileItRuns); err != nil {
+		r.cancel()
+		return nil, err
+	}
+	return r, nil
 }
 
-// begin makes an operation under the Lease that is held already. It is not to be finished, only canceled.
-func (e checkEnvironment) begin(ctx context.Context, timeout time.Duration) (*operation, error) {
-	o := &operation{
-		target: e.target, timeout: timeout, graces: e.graces, caller: ctx, lease: e.lease, secrets: e.secrets, progress: e.progress,
-	}
-	var err error
-	if o.reads, err = e.target.Cluster.Kubernetes(); err != nil {
-		return nil, err
-	}
-	if o.objects, err = e.target.Cluster.Dynamic(); err != nil {
-		return nil, err
-	}
-	o.autoscalers = autoscale.Live(o.reads)
-	o.ctx, o.cancel = context.WithTimeoutCause(ctx, timeout, errDeadline)
-	if o.clients, err = newClients(o.ctx, e.target.Cluster, e.lease); err != nil {
-		o.cancel()
-		return nil, err
-	}
-	getter := &restGetter{cluster: e.target.Cluster, config: o.clients.gated, namespace: e.target.Handle.Namespace}
-	client := kube.New(getter)
-	client.Namespace = e.target.Handle.Namespace
-	o.kube = &ctxKube{op: o, client: client}
-	return o, nil
+// client is Helm's way to the cluster for a part of the check that ends with ctx.
+func (r *checkRun) client(ctx context.Context, writes operation.Writes) (*helmkube.Client, error) {
+	return helmkube.New(helmkube.Options{
+		Context: ctx, Cluster: r.env.target.Cluster, Config: r.env.op.Config(writes),
+		Release: r.env.target.Name, Namespace: r.env.target.Handle.Namespace,
+		Waiter: r.waiter, Ended: func() error { return r.endOf(ctx) }, Redact: r.env.secrets.Text, Doing: r.env.op.Doing,
+	})
 }
 
-// cleaning is an operation for what must be done although the check's time is over, or ctx has ended.
-func (r *checkRun) cleaning() (*operation, error) {
-	return r.env.begin(context.WithoutCancel(r.caller), cleanupTimeout)
+// endOf returns why what ends with ctx must stop, nil while it may go on.
+func (r *checkRun) endOf(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return r.env.op.Lost()
 }
 
 // notMade is a failure that says nothing about the version.
 func (r *checkRun) notMade(problem string) *CheckFailure {
-	return &CheckFailure{Stage: r.stage, Check: r.check.Name, Problem: r.secrets.Text(problem)}
+	return &CheckFailure{Stage: r.stage, Check: r.check.Name, Problem: r.env.secrets.Text(problem)}
 }
 
 // refused is a failure of the version.

@@ -15,6 +15,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/cli-runtime/pkg/resource"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/operation"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/helmkube"
 )
 
 // helmTests runs the tests of the revision under judgment, in Helm's order (weight, then name) and with Helm's deletion policies,
@@ -67,7 +70,7 @@ func chosenTests(stored *helmrelease.Release, filter []string) ([]*helmrelease.H
 }
 
 func (r *checkRun) helmTest(test *helmrelease.Hook) error {
-	r.doing(fmt.Sprintf("running the chart's test %s", test.Name))
+	r.env.op.Doing(fmt.Sprintf("running the chart's test %s", test.Name))
 	objects, err := r.kube.Build(strings.NewReader(test.Manifest), false)
 	if err != nil {
 		return r.explainPods("the test "+test.Name, err, nil)
@@ -78,7 +81,7 @@ func (r *checkRun) helmTest(test *helmrelease.Hook) error {
 	if _, err := r.kube.Create(objects); err != nil {
 		return r.explainPods("the test "+test.Name, err, nil)
 	}
-	if err := r.waitHooks(objects); err != nil {
+	if err := r.waiter.Hooks(r.ctx, objects); err != nil {
 		return errors.Join(r.explainPods("the test "+test.Name, err, objects), r.dropTests([]*helmrelease.Hook{test}, helmrelease.HookFailed))
 	}
 	return nil
@@ -94,14 +97,14 @@ func (r *checkRun) clearTest(test *helmrelease.Hook, objects kube.ResourceList) 
 			continue
 		}
 		if err != nil {
-			return &refusedError{object: r.keyOf(info), verb: "read", hook: true, cause: err}
+			return &helmkube.RefusedError{Object: r.kube.KeyOf(info), Verb: "read", Hook: true, Cause: err}
 		}
 		accessor, err := meta.Accessor(live)
 		if err != nil {
-			return fmt.Errorf("reading %s: %w", r.keyOf(info).Short(), err)
+			return fmt.Errorf("reading %s: %w", r.kube.KeyOf(info).Short(), err)
 		}
 		if !strings.Contains(accessor.GetAnnotations()[helmrelease.HookAnnotation], "test") {
-			return r.notMade(fmt.Sprintf("%s exists and was not made by a test: the test %s would overwrite it", r.keyOf(info).Short(), test.Name))
+			return r.notMade(fmt.Sprintf("%s exists and was not made by a test: the test %s would overwrite it", r.kube.KeyOf(info).Short(), test.Name))
 		}
 		old.Append(info)
 	}
@@ -111,7 +114,7 @@ func (r *checkRun) clearTest(test *helmrelease.Hook, objects kube.ResourceList) 
 	if _, errs := r.kube.Delete(old); len(errs) > 0 {
 		return errors.Join(errs...)
 	}
-	return r.waitGone(old)
+	return r.waiter.Gone(r.ctx, old)
 }
 
 // dropTests deletes what tests made whose policy says so. Their end is not waited for: the next run does where it must.
@@ -125,18 +128,19 @@ func (r *checkRun) dropTests(tests []*helmrelease.Hook, policy helmrelease.HookD
 	if len(doomed) == 0 || r.caller.Err() != nil {
 		return nil
 	}
-	clean, err := r.cleaning()
+	ctx, stop := r.env.op.Afterward(0)
+	defer stop()
+	clean, err := r.client(ctx, operation.WhileHeld)
 	if err != nil {
 		return err
 	}
-	defer clean.cancel()
 	for _, test := range doomed {
-		objects, err := clean.kube.Build(strings.NewReader(test.Manifest), false)
+		objects, err := clean.Build(strings.NewReader(test.Manifest), false)
 		if err != nil {
 			return fmt.Errorf("removing the test %s: %w", test.Name, err)
 		}
-		if _, errs := clean.kube.Delete(objects); len(errs) > 0 {
-			r.progress.say("drop "+test.Name, "the test "+test.Name+" could not be removed, the next run does: "+r.secrets.Text(errors.Join(errs...).Error()))
+		if _, errs := clean.Delete(objects); len(errs) > 0 {
+			r.env.op.Paced("drop "+test.Name, "the test "+test.Name+" could not be removed, the next run does: "+r.env.secrets.Text(errors.Join(errs...).Error()))
 		}
 	}
 	return nil

@@ -145,17 +145,16 @@ func TestHelmTest_LeavesAloneWhatNoTestMade(t *testing.T) {
 	test := podTest("app", "0", "before-hook-creation", "version")
 	test["kind"], test["apiVersion"], test["spec"] = "Job", "batch/v1", map[string]any{"template": map[string]any{"spec": test["spec"]}}
 	env := b.checking(with(t, moreObjects(test, podTest("z", "9", "before-hook-creation", "version"))))
-	foreign := env
-	clean, err := foreign.begin(t.Context(), time.Minute)
+	foreign, err := env.beginCheck(t.Context(), StageSmokeTest, Check{Name: "foreign", HelmTest: &HelmTest{}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer clean.cancel()
-	objects, err := clean.kube.Build(strings.NewReader(strings.ReplaceAll(hookManifest(t, env, "app"), "helm.sh/hook: test", "note: mine")), false)
+	defer foreign.cancel()
+	objects, err := foreign.kube.Build(strings.NewReader(strings.ReplaceAll(hookManifest(t, env, "app"), "helm.sh/hook: test", "note: mine")), false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := clean.kube.Create(objects); err != nil {
+	if _, err := foreign.kube.Create(objects); err != nil {
 		t.Fatal(err)
 	}
 	wantFailure(t, b.check(env, Check{Name: "chart", HelmTest: &HelmTest{}}), false, "Job/app", "was not made by a test")

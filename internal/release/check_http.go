@@ -12,6 +12,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/rollout"
 )
 
 // httpRetryEvery is the pause between two attempts of an HTTP smoke test.
@@ -22,14 +23,14 @@ const httpRetryEvery = time.Second
 // pods with a delay. Where it is not the service's fault (a right is missing, a name is unknown, a certificate is not trusted), it
 // gives up after the grace that refusals have.
 func (r *checkRun) http() error {
-	probe, closeIdle, err := r.check.HTTP.probe(r.target)
+	probe, closeIdle, err := r.check.HTTP.probe(r.env.target)
 	if err != nil {
 		return r.notMade(err.Error())
 	}
 	defer closeIdle()
 	var hindered time.Time
 	last := analysis.Sample{Kind: analysis.Error, Evidence: "nothing was asked"}
-	for r.ended() == nil {
+	for r.endOf(r.ctx) == nil {
 		sample, answered := probe.Ask(r.ctx)
 		if r.ctx.Err() != nil {
 			break // A request that was cut off says less than the one before.
@@ -44,13 +45,13 @@ func (r *checkRun) http() error {
 			hindered = time.Time{}
 		case hindered.IsZero():
 			hindered = time.Now()
-		case time.Since(hindered) >= r.graces.refused:
+		case time.Since(hindered) >= r.env.graces.Refused:
 			return r.notMade(sample.Evidence)
 		}
-		r.doing("asking again: " + r.secrets.Text(sample.Evidence))
-		pause(r.ctx, httpRetryEvery)
+		r.env.op.Doing("asking again: " + r.env.secrets.Text(sample.Evidence))
+		rollout.Pause(r.ctx, httpRetryEvery)
 	}
-	out := r.notMade(fmt.Sprintf("%s (asked for %s)", last.Evidence, r.timeout))
+	out := r.notMade(fmt.Sprintf("%s (asked for %s)", last.Evidence, r.check.timeout()))
 	out.Refused = last.Kind == analysis.Fail
 	return out
 }

@@ -23,11 +23,13 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/helmkube"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/rollout"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/task"
 )
 
 const (
-	labelCheck          = "slipway.dev/check"
 	annotationCheckHash = "slipway.dev/check-hash"
 	// jobMargin is by how much a Job may outlive the check that waits for it: it is for those whose process has died.
 	jobMargin = time.Minute
@@ -46,11 +48,11 @@ func (r *checkRun) job() (err error) {
 	joined, err := r.joinJob(wanted)
 	if err == nil && !joined {
 		if err = r.createJob(wanted); err != nil {
-			return r.explainPods("the Job "+wanted.Name, &refusedError{object: r.keyOf(info), verb: "create", cause: err}, nil)
+			return r.explainPods("the Job "+wanted.Name, &helmkube.RefusedError{Object: r.kube.KeyOf(info), Verb: "create", Cause: err}, nil)
 		}
 	}
 	if err == nil {
-		err = r.waitHooks([]*cliresource.Info{info})
+		err = r.waiter.Hooks(r.ctx, []*cliresource.Info{info})
 	}
 	if err != nil {
 		return r.explainPods("the Job "+wanted.Name, err, []*cliresource.Info{info})
@@ -73,7 +75,7 @@ func jobInfo(j *batchv1.Job) *cliresource.Info {
 // joinJob looks for a Job that a killed run has left. One that still runs the very same check is joined; what is over, or would run
 // something else, is removed first: a result that is older than this run says nothing about now.
 func (r *checkRun) joinJob(wanted *batchv1.Job) (joined bool, err error) {
-	jobs := r.reads.BatchV1().Jobs(wanted.Namespace)
+	jobs := r.env.op.Reads.BatchV1().Jobs(wanted.Namespace)
 	found, err := jobs.Get(r.ctx, wanted.Name, metav1.GetOptions{})
 	if cluster.IsNotFound(err) {
 		return false, nil
@@ -81,39 +83,34 @@ func (r *checkRun) joinJob(wanted *batchv1.Job) (joined bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("reading Job %s: %w", wanted.Name, err)
 	}
-	if found.Labels[labelRecordManagedBy] != environment.FieldManager || found.Labels[labelRelease] != wanted.Labels[labelRelease] {
+	if found.Labels[cluster.LabelManagedBy] != environment.FieldManager || found.Labels[record.LabelRelease] != wanted.Labels[record.LabelRelease] {
 		return false, r.notMade(fmt.Sprintf("the Job %s exists and was not made by Slipway", wanted.Name))
 	}
-	state := job(found)
-	if found.DeletionTimestamp == nil && !state.ready && state.trouble == nil &&
+	if found.DeletionTimestamp == nil && rollout.JobActive(found) &&
 		found.Annotations[annotationCheckHash] == wanted.Annotations[annotationCheckHash] {
-		r.progress.say("joined", "waiting for the Job "+wanted.Name+", which an earlier run has started")
+		r.env.op.Paced("joined", "waiting for the Job "+wanted.Name+", which an earlier run has started")
 		return true, nil
 	}
 	if err := r.removeJob(wanted.Name); err != nil {
 		return false, err
 	}
-	return false, r.waitGone([]*cliresource.Info{jobInfo(wanted)})
+	return false, r.waiter.Gone(r.ctx, []*cliresource.Info{jobInfo(wanted)})
 }
 
 func (r *checkRun) createJob(wanted *batchv1.Job) error {
-	client, err := cluster.NewKubernetes(r.clients.gated)
-	if err != nil {
-		return fmt.Errorf("making a client for the Job: %w", err)
-	}
-	_, err = client.BatchV1().Jobs(wanted.Namespace).Create(r.ctx, wanted, metav1.CreateOptions{FieldManager: environment.FieldManager})
+	_, err := r.env.op.Gated.BatchV1().Jobs(wanted.Namespace).Create(r.ctx, wanted, metav1.CreateOptions{FieldManager: environment.FieldManager})
 	return err
 }
 
 // removeJob deletes a Job with its pods, also when the check's time is over or the operation was interrupted. One that cannot be
 // deleted is so by the cluster some time after its end, or by the next run.
 func (r *checkRun) removeJob(name string) error {
-	ctx, stop := r.afterwards()
+	ctx, stop := r.env.op.Afterward(0)
 	defer stop()
 	background := metav1.DeletePropagationBackground
-	err := r.clients.durable.BatchV1().Jobs(r.target.Handle.Namespace).Delete(ctx, name, metav1.DeleteOptions{PropagationPolicy: &background})
+	err := r.env.op.Durable.BatchV1().Jobs(r.env.target.Handle.Namespace).Delete(ctx, name, metav1.DeleteOptions{PropagationPolicy: &background})
 	if err != nil && !apierrors.IsNotFound(err) {
-		r.progress.say("remove "+name, fmt.Sprintf("the Job %s could not be removed, the cluster does %s after its end: %s", name, jobKept, explain.Library(err)))
+		r.env.op.Paced("remove "+name, fmt.Sprintf("the Job %s could not be removed, the cluster does %s after its end: %s", name, jobKept, explain.Library(err)))
 	}
 	return nil
 }
@@ -122,21 +119,21 @@ func (r *checkRun) removeJob(name string) error {
 // ServiceAccount.
 func (r *checkRun) jobObject() (*batchv1.Job, error) {
 	spec := r.check.Job
-	handle := r.target.Handle
+	handle := r.env.target.Handle
 	values := map[string]string{
 		"SLIPWAY_CLIENT": handle.Client, "SLIPWAY_STAGE": handle.Stage, "SLIPWAY_NAMESPACE": handle.Namespace,
-		"SLIPWAY_RELEASE": r.target.Name, "SLIPWAY_VERSION": r.env.version,
+		"SLIPWAY_RELEASE": r.env.target.Name, "SLIPWAY_VERSION": r.env.version,
 	}
 	maps.Copy(values, spec.Env)
 	labels := map[string]string{
 		environment.LabelClient: handle.Client, environment.LabelStage: handle.Stage,
-		labelRecordManagedBy: environment.FieldManager, labelRelease: r.target.Name, labelCheck: checkLabel(r.check.Name),
+		cluster.LabelManagedBy: environment.FieldManager, record.LabelRelease: r.env.target.Name, record.LabelCheck: checkLabel(r.check.Name),
 	}
 	out := task.Spec{
 		Namespace: handle.Namespace, Name: r.jobName(), Labels: labels, Container: "check",
 		Image: spec.Image, Command: spec.Command, Args: spec.Args, Env: values,
 		ServiceAccount: spec.ServiceAccount, Token: spec.ServiceAccount != "", PullSecrets: spec.PullSecrets,
-		Grace: 5 * time.Second, Deadline: r.timeout + jobMargin,
+		Grace: 5 * time.Second, Deadline: r.check.timeout() + jobMargin,
 	}.Job()
 	out.Spec.TTLSecondsAfterFinished = new(int32(jobKept.Seconds()))
 	text, err := json.Marshal(out.Spec)
@@ -156,8 +153,8 @@ func (r *checkRun) jobName() string {
 	if r.env.release != nil {
 		revision = r.env.release.Version
 	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%s\n%d", r.target.Name, r.stage, r.check.Name, revision))
-	readable := strings.Trim(notInNames.ReplaceAllLiteralString(strings.ToLower(r.target.Name+"-"+r.check.Name), "-"), "-")
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%s\n%d", r.env.target.Name, r.stage, r.check.Name, revision))
+	readable := strings.Trim(notInNames.ReplaceAllLiteralString(strings.ToLower(r.env.target.Name+"-"+r.check.Name), "-"), "-")
 	// Pods of Jobs get six letters more, and their names are labels.
 	readable = strings.TrimRight(readable[:min(len(readable), 36)], "-")
 	return fmt.Sprintf("%s-r%d-%s", readable, revision, hex.EncodeToString(sum[:4]))

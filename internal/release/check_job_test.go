@@ -13,11 +13,13 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 )
 
 func (b *bench) jobs() []batchv1.Job {
 	b.t.Helper()
-	list, err := b.client.BatchV1().Jobs(b.namespace()).List(b.t.Context(), metav1.ListOptions{LabelSelector: labelCheck})
+	list, err := b.client.BatchV1().Jobs(b.namespace()).List(b.t.Context(), metav1.ListOptions{LabelSelector: record.LabelCheck})
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -205,7 +207,7 @@ func TestJobCheck_JoinsWhatAKilledRunLeftRunning(t *testing.T) {
 	}
 	seen := func(do func()) map[types.UID]bool {
 		t.Helper()
-		watch, err := b.client.BatchV1().Jobs(b.namespace()).Watch(t.Context(), metav1.ListOptions{LabelSelector: labelCheck})
+		watch, err := b.client.BatchV1().Jobs(b.namespace()).Watch(t.Context(), metav1.ListOptions{LabelSelector: record.LabelCheck})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -28,18 +28,18 @@ func (b *bench) checkingRevision(target Target, revision int, spec Spec) checkEn
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	lease, err := target.Cluster.Hold(b.t.Context(), b.namespace(), nil)
+	o, err := begin(b.t.Context(), target, sessionOptions{timeout: 10 * time.Minute, graces: shortGraces, progress: func(s string) {
+		b.t.Log("  progress: " + s)
+	}})
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	b.t.Cleanup(func() {
-		if err := lease.Release(context.Background()); err != nil {
+		if err := o.op.Finish(); err != nil {
 			b.t.Error(err)
 		}
 	})
-	o := &operation{target: target, lease: lease, graces: *shortGraces, secrets: redact.New(spec.Sensitive, spec.WriteOnly), progress: newReporter(func(s string) {
-		b.t.Log("  progress: " + s)
-	})}
+	o.secrets = redact.New(spec.Sensitive, spec.WriteOnly)
 	return o.checks(stored, spec.Version)
 }
 

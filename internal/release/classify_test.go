@@ -99,7 +99,7 @@ func TestMayRecover_LooksAtOwnerPolicyAndAge(t *testing.T) {
 		{"of others, old, not to be recovered", false, true, time.Hour, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			a := &application{operation: &operation{target: Target{Name: "app"}}, options: ApplyOptions{FailOnPending: tc.policy}}
+			a := &applyRun{target: Target{Name: "app"}, options: ApplyOptions{FailOnPending: tc.policy}}
 			s := situation{last: revision{number: 2, status: helmrelease.StatusPendingUpgrade, created: time.Now().Add(-tc.age)}}
 			if err := a.mayRecover(s, tc.mine); (err == nil) != tc.recovers {
 				t.Errorf("error: %v", err)
@@ -129,22 +129,5 @@ func TestSurplus_KeepsWhatMayBeNeeded(t *testing.T) {
 				t.Errorf("got %v, want %v", got, tc.want)
 			}
 		})
-	}
-}
-
-func TestRecord_RemembersAFewRevisionsThatWorked(t *testing.T) {
-	record := &Record{}
-	for number := range 8 {
-		record.addKnownGood(KnownGood{Revision: number}, func(n int) bool { return n != 5 })
-	}
-	var got []int
-	for _, good := range record.KnownGood {
-		got = append(got, good.Revision)
-	}
-	if want := []int{7, 6, 4, 3, 2}; !slices.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
-	}
-	if got := record.keptRevisions(); !slices.Equal(got, []int{7, 6}) {
-		t.Errorf("kept %v", got)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	helmrelease "helm.sh/helm/v3/pkg/release"
@@ -22,7 +21,10 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/operation"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/autoscale"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/rollout"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/threeway"
 )
 
@@ -39,7 +41,7 @@ type CorrectOptions struct {
 	// Progress is as in ApplyOptions.
 	Progress func(string)
 
-	graces *graces
+	graces *rollout.Graces
 }
 
 // Correction is what Correct did.
@@ -56,82 +58,83 @@ type Correction struct {
 // an object, or the release is not the one any more that was planned), *RolloutError (not ready afterwards), *ownership.Error,
 // *CanceledError, *DeadlineError, and those of Apply that look at the place.
 func Correct(ctx context.Context, target Target, options CorrectOptions) (*Correction, error) {
-	c := &correcting{options: options, done: &Correction{}}
-	c.application = &application{
-		outcome: &Outcome{InstanceID: options.InstanceID},
-		options: ApplyOptions{InstanceID: options.InstanceID, ClusterUID: options.ClusterUID, Timeout: options.Timeout, Progress: options.Progress, graces: options.graces},
-	}
-	err := c.correct(ctx, target)
+	c := &correcting{target: target, options: options, done: &Correction{}}
+	err := c.correct(ctx)
 	return c.done, err
 }
 
 // correcting is one Correct while it runs.
 type correcting struct {
-	*application
+	target  Target
 	options CorrectOptions
+	session *session
+	op      *operation.Operation
 	done    *Correction
 	writer  dynamic.Interface
 }
 
-func (c *correcting) correct(ctx context.Context, target Target) (err error) {
-	if err = c.checkPlace(ctx, target); err == nil {
-		err = c.lookAt(ctx, target)
-	}
+func (c *correcting) correct(ctx context.Context) (err error) {
+	c.session, err = begin(ctx, c.target, sessionOptions{
+		clusterUID: c.options.ClusterUID, timeout: c.options.Timeout, progress: c.options.Progress, graces: c.options.graces,
+	})
 	if err != nil {
 		return err
 	}
-	c.operation, err = begin(ctx, target, c.options.Timeout, c.options.graces, c.options.Progress)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, c.finish()) }()
+	c.op = c.session.op
+	defer func() { err = errors.Join(err, c.op.Finish()) }()
 	err = c.underLease()
 	switch {
 	case err == nil:
 		return nil
-	case c.interrupted():
-		return c.canceled(err)
-	case errors.Is(err, errDeadline):
-		return &DeadlineError{Release: target.Name, Revision: c.done.Revision, Timeout: c.timeout, During: c.now(), Objects: c.pending}
+	case c.op.Interrupted():
+		return c.session.canceled(err)
+	case errors.Is(err, operation.ErrDeadline):
+		return &DeadlineError{Release: c.target.Name, Revision: c.done.Revision, Timeout: c.op.Timeout(), During: c.op.Now(),
+			Objects: c.session.waiter.Pending}
 	}
 	return err
 }
 
 func (c *correcting) underLease() error {
-	if err := c.lookAt(c.ctx, c.target); err != nil {
-		return err
-	}
-	last, deployed := c.outcome.Revision, newestDeployed(c.revisions)
-	if deployed == 0 || deployed != last || c.outcome.Status != helmrelease.StatusDeployed.String() {
-		return &CorrectionError{Release: c.target.Name, Problem: fmt.Sprintf("Revision %d is %s by now.", last, c.outcome.Status)}
-	}
-	c.done.Revision = deployed
-	capabilities, err := c.target.Cluster.Capabilities(c.ctx)
+	seen, _, found, err := observe(c.op.Context(), c.target)
 	if err != nil {
 		return err
 	}
-	c.helm = c.helmConfiguration(&capabilities, nil)
-	if c.writer, err = dynamic.NewForConfig(c.clients.gated); err != nil {
-		return fmt.Errorf("making a client to put objects back with: %w", err)
+	if err := found.Check(record.Claim{InstanceID: c.options.InstanceID, Create: c.options.ClusterUID == ""}); err != nil {
+		return err
 	}
-	options := DriftOptions{Rendered: c.options.Rendered, Revision: deployed, Ignore: c.options.Ignore}
-	if c.found.record != nil {
-		options.SecretPaths = c.found.record.SecretPaths
+	if seen.Deployed == 0 || seen.Deployed != seen.Revision || seen.Status != helmrelease.StatusDeployed.String() {
+		return &CorrectionError{Release: c.target.Name, Problem: fmt.Sprintf("Revision %d is %s by now.", seen.Revision, seen.Status)}
 	}
-	c.doing("comparing what is live with revision " + fmt.Sprint(deployed))
+	c.done.Revision = seen.Deployed
+	capabilities, err := c.target.Cluster.Capabilities(c.op.Context())
+	if err != nil {
+		return err
+	}
+	if err := c.session.connect(&capabilities); err != nil {
+		return err
+	}
+	if c.writer, err = c.op.Dynamic(operation.WhileItRuns); err != nil {
+		return err
+	}
+	options := DriftOptions{Rendered: c.options.Rendered, Revision: seen.Deployed, Ignore: c.options.Ignore}
+	if seen.Record != nil {
+		options.SecretPaths = seen.Record.SecretPaths
+	}
+	c.op.Doing("comparing what is live with revision " + fmt.Sprint(seen.Deployed))
 	d, err := newDrifts(c.target, options)
 	if err == nil {
 		// What is written must be what Helm has stored, with its secrets.
-		if err = d.readStored(c.ctx); err == nil {
-			err = d.look(c.ctx)
+		if err = d.readStored(c.op.Context()); err == nil {
+			err = d.look(c.op.Context())
 		}
 	}
 	if err != nil {
 		return c.target.Cluster.Classify(err)
 	}
-	c.secrets = d.scrub
-	found := d.differences()
-	for _, difference := range found.Found {
+	c.session.secrets = d.scrub
+	differences := d.differences()
+	for _, difference := range differences.Found {
 		if difference.Lasting {
 			c.done.Left = append(c.done.Left, difference)
 		}
@@ -143,7 +146,7 @@ func (c *correcting) underLease() error {
 		if err := c.putBack(d, o); err != nil {
 			return err
 		}
-		for _, difference := range found.Found {
+		for _, difference := range differences.Found {
 			if difference.Object == o.key {
 				c.done.Corrected = append(c.done.Corrected, difference)
 			}
@@ -154,10 +157,10 @@ func (c *correcting) underLease() error {
 
 // putBack writes one object.
 func (c *correcting) putBack(d *drifts, o *drifting) error {
-	if err := c.ended(); err != nil {
+	if err := c.op.Ended(); err != nil {
 		return err
 	}
-	c.doing("putting back " + o.key.Short())
+	c.op.Doing("putting back " + o.key.Short())
 	var at dynamic.ResourceInterface = c.writer.Resource(o.mapping.Resource)
 	namespace := ""
 	if o.mapping.Scope.Name() == "namespace" {
@@ -187,7 +190,7 @@ func (c *correcting) putBack(d *drifts, o *drifting) error {
 	if err != nil || patch == nil {
 		return err
 	}
-	_, err = at.Patch(c.ctx, o.live.GetName(), kind, patch, metav1.PatchOptions{FieldManager: environment.FieldManager})
+	_, err = at.Patch(c.op.Context(), o.live.GetName(), kind, patch, metav1.PatchOptions{FieldManager: environment.FieldManager})
 	return c.refusal(o, "write", err)
 }
 
@@ -203,11 +206,11 @@ func (c *correcting) makeAgain(o *drifting, at dynamic.ResourceInterface, namesp
 		if err != nil {
 			return err
 		}
-		if err := c.waitGone(infos); err != nil {
+		if err := c.session.waiter.Gone(c.op.Context(), infos); err != nil {
 			return err
 		}
 	}
-	_, err := at.Create(c.ctx, &unstructured.Unstructured{Object: want}, metav1.CreateOptions{FieldManager: environment.FieldManager})
+	_, err := at.Create(c.op.Context(), &unstructured.Unstructured{Object: want}, metav1.CreateOptions{FieldManager: environment.FieldManager})
 	return c.refusal(o, "create", err)
 }
 
@@ -215,10 +218,10 @@ func (c *correcting) refusal(o *drifting, verb string, err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case c.ended() != nil:
-		return c.ended()
+	case c.op.Ended() != nil:
+		return c.op.Ended()
 	}
-	return &CorrectionError{Release: c.target.Name, Problem: c.secrets.Text(fmt.Sprintf("The API server refused to %s %s: %s", verb, o.key.Short(), cluster.AnswerText(err)))}
+	return &CorrectionError{Release: c.target.Name, Problem: c.session.redact(fmt.Sprintf("The API server refused to %s %s: %s", verb, o.key.Short(), cluster.AnswerText(err)))}
 }
 
 // waitCorrected waits for what was written.
@@ -233,10 +236,10 @@ func (c *correcting) waitCorrected(d *drifts) error {
 			infos = append(infos, built...)
 		}
 	}
-	err := c.waitReady(infos)
-	var notReady *notReadyError
+	err := c.session.waiter.Ready(c.op.Context(), infos)
+	var notReady *rollout.NotReadyError
 	if errors.As(err, &notReady) {
-		return &RolloutError{Release: c.target.Name, Revision: c.done.Revision, Cause: c.secrets.Text(notReady.cause), Objects: notReady.reports}
+		return &RolloutError{Release: c.target.Name, Revision: c.done.Revision, Cause: c.session.redact(notReady.Cause), Objects: notReady.Reports}
 	}
 	return err
 }
@@ -247,7 +250,7 @@ func (c *correcting) infos(o map[string]any) ([]*resource.Info, error) {
 	if err != nil {
 		return nil, fmt.Errorf("writing a stored object: %w", err)
 	}
-	list, err := c.kube.client.Build(strings.NewReader(string(text)), false)
+	list, err := c.session.kube.Match(string(text))
 	if err != nil {
 		return nil, fmt.Errorf("matching stored objects with what the cluster serves: %w", err)
 	}

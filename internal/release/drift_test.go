@@ -26,7 +26,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
-	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 )
 
 var (
@@ -227,7 +227,7 @@ func TestDrift_ShowsEachLeafAndCorrectPutsItBack(t *testing.T) {
 			d.wantDrift(nil)
 		})
 	}
-	d.wantEnd(1, "deployed", phaseDeployed)
+	d.wantEnd(1, "deployed", record.Deployed)
 	live, err := d.target.Cluster.Dynamic()
 	if err != nil {
 		t.Fatal(err)
@@ -386,7 +386,7 @@ func TestCorrect_RefusesAReleaseThatChangedMeanwhile(t *testing.T) {
 	d := newDrifted(t)
 	d.id = "another"
 	_, err := Correct(t.Context(), d.target, CorrectOptions{InstanceID: d.id, ClusterUID: d.uid})
-	wantError[*ownership.Error](t, err)
+	wantError[*record.OwnerError](t, err)
 
 	broken := newDrifted(t)
 	if _, err := broken.apply(t.Context(), driftSpec(t, map[string]any{"readinessPath": "/not-there"}), timeout(3*time.Second)); err == nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/dryrun"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
@@ -63,12 +64,12 @@ func TestApply_RefusesTwoReleasesOfOneNameInOneRun(t *testing.T) {
 		o.InstanceID = "22222222-0000-0000-0000-000000000002"
 		o.MadeInThisRun = func(id string) bool { return id == first }
 	})
-	wantError[*ownership.Error](t, err)
-	wantText(t, err.Error(), "two slipway_release have the same name", "another name")
+	wantError[*record.OwnerError](t, err)
+	wantText(t, err.Error(), "Two resources of this configuration", "another name")
 	if got := b.liveLevel(); got != "info" {
 		t.Errorf("it was changed: %s", got)
 	}
-	b.wantEnd(1, "deployed", phaseDeployed)
+	b.wantEnd(1, "deployed", record.Deployed)
 }
 
 func TestObserveForCreate_RefusesAReleaseOfOthers(t *testing.T) {

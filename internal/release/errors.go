@@ -119,39 +119,3 @@ func (e *NotImportableError) Explain() (happened, observed, advice string) {
 }
 
 func (e *NotImportableError) Error() string { return explain.Text(e.Explain()) }
-
-// NewerRecordError says that the record was written by a newer Slipway, which this one must not overwrite.
-type NewerRecordError struct {
-	Name          string
-	SchemaVersion int
-}
-
-// Explain says it in three paragraphs.
-func (e *NewerRecordError) Explain() (happened, observed, advice string) {
-	return fmt.Sprintf("The record in ConfigMap %s was written by a newer provider.", e.Name),
-		fmt.Sprintf("Its schema version is %d, and this provider writes %d.", e.SchemaVersion, recordSchemaVersion),
-		"Use the provider version that wrote it, or a newer one. Nothing was changed."
-}
-
-func (e *NewerRecordError) Error() string { return explain.Text(e.Explain()) }
-
-// ForeignRecordError says that the record under the release's name belongs to another client or stage, or is not ours at all.
-type ForeignRecordError struct {
-	Name   string
-	Client string
-	Stage  string
-	// Reason is set where the ConfigMap is not a record that can be read.
-	Reason string
-}
-
-// Explain says it in three paragraphs.
-func (e *ForeignRecordError) Explain() (happened, observed, advice string) {
-	happened = fmt.Sprintf("ConfigMap %s is not the record of this release.", e.Name)
-	if e.Reason != "" {
-		return happened, "The ConfigMap is there, but " + e.Reason + ".", "Delete or rename it if nobody needs it, and apply again."
-	}
-	return happened, fmt.Sprintf("It belongs to client %q, stage %q.", e.Client, e.Stage),
-		"Check the workspace, the var-file and the namespace. Nothing was changed."
-}
-
-func (e *ForeignRecordError) Error() string { return explain.Text(e.Explain()) }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 )
 
 // GuardError says that a new revision did badly, or could not be judged, and what was done about it.
@@ -31,7 +32,7 @@ type GuardError struct {
 	// LeftBehind are objects of the failed revision that a rollback does not take away, with the reason.
 	LeftBehind []string
 	// Quarantine is nil where the content may be deployed again.
-	Quarantine *Quarantine
+	Quarantine *record.Quarantine
 	// Cause is the failure of the rollout, nil for other stages.
 	Cause error
 }
@@ -117,7 +118,7 @@ func (e *GuardError) advice() string {
 		out = append(out, "Put the version right and apply again.")
 	}
 	if e.Quarantine != nil {
-		out = append(out, e.Quarantine.clear(e.Release))
+		out = append(out, releaseFromQuarantine(*e.Quarantine, e.Release))
 	}
 	return strings.Join(out, " ")
 }
@@ -187,7 +188,7 @@ func (e *RollbackInvalidError) Error() string { return explain.Text(e.Explain())
 // rollback that had ended half way, see Outcome.Restored.
 type QuarantinedError struct {
 	Release    string
-	Quarantine Quarantine
+	Quarantine record.Quarantine
 }
 
 // Explain says it in three paragraphs.
@@ -198,15 +199,15 @@ func (e *QuarantinedError) Explain() (happened, observed, advice string) {
 		what = "Version " + q.Version
 	}
 	return fmt.Sprintf("%s is not deployed again to release %s: it failed as revision %d at %s.", what, e.Release, q.Revision, q.At.UTC().Format(time.RFC3339)),
-		explain.Sentence(q.Reason), q.clear(e.Release)
+		explain.Sentence(q.Reason), releaseFromQuarantine(q, e.Release)
 }
 
 func (e *QuarantinedError) Error() string { return explain.Text(e.Explain()) }
 
-// clear says how a quarantine ends.
-func (q *Quarantine) clear(release string) string {
+// releaseFromQuarantine says how a quarantine ends.
+func releaseFromQuarantine(q record.Quarantine, release string) string {
 	return fmt.Sprintf("This content is held until %s. A change of the chart, the values, the version or the policy lets it go, and so does another "+
-		"text in retry_token, or the annotation %s=%s on ConfigMap %s.", q.Expires.UTC().Format(time.RFC3339), AnnotationHold, holdCleared, recordName(release))
+		"text in retry_token, or the annotation %s=%s on ConfigMap %s.", q.Expires.UTC().Format(time.RFC3339), record.AnnotationQuarantine, record.QuarantineCleared, record.OfRelease.Object(release))
 }
 
 // UnverifiedError says that the run was cut off while a deployed revision was watched. The revision was left, and the next apply

@@ -5,21 +5,11 @@ package release
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
-	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/rollout"
 )
-
-// ObjectReport is what was observed of one object that did not become ready.
-type ObjectReport struct {
-	Object object.Key
-	// Observed is the state in words ("1 of 2 pods updated, 0 available").
-	Observed string
-	// Details are conditions, container states, events and log lines, ready to print, without secrets.
-	Details []string
-}
 
 // RolloutError says that the API server refused an object, or that the release was written but did not become ready.
 type RolloutError struct {
@@ -30,7 +20,7 @@ type RolloutError struct {
 	// Refused says that it was the API server that refused an object.
 	Refused bool
 	// Objects are those that are not ready.
-	Objects []ObjectReport
+	Objects []rollout.ObjectReport
 
 	// kind is that of the trouble, for example "crash"; empty where there was none.
 	kind string
@@ -44,7 +34,7 @@ func (e *RolloutError) Explain() (happened, observed, advice string) {
 	if e.Refused {
 		what = "could not be written"
 	}
-	return fmt.Sprintf("Revision %d of release %s %s: %s", e.Revision, e.Release, what, e.Cause), reportText(e.Objects), afterFailure
+	return fmt.Sprintf("Revision %d of release %s %s: %s", e.Revision, e.Release, what, e.Cause), rollout.Text(e.Objects), afterFailure
 }
 
 func (e *RolloutError) Error() string { return explain.Text(e.Explain()) }
@@ -56,7 +46,7 @@ type HookError struct {
 	// Event is "pre-install", "post-upgrade" and so on, empty where it is not known.
 	Event   string
 	Cause   string
-	Objects []ObjectReport
+	Objects []rollout.ObjectReport
 }
 
 // Explain says it in three paragraphs.
@@ -65,7 +55,7 @@ func (e *HookError) Explain() (happened, observed, advice string) {
 	if e.Event != "" {
 		hook = e.Event + " hook"
 	}
-	return fmt.Sprintf("A %s of revision %d of release %s failed: %s", hook, e.Revision, e.Release, e.Cause), reportText(e.Objects), afterFailure
+	return fmt.Sprintf("A %s of revision %d of release %s failed: %s", hook, e.Revision, e.Release, e.Cause), rollout.Text(e.Objects), afterFailure
 }
 
 func (e *HookError) Error() string { return explain.Text(e.Explain()) }
@@ -78,7 +68,7 @@ type DeadlineError struct {
 	// During says what was going on.
 	During string
 	// Objects are those that were not ready.
-	Objects []ObjectReport
+	Objects []rollout.ObjectReport
 
 	// blamed says that pods ran and were not ready: it was the version that was not done in time.
 	blamed bool
@@ -87,21 +77,7 @@ type DeadlineError struct {
 // Explain says it in three paragraphs.
 func (e *DeadlineError) Explain() (happened, observed, advice string) {
 	return fmt.Sprintf("Revision %d of release %s was not done after %s; the time ran out while %s.", e.Revision, e.Release, e.Timeout, e.During),
-		reportText(e.Objects), afterFailure + " Where it only needs longer, raise it in timeouts."
+		rollout.Text(e.Objects), afterFailure + " Where it only needs longer, raise it in timeouts."
 }
 
 func (e *DeadlineError) Error() string { return explain.Text(e.Explain()) }
-
-// reportText prints reports one below the other.
-func reportText(reports []ObjectReport) string {
-	var blocks []string
-	for _, r := range reports {
-		var b strings.Builder
-		fmt.Fprintf(&b, "%s: %s", r.Object.Short(), r.Observed)
-		for _, d := range r.Details {
-			b.WriteString("\n  " + strings.ReplaceAll(d, "\n", "\n  "))
-		}
-		blocks = append(blocks, b.String())
-	}
-	return strings.Join(blocks, "\n")
-}

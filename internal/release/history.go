@@ -12,6 +12,8 @@ import (
 	helmrelease "helm.sh/helm/v3/pkg/release"
 	"helm.sh/helm/v3/pkg/storage"
 	"helm.sh/helm/v3/pkg/storage/driver"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 )
 
 const defaultMaxHistory = 10
@@ -39,13 +41,13 @@ func surplus(revisions []revision, limit int, kept []int) []int {
 }
 
 // prune deletes surplus revisions from Helm's storage. Those that cannot be deleted now are so after the next apply.
-func prune(ctx context.Context, target Target, releases *storage.Storage, limit int, record *Record) error {
+func prune(ctx context.Context, target Target, releases *storage.Storage, limit int, record *record.Release) error {
 	revisions, err := listRevisions(ctx, target)
 	if err != nil {
 		return err
 	}
 	var failures []error
-	for _, number := range surplus(revisions, limit, record.keptRevisions()) {
+	for _, number := range surplus(revisions, limit, record.Kept()) {
 		if _, err := releases.Delete(target.Name, number); err != nil && !errors.Is(err, driver.ErrReleaseNotFound) {
 			failures = append(failures, fmt.Errorf("deleting revision %d of release %s: %w", number, target.Name, err))
 		}

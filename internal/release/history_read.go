@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 )
 
 // HistoryEntry is one revision of a release, as far as Helm and the record remember it.
@@ -39,9 +41,9 @@ func History(ctx context.Context, target Target, limit int) ([]HistoryEntry, err
 	if err != nil {
 		return nil, err
 	}
-	record := seen.Record
-	if record == nil {
-		record = &Record{}
+	last := seen.Record
+	if last == nil {
+		last = &record.Release{}
 	}
 	byNumber := map[int]*HistoryEntry{}
 	entry := func(number int) *HistoryEntry {
@@ -54,12 +56,12 @@ func History(ctx context.Context, target Target, limit int) ([]HistoryEntry, err
 		e := entry(r.number)
 		e.Status, e.Started, e.Current = r.status.String(), r.created.UTC(), r.number == seen.Deployed
 	}
-	for _, good := range record.KnownGood {
+	for _, good := range last.KnownGood {
 		e := entry(good.Revision)
 		e.KnownGood, e.Version = true, good.Version
 	}
 	// Newest first: an attempt that was resumed stands there once.
-	for _, run := range slices.Backward(record.Runs) {
+	for _, run := range slices.Backward(last.Runs) {
 		if run.Revision == 0 {
 			continue
 		}
@@ -71,7 +73,7 @@ func History(ctx context.Context, target Target, limit int) ([]HistoryEntry, err
 			e.Version = run.Version
 		}
 	}
-	for _, run := range record.Runs {
+	for _, run := range last.Runs {
 		if run.Restored != 0 {
 			entry(run.Restored).restores(run)
 		}
@@ -88,11 +90,11 @@ func History(ctx context.Context, target Target, limit int) ([]HistoryEntry, err
 }
 
 // restores says of a revision that an automatic rollback made it.
-func (e *HistoryEntry) restores(failed Run) {
+func (e *HistoryEntry) restores(failed record.Run) {
 	if e.Kind != "" {
 		return
 	}
-	e.Kind, e.Version = KindRollback, failed.RestoredVersion
+	e.Kind, e.Version = record.KindRollback, failed.RestoredVersion
 	e.Reason = fmt.Sprintf("restored after revision %d failed", failed.Revision)
 	if failed.Finished.After(e.Started) {
 		e.Finished = failed.Finished

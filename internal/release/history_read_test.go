@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 )
 
 func TestHistory_TellsWhatBecameOfEachRevision(t *testing.T) {
@@ -30,13 +32,13 @@ func TestHistory_TellsWhatBecameOfEachRevision(t *testing.T) {
 		t.Fatalf("%d requests, %v: %+v", count.Load(), err, entries)
 	}
 	restored, failed, first := entries[0], entries[1], entries[2]
-	if restored.Kind != KindRollback || restored.Version != "v1.1.1" || !restored.Current || restored.Status != "deployed" || !strings.Contains(restored.Reason, "revision 2") {
+	if restored.Kind != record.KindRollback || restored.Version != "v1.1.1" || !restored.Current || restored.Status != "deployed" || !strings.Contains(restored.Reason, "revision 2") {
 		t.Errorf("restored: %+v", restored)
 	}
-	if failed.Outcome != OutcomeRolledBack || failed.Restored != 3 || failed.Version != "v1.2.0" || failed.Stage != StageRollout || failed.Reason == "" || failed.Finished.IsZero() || failed.Current {
+	if failed.Outcome != record.OutcomeRolledBack || failed.Restored != 3 || failed.Version != "v1.2.0" || failed.Stage != StageRollout || failed.Reason == "" || failed.Finished.IsZero() || failed.Current {
 		t.Errorf("failed: %+v", failed)
 	}
-	if first.Kind != KindInstall || first.Outcome != OutcomePassed || !first.KnownGood || first.Version != "v1.1.1" {
+	if first.Kind != record.KindInstall || first.Outcome != record.OutcomePassed || !first.KnownGood || first.Version != "v1.1.1" {
 		t.Errorf("first: %+v", first)
 	}
 	if strings.Contains(fmt.Sprint(entries), "canary") {

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 )
 
 var secretsResource = schema.GroupVersionResource{Version: "v1", Resource: "secrets"}
@@ -73,20 +74,20 @@ func newestDeployed(revisions []revision) int {
 	return 0
 }
 
-func observe(ctx context.Context, target Target) (*Observation, []revision, recorded, error) {
+func observe(ctx context.Context, target Target) (*Observation, []revision, *record.Stored[record.Release], error) {
 	revisions, err := listRevisions(ctx, target)
 	if err != nil {
-		return nil, nil, recorded{}, err
+		return nil, nil, nil, err
 	}
 	client, err := target.Cluster.Kubernetes()
 	if err != nil {
-		return nil, nil, recorded{}, err
+		return nil, nil, nil, err
 	}
-	found, err := readRecord(ctx, client, target)
+	found, err := record.Read[record.Release](ctx, client, placeOf(target))
 	if err != nil {
-		return nil, nil, recorded{}, err
+		return nil, nil, nil, err
 	}
-	out := &Observation{Deployed: newestDeployed(revisions), Record: found.record}
+	out := &Observation{Deployed: newestDeployed(revisions), Record: found.Content, Cleared: found.Cleared()}
 	if len(revisions) > 0 {
 		last := revisions[len(revisions)-1]
 		out.Revision, out.Status = last.number, last.status.String()
@@ -100,10 +101,7 @@ func observeForCreate(ctx context.Context, target Target) (*Observation, error) 
 	if err != nil {
 		return nil, err
 	}
-	if err := found.checkWritable(target); err != nil {
-		return nil, err
-	}
-	if found.record == nil {
+	if !found.Exists() {
 		if err := checkUnrecorded(target, revisions); err != nil {
 			return nil, err
 		}

@@ -7,10 +7,12 @@ import (
 	"context"
 	"time"
 
-	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
-	"github.com/slipway-dev/terraform-provider-slipway/internal/chart"
+	"helm.sh/helm/v3/pkg/storage/driver"
+
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/rollout"
 )
 
 // Observation is what Read needs to know of a release, at the cost of two requests: a metadata LIST of Helm's Secrets and a
@@ -22,7 +24,9 @@ type Observation struct {
 	// Deployed is the newest revision with status deployed, 0 where there is none.
 	Deployed int
 	// Record is ours, nil where there is none.
-	Record *Record
+	Record *record.Release
+	// Cleared says that somebody has released the content from quarantine.
+	Cleared bool
 }
 
 // Absent reports that neither a revision nor a record is there.
@@ -30,88 +34,14 @@ func (o *Observation) Absent() bool { return o.Revision == 0 && o.Record == nil 
 
 // Outside reports that the newest revision was not made by Slipway, or not recorded.
 func (o *Observation) Outside() bool {
-	if o.Record != nil && o.Record.Phase == phaseRollingBack && o.Revision > o.Record.Revision {
+	if o.Record != nil && o.Record.Phase == record.RollingBack && o.Revision > o.Record.Revision {
 		return false // A rollback was begun after the revision that it takes back.
 	}
 	return o.Revision != 0 && (o.Record == nil || o.Record.Revision != o.Revision)
 }
 
-// Record is the ConfigMap "slipway-release-<name>": what Slipway did last, for the next run, which may be another process.
-// Its JSON carries a schema version; a record newer than this code is read for display and never written
-// (*NewerRecordError). It holds no secret.
-type Record struct {
-	SchemaVersion int    `json:"schemaVersion"`
-	InstanceID    string `json:"instanceID"`
-	Client        string `json:"client"`
-	Stage         string `json:"stage"`
-	NamespaceUID  string `json:"namespaceUID"`
-	// Phase is "installing", "upgrading", "verifying" (deployed, and no verdict yet), "unverified" (the verdict was inconclusive, and
-	// the revision was left), "deployed", "rolling back", "rolled back" or "failed".
-	Phase    string      `json:"phase"`
-	Holder   string      `json:"holder"`
-	Started  time.Time   `json:"started"`
-	Finished time.Time   `json:"finished,omitzero"`
-	Revision int         `json:"revision"` // the revision of the phase
-	Digest   string      `json:"digest"`   // Rendering.Digest of it
-	Version  string      `json:"version"`
-	Chart    ChartRecord `json:"chart"`
-	// Key is the ContentKey of the revision, and PolicyHash the part of it that the guard makes; both empty without a guard.
-	Key        string `json:"key,omitempty"`
-	PolicyHash string `json:"policyHash,omitempty"`
-	// Verifying is set in the phases "verifying" and "unverified".
-	Verifying *Verifying `json:"verifying,omitempty"`
-	// KnownGood are revisions that were deployed, became ready, and passed their guard where they had one, newest first.
-	KnownGood []KnownGood `json:"knownGood,omitempty"`
-	// Runs are the last attempts, newest first.
-	Runs []Run `json:"runs,omitempty"`
-	// Quarantine is the content that failed last, nil where nothing is held.
-	Quarantine *Quarantine `json:"quarantine,omitempty"`
-	// Retry is Guard.Retry of the run that made the quarantine.
-	Retry string `json:"retry,omitempty"`
-	// Failure is what the last failed operation said, shortened, without secrets.
-	Failure string `json:"failure,omitempty"`
-	// SecretPaths are the dotted paths of the values that were given as sensitive or write-only, so that an import leaves
-	// them out. The values themselves are not here.
-	SecretPaths []string `json:"secretPaths,omitempty"`
-
-	// cleared says that the ConfigMap carries the annotation that clears the quarantine.
-	cleared bool
-}
-
-// Verifying says how far the guard of a revision has come.
-type Verifying struct {
-	// Since is when its pods were ready: the analysis begins there.
-	Since time.Time `json:"since"`
-	// Stage is the stage that was begun last.
-	Stage string `json:"stage"`
-	// Samples are those of health checks, which nobody else remembers, newest last. They are written when a run is interrupted.
-	Samples []analysis.Sample `json:"samples,omitempty"`
-}
-
-// ChartRecord is enough to find the chart again on import.
-type ChartRecord struct {
-	Source  chart.Source `json:"source"`
-	Name    string       `json:"name"`
-	Version string       `json:"version"`
-	Digest  string       `json:"digest"`
-}
-
-// KnownGood is one revision that worked.
-type KnownGood struct {
-	Revision int       `json:"revision"`
-	Version  string    `json:"version"`
-	Digest   string    `json:"digest"`
-	At       time.Time `json:"at"`
-	// Chart and SecretPaths are as in Record: they come back with the revision.
-	Chart       ChartRecord `json:"chart,omitzero"`
-	SecretPaths []string    `json:"secretPaths,omitempty"`
-	// Seal is a keyed hash over what Helm has stored of the revision; its key is a label of Helm's Secret. A rollback to something
-	// else than what was good is refused by it. Empty where the revision was made before there were seals.
-	Seal string `json:"seal,omitempty"`
-}
-
 // Observe reads a release. A release that does not exist is no error (see Absent). Errors as from cluster.Classify;
-// *ForeignRecordError where the record belongs to another client or stage.
+// *record.ForeignError where the record belongs to another client or stage.
 func Observe(ctx context.Context, target Target) (*Observation, error) {
 	out, _, _, err := observe(ctx, target)
 	return out, err
@@ -123,7 +53,7 @@ func (o *Observation) Working() bool {
 		return false
 	}
 	switch o.Record.Phase {
-	case phaseDeployed, phaseVerifying, phaseUnverified, phaseRolledBack:
+	case record.Deployed, record.Verifying, record.Unverified, record.RolledBack:
 		return true
 	}
 	return false
@@ -136,13 +66,13 @@ func (o *Observation) Verification() string {
 		return ""
 	}
 	switch o.Record.Phase {
-	case phaseVerifying, phaseUnverified:
+	case record.Verifying, record.Unverified:
 		since := o.Record.Started
-		if o.Record.Verifying != nil {
-			since = o.Record.Verifying.Since
+		if o.Record.Verification != nil {
+			since = o.Record.Verification.Since
 		}
 		return "unverified since " + since.UTC().Format(time.RFC3339)
-	case phaseDeployed, phaseRolledBack:
+	case record.Deployed, record.RolledBack:
 		if o.Record.PolicyHash != "" {
 			return "verified"
 		}
@@ -151,7 +81,7 @@ func (o *Observation) Verification() string {
 }
 
 // ObserveForCreate is Observe for a plan that creates the release. Errors besides those of Observe: *ownership.Error where the
-// release is not ours, *NewerRecordError.
+// release is not ours, *record.NewerError.
 func ObserveForCreate(ctx context.Context, target Target) (*Observation, error) {
 	return observeForCreate(ctx, target)
 }
@@ -189,8 +119,8 @@ type ApplyOptions struct {
 	IgnoreDrift  []object.IgnoreRule
 
 	// Seams for tests of this package: failing storage, short graces.
-	storage wrapStorage
-	graces  *graces
+	storage func(driver.Driver) driver.Driver
+	graces  *rollout.Graces
 }
 
 // Outcome is what is there after Apply, also beside an error.
@@ -223,7 +153,7 @@ type Restoration struct {
 	Revision, From int
 	// Version, Digest and Chart are those of the known-good revision.
 	Version, Digest string
-	Chart           ChartRecord
+	Chart           record.Chart
 	// Detected is when it was clear that the other version is bad, Ready when all pods of the restored one were.
 	Detected, Ready time.Time
 	// Validated says that the checks passed on the restored revision; Validation says it in words.
@@ -236,7 +166,7 @@ type Restoration struct {
 // Helm action has returned, never before, and after the record tells the truth. The Outcome is valid also beside an error
 // wherever something is there. Errors: *ownership.Error (the release is not ours), *PlanMismatchError, *PendingError,
 // *RolloutError (objects with their events and last log lines), *HookError, *CanceledError (interrupt: records and
-// stops), *DeadlineError, *UnrecordedError (Helm's storage failed at the end), *ForeignRecordError, *NewerRecordError,
+// stops), *DeadlineError, *UnrecordedError (Helm's storage failed at the end), *record.ForeignError, *record.NewerError,
 // *cluster.HeldError and others of package cluster and environment.
 //
 // With a guard the revision is watched after that, and is known-good only when smoke tests, analysis and acceptance passed. Errors
@@ -244,8 +174,8 @@ type Restoration struct {
 // stage, what was seen, what was restored). A failed rollout is rolled back as well where the guard has a rollback policy; the
 // *GuardError wraps the *RolloutError, *HookError or *DeadlineError then.
 func Apply(ctx context.Context, target Target, spec Spec, options ApplyOptions) (*Outcome, error) {
-	a := &application{spec: spec, options: options, outcome: &Outcome{InstanceID: options.InstanceID}}
-	err := a.apply(ctx, target)
+	a := &applyRun{target: target, spec: spec, options: options, outcome: &Outcome{InstanceID: options.InstanceID}}
+	err := a.apply(ctx)
 	return a.outcome, err
 }
 
@@ -272,7 +202,7 @@ type Imported struct {
 	// Values is the user-supplied configuration of the release without what was given as secret; nil where there is no record
 	// that says what was.
 	Values  map[string]any
-	Chart   ChartRecord
+	Chart   record.Chart
 	Objects map[object.Key]string
 	Digest  string
 	Version string
@@ -280,7 +210,7 @@ type Imported struct {
 
 // Import reads an existing deployed release for terraform import. A release without our record is accepted only in a
 // namespace that belongs to the handle. Objects are masked (Secret data, and leaves at which a Secret's decoded value
-// appears). Errors: *NotImportableError, *ForeignRecordError, those of environment.Check, others as from cluster.Classify.
+// appears). Errors: *NotImportableError, *record.ForeignError, those of environment.Check, others as from cluster.Classify.
 func Import(ctx context.Context, target Target) (*Imported, error) {
 	return importRelease(ctx, target)
 }

@@ -23,6 +23,8 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/chart"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/rollout"
 )
 
 const (
@@ -39,8 +41,8 @@ func testImage() string {
 }
 
 // shortGraces let tests of failures end soon.
-var shortGraces = &graces{
-	image: 2 * time.Second, config: 2 * time.Second, refused: 2 * time.Second, unschedulable: 2 * time.Second, vanished: 2 * time.Second, crashes: 1,
+var shortGraces = &rollout.Graces{
+	Image: 2 * time.Second, Config: 2 * time.Second, Refused: 2 * time.Second, Unschedulable: 2 * time.Second, Vanished: 2 * time.Second, Crashes: 1,
 }
 
 // bench is a namespace on the test cluster with everything to work on a release in it.
@@ -156,7 +158,7 @@ func (b *bench) mustApply(spec Spec, change ...func(*ApplyOptions)) *Outcome {
 }
 
 // wantEnd compares what Helm, the record and the cluster say at the end of an operation.
-func (b *bench) wantEnd(revision int, status, phase string) *Observation {
+func (b *bench) wantEnd(revision int, status string, phase record.Phase) *Observation {
 	b.t.Helper()
 	seen, err := Observe(b.t.Context(), b.target)
 	if err != nil {

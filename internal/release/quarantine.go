@@ -8,16 +8,11 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"time"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
 const (
-	// AnnotationHold on a release's record, with the value "cleared", lets content be deployed again whose verdict was failed.
-	AnnotationHold = "slipway.dev/release-hold"
-	holdCleared    = "cleared"
-
 	// keyVersion names the way in which ContentKey makes a key. A key of another version is never equal, so that a provider that
 	// makes keys in another way holds nothing back by mistake.
 	keyVersion = "v1:"
@@ -37,20 +32,6 @@ func ContentKey(spec Spec, rendering *render.Result, guard Guard) string {
 		sum.Write(fmt.Appendf(nil, "%d:%s\n", len(part), part))
 	}
 	return keyVersion + hex.EncodeToString(sum.Sum(nil))
-}
-
-// Held returns the quarantine in which the content with this key is at that time, nil where it may be deployed. A retry other
-// than that of the run which failed lets it go, and so do the annotation on the record and the passing of time. A record that is
-// nil holds nothing.
-func (r *Record) Held(key, retry string, now time.Time) *Quarantine {
-	if r == nil || r.Quarantine == nil || r.cleared {
-		return nil
-	}
-	q := r.Quarantine
-	if q.Key != key || r.Retry != retry || !now.Before(q.Expires) {
-		return nil
-	}
-	return q
 }
 
 // policyHash names what a guard judges by, without credentials. What it does afterwards is no part of it. It is empty where the

@@ -11,40 +11,11 @@ import (
 	"time"
 
 	helmrelease "helm.sh/helm/v3/pkg/release"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/chart"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
-
-func TestRecord_HoldsOnlyWhatFailedAndOnlyForAWhile(t *testing.T) {
-	t.Parallel()
-	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-	quarantine := &Quarantine{Key: "v1:bad", Expires: now}
-	for _, tc := range []struct {
-		name       string
-		record     *Record
-		key, retry string
-		at         time.Time
-		held       bool
-	}{
-		{"no record", nil, "v1:bad", "", now.Add(-1), false},
-		{"nothing has failed", &Record{}, "v1:bad", "", now.Add(-1), false},
-		{"the same content", &Record{Quarantine: quarantine}, "v1:bad", "", now.Add(-1), true},
-		{"the same content and retry", &Record{Quarantine: quarantine, Retry: "2"}, "v1:bad", "2", now.Add(-1), true},
-		{"another retry", &Record{Quarantine: quarantine, Retry: "2"}, "v1:bad", "3", now.Add(-1), false},
-		{"no retry any more", &Record{Quarantine: quarantine, Retry: "2"}, "v1:bad", "", now.Add(-1), false},
-		{"other content", &Record{Quarantine: quarantine}, "v1:good", "", now.Add(-1), false},
-		{"at the end of its time", &Record{Quarantine: quarantine}, "v1:bad", "", now, false},
-		{"cleared by hand", &Record{Quarantine: quarantine, cleared: true}, "v1:bad", "", now.Add(-1), false},
-	} {
-		if held := tc.record.Held(tc.key, tc.retry, tc.at) != nil; held != tc.held {
-			t.Errorf("%s: held is %v, want %v", tc.name, held, tc.held)
-		}
-	}
-}
 
 func TestContentKey_ChangesWithWhatAVersionIsAndIsJudgedBy(t *testing.T) {
 	t.Parallel()
@@ -88,83 +59,6 @@ func TestContentKey_ChangesWithWhatAVersionIsAndIsJudgedBy(t *testing.T) {
 	} {
 		if keyOf(change) != base {
 			t.Errorf("%s: the key is another one", name)
-		}
-	}
-}
-
-func TestRecord_KeepsTheLastRuns(t *testing.T) {
-	t.Parallel()
-	var r Record
-	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-	for i := 1; i <= maxRuns+5; i++ {
-		before := r.Runs
-		r.beginRun(Run{Revision: i, Started: at.Add(time.Duration(i) * time.Minute), Outcome: OutcomeUnverified})
-		if i%2 == 0 { // The others died.
-			r.endRun(i, func(run *Run) {
-				run.Outcome, run.Reason, run.Finished = OutcomeFailed, strings.Repeat("x", 2*maxReason), at.Add(time.Duration(i)*time.Minute)
-			})
-		}
-		if len(before) > 0 && before[0].Revision != i-1 {
-			t.Fatal("a run of an earlier record was changed")
-		}
-	}
-	if len(r.Runs) != maxRuns || r.Runs[0].Revision != maxRuns+5 {
-		t.Fatalf("%d runs, the newest of revision %d", len(r.Runs), r.Runs[0].Revision)
-	}
-	for _, run := range r.Runs[1:] {
-		if died := run.Revision%2 == 1; died != (run.Outcome == OutcomeCanceled) || run.Finished.IsZero() || run.Reason == "" || len(run.Reason) > maxReason+len("…") {
-			t.Errorf("%+v", run)
-		}
-	}
-}
-
-func TestRecord_KnowsARollbackByWhatWasGoodBefore(t *testing.T) {
-	t.Parallel()
-	record := &Record{Revision: 3, Version: "v3", KnownGood: []KnownGood{{Revision: 3, Version: "v3", Digest: "3"}, {Revision: 2, Version: "v2", Digest: "2"}}}
-	failed := &Record{Revision: 4, Version: "v4", KnownGood: record.KnownGood}
-	for _, tc := range []struct {
-		record          *Record
-		version, digest string
-		want            string
-	}{
-		{nil, "v1", "1", KindInstall},
-		{record, "v2", "2", KindRollback},
-		{record, "v2", "with other values", KindRollback},
-		{record, "", "2", KindRollback},
-		{record, "v3", "3", KindUpgrade},
-		{record, "v3", "with other values", KindUpgrade},
-		{record, "v4", "4", KindUpgrade},
-		{failed, "v3", "3", KindRollback},
-		{failed, "v5", "5", KindUpgrade},
-	} {
-		if got := tc.record.kindOf(tc.record == nil, tc.version, tc.digest); got != tc.want {
-			t.Errorf("%s %s after %+v: %s, want %s", tc.version, tc.digest, tc.record, got, tc.want)
-		}
-	}
-}
-
-func TestMark_ForbidsWhatIsOlderAndNotSafe(t *testing.T) {
-	t.Parallel()
-	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-	for _, tc := range []struct {
-		name, since, safe, version string
-		good                       time.Time
-		forbidden                  bool
-	}{
-		{"no mark", "", "", "v1.1.1", at, false},
-		{"known good before it", "2026-11-22T13:00:00Z", "", "v1.1.1", at, true},
-		{"known good since", "2026-11-22T11:00:00Z", "", "v1.1.1", at, false},
-		{"safe", "2026-11-22T13:00:00Z", "v1.1.0", "v1.1.1", at, false},
-		{"the first safe one", "2026-11-22T13:00:00Z", "v1.1.1", "v1.1.1", at, false},
-		{"not safe", "2026-11-22T13:00:00Z", "v1.2.0", "v1.1.1", at, true},
-		{"of unknown version", "2026-11-22T13:00:00Z", "v1.1.0", "", at, true},
-		{"a mark that cannot be read", "yesterday", "", "v1.1.1", at, true},
-	} {
-		mark := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{LabelMigration: "orders"}, Annotations: map[string]string{
-			AnnotationIrreversibleSince: tc.since, AnnotationIrreversibleSafeAfter: tc.safe,
-		}}}
-		if got := forbids(mark, KnownGood{Revision: 1, Version: tc.version, At: tc.good}); (got != "") != tc.forbidden {
-			t.Errorf("%s: %q", tc.name, got)
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"helm.sh/helm/v3/pkg/storage/driver"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/rollout"
 )
 
 // foreignPendingAge is from which age on a pending revision of another tool counts as left behind. Helm's own default timeout is
@@ -21,7 +22,7 @@ import (
 const foreignPendingAge = 15 * time.Minute
 
 // recover brings what was left half done to a state from which Helm goes on. It returns what it did, in words.
-func (a *application) recover(s situation) ([]string, error) {
+func (a *applyRun) recover(s situation) ([]string, error) {
 	switch s.condition {
 	case pendingInstall, pendingUpgrade:
 		return a.recoverPending(s)
@@ -37,16 +38,16 @@ func (a *application) recover(s situation) ([]string, error) {
 
 // recoverFailed waits for hooks that outlived their apply, and says what is taken over. A status "unknown", which Helm leaves when it could not write, is made "failed", since Helm
 // goes on from nothing else.
-func (a *application) recoverFailed(s situation) ([]string, error) {
+func (a *applyRun) recoverFailed(s situation) ([]string, error) {
 	if s.last.status == helmrelease.StatusUnknown {
-		if err := a.markFailed(s.last, "its state was unknown"); err != nil {
+		if err := a.session.markFailed(s.last.number, "its state was unknown"); err != nil {
 			return nil, err
 		}
 	}
 	// A hook goes on in the cluster when whoever waited for it gives up.
-	stored, err := a.helm.Releases.Get(a.target.Name, s.last.number)
+	stored, err := a.session.stored(s.last.number)
 	if err != nil {
-		return nil, fmt.Errorf("reading revision %d of release %s: %w", s.last.number, a.target.Name, err)
+		return nil, err
 	}
 	out, err := a.waitForOldHooks(s, stored)
 	if err != nil {
@@ -60,15 +61,15 @@ func (a *application) recoverFailed(s situation) ([]string, error) {
 
 // recoverPending waits for hooks that still run, and marks the revision failed. Marking first would let the next operation
 // delete a running migration and start a second one.
-func (a *application) recoverPending(s situation) ([]string, error) {
-	stored, err := a.helm.Releases.Get(a.target.Name, s.last.number)
+func (a *applyRun) recoverPending(s situation) ([]string, error) {
+	stored, err := a.session.stored(s.last.number)
 	if err != nil {
-		return nil, fmt.Errorf("reading revision %d of release %s: %w", s.last.number, a.target.Name, err)
+		return nil, err
 	}
-	whose := "another tool, which left no word of itself"
-	mine := a.found.record != nil && (a.found.record.Revision == s.last.number || a.rollingBack() && s.last.number > a.found.record.Revision)
+	whose := "another tool, which left no record"
+	mine := a.found.Content != nil && (a.found.Content.Revision == s.last.number || a.rollingBack() && s.last.number > a.found.Content.Revision)
 	if mine {
-		whose = a.found.record.Holder
+		whose = a.found.Content.Holder
 	}
 	if err := a.mayRecover(s, mine); err != nil {
 		return nil, err
@@ -79,7 +80,7 @@ func (a *application) recoverPending(s situation) ([]string, error) {
 	}
 	reason := fmt.Sprintf("the apply of %s, begun %s, ended without finishing it (it was %s)",
 		whose, s.last.created.UTC().Format(time.RFC3339), s.last.status)
-	if err := a.markFailed(s.last, reason); err != nil {
+	if err := a.session.markFailed(s.last.number, reason); err != nil {
 		return nil, err
 	}
 	out := []string{fmt.Sprintf("revision %d: %s; it was marked failed, and this apply went on from there", s.last.number, reason)}
@@ -88,7 +89,7 @@ func (a *application) recoverPending(s situation) ([]string, error) {
 
 // mayRecover refuses the pending revision of another tool where the configuration says so, and while that tool may still be at
 // work. Ours are free: we hold the Lease, so whoever made them does not run any more.
-func (a *application) mayRecover(s situation, mine bool) error {
+func (a *applyRun) mayRecover(s situation, mine bool) error {
 	if mine {
 		return nil
 	}
@@ -108,34 +109,34 @@ func (a *application) mayRecover(s situation, mine bool) error {
 }
 
 // markFailed writes a revision's end into Helm's storage, with the name of the apply that died.
-func (a *application) markFailed(r revision, reason string) error {
-	stored, err := a.helm.Releases.Get(a.target.Name, r.number)
+func (s *session) markFailed(number int, reason string) error {
+	stored, err := s.stored(number)
 	if err != nil {
-		return fmt.Errorf("reading revision %d of release %s: %w", r.number, a.target.Name, err)
+		return err
 	}
-	stored.SetStatus(helmrelease.StatusFailed, fmt.Sprintf("Slipway: %s. Marked failed by %s.", reason, a.lease.Holder()))
-	if err := a.helm.Releases.Update(stored); err != nil {
-		return a.target.Cluster.Classify(fmt.Errorf("marking revision %d of release %s as failed: %w", r.number, a.target.Name, err))
+	stored.SetStatus(helmrelease.StatusFailed, fmt.Sprintf("Slipway: %s. Marked failed by %s.", reason, s.op.Holder()))
+	if err := s.helm.Releases.Update(stored); err != nil {
+		return s.target.Cluster.Classify(fmt.Errorf("marking revision %d of release %s as failed: %w", number, s.target.Name, err))
 	}
 	return nil
 }
 
 // finishUninstall goes on with a removal that ended half way.
-func (a *application) finishUninstall(s situation) ([]string, error) {
-	if err := a.uninstall(); err != nil {
+func (a *applyRun) finishUninstall(s situation) ([]string, error) {
+	if err := a.session.uninstall(); err != nil {
 		return nil, fmt.Errorf("finishing the removal of release %s that was begun before: %w", a.target.Name, err)
 	}
 	return []string{fmt.Sprintf("a removal of revision %d had ended half way; it was finished, and the release installed anew", s.last.number)}, nil
 }
 
 // uninstall removes the release with its history, and waits until its objects are gone.
-func (o *operation) uninstall() error {
-	o.doing("uninstalling")
-	u := action.NewUninstall(o.helm)
+func (s *session) uninstall() error {
+	s.op.Doing("uninstalling")
+	u := action.NewUninstall(s.helm)
 	u.Wait = true
-	u.Timeout = o.timeout
+	u.Timeout = s.op.Timeout()
 	u.DeletionPropagation = "background"
-	_, err := u.Run(o.target.Name)
+	_, err := u.Run(s.target.Name)
 	if errors.Is(err, driver.ErrReleaseNotFound) {
 		return nil
 	}
@@ -150,7 +151,7 @@ type settled struct {
 
 // settle reads again what Helm wrote. Helm calls an install done whose last write failed, and leaves it pending: that is put
 // right here, or reported.
-func (o *operation) settle(ctx context.Context, number int, result *helmrelease.Release, ran error) (settled, error) {
+func (s *session) settle(ctx context.Context, number int, result *helmrelease.Release, ran error) (settled, error) {
 	want := helmrelease.StatusDeployed
 	if ran != nil {
 		want = helmrelease.StatusFailed
@@ -158,28 +159,28 @@ func (o *operation) settle(ctx context.Context, number int, result *helmrelease.
 	var last error
 	for try := range 4 {
 		if try > 0 {
-			pause(ctx, pollEvery)
+			rollout.Pause(ctx, rollout.PollEvery)
 			if ctx.Err() != nil {
 				break
 			}
 		}
-		revisions, err := listRevisions(ctx, o.target)
+		revisions, err := listRevisions(ctx, s.target)
 		if err != nil {
 			last = err
 			continue
 		}
-		now, err := o.settleOnce(revisions, number, want, result, ran)
+		now, err := s.settleOnce(revisions, number, want, result, ran)
 		if err == nil {
 			return now, nil
 		}
 		last = err
 	}
 	return settled{number: number, status: helmrelease.StatusUnknown}, &UnrecordedError{
-		Release: o.target.Name, Revision: number, Want: want.String(), Cause: o.target.Cluster.Classify(last),
+		Release: s.target.Name, Revision: number, Want: want.String(), Cause: s.target.Cluster.Classify(last),
 	}
 }
 
-func (o *operation) settleOnce(revisions []revision, number int, want helmrelease.Status, result *helmrelease.Release, ran error) (settled, error) {
+func (s *session) settleOnce(revisions []revision, number int, want helmrelease.Status, result *helmrelease.Release, ran error) (settled, error) {
 	var mine *revision
 	newest := settled{}
 	for i := range revisions {
@@ -192,17 +193,17 @@ func (o *operation) settleOnce(revisions []revision, number int, want helmreleas
 		if ran != nil {
 			return newest, nil //nolint:nilerr // Helm failed before it stored the revision, and ran is told by who called.
 		}
-		return newest, fmt.Errorf("revision %d of release %s is not in Helm's storage", number, o.target.Name)
+		return newest, fmt.Errorf("revision %d of release %s is not in Helm's storage", number, s.target.Name)
 	}
 	if mine.status != want {
-		if err := o.rewrite(number, want, result, ran); err != nil {
+		if err := s.rewrite(number, want, result, ran); err != nil {
 			return newest, err
 		}
 	}
 	if want == helmrelease.StatusDeployed {
 		for _, r := range revisions {
 			if r.number < number && r.status == helmrelease.StatusDeployed {
-				if err := o.rewrite(r.number, helmrelease.StatusSuperseded, nil, nil); err != nil {
+				if err := s.rewrite(r.number, helmrelease.StatusSuperseded, nil, nil); err != nil {
 					return newest, err
 				}
 			}
@@ -212,21 +213,21 @@ func (o *operation) settleOnce(revisions []revision, number int, want helmreleas
 }
 
 // rewrite gives a revision in storage the status that it has.
-func (o *operation) rewrite(number int, status helmrelease.Status, result *helmrelease.Release, ran error) error {
+func (s *session) rewrite(number int, status helmrelease.Status, result *helmrelease.Release, ran error) error {
 	if result == nil || result.Version != number {
-		stored, err := o.helm.Releases.Get(o.target.Name, number)
+		stored, err := s.helm.Releases.Get(s.target.Name, number)
 		if err != nil {
-			return fmt.Errorf("reading revision %d of release %s: %w", number, o.target.Name, err)
+			return fmt.Errorf("reading revision %d of release %s: %w", number, s.target.Name, err)
 		}
 		result = stored
 	}
 	description := result.Info.Description
 	if ran != nil {
-		description = o.secrets.Text(explain.Library(ran))
+		description = s.redact(explain.Library(ran))
 	}
 	result.SetStatus(status, description)
-	if err := o.helm.Releases.Update(result); err != nil {
-		return fmt.Errorf("writing revision %d of release %s as %s: %w", number, o.target.Name, status, err)
+	if err := s.helm.Releases.Update(result); err != nil {
+		return fmt.Errorf("writing revision %d of release %s as %s: %w", number, s.target.Name, status, err)
 	}
 	return nil
 }

@@ -17,6 +17,8 @@ import (
 	"helm.sh/helm/v3/pkg/storage/driver"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 )
 
 func TestApply_StopsWhenItIsInterrupted(t *testing.T) {
@@ -50,7 +52,7 @@ func TestApply_StopsWhenItIsInterrupted(t *testing.T) {
 			}
 			canceled := asError[*CanceledError](t, err)
 			wantText(t, canceled.During, tc.reason)
-			b.wantEnd(1, "failed", phaseFailed)
+			b.wantEnd(1, "failed", record.Failed)
 			before := b.written()
 			time.Sleep(5 * time.Second)
 			if after := b.written(); after != before {
@@ -58,7 +60,7 @@ func TestApply_StopsWhenItIsInterrupted(t *testing.T) {
 			}
 
 			outcome := b.mustApply(with(t, jobHook("migrate", "pre-install,pre-upgrade", "sleep", "100ms")))
-			b.wantEnd(2, "deployed", phaseDeployed)
+			b.wantEnd(2, "deployed", record.Deployed)
 			if !outcome.Changed {
 				t.Error("it says that nothing was changed")
 			}
@@ -115,7 +117,7 @@ func TestApply_GoesOnAfterItsProcessWasKilled(t *testing.T) {
 			text := childOutput(next)
 			t.Log(text)
 			wantText(t, text, tc.want)
-			b.wantEnd(max(seen.Revision, 0)+1, "deployed", phaseDeployed)
+			b.wantEnd(max(seen.Revision, 0)+1, "deployed", record.Deployed)
 			if tc.values != nil {
 				b.wantHookRan()
 			}
@@ -162,7 +164,7 @@ func TestApply_WaitsForAHookThatOutlivedItsApply(t *testing.T) {
 		t.Fatalf("%v\n%s", err, childOutput(next))
 	}
 	wantText(t, childOutput(next), "waiting for hooks of revision 2", "marked failed")
-	b.wantEnd(3, "deployed", phaseDeployed)
+	b.wantEnd(3, "deployed", record.Deployed)
 }
 
 func TestApply_DoesNotWaitForEverForAHook(t *testing.T) {
@@ -227,7 +229,7 @@ func TestApply_PutsRightWhatStorageLost(t *testing.T) {
 				if err != nil || outcome.Status != "deployed" {
 					t.Fatalf("outcome %+v, error %v", outcome, err)
 				}
-				b.wantEnd(1, "deployed", phaseDeployed)
+				b.wantEnd(1, "deployed", record.Deployed)
 				return
 			}
 			if err == nil {
@@ -238,7 +240,7 @@ func TestApply_PutsRightWhatStorageLost(t *testing.T) {
 			if tc.name == "the first write" {
 				last = 1
 			}
-			b.wantEnd(last, "deployed", phaseDeployed)
+			b.wantEnd(last, "deployed", record.Deployed)
 		})
 	}
 }
@@ -256,7 +258,7 @@ func TestApply_TwoAtOnceGoOneAfterTheOther(t *testing.T) {
 	if outcome.Revision != 2 || len(outcome.Recovered) != 0 {
 		t.Errorf("it did not wait for the first one: %+v", outcome)
 	}
-	b.wantEnd(2, "deployed", phaseDeployed)
+	b.wantEnd(2, "deployed", record.Deployed)
 
 	// Two resources of one run that name the same release.
 	errs := make(chan error, 2)
@@ -271,7 +273,7 @@ func TestApply_TwoAtOnceGoOneAfterTheOther(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	b.wantEnd(4, "deployed", phaseDeployed)
+	b.wantEnd(4, "deployed", record.Deployed)
 }
 
 // failingStorage fails the writes that are asked for.

@@ -6,6 +6,7 @@
 package release
 
 import (
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
@@ -15,3 +16,8 @@ type Target = ownership.Release
 
 // Spec is what an operation deploys.
 type Spec = render.Spec
+
+// placeOf is where the record of a release is.
+func placeOf(target Target) record.Place {
+	return record.Place{Cluster: target.Cluster, Handle: target.Handle, Kind: record.OfRelease, Name: target.Name}
+}

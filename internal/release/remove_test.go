@@ -24,7 +24,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
-	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 )
 
 func (b *bench) remove(id string) (bool, error) {
@@ -40,7 +40,7 @@ func TestRemove_LeavesNothingBehindAndOthersAlone(t *testing.T) {
 	if err != nil || !forgotten {
 		t.Fatalf("forgotten %v, error %v", forgotten, err)
 	}
-	b.wantEnd(1, "deployed", phaseDeployed)
+	b.wantEnd(1, "deployed", record.Deployed)
 
 	// Another release took one of its objects over meanwhile.
 	patch := []byte(`{"metadata":{"annotations":{"meta.helm.sh/release-name":"other"}}}`)
@@ -95,7 +95,7 @@ func TestRemove_KeepsAReleaseToWhichRequestsAreSent(t *testing.T) {
 	}
 	routed := asError[*RoutedError](t, remove())
 	wantText(t, routed.Error(), "Release app was not removed", uses[0])
-	b.wantEnd(1, "deployed", phaseDeployed)
+	b.wantEnd(1, "deployed", record.Deployed)
 	if !b.deploymentThere() {
 		t.Error("the release was removed although requests are sent to it")
 	}
@@ -151,7 +151,7 @@ func TestApply_FinishesAHalfDoneRemovalAndInstallsOverKeptHistory(t *testing.T) 
 		if status == helmrelease.StatusUninstalled {
 			want = 2
 		}
-		b.wantEnd(want, "deployed", phaseDeployed)
+		b.wantEnd(want, "deployed", record.Deployed)
 	}
 }
 
@@ -187,7 +187,7 @@ func TestImport_ReadsWithoutSecrets(t *testing.T) {
 	wantText(t, got.Objects["apps/v1/Deployment/app"], object.MaskSecret)
 
 	// Without our record nobody knows which values are secret.
-	if err := b.client.CoreV1().ConfigMaps(b.namespace()).Delete(t.Context(), recordName("app"), metav1.DeleteOptions{}); err != nil {
+	if err := b.client.CoreV1().ConfigMaps(b.namespace()).Delete(t.Context(), record.OfRelease.Object("app"), metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	got, err = Import(t.Context(), b.target)
@@ -315,36 +315,35 @@ func TestObserve_RefusesTheRecordOfOthersAndOfNewerVersions(t *testing.T) {
 	b.mustApply(with(t))
 	change := func(from, to string) {
 		t.Helper()
-		m, err := b.client.CoreV1().ConfigMaps(b.namespace()).Get(t.Context(), recordName("app"), metav1.GetOptions{})
+		m, err := b.client.CoreV1().ConfigMaps(b.namespace()).Get(t.Context(), record.OfRelease.Object("app"), metav1.GetOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(m.Data[recordKey], from) {
-			t.Fatalf("the record does not say %s: %s", from, m.Data[recordKey])
+		if !strings.Contains(m.Data["record"], from) {
+			t.Fatalf("the record does not say %s: %s", from, m.Data["record"])
 		}
-		m.Data[recordKey] = strings.Replace(m.Data[recordKey], from, to, 1)
+		m.Data["record"] = strings.Replace(m.Data["record"], from, to, 1)
 		if _, err := b.client.CoreV1().ConfigMaps(b.namespace()).Update(t.Context(), m, metav1.UpdateOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	version := func(n int) string { return fmt.Sprintf(`"schemaVersion":%d,`, n) }
-	change(version(recordSchemaVersion), version(recordSchemaVersion+1))
-	if seen, err := Observe(t.Context(), b.target); err != nil || seen.Record.SchemaVersion != recordSchemaVersion+1 {
-		t.Errorf("a newer record cannot be read: %v", err)
-	}
-	_, err := b.apply(t.Context(), with(t, config("debug")))
-	wantError[*NewerRecordError](t, err)
-	change(version(recordSchemaVersion+1), version(recordSchemaVersion))
+	change(version(record.OfRelease.Schema), version(record.OfRelease.Schema+1))
+	_, err := Observe(t.Context(), b.target)
+	wantError[*record.NewerError](t, err)
+	_, err = b.apply(t.Context(), with(t, config("debug")))
+	wantError[*record.NewerError](t, err)
+	change(version(record.OfRelease.Schema+1), version(record.OfRelease.Schema))
 
 	b.id = "another-state"
 	_, err = b.apply(t.Context(), with(t, config("debug")))
-	wantText(t, asError[*ownership.Error](t, err).Error(), "another Terraform state")
+	wantText(t, asError[*record.OwnerError](t, err).Error(), "another Terraform state")
 
 	change(`"client":"client-a"`, `"client":"client-b"`)
 	_, err = Observe(t.Context(), b.target)
-	wantText(t, asError[*ForeignRecordError](t, err).Error(), "client-b")
+	wantText(t, asError[*record.ForeignError](t, err).Error(), "client-b")
 	_, err = b.apply(t.Context(), with(t, config("debug")))
-	wantError[*ForeignRecordError](t, err)
+	wantError[*record.ForeignError](t, err)
 	if got := b.liveLevel(); got != "info" {
 		t.Errorf("it was changed: %s", got)
 	}

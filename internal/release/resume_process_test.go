@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 )
 
 // A process of its own upgrades a release that works to one that fails its smoke test, and is killed on the way. The next apply, of
@@ -64,15 +66,15 @@ func TestApply_GoesOnAfterAGuardedProcessWasKilled(t *testing.T) {
 					t.Errorf("it was not resumed: %+v", outcome)
 				}
 			}
-			seen := b.wantEnd(tc.restored, "deployed", phaseRolledBack)
+			seen := b.wantEnd(tc.restored, "deployed", record.RolledBack)
 			if got := b.liveLevel(); got != "good" {
 				t.Errorf("live is %s", got)
 			}
-			if run := seen.Record.Runs[0]; len(seen.Record.Runs) != 2 || run.Outcome != OutcomeRolledBack || run.Restored != tc.restored {
+			if run := seen.Record.Runs[0]; len(seen.Record.Runs) != 2 || run.Outcome != record.OutcomeRolledBack || run.Restored != tc.restored {
 				t.Errorf("runs: %+v", seen.Record.Runs)
 			}
 			b.mustApply(served(t, config("fixed")), guarded(asksReady()))
-			b.wantEnd(tc.restored+1, "deployed", phaseDeployed)
+			b.wantEnd(tc.restored+1, "deployed", record.Deployed)
 		})
 	}
 }
@@ -89,7 +91,7 @@ func TestApply_VerifiesWhatAKilledProcessHadDeployed(t *testing.T) {
 				t.Fatal("the child was not killed")
 			}
 			seen := mustObserve(b)
-			resumes := seen.Record.Phase == phaseVerifying
+			resumes := seen.Record.Phase == record.Verifying
 			if resumes && seen.Verification() == "" || seen.Record.KnownGood[0].Revision != 1 {
 				t.Errorf("%q %+v", seen.Verification(), seen.Record)
 			}
@@ -101,7 +103,7 @@ func TestApply_VerifiesWhatAKilledProcessHadDeployed(t *testing.T) {
 			if !resumes {
 				revision = 3 // It died in the rollout.
 			}
-			b.wantEnd(revision, "deployed", phaseDeployed)
+			b.wantEnd(revision, "deployed", record.Deployed)
 		})
 	}
 }
@@ -117,7 +119,7 @@ func TestApply_ReplacesAVersionThatWasNeverVerified(t *testing.T) {
 	}
 	outcome, err := b.apply(t.Context(), notReadyVersion(t), guarded(asksReady()))
 	b.wantRestored(outcome, err, StageSmokeTest, 4, 1)
-	if runs := mustObserve(b).Record.Runs; len(runs) != 3 || runs[1].Outcome != OutcomeCanceled || runs[1].Reason == "" {
+	if runs := mustObserve(b).Record.Runs; len(runs) != 3 || runs[1].Outcome != record.OutcomeCanceled || runs[1].Reason == "" {
 		t.Errorf("runs: %+v", runs)
 	}
 }

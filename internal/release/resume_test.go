@@ -10,18 +10,20 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 )
 
 func TestApply_CanBeAbortedInTheBake(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.mustApply(with(t, config("good")), guarded(watchesPods(2*time.Second)))
-	b.annotate(AnnotationAbort, "left over from last week")
+	b.annotate(record.AnnotationAbort, "left over from last week")
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		b.eventually("it is verified", func() bool { return b.phase() == phaseVerifying })
-		b.annotate(AnnotationAbort, "orders are missing")
+		b.eventually("it is verified", func() bool { return b.phase() == record.Verifying })
+		b.annotate(record.AnnotationAbort, "orders are missing")
 	}()
 	start := time.Now()
 	outcome, err := b.apply(t.Context(), with(t, config("bad")), guarded(watchesPods(2*time.Minute)))
@@ -31,9 +33,9 @@ func TestApply_CanBeAbortedInTheBake(t *testing.T) {
 	if time.Since(start) > 40*time.Second || failure.Quarantine == nil {
 		t.Errorf("after %s: %+v", time.Since(start), failure)
 	}
-	record, err := b.client.CoreV1().ConfigMaps(b.namespace()).Get(t.Context(), recordName("app"), metav1.GetOptions{})
-	if err != nil || record.Annotations[AnnotationAbort] != "" {
-		t.Errorf("the mark is still there: %v %v", record.Annotations, err)
+	kept, err := b.client.CoreV1().ConfigMaps(b.namespace()).Get(t.Context(), record.OfRelease.Object("app"), metav1.GetOptions{})
+	if err != nil || kept.Annotations[record.AnnotationAbort] != "" {
+		t.Errorf("the mark is still there: %v %v", kept.Annotations, err)
 	}
 }
 
@@ -49,14 +51,14 @@ func TestApply_HoldsWhatCouldNotBeJudgedAndJudgesItAgain(t *testing.T) {
 		t.Errorf("%+v, outcome %+v", failure, outcome)
 	}
 	seen, err := Observe(t.Context(), b.target)
-	if err != nil || seen.Record.Phase != phaseUnverified || !strings.HasPrefix(seen.Verification(), "unverified since ") || seen.Record.KnownGood[0].Revision != 1 {
+	if err != nil || seen.Record.Phase != record.Unverified || !strings.HasPrefix(seen.Verification(), "unverified since ") || seen.Record.KnownGood[0].Revision != 1 {
 		t.Errorf("%v %+v", err, seen.Record)
 	}
 	outcome = b.mustApply(served(t, config("debug")), guarded(asksReady()))
 	if !outcome.Resumed || outcome.Changed || outcome.Revision != 2 {
 		t.Errorf("outcome: %+v", outcome)
 	}
-	b.wantEnd(2, "deployed", phaseDeployed)
+	b.wantEnd(2, "deployed", record.Deployed)
 }
 
 func TestApply_GoesOnWithABakeThatWasInterrupted(t *testing.T) {
@@ -66,7 +68,7 @@ func TestApply_GoesOnWithABakeThatWasInterrupted(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
 	go func() {
-		b.eventually("it is verified", func() bool { return b.phase() == phaseVerifying })
+		b.eventually("it is verified", func() bool { return b.phase() == record.Verifying })
 		time.Sleep(3 * time.Second)
 		interrupt()
 	}()
@@ -77,10 +79,10 @@ func TestApply_GoesOnWithABakeThatWasInterrupted(t *testing.T) {
 		t.Errorf("%+v, outcome %+v", unverified, outcome)
 	}
 	seen, err := Observe(t.Context(), b.target)
-	if err != nil || seen.Record.Phase != phaseVerifying || len(seen.Record.Verifying.Samples) == 0 || seen.Record.KnownGood[0].Revision != 1 {
+	if err != nil || seen.Record.Phase != record.Verifying || len(seen.Record.Verification.Samples) == 0 || seen.Record.KnownGood[0].Revision != 1 {
 		t.Fatalf("%v %+v", err, seen.Record)
 	}
-	since := seen.Record.Verifying.Since
+	since := seen.Record.Verification.Since
 
 	outcome = b.mustApply(with(t, config("debug")), guarded(watchesPods(20*time.Second)))
 	if !outcome.Resumed || outcome.Revision != 2 || outcome.Changed {
@@ -89,8 +91,8 @@ func TestApply_GoesOnWithABakeThatWasInterrupted(t *testing.T) {
 	if took := time.Since(since); took < 20*time.Second || took > 45*time.Second {
 		t.Errorf("the bake of 20s took %s in all", took)
 	}
-	seen = b.wantEnd(2, "deployed", phaseDeployed)
-	if runs := seen.Record.Runs; len(runs) != 2 || runs[0].Outcome != OutcomePassed {
+	seen = b.wantEnd(2, "deployed", record.Deployed)
+	if runs := seen.Record.Runs; len(runs) != 2 || runs[0].Outcome != record.OutcomePassed {
 		t.Errorf("runs: %+v", runs)
 	}
 }
@@ -99,12 +101,12 @@ func TestApply_GoesOnWithABakeThatWasInterrupted(t *testing.T) {
 func (b *bench) annotate(key, value string) {
 	b.t.Helper()
 	patch := []byte(`{"metadata":{"annotations":{"` + key + `":"` + value + `"}}}`)
-	if _, err := b.client.CoreV1().ConfigMaps(b.namespace()).Patch(b.t.Context(), recordName("app"), "application/merge-patch+json", patch, metav1.PatchOptions{}); err != nil {
+	if _, err := b.client.CoreV1().ConfigMaps(b.namespace()).Patch(b.t.Context(), record.OfRelease.Object("app"), "application/merge-patch+json", patch, metav1.PatchOptions{}); err != nil {
 		b.t.Error(err)
 	}
 }
 
-func (b *bench) phase() string {
+func (b *bench) phase() record.Phase {
 	seen, err := Observe(b.t.Context(), b.target)
 	if err != nil || seen.Record == nil {
 		return ""

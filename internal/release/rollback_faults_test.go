@@ -13,6 +13,8 @@ import (
 	"helm.sh/helm/v3/pkg/action"
 	helmrelease "helm.sh/helm/v3/pkg/release"
 	"helm.sh/helm/v3/pkg/storage/driver"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 )
 
 func TestRollback_WritesNothingAfterAnInterrupt(t *testing.T) {
@@ -47,7 +49,7 @@ func TestRollback_WritesNothingAfterAnInterrupt(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
 	go func() {
-		for t.Context().Err() == nil && (b.phase() != phaseRollingBack || b.helmStatus("app", 3) != "pending-rollback") {
+		for t.Context().Err() == nil && (b.phase() != record.RollingBack || b.helmStatus("app", 3) != "pending-rollback") {
 			time.Sleep(100 * time.Millisecond)
 		}
 		interrupt()
@@ -56,7 +58,7 @@ func TestRollback_WritesNothingAfterAnInterrupt(t *testing.T) {
 	_, err = b.apply(ctx, crash, guarded(hooks))
 	wantError[*CanceledError](t, err)
 	wantError[*GuardError](t, err)
-	if b.helmStatus("app", 3) != "failed" || b.phase() != phaseRollingBack {
+	if b.helmStatus("app", 3) != "failed" || b.phase() != record.RollingBack {
 		t.Errorf("revision 3 is %s, phase %s", b.helmStatus("app", 3), b.phase())
 	}
 	before := b.written()
@@ -69,7 +71,7 @@ func TestRollback_WritesNothingAfterAnInterrupt(t *testing.T) {
 	if outcome.Restored == nil {
 		t.Errorf("the rollback was not finished: %+v", outcome)
 	}
-	b.wantEnd(4, "deployed", phaseRolledBack)
+	b.wantEnd(4, "deployed", record.RolledBack)
 }
 
 // Storage fails at each write that a rollback makes. Afterwards an apply ends well.
@@ -119,9 +121,9 @@ func TestRollback_GoesOnWhereStorageFails(t *testing.T) {
 			if got := b.liveLevel(); got != "good" {
 				t.Errorf("live is %s", got)
 			}
-			b.wantEnd(outcome.Revision, "deployed", phaseRolledBack)
+			b.wantEnd(outcome.Revision, "deployed", record.RolledBack)
 			b.mustApply(served(t, config("fixed")), guarded(asksReady()))
-			b.wantEnd(outcome.Revision+1, "deployed", phaseDeployed)
+			b.wantEnd(outcome.Revision+1, "deployed", record.Deployed)
 		})
 	}
 }

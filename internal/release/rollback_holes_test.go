@@ -14,6 +14,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 )
 
 // Each test shows first what Helm by itself does, and then what a guarded apply does in the same place.
@@ -98,9 +100,9 @@ func TestRollback_IsNotBlockedByHooksThatFail(t *testing.T) {
 	if outcome.Restored == nil || outcome.Restored.From != 3 || len(outcome.Recovered) == 0 {
 		t.Errorf("outcome: %+v", outcome)
 	}
-	b.wantEnd(6, "deployed", phaseRolledBack)
+	b.wantEnd(6, "deployed", record.RolledBack)
 	b.mustApply(served(t, config("fixed")), guarded(asked))
-	b.wantEnd(7, "deployed", phaseDeployed)
+	b.wantEnd(7, "deployed", record.Deployed)
 }
 
 func TestRollback_IsRefusedWhereTheClusterNoLongerServesAKind(t *testing.T) {
@@ -146,9 +148,9 @@ func TestRollback_IsRefusedWhereTheClusterNoLongerServesAKind(t *testing.T) {
 	if outcome.Restored != nil || outcome.Revision != 2 || outcome.Status != "failed" {
 		t.Errorf("outcome: %+v", outcome)
 	}
-	b.wantEnd(2, "failed", phaseFailed)
+	b.wantEnd(2, "failed", record.Failed)
 	b.mustApply(served(t, config("fixed")), guarded(asksReady()))
-	b.wantEnd(3, "deployed", phaseDeployed)
+	b.wantEnd(3, "deployed", record.Deployed)
 }
 
 // serve makes the cluster serve a kind, and returns what stops it.
@@ -242,7 +244,7 @@ func TestRollback_SucceedsOnlyOntoPodsThatAreReady(t *testing.T) {
 		t.Errorf("revision 3 is %s", got)
 	}
 	b.mustApply(with(t, config("fixed")), guarded(watchesPods(2*time.Second)))
-	b.wantEnd(4, "deployed", phaseDeployed)
+	b.wantEnd(4, "deployed", record.Deployed)
 }
 
 func (b *bench) configMap(name string, data map[string]string) {

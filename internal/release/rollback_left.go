@@ -5,13 +5,10 @@ package release
 
 import (
 	"fmt"
-	"slices"
-	"time"
 
 	"helm.sh/helm/v3/pkg/kube"
 	helmrelease "helm.sh/helm/v3/pkg/release"
 	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -20,18 +17,15 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 )
 
-// troubleCrash is the kind of trouble of a container that ends again and again.
-const troubleCrash = "crash"
-
 // leftBehind names what the failed revision made and a rollback does not take away. What cannot be read is left out: the list is
 // for people, and nothing depends on it.
-func (a *application) leftBehind(failed, restored int) []string {
+func (a *applyRun) leftBehind(failed, restored int) []string {
 	var out []string
 	for _, name := range a.made {
 		out = append(out, "CustomResourceDefinition/"+name+": CRDs stay")
 	}
-	was, errWas := a.helm.Releases.Get(a.target.Name, failed)
-	is, errIs := a.helm.Releases.Get(a.target.Name, restored)
+	was, errWas := a.session.stored(failed)
+	is, errIs := a.session.stored(restored)
 	if errWas != nil || errIs != nil {
 		return append(out, "its objects could not be read, so there may be more")
 	}
@@ -74,13 +68,13 @@ func annotationsOf(o map[string]any) map[string]string {
 }
 
 // hooksLeft names the hooks of a revision that are still in the cluster.
-func (a *application) hooksLeft(stored *helmrelease.Release) []string {
+func (a *applyRun) hooksLeft(stored *helmrelease.Release) []string {
 	var out []string
 	for _, hook := range stored.Hooks {
 		if hook.Kind != "Job" && hook.Kind != "Pod" {
 			continue
 		}
-		active, _, err := a.hookState(hook.Kind, a.target.Handle.Namespace, hook.Name)
+		active, _, err := a.session.waiter.Hook(a.op.Context(), hook.Kind, a.target.Handle.Namespace, hook.Name)
 		if err != nil {
 			continue
 		}
@@ -95,19 +89,19 @@ func (a *application) hooksLeft(stored *helmrelease.Release) []string {
 	return out
 }
 
-func (a *application) hookThere(kind, name string) bool {
+func (a *applyRun) hookThere(kind, name string) bool {
 	namespace := a.target.Handle.Namespace
 	var err error
 	if kind == "Job" {
-		_, err = a.reads.BatchV1().Jobs(namespace).Get(a.ctx, name, metav1.GetOptions{})
+		_, err = a.op.Reads.BatchV1().Jobs(namespace).Get(a.op.Context(), name, metav1.GetOptions{})
 	} else {
-		_, err = a.reads.CoreV1().Pods(namespace).Get(a.ctx, name, metav1.GetOptions{})
+		_, err = a.op.Reads.CoreV1().Pods(namespace).Get(a.op.Context(), name, metav1.GetOptions{})
 	}
 	return err == nil || !cluster.IsNotFound(err)
 }
 
 // claimsOf names the volumes of a StatefulSet.
-func (a *application) claimsOf(o map[string]any) []string {
+func (a *applyRun) claimsOf(o map[string]any) []string {
 	var set appsv1.StatefulSet
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o, &set); err != nil {
 		return nil
@@ -116,7 +110,7 @@ func (a *application) claimsOf(o map[string]any) []string {
 	if err != nil || len(set.Spec.VolumeClaimTemplates) == 0 || selector.Empty() || selector.String() == labels.Nothing().String() {
 		return nil
 	}
-	list, err := a.reads.CoreV1().PersistentVolumeClaims(a.target.Handle.Namespace).List(a.ctx, metav1.ListOptions{LabelSelector: selector.String()})
+	list, err := a.op.Reads.CoreV1().PersistentVolumeClaims(a.target.Handle.Namespace).List(a.op.Context(), metav1.ListOptions{LabelSelector: selector.String()})
 	if err != nil {
 		return nil
 	}
@@ -125,40 +119,4 @@ func (a *application) claimsOf(o map[string]any) []string {
 		out = append(out, fmt.Sprintf("PersistentVolumeClaim/%s: a volume of StatefulSet/%s", list.Items[i].Name, set.Name))
 	}
 	return out
-}
-
-// blames reports that what was waited for had pods that ran, though not ready, and none that something outside of them held up.
-func (o *operation) blames(open []*watched) bool {
-	ran := false
-	for _, w := range open {
-		if w.live == nil {
-			continue
-		}
-		if w.status.trouble != nil && w.status.trouble.kind != troubleCrash {
-			return false
-		}
-		ctx, stop := o.afterwards()
-		pods, selector, err := o.allPods(ctx, w.live)
-		if err == nil {
-			pods, err = o.presentPods(ctx, w.live, selector, pods)
-		}
-		stop()
-		if err != nil {
-			return false
-		}
-		ran = ran || slices.ContainsFunc(pods, func(p corev1.Pod) bool { return runsUnready(&p, time.Now()) })
-	}
-	return ran
-}
-
-// unreadyFor is how long a container must have run for its not being ready to be its own fault.
-const unreadyFor = 2 * time.Second
-
-func runsUnready(p *corev1.Pod, now time.Time) bool {
-	for _, c := range p.Status.ContainerStatuses {
-		if c.State.Running != nil && !c.Ready && now.Sub(c.State.Running.StartedAt.Time) >= unreadyFor {
-			return true
-		}
-	}
-	return false
 }

@@ -25,7 +25,7 @@ type Readiness struct {
 // requests: the revision, and the marks of irreversible migrations. Whether other releases have taken over objects meanwhile is
 // asked only by the rollback itself. Errors say that it cannot be seen.
 func RollbackReady(ctx context.Context, target Target, seen *Observation) (Readiness, error) {
-	good, known := seen.Record.goodBefore(0)
+	good, known := seen.Record.Before(0)
 	if !known {
 		return Readiness{Why: "There is no revision that is known to work."}, nil
 	}

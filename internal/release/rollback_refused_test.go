@@ -11,6 +11,7 @@ import (
 	"helm.sh/helm/v3/pkg/action"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 )
 
@@ -50,7 +51,7 @@ func TestRollback_TakesNothingThatBelongsToAnotherRelease(t *testing.T) {
 		t.Errorf("the Service belongs to %s, outcome %+v", owner(b), outcome)
 	}
 	b.mustApply(served(t, config("fixed")), guarded(asksReady()))
-	b.wantEnd(3, "deployed", phaseDeployed)
+	b.wantEnd(3, "deployed", record.Deployed)
 }
 
 // foreignTakeover gives a Service to the release "other".
@@ -123,8 +124,8 @@ func TestRollback_IsRefusedBehindAnIrreversibleMigration(t *testing.T) {
 	b := newBench(t)
 	b.mustApply(served(t, config("good")), guarded(asksReady()))
 	b.configMap("orders", nil)
-	mark := `{"metadata":{"labels":{"` + LabelMigration + `":"orders"},"annotations":{"` + AnnotationIrreversibleSince + `":"` + time.Now().UTC().Format(time.RFC3339) + `","` +
-		AnnotationIrreversibleReason + `":"20260301.sql drops a column","` + AnnotationIrreversibleSafeAfter + `":"v1.2.0"}}}`
+	mark := `{"metadata":{"labels":{"` + record.LabelMigration + `":"orders"},"annotations":{"` + record.AnnotationIrreversibleSince + `":"` + time.Now().UTC().Format(time.RFC3339) + `","` +
+		record.AnnotationIrreversibleReason + `":"20260301.sql drops a column","` + record.AnnotationIrreversibleSafeAfter + `":"v1.2.0"}}}`
 	if _, err := b.client.CoreV1().ConfigMaps(b.namespace()).Patch(t.Context(), "orders", "application/merge-patch+json", []byte(mark), metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +149,7 @@ func TestRollback_IsRefusedBehindAnIrreversibleMigration(t *testing.T) {
 		t.Errorf("%s is live", b.liveLevel())
 	}
 	if _, err := b.client.CoreV1().ConfigMaps(b.namespace()).Patch(t.Context(), "orders", "application/merge-patch+json",
-		[]byte(`{"metadata":{"annotations":{"`+AnnotationIrreversibleSince+`":null}}}`), metav1.PatchOptions{}); err != nil {
+		[]byte(`{"metadata":{"annotations":{"`+record.AnnotationIrreversibleSince+`":null}}}`), metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	b.mustApply(served(t, config("good")), guarded(asksReady()))

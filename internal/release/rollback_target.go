@@ -19,6 +19,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 )
 
@@ -26,21 +27,21 @@ import (
 type candidate struct {
 	target   Target
 	releases *storage.Storage
-	good     KnownGood
+	good     record.KnownGood
 	stored   *helmrelease.Release
 }
 
 // findTarget is the newest known-good revision before the failed one, proved to be what it was when it was good, and fit to be
 // restored. A *RollbackError says why there is none; other errors say that it could not be seen. An older one is never chosen
 // instead: it is further away from what the environment's data and neighbors look like by now.
-func (a *application) findTarget(record *Record, failed int) (KnownGood, error) {
-	good, known := record.goodBefore(failed)
+func (a *applyRun) findTarget(last *record.Release, failed int) (record.KnownGood, error) {
+	good, known := last.Before(failed)
 	if !known {
-		return KnownGood{}, &RollbackError{Release: a.target.Name, Refused: true,
+		return record.KnownGood{}, &RollbackError{Release: a.target.Name, Refused: true,
 			Advice: "The revision was left as it is. Put the version right and apply again."}
 	}
-	c := candidate{target: a.target, releases: a.helm.Releases, good: good}
-	if err := c.check(a.ctx, true); err != nil {
+	c := candidate{target: a.target, releases: a.session.helm.Releases, good: good}
+	if err := c.check(a.op.Context(), true); err != nil {
 		return good, err
 	}
 	return good, nil
@@ -58,7 +59,7 @@ func (c *candidate) check(ctx context.Context, owners bool) error {
 	if err := c.checkServed(objects); err != nil {
 		return err
 	}
-	if err := c.checkMarks(ctx); err != nil {
+	if err := c.checkMigrations(ctx); err != nil {
 		return err
 	}
 	if !owners {
@@ -171,6 +172,24 @@ func (c *candidate) checkOwners(ctx context.Context, objects []object.Rendered) 
 	}
 	if owned = slices.DeleteFunc(owned, func(s string) bool { return s == "" }); len(owned) > 0 {
 		return c.refuse(fmt.Sprintf("Revision %d would take back what is not this release's any more: %s.", c.good.Revision, strings.Join(owned, "; ")))
+	}
+	return nil
+}
+
+// checkMigrations refuses a revision from before an irreversible migration.
+func (c *candidate) checkMigrations(ctx context.Context) error {
+	client, err := c.target.Cluster.Kubernetes()
+	if err != nil {
+		return err
+	}
+	all, err := record.ListIrreversible(ctx, client, placeOf(c.target))
+	if err != nil {
+		return err
+	}
+	for _, migration := range all {
+		if reason := migration.Forbids(c.good); reason != "" {
+			return c.refuse(reason)
+		}
 	}
 	return nil
 }

@@ -6,7 +6,6 @@ package release
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
@@ -20,51 +19,6 @@ const (
 	StageAcceptance = "acceptance"
 	StageManual     = "manual abort"
 )
-
-// Kinds and outcomes of a Run.
-const (
-	KindInstall  = "install"
-	KindUpgrade  = "upgrade"
-	KindRollback = "rollback"
-
-	OutcomePassed       = "passed"
-	OutcomeFailed       = "failed"
-	OutcomeInconclusive = "inconclusive"
-	OutcomeCanceled     = "canceled"
-	OutcomeUnverified   = "unverified"
-	OutcomeRolledBack   = "rolled back"
-)
-
-// Quarantine is content whose verdict was failed. It is not deployed again before it expires, unless an input or Guard.Retry
-// changes, or somebody annotates the record with slipway.dev/release-hold=cleared.
-type Quarantine struct {
-	// Key is the content's ContentKey.
-	Key      string    `json:"key"`
-	Version  string    `json:"version"`
-	Revision int       `json:"revision"`
-	At       time.Time `json:"at"`
-	Expires  time.Time `json:"expires"`
-	// Reason is a sentence: "error_rate 7.1% was above 5% for 2m0s".
-	Reason string `json:"reason"`
-}
-
-// Run is one attempt to bring a revision live, as the record keeps it.
-type Run struct {
-	Revision int       `json:"revision"`
-	Version  string    `json:"version"`
-	Started  time.Time `json:"started"`
-	Finished time.Time `json:"finished,omitzero"`
-	// Kind is "install", "upgrade" or "rollback": the deployment of an earlier known-good version is a rollback as well.
-	Kind string `json:"kind"`
-	// Outcome is "passed", "failed", "inconclusive", "canceled", "unverified" or "rolled back".
-	Outcome string `json:"outcome"`
-	// Stage is where it failed, empty where it did not.
-	Stage  string `json:"stage,omitempty"`
-	Reason string `json:"reason,omitempty"`
-	// Restored is the revision that a rollback made, RestoredVersion its application version.
-	Restored        int    `json:"restored,omitempty"`
-	RestoredVersion string `json:"restoredVersion,omitempty"`
-}
 
 // Evidence is what a failed stage saw.
 type Evidence struct {

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
-	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/redact"
 )
 
@@ -24,8 +23,8 @@ type Watched struct {
 	// the analysis compares the share with it.
 	Weight       int
 	HeaderRouted bool
-	// Lease is held as long as the analysis runs.
-	Lease *cluster.Lease
+	// Lost returns why the analysis must stop although its context has not ended, nil while it may go on: operation.Lost.
+	Lost func() error
 	// Start is when an analysis that was cut off had begun, zero for a new one.
 	Start time.Time
 	// Abort is asked every few seconds. It may be nil.
@@ -47,7 +46,7 @@ func (a *Analysis) Watch(ctx context.Context, w Watched) (analysis.Verdict, []an
 		return pending, nil, err
 	}
 	policy = policy.AtWeight(w.Weight, w.HeaderRouted)
-	env := checkEnvironment{target: w.Target, lease: w.Lease, secrets: redact.New(), version: w.Version}
+	env := checkEnvironment{target: w.Target, secrets: redact.New(), version: w.Version}
 	others := *a
 	others.Pods = nil
 	samplers, release, err := others.samplers(ctx, env, policy)
@@ -58,7 +57,7 @@ func (a *Analysis) Watch(ctx context.Context, w Watched) (analysis.Verdict, []an
 	if a.Pods != nil {
 		samplers = append(samplers, &analysis.PodReadiness{Name: podsCheck, Pods: w.Pods, MinReady: a.Pods.MinReady, Grace: a.Pods.Grace})
 	}
-	held, stop := whileHeld(ctx, env)
+	held, stop := whileHeld(ctx, w.Lost)
 	defer stop()
 	return analysis.Run(held, analysis.Options{Policy: policy, Samplers: samplers, Abort: w.Abort, Start: w.Start, Progress: w.Progress})
 }

@@ -74,3 +74,8 @@ func (r Release) Annotate(o map[string]any) {
 	put("labels", map[string]string{LabelManagedBy: ManagedByHelm})
 	put("annotations", map[string]string{AnnotationReleaseName: r.Name, AnnotationReleaseNamespace: r.Handle.Namespace})
 }
+
+// Owns reports that an object with these annotations belongs to the release of that name.
+func Owns(annotations map[string]string, release, namespace string) bool {
+	return annotations[AnnotationReleaseName] == release && annotations[AnnotationReleaseNamespace] == namespace
+}

@@ -1,12 +1,13 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+package helmkube
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	jsonpatch "github.com/evanphx/json-patch"
@@ -20,31 +21,23 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/autoscale"
 )
 
-// refusedError is one object that the API server did not take.
-type refusedError struct {
-	object object.Key
-	verb   string
-	hook   bool
-	cause  error
+// RefusedError is one object that the API server did not take.
+type RefusedError struct {
+	Object object.Key
+	Verb   string
+	// Hook says that it is a hook.
+	Hook  bool
+	Cause error
 }
 
-func (e *refusedError) Error() string {
-	return fmt.Sprintf("cannot %s %s: %s", e.verb, e.object.Short(), explain.Library(e.cause))
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("cannot %s %s: %s", e.Verb, e.Object.Short(), explain.Library(e.Cause))
 }
 
-func (e *refusedError) Unwrap() error { return e.cause }
-
-// keyOf names an object as everywhere in this package.
-func (o *operation) keyOf(info *resource.Info) object.Key {
-	gvk := info.Mapping.GroupVersionKind
-	apiVersion, kind := gvk.ToAPIVersionAndKind()
-	if info.Namespace == "" || info.Namespace == o.target.Handle.Namespace {
-		return object.Key(apiVersion + "/" + kind + "/" + info.Name)
-	}
-	return object.Key(apiVersion + "/" + kind + "/" + info.Namespace + "/" + info.Name)
-}
+func (e *RefusedError) Unwrap() error { return e.Cause }
 
 func isHookList(resources kube.ResourceList) bool {
 	for _, info := range resources {
@@ -111,26 +104,69 @@ func mergeOriginals(versions kube.ResourceList) (*resource.Info, error) {
 	return &base, nil
 }
 
-// buildTolerant builds what the cluster still serves of a stored manifest: kinds that are gone leave nothing to clean up.
-func (k *ctxKube) buildTolerant(manifest string) (kube.ResourceList, error) {
-	objects, err := object.ParseManifest(manifest, k.op.target.Handle.Namespace)
-	if err != nil {
-		return nil, err
-	}
-	var out kube.ResourceList
-	for _, o := range objects {
-		text, err := json.Marshal(o.Object)
+// dropHPAReplicas takes spec.replicas out of every workload that is in both lists and has an autoscaler, in target or in the
+// cluster, so that a patch leaves alone what the autoscaler has set. A workload that is to be made keeps its replicas.
+func dropHPAReplicas(ctx context.Context, source autoscale.Source, original, target kube.ResourceList) error {
+	targets := map[autoscale.Target]bool{}
+	for _, info := range target {
+		fields, err := fieldsOf(info)
 		if err != nil {
-			return nil, fmt.Errorf("reading stored object %s: %w", o.Key, err)
+			return err
 		}
-		list, err := k.client.Build(io.Reader(strings.NewReader(string(text))), false)
-		if meta.IsNoMatchError(err) || err != nil && strings.Contains(err.Error(), "no matches for kind") {
+		autoscale.AddRendered(targets, info.Namespace, fields)
+	}
+	for _, info := range target {
+		before := original.Get(info)
+		fields, err := fieldsOf(info)
+		if err != nil {
+			return err
+		}
+		if before == nil {
 			continue
 		}
+		stored, err := fieldsOf(before)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		out = append(out, list...)
+		// Replicas that only the stored object has would be taken away from the autoscaler just as well.
+		if !object.HasReplicas(fields) && !object.HasReplicas(stored) {
+			continue
+		}
+		if err := autoscale.AddLive(ctx, source, info.Namespace, targets); err != nil {
+			return err
+		}
+		if !targets[autoscale.Target{Namespace: info.Namespace, Kind: info.Mapping.GroupVersionKind.Kind, Name: info.Name}] {
+			continue
+		}
+		for _, which := range []*resource.Info{before, info} {
+			if err := dropReplicas(which); err != nil {
+				return err
+			}
+		}
 	}
-	return out, nil
+	return nil
+}
+
+func dropReplicas(info *resource.Info) error {
+	fields, err := fieldsOf(info)
+	if err != nil {
+		return err
+	}
+	info.Object = &unstructured.Unstructured{Object: object.WithoutReplicas(fields)}
+	return nil
+}
+
+// fieldsOf are the fields of an object as Helm built it.
+func fieldsOf(info *resource.Info) (map[string]any, error) {
+	if u, ok := info.Object.(*unstructured.Unstructured); ok {
+		return u.Object, nil
+	}
+	if info.Object == nil {
+		return nil, errors.New("an object of the manifest is empty")
+	}
+	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(info.Object)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", info.Name, err)
+	}
+	return fields, nil
 }

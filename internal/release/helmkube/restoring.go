@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+package helmkube
 
 import (
 	"fmt"
@@ -16,10 +16,10 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/threeway"
 )
 
-// restoring puts custom resources back while Helm upgrades or rolls back. For them Helm sends what changed between two manifests,
+// restoring restores custom resources while Helm upgrades or rolls back. For them Helm sends what changed between two manifests,
 // so that a field that is the same in both stays as somebody has changed it. Nil does nothing.
 type restoring struct {
-	op     *operation
+	client *Client
 	ignore []object.IgnoreRule
 }
 
@@ -53,7 +53,7 @@ func (r *restoring) restore(info *resource.Info, want map[string]any) error {
 	if err != nil {
 		return err
 	}
-	key := r.op.keyOf(info)
+	key := r.client.KeyOf(info)
 	patch, _, restored, err := threeway.Restoring(info.Mapping, want, live)
 	if err != nil || patch == nil {
 		return err
@@ -71,7 +71,7 @@ func (r *restoring) restore(info *resource.Info, want map[string]any) error {
 	if patch, _, _, err = threeway.Restoring(info.Mapping, want, live); err != nil || patch == nil {
 		return err
 	}
-	r.op.doing(fmt.Sprintf("putting back %s", key.Short()))
+	r.client.options.Doing(fmt.Sprintf("putting back %s", key.Short()))
 	_, err = helper.Patch(info.Namespace, info.Name, types.MergePatchType, patch, nil)
 	return err
 }

@@ -1,13 +1,12 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+package rollout
 
 import (
 	"fmt"
 
 	appsv1 "k8s.io/api/apps/v1"
-	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -15,6 +14,26 @@ import (
 	"k8s.io/cli-runtime/pkg/resource"
 	"k8s.io/client-go/kubernetes/scheme"
 )
+
+// status is what one look at an object says.
+type status struct {
+	ready bool
+	// unseen says that the object's controller has not looked at it since it was written: what its pods say is old.
+	unseen bool
+	text   string
+	// trouble is something that usually does not heal.
+	trouble *trouble
+}
+
+var unseen = status{unseen: true, text: "its controller has not seen the change yet"}
+
+func statusOf[T any](live *unstructured.Unstructured, assess func(*T) status) (status, error) {
+	var typed T
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(live.Object, &typed); err != nil {
+		return status{}, fmt.Errorf("reading %s/%s: %o", live.GetKind(), live.GetName(), err)
+	}
+	return assess(&typed), nil
+}
 
 // isWaitable reports that an object has a state to wait for. Of the kinds that Kubernetes itself has, most are done when they
 // are written; kinds of others are judged by the usual conditions.
@@ -25,87 +44,14 @@ func isWaitable(info *resource.Info) bool {
 		"/Pod", "batch/Job", "/PersistentVolumeClaim", "apiextensions.k8s.io/CustomResourceDefinition":
 		return true
 	case "/Service":
-		o, ok := info.Object.(*unstructured.Unstructured)
+		service, ok := info.Object.(*unstructured.Unstructured)
 		if !ok {
 			return false
 		}
-		kind, _, _ := unstructured.NestedString(o.Object, "spec", "type")
+		kind, _, _ := unstructured.NestedString(service.Object, "spec", "type")
 		return kind == string(corev1.ServiceTypeLoadBalancer)
 	}
 	return !scheme.Scheme.Recognizes(gvk)
-}
-
-// readiness judges a live object by itself, without its pods.
-func (g graces) readiness(live *unstructured.Unstructured) (status, error) {
-	switch live.GroupVersionKind().GroupKind().String() {
-	case "Deployment.apps":
-		return judgeAs(live, g.deployment)
-	case "StatefulSet.apps":
-		return judgeAs(live, statefulSet)
-	case "DaemonSet.apps":
-		return judgeAs(live, daemonSet)
-	case "ReplicaSet.apps":
-		return judgeAs(live, g.replicaSet)
-	case "ReplicationController":
-		return judgeAs(live, replicationController)
-	case "Pod":
-		return judgeAs(live, pod)
-	case "Job.batch":
-		return judgeAs(live, job)
-	case "PersistentVolumeClaim":
-		return judgeAs(live, claim)
-	case "Service":
-		return judgeAs(live, service)
-	case "CustomResourceDefinition.apiextensions.k8s.io":
-		if c := findCondition(live, "Established"); c == nil || c.Status != metav1.ConditionTrue {
-			return status{text: "not established yet"}, nil
-		}
-		return status{ready: true}, nil
-	}
-	return custom(live), nil
-}
-
-func judgeAs[T any](live *unstructured.Unstructured, judge func(*T) status) (status, error) {
-	var typed T
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(live.Object, &typed); err != nil {
-		return status{}, fmt.Errorf("reading %s/%s: %w", live.GetKind(), live.GetName(), err)
-	}
-	return judge(&typed), nil
-}
-
-var unseen = status{unseen: true, text: "its controller has not seen the change yet"}
-
-func (g graces) deployment(d *appsv1.Deployment) status {
-	want := int32(1)
-	if d.Spec.Replicas != nil {
-		want = *d.Spec.Replicas
-	}
-	s := d.Status
-	if s.ObservedGeneration < d.Generation {
-		return unseen
-	}
-	if d.Spec.Paused {
-		return status{ready: true}
-	}
-	out := status{text: fmt.Sprintf("%d of %d pods updated, %d available", s.UpdatedReplicas, want, s.AvailableReplicas)}
-	if old := s.Replicas - s.UpdatedReplicas; old > 0 {
-		out.text += fmt.Sprintf(", %d old still there", old)
-	}
-	for _, c := range d.Status.Conditions {
-		switch {
-		case c.Type == appsv1.DeploymentProgressing && c.Reason == "ProgressDeadlineExceeded":
-			// It may be left from the revision before, where the pod template is the same.
-			out.trouble = &trouble{kind: "deadline", text: "no progress for " + fmt.Sprint(deadlineOf(d)) + " s (progressDeadlineSeconds): " + out.text, grace: g.refused}
-			return out
-		case c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue:
-			out.trouble = &trouble{kind: "refused", text: "its pods are refused: " + c.Message, grace: g.refused}
-		}
-	}
-	switch {
-	case s.UpdatedReplicas != want, s.Replicas > s.UpdatedReplicas, s.AvailableReplicas < s.UpdatedReplicas:
-		return out
-	}
-	return status{ready: true}
 }
 
 func deadlineOf(d *appsv1.Deployment) int32 {
@@ -156,23 +102,6 @@ func daemonSet(d *appsv1.DaemonSet) status {
 	return status{ready: true}
 }
 
-func (g graces) replicaSet(r *appsv1.ReplicaSet) status {
-	want := int32(1)
-	if r.Spec.Replicas != nil {
-		want = *r.Spec.Replicas
-	}
-	if r.Status.ObservedGeneration >= r.Generation && r.Status.Replicas == want && r.Status.AvailableReplicas == want {
-		return status{ready: true}
-	}
-	out := status{text: fmt.Sprintf("%d of %d pods available", r.Status.AvailableReplicas, want)}
-	for _, c := range r.Status.Conditions {
-		if c.Type == appsv1.ReplicaSetReplicaFailure && c.Status == corev1.ConditionTrue {
-			out.trouble = &trouble{kind: "refused", text: "its pods are refused: " + c.Message, grace: g.refused}
-		}
-	}
-	return out
-}
-
 func replicationController(r *corev1.ReplicationController) status {
 	want := int32(1)
 	if r.Spec.Replicas != nil {
@@ -184,48 +113,22 @@ func replicationController(r *corev1.ReplicationController) status {
 	return status{text: fmt.Sprintf("%d of %d pods available", r.Status.AvailableReplicas, want)}
 }
 
-func pod(p *corev1.Pod) status {
-	switch p.Status.Phase {
-	case corev1.PodSucceeded:
-		return status{ready: true}
-	case corev1.PodFailed:
-		kind := "failed"
-		if disrupted(p) {
-			kind = "disrupted"
-		}
-		return status{text: "failed", trouble: &trouble{kind: kind, text: "it failed" + afterColon(p.Status.Reason, p.Status.Message)}}
+// hookStatus: a hook is done when it has ended well, not when it runs.
+func hookStatus(live *unstructured.Unstructured, s status) status {
+	if !s.ready {
+		return s
 	}
-	for _, c := range p.Status.Conditions {
-		if c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue {
-			return status{ready: true}
+	switch live.GetKind() {
+	case "Pod":
+		if phase, _, _ := unstructured.NestedString(live.Object, "status", "phase"); phase != string(corev1.PodSucceeded) {
+			return status{text: "still runs"}
 		}
-	}
-	return status{text: "not ready, phase " + string(p.Status.Phase)}
-}
-
-func job(j *batchv1.Job) status {
-	for _, c := range j.Status.Conditions {
-		if c.Status != corev1.ConditionTrue {
-			continue
-		}
-		switch c.Type {
-		case batchv1.JobComplete:
-			return status{ready: true}
-		case batchv1.JobFailed:
-			return status{text: "failed", trouble: &trouble{kind: "failed", text: "it failed" + afterColon(c.Reason, c.Message)}}
+	case "Job":
+		if c := findCondition(live, "Complete"); c == nil || c.Status != metav1.ConditionTrue {
+			return status{text: "is suspended"}
 		}
 	}
-	if j.Spec.Suspend != nil && *j.Spec.Suspend {
-		return status{ready: true}
-	}
-	return status{text: fmt.Sprintf("not done: %s, %d failed", podsRun(j.Status.Active), j.Status.Failed)}
-}
-
-func podsRun(n int32) string {
-	if n == 1 {
-		return "1 pod runs"
-	}
-	return fmt.Sprintf("%d pods run", n)
+	return s
 }
 
 func claim(c *corev1.PersistentVolumeClaim) status {
@@ -245,7 +148,7 @@ func service(s *corev1.Service) status {
 	return status{text: "its load balancer has no address yet"}
 }
 
-// custom judges objects of kinds that Kubernetes itself does not have by the conditions that most controllers write. One
+// custom assesses objects of kinds that Kubernetes itself does not have by the conditions that most controllers write. One
 // without any is ready: nobody says otherwise.
 func custom(live *unstructured.Unstructured) status {
 	observed, found, err := unstructured.NestedInt64(live.Object, "status", "observedGeneration")

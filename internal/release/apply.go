@@ -6,6 +6,7 @@ package release
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	helmrelease "helm.sh/helm/v3/pkg/release"
@@ -39,6 +40,15 @@ type applyRun struct {
 	capabilities *cluster.Capabilities
 	// made are the CRDs that this apply has created.
 	made []string
+
+	// foreign says why the release is not this resource's; nil where it is.
+	foreign error
+	// mayDeploy says that no irreversible migration forbids the content.
+	mayDeploy bool
+	// hooksEnded is the revision whose hooks this apply has waited for; 0 at first.
+	hooksEnded int
+	// rollbackFinished says that this apply has done what a rollback that was cut off had left to do.
+	rollbackFinished bool
 }
 
 // apply reads as the story of what must happen, in the order in which it must.
@@ -86,10 +96,99 @@ func (a *applyRun) begin(ctx context.Context) (err error) {
 	return nil
 }
 
+// underLease observes, decides, acts, and observes again, until an action ends the apply.
 func (a *applyRun) underLease() error {
-	if err := a.lookAt(a.op.Context()); err != nil {
-		return err
+	for {
+		seen, observed, err := a.observe()
+		if err != nil {
+			return err
+		}
+		action := Decide(observed)
+		if action.deploys() && !a.mayDeploy {
+			if err := refuseBack(a.op.Context(), a.target, a.found.Content, a.spec.Version, a.rendering.Digest); err != nil {
+				return err
+			}
+			a.mayDeploy = true
+		}
+		if ended, err := a.act(action, seen); ended || err != nil {
+			return err
+		}
 	}
+}
+
+// act does one thing. It reports whether that ends the apply.
+func (a *applyRun) act(action Action, seen situation) (ended bool, err error) {
+	switch action {
+	case RefuseForeign:
+		return true, a.foreign
+	case RefuseQuarantined:
+		return true, &QuarantinedError{Release: a.target.Name, Quarantine: *a.quarantined()}
+	case FinishRollback:
+		a.rollbackFinished = true
+		return false, a.finishRollback(seen, a.quarantined())
+	case RefusePending:
+		return true, a.refusePending(seen)
+	case FinishRemoval:
+		err = a.finishRemoval(seen)
+	case MarkFailed:
+		err = a.recoverPending(seen)
+	case AwaitHooks:
+		err = a.recoverFailed(seen)
+	case Verify, Keep:
+		return true, a.keep(action, seen)
+	default:
+		return true, a.deploy(seen)
+	}
+	if err != nil {
+		return true, a.session.explain(err, seen.last.number)
+	}
+	return false, nil
+}
+
+// observe reads what is there, and compares it with the content that is applied. What was observed decides; seen is what the actions
+// work on.
+func (a *applyRun) observe() (seen situation, observed Observed, err error) {
+	if err := a.lookAt(a.op.Context()); err != nil {
+		return seen, observed, err
+	}
+	if a.foreign = a.checkOwner(); a.foreign != nil {
+		return seen, Observed{Foreign: true}, nil
+	}
+	if a.session.helm == nil {
+		if err := a.connect(); err != nil {
+			return seen, observed, err
+		}
+	}
+	if seen, err = classify(a.revisions, a.session.helm.Releases, a.target.Name); err != nil {
+		return seen, observed, a.target.Cluster.Classify(err)
+	}
+	if a.rendering == nil {
+		if err := a.render(seen); err != nil {
+			return seen, observed, err
+		}
+	}
+	observed = Observed{
+		condition:    seen.condition,
+		Ours:         a.began(seen.last.number),
+		Age:          time.Since(seen.last.created),
+		LeavePending: a.options.FailOnPending,
+		HooksEnded:   a.hooksEnded == seen.last.number,
+		Quarantined:  a.quarantined() != nil,
+		RollingBack:  a.rollingBack() && !a.rollbackFinished,
+	}
+	if observed.Quarantined {
+		return seen, observed, nil
+	}
+	if observed.Same, err = a.unchanged(seen, a.capabilities); err != nil {
+		return seen, observed, err
+	}
+	from, due := a.verificationDue(seen.last.number)
+	observed.VerificationDue, observed.VerificationBegun = due, due && from.Since != a.started
+	return seen, observed, nil
+}
+
+// connect makes the clients of Helm.
+func (a *applyRun) connect() error {
 	capabilities, err := a.target.Cluster.Capabilities(a.op.Context())
 	if err != nil {
 		return err
@@ -101,51 +200,53 @@ func (a *applyRun) underLease() error {
 	if a.options.CorrectDrift {
 		a.session.kube.RestoreFields(a.options.IgnoreDrift)
 	}
-	s, err := classify(a.revisions, a.session.helm.Releases, a.target.Name)
-	if err != nil {
-		return a.target.Cluster.Classify(err)
-	}
-	if err := a.renderAsPlanned(s, &capabilities); err != nil {
+	return nil
+}
+
+// render renders the content, and refuses what the plan did not show.
+func (a *applyRun) render(seen situation) error {
+	if err := a.renderAsPlanned(seen, a.capabilities); err != nil {
 		return err
 	}
 	if err := dryrun.CheckNamespaces(a.op.Context(), a.target, a.rendering); err != nil {
 		return err
 	}
 	a.key = ContentKey(a.spec, a.rendering, a.options.Guard)
-	if err := a.refuseQuarantined(s); err != nil {
-		return err
+	return nil
+}
+
+// quarantined is the quarantine of the content, nil where it may be deployed. Content that is known to work is never quarantined.
+func (a *applyRun) quarantined() *record.Quarantine {
+	if a.found.Content.Proves(a.rendering.Digest) {
+		return nil
 	}
-	if same, err := a.unchanged(s, &capabilities); err != nil || same {
-		if err != nil {
-			return err
-		}
-		// A chart may bring other definitions although its templates render to the same.
-		if err := a.makeCRDs(); err != nil {
-			return a.session.explain(err, s.last.number)
-		}
-		return a.keep(s)
-	}
-	if err := refuseBack(a.op.Context(), a.target, a.found.Content, a.spec.Version, a.rendering.Digest); err != nil {
-		return err
-	}
-	notes, err := a.session.keepAttempted(s)
+	return a.found.Content.Quarantined(a.key, a.options.Guard.Retry, a.found.Cleared(), time.Now())
+}
+
+// deploy makes a revision with the content, and verifies it.
+func (a *applyRun) deploy(seen situation) error {
+	notes, err := a.session.keepAttempted(seen)
 	if err != nil {
 		return err
 	}
-	recovered, err := a.recover(s)
-	if err != nil {
-		return a.session.explain(err, s.last.number)
+	if seen.condition == uninstalled {
+		a.recovered("revision %d was uninstalled before with its history kept; the release was installed again over it", seen.last.number)
 	}
-	a.outcome.Recovered = append(recovered, notes...)
-	if err := a.recordBegin(s); err != nil {
+	a.outcome.Recovered = append(a.outcome.Recovered, notes...)
+	if err := a.recordBegin(seen); err != nil {
 		return err
 	}
 	ran := a.makeCRDs()
 	var result *helmrelease.Release
 	if ran == nil {
-		result, ran = a.runHelm(s)
+		result, ran = a.runHelm(seen)
 	}
-	return a.conclude(s.next(), result, ran)
+	return a.conclude(seen.next(), result, ran)
+}
+
+// recovered notes what was found half done, and what was done about it.
+func (a *applyRun) recovered(format string, values ...any) {
+	a.outcome.Recovered = append(a.outcome.Recovered, fmt.Sprintf(format, values...))
 }
 
 // conclude writes down what happened, and says what went wrong. It works although the operation's context may have ended.

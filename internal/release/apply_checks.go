@@ -27,7 +27,7 @@ func (a *applyRun) checkChart() error {
 	return nil
 }
 
-// lookAt reads what is there, and refuses what is not ours.
+// lookAt reads what is there.
 func (a *applyRun) lookAt(ctx context.Context) error {
 	seen, revisions, found, err := observe(ctx, a.target)
 	if err != nil {
@@ -35,10 +35,10 @@ func (a *applyRun) lookAt(ctx context.Context) error {
 	}
 	a.found, a.revisions = found, revisions
 	a.outcome.Revision, a.outcome.Status = seen.Revision, seen.Status
-	return a.checkOwner()
+	return nil
 }
 
-// checkOwner tells our releases from others: by the record, and where that was lost by the labels that we give revisions.
+// checkOwner returns why the release is not this resource's, nil where it is. It tells our releases from others: by the record, and where that was lost by the labels that we give revisions.
 // On an update the state itself says that the release is ours, for example after an import.
 func (a *applyRun) checkOwner() error {
 	update := a.options.ClusterUID != ""

@@ -30,11 +30,15 @@ func (a *applyRun) renew(limit time.Duration) error {
 
 // keep goes on from a revision that has the content already. It is verified where that is still due: a run that died while it was
 // verified is resumed, and not repeated.
-func (a *applyRun) keep(s situation) error {
-	from, due := a.verificationDue(s.last.number)
-	if !due {
+func (a *applyRun) keep(action Action, s situation) error {
+	// A chart may bring other definitions although its templates render to the same.
+	if err := a.makeCRDs(); err != nil {
+		return a.session.explain(err, s.last.number)
+	}
+	if action == Keep {
 		return a.recordUnchanged(s)
 	}
+	from, _ := a.verificationDue(s.last.number)
 	a.outcome.Revision, a.outcome.Status, a.outcome.Resumed = s.last.number, s.last.status.String(), true
 	next := a.newRecord()
 	next.Runs = a.found.Content.Runs

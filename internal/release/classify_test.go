@@ -84,7 +84,7 @@ func TestClassify_RefusesAStatusThatNobodyWrites(t *testing.T) {
 	}
 }
 
-func TestMayRecover_LooksAtOwnerPolicyAndAge(t *testing.T) {
+func TestDecide_RecoversByOwnerPolicyAndAge(t *testing.T) {
 	for _, tc := range []struct {
 		name     string
 		mine     bool
@@ -99,10 +99,9 @@ func TestMayRecover_LooksAtOwnerPolicyAndAge(t *testing.T) {
 		{"of others, old, not to be recovered", false, true, time.Hour, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			a := &applyRun{target: Target{Name: "app"}, options: ApplyOptions{FailOnPending: tc.policy}}
-			s := situation{last: revision{number: 2, status: helmrelease.StatusPendingUpgrade, created: time.Now().Add(-tc.age)}}
-			if err := a.mayRecover(s, tc.mine); (err == nil) != tc.recovers {
-				t.Errorf("error: %v", err)
+			o := Observed{condition: pendingUpgrade, Ours: tc.mine, LeavePending: tc.policy, Age: tc.age}
+			if action := Decide(o); (action == MarkFailed) != tc.recovers {
+				t.Errorf("action: %s", action)
 			}
 		})
 	}

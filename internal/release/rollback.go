@@ -138,23 +138,6 @@ func (a *applyRun) rollingBack() bool {
 	return a.found.Content != nil && a.found.Content.Phase == record.RollingBack
 }
 
-// refuseQuarantined refuses content that is held, before anything is changed. What an apply left that died while it rolled that
-// content back is finished first: nothing else would. Content that is known to work is never held.
-func (a *applyRun) refuseQuarantined(s situation) error {
-	held := a.found.Content.Quarantined(a.key, a.options.Guard.Retry, a.found.Cleared(), time.Now())
-	if held == nil || a.found.Content.Proves(a.rendering.Digest) {
-		return nil
-	}
-	refusal := &QuarantinedError{Release: a.target.Name, Quarantine: *held}
-	if !a.rollingBack() {
-		return refusal
-	}
-	if err := a.finishRollback(s, held); err != nil {
-		return err
-	}
-	return refusal
-}
-
 // finishRollback does what an apply that died, or whose rollback failed, has left to do.
 func (a *applyRun) finishRollback(s situation, held *record.Quarantine) error {
 	last := a.found.Content

@@ -24,6 +24,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/drift"
 )
 
 // driftAttributes are those of slipway_release that are about live differences.
@@ -174,9 +175,9 @@ func (r *ReleaseResource) readDrift(
 // driftOf is nil where the cluster does not tell; the state then keeps what was seen before.
 func driftOf(
 	ctx context.Context, state releaseModel, target release.Target, seen *release.Observation,
-) (*release.Differences, diag.Diagnostics) {
+) (*drift.Differences, diag.Diagnostics) {
 	rules, diags := state.ignoreRules(ctx)
-	options := release.DriftOptions{Revision: seen.Deployed, SecretPaths: seen.Record.SecretPaths, Ignore: rules}
+	options := drift.Options{Revision: seen.Deployed, SecretPaths: seen.Record.SecretPaths, Ignore: rules}
 	if seen.Record.Digest == state.ManifestDigest.ValueString() {
 		rendered, err := knownObjects(state.Objects)
 		if err != nil {
@@ -187,7 +188,7 @@ func driftOf(
 	if diags.HasError() {
 		return nil, diags
 	}
-	found, err := release.Drift(ctx, target, options)
+	found, err := drift.Find(ctx, target, options)
 	if err != nil {
 		diags.AddWarning("Drift of release "+target.Name+" could not be read",
 			"The state keeps what was seen before.\n\n"+detailOf(err))
@@ -196,7 +197,7 @@ func driftOf(
 	return found, diags
 }
 
-func warnOfDrift(diags *diag.Diagnostics, state releaseModel, found *release.Differences) {
+func warnOfDrift(diags *diag.Diagnostics, state releaseModel, found *drift.Differences) {
 	name := state.Name.ValueString()
 	var lines, lasting []string
 	for _, d := range found.Found {
@@ -218,7 +219,7 @@ func warnOfDrift(diags *diag.Diagnostics, state releaseModel, found *release.Dif
 	}
 }
 
-func driftKey(d release.Difference) string {
+func driftKey(d drift.Difference) string {
 	if d.Path == "" {
 		return string(d.Object)
 	}
@@ -226,7 +227,7 @@ func driftKey(d release.Difference) string {
 }
 
 // driftValue is the attribute "drift".
-func driftValue(found []release.Difference) types.Map {
+func driftValue(found []drift.Difference) types.Map {
 	if len(found) == 0 {
 		return types.MapNull(types.StringType)
 	}
@@ -250,7 +251,7 @@ func (m releaseModel) planDrift(state releaseModel, planned map[string]attr.Valu
 	}
 	left, lines := map[string]attr.Value{}, []string{}
 	for key, text := range driftTexts(state.Drift) {
-		if release.IsLasting(text) {
+		if drift.IsLasting(text) {
 			left[key] = types.StringValue(text)
 			continue
 		}

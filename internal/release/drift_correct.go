@@ -24,6 +24,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/operation"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/autoscale"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/drift"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/rollout"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/threeway"
 )
@@ -33,7 +34,7 @@ type CorrectOptions struct {
 	// InstanceID and ClusterUID are those of the state.
 	InstanceID string
 	ClusterUID string
-	// Rendered and Ignore are as in DriftOptions.
+	// Rendered and Ignore are as in drift.Options.
 	Rendered map[object.Key]string
 	Ignore   []object.IgnoreRule
 	// Timeout is for the objects to become ready again.
@@ -49,7 +50,7 @@ type Correction struct {
 	// Revision is the deployed one; a correction makes none, and runs no hook.
 	Revision int
 	// Corrected was put back, Left was not (see Difference.Lasting).
-	Corrected, Left []Difference
+	Corrected, Left []drift.Difference
 }
 
 // Correct puts back what differs live from the deployed revision as Helm has stored it: only the leaves that differ and that no
@@ -117,37 +118,37 @@ func (c *correcting) underLease() error {
 	if c.writer, err = c.op.Dynamic(operation.WhileItRuns); err != nil {
 		return err
 	}
-	options := DriftOptions{Rendered: c.options.Rendered, Revision: seen.Deployed, Ignore: c.options.Ignore}
+	options := drift.Options{Rendered: c.options.Rendered, Revision: seen.Deployed, Ignore: c.options.Ignore}
 	if seen.Record != nil {
 		options.SecretPaths = seen.Record.SecretPaths
 	}
 	c.op.Doing("comparing what is live with revision " + fmt.Sprint(seen.Deployed))
-	d, err := newDrifts(c.target, options)
+	d, err := drift.New(c.target, options)
 	if err == nil {
 		// What is written must be what Helm has stored, with its secrets.
-		if err = d.readStored(c.op.Context()); err == nil {
-			err = d.look(c.op.Context())
+		if err = d.ReadStored(c.op.Context()); err == nil {
+			err = d.Look(c.op.Context())
 		}
 	}
 	if err != nil {
 		return c.target.Cluster.Classify(err)
 	}
-	c.session.secrets = d.scrub
-	differences := d.differences()
+	c.session.secrets = d.Secrets
+	differences := d.Differences()
 	for _, difference := range differences.Found {
 		if difference.Lasting {
 			c.done.Left = append(c.done.Left, difference)
 		}
 	}
-	for _, o := range d.objects {
-		if (o.whole == "" && len(o.leaves) == 0) || o.lasting {
+	for _, o := range d.Objects {
+		if (o.Whole == "" && len(o.Leaves) == 0) || o.Lasting {
 			continue
 		}
 		if err := c.putBack(d, o); err != nil {
 			return err
 		}
 		for _, difference := range differences.Found {
-			if difference.Object == o.key {
+			if difference.Object == o.Key {
 				c.done.Corrected = append(c.done.Corrected, difference)
 			}
 		}
@@ -156,52 +157,52 @@ func (c *correcting) underLease() error {
 }
 
 // putBack writes one object.
-func (c *correcting) putBack(d *drifts, o *drifting) error {
+func (c *correcting) putBack(d *drift.Comparison, o *drift.Object) error {
 	if err := c.op.Ended(); err != nil {
 		return err
 	}
-	c.op.Doing("putting back " + o.key.Short())
-	var at dynamic.ResourceInterface = c.writer.Resource(o.mapping.Resource)
+	c.op.Doing("putting back " + o.Key.Short())
+	var at dynamic.ResourceInterface = c.writer.Resource(o.Mapping.Resource)
 	namespace := ""
-	if o.mapping.Scope.Name() == "namespace" {
-		namespace = object.IdentityIn(c.target.Handle.Namespace, o.want).Namespace
-		at = c.writer.Resource(o.mapping.Resource).Namespace(namespace)
+	if o.Mapping.Scope.Name() == "namespace" {
+		namespace = object.IdentityIn(c.target.Handle.Namespace, o.Want).Namespace
+		at = c.writer.Resource(o.Mapping.Resource).Namespace(namespace)
 	}
-	if o.whole != "" {
+	if o.Whole != "" {
 		return c.makeAgain(o, at, namespace)
 	}
-	want := d.wanted(o)
+	want := d.Wanted(o)
 	ignored := func(leaf object.Drift) bool {
-		autoscaled := isReplicas(leaf) && d.scaled[autoscale.Target{Namespace: namespace, Kind: o.live.GetKind(), Name: o.live.GetName()}]
-		if autoscaled || d.ignored(o, leaf) {
-			leaf.Keep(want, object.DeepCopy(o.live.Object))
+		autoscaled := drift.IsReplicas(leaf) && d.Scaled[autoscale.Target{Namespace: namespace, Kind: o.Live.GetKind(), Name: o.Live.GetName()}]
+		if autoscaled || d.Ignored(o, leaf) {
+			leaf.Keep(want, object.DeepCopy(o.Live.Object))
 			return true
 		}
 		return false
 	}
-	_, _, restored, err := threeway.Restoring(o.mapping, want, o.live.Object)
+	_, _, restored, err := threeway.Restoring(o.Mapping, want, o.Live.Object)
 	if err != nil {
-		return fmt.Errorf("comparing %s: %w", o.key.Short(), err)
+		return fmt.Errorf("comparing %s: %w", o.Key.Short(), err)
 	}
 	if restored != nil {
-		object.Drifts(o.live.Object, restored, nil, ignored)
+		object.Drifts(o.Live.Object, restored, nil, ignored)
 	}
-	patch, kind, _, err := threeway.Restoring(o.mapping, want, o.live.Object)
+	patch, kind, _, err := threeway.Restoring(o.Mapping, want, o.Live.Object)
 	if err != nil || patch == nil {
 		return err
 	}
-	_, err = at.Patch(c.op.Context(), o.live.GetName(), kind, patch, metav1.PatchOptions{FieldManager: environment.FieldManager})
+	_, err = at.Patch(c.op.Context(), o.Live.GetName(), kind, patch, metav1.PatchOptions{FieldManager: environment.FieldManager})
 	return c.refusal(o, "write", err)
 }
 
 // makeAgain creates an object that is gone, after one that is being deleted has gone.
-func (c *correcting) makeAgain(o *drifting, at dynamic.ResourceInterface, namespace string) error {
-	want := object.DeepCopy(o.want)
+func (c *correcting) makeAgain(o *drift.Object, at dynamic.ResourceInterface, namespace string) error {
+	want := object.DeepCopy(o.Want)
 	if namespace != "" {
 		object.SetNamespace(want, namespace)
 	}
 	c.target.Annotate(want)
-	if o.whole == driftDeleting {
+	if o.Whole == drift.Deleting {
 		infos, err := c.infos(want)
 		if err != nil {
 			return err
@@ -214,22 +215,22 @@ func (c *correcting) makeAgain(o *drifting, at dynamic.ResourceInterface, namesp
 	return c.refusal(o, "create", err)
 }
 
-func (c *correcting) refusal(o *drifting, verb string, err error) error {
+func (c *correcting) refusal(o *drift.Object, verb string, err error) error {
 	switch {
 	case err == nil:
 		return nil
 	case c.op.Ended() != nil:
 		return c.op.Ended()
 	}
-	return &CorrectionError{Release: c.target.Name, Problem: c.session.redact(fmt.Sprintf("The API server refused to %s %s: %s", verb, o.key.Short(), cluster.AnswerText(err)))}
+	return &CorrectionError{Release: c.target.Name, Problem: c.session.redact(fmt.Sprintf("The API server refused to %s %s: %s", verb, o.Key.Short(), cluster.AnswerText(err)))}
 }
 
 // waitCorrected waits for what was written.
-func (c *correcting) waitCorrected(d *drifts) error {
+func (c *correcting) waitCorrected(d *drift.Comparison) error {
 	var infos []*resource.Info
-	for _, o := range d.objects {
-		if slices.ContainsFunc(c.done.Corrected, func(x Difference) bool { return x.Object == o.key }) {
-			built, err := c.infos(o.want)
+	for _, o := range d.Objects {
+		if slices.ContainsFunc(c.done.Corrected, func(x drift.Difference) bool { return x.Object == o.Key }) {
+			built, err := c.infos(o.Want)
 			if err != nil {
 				return err
 			}

@@ -27,6 +27,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/drift"
 )
 
 var (
@@ -111,13 +112,13 @@ func newDrifted(t *testing.T, layers ...map[string]any) *drifted {
 	return &drifted{bench: b, outcome: b.mustApply(driftSpec(t, layers...))}
 }
 
-func (d *drifted) options() DriftOptions {
-	return DriftOptions{Rendered: d.outcome.Rendering.Objects, Revision: d.outcome.Revision, SecretPaths: []string{"token"}, Ignore: d.ignore}
+func (d *drifted) options() drift.Options {
+	return drift.Options{Rendered: d.outcome.Rendering.Objects, Revision: d.outcome.Revision, SecretPaths: []string{"token"}, Ignore: d.ignore}
 }
 
 func (d *drifted) drift() map[string]string {
 	d.t.Helper()
-	found, err := Drift(d.t.Context(), d.target, d.options())
+	found, err := drift.Find(d.t.Context(), d.target, d.options())
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -332,7 +333,7 @@ func TestDrift_CostsOneRequestForEachObject(t *testing.T) {
 		if _, err := Observe(t.Context(), d.target); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Drift(t.Context(), d.target, d.options()); err != nil {
+		if _, err := drift.Find(t.Context(), d.target, d.options()); err != nil {
 			t.Fatal(err)
 		}
 		if got := count.Load() - before; got != want {
@@ -405,7 +406,7 @@ func TestDrift_WithoutTheRightToTryIsShownAsComputed(t *testing.T) {
 	limited := refusing(t, counted, func(r *http.Request) bool {
 		return r.Method == http.MethodPatch || strings.Contains(r.URL.Path, "/secrets/sh.helm.release")
 	})
-	found, err := Drift(t.Context(), limited, d.options())
+	found, err := drift.Find(t.Context(), limited, d.options())
 	if err != nil || len(found.Found) != 1 {
 		t.Fatalf("%+v, %v", found, err)
 	}

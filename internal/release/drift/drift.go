@@ -1,18 +1,18 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+package drift
 
 import (
 	"context"
-	"slices"
 	"strings"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 )
 
-// DriftOptions say with what the live objects are compared.
-type DriftOptions struct {
+// Options say with what the live objects are compared.
+type Options struct {
 	// Rendered are the objects of the deployed revision as Rendering.Objects shows them. Nil: what Helm has stored of it, at the
 	// cost of one request more.
 	Rendered map[object.Key]string
@@ -44,54 +44,23 @@ type Differences struct {
 	Skipped []string
 }
 
-// Drift compares the live objects of a release with what was rendered, in what was rendered: fields that others added are none
+// Find compares the live objects of a release with what was rendered, in what was rendered: fields that others added are none
 // of it. It costs one GET for each object. Where something seems to differ, Helm's own patch is tried with dryRun=All, and only
 // what the API server would really change is drift: not what defaulting, a webhook, or another spelling of the same value makes
 // of it. What seems to differ, and Secrets to which somebody else than Slipway has written, are compared with Helm's record at the
 // cost of one more request; values of secrets are never shown. Hooks are not compared. Nothing is written. Errors as from cluster.Classify.
-func Drift(ctx context.Context, target Target, options DriftOptions) (*Differences, error) {
-	d, err := newDrifts(target, options)
+func Find(ctx context.Context, target ownership.Release, options Options) (*Differences, error) {
+	d, err := New(target, options)
 	if err != nil {
 		return nil, err
 	}
-	if err := d.look(ctx); err != nil {
+	if err := d.Look(ctx); err != nil {
 		return nil, target.Cluster.Classify(err)
 	}
-	return d.differences(), nil
-}
-
-// differences puts what was found into words.
-func (d *drifts) differences() *Differences {
-	out := &Differences{}
-	for _, o := range d.objects {
-		if o.whole != "" {
-			out.Found = append(out.Found, Difference{Object: o.key, Text: o.whole, Lasting: o.lasting})
-		}
-		for _, leaf := range o.leaves {
-			out.Found = append(out.Found, Difference{Object: o.key, Path: d.scrub.Text(leaf.Path), Text: d.leafText(leaf)})
-		}
-	}
-	slices.SortFunc(out.Found, func(a, b Difference) int {
-		return strings.Compare(string(a.Object)+"\x00"+a.Path, string(b.Object)+"\x00"+b.Path)
-	})
-	for _, text := range d.skipped {
-		out.Skipped = append(out.Skipped, d.scrub.Text(text))
-	}
-	slices.Sort(out.Skipped)
-	return out
-}
-
-func (d *drifts) leafText(leaf object.Drift) string {
-	if leaf.Live == object.MaskSecret && leaf.Restored == object.MaskSecret {
-		return "differs " + object.MaskSecret
-	}
-	if d.hide && leaf.Live != nil {
-		leaf.Live = object.MaskSecret
-	}
-	return d.scrub.Text(object.LeafText(leaf.Live)) + " → " + d.scrub.Text(object.LeafText(leaf.Restored))
+	return d.Differences(), nil
 }
 
 // IsLasting reports that a text is that of a Difference that Correct leaves alone, for who has kept only the text.
 func IsLasting(text string) bool {
-	return strings.HasPrefix(text, driftForeign) || strings.HasPrefix(text, driftNotServed)
+	return strings.HasPrefix(text, foreign) || strings.HasPrefix(text, notServed)
 }

@@ -1,0 +1,27 @@
+// Copyright (c) The Slipway Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package drift
+
+import (
+	"strings"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+)
+
+// sameOrBelow reports that one of two leaves is the other one, or lies in it: a patch may make what the server then fills.
+func sameOrBelow(a, b string) bool { return strings.HasPrefix(a, b) || strings.HasPrefix(b, a) }
+
+func IsReplicas(leaf object.Drift) bool { return leaf.Path == "spec.replicas" }
+
+// injected are leaves that charts leave open, or fill with a stand-in, for a controller to write a certificate into.
+var injected = []object.IgnoreRule{
+	{Kind: "MutatingWebhookConfiguration", Paths: []string{"webhooks[*].clientConfig.caBundle"}},
+	{Kind: "ValidatingWebhookConfiguration", Paths: []string{"webhooks[*].clientConfig.caBundle"}},
+	{Kind: "APIService", Paths: []string{"spec.caBundle"}},
+	{Kind: "CustomResourceDefinition", Paths: []string{"spec.conversion.webhook.clientConfig.caBundle"}},
+}
+
+func namesSecret(key object.Key) bool { return strings.Contains(string(key), object.MaskSecret) }
+
+func compareKeys(a, b object.Key) int { return strings.Compare(string(a), string(b)) }

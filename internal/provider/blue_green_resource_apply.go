@@ -6,7 +6,6 @@ package provider
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -14,8 +13,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
-	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
-	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/bluegreen"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/pods"
 )
@@ -174,44 +171,30 @@ func (r *BlueGreenResource) Delete(ctx context.Context, req resource.DeleteReque
 
 // ImportState imports "<context>/<namespace>/<service>", parsed from the right, because a context may contain slashes.
 func (r *BlueGreenResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	rest, service, ok := cutLast(req.ID)
-	contextName, namespace, ok2 := cutLast(rest)
-	if !ok || !ok2 || contextName == "" || namespace == "" || service == "" {
-		resp.Diagnostics.AddError("Cannot import blue-green switch "+req.ID,
-			fmt.Sprintf("The import id %q is not of the form <context>/<namespace>/<service>, for example "+
-				"client-a-prod/data-collection-client-a/data-collection-service.", req.ID))
+	s, diags := importForm{noun: blueGreenNoun, last: "service", example: "data-collection-service"}.parse(req.ID)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
 		return
 	}
-	coordinate := cluster.Coordinate{Context: contextName}
 	model := blueGreenModel{
-		Service: types.StringValue(service), PreviewService: types.StringValue(service + previewSuffix),
+		Service: types.StringValue(s.name), PreviewService: types.StringValue(s.name + previewSuffix),
 		Label:     types.StringValue(bluegreen.DefaultLabel),
 		BlueValue: types.StringValue(bluegreen.Blue), GreenValue: types.StringValue(bluegreen.Green),
 		PreviewAnalysis: types.ListNull(analysisBlock().NestedObject.Type()), Analysis: types.ListNull(analysisBlock().NestedObject.Type()),
 		Istio: types.ListNull(istioRouteBlock().NestedObject.Type()), HTTPRoute: types.ListNull(httpRouteBlock().NestedObject.Type()),
 		Timeouts: nullTimeouts(),
 	}
-	handle := environment.Handle{Cluster: coordinate, Namespace: namespace}
-	var seen *bluegreen.Observed
-	live, err := r.data.Connections.Cluster(ctx, coordinate)
-	if err == nil {
-		handle, err = environment.FromNamespace(ctx, live, coordinate, namespace)
+	p, uid, diags := openToImport(ctx, r.data, s)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
 	}
-	if err == nil {
-		resp.Diagnostics.Append(guardPlan(r.data, handle)...)
-		if resp.Diagnostics.HasError() {
-			return
-		}
-		target, d := model.target(ctx, live, handle, true)
-		resp.Diagnostics.Append(d...)
-		seen, err = bluegreen.Observe(ctx, target, nil, time.Now())
-	}
-	var uid string
-	if err == nil {
-		uid, err = live.UID(ctx)
-	}
+	handle := p.subject.handle
+	target, diags := model.target(ctx, p.live, handle, true)
+	resp.Diagnostics.Append(diags...)
+	seen, err := bluegreen.Observe(ctx, target, nil, time.Now())
 	if err != nil {
-		resp.Diagnostics.Append(pathless(errorDiagnostic("import", model.what(), handle, err)))
+		resp.Diagnostics.Append(pathless(p.subject.failed("import", err)))
 		return
 	}
 	model.ID = types.StringValue(uuid.NewString())

@@ -18,8 +18,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
-	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
-	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/canary"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/route"
 )
@@ -28,13 +26,10 @@ import (
 // traffic is divided is on the record. A split without one was made by hand: "?<key>=<value>&…" behind it may say where. An
 // import writes nothing: the next apply takes the route over, as it is.
 func (r *CanaryResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	rest, name, ok := cutLast(req.ID)
-	contextName, namespace, ok2 := cutLast(rest)
-	name, query, _ := strings.Cut(name, "?")
-	if !ok || !ok2 || contextName == "" || namespace == "" || name == "" {
-		resp.Diagnostics.AddError("Cannot import canary split "+req.ID,
-			fmt.Sprintf("The import id %q is not of the form <context>/<namespace>/<name>, for example "+
-				"client-a-prod/data-collection-client-a/data-collection.", req.ID))
+	id, query, _ := strings.Cut(req.ID, "?")
+	s, diags := importForm{noun: canaryNoun, last: "name", example: "data-collection"}.parse(id)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
 		return
 	}
 	source, err := canarySource(query)
@@ -42,38 +37,25 @@ func (r *CanaryResource) ImportState(ctx context.Context, req resource.ImportSta
 		resp.Diagnostics.AddError("Cannot import canary split "+req.ID, fmt.Sprintf("The import id %q: %s.", req.ID, err))
 		return
 	}
-	coordinate := cluster.Coordinate{Context: contextName}
 	steps, _ := canaryBlocks()["step"].(schema.ListNestedBlock)
 	model := canaryModel{
-		Name: types.StringValue(name), Headers: types.MapNull(types.StringType),
+		Name: types.StringValue(s.name), Headers: types.MapNull(types.StringType),
 		Step: types.ListNull(steps.NestedObject.Type()), Analysis: types.ListNull(canaryAnalysisBlock().NestedObject.Type()),
 		Timeouts: nullTimeouts(),
 	}
-	handle := environment.Handle{Cluster: coordinate, Namespace: namespace}
-	live, err := r.data.Connections.Cluster(ctx, coordinate)
-	if err == nil {
-		handle, err = environment.FromNamespace(ctx, live, coordinate, namespace)
+	p, uid, diags := openToImport(ctx, r.data, s)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
 	}
-	if err == nil {
-		resp.Diagnostics.Append(guardPlan(r.data, handle)...)
-		if resp.Diagnostics.HasError() {
-			return
-		}
-	}
-	var found *canary.Imported
-	var uid string
+	handle := p.subject.handle
 	var seen *canary.Observed
-	if err == nil {
-		found, err = canary.Find(ctx, live, handle, name, source)
-	}
+	found, err := canary.Find(ctx, p.live, handle, s.name, source)
 	if err == nil {
 		seen, err = canary.Observe(ctx, found.Target, found.Instance, time.Now())
 	}
-	if err == nil {
-		uid, err = live.UID(ctx)
-	}
 	if err != nil {
-		resp.Diagnostics.Append(pathless(errorDiagnostic("import", model.what(), handle, err)))
+		resp.Diagnostics.Append(pathless(p.subject.failed("import", err)))
 		return
 	}
 	model.ID, model.Environment, model.ClusterUID = types.StringValue(found.Instance), handleValue(handle), types.StringValue(uid)
@@ -84,7 +66,7 @@ func (r *CanaryResource) ImportState(ctx context.Context, req resource.ImportSta
 		resp.Diagnostics.Append(keepAdopted(ctx, resp.Private, found.Target.Adopt)...)
 	}
 	if len(found.Left) > 0 {
-		resp.Diagnostics.AddWarning("Not all that leads to the canary of "+name+" in "+handle.Name()+" is part of the split",
+		resp.Diagnostics.AddWarning("Not all that leads to the canary of "+s.name+" in "+handle.Name()+" is part of the split",
 			fmt.Sprintf("Requests go to the canary also by %s, which does something else than to send it the requests with a header, or "+
 				"is not directly before the route that is divided.\n\n"+
 				"It is somebody else's, and stays as it is.", strings.Join(found.Left, ", ")))

@@ -20,6 +20,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/database"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 )
 
 // clientDatabaseModel is slipway_database.
@@ -133,28 +134,18 @@ func (m clientDatabaseModel) spec(ctx context.Context) (spec database.Spec, know
 	return spec, true, diags
 }
 
-// NoAdminPasswordError means that it is not configured how the administrator logs in.
-type NoAdminPasswordError struct {
-	User, Variable string
-	// Destroy: a write-only password is not known then.
-	Destroy bool
-}
-
-// Explain implements the explanation that diagnostics print.
-func (e *NoAdminPasswordError) Explain() (happened, observed, advice string) {
-	observed = fmt.Sprintf("admin_password_wo is not set, server.admin_password_secret neither, and the environment variable %s is empty.",
-		e.Variable)
-	if e.Destroy {
-		observed = fmt.Sprintf("admin_password_wo is not stored, so that a destroy does not know it; server.admin_password_secret is "+
-			"not set in the state, and the environment variable %s is empty.", e.Variable)
+// errNoAdminPassword says that the password of the administrator is not configured. On destroy, a write-only password is not known.
+func errNoAdminPassword(user, variable string, destroy bool) error {
+	observed := fmt.Sprintf("admin_password_wo is not set, server.admin_password_secret neither, and the environment variable %s is empty.",
+		variable)
+	if destroy {
+		observed = fmt.Sprintf("admin_password_wo is not stored, so that a destroy does not know it; server.admin_password_secret is not set in "+
+			"the state, and the environment variable %s is empty.", variable)
 	}
-	return fmt.Sprintf("The password of the administrator %q is not known.", e.User), observed, fmt.Sprintf("Set it for this run: export %s=…",
-		e.Variable)
-}
-
-func (e *NoAdminPasswordError) Error() string {
-	happened, observed, advice := e.Explain()
-	return happened + " " + observed + " " + advice
+	return &explain.Error{
+		Happened: fmt.Sprintf("The password of the administrator %q is not known.", user), Observed: observed,
+		Advice: fmt.Sprintf("Set it for this run: export %s=…", variable),
+	}
 }
 
 // adminPassword is that of the configuration, of the Secret or of the environment, in this order. written is null where there is no
@@ -204,15 +195,15 @@ func (m databaseServerModel) variable() string {
 
 // noPassword is the error of an operation that needs one.
 func (m clientDatabaseModel) noPassword(ctx context.Context, spec database.Spec, destroy bool) error {
-	out := &NoAdminPasswordError{User: spec.Server.AdminUser, Variable: defaultAdminVariable, Destroy: destroy}
+	user, variable := spec.Server.AdminUser, defaultAdminVariable
 	var server databaseServerModel
 	if diags := m.Server.As(ctx, &server, basetypes.ObjectAsOptions{}); !diags.HasError() {
-		out.Variable = server.variable()
+		variable = server.variable()
 	}
-	if out.User == "" {
-		out.User = database.DefaultAdminUser
+	if user == "" {
+		user = database.DefaultAdminUser
 	}
-	return out
+	return errNoAdminPassword(user, variable, destroy)
 }
 
 // derive fills in the names that are not configured, where that they depend on is known.

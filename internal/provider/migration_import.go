@@ -15,8 +15,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
-	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
-	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/job"
 )
 
@@ -27,45 +25,29 @@ var _ resource.ResourceWithImportState = (*MigrationResource)(nil)
 // apply asks the database and writes one. Directory, kind and everything else that only the configuration knows stay null, so
 // that the next plan shows them as an update.
 func (r *MigrationResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	rest, name, ok := cutLast(req.ID)
-	contextName, namespace, ok2 := cutLast(rest)
-	if !ok || !ok2 || contextName == "" || namespace == "" || !migrationNamePattern.MatchString(name) {
-		resp.Diagnostics.AddError("Cannot import migration "+req.ID,
-			fmt.Sprintf("The import id %q is not of the form <context>/<namespace>/<migration>, for example "+
-				"client-a-prod/data-collection-client-a/expand.", req.ID))
+	s, diags := importForm{noun: "migration", last: "migration", example: "expand", valid: migrationNamePattern.MatchString}.parse(req.ID)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
 		return
 	}
-	coordinate := cluster.Coordinate{Context: contextName}
-	handle := environment.Handle{Cluster: coordinate, Namespace: namespace}
-	live, err := r.data.Connections.Cluster(ctx, coordinate)
-	if err == nil {
-		handle, err = environment.FromNamespace(ctx, live, coordinate, namespace)
+	p, uid, diags := openToImport(ctx, r.data, s)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
 	}
-	if err == nil {
-		resp.Diagnostics.Append(guardPlan(r.data, handle)...)
-		if resp.Diagnostics.HasError() {
-			return
-		}
-	}
-	var uid string
-	var seen *job.State
-	if err == nil {
-		uid, err = live.UID(ctx)
-	}
-	if err == nil {
-		seen, err = job.Observe(ctx, job.Target{Cluster: live, Handle: handle, Name: name})
-	}
+	seen, err := job.Observe(ctx, migrationIn(p))
 	if err != nil {
-		resp.Diagnostics.Append(pathless(errorDiagnostic("import", "migration "+name, handle, err)))
+		resp.Diagnostics.Append(pathless(p.subject.failed("import", err)))
 		return
 	}
+	name, handle := s.name, p.subject.handle
 	id := seen.InstanceID
 	if id == "" {
 		id = uuid.NewString()
 		resp.Diagnostics.AddWarning("Migration "+name+" in "+handle.Name()+" has no record yet",
 			fmt.Sprintf("Namespace %s does not say what was applied, and an import asks no database.\n\n"+
 				"The next apply asks it, takes over what a table of goose says, and runs only what is missing there. Set baseline to the "+
-				"number of the last file that is applied, so that the plan does not lint the files before it.", namespace))
+				"number of the last file that is applied, so that the plan does not lint the files before it.", handle.Namespace))
 	}
 	for at, value := range map[string]attr.Value{
 		"id": types.StringValue(id), "environment": handleValue(handle), "name": types.StringValue(name), "cluster_uid": types.StringValue(uid),
@@ -78,7 +60,8 @@ func (r *MigrationResource) ImportState(ctx context.Context, req resource.Import
 // replacedUnlessImported replaces the resource when the attribute changes, but for an import, after which it is not known.
 func replacedUnlessImported() planmodifier.String {
 	const description = "Changing it replaces the resource."
-	return stringplanmodifier.RequiresReplaceIf(func(_ context.Context, req planmodifier.StringRequest, resp *stringplanmodifier.RequiresReplaceIfFuncResponse) {
+	known := func(_ context.Context, req planmodifier.StringRequest, resp *stringplanmodifier.RequiresReplaceIfFuncResponse) {
 		resp.RequiresReplace = !req.StateValue.IsNull()
-	}, description, description)
+	}
+	return stringplanmodifier.RequiresReplaceIf(known, description, description)
 }

@@ -5,7 +5,6 @@ package provider
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/google/uuid"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
@@ -14,7 +13,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/chart"
-	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
 )
@@ -24,39 +22,22 @@ import (
 // taken from Helm's record without those that were given as secret; where Slipway has no record of the release, values stay
 // empty, since nobody can tell which of them are secret.
 func (r *ReleaseResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	rest, name, ok := cutLast(req.ID)
-	contextName, namespace, ok2 := cutLast(rest)
-	if !ok || !ok2 || contextName == "" || namespace == "" || name == "" {
-		resp.Diagnostics.AddError("Cannot import release "+req.ID,
-			fmt.Sprintf("The import id %q is not of the form <context>/<namespace>/<release>, for example "+
-				"client-a-prod/data-collection-client-a/data-collection-service.", req.ID))
-		return
-	}
-	coordinate := cluster.Coordinate{Context: contextName}
-	live, err := r.data.Connections.Cluster(ctx, coordinate)
-	handle := environment.Handle{Cluster: coordinate, Namespace: namespace}
-	if err == nil {
-		handle, err = environment.FromNamespace(ctx, live, coordinate, namespace)
-	}
-	if err != nil {
-		resp.Diagnostics.Append(errorDiagnostic("import", "release "+name, handle, err))
-		return
-	}
-	resp.Diagnostics.Append(guardPlan(r.data, handle)...)
+	s, diags := importForm{noun: "release", last: "release", example: "data-collection-service"}.parse(req.ID)
+	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	imported, err := release.Import(ctx, release.Target{Cluster: live, Handle: handle, Name: name})
-	if err != nil {
-		resp.Diagnostics.Append(errorDiagnostic("import", "release "+name, handle, err))
+	p, uid, diags := openToImport(ctx, r.data, s)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
 		return
 	}
-	uid, err := live.UID(ctx)
+	imported, err := release.Import(ctx, releaseIn(p))
 	if err != nil {
-		resp.Diagnostics.Append(errorDiagnostic("import", "release "+name, handle, err))
+		resp.Diagnostics.Append(p.subject.failed("import", err))
 		return
 	}
-	state, diags := importedModel(handle, name, uid, imported)
+	state, diags := importedModel(p.subject.handle, s.name, uid, imported)
 	resp.Diagnostics.Append(diags...)
 	if !resp.Diagnostics.HasError() {
 		resp.Diagnostics.Append(resp.State.Set(ctx, state)...)

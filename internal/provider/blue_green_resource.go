@@ -97,12 +97,13 @@ func (r *BlueGreenResource) Schema(ctx context.Context, _ resource.SchemaRequest
 				PlanModifiers: []planmodifier.String{stringplanmodifier.UseStateForUnknown(), stringplanmodifier.RequiresReplace()},
 			},
 			"label": schema.StringAttribute{
-				MarkdownDescription: "The label of the pods that tells the colors apart. Changing it replaces the resource. Default: `\"" + bluegreen.DefaultLabel + "\"`. Example: `\"color\"`.",
-				Optional:            true,
-				Computed:            true,
-				Default:             stringdefault.StaticString(bluegreen.DefaultLabel),
-				Validators:          []validator.String{stringvalidator.RegexMatches(labelKeyPattern, "must be the key of a label")},
-				PlanModifiers:       []planmodifier.String{stringplanmodifier.RequiresReplace()},
+				MarkdownDescription: "The label of the pods that tells the colors apart. Changing it replaces the resource. " +
+					"Default: `\"" + bluegreen.DefaultLabel + "\"`. Example: `\"color\"`.",
+				Optional:      true,
+				Computed:      true,
+				Default:       stringdefault.StaticString(bluegreen.DefaultLabel),
+				Validators:    []validator.String{stringvalidator.RegexMatches(labelKeyPattern, "must be the key of a label")},
+				PlanModifiers: []planmodifier.String{stringplanmodifier.RequiresReplace()},
 			},
 			"blue_value": colorValueAttribute(bluegreen.Blue,
 				"`\"stable\"`, as the pods of a release are called that was there before there were colors"),
@@ -175,11 +176,12 @@ func (r *BlueGreenResource) Schema(ctx context.Context, _ resource.SchemaRequest
 // colorValueAttribute is what the label has on the pods of a color.
 func colorValueAttribute(color, example string) schema.StringAttribute {
 	return schema.StringAttribute{
-		MarkdownDescription: "The value of `label` on the pods of " + color + ". Changing it replaces the resource. Default: `\"" + color + "\"`. Example: " + example + ".",
-		Optional:            true,
-		Computed:            true,
-		Default:             stringdefault.StaticString(color),
-		Validators:          []validator.String{stringvalidator.RegexMatches(labelValuePattern, "must be the value of a label, and not empty")},
-		PlanModifiers:       []planmodifier.String{stringplanmodifier.RequiresReplace()},
+		MarkdownDescription: "The value of `label` on the pods of " + color + ". Changing it replaces the resource. " +
+			"Default: `\"" + color + "\"`. Example: " + example + ".",
+		Optional:      true,
+		Computed:      true,
+		Default:       stringdefault.StaticString(color),
+		Validators:    []validator.String{stringvalidator.RegexMatches(labelValuePattern, "must be the value of a label, and not empty")},
+		PlanModifiers: []planmodifier.String{stringplanmodifier.RequiresReplace()},
 	}
 }

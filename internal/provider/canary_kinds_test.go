@@ -59,7 +59,8 @@ func withoutRoutes(response *http.Response) error {
 
 // atArgument matches an error that points at an argument.
 func atArgument(verb, argument, text string) *regexp.Regexp {
-	return regexp.MustCompile(`(?s)` + errorText("Cannot "+verb+" canary split app").String() + `.*\d: +` + argument + `.*` + errorText(text).String())
+	summary := errorText("Cannot " + verb + " canary split app").String()
+	return regexp.MustCompile(`(?s)` + summary + `.*\d: +` + argument + `.*` + errorText(text).String())
 }
 
 // A cluster without the kinds that a split needs is told in the plan, at an argument of the block that asks for them; also where

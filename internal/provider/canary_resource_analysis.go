@@ -47,7 +47,8 @@ func sampleRatioBlock() schema.ListNestedBlock {
 		"the analysis began.",
 		schema.NestedBlockObject{Attributes: map[string]schema.Attribute{
 			"canary_query": schema.StringAttribute{
-				MarkdownDescription: "PromQL query with the number of requests that reached the canary in a time, as one number. " + placeholderText + " No series counts as no requests. Example: " +
+				MarkdownDescription: "PromQL query with the number of requests that reached the canary in a time, as one number. " + placeholderText +
+					" No series counts as no requests. Example: " +
 					"`\"sum(increase(istio_requests_total{reporter='source',destination_service_namespace='{{ namespace " +
 					"}}',destination_version='v2'}[1m]))\"`.",
 				Required: true,

@@ -35,7 +35,8 @@ func TestEnvironment_RefusesInThePlanToOverwriteAQuotaOfOthers(t *testing.T) {
 	if live := liveNamespace(t, namespace); len(live.Annotations) != 0 {
 		t.Errorf("a refused plan annotated the namespace: %v", live.Annotations)
 	}
-	if _, err := kubernetes.CoreV1().ServiceAccounts(namespace).Get(t.Context(), "data-collection", metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+	_, err := kubernetes.CoreV1().ServiceAccounts(namespace).Get(t.Context(), "data-collection", metav1.GetOptions{})
+	if !apierrors.IsNotFound(err) {
 		t.Errorf("a refused plan made the ServiceAccount: %v", err)
 	}
 }

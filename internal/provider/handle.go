@@ -306,7 +306,8 @@ func differs(a, b attr.Value) bool {
 // cannot leave. Other coordinates of the same place (another context, another database host) change nothing in it.
 func replaceWhenIdentityChanges() planmodifier.Object {
 	const description = "Another client, stage or namespace replaces the resource."
-	return objectplanmodifier.RequiresReplaceIf(func(ctx context.Context, req planmodifier.ObjectRequest, resp *objectplanmodifier.RequiresReplaceIfFuncResponse) {
+	differs := func(ctx context.Context, req planmodifier.ObjectRequest, resp *objectplanmodifier.RequiresReplaceIfFuncResponse) {
 		resp.RequiresReplace = !sameIdentity(ctx, req.StateValue, req.PlanValue)
-	}, description, description)
+	}
+	return objectplanmodifier.RequiresReplaceIf(differs, description, description)
 }

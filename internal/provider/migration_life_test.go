@@ -210,7 +210,8 @@ func TestMigration_GoesOnInAFileWithoutTransaction(t *testing.T) {
 	t.Parallel()
 	m := newTestMigration(t)
 	file := func(second string) map[string]string {
-		return map[string]string{"00001_many.sql": "-- +goose NO TRANSACTION\n-- +goose Up\nCREATE TABLE one (id bigint PRIMARY KEY);\n" + second + "CREATE INDEX CONCURRENTLY one_id ON one (id);\n"}
+		return map[string]string{"00001_many.sql": "-- +goose NO TRANSACTION\n-- +goose Up\nCREATE TABLE one (id bigint PRIMARY KEY);\n" +
+			second + "CREATE INDEX CONCURRENTLY one_id ON one (id);\n"}
 	}
 	m.write(file("INSERT INTO nowhere VALUES (1);\n"))
 	config := m.config(m.block(kindExpand, direct))

@@ -95,7 +95,8 @@ func (r *MigrationResource) Schema(ctx context.Context, _ resource.SchemaRequest
 				"With `commands`, it is `commands.check`. Example: `[\"${path.module}/checks/before.sql\"]`."),
 			"validate": checksAttribute("SQL files whose statements must hold after the pending files have run: the validation of the " +
 				"schema. Where one does not, the apply fails, and what was applied stays and is recorded; " +
-				"the next apply validates again, and so it does when a file is changed or new. " + mustHold + "With `commands`, it is `commands.validate`. Example: `[\"${path.module}/checks/after.sql\"]`."),
+				"the next apply validates again, and so it does when a file is changed or new. " + mustHold +
+				"With `commands`, it is `commands.validate`. Example: `[\"${path.module}/checks/after.sql\"]`."),
 			"kind": schema.StringAttribute{
 				MarkdownDescription: "`\"expand\"` runs the files that do not say `-- slipway:kind contract`: additive ones, before the " +
 					"application starts. `\"contract\"` runs those that say so, and no other: the clean-up, when " +
@@ -140,7 +141,8 @@ func (r *MigrationResource) Schema(ctx context.Context, _ resource.SchemaRequest
 			},
 			"image": schema.StringAttribute{
 				MarkdownDescription: "Image of the runner `slipway-migrate`, for example from a registry of your own; with `commands`, " +
-					"needed: the image of your tool, best with its digest, since the tool runs again when it changes. Default: `\"" + defaultMigrationImage + "\"`.",
+					"needed: the image of your tool, best with its digest, since the tool runs again when it changes. " +
+					"Default: `\"" + defaultMigrationImage + "\"`.",
 				Optional:   true,
 				Computed:   true,
 				Default:    stringdefault.StaticString(defaultMigrationImage),

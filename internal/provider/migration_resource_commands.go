@@ -98,9 +98,10 @@ func commandsAttribute() schema.SingleNestedAttribute {
 				Validators: []validator.Map{mapvalidator.KeysAre(variable)},
 			},
 			"url_variable": schema.StringAttribute{
-				MarkdownDescription: "Environment variable that holds the URL of `database_url_wo` or `credentials_secret`. Default: `\"" + job.DefaultURLVariable + "\"`.",
-				Optional:            true,
-				Validators:          []validator.String{variable},
+				MarkdownDescription: "Environment variable that holds the URL of `database_url_wo` or `credentials_secret`. " +
+					"Default: `\"" + job.DefaultURLVariable + "\"`.",
+				Optional:   true,
+				Validators: []validator.String{variable},
 			},
 			"run_as_user": schema.Int64Attribute{
 				MarkdownDescription: "Number of the user that the commands run as. Default: that of the image, which must be a number and " +

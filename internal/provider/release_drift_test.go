@@ -218,7 +218,8 @@ func TestRelease_ReplacedCRDsAreInThePlan(t *testing.T) {
 		for name, text := range map[string]string{
 			"Chart.yaml":            "apiVersion: v2\nname: plain\nversion: 1.0.0\n",
 			"templates/config.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: plain}\ndata: {a: b}\n",
-			"crds/widget.yaml": "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: widgets." + group + "}\nspec:\n  group: " + group +
+			"crds/widget.yaml": "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\n" +
+				"metadata: {name: widgets." + group + "}\nspec:\n  group: " + group +
 				"\n  scope: Namespaced\n  names: {kind: Widget, plural: widgets, singular: widget}\n  versions:\n" + versions,
 		} {
 			if err := os.MkdirAll(filepath.Dir(filepath.Join(r.chart, name)), 0o755); err != nil {
@@ -237,7 +238,8 @@ func TestRelease_ReplacedCRDsAreInThePlan(t *testing.T) {
 		return &p
 	}
 	t.Cleanup(func() {
-		err := testKubernetes(t).CoreV1().RESTClient().Delete().AbsPath("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets." + group).Do(context.WithoutCancel(t.Context())).Error()
+		err := testKubernetes(t).CoreV1().RESTClient().Delete().
+			AbsPath("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets." + group).Do(context.WithoutCancel(t.Context())).Error()
 		if err != nil {
 			t.Error(err)
 		}

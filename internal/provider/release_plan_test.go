@@ -350,7 +350,8 @@ func TestRelease_MovesToAnotherClusterOnlyWhereAllowed(t *testing.T) {
 	api := newTestAPI(t)
 	allowed := fmt.Sprintf("allow_cluster_move = %q", fakeUID)
 	config := func(extra string) string {
-		return api.provider(r.client+"-prod") + environmentBlock(r.client, "proxied", fmt.Sprintf("{ name = %q }", r.namespace), unprotected+allowed) + fmt.Sprintf(`
+		return api.provider(r.client+"-prod") +
+			environmentBlock(r.client, "proxied", fmt.Sprintf("{ name = %q }", r.namespace), unprotected+allowed) + fmt.Sprintf(`
 resource "slipway_release" "app" {
   environment = slipway_environment.this
   chart       = { path = %q }

@@ -96,5 +96,6 @@ func (r *ReleaseResource) try(ctx context.Context, resp *resource.ModifyPlanResp
 // notValidated says why a plan shows nothing of what the cluster would say.
 func notValidated(name string, err error) diag.Diagnostic {
 	return diag.NewWarningDiagnostic("Release "+name+" was not validated on the cluster",
-		"Everything that needs no cluster is planned. What admission, quota or immutable fields would refuse shows only in the apply.\n\n"+detailOf(err))
+		"Everything that needs no cluster is planned. What admission, quota or immutable fields would refuse shows only in the "+
+			"apply.\n\n"+detailOf(err))
 }

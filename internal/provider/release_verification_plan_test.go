@@ -59,7 +59,8 @@ func TestReleaseVerification_ThatIsNotKnownYet(t *testing.T) {
 	r := newTestRelease(t)
 	address, _ := answering(t)
 	config := func(version, duration, output string) string {
-		return r.config(fmt.Sprintf("version = %q\n", version)+watchedBy(address, duration)) + fmt.Sprintf("\nresource \"terraform_data\" \"length\" {\n  input = %q\n}\n", output)
+		return r.config(fmt.Sprintf("version = %q\n", version)+watchedBy(address, duration)) +
+			fmt.Sprintf("\nresource \"terraform_data\" \"length\" {\n  input = %q\n}\n", output)
 	}
 	const unknown = `terraform_data.length.output`
 	verified := state(map[string]knownvalue.Check{"verification": knownvalue.StringExact("verified"), "quarantined": knownvalue.Null()})
@@ -82,7 +83,8 @@ func TestReleaseVerification_QuarantinedContentWhoseGuardIsNotKnownYet(t *testin
 	r := newTestRelease(t)
 	address, fail := answering(t)
 	config := func(version, duration, output string) string {
-		return r.config(fmt.Sprintf("version = %q\n", version)+watchedBy(address, duration)) + fmt.Sprintf("\nresource \"terraform_data\" \"length\" {\n  input = %q\n}\n", output)
+		return r.config(fmt.Sprintf("version = %q\n", version)+watchedBy(address, duration)) +
+			fmt.Sprintf("\nresource \"terraform_data\" \"length\" {\n  input = %q\n}\n", output)
 	}
 	r.run(
 		resource.TestStep{Config: config("v1.1.1", `"2s"`, "a")},

@@ -37,7 +37,8 @@ Go on deploying from the vendor's repository (the next demo puts the files back)
 Take everything down, from this checkout:
 
     %s
-`, p.kubeconfig, path, serviceName, d.dir, exports(append(p.shownEnv(), secretEnv...)), d.terraform(append([]string{"plan"}, d.varArgs(clientA)...)...), down)
+`, p.kubeconfig, path, serviceName, d.dir, exports(append(p.shownEnv(), secretEnv...)),
+		d.terraform(append([]string{"plan"}, d.varArgs(clientA)...)...), down)
 	return nil
 }
 

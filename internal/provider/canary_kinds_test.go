@@ -63,9 +63,9 @@ func atArgument(verb, argument, text string) *regexp.Regexp {
 	return regexp.MustCompile(`(?s)` + summary + `.*\d: +` + argument + `.*` + errorText(text).String())
 }
 
-// A cluster without the kinds that a split needs is told in the plan, at an argument of the block that asks for them; also where
+// A cluster without the kinds that a split needs is reported in the plan, at an argument of the block that asks for them; also where
 // they were there before, and in the apply where they have gone since the plan.
-func TestCanary_AClusterWithoutItsKindsIsToldAtItsArgument(t *testing.T) {
+func TestCanary_AClusterWithoutItsKindsIsReportedAtItsArgument(t *testing.T) {
 	t.Parallel()
 	client, namespace := testClient(t)
 	api := newTestAPI(t)

@@ -41,7 +41,7 @@ func TestCanary_WhatWouldBeRefusedFailsAtItsArgument(t *testing.T) {
 		}
 		return out
 	}
-	judged := func(more body) body {
+	analyzed := func(more body) body {
 		out := body{"duration": "5m", "prometheus": body{"url": "http://prometheus.monitoring:9090"}}
 		for name, v := range more {
 			out[name] = v
@@ -53,7 +53,7 @@ func TestCanary_WhatWouldBeRefusedFailsAtItsArgument(t *testing.T) {
 		for name, v := range more {
 			out[name] = v
 		}
-		return judged(body{"sample_ratio": out})
+		return analyzed(body{"sample_ratio": out})
 	}
 	compared := func(more, with body) body {
 		baseline := body{"query": "b", "max_ratio": 2}
@@ -64,7 +64,7 @@ func TestCanary_WhatWouldBeRefusedFailsAtItsArgument(t *testing.T) {
 		for name, v := range more {
 			out[name] = v
 		}
-		return judged(body{"metric": out})
+		return analyzed(body{"metric": out})
 	}
 	headers := func(name, value string) body { return body{"headers": body{"canary": "true", name: value}} }
 	for name, test := range map[string]struct {
@@ -126,7 +126,7 @@ func TestCanary_WhatWouldBeRefusedFailsAtItsArgument(t *testing.T) {
 		"a ratio":            {compared(nil, body{"max_ratio": 0}), "analysis[0].metric[0].baseline[0].max_ratio", "above zero"},
 		"a baseline's query": {compared(nil, body{"query": "sum("}), "analysis[0].metric[0].baseline[0].query", "parse error"},
 		"no limit at all": {
-			judged(body{"metric": body{"name": "errors", "query": "a", "for": "1m"}}), "analysis[0].metric[0].above",
+			analyzed(body{"metric": body{"name": "errors", "query": "a", "for": "1m"}}), "analysis[0].metric[0].above",
 			"or a baseline is missing",
 		},
 		"a route without rule": {services(body{"gateway_api": body{"http_route": "edge"}}), "gateway_api[0].rule", "no rule in it"},

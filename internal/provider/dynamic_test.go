@@ -71,7 +71,7 @@ func TestDynamicToGo_KeepsWhatTerraformMeans(t *testing.T) {
 	}
 }
 
-func TestDynamicToGo_SaysThatSomethingIsUnknown(t *testing.T) {
+func TestDynamicToGo_ReportsUnknownValues(t *testing.T) {
 	for name, value := range map[string]attr.Value{
 		"the value":       types.DynamicUnknown(),
 		"a leaf":          objectOf(map[string]attr.Value{"a": tupleOf([]attr.Value{types.StringUnknown()}), "b": types.StringValue("x")}),

@@ -144,7 +144,7 @@ func expectObjects(t *testing.T, namespace string, policies int, others bool) er
 	return nil
 }
 
-func TestEnvironment_DriftIsShownAndPutBack(t *testing.T) {
+func TestEnvironment_DriftIsShownAndRepaired(t *testing.T) {
 	client, namespace := testClient(t)
 	config := testProvider(t, client+"-prod") + environmentBlock(client, testContext(t),
 		fmt.Sprintf(`{ name = %q, labels = { team = "data" } }`, namespace),

@@ -41,7 +41,7 @@ func namespaceOf(name types.String) types.Object {
 	return types.ObjectValueMust(handleNamespaceTypes, map[string]attr.Value{"name": name})
 }
 
-func TestHandle_GoesThereAndBack(t *testing.T) {
+func TestHandle_RoundTrips(t *testing.T) {
 	for name, want := range map[string]environment.Handle{
 		"whole": testHandle,
 		"bare":  {Client: "client-a", Stage: "prod", Namespace: "n", Cluster: cluster.Coordinate{Context: "arn:aws:eks:eu-west-1:1:cluster/x"}},

@@ -200,7 +200,7 @@ func TestMigration_AValidationAloneWaitsForNoGate(t *testing.T) {
 		resource.TestStep{
 			PreConfig: func() {
 				if marked = since(); marked == "" {
-					t.Error("the mark for rollbacks is missing")
+					t.Error("the annotation for rollbacks is missing")
 				}
 				c.oldPod()
 				c.writeCheck("after.sql", gone+"SELECT true;\n")
@@ -212,7 +212,7 @@ func TestMigration_AValidationAloneWaitsForNoGate(t *testing.T) {
 		resource.TestStep{
 			PreConfig: func() {
 				if now := since(); now != marked {
-					t.Errorf("the mark was set anew: %s, then %s", marked, now)
+					t.Errorf("the annotation was set anew: %s, then %s", marked, now)
 				}
 				c.removeOldPod()
 			},

@@ -97,7 +97,7 @@ func TestMigration_ImportsTheRecordOfAnotherState(t *testing.T) {
 		resource.TestStep{
 			PreConfig: func() {
 				if got := mark(); got != since {
-					t.Errorf("the mark for rollbacks is of %q, want %q", got, since)
+					t.Errorf("the annotation for rollbacks is of %q, want %q", got, since)
 				}
 			},
 			Config: config, ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}},

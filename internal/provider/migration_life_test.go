@@ -96,7 +96,7 @@ const (
 		"INSERT INTO locked VALUES (1);\nSELECT pg_advisory_xact_lock(1);\nCREATE INDEX CONCURRENTLY locked_id ON locked (id);\n"
 )
 
-// The Pod of a Job ends in the middle of a statement. Another one goes on, and nothing is done twice.
+// The Pod of a Job ends in the middle of a statement. Another one resumes, and nothing is done twice.
 func TestMigration_ItsPodIsLost(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short mode: the program that drives the provider makes no difference to this")
@@ -144,7 +144,7 @@ func TestMigration_ItsPodIsLost(t *testing.T) {
 	}
 }
 
-// Somebody deletes the Job while it runs: the apply says so, and the next one goes on.
+// Somebody deletes the Job while it runs: the apply says so, and the next one resumes.
 func TestMigration_ItsJobIsDeleted(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short mode: the program that drives the provider makes no difference to this")
@@ -183,7 +183,7 @@ func TestMigration_ItsJobIsDeleted(t *testing.T) {
 
 // Somebody holds a lock on a table: the migration gives way, again and again, and the user sees it. When it is free, the next
 // apply goes on.
-func TestMigration_SaysThatALockIsHeld(t *testing.T) {
+func TestMigration_ReportsALockOfAnotherSession(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short mode: the program that drives the provider makes no difference to this")
 	}
@@ -206,7 +206,7 @@ func TestMigration_SaysThatALockIsHeld(t *testing.T) {
 	)
 }
 
-func TestMigration_GoesOnInAFileWithoutTransaction(t *testing.T) {
+func TestMigration_ResumesInAFileWithoutTransaction(t *testing.T) {
 	t.Parallel()
 	m := newTestMigration(t)
 	file := func(second string) map[string]string {
@@ -280,7 +280,7 @@ func TestMigration_BaselineAndSoak(t *testing.T) {
 				statecheck.ExpectKnownValue(contract, tfjsonpath.New("applied"), appliedKeys("00009_drop.sql")),
 			},
 		},
-		resource.TestStep{ // the record is lost while the gate is closed: what was applied is not forgotten, nor the mark for rollbacks
+		resource.TestStep{ // the record is lost while the gate is closed: what was applied is not forgotten, nor the annotation for rollbacks
 			PreConfig: func() {
 				maps := testKubernetes(t).CoreV1().ConfigMaps(m.namespace)
 				if err := maps.Delete(t.Context(), "slipway-migration-contract", metav1.DeleteOptions{}); err != nil {
@@ -304,7 +304,7 @@ func TestMigration_BaselineAndSoak(t *testing.T) {
 					t.Fatal(err)
 				}
 				if record.Annotations["slipway.dev/irreversible-since"] == "" || record.Annotations["slipway.dev/irreversible-safe-after"] != "v1.1.0" {
-					t.Error("the mark for rollbacks is not there again")
+					t.Error("the annotation for rollbacks is not there again")
 				}
 			},
 			Config: config("1ms"), ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}},

@@ -155,7 +155,7 @@ func appliedKeys(want ...string) knownvalue.Check {
 
 const expandAddress = "slipway_migration.expand"
 
-func TestMigration_RunsWhatIsPendingAndGoesOnAfterAFailure(t *testing.T) {
+func TestMigration_RunsWhatIsPendingAndResumesAfterAFailure(t *testing.T) {
 	m := newTestMigration(t)
 	m.write(map[string]string{"00001_orders.sql": createOrders, "00002_index.sql": indexOrders, "00009_drop.sql": dropLegacy})
 	config := m.config(m.block(kindExpand, ""))
@@ -319,7 +319,7 @@ func TestMigration_ContractWaitsForOldVersions(t *testing.T) {
 					t.Fatal(err)
 				}
 				if mark.Annotations["slipway.dev/irreversible-since"] == "" || mark.Annotations["slipway.dev/irreversible-safe-after"] != "v1.1.0" {
-					t.Errorf("the mark for rollbacks is not there: %v", slices.Sorted(maps.Keys(mark.Annotations)))
+					t.Errorf("the annotation for rollbacks is not there: %v", slices.Sorted(maps.Keys(mark.Annotations)))
 				}
 			},
 			Config:           m.config(expand, contract),

@@ -170,7 +170,7 @@ func TestGuardDestroy_ComparesTheWorkspaceWithTheState(t *testing.T) {
 	}
 }
 
-func TestDiagnostic_SaysWhatHappenedWhatWasSeenAndWhatToDo(t *testing.T) {
+func TestDiagnostic_HasWhatHappenedWhatWasObservedAndWhatToDo(t *testing.T) {
 	err := fmt.Errorf("looking: %w",
 		&environment.NamespaceForeignError{Namespace: "n", Client: "client-a", Stage: "prod", OwnerClient: "client-b", OwnerStage: "prod"})
 	d := errorDiagnostic("upgrade", "release data-collection", testHandle, err)

@@ -10,7 +10,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/chart"
 )
 
-func TestChartDiagnostic_SaysWhatToCorrect(t *testing.T) {
+func TestChartDiagnostic_NamesWhatToCorrect(t *testing.T) {
 	for _, tc := range []struct {
 		name       string
 		err        error

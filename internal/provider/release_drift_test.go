@@ -45,7 +45,7 @@ func driftIs(want map[string]knownvalue.Check) statecheck.StateCheck {
 	return statecheck.ExpectKnownValue(testReleaseAddress, tfjsonpath.New("drift"), knownvalue.MapExact(want))
 }
 
-func TestRelease_DriftIsShownAndPutBackWhereAskedFor(t *testing.T) {
+func TestRelease_DriftIsShownAndCorrectedWhereAskedFor(t *testing.T) {
 	r := newTestRelease(t)
 	const body = `
   sensitive_values = { database = { password = "canary-drift-1" } }
@@ -116,7 +116,7 @@ func TestRelease_DriftIsShownAndPutBackWhereAskedFor(t *testing.T) {
 	)
 }
 
-func TestRelease_DriftOfAChartThatRendersDifferentlyEachTimeIsPutBack(t *testing.T) {
+func TestRelease_DriftOfAChartThatRendersDifferentlyEachTimeIsCorrected(t *testing.T) {
 	r := newTestRelease(t)
 	const body = "values = { random = true }\n  correct_drift = true"
 	r.run(

@@ -21,7 +21,7 @@ func historyIs(at tfjsonpath.Path, want knownvalue.Check) statecheck.StateCheck 
 	return statecheck.ExpectKnownValue(historyAddress, at, want)
 }
 
-func TestReleaseHistory_TellsRevisionsNewestFirst(t *testing.T) {
+func TestReleaseHistory_ListsRevisionsNewestFirst(t *testing.T) {
 	r := newTestRelease(t)
 	revisions := tfjsonpath.New("revisions")
 	history := func(body, name string, limit int) string {

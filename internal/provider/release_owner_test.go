@@ -25,7 +25,7 @@ resource "slipway_release" "second" {
 `, chart)
 }
 
-// A second resource that took the name of the first one would overwrite it, and both would look well.
+// A second resource that took the name of the first one would overwrite it, and both would look healthy.
 func TestRelease_TwoOfOneNameAreRefused(t *testing.T) {
 	r := newTestRelease(t)
 	r.run(resource.TestStep{

@@ -218,7 +218,7 @@ func TestRelease_ObjectsThatDifferEachTimeAreUnknownAndNamed(t *testing.T) {
 	)
 }
 
-func TestRelease_RevisionMadeOutsideIsPutBack(t *testing.T) {
+func TestRelease_RevisionMadeOutsideIsRepaired(t *testing.T) {
 	r := newTestRelease(t)
 	ctx := t.Context()
 	config := r.config(`version = "v1.1.1"`)

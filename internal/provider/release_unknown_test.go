@@ -43,7 +43,7 @@ func TestRelease_ChartNameThatIsNoReleaseName(t *testing.T) {
 	)
 }
 
-func TestRelease_ChangeOfSensitiveValuesAloneIsSaid(t *testing.T) {
+func TestRelease_ChangeOfSensitiveValuesAloneIsShown(t *testing.T) {
 	r := newTestRelease(t)
 	r.run(
 		resource.TestStep{Config: r.config(`sensitive_values = { database = { password = "first" } }`)},

@@ -79,7 +79,7 @@ func TestReleaseVerification_ThatIsNotKnownYet(t *testing.T) {
 }
 
 // What is quarantined when the verification is not known in the plan shows only in the apply, which refuses it all the same.
-func TestReleaseVerification_QuarantinedContentWhoseGuardIsNotKnownYet(t *testing.T) {
+func TestReleaseVerification_QuarantinedContentWhoseVerificationIsNotKnownYet(t *testing.T) {
 	r := newTestRelease(t)
 	address, fail := answering(t)
 	config := func(version, duration, output string) string {

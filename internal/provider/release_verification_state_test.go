@@ -28,7 +28,7 @@ func failedRecord() *record.Release {
 	}
 }
 
-func TestGuardFacts_HoldOnlyTheContentThatFailedAndOnlyForAWhile(t *testing.T) {
+func TestReleaseFacts_QuarantineOnlyTheContentThatFailedAndOnlyForAWhile(t *testing.T) {
 	const text = "v1.2.0 failed 2026-11-22T12:00:00Z as revision 2: analysis: error_rate 7.1% was above 5% for 2m0s (quarantined " +
 		"until 2026-11-23T12:00:00Z)"
 	for name, tc := range map[string]struct {
@@ -55,7 +55,7 @@ func TestGuardFacts_HoldOnlyTheContentThatFailedAndOnlyForAWhile(t *testing.T) {
 	}
 }
 
-func TestGuardFacts_RecognizeTheWayBack(t *testing.T) {
+func TestReleaseFacts_RecognizeARollback(t *testing.T) {
 	for name, tc := range map[string]struct {
 		version, digest string
 		attempted       int
@@ -82,7 +82,7 @@ func TestGuardFacts_RecognizeTheWayBack(t *testing.T) {
 	}
 }
 
-func TestVerification_SaysWhatTheRecordKnows(t *testing.T) {
+func TestVerification_ShowsWhatTheRecordSays(t *testing.T) {
 	failed := failedRecord()
 	failed.Runs = []record.Run{{Revision: 3, Outcome: record.OutcomeFailed, Stage: release.StageSmokeTest, Reason: "readyz: HTTP 503"}}
 	rollout := failedRecord()
@@ -105,7 +105,7 @@ func TestVerification_SaysWhatTheRecordKnows(t *testing.T) {
 }
 
 // An update that failed must not be taken for settled, and what was restored must not be taken for something else.
-func TestReleaseModel_AfterAFailureSaysWhatIsThere(t *testing.T) {
+func TestReleaseModel_AfterAFailureShowsWhatIsThere(t *testing.T) {
 	before := releaseModel{
 		Version: types.StringValue("v1.1.1"), ManifestDigest: types.StringValue("one"), ChartDigest: types.StringValue("c1"),
 		ValuesDigest: types.StringValue("d1"),

@@ -93,7 +93,7 @@ func withValues(hcl string) string {
 const applyArgs = "apply -auto-approve -no-color -input=false"
 
 // A bad release, from the moment at which it is applied to the good one that follows: the strategy's rollback chapter.
-func TestBadRelease_IsTakenBackByItself(t *testing.T) {
+func TestBadRelease_IsRolledBackAutomatically(t *testing.T) {
 	sameWithEveryProgram(t)
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -151,7 +151,7 @@ func TestBadRelease_IsTakenBackByItself(t *testing.T) {
 					t.Errorf("the error does not say %q:\n%s", part, text)
 				}
 			}
-			golden(t, test.golden, timeless(c, story(text)))
+			golden(t, test.golden, timeless(c, errorsOf(text)))
 			if test.stopsAnswering {
 				t.Logf("FIGURE %s: %d requests had no answer while no pod of the bad version was ready", t.Name(),
 					seen.after.Unserved-seen.before.Unserved)
@@ -238,7 +238,7 @@ func (c tenant) logRecovery(text string, seen outage) {
 }
 
 // What is wrong may not be the version: then the rollback does not help, and says so.
-func TestBadRelease_WhoseTargetIsUnhealthyTooIsLeftAndSaidSo(t *testing.T) {
+func TestBadRelease_WhoseTargetIsUnhealthyTooIsLeftAndReported(t *testing.T) {
 	sameWithEveryProgram(t)
 	t.Parallel()
 	c := newTenant(t)
@@ -266,7 +266,7 @@ func TestBadRelease_WhoseTargetIsUnhealthyTooIsLeftAndSaidSo(t *testing.T) {
 			t.Errorf("the error does not say %q:\n%s", part, r.text)
 		}
 	}
-	golden(t, "bad-release-target-unhealthy", timeless(c, story(r.text)))
+	golden(t, "bad-release-target-unhealthy", timeless(c, errorsOf(r.text)))
 	if got := len(c.helmStatuses(t.Context())); got != 3 {
 		t.Errorf("there are %d revisions, want 3: one rollback and nothing more", got)
 	}
@@ -296,7 +296,7 @@ func environmentOnly(config string) string {
 }
 
 // There is nothing to go back to yet.
-func TestBadRelease_FirstInstallIsSaidAndTakenOver(t *testing.T) {
+func TestBadRelease_FirstInstallIsReportedAndTakenOver(t *testing.T) {
 	sameWithEveryProgram(t)
 	t.Parallel()
 	c := newTenant(t)
@@ -313,7 +313,7 @@ func TestBadRelease_FirstInstallIsSaidAndTakenOver(t *testing.T) {
 			t.Errorf("the error does not say %q:\n%s", part, r.text)
 		}
 	}
-	golden(t, "bad-release-first-install", timeless(c, story(r.text)))
+	golden(t, "bad-release-first-install", timeless(c, errorsOf(r.text)))
 
 	w.write("main.tf", c.stack("v1.2.0", servedValues, g.hcl()))
 	w.apply()

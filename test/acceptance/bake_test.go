@@ -29,7 +29,7 @@ func (c tenant) baking(w *workspace) *process {
 }
 
 // Prometheus goes away while a version is watched: nobody knows how it does, so it is left, and judged later.
-func TestBake_PrometheusThatIsGoneHolds(t *testing.T) {
+func TestBake_AMissingPrometheusLeavesTheVersionInPlace(t *testing.T) {
 	sameWithEveryProgram(t)
 	t.Parallel()
 	c, g, w := served(t)

@@ -133,8 +133,8 @@ func (c tenant) switchedLongAgo() {
 	}
 }
 
-// judged are analyses on the preview Service and on the live one, by HTTP.
-const judged = `
+// analyzed are analyses on the preview Service and on the live one, by HTTP.
+const analyzed = `
   preview_analysis {
     duration = "3s"
     interval = "1s"
@@ -150,9 +150,9 @@ const judged = `
       }
     }
   }
-` + judgedAfter
+` + analyzedAfter
 
-const judgedAfter = `
+const analyzedAfter = `
   analysis {
     duration = "4s"
     interval = "1s"
@@ -177,13 +177,13 @@ func TestBlueGreen_SwitchesWithoutAFailedRequest(t *testing.T) {
 	t.Parallel()
 	c := newTenant(t)
 	blue, green := color{name: "blue", version: "v1.1.1"}, color{name: "green", version: "v1.2.0"}
-	w := newWorkspace(t, map[string]string{"main.tf": c.twoColors("blue", judged, blue)})
+	w := newWorkspace(t, map[string]string{"main.tf": c.twoColors("blue", analyzed, blue)})
 	w.apply()
 	c.wantSelected(releaseName, "blue")
 	c.wantSelected(previewName, "green")
 	c.users(50)
 
-	w.write("main.tf", c.twoColors("green", judged, blue, green))
+	w.write("main.tf", c.twoColors("green", analyzed, blue, green))
 	if plan := w.plan(); !regexp.MustCompile(`~ active +(=) +"blue" -> "green"`).MatchString(plan) ||
 		strings.Contains(plan, "must be replaced") {
 		t.Errorf("the switch is no update of active:\n%s", plan)
@@ -197,7 +197,7 @@ func TestBlueGreen_SwitchesWithoutAFailedRequest(t *testing.T) {
 	c.wantSelected(previewName, "blue")
 	w.noChanges()
 
-	// By hand: drift, which is put back.
+	// By hand: drift, which is repaired.
 	c.selectByHand(`"blue"`)
 	if plan := w.plan("-out=saved.tfplan"); !regexp.MustCompile(`~ active +(=) +"blue" -> "green"`).MatchString(plan) {
 		t.Errorf("the plan does not show the color that was set by hand:\n%s", plan)
@@ -211,7 +211,7 @@ func TestBlueGreen_SwitchesWithoutAFailedRequest(t *testing.T) {
 	c.wantSelected(releaseName, "green")
 
 	// Back, and the previous color is not needed any more.
-	w.write("main.tf", c.twoColors("blue", judged+"\n  keep_previous = \"30s\"", blue, green))
+	w.write("main.tf", c.twoColors("blue", analyzed+"\n  keep_previous = \"30s\"", blue, green))
 	c.whileServed("", func() { w.apply() }).keptAnswering(t)
 	c.wantSelected(releaseName, "blue")
 	if n := c.replicas("green"); n != 2 {
@@ -228,7 +228,7 @@ func TestBlueGreen_SwitchesWithoutAFailedRequest(t *testing.T) {
 	w.noChanges()
 
 	// A color at zero is brought up before it is switched to.
-	w.write("main.tf", c.twoColors("green", judged+"\n  keep_previous = \"30s\"", blue, green))
+	w.write("main.tf", c.twoColors("green", analyzed+"\n  keep_previous = \"30s\"", blue, green))
 	c.whileServed("", func() { w.apply() }).keptAnswering(t)
 	c.wantSelected(releaseName, "green")
 	if n := c.replicas("green"); n != 2 {
@@ -252,17 +252,17 @@ func TestBlueGreen_SwitchesWithoutAFailedRequest(t *testing.T) {
 }
 
 // A color that fails when it is live is switched back, and not switched to again until something changes.
-func TestBlueGreen_SwitchesBackWhatFailsAndHoldsIt(t *testing.T) {
+func TestBlueGreen_SwitchesBackWhatFailsAndQuarantinesIt(t *testing.T) {
 	sameWithEveryProgram(t)
 	t.Parallel()
 	c := newTenant(t)
 	blue := color{name: "blue", version: "v1.1.1"}
 	bad := color{name: "green", version: "v1.2.0", values: ", faults = { errorShare = 1 }"}
-	w := newWorkspace(t, map[string]string{"main.tf": c.twoColors("blue", judgedAfter, blue, bad)})
+	w := newWorkspace(t, map[string]string{"main.tf": c.twoColors("blue", analyzedAfter, blue, bad)})
 	w.apply()
 	c.users(50)
 
-	w.write("main.tf", c.twoColors("green", judgedAfter, blue, bad))
+	w.write("main.tf", c.twoColors("green", analyzedAfter, blue, bad))
 	var text string
 	c.whileServed("v1.2.0", func() { text = w.refused("apply", "-auto-approve", "-no-color", "-input=false") }).keptAnswering(t)
 	for _, want := range []string{"was switched back: blue is live", "HTTP 500", "not switched to until"} {
@@ -284,7 +284,7 @@ func TestBlueGreen_SwitchesBackWhatFailsAndHoldsIt(t *testing.T) {
 
 	// Other pods are another matter.
 	good := color{name: "green", version: "v1.2.0"}
-	w.write("main.tf", c.twoColors("green", judgedAfter, blue, good))
+	w.write("main.tf", c.twoColors("green", analyzedAfter, blue, good))
 	c.whileServed("", func() { w.apply() }).keptAnswering(t)
 	c.wantSelected(releaseName, "green")
 	w.noChanges()
@@ -297,17 +297,17 @@ func TestBlueGreen_DoesNotSwitchToWhatFailsBefore(t *testing.T) {
 	c := newTenant(t)
 	blue := color{name: "blue", version: "v1.1.1"}
 	bad := color{name: "green", version: "v1.2.0", values: ", faults = { errorShare = 1 }"}
-	w := newWorkspace(t, map[string]string{"main.tf": c.twoColors("blue", judged, blue)})
+	w := newWorkspace(t, map[string]string{"main.tf": c.twoColors("blue", analyzed, blue)})
 	w.apply()
-	w.write("main.tf", c.twoColors("green", judged, blue, bad))
+	w.write("main.tf", c.twoColors("green", analyzed, blue, bad))
 	text := w.refused("apply", "-auto-approve", "-no-color", "-input=false")
 	if !strings.Contains(text, "failed before the switch") || !strings.Contains(text, "HTTP 500") {
 		t.Errorf("the error does not say what failed:\n%s", text)
 	}
 	c.wantSelected(releaseName, "blue")
 
-	// Somebody says that it was put right.
-	w.write("main.tf", c.twoColors("green", judgedAfter+"\n  retry_token = \"again\"", blue, color{name: "green", version: "v1.2.0"}))
+	// Somebody reports that it is repaired.
+	w.write("main.tf", c.twoColors("green", analyzedAfter+"\n  retry_token = \"again\"", blue, color{name: "green", version: "v1.2.0"}))
 	w.apply()
 	c.wantSelected(releaseName, "green")
 
@@ -329,7 +329,7 @@ func TestBlueGreen_DoesNotSwitchToWhatFailsBefore(t *testing.T) {
 	c.wantSelected(releaseName, "green")
 }
 
-// A killed provider leaves a switch at any step; the next apply goes on with it.
+// A killed provider leaves a switch at any step; the next apply resumes it.
 func TestBlueGreen_ProviderKilled_IsFinishedByTheNextApply(t *testing.T) {
 	sameWithEveryProgram(t)
 	phase := func(want string) func(context.Context, tenant) bool {
@@ -338,7 +338,7 @@ func TestBlueGreen_ProviderKilled_IsFinishedByTheNextApply(t *testing.T) {
 			return record != nil && record["phase"] == want
 		}
 	}
-	long := strings.ReplaceAll(judgedAfter, `"4s"`, `"10s"`)
+	long := strings.ReplaceAll(analyzedAfter, `"4s"`, `"10s"`)
 	for _, s := range []struct {
 		step
 		green color

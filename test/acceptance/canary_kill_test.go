@@ -255,13 +255,13 @@ func TestCanary_ProviderKilledAfterEachChange_IsFinishedByTheNextApply(t *testin
 			}
 			k.settled(10)
 		}
-		least(t, "a walk by 50 to 100%", up, 6)
+		least(t, "a traffic shift by 50 to 100%", up, 6)
 		least(t, "the way down", down, 2)
 		if said < up-2 { // before the first change nothing is left, and after the last one neither
 			t.Errorf("%d of %d plans said what was left to do", said, up)
 		}
 	})
-	t.Run("it fails and is taken back", func(t *testing.T) {
+	t.Run("it fails and is rolled back", func(t *testing.T) {
 		t.Parallel()
 		k := newKillable(t)
 		k.split(10, k.judge)
@@ -326,7 +326,7 @@ func TestCanary_OrderOfChanges(t *testing.T) {
 		t.Errorf("on removal the order is %q, want the route, its subsets, its record", order)
 	}
 
-	// What a walk costs. Nothing is demanded of it but that each step writes its weight once.
+	// What a traffic shift costs. Nothing is demanded of it but that each step writes its weight once.
 	steps := "step {\n weight = 20\n }\nstep {\n weight = 40\n }\nstep {\n weight = 60\n }\n" + k.judge
 	k.split(0, steps)
 	k.apply()
@@ -351,7 +351,7 @@ func TestCanary_OrderOfChanges(t *testing.T) {
 	if weights != 3 {
 		t.Errorf("3 steps wrote the weight %d times: %v", weights, all)
 	}
-	t.Logf("FIGURE %s: an apply, its plan included, of 3 steps, each judged for 2 s by an HTTP check: %d API requests to the "+
+	t.Logf("FIGURE %s: an apply, its plan included, of 3 steps, each analyzed for 2 s by an HTTP check: %d API requests to the "+
 		"cluster: %d reads, %d writes, %d of the Lease; %.1f a step",
 		t.Name(), len(all), reads, writes, leases, float64(len(all))/3)
 	steps = strings.Replace(steps, "step {\n weight = 40\n }\n", "", 1)

@@ -73,6 +73,6 @@ func TestCanary_NoticesCallersThatMissTheRoute(t *testing.T) {
 		}
 	}
 	if got := c.liveWeight(t.Context()); got != 20 {
-		t.Errorf("the weight is %d, want 20: what fails is taken back", got)
+		t.Errorf("the weight is %d, want 20: what fails is rolled back", got)
 	}
 }

@@ -167,7 +167,7 @@ func asking(prometheus string) string {
     }`, monitoring, prometheus, prometheusPort)
 }
 
-// The whole life of a split while clients call: from nothing to a tenth, a hand that moves it, a walk whose provider is killed, a
+// The whole life of a split while clients call: from nothing to a tenth, a hand that moves it, a traffic shift whose provider is killed, a
 // version that is bad, and back to no split at all. Only what the bad version failed itself may have failed.
 func TestCanary_MovesCallsWithoutAFailure(t *testing.T) {
 	sameWithEveryProgram(t)
@@ -202,7 +202,7 @@ func TestCanary_MovesCallsWithoutAFailure(t *testing.T) {
 		t.Errorf("the weight is %d, want 10", got)
 	}
 
-	// The provider dies in the middle of a walk.
+	// The provider dies in the middle of a traffic shift.
 	w.write("main.tf", c.twoTracks("v1.2.0", splitAt(100, "step {\n weight = 50\n pause = \"8s\"\n}\n")))
 	during(t, users, "from 10 to 50%, where the provider is killed", func() {
 		p := w.start(strings.Fields(applyArgs)...)
@@ -241,7 +241,7 @@ func TestCanary_MovesCallsWithoutAFailure(t *testing.T) {
 		}
 	}
 	if got := c.liveWeight(t.Context()); got != 0 {
-		t.Errorf("the weight is %d, want 0: what fails is taken back", got)
+		t.Errorf("the weight is %d, want 0: what fails is rolled back", got)
 	}
 	users.Until("no call reaches the bad version", 500, func(r istio.Report) bool { return r.Within("v1.2.1", 0) == nil })
 	if after := users.Next(300); after.Failed > 0 || after.Within("v1.1.1", 1) != nil {

@@ -19,7 +19,7 @@ import (
 const shortTimeout = `timeouts = { create = "30s", update = "30s" }`
 
 // What only the cluster can refuse ends in an error that tells what a person would otherwise look up with kubectl.
-func TestApply_FailingRollout_SaysWhatThePodsSay(t *testing.T) {
+func TestApply_FailingRollout_ShowsWhatThePodsReport(t *testing.T) {
 	for name, test := range map[string]struct {
 		version, values string
 		want            []string
@@ -55,7 +55,7 @@ func TestApply_FailingRollout_SaysWhatThePodsSay(t *testing.T) {
 
 // An update that fails tells the truth: the state keeps the old version with the failed revision, and putting the old version
 // back works.
-func TestApply_FailingUpdate_TellsTheTruth(t *testing.T) {
+func TestApply_FailingUpdate_StateShowsWhatIsLive(t *testing.T) {
 	t.Parallel()
 	c := newTenant(t)
 	w := newWorkspace(t, map[string]string{"main.tf": c.stack("v1.1.1", quick, shortTimeout)})

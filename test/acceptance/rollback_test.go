@@ -68,9 +68,9 @@ func (c tenant) guardedRecord(ctx context.Context) guardedRecord {
 	return r
 }
 
-// The story of a bad version, as a user lives through it: it is taken back by itself, the next plan shows it as quarantined, an apply of it
-// stops before it changes anything, retry_token lets it through, and the way back to an earlier version is a rollback too.
-func TestRollback_OfABadVersionTellsTheStory(t *testing.T) {
+// A bad version, as a user experiences it: it is rolled back automatically, the next plan shows it as quarantined, an apply of it
+// stops before it changes anything, retry_token lets it through, and the return to an earlier version is a rollback too.
+func TestRollback_OfABadVersionExplainsWhatHappened(t *testing.T) {
 	t.Parallel()
 	c := newTenant(t)
 	w := newWorkspace(t, map[string]string{"main.tf": c.stack("v1.1.1", quick, guardHCL)})
@@ -92,7 +92,7 @@ func TestRollback_OfABadVersionTellsTheStory(t *testing.T) {
 	if r.code == 0 {
 		t.Fatalf("a version that answers with errors was accepted:\n%s", r.text)
 	}
-	golden(t, "rollback-error", normalizeStory(c, r.text))
+	golden(t, "rollback-error", normalizeRun(c, r.text))
 	c.answersWith("v1.1.1")
 	for name, want := range map[string]any{
 		"version":      "v1.1.1",
@@ -107,7 +107,7 @@ func TestRollback_OfABadVersionTellsTheStory(t *testing.T) {
 	}
 
 	text := w.plan()
-	golden(t, "plan-quarantined", normalizeStory(c, lines(text, "+ quarantined ", "~ version ", "a failure is")))
+	golden(t, "plan-quarantined", normalizeRun(c, lines(text, "+ quarantined ", "~ version ", "a failure is")))
 	if !strings.Contains(text, "1 to change") {
 		t.Errorf("the plan has to show the difference again:\n%s", text)
 	}
@@ -139,7 +139,7 @@ func TestRollback_OfABadVersionTellsTheStory(t *testing.T) {
 	w.noChanges()
 	if runs := c.guardedRecord(t.Context()).Runs; len(runs) != 4 || runs[0].Kind != "rollback" ||
 		runs[2].Outcome != "rolled back" && runs[2].Outcome != "failed" {
-		t.Errorf("the record tells another story: %+v", runs)
+		t.Errorf("the record shows other runs: %+v", runs)
 	}
 }
 
@@ -152,8 +152,8 @@ func (c tenant) eventuallyVerifies() {
 	})
 }
 
-// The abort mark is how a dashboard, an alert or a person stops a version while the apply watches it.
-func TestRollback_ByTheAbortMark(t *testing.T) {
+// The abort annotation is how a dashboard, an alert or a person stops a version while the apply watches it.
+func TestRollback_ByTheAbortAnnotation(t *testing.T) {
 	sameWithEveryProgram(t)
 	t.Parallel()
 	c := newTenant(t)
@@ -179,8 +179,8 @@ func TestRollback_ByTheAbortMark(t *testing.T) {
 	}
 }
 
-// A verification that is interrupted is gone on with, and makes no second revision. The state says that the new version is live.
-func TestVerification_GoesOnAfterAnInterrupt(t *testing.T) {
+// An interrupted verification is resumed, and makes no second revision. The state says that the new version is live.
+func TestVerification_ResumesAfterAnInterrupt(t *testing.T) {
 	sameWithEveryProgram(t)
 	t.Parallel()
 	c := newTenant(t)
@@ -227,8 +227,8 @@ func lines(text string, words ...string) string {
 	return strings.Join(out, "\n") + "\n"
 }
 
-// normalizeStory keeps the error, undoes its line breaks, and replaces what differs from run to run.
-func normalizeStory(c tenant, text string) string {
+// normalizeRun keeps the error, undoes its line breaks, and replaces what differs from run to run.
+func normalizeRun(c tenant, text string) string {
 	if _, story, found := strings.Cut(text, "\nError: "); found {
 		text = "Error: " + story
 	}

@@ -44,7 +44,7 @@ func TestSecrets_OfChecksAreFoundNowhere(t *testing.T) {
 	defer monitor.Close()
 
 	c := newTenant(t)
-	judged := fmt.Sprintf(`
+	analyzed := fmt.Sprintf(`
   smoke_test {
     name = "token"
     http {
@@ -80,7 +80,7 @@ variable "password" {
   ephemeral = true
 }
 `
-	w := newWorkspace(t, map[string]string{"main.tf": c.stack("v1.1.1", quick, judged) + variables})
+	w := newWorkspace(t, map[string]string{"main.tf": c.stack("v1.1.1", quick, analyzed) + variables})
 	log := filepath.Join(w.dir, "trace.log")
 	w.env = append(w.env, "TF_LOG_PROVIDER=TRACE", "TF_LOG_PATH="+log, "TF_VAR_password="+password, "TF_VAR_header="+header)
 
@@ -88,7 +88,7 @@ variable "password" {
 	seen = append(seen, w.apply(), w.must("show", "-json"))
 	w.noChanges()
 	value.Store("7")
-	w.write("main.tf", c.stack("v1.2.0", quick, judged)+variables)
+	w.write("main.tf", c.stack("v1.2.0", quick, analyzed)+variables)
 	r := w.run("apply", "-auto-approve", "-no-color", "-input=false")
 	if r.code == 0 || !strings.Contains(unwrap(r.text), "was restored") {
 		t.Errorf("a metric beyond its limit has to fail the apply:\n%s", r.text)

@@ -51,7 +51,7 @@ func releaseABadVersion(ctx context.Context, s *screen, d *deployments, p place)
 		return err
 	}
 	if o.exitCode != 1 || !strings.Contains(o.output, "restored") {
-		return fmt.Errorf("the bad release was not taken back (exit code %d)", o.exitCode)
+		return fmt.Errorf("the bad release was not rolled back (exit code %d)", o.exitCode)
 	}
 	s.say("%s The apply failed, as it should, and the last known-good version is back.", s.style("32", "✓"))
 

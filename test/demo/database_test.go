@@ -16,7 +16,7 @@ import (
 
 // A file that a killed run left may name an address at which somebody else listens now. Where the address is of no cluster
 // any more, that may be the network's gateway, which takes every connection.
-func TestReadServer_TakesOnlyTheServerThatTheFileTellsOf(t *testing.T) {
+func TestReadServer_TakesOnlyTheServerThatTheFileNames(t *testing.T) {
 	running := postgres.ForTest(t)
 	web := httptest.NewServer(http.NotFoundHandler())
 	defer web.Close()

@@ -4,7 +4,7 @@
 // Command demo deploys two clients the way a user would, and shows each step and command: a workspace and a var-file per
 // client, a release for both, an upgrade that is reviewed and applied for one of them, a bad release that is taken back by
 // itself, and what happens to a mistake. It runs on a local Kubernetes that it starts, or on the cluster that KUBECONFIG
-// names. Everything that it makes on the machine lies in the cache directory; running it again goes on from what is there.
+// names. Everything that it makes on the machine lies in the cache directory; running it again resumes from what is there.
 package main
 
 import (

@@ -15,7 +15,7 @@ import (
 
 // Deploying an earlier version with another configuration is more than bringing back what is known to work: it can fail, and reviewers
 // have to see what happens then.
-func TestSummary_TellsWhetherARollbackBringsBackTheSameConfiguration(t *testing.T) {
+func TestSummary_ShowsWhetherARollbackRestoresTheSameConfiguration(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		digest string

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// story is what a failed apply told in the end: its errors, with wrapped lines joined.
-func story(text string) string {
+// errorsOf is what a failed apply reported: its errors, with wrapped lines joined.
+func errorsOf(text string) string {
 	_, errors, found := strings.Cut("\n"+text, "\nError: ")
 	if !found {
 		return "there is no error in it:\n" + text

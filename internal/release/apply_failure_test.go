@@ -216,7 +216,7 @@ func TestApply_TakesOverAFailedFirstInstall(t *testing.T) {
 	_, err := b.apply(t.Context(), broken, timeout(4*time.Second))
 	wantError[*DeadlineError](t, err)
 	b.wantEnd(1, "failed", record.Failed)
-	if seen := b.try(nil, with(t)); len(seen.Overwrites) != 0 || len(seen.Refusals) != 0 {
+	if seen := b.dryRun(nil, with(t)); len(seen.Overwrites) != 0 || len(seen.Refusals) != 0 {
 		t.Errorf("the plan says that the take-over undoes what others did: %+v", seen)
 	}
 

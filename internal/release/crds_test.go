@@ -51,7 +51,8 @@ func (b *crdBench) name() string { return "widgets." + b.group }
 
 // version is one version in the YAML of a definition. field is a property of spec beside size.
 func crdVersionYAML(name, field string, served, stored bool) string {
-	return fmt.Sprintf("    - {name: %s, served: %v, storage: %v, schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, properties: {size: {type: integer}, %s: {type: string}}}}}}}\n",
+	return fmt.Sprintf("    - {name: %s, served: %v, storage: %v, schema: {openAPIV3Schema: {type: object, properties: {spec: {type: "+
+		"object, properties: {size: {type: integer}, %s: {type: string}}}}}}}\n",
 		name, served, stored, field)
 }
 
@@ -60,7 +61,8 @@ func (b *crdBench) spec(apiVersion string, versions ...string) Spec {
 	b.t.Helper()
 	spec := specOfFiles(b.t, map[string]string{
 		"values.yaml": "level: info\n",
-		"crds/widget.yaml": "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: " + b.name() + "}\nspec:\n  group: " + b.group +
+		"crds/widget.yaml": "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: " + b.name() +
+			"}\nspec:\n  group: " + b.group +
 			"\n  scope: Namespaced\n  names: {kind: Widget, plural: widgets, singular: widget}\n  versions:\n" + strings.Join(versions, ""),
 		"templates/widget.yaml": "apiVersion: " + b.group + "/" + apiVersion + "\nkind: Widget\nmetadata: {name: app}\nspec: {size: 3}\n",
 	})
@@ -81,7 +83,7 @@ func (b *crdBench) live() *unstructured.Unstructured {
 	return found
 }
 
-func (b *crdBench) trial(spec Spec) *dryrun.DefinitionsResult {
+func (b *crdBench) dryRun(spec Spec) *dryrun.DefinitionsResult {
 	b.t.Helper()
 	result, err := dryrun.Definitions(b.t.Context(), b.target, spec)
 	if err != nil {
@@ -94,11 +96,12 @@ func TestApply_ReplacesCRDsWhereAskedTo(t *testing.T) {
 	t.Parallel()
 	b := newCRDBench(t, "replace.slipway.test")
 	first := b.spec("v1", crdVersionYAML("v1", "color", true, true))
-	if result := b.trial(first); len(result.Changes) != 1 || !strings.Contains(result.Changes[0], "new, v1 (stored)") || len(result.Refusals)+len(result.Skipped) > 0 {
-		t.Errorf("trial of a new definition: %+v", result)
+	if result := b.dryRun(first); len(result.Changes) != 1 || !strings.Contains(result.Changes[0], "new, v1 (stored)") ||
+		len(result.Refusals)+len(result.Skipped) > 0 {
+		t.Errorf("dry run of a new definition: %+v", result)
 	}
 	b.mustApply(first)
-	if result := b.trial(first); len(result.Changes)+len(result.Refusals) > 0 {
+	if result := b.dryRun(first); len(result.Changes)+len(result.Refusals) > 0 {
 		t.Errorf("the same definition changes something: %+v", result)
 	}
 	generation := b.live().GetGeneration()
@@ -114,7 +117,7 @@ func TestApply_ReplacesCRDsWhereAskedTo(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantText(t, definitions[b.name()], "v1 (stored); c1:sha256:")
-	wantText(t, strings.Join(b.trial(second).Changes, ""), b.name()+": v1 (stored), with another content")
+	wantText(t, strings.Join(b.dryRun(second).Changes, ""), b.name()+": v1 (stored), with another content")
 	if done := b.mustApply(second); done.Revision != 1 || done.Changed {
 		t.Errorf("outcome: %+v", done)
 	}
@@ -124,7 +127,7 @@ func TestApply_ReplacesCRDsWhereAskedTo(t *testing.T) {
 
 	// A new version, of which the chart makes an object at once.
 	third := b.spec("v2", crdVersionYAML("v1", "shape", true, false), crdVersionYAML("v2", "shape", true, true))
-	wantText(t, strings.Join(b.trial(third).Changes, ""), "v1 (stored) → v1, v2 (stored)")
+	wantText(t, strings.Join(b.dryRun(third).Changes, ""), "v1 (stored) → v1, v2 (stored)")
 	b.mustApply(third)
 	client, err := b.target.Cluster.Dynamic()
 	if err != nil {
@@ -137,9 +140,9 @@ func TestApply_ReplacesCRDsWhereAskedTo(t *testing.T) {
 
 	// v1 is still in storedVersions: to drop it would lose objects.
 	fourth := b.spec("v2", crdVersionYAML("v2", "shape", true, true))
-	result := b.trial(fourth)
+	result := b.dryRun(fourth)
 	if len(result.Refusals) != 1 {
-		t.Fatalf("trial: %+v", result)
+		t.Fatalf("dry run: %+v", result)
 	}
 	wantText(t, result.Refusals[0].Message, "stored in version v1", "storedVersions", "served: false")
 	_, err = b.apply(t.Context(), fourth)
@@ -147,7 +150,7 @@ func TestApply_ReplacesCRDsWhereAskedTo(t *testing.T) {
 	wantText(t, render.VersionsText(b.live().Object), "v1")
 	// To stop serving it is what the advice says.
 	fifth := b.spec("v2", crdVersionYAML("v1", "shape", false, false), crdVersionYAML("v2", "shape", true, true))
-	wantText(t, strings.Join(b.trial(fifth).Changes, ""), "v1 is not served any more")
+	wantText(t, strings.Join(b.dryRun(fifth).Changes, ""), "v1 is not served any more")
 	b.mustApply(fifth)
 }
 
@@ -167,18 +170,19 @@ func TestApply_ReplacingCRDsKeepsWhatOthersWroteAndRespectsOwners(t *testing.T) 
 	}
 	patch(`{"metadata":{"labels":{"team":"platform"},"annotations":{"slipway.dev/written-by":"client-b/prod/app sample 9.0.0"}}}`)
 	next := b.spec("v1", crdVersionYAML("v1", "shape", true, true))
-	wantText(t, strings.Join(b.trial(next).Changes, ""), "last written by client-b/prod/app with chart sample 9.0.0", "newer than this chart")
+	wantText(t, strings.Join(b.dryRun(next).Changes, ""), "last written by client-b/prod/app with chart sample 9.0.0", "newer than this chart")
 	b.mustApply(next)
 	live := b.live()
-	if live.GetLabels()["team"] != "platform" || !strings.HasPrefix(live.GetAnnotations()[render.AnnotationWrittenBy], testClient+"/"+testStage+"/app ") {
+	if live.GetLabels()["team"] != "platform" || !strings.HasPrefix(live.GetAnnotations()[render.AnnotationWrittenBy],
+		testClient+"/"+testStage+"/app ") {
 		t.Errorf("metadata is %v", live.Object["metadata"])
 	}
 
 	patch(`{"metadata":{"annotations":{"meta.helm.sh/release-name":"other","meta.helm.sh/release-namespace":"elsewhere"}}}`)
 	last := b.spec("v1", crdVersionYAML("v1", "size2", true, true))
-	result := b.trial(last)
+	result := b.dryRun(last)
 	if len(result.Refusals) != 1 {
-		t.Fatalf("trial: %+v", result)
+		t.Fatalf("dry run: %+v", result)
 	}
 	wantText(t, result.Refusals[0].Message, "Helm release other in namespace elsewhere")
 	if _, err := b.apply(t.Context(), last); err == nil || strings.Contains(fmt.Sprint(b.live().Object["spec"]), "size2") {
@@ -187,11 +191,15 @@ func TestApply_ReplacingCRDsKeepsWhatOthersWroteAndRespectsOwners(t *testing.T) 
 }
 
 func TestReplacement_KeepsAnInjectedCertificate(t *testing.T) {
-	live := &unstructured.Unstructured{Object: map[string]any{"metadata": map[string]any{"name": "a.b", "resourceVersion": "7"}, "spec": map[string]any{
-		"conversion": map[string]any{"webhook": map[string]any{"clientConfig": map[string]any{"caBundle": "aW5qZWN0ZWQ=", "url": "old"}}}}}}
+	live := &unstructured.Unstructured{Object: map[string]any{"metadata": map[string]any{"name": "a.b", "resourceVersion": "7"},
+		"spec": map[string]any{
+			"conversion": map[string]any{"webhook": map[string]any{"clientConfig": map[string]any{"caBundle": "aW5qZWN0ZWQ=", "url": "old"}}}}}}
 	spec := specOfFiles(t, map[string]string{"values.yaml": "a: 1\n"})
-	d := render.Definition{Name: "a.b", Object: map[string]any{"spec": map[string]any{"conversion": map[string]any{"webhook": map[string]any{"clientConfig": map[string]any{"url": "new"}}}}}}
-	got, _, err := unstructured.NestedStringMap(render.Replacement(d, live, render.WriterOf(Target{Name: "app"}, spec)).Object, "spec", "conversion", "webhook", "clientConfig")
+	d := render.Definition{Name: "a.b", Object: map[string]any{"spec": map[string]any{
+		"conversion": map[string]any{"webhook": map[string]any{"clientConfig": map[string]any{"url": "new"}}},
+	}}}
+	got, _, err := unstructured.NestedStringMap(render.Replacement(d, live, render.WriterOf(Target{Name: "app"}, spec)).Object, "spec",
+		"conversion", "webhook", "clientConfig")
 	if err != nil || got["caBundle"] != "aW5qZWN0ZWQ=" || got["url"] != "new" {
 		t.Errorf("client config is %v (%v)", got, err)
 	}

@@ -36,7 +36,8 @@ var (
 	monitors       = schema.GroupVersionResource{Group: monitorsGroup, Version: "v1", Resource: "servicemonitors"}
 	monitorsMade   sync.Once
 	driftedSecret  = "canary-drift-1"
-	driftResources = map[string]any{"resources": map[string]any{"requests": map[string]any{"cpu": "0.02", "memory": "16384Ki"}, "limits": map[string]any{"cpu": "2000m"}}}
+	driftResources = map[string]any{"resources": map[string]any{"requests": map[string]any{"cpu": "0.02", "memory": "16384Ki"},
+		"limits": map[string]any{"cpu": "2000m"}}}
 )
 
 // needMonitors makes a kind like Prometheus' ServiceMonitor, with a default inside a list, once for all tests.
@@ -48,14 +49,17 @@ func needMonitors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		crd := map[string]any{"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": map[string]any{"name": "servicemonitors." + monitorsGroup},
-			"spec": map[string]any{"group": monitorsGroup, "scope": "Namespaced", "names": map[string]any{"kind": "ServiceMonitor", "plural": "servicemonitors", "singular": "servicemonitor"},
-				"versions": []any{map[string]any{"name": "v1", "served": true, "storage": true, "schema": map[string]any{"openAPIV3Schema": map[string]any{"type": "object", "properties": map[string]any{
-					"spec": map[string]any{"type": "object", "properties": map[string]any{
-						"interval": map[string]any{"type": "string"}, "jobLabel": map[string]any{"type": "string"},
-						"endpoints": map[string]any{"type": "array", "items": map[string]any{"type": "object", "properties": map[string]any{
-							"port": map[string]any{"type": "string"}, "path": map[string]any{"type": "string", "default": "/metrics"}}}},
-					}}}}}}}}}
+		crd := map[string]any{"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+			"metadata": map[string]any{"name": "servicemonitors." + monitorsGroup},
+			"spec": map[string]any{"group": monitorsGroup, "scope": "Namespaced",
+				"names": map[string]any{"kind": "ServiceMonitor", "plural": "servicemonitors", "singular": "servicemonitor"},
+				"versions": []any{map[string]any{"name": "v1", "served": true, "storage": true,
+					"schema": map[string]any{"openAPIV3Schema": map[string]any{"type": "object", "properties": map[string]any{
+						"spec": map[string]any{"type": "object", "properties": map[string]any{
+							"interval": map[string]any{"type": "string"}, "jobLabel": map[string]any{"type": "string"},
+							"endpoints": map[string]any{"type": "array", "items": map[string]any{"type": "object", "properties": map[string]any{
+								"port": map[string]any{"type": "string"}, "path": map[string]any{"type": "string", "default": "/metrics"}}}},
+						}}}}}}}}}
 		_, err = live.Resource(crdResource).Create(t.Context(), &unstructured.Unstructured{Object: crd}, metav1.CreateOptions{})
 		if err != nil && !strings.Contains(err.Error(), "already exists") {
 			t.Fatal(err)
@@ -82,7 +86,8 @@ func monitor() map[string]any {
 
 func driftService() map[string]any {
 	return map[string]any{"apiVersion": "v1", "kind": "Service", "metadata": map[string]any{"name": "app"},
-		"spec": map[string]any{"selector": map[string]any{"app": "app"}, "ports": []any{map[string]any{"name": "http", "port": 80, "targetPort": 8080}, map[string]any{"name": "metrics", "port": 90, "targetPort": 8080}}}}
+		"spec": map[string]any{"selector": map[string]any{"app": "app"}, "ports": []any{map[string]any{"name": "http", "port": 80,
+			"targetPort": 8080}, map[string]any{"name": "metrics", "port": 90, "targetPort": 8080}}}}
 }
 
 func env() map[string]any {
@@ -164,7 +169,8 @@ func (d *drifted) kubectl(resource, name string, kind types.PatchType, patch str
 		"deployments": {Group: "apps", Version: "v1", Resource: "deployments"}, "configmaps": {Version: "v1", Resource: "configmaps"},
 		"secrets": {Version: "v1", Resource: "secrets"}, "services": {Version: "v1", Resource: "services"}, "servicemonitors": monitors,
 	}[resource]
-	if _, err := live.Resource(at).Namespace(d.namespace()).Patch(d.t.Context(), name, kind, []byte(patch), metav1.PatchOptions{FieldManager: "kubectl-edit"}); err != nil {
+	if _, err := live.Resource(at).Namespace(d.namespace()).Patch(d.t.Context(), name, kind, []byte(patch),
+		metav1.PatchOptions{FieldManager: "kubectl-edit"}); err != nil {
 		d.t.Fatal(err)
 	}
 }
@@ -175,13 +181,18 @@ func TestDrift_NoneWithoutAChangeByHand(t *testing.T) {
 	d.wantDrift(nil)
 
 	// What others add is none, whoever adds it.
-	d.kubectl("deployments", "app", types.MergePatchType, `{"metadata":{"labels":{"team":"x"},"annotations":{"note":"y"}},"spec":{"template":{"metadata":{"annotations":{"kubectl.kubernetes.io/restartedAt":"now"}}}}}`)
-	d.kubectl("deployments", "app", types.StrategicMergePatchType, `{"spec":{"template":{"spec":{"containers":[{"name":"sidecar","image":"x"}]}}}}`)
+	d.kubectl("deployments", "app", types.MergePatchType,
+		`{"metadata":{"labels":{"team":"x"},"annotations":{"note":"y"}},`+
+			`"spec":{"template":{"metadata":{"annotations":{"kubectl.kubernetes.io/restartedAt":"now"}}}}}`)
+	d.kubectl("deployments", "app", types.StrategicMergePatchType,
+		`{"spec":{"template":{"spec":{"containers":[{"name":"sidecar","image":"x"}]}}}}`)
 	d.kubectl("configmaps", "app", types.MergePatchType, `{"data":{"added":"by hand"}}`)
 	d.kubectl("secrets", "app", types.MergePatchType, `{"data":{"added":"eA=="}}`)
 	d.kubectl("servicemonitors", "app", types.MergePatchType, `{"spec":{"jobLabel":"x"}}`)
 	// So is another order of elements that have names, and another spelling of the same.
-	d.kubectl("deployments", "app", types.JSONPatchType, `[{"op":"replace","path":"/spec/template/spec/containers/1/env","value":[{"name":"INJECTED","value":"z"},{"name":"B","value":"2"},{"name":"A","value":"1"}]}]`)
+	d.kubectl("deployments", "app", types.JSONPatchType,
+		`[{"op":"replace","path":"/spec/template/spec/containers/1/env","value":[{"name":"INJECTED","value":"z"},{"name":"B","value":"2"},`+
+			`{"name":"A","value":"1"}]}]`)
 	d.wantDrift(nil)
 }
 
@@ -196,15 +207,21 @@ func TestDrift_ShowsEachLeafAndCorrectPutsItBack(t *testing.T) {
 		want           map[string]string
 	}{
 		{"replicas", "deployments", types.MergePatchType, `{"spec":{"replicas":2}}`, map[string]string{deployment + "spec.replicas": "2 → 1"}},
-		{"env", "deployments", types.StrategicMergePatchType, `{"spec":{"template":{"spec":{"containers":[{"name":"app","env":[{"name":"A","value":"9"}]}]}}}}`,
+		{"env", "deployments", types.StrategicMergePatchType,
+			`{"spec":{"template":{"spec":{"containers":[{"name":"app","env":[{"name":"A","value":"9"}]}]}}}}`,
 			map[string]string{container + ".env[A].value": `"9" → "1"`}},
-		{"env removed", "deployments", types.StrategicMergePatchType, `{"spec":{"template":{"spec":{"containers":[{"name":"app","env":[{"name":"B","$patch":"delete"}]}]}}}}`,
+		{"env removed", "deployments", types.StrategicMergePatchType,
+			`{"spec":{"template":{"spec":{"containers":[{"name":"app","env":[{"name":"B","$patch":"delete"}]}]}}}}`,
 			map[string]string{container + ".env[B].name": `(none) → "B"`, container + ".env[B].value": `(none) → "2"`}},
-		{"resources", "deployments", types.StrategicMergePatchType, `{"spec":{"template":{"spec":{"containers":[{"name":"app","resources":{"requests":{"cpu":"25m"}}}]}}}}`,
+		{"resources", "deployments", types.StrategicMergePatchType,
+			`{"spec":{"template":{"spec":{"containers":[{"name":"app","resources":{"requests":{"cpu":"25m"}}}]}}}}`,
 			map[string]string{container + ".resources.requests.cpu": `"25m" → "20m"`}},
-		{"config", "configmaps", types.MergePatchType, `{"data":{"level":"debug"}}`, map[string]string{"v1/ConfigMap/app: data.level": `"debug" → "info"`}},
-		{"secret", "secrets", types.MergePatchType, `{"data":{"token":"Y2FuYXJ5LW90aGVy"}}`, map[string]string{"v1/Secret/app: data.token": "differs (sensitive value)"}},
-		{"secret removed", "secrets", types.JSONPatchType, `[{"op":"remove","path":"/data/token"}]`, map[string]string{"v1/Secret/app: data.token": "(none) → (sensitive value)"}},
+		{"config", "configmaps", types.MergePatchType, `{"data":{"level":"debug"}}`,
+			map[string]string{"v1/ConfigMap/app: data.level": `"debug" → "info"`}},
+		{"secret", "secrets", types.MergePatchType, `{"data":{"token":"Y2FuYXJ5LW90aGVy"}}`,
+			map[string]string{"v1/Secret/app: data.token": "differs (sensitive value)"}},
+		{"secret removed", "secrets", types.JSONPatchType, `[{"op":"remove","path":"/data/token"}]`,
+			map[string]string{"v1/Secret/app: data.token": "(none) → (sensitive value)"}},
 		{"a secret written into another object", "configmaps", types.MergePatchType, `{"data":{"level":"` + driftedSecret + `"}}`,
 			map[string]string{"v1/ConfigMap/app: data.level": `"(sensitive value)" → "info"`}},
 		{"port", "services", types.StrategicMergePatchType, `{"spec":{"ports":[{"port":80,"targetPort":9999}]}}`,
@@ -212,7 +229,8 @@ func TestDrift_ShowsEachLeafAndCorrectPutsItBack(t *testing.T) {
 		{"custom resource", "servicemonitors", types.MergePatchType, `{"spec":{"interval":"5m","jobLabel":"kept"}}`,
 			map[string]string{monitorsGroup + "/v1/ServiceMonitor/app: spec.interval": `"5m" → "30s"`}},
 		{"list in a custom resource", "servicemonitors", types.MergePatchType, `{"spec":{"endpoints":[{"port":"http"},{"port":"admin"}]}}`,
-			map[string]string{monitorsGroup + "/v1/ServiceMonitor/app: spec.endpoints[admin].path": `"/metrics" → (none)`, monitorsGroup + "/v1/ServiceMonitor/app: spec.endpoints[admin].port": `"admin" → (none)`}},
+			map[string]string{monitorsGroup + "/v1/ServiceMonitor/app: spec.endpoints[admin].path": `"/metrics" → (none)`, monitorsGroup +
+				"/v1/ServiceMonitor/app: spec.endpoints[admin].port": `"admin" → (none)`}},
 		{"Helm's mark", "configmaps", types.JSONPatchType, `[{"op":"remove","path":"/metadata/labels/app.kubernetes.io~1managed-by"}]`,
 			map[string]string{`v1/ConfigMap/app: metadata.labels["app.kubernetes.io/managed-by"]`: `(none) → "Helm"`}},
 	}
@@ -258,10 +276,12 @@ func TestDrift_ObjectsThatAreGoneAreMadeAgain(t *testing.T) {
 	if err := d.client.CoreV1().ConfigMaps(d.namespace()).Delete(t.Context(), "app", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	d.wantDrift(map[string]string{"apps/v1/Deployment/app: ": "is gone", "v1/Secret/app: ": "is gone", "v1/ConfigMap/app: ": "is being deleted"})
+	d.wantDrift(map[string]string{"apps/v1/Deployment/app: ": "is gone", "v1/Secret/app: ": "is gone",
+		"v1/ConfigMap/app: ": "is being deleted"})
 	go func() {
 		time.Sleep(2 * time.Second)
-		_, _ = d.client.CoreV1().ConfigMaps(d.namespace()).Patch(context.WithoutCancel(t.Context()), "app", types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{})
+		_, _ = d.client.CoreV1().ConfigMaps(d.namespace()).Patch(context.WithoutCancel(t.Context()), "app", types.MergePatchType,
+			[]byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{})
 	}()
 	if done := d.correct(); len(done.Corrected) != 3 {
 		t.Errorf("corrected: %+v", done)
@@ -277,7 +297,8 @@ func TestDrift_ObjectsThatAreGoneAreMadeAgain(t *testing.T) {
 func TestDrift_ObjectOfAnotherReleaseIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	d := newDrifted(t)
-	d.kubectl("configmaps", "app", types.MergePatchType, `{"metadata":{"annotations":{"meta.helm.sh/release-name":"other"}},"data":{"level":"theirs"}}`)
+	d.kubectl("configmaps", "app", types.MergePatchType,
+		`{"metadata":{"annotations":{"meta.helm.sh/release-name":"other"}},"data":{"level":"theirs"}}`)
 	d.wantDrift(map[string]string{"v1/ConfigMap/app: ": "belongs to the Helm release other in namespace " + d.namespace() + " now"})
 	if done := d.correct(); len(done.Corrected) != 0 || len(done.Left) != 1 {
 		t.Errorf("corrected: %+v", done)
@@ -290,19 +311,23 @@ func TestDrift_ObjectOfAnotherReleaseIsLeftAlone(t *testing.T) {
 func TestDrift_ReplicasOfAnAutoscalerAndIgnoredPathsAreNone(t *testing.T) {
 	t.Parallel()
 	d := newDrifted(t)
-	scale := &autoscalingv1.Scale{ObjectMeta: metav1.ObjectMeta{Name: "app", Namespace: d.namespace()}, Spec: autoscalingv1.ScaleSpec{Replicas: 2}}
+	scale := &autoscalingv1.Scale{ObjectMeta: metav1.ObjectMeta{Name: "app", Namespace: d.namespace()},
+		Spec: autoscalingv1.ScaleSpec{Replicas: 2}}
 	if _, err := d.client.AppsV1().Deployments(d.namespace()).UpdateScale(t.Context(), "app", scale, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	d.wantDrift(map[string]string{"apps/v1/Deployment/app: spec.replicas": "2 → 1"})
-	hpa := &autoscalingv1.HorizontalPodAutoscaler{ObjectMeta: metav1.ObjectMeta{Name: "theirs"}, Spec: autoscalingv1.HorizontalPodAutoscalerSpec{
-		MaxReplicas: 3, MinReplicas: new(int32(2)), ScaleTargetRef: autoscalingv1.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Name: "app"}}}
+	hpa := &autoscalingv1.HorizontalPodAutoscaler{ObjectMeta: metav1.ObjectMeta{Name: "theirs"},
+		Spec: autoscalingv1.HorizontalPodAutoscalerSpec{
+			MaxReplicas: 3, MinReplicas: new(int32(2)), ScaleTargetRef: autoscalingv1.CrossVersionObjectReference{APIVersion: "apps/v1",
+				Kind: "Deployment", Name: "app"}}}
 	if _, err := d.client.AutoscalingV1().HorizontalPodAutoscalers(d.namespace()).Create(t.Context(), hpa, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	d.wantDrift(nil)
 
-	d.kubectl("deployments", "app", types.StrategicMergePatchType, `{"spec":{"template":{"spec":{"containers":[{"name":"app","env":[{"name":"A","value":"9"},{"name":"B","value":"8"}]}]}}}}`)
+	d.kubectl("deployments", "app", types.StrategicMergePatchType,
+		`{"spec":{"template":{"spec":{"containers":[{"name":"app","env":[{"name":"A","value":"9"},{"name":"B","value":"8"}]}]}}}}`)
 	d.ignore = []object.IgnoreRule{{Kind: "Deployment", Paths: []string{"spec.template.spec.containers[app].env[A]"}}}
 	d.wantDrift(map[string]string{"apps/v1/Deployment/app: spec.template.spec.containers[app].env[B].value": `"8" → "2"`})
 	d.correct()
@@ -316,7 +341,8 @@ func TestDrift_ReplicasOfAnAutoscalerAndIgnoredPathsAreNone(t *testing.T) {
 		t.Errorf("replicas %d, env %v", *live.Spec.Replicas, container.Env)
 	}
 	d.ignore = []object.IgnoreRule{{Kind: "Deployment", Name: "a*"}}
-	d.kubectl("deployments", "app", types.MergePatchType, `{"spec":{"revisionHistoryLimit":3,"template":{"metadata":{"annotations":{"level":"x"}}}}}`)
+	d.kubectl("deployments", "app", types.MergePatchType,
+		`{"spec":{"revisionHistoryLimit":3,"template":{"metadata":{"annotations":{"level":"x"}}}}}`)
 	d.wantDrift(nil)
 }
 
@@ -413,7 +439,8 @@ func TestDrift_WithoutTheRightToTryIsShownAsComputed(t *testing.T) {
 	if x := found.Found[0]; x.Object != "v1/ConfigMap/app" || x.Text != `(sensitive value) → "info"` {
 		t.Errorf("found %+v", x)
 	}
-	wantText(t, strings.Join(found.Skipped, "\n"), "were not tried", "Secrets and other masked leaves were compared only where nobody else has written")
+	wantText(t, strings.Join(found.Skipped, "\n"), "were not validated", "Secrets and other masked leaves were compared only where nobody else "+
+		"has written")
 }
 
 // refusing reaches the same place as somebody who lacks some rights.
@@ -431,7 +458,8 @@ func refusing(t *testing.T, target Target, refuses func(*http.Request) bool) Tar
 		}
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusForbidden)
-		_, _ = fmt.Fprintf(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403,"message":"it is forbidden: User \"planner\" cannot %s resource \"things\" in API group \"\""}`, strings.ToLower(r.Method))
+		_, _ = fmt.Fprintf(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403,"message":"it is `+
+			`forbidden: User \"planner\" cannot %s resource \"things\" in API group \"\""}`, strings.ToLower(r.Method))
 	}))
 	t.Cleanup(server.Close)
 	c, err := cluster.NewConnections(cluster.Config{Clusters: map[string]cluster.Connection{"limited": {Host: server.URL}}}).

@@ -14,12 +14,12 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
-func TestTrial_SaysWhatARevisionFromOutsideChanged(t *testing.T) {
+func TestDryRun_ReportsWhatARevisionFromOutsideChanged(t *testing.T) {
 	b := newBench(t)
-	ours := trialChart(t, nil)
+	ours := dryRunChart(t, nil)
 	previous := b.deployed(ours)
-	b.helmUpgrade(trialChart(t, map[string]any{"image": "v9", "cpu": "200m"}))
-	if quiet := b.try(previous, ours); len(quiet.Overwrites) != 0 {
+	b.helmUpgrade(dryRunChart(t, map[string]any{"image": "v9", "cpu": "200m"}))
+	if quiet := b.dryRun(previous, ours); len(quiet.Overwrites) != 0 {
 		t.Errorf("nothing differs from what was rendered last, and yet: %v", quiet.Overwrites)
 	}
 	result, err := dryrun.Run(t.Context(), b.target, previous, rendered(t, ours, b.options(false, 3)), true)
@@ -33,12 +33,12 @@ func TestTrial_SaysWhatARevisionFromOutsideChanged(t *testing.T) {
 		}
 	}
 	if len(result.Refusals) != 0 || len(result.Overwrites) != 2 {
-		t.Errorf("trial: %+v", result)
+		t.Errorf("dry run: %+v", result)
 	}
 }
 
 // A release that is renamed is replaced: the plan of the new one sees the objects of the old one, which goes first.
-func TestTrial_LeavesObjectsOfAnotherReleaseOfSlipwayToTheApply(t *testing.T) {
+func TestDryRun_LeavesObjectsOfAnotherReleaseOfSlipwayToTheApply(t *testing.T) {
 	b := newBench(t)
 	spec := specOfFiles(t, map[string]string{"templates/config.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: fixed}\n"})
 	b.mustApply(spec)

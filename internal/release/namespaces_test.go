@@ -44,7 +44,8 @@ func TestRelease_PutsNothingIntoTheNamespaceOfAnotherClient(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			theirs := b.elsewhere(labels)
 			for _, hook := range []string{"", "\n  annotations: {helm.sh/hook: pre-install}"} {
-				spec := specOfFiles(t, map[string]string{"templates/config.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: stray\n  namespace: " + theirs + hook + "\n"})
+				spec := specOfFiles(t, map[string]string{"templates/config.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: stray\n" +
+					"  namespace: " + theirs + hook + "\n"})
 				next := rendered(t, spec, b.options(true, 1))
 				_, planned := dryrun.Run(t.Context(), b.target, nil, next, false)
 				_, applied := b.apply(t.Context(), spec)
@@ -70,7 +71,8 @@ func TestRelease_PutsNothingIntoTheNamespaceOfAnotherClient(t *testing.T) {
 
 func TestRelease_MayPutObjectsIntoNamespacesOfNobodyAndOfItsOwnClient(t *testing.T) {
 	b := newBench(t)
-	places := []string{b.elsewhere(nil), b.elsewhere(map[string]string{environment.LabelClient: testClient, environment.LabelStage: testStage})}
+	places := []string{b.elsewhere(nil), b.elsewhere(map[string]string{environment.LabelClient: testClient,
+		environment.LabelStage: testStage})}
 	var template strings.Builder
 	for _, place := range places {
 		template.WriteString("---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: guest\n  namespace: " + place + "\n")

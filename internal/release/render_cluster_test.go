@@ -39,7 +39,8 @@ func (b *bench) helmUpgrade(spec Spec) *helmrelease.Release {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	stored, err := upgrade.Run(b.target.Name, chart, object.DeepCopy(render.MergeSecrets(spec, func(m map[string]any) map[string]any { return m })))
+	stored, err := upgrade.Run(b.target.Name, chart, object.DeepCopy(render.MergeSecrets(spec,
+		func(m map[string]any) map[string]any { return m })))
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -53,16 +54,19 @@ func (b *bench) options(install bool, revision int) render.Options {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return render.Options{ReleaseName: b.target.Name, Namespace: b.namespace(), Install: install, Revision: revision, Capabilities: &capabilities}
+	return render.Options{ReleaseName: b.target.Name, Namespace: b.namespace(), Install: install, Revision: revision,
+		Capabilities: &capabilities}
 }
 
 func TestRender_EqualsWhatHelmStores(t *testing.T) {
 	charts := map[string]Spec{
 		"subchart, hooks, lists and notes": specOfDir(t, filepath.Join("render", "testdata", "charts", "orders")),
 		"global values and capabilities": specOfFiles(t, map[string]string{
-			"values.yaml":               "global: {region: eu}\n",
-			"templates/one.yaml":        configMapYAML(`{{ .Capabilities.KubeVersion.Version }}-{{ .Values.global.region }}-{{ .Capabilities.APIVersions.Has "discovery.k8s.io/v1/EndpointSlice" }}`),
-			"templates/two.yaml":        "# only a comment\n---\n\n---\n" + strings.Replace(configMapYAML("'{{ .Release.IsInstall }} {{ .Release.Revision }} {{ .Release.Service }}'"), "one", "two", 1),
+			"values.yaml": "global: {region: eu}\n",
+			"templates/one.yaml": configMapYAML(`{{ .Capabilities.KubeVersion.Version }}-{{ .Values.global.region }}-{{ ` +
+				`.Capabilities.APIVersions.Has "discovery.k8s.io/v1/EndpointSlice" }}`),
+			"templates/two.yaml": "# only a comment\n---\n\n---\n" + strings.Replace(configMapYAML("'{{ .Release.IsInstall }} {{ "+
+				".Release.Revision }} {{ .Release.Service }}'"), "one", "two", 1),
 			"charts/sub/Chart.yaml":     "apiVersion: v2\nname: sub\nversion: 0.1.0\n",
 			"charts/sub/templates/a.js": strings.Replace(configMapYAML("{{ .Values.global.region }}"), "one", "three", 1),
 			"templates/NOTES.txt":       "Region {{ .Values.global.region }}",
@@ -97,8 +101,10 @@ func TestRender_OfflineDiffersFromHelmOnlyWhereItSaysSo(t *testing.T) {
 	spec := specOfFiles(t, map[string]string{
 		"templates/pure.yaml":   strings.Replace(configMapYAML("b"), "one", "pure", 1),
 		"templates/random.yaml": strings.Replace(configMapYAML("{{ randAlphaNum 12 | quote }}"), "one", "random", 1),
-		"templates/kept.yaml":   strings.Replace(configMapYAML(`{{ with lookup "v1" "ConfigMap" .Release.Namespace "kept" }}{{ .data.a }}{{ else }}{{ randAlphaNum 12 }}{{ end }}`), "one", "kept", 1),
-		"templates/space.yaml":  strings.Replace(configMapYAML(`{{ (lookup "v1" "Namespace" "" .Release.Namespace).metadata.uid | quote }}`), "one", "space", 1),
+		"templates/kept.yaml": strings.Replace(configMapYAML(`{{ with lookup "v1" "ConfigMap" .Release.Namespace "kept" }}{{ .data.a }}{{ `+
+			`else }}{{ randAlphaNum 12 }}{{ end }}`), "one", "kept", 1),
+		"templates/space.yaml": strings.Replace(configMapYAML(`{{ (lookup "v1" "Namespace" "" .Release.Namespace).metadata.uid | quote }}`),
+			"one", "space", 1),
 	})
 	// The last one fails offline, as it does in helm template; a chart that wants to be rendered guards its lookups.
 	if _, err := render.Chart(t.Context(), spec, b.options(true, 1)); err == nil || !strings.Contains(err.Error(), "space.yaml") {
@@ -107,7 +113,8 @@ func TestRender_OfflineDiffersFromHelmOnlyWhereItSaysSo(t *testing.T) {
 	spec = specOfFiles(t, map[string]string{
 		"templates/pure.yaml":   strings.Replace(configMapYAML("b"), "one", "pure", 1),
 		"templates/random.yaml": strings.Replace(configMapYAML("{{ randAlphaNum 12 | quote }}"), "one", "random", 1),
-		"templates/kept.yaml":   strings.Replace(configMapYAML(`{{ with lookup "v1" "ConfigMap" .Release.Namespace "kept" }}{{ .data.a }}{{ else }}{{ randAlphaNum 12 }}{{ end }}`), "one", "kept", 1),
+		"templates/kept.yaml": strings.Replace(configMapYAML(`{{ with lookup "v1" "ConfigMap" .Release.Namespace "kept" }}{{ .data.a }}{{ `+
+			`else }}{{ randAlphaNum 12 }}{{ end }}`), "one", "kept", 1),
 	})
 	for i, stored := range []*helmrelease.Release{b.helmInstall(spec), b.helmUpgrade(spec)} {
 		ours := rendered(t, spec, b.options(i == 0, i+1))

@@ -99,7 +99,8 @@ func (d *Comparison) takeStored(ctx context.Context) error {
 	switch err := d.ReadStored(ctx); {
 	case cluster.LacksRight(err):
 		d.hide = true
-		d.skip("Secrets and other masked leaves were compared only where nobody else has written to their object, for lack of the right to read Helm's record")
+		d.skip("Secrets and other masked leaves were compared only where nobody else has written to their object, for lack of the right to " +
+			"read Helm's record")
 		for _, o := range d.Objects {
 			if o.Want == nil && o.Live != nil {
 				o.Want, _ = object.FillMasks(o.shown, o.Live.Object)
@@ -320,7 +321,7 @@ func (d *Comparison) compare(ctx context.Context, o *Object) error {
 	return nil
 }
 
-// Wanted is the object as Helm would write it: with Helm's marks, and without replicas that an autoscaler sets.
+// Wanted is the object as Helm would write it: with Helm's label and annotations, and without replicas that an autoscaler sets.
 func (d *Comparison) Wanted(o *Object) map[string]any {
 	want := object.DeepCopy(o.Want)
 	if namespace := o.Live.GetNamespace(); namespace != "" {
@@ -375,19 +376,19 @@ func (d *Comparison) Ignored(o *Object, leaf object.Drift) bool {
 	return slices.ContainsFunc(injected, covers) || slices.ContainsFunc(d.options.Ignore, covers)
 }
 
-// untried judges a dry run that was refused: what was computed here stands then.
+// untried handles a dry run that was refused: then what was computed here is reported.
 func (d *Comparison) untried(o *Object, err error) error {
 	var status apierrors.APIStatus
 	switch {
 	case cluster.LacksRight(err):
-		d.skip("differences were not tried on the API server for lack of a right, so that some may be none: " + cluster.AnswerText(err))
+		d.skip("differences were not validated on the API server for lack of a right, so some of them may not be real: " + cluster.AnswerText(err))
 	case cluster.IsTransient(err) || !errors.As(err, &status) || apierrors.IsTooManyRequests(err) || apierrors.IsServerTimeout(err) ||
 		apierrors.IsTimeout(err) || apierrors.IsServiceUnavailable(err):
-		return fmt.Errorf("trying %s: %w", o.Key.Short(), err)
+		return fmt.Errorf("validating %s: %w", o.Key.Short(), err)
 	case apierrors.IsNotFound(err):
 		o.Leaves, o.Live, o.Whole = nil, nil, gone
 	default:
-		d.skip(fmt.Sprintf("%s: the API server refuses to have it put back: %s", o.Key.Short(), cluster.AnswerText(err)))
+		d.skip(fmt.Sprintf("%s: the API server refuses to restore it: %s", o.Key.Short(), cluster.AnswerText(err)))
 	}
 	return nil
 }

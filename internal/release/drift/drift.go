@@ -1,6 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
+// Package drift compares the live objects of a release with what was rendered. It writes nothing.
 package drift
 
 import (
@@ -36,7 +37,7 @@ type Difference struct {
 	Lasting bool
 }
 
-// Differences are what Drift found.
+// Differences are what Find found.
 type Differences struct {
 	// Found is sorted by object and path.
 	Found []Difference
@@ -44,11 +45,11 @@ type Differences struct {
 	Skipped []string
 }
 
-// Find compares the live objects of a release with what was rendered, in what was rendered: fields that others added are none
-// of it. It costs one GET for each object. Where something seems to differ, Helm's own patch is tried with dryRun=All, and only
-// what the API server would really change is drift: not what defaulting, a webhook, or another spelling of the same value makes
-// of it. What seems to differ, and Secrets to which somebody else than Slipway has written, are compared with Helm's record at the
-// cost of one more request; values of secrets are never shown. Hooks are not compared. Nothing is written. Errors as from cluster.Classify.
+// Find compares the live objects of a release with what was rendered. Fields that others added are no drift. It costs one GET for
+// each object. Where something seems to differ, Helm's own patch is sent with dryRun=All, and only what the API server would
+// really change is drift: not the effect of defaulting, of a webhook, or of another spelling of the same value. What seems to
+// differ, and Secrets to which somebody else than Slipway has written, are compared with Helm's record at the cost of one more
+// request. Values of secrets are never shown. Hooks are not compared. Nothing is written. Errors as from cluster.Classify.
 func Find(ctx context.Context, target ownership.Release, options Options) (*Differences, error) {
 	d, err := New(target, options)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 )
 
 // readBase reads the manifest of the deployed revision, which is what Helm takes for the old state. Without the right to read
-// it the trial goes on: what is live is then compared with what is rendered only.
+// it the dry run continues: what is live is then compared with what is rendered only.
 func (t *run) readBase(ctx context.Context) error {
 	t.base = map[object.Identity]map[string]any{}
 	secrets := helmstore.Bind(ctx, t.client.CoreV1().Secrets(t.target.Handle.Namespace))
@@ -25,7 +25,8 @@ func (t *run) readBase(ctx context.Context) error {
 	case errors.Is(err, driver.ErrReleaseNotFound):
 		return nil
 	case cluster.LacksRight(err):
-		t.skip("the deployed revision cannot be read (no right to list Secrets), so fields that the chart no longer sets are not tried", "all objects")
+		t.skip("the deployed revision cannot be read (no right to list Secrets), so fields that the chart no longer sets are not validated",
+			"all objects")
 		return nil
 	case err != nil:
 		return t.target.Cluster.Classify(fmt.Errorf("reading the deployed revision of release %s: %w", t.target.Name, err))

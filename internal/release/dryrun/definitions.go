@@ -30,7 +30,7 @@ type DefinitionsResult struct {
 	// Changes says in words what changes for the cluster ("widgets.example.com: v1 (stored) → v1, v2 (stored)"), and what it means
 	// for other releases.
 	Changes []string
-	// Skipped says in words what could not be tried and why.
+	// Skipped says in words what could not be validated and why.
 	Skipped []string
 }
 
@@ -49,7 +49,8 @@ func Definitions(ctx context.Context, target ownership.Release, spec render.Spec
 	if err != nil {
 		return nil, err
 	}
-	t := &definitionsRun{target: target, spec: spec, out: out, run: &run{target: target, next: &render.Result{}, skipped: map[string][]string{}}}
+	t := &definitionsRun{target: target, spec: spec, out: out, run: &run{target: target, next: &render.Result{},
+		skipped: map[string][]string{}}}
 	for _, d := range all {
 		mapping, err := t.mapping(d)
 		if err == nil {
@@ -90,7 +91,8 @@ func (t *definitionsRun) definition(ctx context.Context, at dynamic.ResourceInte
 	live, err := at.Get(ctx, d.Name, metav1.GetOptions{})
 	if cluster.IsNotFound(err) {
 		t.out.Changes = append(t.out.Changes, fmt.Sprintf("%s: new, %s", d.Name, render.VersionsText(d.Object)))
-		_, err = at.Create(ctx, &unstructured.Unstructured{Object: object.DeepCopy(d.Object)}, metav1.CreateOptions{DryRun: dryRun, FieldManager: environment.FieldManager})
+		_, err = at.Create(ctx, &unstructured.Unstructured{Object: object.DeepCopy(d.Object)},
+			metav1.CreateOptions{DryRun: dryRun, FieldManager: environment.FieldManager})
 		return t.sort(d, err)
 	}
 	if err != nil {
@@ -100,11 +102,12 @@ func (t *definitionsRun) definition(ctx context.Context, at dynamic.ResourceInte
 		t.out.Refusals = append(t.out.Refusals, Refusal{Object: d.Key(), Reason: "Invalid", Message: problem + "."})
 		return nil
 	}
-	tried, err := at.Update(ctx, render.Replacement(d, live, render.WriterOf(t.target, t.spec)), metav1.UpdateOptions{DryRun: dryRun, FieldManager: environment.FieldManager})
+	updated, err := at.Update(ctx, render.Replacement(d, live, render.WriterOf(t.target, t.spec)),
+		metav1.UpdateOptions{DryRun: dryRun, FieldManager: environment.FieldManager})
 	if err != nil {
 		return t.sort(d, err)
 	}
-	if tried.GetGeneration() != live.GetGeneration() {
+	if updated.GetGeneration() != live.GetGeneration() {
 		t.out.Changes = append(t.out.Changes, t.change(d, live))
 	}
 	return nil

@@ -1,6 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
+// Package dryrun asks the API server whether it would accept a rendering, and what the apply would overwrite. It writes nothing.
 package dryrun
 
 import (
@@ -23,7 +24,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
-// run is one Trial while it runs.
+// run is one dry run of a release.
 type run struct {
 	target   ownership.Release
 	previous map[object.Key]string
@@ -46,13 +47,14 @@ type run struct {
 	loads      []*load
 }
 
-// Run tries the objects of next that differ from previous (nil on create) with dry runs: Helm's own three-way patch with
+// Run validates the objects of next that differ from previous (nil on create) with dry runs: Helm's own three-way patch with
 // dryRun=All for what exists, POST for what does not, one Pod per changed pod template, and quota arithmetic over
 // (replicas + surge). Unchanged objects cost nothing; work is bounded-parallel. Nothing is written. The base of the
 // three-way patch is the stored manifest of the deployed revision. outside says that this revision was not made by Slipway:
-// then everything in which it differs from next is tried, and what it changed since previous counts as overwritten. Errors
-// only for what hinders the trial as a whole (cluster.Classify).
-func Run(ctx context.Context, target ownership.Release, previous map[object.Key]string, next *render.Result, outside bool) (*Result, error) {
+// then everything in which it differs from next is validated, and what it changed since previous counts as overwritten. Errors
+// only for what prevents the dry run as a whole (cluster.Classify).
+func Run(ctx context.Context, target ownership.Release, previous map[object.Key]string, next *render.Result,
+	outside bool) (*Result, error) {
 	t := &run{target: target, previous: previous, next: next, outside: outside, skipped: map[string][]string{}}
 	if !t.anythingToRun() {
 		return &Result{}, nil
@@ -105,7 +107,7 @@ func (t *run) differs(key object.Key) bool {
 	return volatile || !there || before != t.next.Objects[key]
 }
 
-// changed are the objects to try: those that differ from previous, and those with a secret that is another one than in the
+// changed are the objects to validate: those that differ from previous, and those with a secret that is another one than in the
 // deployed revision. Where that was made outside, all in which it differs.
 func (t *run) changed() []object.Key {
 	var out []object.Key
@@ -207,7 +209,7 @@ type Result struct {
 	Refusals []Refusal
 	// Overwrites are live differences that the apply would put back: hand edits, replicas that an HPA owns.
 	Overwrites []Overwrite
-	// Skipped says in words what could not be tried and why (no right to dry-run, the kind is not served yet).
+	// Skipped says in words what could not be validated and why (no right to dry-run, the kind is not served yet).
 	Skipped []string
 }
 

@@ -37,7 +37,8 @@ func CheckNamespaces(ctx context.Context, target ownership.Release, r *render.Re
 		}
 		return &ownership.Error{
 			Release: target.Name, Namespace: target.Handle.Namespace,
-			Reason: fmt.Sprintf("Object %s is in namespace %s, which belongs to client %q, stage %q. Nothing was changed.", key, namespace, client, stage),
+			Reason: fmt.Sprintf("Object %s is in namespace %s, which belongs to client %q, stage %q. Nothing was changed.", key, namespace, client,
+				stage),
 			Advice: fmt.Sprintf("Correct the value or the template that sets its namespace. What %s needs is deployed by the workspace %s.",
 				client, environment.Handle{Client: client, Stage: stage}.Workspace()),
 		}

@@ -26,7 +26,7 @@ import (
 )
 
 // object tries one object: a POST where it does not exist, else the patch that Helm would send. The error is one that hinders
-// the whole trial.
+// the whole dry run.
 func (t *run) object(ctx context.Context, key object.Key, o object.Rendered) error {
 	mapping, err := t.mapper.RESTMapping(object.GVKOf(o.Object).GroupKind(), object.GVKOf(o.Object).Version)
 	if meta.IsNoMatchError(err) {
@@ -59,7 +59,7 @@ func (t *run) object(ctx context.Context, key object.Key, o object.Rendered) err
 	if !stored {
 		if owner := t.foreignOwner(live); owner != "" {
 			if sibling := t.siblingOwner(ctx, live); sibling != "" {
-				t.skip("not tried, since release "+sibling+" of this environment has it. The apply succeeds where that release is removed or replaced "+
+				t.skip("not validated, since release "+sibling+" of this environment has it. The apply succeeds where that release is removed or replaced "+
 					"first, or drops it, as this plan may have it; else give one of the two another name", key)
 				return nil
 			}
@@ -73,7 +73,8 @@ func (t *run) object(ctx context.Context, key object.Key, o object.Rendered) err
 	return t.patch(ctx, client, mapping, key, o, base, target, live, stored)
 }
 
-func (t *run) create(ctx context.Context, client dynamic.ResourceInterface, key object.Key, o object.Rendered, target map[string]any) error {
+func (t *run) create(ctx context.Context, client dynamic.ResourceInterface, key object.Key, o object.Rendered,
+	target map[string]any) error {
 	if !o.Hook {
 		t.target.Annotate(target)
 	}
@@ -148,7 +149,7 @@ func (t *run) foreignOwner(live *unstructured.Unstructured) string {
 }
 
 // siblingOwner is another release of Slipway in the same namespace that has an object; empty where there is none, or where
-// that cannot be told.
+// that is unknown.
 func (t *run) siblingOwner(ctx context.Context, live *unstructured.Unstructured) string {
 	annotations := live.GetAnnotations()
 	name := annotations[ownership.AnnotationReleaseName]
@@ -172,27 +173,28 @@ func (t *run) whyNotServed(o object.Rendered) string {
 		brought = brought || render.DefinedKind(other.Object) == kind
 	}
 	if brought {
-		return fmt.Sprintf("not tried, since the definition of %s comes with the same release", gvk.GroupKind())
+		return fmt.Sprintf("not validated, since the definition of %s comes with the same release", gvk.GroupKind())
 	}
-	return fmt.Sprintf("not tried, since the cluster does not serve %s in %s; the apply needs its definition (CRD) to be there", gvk.Kind, gvk.GroupVersion())
+	return fmt.Sprintf("not validated, since the cluster does not serve %s in %s; the apply needs its definition (CRD) to be there", gvk.Kind,
+		gvk.GroupVersion())
 }
 
-// refusedBy sorts the API server's answer: a missing right and a webhook that cannot be tried are said, what answers nothing about the
-// object hinders the trial, and all else is a refusal. prefix begins its message.
+// refusedBy sorts the API server's answer: a missing right and a webhook without dry runs are reported, what says nothing about the
+// object prevents the dry run, and all else is a refusal. prefix begins its message.
 func (t *run) refusedBy(key object.Key, prefix string, err error) error {
 	var status apierrors.APIStatus
 	switch {
 	case cluster.LacksRight(err):
-		t.skip("not tried for lack of a right: "+cluster.AnswerText(err), key)
+		t.skip("not validated for lack of a right: "+cluster.AnswerText(err), key)
 		return nil
 	case strings.Contains(err.Error(), "does not support dry run"):
-		t.skip("not tried, since an admission webhook does not support dry runs: "+cluster.AnswerText(err), key)
+		t.skip("not validated, since an admission webhook does not support dry runs: "+cluster.AnswerText(err), key)
 		return nil
 	case cluster.IsTransient(err) || !errors.As(err, &status) || apierrors.IsTooManyRequests(err) || apierrors.IsServerTimeout(err) ||
 		apierrors.IsTimeout(err) || apierrors.IsServiceUnavailable(err):
-		return fmt.Errorf("trying %s: %w", key, err)
+		return fmt.Errorf("validating %s: %w", key, err)
 	case missingNamespace(status) != "" && t.rendersNamespace(missingNamespace(status)):
-		t.skip("not tried, since their namespace "+missingNamespace(status)+" comes with the same release", key)
+		t.skip("not validated, since their namespace "+missingNamespace(status)+" comes with the same release", key)
 		return nil
 	}
 	reason := string(status.Status().Reason)

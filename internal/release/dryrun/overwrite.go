@@ -43,7 +43,8 @@ func (t *run) overwritten(key object.Key, base, live, result map[string]any) ([]
 		case "apiVersion", "kind", "status":
 		case "metadata":
 			for _, part := range []string{"labels", "annotations"} {
-				w.compare("metadata."+part, inMap(inMap(base, field), part), inMap(inMap(live, field), part), inMap(inMap(result, field), part), below(below(masks, field), part))
+				w.compare("metadata."+part, inMap(inMap(base, field), part), inMap(inMap(live, field), part), inMap(inMap(result, field), part),
+					below(below(masks, field), part))
 			}
 		default:
 			w.compare(field, base[field], live[field], result[field], below(masks, field))
@@ -72,7 +73,8 @@ func (w *overwriteSearch) compare(path string, base, live, result any, masks []a
 		if merge := mergeKey(base); merge != "" {
 			for _, item := range base {
 				id := inMap(item, merge)
-				w.compare(fmt.Sprintf("%s[%s=%v]", path, merge, id), item, inList(live, merge, id), inList(result, merge, id), belowItem(masks, merge, id))
+				w.compare(fmt.Sprintf("%s[%s=%v]", path, merge, id), item, inList(live, merge, id), inList(result, merge, id),
+					belowItem(masks, merge, id))
 			}
 			return
 		}

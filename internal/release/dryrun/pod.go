@@ -50,7 +50,7 @@ func (t *run) workload(key object.Key, o object.Rendered, base, next, live map[s
 	t.loads = append(t.loads, l)
 }
 
-// pods tries one pod of each changed template: what admission, Pod Security, a LimitRange or a quota says of a pod it does not
+// pods validates one pod of each changed template: what admission, Pod Security, a LimitRange or a quota says of a pod it does not
 // say of the workload that makes it.
 func (t *run) pods(ctx context.Context) error {
 	return cluster.Parallel(ctx, t.loads, func(ctx context.Context, l *load) error {
@@ -81,8 +81,9 @@ func (t *run) pod(ctx context.Context, l *load, pod *corev1.Pod) error {
 			return nil
 		}
 		text := cluster.AnswerText(err)
-		if m := missingAccount.FindStringSubmatch(text); m != nil && t.brings("v1/ServiceAccount/"+m[1]) && pod.Spec.ServiceAccountName != "default" {
-			// The account is made by the same apply. Any other one lets the pod be tried.
+		if m := missingAccount.FindStringSubmatch(text); m != nil && t.brings("v1/ServiceAccount/"+m[1]) &&
+			pod.Spec.ServiceAccountName != "default" {
+			// The account is made by the same apply. Any other one lets the pod be validated.
 			pod.Spec.ServiceAccountName, pod.Spec.DeprecatedServiceAccount = "default", ""
 			continue
 		}

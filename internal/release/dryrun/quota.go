@@ -19,8 +19,8 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 )
 
-// quotas compares what the changed workloads need with what ResourceQuotas leave: the API server judges pod by pod, when they
-// are made, and a rollout that does not fit hangs. What counts is whether the rollout can go on, not whether it gets its whole
+// quotas compares what the changed workloads need with what ResourceQuotas leave: the API server checks pod by pod, when they
+// are created, and a rollout that does not fit hangs. What counts is whether the rollout can go on, not whether it gets its whole
 // surge: a Deployment that may do without one of its pods makes room for the next one by itself.
 func (t *run) quotas(ctx context.Context) error {
 	namespace := t.target.Handle.Namespace
@@ -64,7 +64,7 @@ func covers(q *corev1.ResourceQuota) bool {
 	})
 }
 
-// quota judges one resource of one quota over all changed workloads.
+// quota checks one resource of one quota over all changed workloads.
 func (t *run) quota(quota *corev1.ResourceQuota, name corev1.ResourceName, hard resource.Quantity, loads []*load, freed []*load) error {
 	left := hard.DeepCopy()
 	left.Sub(quota.Status.Used[name])
@@ -100,7 +100,8 @@ func (t *run) quota(quota *corev1.ResourceQuota, name corev1.ResourceName, hard 
 	short := needed.DeepCopy()
 	short.Sub(left)
 	used := quota.Status.Used[name]
-	t.refuse(culprit, "QuotaExceeded", fmt.Sprintf("the rollout would hang: %s, and ResourceQuota %s leaves %s of %s (%s of %s are used): %s too much",
+	t.refuse(culprit, "QuotaExceeded", fmt.Sprintf("the rollout would hang: %s, and ResourceQuota %s leaves %s of %s (%s of %s are used): "+
+		"%s too much",
 		strings.Join(parts, "; "), quota.Name, left.String(), name, used.String(), hard.String(), short.String()))
 	return nil
 }
@@ -148,14 +149,14 @@ func (l *load) demand(name corev1.ResourceName) (demand, error) {
 	if !l.templateChanged || was == 0 || becomes == 0 || !surges(l.next, becomes) {
 		return demand{final, text}, nil
 	}
-	// One new pod must fit beside all old ones, and at the end one old pod beside all new ones.
+	// One new pod must fit next to all old ones, and at the end one old pod next to all new ones.
 	last := final.DeepCopy()
 	last.Add(before)
 	peak := after.DeepCopy()
 	if last.Cmp(peak) > 0 {
 		peak = last
 	}
-	return demand{peak, text + ", and one pod beside them while it runs"}, nil
+	return demand{peak, text + ", and one more pod while it runs"}, nil
 }
 
 // replicasOf is the number of pods that a workload asks for; Kubernetes' default is 1.
@@ -232,7 +233,7 @@ func podUse(pod *corev1.PodSpec, name corev1.ResourceName) resource.Quantity {
 			sidecars.Add(q)
 			continue
 		}
-		// An init container runs beside the sidecars that were started before it.
+		// An init container runs next to the sidecars that were started before it.
 		q = q.DeepCopy()
 		q.Add(sidecars)
 		if q.Cmp(largest) > 0 {

@@ -1,6 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
+// Package helmstore reads what Helm has stored of a release.
 package helmstore
 
 import (
@@ -22,7 +23,7 @@ func Bind(ctx context.Context, client typedcorev1.SecretInterface) typedcorev1.S
 	return boundSecrets{SecretInterface: client, ctx: ctx}
 }
 
-// boundSecrets gives Helm's storage driver, which takes no context, the one of the trial.
+// boundSecrets adds a context to the requests of Helm's storage driver.
 type boundSecrets struct {
 	typedcorev1.SecretInterface
 	ctx context.Context
@@ -75,7 +76,7 @@ func SplitValues(config map[string]any, paths []string) (public, secret map[stri
 
 // cutPath takes a leaf out of a map, and the maps that it leaves empty.
 func cutPath(m map[string]any, path []string) (any, bool) {
-	// A key may itself hold dots, so that every way to cut the path is tried.
+	// A key may itself hold dots, so every way to split the path is checked.
 	for i := range path {
 		key := strings.Join(path[:i+1], ".")
 		v, ok := m[key]

@@ -26,7 +26,8 @@ func helmRender(tb testing.TB, spec Spec) {
 	if err := chartutil.ProcessDependenciesWithMerge(ch, values); err != nil {
 		tb.Fatal(err)
 	}
-	scope, err := chartutil.ToRenderValues(ch, values, chartutil.ReleaseOptions{Name: "live", Namespace: "shop", IsInstall: true, Revision: 1}, nil)
+	scope, err := chartutil.ToRenderValues(ch, values, chartutil.ReleaseOptions{Name: "live", Namespace: "shop", IsInstall: true,
+		Revision: 1}, nil)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -57,7 +58,8 @@ func BenchmarkRender(b *testing.B) {
 	}{
 		{"upgrade", plain, known(Options{ReleaseName: "live", Namespace: "shop", Revision: 7})},
 		{"upgrade-with-secrets", secret, known(Options{ReleaseName: "live", Namespace: "shop", Revision: 7})},
-		{"create-with-secrets", secret, Options{ReleaseName: "live", Namespace: "shop", Install: true, Revision: 1, OperationMayChange: true, CapabilitiesMayChange: true}},
+		{"create-with-secrets", secret, Options{ReleaseName: "live", Namespace: "shop", Install: true, Revision: 1, OperationMayChange: true,
+			CapabilitiesMayChange: true}},
 	}
 	for _, c := range cases {
 		b.Run(c.name, func(b *testing.B) {

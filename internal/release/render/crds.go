@@ -136,8 +136,10 @@ func WhyNotReplaced(d Definition, live *unstructured.Unstructured) string {
 	if len(lost) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("objects may be stored in version %s (status.storedVersions), which the chart's definition (%s) does not have any more. They could not be read then. "+
-		"Keep the version in the chart, with served: false, until all objects were written again in the new one and storedVersions was cleaned up",
+	return fmt.Sprintf("objects may be stored in version %s (status.storedVersions), which the chart's definition (%s) does not have any "+
+		"more. They could not be read then. "+
+		"Keep the version in the chart, with served: false, until all objects were written again in the new one and storedVersions was "+
+		"cleaned up",
 		strings.Join(lost, ", "), VersionsText(d.Object))
 }
 

@@ -59,7 +59,8 @@ func Once(ctx context.Context, ch *helmchart.Chart, in Input) (*Raw, error) {
 	name := ch.Name()
 	values := object.DeepCopy(in.Values)
 	if err := chartutil.ProcessDependenciesWithMerge(ch, values); err != nil {
-		return nil, &TemplateError{Chart: name, File: path.Join(name, "Chart.yaml"), Cause: "its dependencies cannot be processed: " + err.Error()}
+		return nil, &TemplateError{Chart: name, File: path.Join(name, "Chart.yaml"), Cause: "its dependencies cannot be processed: " +
+			err.Error()}
 	}
 	scope, err := chartutil.ToRenderValuesWithSchemaValidation(ch, values, chartutil.ReleaseOptions{
 		Name:      in.ReleaseName,
@@ -76,7 +77,8 @@ func Once(ctx context.Context, ch *helmchart.Chart, in Input) (*Raw, error) {
 		if err := chartutil.ValidateAgainstSchema(ch, merged); err != nil {
 			return nil, &SchemaError{Chart: name, Problems: strings.TrimSpace(err.Error())}
 		}
-		if want := ch.Metadata.KubeVersion; want != "" && !in.anyCluster && !chartutil.IsCompatibleRange(want, in.Capabilities.KubeVersion.String()) {
+		if want := ch.Metadata.KubeVersion; want != "" && !in.anyCluster && !chartutil.IsCompatibleRange(want,
+			in.Capabilities.KubeVersion.String()) {
 			return nil, &TemplateError{Chart: name, File: path.Join(name, "Chart.yaml"), Cause: fmt.Sprintf(
 				"the chart requires Kubernetes %s, and the cluster is %s", want, in.Capabilities.KubeVersion.String())}
 		}

@@ -34,15 +34,18 @@ func TestRender_MasksEverythingThatDependsOnASecret(t *testing.T) {
 	r := mustRender(t, spec, installOf("live"))
 	hunt(t, r, token, url, "s3cr3t-canary", "db.internal")
 	deployment := r.Objects["apps/v1/Deployment/live-orders"]
-	for _, want := range []string{`"checksum/secret":"(sensitive value)"`, `"checksum/config":"(sensitive value)"`, `registry.company.com/data-collection:v1.1.1`} {
+	for _, want := range []string{`"checksum/secret":"(sensitive value)"`, `"checksum/config":"(sensitive value)"`,
+		`registry.company.com/data-collection:v1.1.1`} {
 		if !strings.Contains(deployment, want) {
 			t.Errorf("missing %s in %s", want, deployment)
 		}
 	}
-	if config := r.Objects["v1/ConfigMap/live-orders"]; !strings.Contains(config, `"DATABASE_HOST":"(sensitive value)"`) || !strings.Contains(config, `"LOG_LEVEL":"info"`) {
+	if config := r.Objects["v1/ConfigMap/live-orders"]; !strings.Contains(config, `"DATABASE_HOST":"(sensitive value)"`) ||
+		!strings.Contains(config, `"LOG_LEVEL":"info"`) {
 		t.Errorf("ConfigMap is %s", config)
 	}
-	if !strings.Contains(r.Notes, "Orders v1.1.1") || !strings.Contains(r.Notes, object.MaskSecret) || !strings.Contains(r.Notes, object.MaskRevision) {
+	if !strings.Contains(r.Notes, "Orders v1.1.1") || !strings.Contains(r.Notes, object.MaskSecret) ||
+		!strings.Contains(r.Notes, object.MaskRevision) {
 		t.Errorf("notes are %q", r.Notes)
 	}
 	again := spec
@@ -69,16 +72,22 @@ func TestRender_MasksSecretsOfWhichTheChartIsParticular(t *testing.T) {
 		secret         any
 		hidden         []string
 	}{
-		{"base64 of JSON", config("  u: {{ (.Values.s | b64dec | fromJson).user }}\n"), base64.StdEncoding.EncodeToString([]byte(`{"user":"canary-user","n":12}`)), []string{"canary-user"}},
-		{"digits", config("  p: \"{{ if lt (int .Values.s) 10000 }}{{ fail \"too small\" }}{{ end }}{{ add (int .Values.s) 1 }}\"\n"), "734519", []string{"734519", "734520"}},
+		{"base64 of JSON", config("  u: {{ (.Values.s | b64dec | fromJson).user }}\n"),
+			base64.StdEncoding.EncodeToString([]byte(`{"user":"canary-user","n":12}`)), []string{"canary-user"}},
+		{"digits", config("  p: \"{{ if lt (int .Values.s) 10000 }}{{ fail \"too small\" }}{{ end }}{{ add (int .Values.s) 1 }}\"\n"), "734519",
+			[]string{"734519", "734520"}},
 		{"number", config("  p: \"{{ .Values.s }}\"\n"), int64(73451987), []string{"73451987"}},
 		{"substring", config("  p: {{ .Values.s | trunc 3 }}\n"), "Qjx-canary", []string{"Qjx"}},
-		{"hex", config("  p: {{ regexFind \"^[0-9a-f]{16}$\" .Values.s | required \"not hex\" }}\n"), "deadbeef01234567", []string{"deadbeef01234567"}},
+		{"hex", config("  p: {{ regexFind \"^[0-9a-f]{16}$\" .Values.s | required \"not hex\" }}\n"), "deadbeef01234567",
+			[]string{"deadbeef01234567"}},
 		{"upper case digest", config("  p: {{ .Values.s | sha256sum | upper }}\n"), "canary", nil},
-		{"prefix", config("  p: {{ if not (hasPrefix \"sk_live_\" .Values.s) }}{{ fail (print \"bad key \" .Values.s) }}{{ end }}{{ .Values.s | quote }}\n"), "sk_live_canary51", []string{"sk_live_canary51"}},
+		{"prefix", config("  p: {{ if not (hasPrefix \"sk_live_\" .Values.s) }}{{ fail (print \"bad key \" .Values.s) }}{{ end }}{{ .Values.s " +
+			"| quote }}\n"), "sk_live_canary51", []string{"sk_live_canary51"}},
 		{"inside a list", config("  p: {{ join \",\" .Values.s }}\n"), []any{"canary-a", "canary-b"}, []string{"canary-a", "canary-b"}},
-		{"PEM", config("  p: {{ if not (contains \"-----BEGIN KEY-----\" .Values.s) }}{{ fail \"no PEM\" }}{{ end }}{{ .Values.s | quote }}\n"), "-----BEGIN KEY-----\nY2FuYXJ5Y2FuYXJ5\n-----END KEY-----\n", []string{"Y2FuYXJ5Y2FuYXJ5"}},
-		{"name of an object", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: \"x-{{ .Values.s }}\"}\n", "canary-name", []string{"canary-name"}},
+		{"PEM", config("  p: {{ if not (contains \"-----BEGIN KEY-----\" .Values.s) }}{{ fail \"no PEM\" }}{{ end }}{{ .Values.s | quote }}\n"),
+			"-----BEGIN KEY-----\nY2FuYXJ5Y2FuYXJ5\n-----END KEY-----\n", []string{"Y2FuYXJ5Y2FuYXJ5"}},
+		{"name of an object", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: \"x-{{ .Values.s }}\"}\n", "canary-name",
+			[]string{"canary-name"}},
 		{"key of a map", config("  {{ .Values.s }}: x\n"), "canary-key", []string{"canary-key"}},
 	}
 	for _, c := range cases {
@@ -145,7 +154,8 @@ func TestRender_SchemaDoesNotJudgeSentinels(t *testing.T) {
 }
 
 func TestRender_PresenceThatDependsOnAWriteOnlyValueIsVolatile(t *testing.T) {
-	spec := specWith(t, map[string]string{"templates/one.yaml": "{{ if .Values.on }}\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: one}\ndata: {a: b}\n{{ end }}"})
+	spec := specWith(t, map[string]string{"templates/one.yaml": "{{ if .Values.on }}\napiVersion: v1\nkind: ConfigMap\n" +
+		"metadata: {name: one}\ndata: {a: b}\n{{ end }}"})
 	spec.WriteOnly = map[string]any{"on": true}
 	if r := mustRender(t, spec, installOf("live")); r.VolatileSet == "" {
 		t.Error("the set of objects is said to be fixed")

@@ -106,8 +106,9 @@ func TestRender_SwitchesSubchartOffByItsCondition(t *testing.T) {
 
 func TestRender_LeavesItsInputAlone(t *testing.T) {
 	spec := specWith(t, map[string]string{
-		"values.yaml":        "a: {b: 1}\n",
-		"templates/one.yaml": "{{ $_ := set .Values.a \"b\" 2 }}\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: one}\ndata: {b: \"{{ .Values.a.b }}\"}\n",
+		"values.yaml": "a: {b: 1}\n",
+		"templates/one.yaml": "{{ $_ := set .Values.a \"b\" 2 }}\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: one}\n" +
+			"data: {b: \"{{ .Values.a.b }}\"}\n",
 	})
 	spec.Values = map[string]any{"a": map[string]any{"b": int64(7)}}
 	first := mustRender(t, spec, installOf("live"))
@@ -123,8 +124,10 @@ func TestRender_LeavesItsInputAlone(t *testing.T) {
 
 func TestRender_MasksTheRevisionWhereverItShows(t *testing.T) {
 	spec := specWith(t, map[string]string{
-		"templates/one.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: one}\ndata:\n  r: \"{{ .Release.Revision }}\"\n  first: \"{{ eq .Release.Revision 1 }}\"\n  same: x\n",
-		"templates/job.yaml": "apiVersion: batch/v1\nkind: Job\nmetadata: {name: migrate-{{ .Release.Revision }}}\nspec: {template: {spec: {restartPolicy: Never, containers: [{name: a, image: b}]}}}\n",
+		"templates/one.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: one}\ndata:\n  r: \"{{ .Release.Revision }}\"\n" +
+			"  first: \"{{ eq .Release.Revision 1 }}\"\n  same: x\n",
+		"templates/job.yaml": "apiVersion: batch/v1\nkind: Job\nmetadata: {name: migrate-{{ .Release.Revision }}}\n" +
+			"spec: {template: {spec: {restartPolicy: Never, containers: [{name: a, image: b}]}}}\n",
 	})
 	options := installOf("live")
 	options.Install = false
@@ -150,14 +153,17 @@ func TestRender_ErrorNamesFileLineAndCause(t *testing.T) {
 		cause                  string
 	}{
 		{name: "syntax", template: "a: b\n{{ if }}\n", file: "sample/templates/x.yaml", line: 2, cause: "missing value for if"},
-		{name: "unknown function", template: "{{ nothing }}", file: "sample/templates/x.yaml", line: 1, cause: "function \"nothing\" not defined"},
+		{name: "unknown function", template: "{{ nothing }}", file: "sample/templates/x.yaml", line: 1,
+			cause: "function \"nothing\" not defined"},
 		{name: "nil", template: "a: b\n\nc: {{ .Values.a.b.c }}\n", file: "sample/templates/x.yaml", line: 3, cause: "nil pointer"},
-		{name: "required", template: "\n{{ required \"image.tag must be set\" .Values.tag }}", file: "sample/templates/x.yaml", line: 2, cause: "image.tag must be set"},
+		{name: "required", template: "\n{{ required \"image.tag must be set\" .Values.tag }}", file: "sample/templates/x.yaml", line: 2,
+			cause: "image.tag must be set"},
 		// Of fail and required Helm keeps only where the chain of includes begins.
 		{name: "fail in helper", template: "{{ include \"broken\" . }}", helper: "{{ define \"broken\" }}\n{{ fail \"not so\" }}{{ end }}",
 			file: "sample/templates/x.yaml", line: 1, cause: "not so"},
-		{name: "type error in helper", template: "{{ include \"broken\" . }}", helper: "{{ define \"broken\" }}\n{{ int64 .Values.x | add1 | upper }}{{ end }}",
-			file: "sample/templates/_x.tpl", line: 2, cause: "wrong type for value"},
+		{name: "type error in helper", template: "{{ include \"broken\" . }}",
+			helper: "{{ define \"broken\" }}\n{{ int64 .Values.x | add1 | upper }}{{ end }}",
+			file:   "sample/templates/_x.tpl", line: 2, cause: "wrong type for value"},
 		{name: "not YAML", template: "kind: ConfigMap\nmetadata: {\n", file: "sample/templates/x.yaml", cause: "not YAML"},
 	}
 	for _, c := range cases {
@@ -222,7 +228,8 @@ func TestDiverges_SaysWhatIsNotAsPlanned(t *testing.T) {
 	for _, d := range found {
 		text += d.String() + "\n"
 	}
-	for _, want := range []string{`v1/ConfigMap/live-orders: data.LOG_LEVEL "info" → "debug"`, "v1/ConfigMap/live-sessions: was planned and is not rendered"} {
+	for _, want := range []string{`v1/ConfigMap/live-orders: data.LOG_LEVEL "info" → "debug"`,
+		"v1/ConfigMap/live-sessions: was planned and is not rendered"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("missing %q in\n%s", want, text)
 		}

@@ -81,8 +81,10 @@ func reviewPreStop(w reviewed, all []reviewed) []Finding {
 			return nil
 		}
 	}
-	return []Finding{{ruleNoPreStopDelay, w.key, fmt.Sprintf("its pods are behind %s and stop at once when they are replaced, while requests are still sent "+
-		"to them, so a rollout drops requests. Give the container lifecycle.preStop.sleep.seconds of 5 to 15, less than terminationGracePeriodSeconds",
+	return []Finding{{ruleNoPreStopDelay, w.key, fmt.Sprintf("its pods are behind %s and stop at once when they are replaced, while "+
+		"requests are still sent "+
+		"to them, so a rollout drops requests. Give the container lifecycle.preStop.sleep.seconds of 5 to 15, less than "+
+		"terminationGracePeriodSeconds",
 		all[i].key.Short())}}
 }
 
@@ -95,7 +97,8 @@ func reviewReplicas(w reviewed, all []reviewed) []Finding {
 		targets := map[autoscale.Target]bool{}
 		autoscale.AddRendered(targets, h.namespace, h.fields)
 		if targets[autoscale.Target{Namespace: w.namespace, Kind: w.kind, Name: w.name}] {
-			return []Finding{{ruleReplicasAndHPA, w.key, fmt.Sprintf("it sets spec.replicas although %s scales it. Slipway leaves the live number alone; "+
+			return []Finding{{ruleReplicasAndHPA, w.key, fmt.Sprintf("it sets spec.replicas although %s scales it. Slipway leaves the live "+
+				"number alone; "+
 				"helm upgrade and helm rollback would reset it. Leave replicas out of the template where autoscaling is on", h.key.Short())}}
 		}
 	}
@@ -131,8 +134,10 @@ func reviewConfig(w reviewed, all []reviewed) []Finding {
 	if len(unnoticed) == 0 {
 		return nil
 	}
-	return []Finding{{ruleConfigNotNoticed, w.key, fmt.Sprintf("its pods read %s, and do not restart when that changes: a release that changes only the "+
-		"configuration, or a rollback of it, has no effect. Add a checksum/config annotation with the sha256sum of the template to the pod template, "+
+	return []Finding{{ruleConfigNotNoticed, w.key, fmt.Sprintf("its pods read %s, and do not restart when that changes: a release that "+
+		"changes only the "+
+		"configuration, or a rollback of it, has no effect. Add a checksum/config annotation with the sha256sum of the template to the pod "+
+		"template, "+
 		"or put a hash of the content into the name", strings.Join(unnoticed, ", "))}}
 }
 

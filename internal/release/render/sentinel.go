@@ -91,7 +91,8 @@ func sameForm(secret string, shift int) string {
 		return strings.Join(lines, "\n")
 	case len(secret) >= 8 && len(secret)%4 == 0:
 		decoded, err := base64.StdEncoding.DecodeString(secret)
-		if err == nil && utf8.Valid(decoded) && !strings.ContainsFunc(string(decoded), func(r rune) bool { return r < ' ' && r != '\n' && r != '\t' }) {
+		if err == nil && utf8.Valid(decoded) && !strings.ContainsFunc(string(decoded),
+			func(r rune) bool { return r < ' ' && r != '\n' && r != '\t' }) {
 			return base64.StdEncoding.EncodeToString([]byte(sameForm(string(decoded), shift)))
 		}
 	}

@@ -19,7 +19,8 @@ func configMap(data string) string {
 
 // known are capabilities that cannot change before the apply.
 func known(options Options) Options {
-	options.Capabilities = &cluster.Capabilities{Version: version.Info{Major: "1", Minor: "33", GitVersion: "v1.33.1"}, APIVersions: []string{"v1", "apps/v1"}}
+	options.Capabilities = &cluster.Capabilities{Version: version.Info{Major: "1", Minor: "33", GitVersion: "v1.33.1"},
+		APIVersions: []string{"v1", "apps/v1"}}
 	return options
 }
 
@@ -37,36 +38,60 @@ func TestRender_NamesWhatMakesAnObjectVolatile(t *testing.T) {
 		{name: "now", template: configMap(`{{ now | unixEpoch }}`), reason: "uses now"},
 		{name: "date of a string is the current time", template: configMap(`{{ "2024-01-01" | date "2006" }}`), reason: "uses date"},
 		{name: "random", template: configMap(`{{ randAlphaNum 8 | b64enc }}`), reason: "uses randAlphaNum"},
-		{name: "certificate in a variable", template: `{{ $ca := genCA "x" 1 }}` + "\n" + configMap(`{{ $ca.Cert | b64enc }}`), reason: "uses genCA"},
+		{name: "certificate in a variable", template: `{{ $ca := genCA "x" 1 }}` + "\n" +
+			configMap(`{{ $ca.Cert | b64enc }}`), reason: "uses genCA"},
 		{name: "unused variable", template: `{{ $ca := genCA "x" 1 }}` + "\n" + configMap("b")},
 		{name: "discarded", template: `{{ $_ := now }}` + "\n" + configMap("b")},
 		{name: "pure ciphers", template: configMap(`{{ derivePassword 1 "long" "pw" "user" "host" | sha256sum }}`)},
 		{name: "several", template: configMap(`{{ printf "%s%s" uuidv4 (now | toString) }}`), reason: "uses now and uuidv4"},
-		{name: "lookup of a value", template: configMap(`{{ (lookup "v1" "Secret" "x" "y").data | default "none" | quote }}`), reason: "uses lookup"},
-		{name: "lookup decides an object", template: `{{ if not (lookup "v1" "ConfigMap" "x" "y") }}` + "\n" + configMap("b") + "{{ end }}", reason: "uses lookup", set: true},
-		{name: "lookup decides a value", template: `{{ $old := lookup "v1" "Secret" "x" "y" }}` + "\n" + configMap(`{{ if $old }}kept{{ else }}{{ randAlpha 5 }}{{ end }}`), reason: "uses lookup and randAlpha"},
-		{name: "random name", template: "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: x-{{ randAlpha 5 | lower }}\n", reason: "uses randAlpha", set: true},
-		{name: "range over lookup", template: `{{ range (lookup "v1" "Node" "" "").items }}` + "\n---\n" + strings.Replace(configMap("b"), "one", "two", 1) + "{{ end }}\n---\n" + configMap("b"), reason: "uses lookup", set: true},
-		{name: "through include", template: configMap(`{{ include "pw" . }}`), files: map[string]string{"templates/_h.tpl": `{{ define "pw" }}{{ template "deep" . }}{{ end }}{{ define "deep" }}{{ randNumeric 4 }}{{ end }}`}, reason: "uses randNumeric"},
-		{name: "through another include of the same file", template: configMap(`{{ include "ok" . }}`), files: map[string]string{"templates/_h.tpl": `{{ define "pw" }}{{ randNumeric 4 }}{{ end }}{{ define "ok" }}x{{ end }}`}},
-		{name: "through a checksum", template: configMap(`{{ include (print $.Template.BasePath "/secret.yaml") . | sha256sum }}`), files: map[string]string{"templates/secret.yaml": "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {a: {{ randAlpha 4 | quote }}}\n"}, reason: "uses randAlpha"},
-		{name: "checksum of an object that lookup decides", template: configMap(`{{ include (print $.Template.BasePath "/secret.yaml") . | sha256sum }}`), files: map[string]string{"templates/secret.yaml": "{{ if lookup \"a\" \"b\" \"c\" \"d\" }}\nkind: Secret\napiVersion: v1\nmetadata: {name: s}\n{{ end }}"}, reason: "uses lookup", set: true},
-		{name: "include by a computed name", template: configMap(`{{ include (printf "%s.pw" .Chart.Name) . }}`), files: map[string]string{"templates/_h.tpl": `{{ define "sample.pw" }}{{ uuidv4 }}{{ end }}{{ define "other" }}{{ now }}{{ end }}`}, reason: "uses uuidv4"},
-		{name: "argument of include", template: configMap(`{{ include "show" (dict "v" (randAlpha 3)) }}`), files: map[string]string{"templates/_h.tpl": `{{ define "show" }}{{ .v }}{{ end }}`}, reason: "uses randAlpha"},
+		{name: "lookup of a value", template: configMap(`{{ (lookup "v1" "Secret" "x" "y").data | default "none" | quote }}`),
+			reason: "uses lookup"},
+		{name: "lookup decides an object", template: `{{ if not (lookup "v1" "ConfigMap" "x" "y") }}` + "\n" + configMap("b") +
+			"{{ end }}", reason: "uses lookup", set: true},
+		{name: "lookup decides a value", template: `{{ $old := lookup "v1" "Secret" "x" "y" }}` + "\n" +
+			configMap(`{{ if $old }}kept{{ else }}{{ randAlpha 5 }}{{ end }}`), reason: "uses lookup and randAlpha"},
+		{name: "random name", template: "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: x-{{ randAlpha 5 | lower }}\n",
+			reason: "uses randAlpha", set: true},
+		{name: "range over lookup", template: `{{ range (lookup "v1" "Node" "" "").items }}` + "\n---\n" +
+			strings.Replace(configMap("b"), "one", "two", 1) + "{{ end }}\n---\n" + configMap("b"), reason: "uses lookup", set: true},
+		{name: "through include", template: configMap(`{{ include "pw" . }}`),
+			files: map[string]string{"templates/_h.tpl": `{{ define "pw" }}{{ template "deep" . }}{{ end }}{{ define "deep" }}{{ randNumeric 4 ` +
+				`}}{{ end }}`}, reason: "uses randNumeric"},
+		{name: "through another include of the same file", template: configMap(`{{ include "ok" . }}`),
+			files: map[string]string{"templates/_h.tpl": `{{ define "pw" }}{{ randNumeric 4 }}{{ end }}{{ define "ok" }}x{{ end }}`}},
+		{name: "through a checksum", template: configMap(`{{ include (print $.Template.BasePath "/secret.yaml") . | sha256sum }}`),
+			files: map[string]string{"templates/secret.yaml": "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n" +
+				"stringData: {a: {{ randAlpha 4 | quote }}}\n"}, reason: "uses randAlpha"},
+		{name: "checksum of an object that lookup decides",
+			template: configMap(`{{ include (print $.Template.BasePath "/secret.yaml") . | sha256sum }}`),
+			files: map[string]string{"templates/secret.yaml": "{{ if lookup \"a\" \"b\" \"c\" \"d\" }}\nkind: Secret\napiVersion: v1\n" +
+				"metadata: {name: s}\n{{ end }}"}, reason: "uses lookup", set: true},
+		{name: "include by a computed name", template: configMap(`{{ include (printf "%s.pw" .Chart.Name) . }}`),
+			files:  map[string]string{"templates/_h.tpl": `{{ define "sample.pw" }}{{ uuidv4 }}{{ end }}{{ define "other" }}{{ now }}{{ end }}`},
+			reason: "uses uuidv4"},
+		{name: "argument of include", template: configMap(`{{ include "show" (dict "v" (randAlpha 3)) }}`),
+			files: map[string]string{"templates/_h.tpl": `{{ define "show" }}{{ .v }}{{ end }}`}, reason: "uses randAlpha"},
 		{name: "tpl of a pure value", template: configMap(`{{ tpl .Values.t . }}`), values: map[string]any{"t": "{{ .Release.Name }} now"}},
-		{name: "tpl of an impure value", template: configMap(`{{ tpl .Values.t . }}`), values: map[string]any{"t": "{{ uuidv4 }}"}, reason: "uses uuidv4"},
+		{name: "tpl of an impure value", template: configMap(`{{ tpl .Values.t . }}`), values: map[string]any{"t": "{{ uuidv4 }}"},
+			reason: "uses uuidv4"},
 		{name: "impure value without tpl", template: configMap(`{{ .Values.t | quote }}`), values: map[string]any{"t": "{{ uuidv4 }}"}},
 		{name: "tpl of a literal", template: configMap(`{{ tpl "{{ now }}" . | quote }}`), reason: "uses now"},
-		{name: "tpl of a file", template: configMap(`{{ tpl (.Files.Get "x.txt") . | quote }}`), files: map[string]string{"x.txt": "{{ randAlpha 3 }}"}, reason: "uses randAlpha"},
+		{name: "tpl of a file", template: configMap(`{{ tpl (.Files.Get "x.txt") . | quote }}`),
+			files: map[string]string{"x.txt": "{{ randAlpha 3 }}"}, reason: "uses randAlpha"},
 		{name: "keys in random order", template: configMap(`{{ keys (dict "a" 1 "b" 2) | join "," }}`), reason: "uses keys"},
 		{name: "keys in order", template: configMap(`{{ keys (dict "a" 1 "b" 2) | sortAlpha | join "," }}`)},
 		{name: "keys for a question", template: configMap(`{{ has "a" (keys (dict "a" 1)) }}`)},
-		{name: "shared values", template: configMap(`{{ .Values.password | default "x" }}`), files: map[string]string{"templates/z.yaml": "{{ $_ := set .Values \"password\" (randAlpha 4) }}\n"}, reason: "uses randAlpha"},
+		{name: "shared values", template: configMap(`{{ .Values.password | default "x" }}`),
+			files: map[string]string{"templates/z.yaml": "{{ $_ := set .Values \"password\" (randAlpha 4) }}\n"}, reason: "uses randAlpha"},
 		{name: "own dict", template: `{{ $d := dict }}{{ $_ := set $d "a" (randAlpha 3) }}` + "\n" + configMap("b")},
-		{name: "own dict printed", template: `{{ $d := dict }}{{ $_ := set $d "a" (randAlpha 3) }}` + "\n" + configMap("{{ $d.a }}"), reason: "uses randAlpha"},
-		{name: "assigned in a branch", template: `{{ $x := "a" }}{{ if lookup "v1" "Secret" "x" "y" }}{{ $x = "b" }}{{ end }}` + "\n" + configMap("{{ $x }}"), reason: "uses lookup"},
+		{name: "own dict printed", template: `{{ $d := dict }}{{ $_ := set $d "a" (randAlpha 3) }}` + "\n" +
+			configMap("{{ $d.a }}"), reason: "uses randAlpha"},
+		{name: "assigned in a branch", template: `{{ $x := "a" }}{{ if lookup "v1" "Secret" "x" "y" }}{{ $x = "b" }}{{ end }}` + "\n" +
+			configMap("{{ $x }}"), reason: "uses lookup"},
 		{name: "notes", template: configMap("b"), files: map[string]string{"templates/NOTES.txt": "{{ now }}"}},
-		{name: "recursion", template: configMap(`{{ include "r" 3 }}`), files: map[string]string{"templates/_h.tpl": `{{ define "r" }}{{ if gt (int .) 0 }}{{ include "r" (sub (int .) 1) }}{{ randInt 1 9 }}{{ end }}{{ end }}`}, reason: "uses randInt"},
+		{name: "recursion", template: configMap(`{{ include "r" 3 }}`),
+			files: map[string]string{"templates/_h.tpl": `{{ define "r" }}{{ if gt (int .) 0 }}{{ include "r" (sub (int .) 1) }}{{ randInt 1 9 ` +
+				`}}{{ end }}{{ end }}`}, reason: "uses randInt"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -111,14 +136,16 @@ func TestRender_VolatileObjectsAreNotInTheDigest(t *testing.T) {
 }
 
 func TestRender_CapabilitiesThatMayChange(t *testing.T) {
-	monitor := `{{ if .Capabilities.APIVersions.Has "monitoring.coreos.com/v1" }}` + "\n" + configMap("b") + "{{ end }}\n---\n" + strings.Replace(configMap("b"), "one", "two", 1)
+	monitor := `{{ if .Capabilities.APIVersions.Has "monitoring.coreos.com/v1" }}` + "\n" + configMap("b") + "{{ end }}\n---\n" +
+		strings.Replace(configMap("b"), "one", "two", 1)
 	cases := []struct {
 		name, template string
 		volatile, set  bool
 	}{
 		{"version printed", configMap(`{{ .Capabilities.KubeVersion.Version }}`), true, false},
 		{"version compared", configMap(`{{ if semverCompare ">=1.32-0" .Capabilities.KubeVersion.Version }}x{{ else }}y{{ end }}`), true, false},
-		{"version below the floor", configMap(`{{ if semverCompare ">=1.19-0" .Capabilities.KubeVersion.Version }}x{{ else }}y{{ end }}`), false, false},
+		{"version below the floor", configMap(`{{ if semverCompare ">=1.19-0" .Capabilities.KubeVersion.Version }}x{{ else }}y{{ end }}`),
+			false, false},
 		{"API decides an object", monitor, false, true},
 		{"API that is always there", configMap(`{{ .Capabilities.APIVersions.Has "apps/v1" }}`), false, false},
 		{"API asked by a variable", `{{ $api := "x/v1" }}` + "\n" + configMap(`{{ .Capabilities.APIVersions.Has $api }}`), true, false},

@@ -61,7 +61,9 @@ func Patch(mapping *meta.RESTMapping, base, target, live map[string]any) ([]byte
 // Restoring is the patch that puts back what of target is not live, and what it would make of live. Kinds that client-go
 // knows get Helm's own patch. For all others Helm compares with its own last manifest only and would find nothing; they get what
 // target has laid over live: maps are merged, lists are replaced.
-func Restoring(mapping *meta.RESTMapping, target, live map[string]any) (patch []byte, kind types.PatchType, restored map[string]any, err error) {
+func Restoring(mapping *meta.RESTMapping, target, live map[string]any) (
+	patch []byte, kind types.PatchType, restored map[string]any, err error,
+) {
 	now, err := json.Marshal(live)
 	if err != nil {
 		return nil, "", nil, fmt.Errorf("writing the live object: %w", err)

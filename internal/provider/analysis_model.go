@@ -10,14 +10,14 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
-	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/verify"
 )
 
 // veryLong is a duration of the analysis that is not known yet: nothing is too long for it.
 const veryLong = 365 * 24 * time.Hour
 
 // readAnalysis reads the block, nil where there is none.
-func readAnalysis(r *blockReader, list types.List) *release.Analysis {
+func readAnalysis(r *blockReader, list types.List) *verify.Analysis {
 	m, ok := block[analysisModel](r, list)
 	if !ok {
 		return nil
@@ -25,8 +25,8 @@ func readAnalysis(r *blockReader, list types.List) *release.Analysis {
 	return readPolicy(r, m)
 }
 
-func readPolicy(r *blockReader, m analysisModel) *release.Analysis {
-	out := &release.Analysis{Policy: analysis.Policy{
+func readPolicy(r *blockReader, m analysisModel) *verify.Analysis {
+	out := &verify.Analysis{Policy: analysis.Policy{
 		InitialDelay:   r.duration(m.InitialDelay, 0, 0),
 		Duration:       r.duration(m.Duration, defaultAnalysisDuration, veryLong),
 		Interval:       r.duration(m.Interval, analysis.DefaultInterval, analysis.MinInterval),
@@ -41,7 +41,7 @@ func readPolicy(r *blockReader, m analysisModel) *release.Analysis {
 }
 
 // readHealth fills in the health checks; the release's pods are watched where nothing else is.
-func readHealth(r *blockReader, list types.List, out *release.Analysis) {
+func readHealth(r *blockReader, list types.List, out *verify.Analysis) {
 	m, _ := block[healthModel](r, list)
 	policy := &analysis.Health{
 		ConsecutiveFailures: r.number(m.ConsecutiveFailures, analysis.DefaultConsecutiveFailures),
@@ -57,7 +57,7 @@ func readHealth(r *blockReader, list types.List, out *release.Analysis) {
 	}
 	pods, ok := block[podsModel](r, m.Pods)
 	if ok || (len(out.Probes) == 0 && !m.HTTP.IsUnknown()) {
-		out.Pods = &release.PodsCheck{MinReady: r.number(pods.MinReady, 1), Grace: r.duration(pods.Grace, 0, 0)}
+		out.Pods = &verify.PodsCheck{MinReady: r.number(pods.MinReady, 1), Grace: r.duration(pods.Grace, 0, 0)}
 		policy.Checks = append(policy.Checks, podsCheckName)
 	}
 	for _, probe := range out.Probes {
@@ -146,16 +146,16 @@ func readBaseline(r *blockReader, list types.List) *analysis.Baseline {
 	return out
 }
 
-func readPrometheus(r *blockReader, list types.List) *release.PrometheusSource {
+func readPrometheus(r *blockReader, list types.List) *verify.PrometheusSource {
 	m, ok := block[prometheusModel](r, list)
 	if !ok {
 		if list.IsUnknown() {
-			return &release.PrometheusSource{Address: unknownAddress}
+			return &verify.PrometheusSource{Address: unknownAddress}
 		}
 		return nil
 	}
 	service, address := readAddress(r, m.Service, m.URL)
-	return &release.PrometheusSource{
+	return &verify.PrometheusSource{
 		Service: service, Address: address,
 		Username: r.text(m.Username, ""), Password: r.secret(m.PasswordWO), BearerToken: r.secret(m.BearerTokenWO),
 		Header: r.header(m.HeadersWO), CA: []byte(r.text(m.CAPEM, "")),

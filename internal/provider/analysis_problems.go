@@ -13,12 +13,13 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/verify"
 )
 
 // preflightQueries asks the queries of an analysis once: those that can give no sample are errors, and that nobody answers is a warning.
-func preflightQueries(ctx context.Context, a *release.Analysis, target release.Target, version, what string) (diags diag.Diagnostics) {
+func preflightQueries(ctx context.Context, a *verify.Analysis, target release.Target, version, what string) (diags diag.Diagnostics) {
 	err := a.Preflight(ctx, target, version)
-	if _, wrong := errors.AsType[*release.AnalysisConfigError](err); wrong {
+	if _, wrong := errors.AsType[*verify.AnalysisConfigError](err); wrong {
 		return verificationDiagnostics(err)
 	}
 	if err != nil {
@@ -29,7 +30,7 @@ func preflightQueries(ctx context.Context, a *release.Analysis, target release.T
 
 // splitAnalysis are the problems of an analysis of a split, none where a is nil. Its queries cannot have the version of a
 // release: pods are analyzed, whatever their version is.
-func splitAnalysis(a *release.Analysis) diag.Diagnostics {
+func splitAnalysis(a *verify.Analysis) diag.Diagnostics {
 	if a == nil {
 		return nil
 	}
@@ -54,10 +55,10 @@ func verificationDiagnostics(err error) (diags diag.Diagnostics) {
 			diags.AddAttributeError(policyPath(p), analysisSummary, p.Text)
 		}
 	}
-	if config, ok := errors.AsType[*release.AnalysisConfigError](err); ok {
+	if config, ok := errors.AsType[*verify.AnalysisConfigError](err); ok {
 		diags.Append(configDiagnostics(analysisSummary, config.Problems)...)
 	}
-	if config, ok := errors.AsType[*release.CheckConfigError](err); ok {
+	if config, ok := errors.AsType[*verify.CheckConfigError](err); ok {
 		diags.Append(configDiagnostics(checkSummary, config.Problems)...)
 	}
 	if len(diags) == 0 {
@@ -66,7 +67,7 @@ func verificationDiagnostics(err error) (diags diag.Diagnostics) {
 	return diags
 }
 
-func configDiagnostics(summary string, problems []release.ConfigProblem) (diags diag.Diagnostics) {
+func configDiagnostics(summary string, problems []verify.ConfigProblem) (diags diag.Diagnostics) {
 	seen := map[string]bool{}
 	for _, p := range problems {
 		at := configPath(p)
@@ -95,7 +96,7 @@ func policyPath(p analysis.Problem) path.Path {
 }
 
 // configPath is the argument that a problem of a check is about.
-func configPath(p release.ConfigProblem) path.Path {
+func configPath(p verify.ConfigProblem) path.Path {
 	names := strings.Split(p.Block, ".")
 	at := path.Root(names[0])
 	for _, name := range names[1:] {

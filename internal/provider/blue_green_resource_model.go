@@ -18,6 +18,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/bluegreen"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/verify"
 )
 
 // blueGreenModel is slipway_blue_green.
@@ -78,7 +79,7 @@ func (m blueGreenModel) keep() *time.Duration {
 
 // blueGreenAnalyses are the two analyses; nil where there is none.
 type blueGreenAnalyses struct {
-	before, after *release.Analysis
+	before, after *verify.Analysis
 	// known is false while a part is not known yet.
 	known bool
 }
@@ -127,7 +128,7 @@ func inBlock(name string, problem diag.Diagnostic) diag.Diagnostic {
 
 // longest is how long both analyses take at most.
 func (j blueGreenAnalyses) longest() (total time.Duration) {
-	for _, a := range []*release.Analysis{j.before, j.after} {
+	for _, a := range []*verify.Analysis{j.before, j.after} {
 		if a != nil {
 			total += a.Policy.Longest()
 		}
@@ -141,13 +142,13 @@ const blueGreenTimeout = 10 * time.Minute
 func (j blueGreenAnalyses) timeout() time.Duration { return blueGreenTimeout + j.longest() }
 
 // analyze runs an analysis, nil where there is none.
-func (m blueGreenModel) analyze(a *release.Analysis, live *cluster.Cluster, handle environment.Handle, say func(string)) bluegreen.Judge {
+func (m blueGreenModel) analyze(a *verify.Analysis, live *cluster.Cluster, handle environment.Handle, say func(string)) bluegreen.Judge {
 	if a == nil {
 		return nil
 	}
 	target := release.Target{Cluster: live, Handle: handle, Name: m.Service.ValueString()}
 	return func(ctx context.Context, pods analysis.PodLister, lease *cluster.Lease, since time.Time) (analysis.Verdict, []analysis.Sample, error) {
-		return a.Watch(ctx, release.Watched{Target: target, Pods: pods, Lost: lease.Valid, Start: since, Progress: say})
+		return a.Watch(ctx, verify.Watched{Target: target, Pods: pods, Lost: lease.Valid, Start: since, Progress: say})
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
-	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/verify"
 )
 
 // The plan lists what the apply does, and nothing where the apply has nothing to do.
@@ -67,9 +67,9 @@ func TestBlueGreen_PlannedSteps(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			analyses := blueGreenAnalyses{known: true, after: &release.Analysis{Policy: analysis.Policy{Duration: 2 * time.Minute}}}
+			analyses := blueGreenAnalyses{known: true, after: &verify.Analysis{Policy: analysis.Policy{Duration: 2 * time.Minute}}}
 			if tc.before {
-				analyses.before = &release.Analysis{Policy: analysis.Policy{Duration: time.Minute}}
+				analyses.before = &verify.Analysis{Policy: analysis.Policy{Duration: time.Minute}}
 			}
 			tc.plan.describe(tc.state, analyses)
 			var got []string

@@ -9,7 +9,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
-	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/verify"
 )
 
 type (
@@ -88,7 +88,7 @@ func sampleRatioBlock() schema.ListNestedBlock {
 }
 
 // readCanaryAnalysis reads the block, nil where there is none.
-func readCanaryAnalysis(r *blockReader, list types.List) *release.Analysis {
+func readCanaryAnalysis(r *blockReader, list types.List) *verify.Analysis {
 	m, ok := block[canaryAnalysisModel](r, list)
 	if !ok {
 		return nil

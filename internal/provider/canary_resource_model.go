@@ -23,6 +23,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/canary"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/route"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/verify"
 )
 
 // canaryModel is slipway_canary.
@@ -160,7 +161,7 @@ type canaryWanted struct {
 	route    route.Config
 	split    route.Split
 	steps    []canary.Step
-	analysis *release.Analysis
+	analysis *verify.Analysis
 	// known is false while a part of the way is not known yet, routed that of the route.
 	known, routed bool
 }
@@ -242,7 +243,7 @@ func (m canaryModel) spec(w canaryWanted, live *cluster.Cluster, handle environm
 	if a := w.analysis; a != nil {
 		target := release.Target{Cluster: live, Handle: handle, Name: m.Name.ValueString()}
 		out.Judge = func(ctx context.Context, pods analysis.PodLister, lease *cluster.Lease, split route.Split, since time.Time, abort analysis.Abort) (analysis.Verdict, []analysis.Sample, error) {
-			return a.Watch(ctx, release.Watched{
+			return a.Watch(ctx, verify.Watched{
 				Target: target, Pods: pods, Weight: split.Weight, HeaderRouted: len(split.Headers) > 0, Lost: lease.Valid, Start: since, Abort: abort,
 				Progress: say,
 			})

@@ -19,6 +19,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/canary"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/route"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/verify"
 )
 
 // ValidateConfig refuses what Istio or the Gateway API would refuse, and steps and analyses that make no sense.
@@ -256,7 +257,7 @@ func (r *CanaryResource) look(
 }
 
 // askAhead validates the queries of the analysis before a request goes to the canary.
-func (r *CanaryResource) askAhead(ctx context.Context, plan *canaryModel, handle environment.Handle, a *release.Analysis) diag.Diagnostics {
+func (r *CanaryResource) askAhead(ctx context.Context, plan *canaryModel, handle environment.Handle, a *verify.Analysis) diag.Diagnostics {
 	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
 	if a == nil || err != nil { // Read has said so.
 		return nil

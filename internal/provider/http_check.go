@@ -15,7 +15,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
-	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/verify"
 )
 
 // requestModel is what the checks by HTTP share.
@@ -52,9 +52,9 @@ func readService(r *blockReader, list types.List) *analysis.Service {
 	}
 }
 
-func readRequest(r *blockReader, name string, m requestModel) release.HTTPCheck {
+func readRequest(r *blockReader, name string, m requestModel) verify.HTTPCheck {
 	service, address := readAddress(r, m.Service, m.URL)
-	check := release.HTTPCheck{
+	check := verify.HTTPCheck{
 		Name: name, Service: service, URL: address, Header: r.header(m.HeadersWO),
 		Timeout: r.duration(m.Timeout, analysis.DefaultTimeout, analysis.DefaultTimeout),
 	}

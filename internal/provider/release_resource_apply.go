@@ -41,7 +41,7 @@ func (r *ReleaseResource) Create(ctx context.Context, req resource.CreateRequest
 		return
 	}
 	done, diags := r.apply(ctx, plan, writeOnly,
-		release.ApplyOptions{InstanceID: r.data.newInstance(), Timeout: timeout, Guard: verification.Guard})
+		release.ApplyOptions{InstanceID: r.data.newInstance(), Timeout: timeout, Verification: verification.Policy})
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
@@ -66,10 +66,10 @@ func (r *ReleaseResource) Update(ctx context.Context, req resource.UpdateRequest
 		return
 	}
 	options := release.ApplyOptions{
-		InstanceID: state.ID.ValueString(),
-		ClusterUID: state.ClusterUID.ValueString(),
-		Timeout:    timeout,
-		Guard:      verification.Guard,
+		InstanceID:   state.ID.ValueString(),
+		ClusterUID:   state.ClusterUID.ValueString(),
+		Timeout:      timeout,
+		Verification: verification.Policy,
 	}
 	if plan.ClusterUID.IsUnknown() { // the plan moves the release to another cluster, where it is installed anew
 		options.InstanceID, options.ClusterUID = r.data.newInstance(), ""
@@ -167,7 +167,7 @@ func (r *ReleaseResource) apply(ctx context.Context, plan releaseModel, writeOnl
 	if err != nil {
 		diags.Append(s.failed(verb, err))
 	}
-	diags.Append(result.lookAgain(ctx, options.Guard.Rollback != nil)...)
+	diags.Append(result.lookAgain(ctx, options.Verification.Rollback != nil)...)
 	return result, diags
 }
 

@@ -275,7 +275,7 @@ func (r *ReleaseResource) planChange(ctx context.Context, private privateReader,
 	}
 	target := release.Target{Cluster: live, Handle: handle, Name: plan.Name.ValueString()}
 	if state == nil {
-		r.findAnother(ctx, resp, target, c.key(next), c.verification.Retry)
+		r.findAnother(ctx, resp, target, c.key(next), c.verification.RetryToken)
 	}
 	c.askAhead(ctx, resp, target, next)
 	r.tryDefinitions(ctx, &resp.Diagnostics, target, c.spec)

@@ -97,7 +97,7 @@ func (c change) key(next *render.Result) string {
 	if !c.verification.known {
 		return ""
 	}
-	return release.ContentKey(c.spec, next, c.verification.Guard)
+	return release.ContentKey(c.spec, next, c.verification.Policy)
 }
 
 // quarantined is the attribute "quarantined" of the plan.
@@ -108,5 +108,5 @@ func (c change) quarantined(next *render.Result) types.String {
 	case !c.verification.known:
 		return types.StringUnknown()
 	}
-	return c.facts.quarantined(c.key(next), c.verification.Retry)
+	return c.facts.quarantined(c.key(next), c.verification.RetryToken)
 }

@@ -50,7 +50,7 @@ func configuredVerification(ctx context.Context, config attributeGetter, limits 
 	}
 	verification, d := m.verification(ctx)
 	diags.Append(d...)
-	diags.Append(checkVerification(verification.Guard)...)
+	diags.Append(checkVerification(verification.Policy)...)
 	r := &blockReader{ctx: ctx}
 	rollout := time.Duration(0)
 	for _, name := range []string{"create", "update"} {
@@ -62,7 +62,7 @@ func configuredVerification(ctx context.Context, config attributeGetter, limits 
 	}
 	maxApply := r.duration(limit, defaultMaxApply, 0)
 	if verification.timed && !r.untimed && !diags.HasError() {
-		diags.Append(checkLongest(verification.Guard, rollout, maxApply)...)
+		diags.Append(checkLongest(verification.Policy, rollout, maxApply)...)
 	}
 	return verification, diags
 }

@@ -11,12 +11,12 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 
-	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/verify"
 )
 
 // checkVerification refuses a verification that makes no sense, for example one that could never fail. What is wrong and what to
 // do is said by the packages below; here each problem is put at the argument that it is about.
-func checkVerification(verification release.Guard) diag.Diagnostics {
+func checkVerification(verification verify.Policy) diag.Diagnostics {
 	diags := verificationDiagnostics(verification.ValidateChecks())
 	if verification.Analysis != nil {
 		diags.Append(verificationDiagnostics(verification.Analysis.Validate())...)
@@ -28,7 +28,7 @@ func checkVerification(verification release.Guard) diag.Diagnostics {
 const defaultMaxApply = 45 * time.Minute
 
 // checkLongest refuses a verification that may take longer than an apply is allowed to, and says what the time is made of.
-func checkLongest(verification release.Guard, rollout, maxApply time.Duration) (diags diag.Diagnostics) {
+func checkLongest(verification verify.Policy, rollout, maxApply time.Duration) (diags diag.Diagnostics) {
 	longest := verification.Longest(rollout)
 	if longest <= maxApply {
 		return nil
@@ -43,13 +43,13 @@ func checkLongest(verification release.Guard, rollout, maxApply time.Duration) (
 	}
 	part("rollout", rollout)
 	for _, test := range verification.SmokeTests {
-		part("smoke test "+test.Name, release.Guard{SmokeTests: []release.Check{test}}.Longest(0))
+		part("smoke test "+test.Name, verify.Policy{SmokeTests: []verify.Check{test}}.Longest(0))
 	}
 	if verification.Analysis != nil {
-		part("analysis", release.Guard{Analysis: verification.Analysis}.Longest(0))
+		part("analysis", verify.Policy{Analysis: verification.Analysis}.Longest(0))
 	}
 	if verification.Acceptance != nil {
-		part("acceptance", release.Guard{Acceptance: verification.Acceptance}.Longest(0))
+		part("acceptance", verify.Policy{Acceptance: verification.Acceptance}.Longest(0))
 	}
 	part("rollback and its validation", rest)
 	diags.AddAttributeError(path.Root("max_apply"), "The apply may take longer than max_apply",

@@ -11,7 +11,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
-	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/verify"
 )
 
 // verificationModel is what the configuration says of a release's verification. It is read from the configuration, since plan and
@@ -72,7 +72,7 @@ func readVerification(ctx context.Context, from attributeGetter) (m verification
 // and the reading says so. Whether it makes sense is another question, see checkVerification.
 func (m verificationModel) verification(ctx context.Context) (verificationReading, diag.Diagnostics) {
 	r := &blockReader{ctx: ctx}
-	var verification release.Guard
+	var verification verify.Policy
 	verification.Analysis = readAnalysis(r, m.Analysis)
 	for i, c := range blocks[checkModel](r, m.SmokeTest) {
 		verification.SmokeTests = append(verification.SmokeTests, readCheck(r, c, fmt.Sprintf("smoke test %d", i)))
@@ -82,20 +82,20 @@ func (m verificationModel) verification(ctx context.Context) (verificationReadin
 		verification.Acceptance = &acceptance
 	}
 	if b, ok := block[rollbackModel](r, m.Rollback); ok {
-		verification.Rollback = &release.RollbackPolicy{
+		verification.Rollback = &verify.RollbackPolicy{
 			RunHooks:   r.text(b.Hooks, hooksSkip) == hooksRun,
 			Timeout:    r.duration(b.Timeout, 0, 0),
 			Validation: r.duration(b.Validation, 0, 0),
 			Quarantine: r.duration(b.Quarantine, 0, 0),
 		}
 	}
-	verification.Retry = r.text(m.RetryToken, "")
-	return verificationReading{Guard: verification, known: !r.unknown, timed: !r.untimed}, r.diags
+	verification.RetryToken = r.text(m.RetryToken, "")
+	return verificationReading{Policy: verification, known: !r.unknown, timed: !r.untimed}, r.diags
 }
 
 // verificationReading is a verification as far as it is known.
 type verificationReading struct {
-	release.Guard
+	verify.Policy
 	// known says that all of it is; timed that all of its durations are.
 	known, timed bool
 }
@@ -106,10 +106,10 @@ func (g verificationReading) verifies() bool {
 }
 
 // readCheck reads a smoke test or acceptance. standard stands for a name that is not there or not known yet.
-func readCheck(r *blockReader, c checkModel, standard string) release.Check {
-	check := release.Check{Name: r.text(c.Name, standard), Timeout: r.duration(c.Timeout, 0, 0), Job: readJob(r, c.Job)}
+func readCheck(r *blockReader, c checkModel, standard string) verify.Check {
+	check := verify.Check{Name: r.text(c.Name, standard), Timeout: r.duration(c.Timeout, 0, 0), Job: readJob(r, c.Job)}
 	if h, ok := block[helmTestModel](r, c.HelmTest); ok {
-		check.HelmTest = &release.HelmTest{Filter: r.strings(h.Filter)}
+		check.HelmTest = &verify.HelmTest{Filter: r.strings(h.Filter)}
 	}
 	if h, ok := block[httpTestModel](r, c.HTTP); ok {
 		request := readRequest(r, check.Name, h.requestModel)
@@ -117,12 +117,12 @@ func readCheck(r *blockReader, c checkModel, standard string) release.Check {
 		check.HTTP = &request
 	}
 	if check.HelmTest == nil && check.HTTP == nil && check.Job == nil && (c.HelmTest.IsUnknown() || c.HTTP.IsUnknown() || c.Job.IsUnknown()) {
-		check.HelmTest = &release.HelmTest{}
+		check.HelmTest = &verify.HelmTest{}
 	}
 	return check
 }
 
-func readJob(r *blockReader, list types.List) *release.JobCheck {
+func readJob(r *blockReader, list types.List) *verify.JobCheck {
 	j, ok := block[jobModel](r, list)
 	if !ok {
 		return nil
@@ -131,7 +131,7 @@ func readJob(r *blockReader, list types.List) *release.JobCheck {
 	if j.Image.IsUnknown() {
 		image = "unknown"
 	}
-	return &release.JobCheck{
+	return &verify.JobCheck{
 		Image: image, Command: r.strings(j.Command), Args: r.strings(j.Args), Env: r.stringMap(j.Env),
 		ServiceAccount: r.text(j.ServiceAccount, ""), PullSecrets: r.strings(j.PullSecrets),
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/verify"
 )
 
 // privateFacts is the key in private state of what Read saw in the release's record. The plan takes it from there, since it must
@@ -136,7 +137,7 @@ func verificationValue(seen *release.Observation) types.String {
 		return types.StringValue(text)
 	}
 	if seen.Record != nil && !seen.Outside() && len(seen.Record.Runs) > 0 {
-		if last := seen.Record.Runs[0]; last.Revision == seen.Revision && last.Outcome == record.OutcomeFailed && last.Stage != release.StageRollout {
+		if last := seen.Record.Runs[0]; last.Revision == seen.Revision && last.Outcome == record.OutcomeFailed && last.Stage != verify.StageRollout {
 			return types.StringValue(verificationFailed + ": " + last.Reason)
 		}
 	}

@@ -9,8 +9,8 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
-	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/verify"
 )
 
 // Deploying an earlier version with another configuration is more than bringing back what is known to work: it can fail, and reviewers
@@ -35,7 +35,7 @@ func TestSummary_ShowsWhetherARollbackRestoresTheSameConfiguration(t *testing.T)
 				Verification: types.StringValue("verified"),
 			}
 			c := change{state: &state, plan: releaseModel{Version: types.StringValue("v1.1.1")}}
-			c.verification.Rollback = &release.RollbackPolicy{}
+			c.verification.Rollback = &verify.RollbackPolicy{}
 			c.facts.Revision = 2
 			c.facts.KnownGood = []goodRevision{{Revision: 2, Version: "v1.2.0", Digest: "now"}, {Revision: 1, Version: "v1.1.1", Digest: "old"}}
 			next := &render.Result{Digest: tc.digest}

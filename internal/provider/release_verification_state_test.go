@@ -13,6 +13,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/verify"
 )
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
@@ -84,9 +85,9 @@ func TestReleaseFacts_RecognizeARollback(t *testing.T) {
 
 func TestVerification_ShowsWhatTheRecordSays(t *testing.T) {
 	failed := failedRecord()
-	failed.Runs = []record.Run{{Revision: 3, Outcome: record.OutcomeFailed, Stage: release.StageSmokeTest, Reason: "readyz: HTTP 503"}}
+	failed.Runs = []record.Run{{Revision: 3, Outcome: record.OutcomeFailed, Stage: verify.StageSmokeTest, Reason: "readyz: HTTP 503"}}
 	rollout := failedRecord()
-	rollout.Runs = []record.Run{{Revision: 3, Outcome: record.OutcomeFailed, Stage: release.StageRollout, Reason: "not ready"}}
+	rollout.Runs = []record.Run{{Revision: 3, Outcome: record.OutcomeFailed, Stage: verify.StageRollout, Reason: "not ready"}}
 	for name, tc := range map[string]struct {
 		seen *release.Observation
 		want string

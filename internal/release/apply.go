@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	helmrelease "helm.sh/helm/v3/pkg/release"
@@ -19,6 +20,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/dryrun"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/verify"
 )
 
 // applyRun is one Apply.
@@ -53,10 +55,10 @@ type applyRun struct {
 
 // apply reads as the story of what must happen, in the order in which it must.
 func (a *applyRun) apply(ctx context.Context) (err error) {
-	if err := a.options.Guard.ValidateChecks(); err != nil {
+	if err := a.options.Verification.ValidateChecks(); err != nil {
 		return err
 	}
-	if check := a.options.Guard.Analysis; check != nil {
+	if check := a.options.Verification.Analysis; check != nil {
 		if err := check.Validate(); err != nil {
 			return err
 		}
@@ -75,7 +77,7 @@ func (a *applyRun) apply(ctx context.Context) (err error) {
 	switch {
 	case err != nil && a.op.Interrupted():
 		return a.session.canceled(err)
-	case errors.Is(err, operation.ErrDeadline) && !isGuardError(err):
+	case errors.Is(err, operation.ErrDeadline) && !isVerificationError(err):
 		return &DeadlineError{Release: a.target.Name, Revision: a.outcome.Revision, Timeout: a.op.Timeout(), During: a.op.Now(),
 			Objects: a.session.waiter.Pending}
 	}
@@ -211,7 +213,7 @@ func (a *applyRun) render(seen situation) error {
 	if err := dryrun.CheckNamespaces(a.op.Context(), a.target, a.rendering); err != nil {
 		return err
 	}
-	a.key = ContentKey(a.spec, a.rendering, a.options.Guard)
+	a.key = ContentKey(a.spec, a.rendering, a.options.Verification)
 	return nil
 }
 
@@ -220,7 +222,7 @@ func (a *applyRun) quarantined() *record.Quarantine {
 	if a.found.Content.Proves(a.rendering.Digest) {
 		return nil
 	}
-	return a.found.Content.Quarantined(a.key, a.options.Guard.Retry, a.found.Cleared(), time.Now())
+	return a.found.Content.Quarantined(a.key, a.options.Verification.RetryToken, a.found.Cleared(), time.Now())
 }
 
 // deploy makes a revision with the content, and verifies it.
@@ -270,14 +272,14 @@ func (a *applyRun) conclude(number int, result *helmrelease.Release, ran error) 
 		failure = errors.Join(failure, err)
 		return errors.Join(failure, a.recordFailed(is.number, failure))
 	}
-	switch j, taken := a.rolloutJudgment(failure, is.number == number); {
+	switch j, taken := a.rolloutResult(failure, is.number == number); {
 	case taken:
-		return a.takeBack(number, j, failure)
+		return a.rollBackOrLeave(number, j, failure)
 	case failure != nil:
 		return errors.Join(failure, a.recordFailed(is.number, failure))
-	case a.options.Guard.judges():
+	case a.options.Verification.Verifies():
 		next := *a.found.Content
-		return a.guarded(number, &next, record.Verification{Since: now()})
+		return a.verify(number, &next, record.Verification{Since: now()})
 	}
 	stored, err := a.session.stored(number)
 	if err != nil {
@@ -334,8 +336,8 @@ func (a *applyRun) newRecord() *record.Release {
 		},
 		SecretPaths: values.Leaves(values.Merge(a.spec.Sensitive, a.spec.WriteOnly)),
 	}
-	if a.options.Guard.judges() {
-		next.Key, next.PolicyHash = a.key, a.options.Guard.policyHash()
+	if a.options.Verification.Verifies() {
+		next.Key, next.PolicyHash = a.key, a.options.Verification.Hash()
 	}
 	if before := a.found.Content; before != nil {
 		next.KnownGood, next.Runs = before.KnownGood, before.Runs
@@ -356,7 +358,7 @@ func (a *applyRun) recordFailed(number int, failure error) error {
 		outcome = record.OutcomeCanceled
 	}
 	// Helm may have failed before it stored the revision; then the one before is still the newest.
-	run := record.Run{Outcome: outcome, Stage: StageRollout, Reason: explain.FirstLine(explain.Shorten(text, record.MaxFailure))}
+	run := record.Run{Outcome: outcome, Stage: verify.StageRollout, Reason: explain.FirstLine(explain.Shorten(text, record.MaxFailure))}
 	next.Fail(next.Revision, number, run, text, now())
 	return a.save(&next)
 }
@@ -411,3 +413,12 @@ func (a *applyRun) save(next *record.Release, consumed ...string) error {
 
 // now is a time as records keep it. It is never zero in a run that has ended.
 func now() time.Time { return time.Now().UTC() }
+
+// abortReason reads whether the run was aborted by an annotation on the record.
+func (a *applyRun) abortReason(ctx context.Context) (reason string, aborted bool, err error) {
+	reason, aborted, err = record.Aborted(ctx, a.op.Reads, placeOf(a.target))
+	if strings.TrimSpace(reason) == "" {
+		reason = "no reason was given"
+	}
+	return reason, aborted, err
+}

@@ -11,6 +11,7 @@ import (
 	helmrelease "helm.sh/helm/v3/pkg/release"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/verify"
 )
 
 // renew gives the operation a new context, since the one before may have ended with its deadline, and with it new clients and a new
@@ -47,13 +48,13 @@ func (a *applyRun) keep(action Action, s situation) error {
 	}
 	a.outcome.Recovered = append(a.outcome.Recovered, fmt.Sprintf(
 		"revision %d had not been verified to the end (since %s); this apply went on with that, and made no new revision", s.last.number, from.Since.UTC().Format("15:04:05 MST")))
-	return a.guarded(s.last.number, next, from)
+	return a.verify(s.last.number, next, from)
 }
 
-// verificationDue reports that the deployed revision has not passed its guard yet, and where to go on.
+// verificationDue reports that the deployed revision has not passed its verification yet, and where it resumes.
 func (a *applyRun) verificationDue(number int) (record.Verification, bool) {
 	last := a.found.Content
-	if last == nil || !a.options.Guard.judges() {
+	if last == nil || !a.options.Verification.Verifies() {
 		return record.Verification{}, false
 	}
 	if len(last.KnownGood) > 0 && last.KnownGood[0].Revision == number {
@@ -64,15 +65,15 @@ func (a *applyRun) verificationDue(number int) (record.Verification, bool) {
 		return fresh, true
 	}
 	from := *last.Verification
-	if last.PolicyHash != a.options.Guard.policyHash() || !a.options.Guard.has(from.Stage) {
+	if last.PolicyHash != a.options.Verification.Hash() || !a.options.Verification.Has(from.Stage) {
 		// Another policy is judged by from its beginning, though over the same time.
 		from.Stage = ""
 	}
 	return from, true
 }
 
-// guarded watches a deployed revision, and does what its guard says when it does badly. next is the record of the run.
-func (a *applyRun) guarded(number int, next *record.Release, from record.Verification) error {
+// verify watches a deployed revision, and does what the policy says when it fails. next is the record of the run.
+func (a *applyRun) verify(number int, next *record.Release, from record.Verification) error {
 	if err := a.renew(0); err != nil {
 		return err
 	}
@@ -84,32 +85,32 @@ func (a *applyRun) guarded(number int, next *record.Release, from record.Verific
 	if err := a.save(next); err != nil {
 		return err
 	}
-	v := verification{guard: a.options.Guard, env: a.session.checks(stored, a.spec.Version), from: from, abort: a.abortReason}
-	v.reached = func(stage string) error {
+	v := verify.Run{Policy: a.options.Verification, Env: a.session.checks(stored, a.spec.Version), From: from, Abort: a.abortReason}
+	v.Reached = func(stage string) error {
 		a.op.Doing("verifying revision " + fmt.Sprint(number) + ": " + stage)
 		next := *a.found.Content
 		next.Verification = &record.Verification{Since: from.Since, Stage: stage, Samples: from.Samples}
 		return a.save(&next)
 	}
-	j, err := v.verify(a.op.Context())
+	j, err := v.Verify(a.op.Context())
 	if err == nil {
 		err = a.op.Lost()
 	}
 	switch {
 	case err != nil:
 		return a.suspend(number, j, err)
-	case j.outcome == record.OutcomePassed:
-		return a.accept(number, stored, j.note)
+	case j.Outcome == record.OutcomePassed:
+		return a.accept(number, stored, j.Note)
 	}
-	return a.takeBack(number, j, nil)
+	return a.rollBackOrLeave(number, j, nil)
 }
 
 // suspend ends a run that was cut off while it was verified. The next apply goes on with it.
-func (a *applyRun) suspend(number int, j judgment, cause error) error {
+func (a *applyRun) suspend(number int, j verify.Result, cause error) error {
 	next := *a.found.Content
 	verifying := *next.Verification
-	if a.options.Guard.Analysis != nil && len(j.samples) > 0 {
-		verifying.Samples = healthSamples(a.options.Guard.Analysis.Policy, j.samples)
+	if a.options.Verification.Analysis != nil && len(j.Samples) > 0 {
+		verifying.Samples = verify.KeptSamples(a.options.Verification.Analysis.Policy, j.Samples)
 		for i := range verifying.Samples {
 			verifying.Samples[i].Evidence = a.session.redact(verifying.Samples[i].Evidence)
 		}

@@ -144,7 +144,7 @@ func (c *correcting) underLease() error {
 		if (o.Whole == "" && len(o.Leaves) == 0) || o.Lasting {
 			continue
 		}
-		if err := c.putBack(d, o); err != nil {
+		if err := c.restore(d, o); err != nil {
 			return err
 		}
 		for _, difference := range differences.Found {
@@ -156,8 +156,8 @@ func (c *correcting) underLease() error {
 	return c.waitCorrected(d)
 }
 
-// putBack writes one object.
-func (c *correcting) putBack(d *drift.Comparison, o *drift.Object) error {
+// restore writes one object.
+func (c *correcting) restore(d *drift.Comparison, o *drift.Object) error {
 	if err := c.op.Ended(); err != nil {
 		return err
 	}
@@ -169,7 +169,7 @@ func (c *correcting) putBack(d *drift.Comparison, o *drift.Object) error {
 		at = c.writer.Resource(o.Mapping.Resource).Namespace(namespace)
 	}
 	if o.Whole != "" {
-		return c.makeAgain(o, at, namespace)
+		return c.create(o, at, namespace)
 	}
 	want := d.Wanted(o)
 	ignored := func(leaf object.Drift) bool {
@@ -195,8 +195,8 @@ func (c *correcting) putBack(d *drift.Comparison, o *drift.Object) error {
 	return c.refusal(o, "write", err)
 }
 
-// makeAgain creates an object that is gone, after one that is being deleted has gone.
-func (c *correcting) makeAgain(o *drift.Object, at dynamic.ResourceInterface, namespace string) error {
+// create creates an object that is gone, after one that is being deleted has gone.
+func (c *correcting) create(o *drift.Object, at dynamic.ResourceInterface, namespace string) error {
 	want := object.DeepCopy(o.Want)
 	if namespace != "" {
 		object.SetNamespace(want, namespace)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/verify"
 )
 
 func TestHistory_TellsWhatBecameOfEachRevision(t *testing.T) {
@@ -23,7 +24,7 @@ func TestHistory_TellsWhatBecameOfEachRevision(t *testing.T) {
 	b.mustApply(secret)
 	bad := with(t, map[string]any{"readinessPath": "/not-there"})
 	bad.Version = "v1.2.0"
-	if _, err := b.apply(t.Context(), bad, timeout(3*time.Second), func(o *ApplyOptions) { o.Guard = Guard{Rollback: &RollbackPolicy{}} }); err == nil {
+	if _, err := b.apply(t.Context(), bad, timeout(3*time.Second), func(o *ApplyOptions) { o.Verification = verify.Policy{Rollback: &verify.RollbackPolicy{}} }); err == nil {
 		t.Fatal("a version that does not become ready was applied")
 	}
 	counted, count := countingTarget(t, b.target)
@@ -35,7 +36,7 @@ func TestHistory_TellsWhatBecameOfEachRevision(t *testing.T) {
 	if restored.Kind != record.KindRollback || restored.Version != "v1.1.1" || !restored.Current || restored.Status != "deployed" || !strings.Contains(restored.Reason, "revision 2") {
 		t.Errorf("restored: %+v", restored)
 	}
-	if failed.Outcome != record.OutcomeRolledBack || failed.Restored != 3 || failed.Version != "v1.2.0" || failed.Stage != StageRollout || failed.Reason == "" || failed.Finished.IsZero() || failed.Current {
+	if failed.Outcome != record.OutcomeRolledBack || failed.Restored != 3 || failed.Version != "v1.2.0" || failed.Stage != verify.StageRollout || failed.Reason == "" || failed.Finished.IsZero() || failed.Current {
 		t.Errorf("failed: %+v", failed)
 	}
 	if first.Kind != record.KindInstall || first.Outcome != record.OutcomePassed || !first.KnownGood || first.Version != "v1.1.1" {

@@ -13,6 +13,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/rollout"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/verify"
 )
 
 // Observation is what Read needs to know of a release, at the cost of two requests: a metadata LIST of Helm's Secrets and a
@@ -59,8 +60,8 @@ func (o *Observation) Working() bool {
 	return false
 }
 
-// Verification says in words how sure it is that the newest revision does well: "verified" (its guard passed), "unverified since
-// <RFC 3339>" (its run was cut off, or came to no verdict; the next apply goes on), "" (it has no guard, was made outside, or failed).
+// Verification says in words how sure it is that the newest revision is healthy: "verified" (its verification passed), "unverified since
+// <RFC 3339>" (its run was cut off, or was inconclusive; the next apply resumes it), "" (it has no verification, was made outside, or failed).
 func (o *Observation) Verification() string {
 	if o.Record == nil || o.Outside() {
 		return ""
@@ -80,8 +81,7 @@ func (o *Observation) Verification() string {
 	return ""
 }
 
-// ObserveForCreate is Observe for a plan that creates the release. Errors besides those of Observe: *ownership.Error where the
-// release is not ours, *record.NewerError.
+// ObserveForCreate is Observe for a plan that creates the release. Errors besides those of Observe: *ownership.Error where the// release is not ours, *record.NewerError.
 func ObserveForCreate(ctx context.Context, target Target) (*Observation, error) {
 	return observeForCreate(ctx, target)
 }
@@ -110,8 +110,8 @@ type ApplyOptions struct {
 	MaxHistory int
 	// Progress receives short sentences ("waiting for Deployment/x: 1 of 2 pods ready"), at most one every 10 s per topic.
 	Progress func(string)
-	// Guard watches the new revision, and takes it back when it does badly. Timeout is for the rollout alone.
-	Guard Guard
+	// Verification watches the new revision, and takes it back when it does badly. Timeout is for the rollout alone.
+	Verification verify.Policy
 
 	// CorrectDrift puts custom resources back that were changed by hand, which Helm's own upgrade and rollback do not do, except
 	// for what IgnoreDrift covers. Drift of a release whose content does not change is for Correct.
@@ -169,10 +169,10 @@ type Restoration struct {
 // stops), *DeadlineError, *UnrecordedError (Helm's storage failed at the end), *record.ForeignError, *record.NewerError,
 // *cluster.HeldError and others of package cluster and environment.
 //
-// With a guard the revision is watched after that, and is known-good only when smoke tests, analysis and acceptance passed. Errors
-// then: *AnalysisConfigError and *analysis.InvalidPolicyError (nothing was written), *QuarantinedError (likewise), *GuardError (which
-// stage, what was seen, what was restored). A failed rollout is rolled back as well where the guard has a rollback policy; the
-// *GuardError wraps the *RolloutError, *HookError or *DeadlineError then.
+// With a verification policy the revision is verified after that, and is known-good only when smoke tests, analysis and acceptance passed. Errors
+// then: *AnalysisConfigError and *analysis.InvalidPolicyError (nothing was written), *QuarantinedError (likewise), *VerificationError (which
+// stage, what was seen, what was restored). A failed rollout is rolled back as well where it has a rollback policy; the
+// *VerificationError wraps the *RolloutError, *HookError or *DeadlineError then.
 func Apply(ctx context.Context, target Target, spec Spec, options ApplyOptions) (*Outcome, error) {
 	a := &applyRun{target: target, spec: spec, options: options, outcome: &Outcome{InstanceID: options.InstanceID}}
 	err := a.apply(ctx)

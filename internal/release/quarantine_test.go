@@ -4,7 +4,6 @@
 package release
 
 import (
-	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -15,47 +14,50 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/chart"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/verify"
 )
 
 func TestContentKey_ChangesWithWhatAVersionIsAndIsJudgedBy(t *testing.T) {
 	t.Parallel()
 	limit := 0.05
-	keyOf := func(change func(*Spec, *render.Result, *Guard)) string {
+	keyOf := func(change func(*Spec, *render.Result, *verify.Policy)) string {
 		spec := Spec{Version: "v1.2.0", Chart: &chart.Chart{Digest: "sha256:1"}}
 		rendering := &render.Result{Digest: "c1:1"}
-		guard := Guard{
-			SmokeTests: []Check{{Name: "ready", HTTP: &HTTPCheck{URL: "https://example.com/", Header: http.Header{"Authorization": {"one"}}}}},
-			Analysis: &Analysis{
+		guard := verify.Policy{
+			SmokeTests: []verify.Check{{Name: "ready", HTTP: &verify.HTTPCheck{URL: "https://example.com/", Header: http.Header{"Authorization": {"one"}}}}},
+			Analysis: &verify.Analysis{
 				Policy:     analysis.Policy{Duration: time.Minute, Interval: time.Second, Metrics: []analysis.Metric{{Name: "errors", Query: "up", Above: &limit}}},
-				Prometheus: &PrometheusSource{Address: "https://example.com", Password: "one"},
+				Prometheus: &verify.PrometheusSource{Address: "https://example.com", Password: "one"},
 			},
-			Rollback: &RollbackPolicy{},
+			Rollback: &verify.RollbackPolicy{},
 		}
 		change(&spec, rendering, &guard)
 		return ContentKey(spec, rendering, guard)
 	}
-	base := keyOf(func(*Spec, *render.Result, *Guard) {})
+	base := keyOf(func(*Spec, *render.Result, *verify.Policy) {})
 	if !strings.HasPrefix(base, keyVersion) {
 		t.Errorf("it does not name its version: %s", base)
 	}
 	higher := 0.1
-	for name, change := range map[string]func(*Spec, *render.Result, *Guard){
-		"version": func(s *Spec, _ *render.Result, _ *Guard) { s.Version = "v1.2.1" },
-		"chart":   func(s *Spec, _ *render.Result, _ *Guard) { s.Chart.Digest = "sha256:2" },
-		"values":  func(_ *Spec, r *render.Result, _ *Guard) { r.Digest = "c1:2" },
-		"limit":   func(_ *Spec, _ *render.Result, g *Guard) { g.Analysis.Policy.Metrics[0].Above = &higher },
-		"smoke":   func(_ *Spec, _ *render.Result, g *Guard) { g.SmokeTests[0].HTTP.URL += "other" },
-		"gate":    func(_ *Spec, _ *render.Result, g *Guard) { g.Acceptance = &Check{Name: "users"} },
+	for name, change := range map[string]func(*Spec, *render.Result, *verify.Policy){
+		"version": func(s *Spec, _ *render.Result, _ *verify.Policy) { s.Version = "v1.2.1" },
+		"chart":   func(s *Spec, _ *render.Result, _ *verify.Policy) { s.Chart.Digest = "sha256:2" },
+		"values":  func(_ *Spec, r *render.Result, _ *verify.Policy) { r.Digest = "c1:2" },
+		"limit":   func(_ *Spec, _ *render.Result, g *verify.Policy) { g.Analysis.Policy.Metrics[0].Above = &higher },
+		"smoke":   func(_ *Spec, _ *render.Result, g *verify.Policy) { g.SmokeTests[0].HTTP.URL += "other" },
+		"gate":    func(_ *Spec, _ *render.Result, g *verify.Policy) { g.Acceptance = &verify.Check{Name: "users"} },
 	} {
 		if keyOf(change) == base {
 			t.Errorf("%s: the key is the same", name)
 		}
 	}
-	for name, change := range map[string]func(*Spec, *render.Result, *Guard){
-		"a password":  func(_ *Spec, _ *render.Result, g *Guard) { g.Analysis.Prometheus.Password = "two" },
-		"a header":    func(_ *Spec, _ *render.Result, g *Guard) { g.SmokeTests[0].HTTP.Header.Set("Authorization", "two") },
-		"a retry":     func(_ *Spec, _ *render.Result, g *Guard) { g.Retry = "again" },
-		"no rollback": func(_ *Spec, _ *render.Result, g *Guard) { g.Rollback = nil },
+	for name, change := range map[string]func(*Spec, *render.Result, *verify.Policy){
+		"a password": func(_ *Spec, _ *render.Result, g *verify.Policy) { g.Analysis.Prometheus.Password = "two" },
+		"a header": func(_ *Spec, _ *render.Result, g *verify.Policy) {
+			g.SmokeTests[0].HTTP.Header.Set("Authorization", "two")
+		},
+		"a retry":     func(_ *Spec, _ *render.Result, g *verify.Policy) { g.RetryToken = "again" },
+		"no rollback": func(_ *Spec, _ *render.Result, g *verify.Policy) { g.Rollback = nil },
 	} {
 		if keyOf(change) != base {
 			t.Errorf("%s: the key is another one", name)
@@ -100,17 +102,5 @@ func TestSeal_IsOfTheContentAndNotOfTheState(t *testing.T) {
 	r.Labels = nil
 	if got, err := seal(r); got != "" || err != nil {
 		t.Errorf("without a key: %q %v", got, err)
-	}
-}
-
-func TestHealthSamples_AreWhatNobodyElseRemembers(t *testing.T) {
-	t.Parallel()
-	var samples []analysis.Sample
-	for i := range maxSamples + 10 {
-		samples = append(samples, analysis.Sample{Check: "pods", Evidence: fmt.Sprint(i)}, analysis.Sample{Check: "errors"})
-	}
-	got := healthSamples(analysis.Policy{Metrics: []analysis.Metric{{Name: "errors"}}}, samples)
-	if len(got) != maxSamples || got[0].Evidence != "10" || got[0].Check != "pods" {
-		t.Errorf("%d samples, the first is %+v", len(got), got[0])
 	}
 }

@@ -78,8 +78,8 @@ func runChild(text string) error {
 		}
 	}}
 	if order.Ready {
-		options.Guard = asksReady()
-		options.Guard.Rollback.RunHooks = order.Hooks
+		options.Verification = asksReady()
+		options.Verification.Rollback.RunHooks = order.Hooks
 	}
 	if strings.HasSuffix(order.Die, "last write") {
 		rollback := strings.HasPrefix(order.Die, "rollback")

@@ -17,6 +17,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/helmstore"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/verify"
 )
 
 func remove(ctx context.Context, target Target, options RemoveOptions) (forgotten bool, err error) {
@@ -132,7 +133,7 @@ func podLabels(manifest, namespace string) ([]map[string]string, error) {
 	}
 	var out []map[string]string
 	for _, o := range objects {
-		if apiVersion, kind, _, _ := o.Key.Parts(); !isPodWorkload(apiVersion, kind) {
+		if apiVersion, kind, _, _ := o.Key.Parts(); !verify.IsPodWorkload(apiVersion, kind) {
 			continue
 		}
 		labels, _, err := unstructured.NestedStringMap(o.Object, "spec", "template", "metadata", "labels")

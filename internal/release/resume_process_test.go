@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/verify"
 )
 
 // A process of its own upgrades a release that works to one that fails its smoke test, and is killed on the way. The next apply, of
@@ -61,7 +62,7 @@ func TestApply_GoesOnAfterAGuardedProcessWasKilled(t *testing.T) {
 					t.Errorf("it does not say that a rollback was finished: %+v", outcome)
 				}
 			} else {
-				b.wantRestored(outcome, err, StageSmokeTest, tc.restored, 1)
+				b.wantRestored(outcome, err, verify.StageSmokeTest, tc.restored, 1)
 				if !outcome.Resumed {
 					t.Errorf("it was not resumed: %+v", outcome)
 				}
@@ -118,7 +119,7 @@ func TestApply_ReplacesAVersionThatWasNeverVerified(t *testing.T) {
 		t.Fatal("the child was not killed")
 	}
 	outcome, err := b.apply(t.Context(), notReadyVersion(t), guarded(asksReady()))
-	b.wantRestored(outcome, err, StageSmokeTest, 4, 1)
+	b.wantRestored(outcome, err, verify.StageSmokeTest, 4, 1)
 	if runs := mustObserve(b).Record.Runs; len(runs) != 3 || runs[1].Outcome != record.OutcomeCanceled || runs[1].Reason == "" {
 		t.Errorf("runs: %+v", runs)
 	}

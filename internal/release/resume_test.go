@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/verify"
 )
 
 func TestApply_CanBeAbortedInTheBake(t *testing.T) {
@@ -28,7 +29,7 @@ func TestApply_CanBeAbortedInTheBake(t *testing.T) {
 	start := time.Now()
 	outcome, err := b.apply(t.Context(), with(t, config("bad")), guarded(watchesPods(2*time.Minute)))
 	<-done
-	failure := b.restored(outcome, err, StageManual, 3, 1)
+	failure := b.restored(outcome, err, verify.StageManual, 3, 1)
 	wantText(t, err.Error(), "aborted by hand: orders are missing")
 	if time.Since(start) > 40*time.Second || failure.Quarantine == nil {
 		t.Errorf("after %s: %+v", time.Since(start), failure)
@@ -44,9 +45,9 @@ func TestApply_HoldsWhatCouldNotBeJudgedAndJudgesItAgain(t *testing.T) {
 	b := newBench(t)
 	b.mustApply(served(t, config("good")), guarded(asksReady()))
 	guard := asksReady()
-	guard.SmokeTests = []Check{{Name: "job", Timeout: 3 * time.Second, Job: &JobCheck{Image: "registry.company.com/no-such-image:v1"}}}
+	guard.SmokeTests = []verify.Check{{Name: "job", Timeout: 3 * time.Second, Job: &verify.JobCheck{Image: "registry.company.com/no-such-image:v1"}}}
 	outcome, err := b.apply(t.Context(), served(t, config("debug")), guarded(guard))
-	failure := asError[*GuardError](t, err)
+	failure := asError[*VerificationError](t, err)
 	if !failure.Inconclusive || failure.Quarantine != nil || outcome.Revision != 2 || outcome.Status != "deployed" || outcome.Restored != nil {
 		t.Errorf("%+v, outcome %+v", failure, outcome)
 	}
@@ -75,7 +76,7 @@ func TestApply_GoesOnWithABakeThatWasInterrupted(t *testing.T) {
 	outcome, err := b.apply(ctx, with(t, config("debug")), guarded(watchesPods(20*time.Second)))
 	unverified := asError[*UnverifiedError](t, err)
 	wantError[*CanceledError](t, err)
-	if outcome.Revision != 2 || outcome.Status != "deployed" || unverified.Stage != StageAnalysis {
+	if outcome.Revision != 2 || outcome.Status != "deployed" || unverified.Stage != verify.StageAnalysis {
 		t.Errorf("%+v, outcome %+v", unverified, outcome)
 	}
 	seen, err := Observe(t.Context(), b.target)

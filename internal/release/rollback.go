@@ -13,18 +13,19 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/rollout"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/verify"
 )
 
-// rolloutJudgment says whether a failed rollout is taken back. An interrupt records and stops; what the cluster or somebody else is
+// rolloutResult says whether a failed rollout is taken back. An interrupt records and stops; what the cluster or somebody else is
 // the cause of is not put right by another revision. A first install has nothing to go back to.
-func (a *applyRun) rolloutJudgment(failure error, begun bool) (judgment, bool) {
-	if failure == nil || !begun || a.options.Guard.Rollback == nil || a.op.Interrupted() {
-		return judgment{}, false
+func (a *applyRun) rolloutResult(failure error, begun bool) (verify.Result, bool) {
+	if failure == nil || !begun || a.options.Verification.Rollback == nil || a.op.Interrupted() {
+		return verify.Result{}, false
 	}
 	if _, known := a.found.Content.Before(a.found.Content.Revision); !known {
-		return judgment{}, false
+		return verify.Result{}, false
 	}
-	j := judgment{outcome: record.OutcomeFailed, stage: StageRollout, rollback: true, at: now()}
+	j := verify.Result{Outcome: record.OutcomeFailed, Stage: verify.StageRollout, Rollback: true, At: now()}
 	var (
 		failed   *RolloutError
 		hook     *HookError
@@ -32,31 +33,31 @@ func (a *applyRun) rolloutJudgment(failure error, begun bool) (judgment, bool) {
 	)
 	switch {
 	case errors.As(failure, &failed):
-		j.reason, j.quarantine = failed.Cause, failed.kind == rollout.TroubleCrash
+		j.Reason, j.Quarantine = failed.Cause, failed.kind == rollout.TroubleCrash
 	case errors.As(failure, &hook):
-		j.reason = "a hook failed: " + hook.Cause
+		j.Reason = "a hook failed: " + hook.Cause
 	case errors.As(failure, &deadline):
-		j.reason = fmt.Sprintf("it was not done after %s; the time ran out while %s", deadline.Timeout, deadline.During)
-		j.quarantine = deadline.blamed
+		j.Reason = fmt.Sprintf("it was not done after %s; the time ran out while %s", deadline.Timeout, deadline.During)
+		j.Quarantine = deadline.blamed
 	default:
-		return judgment{}, false
+		return verify.Result{}, false
 	}
-	j.reason = a.session.redact(j.reason)
+	j.Reason = a.session.redact(j.Reason)
 	return j, true
 }
 
-// takeBack ends a run whose revision did badly or could not be judged: it is rolled back where that is due and possible, and left
-// where not. The error is a *GuardError. What is to be done is written down first: whoever comes after a crash does it.
-func (a *applyRun) takeBack(number int, j judgment, cause error) error {
-	failure := &GuardError{
-		Release: a.target.Name, Revision: number, Version: a.spec.Version, Stage: j.stage, Reason: a.session.redact(j.reason),
-		Inconclusive: j.outcome == record.OutcomeInconclusive, Evidence: j.evidence, Cause: cause,
+// rollBackOrLeave ends a run whose revision did badly or could not be judged: it is rolled back where that is due and possible, and left
+// where not. The error is a *VerificationError. What is to be done is written down first: whoever comes after a crash does it.
+func (a *applyRun) rollBackOrLeave(number int, j verify.Result, cause error) error {
+	failure := &VerificationError{
+		Release: a.target.Name, Revision: number, Version: a.spec.Version, Stage: j.Stage, Reason: a.session.redact(j.Reason),
+		Inconclusive: j.Outcome == record.OutcomeInconclusive, Evidence: j.Evidence, Cause: cause,
 	}
-	policy := a.options.Guard.Rollback
-	if !j.rollback || policy == nil {
+	policy := a.options.Verification.Rollback
+	if !j.Rollback || policy == nil {
 		return a.leave(number, j, failure)
 	}
-	if err := a.renew(policy.timeout()); err != nil {
+	if err := a.renew(policy.Limit()); err != nil {
 		return errors.Join(failure, err)
 	}
 	a.op.Doing("looking for a revision to restore")
@@ -71,19 +72,19 @@ func (a *applyRun) takeBack(number int, j judgment, cause error) error {
 		failure.RollbackFailed = refused
 		return a.leave(number, j, failure)
 	}
-	if j.quarantine {
+	if j.Quarantine {
 		failure.Quarantine = a.quarantine(number, j)
 	}
 	next := *a.found.Content
-	next.RollBack(number, record.Run{Outcome: j.outcome, Stage: j.stage, Reason: failure.Reason}, failure.Quarantine, a.options.Guard.Retry)
+	next.RollBack(number, record.Run{Outcome: j.Outcome, Stage: j.Stage, Reason: failure.Reason}, failure.Quarantine, a.options.Verification.RetryToken)
 	if err := a.save(&next, record.AnnotationAbort); err != nil {
 		return errors.Join(failure, err)
 	}
-	return a.restore(number, good, j.at, failure)
+	return a.restore(number, good, j.At, failure)
 }
 
 // restore rolls back, validates, and writes down how it ended.
-func (a *applyRun) restore(failed int, good record.KnownGood, detected time.Time, failure *GuardError) error {
+func (a *applyRun) restore(failed int, good record.KnownGood, detected time.Time, failure *VerificationError) error {
 	restored, err := a.rollBack(failed, good)
 	if err != nil {
 		failure.RollbackFailed = err
@@ -103,10 +104,10 @@ func (a *applyRun) restore(failed int, good record.KnownGood, detected time.Time
 
 // leave ends a run whose revision stays. One that failed is so for Helm too, and the next apply takes it over; one that could not be
 // judged is judged again by the next apply.
-func (a *applyRun) leave(number int, j judgment, failure *GuardError) error {
+func (a *applyRun) leave(number int, j verify.Result, failure *VerificationError) error {
 	next := *a.found.Content
 	var markErr error
-	if j.outcome == record.OutcomeFailed {
+	if j.Outcome == record.OutcomeFailed {
 		if markErr = a.session.markUnfit(number, failure.Stage+": "+failure.Reason); markErr == nil {
 			a.outcome.Status = helmrelease.StatusFailed.String()
 		}
@@ -116,20 +117,20 @@ func (a *applyRun) leave(number int, j judgment, failure *GuardError) error {
 	}
 	next.Revision, next.Finished, next.Failure = number, now(), explain.Shorten(a.session.redact(failure.Error()), record.MaxFailure)
 	next.End(number, func(r *record.Run) {
-		r.Outcome, r.Stage, r.Reason, r.Finished = j.outcome, j.stage, failure.Reason, next.Finished
+		r.Outcome, r.Stage, r.Reason, r.Finished = j.Outcome, j.Stage, failure.Reason, next.Finished
 	})
 	return errors.Join(failure, markErr, a.save(&next, record.AnnotationAbort))
 }
 
-func (a *applyRun) quarantine(number int, j judgment) *record.Quarantine {
-	hold := a.options.Guard.Rollback.Quarantine
+func (a *applyRun) quarantine(number int, j verify.Result) *record.Quarantine {
+	hold := a.options.Verification.Rollback.Quarantine
 	if hold == 0 {
-		hold = defaultQuarantine
+		hold = verify.DefaultQuarantine
 	}
 	at := now()
 	return &record.Quarantine{
 		Key: a.key, Version: a.spec.Version, Revision: number, At: at, Expires: at.Add(hold),
-		Reason: explain.Shorten(a.session.redact(j.stage+": "+j.reason), record.MaxReason),
+		Reason: explain.Shorten(a.session.redact(j.Stage+": "+j.Reason), record.MaxReason),
 	}
 }
 
@@ -142,18 +143,18 @@ func (a *applyRun) rollingBack() bool {
 func (a *applyRun) finishRollback(s situation, held *record.Quarantine) error {
 	last := a.found.Content
 	failed := last.Revision
-	failure := &GuardError{
-		Release: a.target.Name, Revision: failed, Version: held.Version, Stage: StageRollout, Reason: held.Reason, Quarantine: held,
+	failure := &VerificationError{
+		Release: a.target.Name, Revision: failed, Version: held.Version, Stage: verify.StageRollout, Reason: held.Reason, Quarantine: held,
 	}
 	if len(last.Runs) > 0 {
 		failure.Stage, failure.Reason = last.Runs[0].Stage, last.Runs[0].Reason
 	}
-	policy := a.options.Guard.Rollback
+	policy := a.options.Verification.Rollback
 	if policy == nil {
-		policy = &RollbackPolicy{}
-		a.options.Guard.Rollback = policy
+		policy = &verify.RollbackPolicy{}
+		a.options.Verification.Rollback = policy
 	}
-	if err := a.renew(policy.timeout()); err != nil {
+	if err := a.renew(policy.Limit()); err != nil {
 		return err
 	}
 	good, err := a.findTarget(last, failed)
@@ -193,8 +194,8 @@ func (a *applyRun) isRestored(number int, good record.KnownGood) (bool, error) {
 }
 
 // onlyTrouble drops a failure whose rollback went well.
-func onlyTrouble(err error, failure *GuardError) error {
-	if same, ok := err.(*GuardError); ok && same == failure && failure.RollbackFailed == nil { //nolint:errorlint // It is that very one.
+func onlyTrouble(err error, failure *VerificationError) error {
+	if same, ok := err.(*VerificationError); ok && same == failure && failure.RollbackFailed == nil { //nolint:errorlint // It is that very one.
 		return nil
 	}
 	return err

@@ -15,6 +15,7 @@ import (
 	"helm.sh/helm/v3/pkg/storage/driver"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/verify"
 )
 
 func TestRollback_WritesNothingAfterAnInterrupt(t *testing.T) {
@@ -57,7 +58,7 @@ func TestRollback_WritesNothingAfterAnInterrupt(t *testing.T) {
 	crash := with(t, config("bad"), map[string]any{"args": []any{"no-such-command"}})
 	_, err = b.apply(ctx, crash, guarded(hooks))
 	wantError[*CanceledError](t, err)
-	wantError[*GuardError](t, err)
+	wantError[*VerificationError](t, err)
 	if b.helmStatus("app", 3) != "failed" || b.phase() != record.RollingBack {
 		t.Errorf("revision 3 is %s, phase %s", b.helmStatus("app", 3), b.phase())
 	}
@@ -106,7 +107,7 @@ func TestRollback_GoesOnWhereStorageFails(t *testing.T) {
 				o.storage = func(d driver.Driver) driver.Driver { return &failingStorage{Driver: d, fail: tc.fail} }
 			})
 			if tc.ok {
-				b.wantRestored(outcome, err, StageSmokeTest, 3, 1)
+				b.wantRestored(outcome, err, verify.StageSmokeTest, 3, 1)
 				return
 			}
 			var failed *RollbackError

@@ -76,7 +76,7 @@ func (a *applyRun) rollBackOnce(failed int, good record.KnownGood) (number int, 
 	rollback.Timeout = a.op.Timeout()
 	rollback.Wait = true
 	rollback.WaitForJobs = true
-	rollback.DisableHooks = !a.options.Guard.Rollback.RunHooks
+	rollback.DisableHooks = !a.options.Verification.Rollback.RunHooks
 	ran := rollback.Run(a.target.Name)
 
 	// Helm returns success after a failed last write and leaves other failures pending, so what it wrote is read again.

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/verify"
 )
 
 // Each test shows first what Helm by itself does, and then what a guarded apply does in the same place.
@@ -82,11 +83,11 @@ func TestRollback_IsNotBlockedByHooksThatFail(t *testing.T) {
 	b := newBench(t)
 	b.mustApply(served(t, blocking), guarded(asksReady()))
 	outcome, err := b.apply(t.Context(), notReadyVersion(t), guarded(asksReady()))
-	b.wantRestored(outcome, err, StageSmokeTest, 3, 1)
+	b.wantRestored(outcome, err, verify.StageSmokeTest, 3, 1)
 
 	// Whoever wants them to run gets an end that the next apply goes on from.
 	asked := asksReady()
-	asked.Rollback.RunHooks, asked.Retry = true, "with hooks"
+	asked.Rollback.RunHooks, asked.RetryToken = true, "with hooks"
 	_, err = b.apply(t.Context(), notReadyVersion(t), guarded(asked))
 	failed := asError[*RollbackError](t, err)
 	if failed.Refused || b.helmStatus("app", 5) != "failed" || b.helmStatus("app", 4) != "failed" {
@@ -300,7 +301,7 @@ func TestRollback_KeepsTheReplicasThatAnAutoscalerOwns(t *testing.T) {
 	b.mustApply(with(t, scaled), guarded(asksReady()))
 	scale(b)
 	outcome, err := b.apply(t.Context(), with(t, scaled, config("bad"), environmentOf("READINESS_DELAY", "1h")), guarded(asksReady()))
-	b.wantRestored(outcome, err, StageSmokeTest, 3, 1)
+	b.wantRestored(outcome, err, verify.StageSmokeTest, 3, 1)
 	if got := replicas(b); got != 3 {
 		t.Errorf("%d replicas are left of 3", got)
 	}

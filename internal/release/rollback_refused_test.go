@@ -13,6 +13,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/verify"
 )
 
 func TestRollback_TakesNothingThatBelongsToAnotherRelease(t *testing.T) {
@@ -81,9 +82,9 @@ func TestRollback_IsRefusedWhereTheKnownGoodRevisionIsGoneOrChanged(t *testing.T
 	b.mustApply(served(t, config("good")), guarded(asksReady()), limit)
 	retry := asksReady()
 	for i, text := range []string{"a", "b", "c"} {
-		retry.Retry = text
+		retry.RetryToken = text
 		outcome, err := b.apply(t.Context(), notReadyVersion(t), guarded(retry), limit)
-		b.wantRestored(outcome, err, StageSmokeTest, 3+2*i, 1+2*i)
+		b.wantRestored(outcome, err, verify.StageSmokeTest, 3+2*i, 1+2*i)
 	}
 	before := mustObserve(b)
 
@@ -111,7 +112,7 @@ func TestRollback_IsRefusedWhereTheKnownGoodRevisionIsGoneOrChanged(t *testing.T
 		t.Run(tc.name, func(t *testing.T) {
 			newest := before.Record.KnownGood[0].Revision
 			tc.change(newest)
-			retry.Retry = tc.name
+			retry.RetryToken = tc.name
 			_, err := b.apply(t.Context(), notReadyVersion(t), guarded(retry))
 			b.wantRefused(err, tc.want)
 		})

@@ -12,11 +12,12 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/rollout"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/verify"
 )
 
 // validate watches the restored revision, and writes down how the run ended. A restored revision that does badly too is left: there
 // is nothing better to restore. When the validation is cut off, the rollback counts as not ended, and the next apply validates.
-func (a *applyRun) validate(failed int, good record.KnownGood, failure *GuardError) error {
+func (a *applyRun) validate(failed int, good record.KnownGood, failure *VerificationError) error {
 	restored := failure.Restored
 	if err := a.renew(0); err != nil {
 		return errors.Join(failure, err)
@@ -30,12 +31,12 @@ func (a *applyRun) validate(failed int, good record.KnownGood, failure *GuardErr
 		return errors.Join(failure, err)
 	}
 	good = completed(good, stored, a.found.Content)
-	guard := a.options.Guard
-	guard.Analysis = guard.Analysis.validation(guard.Rollback.Validation)
-	j := judgment{outcome: record.OutcomePassed}
-	if guard.judges() {
+	policy := a.options.Verification
+	policy.Analysis = policy.Analysis.Validation(policy.Rollback.Validation)
+	j := verify.Result{Outcome: record.OutcomePassed}
+	if policy.Verifies() {
 		a.op.Doing(fmt.Sprintf("validating revision %d, which was restored from revision %d", restored.Revision, restored.From))
-		if j, err = a.watchRestored(verification{guard: guard, env: a.session.checks(stored, good.Version)}); err != nil {
+		if j, err = a.watchRestored(verify.Run{Policy: policy, Env: a.session.checks(stored, good.Version)}); err != nil {
 			restored.Validation = "Its validation was interrupted; the next apply makes it."
 			next := *a.found.Content
 			next.Failure = explain.Shorten(a.session.redact(failure.Error()), record.MaxFailure)
@@ -51,18 +52,18 @@ func (a *applyRun) validate(failed int, good record.KnownGood, failure *GuardErr
 	next.Key = ""
 	outcome := record.OutcomeRolledBack
 	switch {
-	case j.outcome == record.OutcomeFailed:
+	case j.Outcome == record.OutcomeFailed:
 		next.Phase, outcome = record.Failed, record.OutcomeFailed
 		// What fails both versions is not the content's fault.
 		next.Quarantine, next.RetryToken, failure.Quarantine = nil, "", nil
 		restored.Validation = "It does not do well either."
 		failure.RollbackFailed = &RollbackInvalidError{
-			Release: a.target.Name, Revision: restored.Revision, From: restored.From, Stage: j.stage, Reason: a.session.redact(j.reason), Evidence: j.evidence,
+			Release: a.target.Name, Revision: restored.Revision, From: restored.From, Stage: j.Stage, Reason: a.session.redact(j.Reason), Evidence: j.Evidence,
 		}
-	case j.outcome == record.OutcomeInconclusive:
+	case j.Outcome == record.OutcomeInconclusive:
 		next.PolicyHash = ""
-		restored.Validation = "Whether it does well could not be told: " + a.session.redact(j.reason)
-	case !guard.judges():
+		restored.Validation = "Whether it does well could not be told: " + a.session.redact(j.Reason)
+	case !policy.Verifies():
 		next.PolicyHash = ""
 		restored.Validation = "No checks are configured to validate it by."
 	default:
@@ -85,15 +86,15 @@ func (a *applyRun) validate(failed int, good record.KnownGood, failure *GuardErr
 // onePass is how often health checks are made that have to pass once: traffic may need a moment to find the restored pods.
 const onePass = 3
 
-func (a *applyRun) watchRestored(v verification) (judgment, error) {
-	j, err := v.verify(a.op.Context())
-	for try := 1; try < onePass && v.guard.Rollback.Validation == 0; try++ {
-		if err != nil || j.outcome != record.OutcomeFailed || j.stage != StageAnalysis {
+func (a *applyRun) watchRestored(v verify.Run) (verify.Result, error) {
+	j, err := v.Verify(a.op.Context())
+	for try := 1; try < onePass && v.Policy.Rollback.Validation == 0; try++ {
+		if err != nil || j.Outcome != record.OutcomeFailed || j.Stage != verify.StageAnalysis {
 			break
 		}
 		rollout.Pause(a.op.Context(), 2*rollout.PollEvery)
-		v.from.Stage = StageAnalysis
-		j, err = v.verify(a.op.Context())
+		v.From.Stage = verify.StageAnalysis
+		j, err = v.Verify(a.op.Context())
 	}
 	return j, err
 }

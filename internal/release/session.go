@@ -19,6 +19,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/helmkube"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/rollout"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/verify"
 )
 
 // session is what one Apply, Correct or Remove works with: its operation, Helm, and the secrets that no text may show.
@@ -107,8 +108,15 @@ func (s *session) redact(text string) string { return s.redact(text) }
 // canceled says that an interrupt ended the operation.
 func (s *session) canceled(err error) error {
 	var already *CanceledError
-	if errors.As(err, &already) || isGuardError(err) {
+	if errors.As(err, &already) || isVerificationError(err) {
 		return err
 	}
 	return &CanceledError{Release: s.target.Name, During: s.op.Now(), Cause: errors.New(s.redact(err.Error()))}
+}
+
+// checks makes the environment in which revision release is verified.
+func (s *session) checks(release *helmrelease.Release, version string) verify.Environment {
+	return verify.Environment{
+		Target: s.target, Op: s.op, Graces: s.waiter.Graces, Secrets: s.secrets, Release: release, Version: version,
+	}
 }

@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+package verify
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 )
 
 // podsCheck is the name of the health check by the release's own pods.
@@ -157,7 +158,7 @@ func (a *Analysis) ValidateObjects(objects map[object.Key]string) error {
 		return nil
 	}
 	for key := range objects {
-		if apiVersion, kind, _, _ := key.Parts(); isPodWorkload(apiVersion, kind) {
+		if apiVersion, kind, _, _ := key.Parts(); IsPodWorkload(apiVersion, kind) {
 			return nil
 		}
 	}
@@ -169,14 +170,14 @@ func noWorkloads() *AnalysisConfigError {
 		Text: "the chart renders no Deployment, StatefulSet or DaemonSet whose pods could be watched: use an http block or a metric."}}}
 }
 
-func isPodWorkload(apiVersion, kind string) bool {
+func IsPodWorkload(apiVersion, kind string) bool {
 	return strings.HasPrefix(apiVersion, "apps/") && slices.Contains([]string{"Deployment", "StatefulSet", "DaemonSet"}, kind)
 }
 
 // Preflight asks each query once, before anything is changed: a query that can never give a sample would be noticed only when the new
 // version is live. The error is an *AnalysisConfigError, or an *UntriedQueriesError where Prometheus could not be asked, which need not
 // be so when it counts.
-func (a *Analysis) Preflight(ctx context.Context, target Target, version string) error {
+func (a *Analysis) Preflight(ctx context.Context, target ownership.Release, version string) error {
 	if a == nil || a.Prometheus == nil {
 		return nil
 	}
@@ -292,7 +293,7 @@ func (s *PrometheusSource) config() analysis.PrometheusConfig {
 }
 
 // connect makes no request.
-func (s *PrometheusSource) connect(target Target) (*analysis.Prometheus, error) {
+func (s *PrometheusSource) connect(target ownership.Release) (*analysis.Prometheus, error) {
 	config := s.config()
 	var err error
 	if s.Service != nil {

@@ -1,53 +1,49 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+package verify
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	helmrelease "helm.sh/helm/v3/pkg/release"
 
+	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/operation"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/redact"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/helmkube"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/rollout"
 )
 
-// checkEnvironment is what smoke tests, the acceptance gate and the analysis work with. See session.checks.
-type checkEnvironment struct {
-	target Target
-	// op is the operation in which the revision was made.
-	op      *operation.Operation
-	graces  rollout.Graces
-	secrets *redact.Secrets
-	// release is the revision that is verified, as Helm's storage has it: its tests, the selectors of its workloads. It is only read.
-	release *helmrelease.Release
-	// version of the application, empty where it is not known.
-	version string
-}
-
-// checks makes the environment in which revision release is verified.
-func (s *session) checks(release *helmrelease.Release, version string) checkEnvironment {
-	return checkEnvironment{
-		target: s.target, op: s.op, graces: s.waiter.Graces, secrets: s.secrets, release: release, version: version,
-	}
+// Environment is what smoke tests, the acceptance gate and the analysis work with.
+type Environment struct {
+	Target ownership.Release
+	// Op is the operation in which the revision was made.
+	Op      *operation.Operation
+	Graces  rollout.Graces
+	Secrets *redact.Secrets
+	// Release is the revision that is verified, as Helm's storage has it: its tests, the selectors of its workloads. It is only read.
+	Release *helmrelease.Release
+	// Version of the application, empty where it is not known.
+	Version string
 }
 
 // runCheck makes one smoke test, or asks the acceptance gate. Nil means that it passed. The error is a *CheckFailure where it did
 // not, or could not be made (Refused is false then), also when the check's own timeout has passed. When ctx has ended or the
 // Lease is lost, the error is the cause, and nothing follows for the version. What a check leaves in the cluster is removed by the
 // next one: of a Job nothing is left as far as the cluster can be reached, of the chart's tests what their deletion policy keeps.
-func runCheck(ctx context.Context, env checkEnvironment, stage string, check Check) error {
+func runCheck(ctx context.Context, env Environment, stage string, check Check) error {
 	run, err := env.beginCheck(ctx, stage, check)
 	if err != nil {
 		return err
 	}
 	defer run.cancel()
-	env.op.Doing(fmt.Sprintf("making the %s %s", stage, check.Name))
+	env.Op.Doing(fmt.Sprintf("making the %s %s", stage, check.Name))
 	switch {
 	case check.HelmTest != nil:
 		err = run.helmTests()
@@ -64,7 +60,7 @@ func runCheck(ctx context.Context, env checkEnvironment, stage string, check Che
 	if ctx.Err() != nil {
 		return fmt.Errorf("the %s %s was interrupted: %w", stage, check.Name, context.Cause(ctx))
 	}
-	if lost := env.op.Lost(); lost != nil {
+	if lost := env.Op.Lost(); lost != nil {
 		return lost
 	}
 	var failure *CheckFailure
@@ -76,7 +72,7 @@ func runCheck(ctx context.Context, env checkEnvironment, stage string, check Che
 
 // checkRun is one check while it runs. Its time is a part of the operation's.
 type checkRun struct {
-	env   checkEnvironment
+	env   Environment
 	stage string
 	check Check
 
@@ -88,16 +84,16 @@ type checkRun struct {
 	kube   *helmkube.Client
 }
 
-func (e checkEnvironment) beginCheck(ctx context.Context, stage string, check Check) (*checkRun, error) {
+func (e Environment) beginCheck(ctx context.Context, stage string, check Check) (*checkRun, error) {
 	r := &checkRun{env: e, stage: stage, check: check, caller: ctx}
-	objects, err := e.target.Cluster.Dynamic()
+	objects, err := e.Target.Cluster.Dynamic()
 	if err != nil {
 		return nil, err
 	}
 	r.waiter = &rollout.Waiter{
-		Release: e.target.Name, Namespace: e.target.Handle.Namespace,
-		Kubernetes: e.op.Reads, Dynamic: objects, Classify: e.target.Cluster.Classify, Valid: e.op.Lost,
-		Graces: e.graces, Redact: e.secrets.Text, Say: e.op.Paced, Doing: e.op.Doing,
+		Release: e.Target.Name, Namespace: e.Target.Handle.Namespace,
+		Kubernetes: e.Op.Reads, Dynamic: objects, Classify: e.Target.Cluster.Classify, Valid: e.Op.Lost,
+		Graces: e.Graces, Redact: e.Secrets.Text, Say: e.Op.Paced, Doing: e.Op.Doing,
 	}
 	r.ctx, r.cancel = context.WithTimeoutCause(ctx, check.timeout(), operation.ErrDeadline)
 	if r.kube, err = r.client(r.ctx, operation.WhileItRuns); err != nil {
@@ -110,9 +106,9 @@ func (e checkEnvironment) beginCheck(ctx context.Context, stage string, check Ch
 // client is Helm's way to the cluster for a part of the check that ends with ctx.
 func (r *checkRun) client(ctx context.Context, writes operation.Writes) (*helmkube.Client, error) {
 	return helmkube.New(helmkube.Options{
-		Context: ctx, Cluster: r.env.target.Cluster, Config: r.env.op.Config(writes),
-		Release: r.env.target.Name, Namespace: r.env.target.Handle.Namespace,
-		Waiter: r.waiter, Ended: func() error { return r.endOf(ctx) }, Redact: r.env.secrets.Text, Doing: r.env.op.Doing,
+		Context: ctx, Cluster: r.env.Target.Cluster, Config: r.env.Op.Config(writes),
+		Release: r.env.Target.Name, Namespace: r.env.Target.Handle.Namespace,
+		Waiter: r.waiter, Ended: func() error { return r.endOf(ctx) }, Redact: r.env.Secrets.Text, Doing: r.env.Op.Doing,
 	})
 }
 
@@ -121,12 +117,12 @@ func (r *checkRun) endOf(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return r.env.op.Lost()
+	return r.env.Op.Lost()
 }
 
 // notMade is a failure that says nothing about the version.
 func (r *checkRun) notMade(problem string) *CheckFailure {
-	return &CheckFailure{Stage: r.stage, Check: r.check.Name, Problem: r.env.secrets.Text(problem)}
+	return &CheckFailure{Stage: r.stage, Check: r.check.Name, Problem: r.env.Secrets.Text(problem)}
 }
 
 // refused is a failure of the version.
@@ -134,4 +130,18 @@ func (r *checkRun) refused(problem string) *CheckFailure {
 	f := r.notMade(problem)
 	f.Refused = true
 	return f
+}
+
+// masked takes secrets out of what people will read: a probe may show what a service answered.
+func (e Environment) masked(verdict analysis.Verdict) analysis.Verdict {
+	verdict.Reason = e.Secrets.Text(verdict.Reason)
+	if verdict.Trigger != nil {
+		trigger := *verdict.Trigger
+		trigger.Samples = slices.Clone(trigger.Samples)
+		for i := range trigger.Samples {
+			trigger.Samples[i].Evidence = e.Secrets.Text(trigger.Samples[i].Evidence)
+		}
+		verdict.Trigger = &trigger
+	}
+	return verdict
 }

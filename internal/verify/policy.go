@@ -1,20 +1,26 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+// Package verify decides whether a new version is healthy: smoke tests, an analysis run over its pods, probes and metrics, and an acceptance
+// check, with the evidence for what they found. Releases, canaries and blue-green switches use it.
+package verify
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"time"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
 )
 
-// Guard says how a new revision is watched once its pods are ready, and what happens when it does badly. The zero value
-// watches nothing and rolls nothing back.
+// Policy says how a new revision is verified once its pods are ready, and what happens when that fails. The zero value
+// verifies nothing and rolls nothing back.
 //
 // The order is: rollout, smoke tests, analysis, acceptance. The first that fails ends the run as failed.
-type Guard struct {
+type Policy struct {
 	// SmokeTests run in their order; the first that fails ends the run as failed.
 	SmokeTests []Check
 	// Analysis is nil where none is made.
@@ -23,8 +29,8 @@ type Guard struct {
 	Acceptance *Check
 	// Rollback is nil where a failed revision stays as it is.
 	Rollback *RollbackPolicy
-	// Retry is any text; changing it lets content be deployed again whose verdict was failed.
-	Retry string
+	// RetryToken is any text; changing it lets content be deployed again that failed.
+	RetryToken string
 }
 
 // Analysis is a policy and how its checks are made. The release's own pods are a health check where Pods is not nil.
@@ -119,8 +125,8 @@ type RollbackPolicy struct {
 	Quarantine time.Duration
 }
 
-// Longest is how long rollout, guard and rollback take at most, given the rollout's timeout.
-func (g Guard) Longest(rollout time.Duration) time.Duration {
+// Longest is how long rollout, verification and rollback take at most, given the rollout's timeout.
+func (g Policy) Longest(rollout time.Duration) time.Duration {
 	total := rollout
 	for _, test := range g.SmokeTests {
 		total += test.timeout()
@@ -132,8 +138,8 @@ func (g Guard) Longest(rollout time.Duration) time.Duration {
 		total += g.Acceptance.timeout()
 	}
 	if g.Rollback != nil {
-		total += g.Rollback.timeout() + g.Rollback.Validation
-		if restored := g.Analysis.validation(g.Rollback.Validation); restored != nil {
+		total += g.Rollback.Limit() + g.Rollback.Validation
+		if restored := g.Analysis.Validation(g.Rollback.Validation); restored != nil {
 			total += restored.Policy.InitialDelay
 		}
 	}
@@ -145,7 +151,7 @@ const (
 	// Pods are ready when it begins; only the routes to them may follow a little later.
 	defaultHTTPCheckTimeout = 30 * time.Second
 	defaultRollbackTimeout  = 5 * time.Minute
-	defaultQuarantine       = 24 * time.Hour
+	DefaultQuarantine       = 24 * time.Hour
 )
 
 func (c Check) timeout() time.Duration {
@@ -158,9 +164,82 @@ func (c Check) timeout() time.Duration {
 	return defaultCheckTimeout
 }
 
-func (p RollbackPolicy) timeout() time.Duration {
+func (p RollbackPolicy) Limit() time.Duration {
 	if p.Timeout == 0 {
 		return defaultRollbackTimeout
 	}
 	return p.Timeout
+}
+
+// hashVersion names the way in which Hash makes a hash.
+const hashVersion = "v1:"
+
+// Hash names what a policy verifies, without credentials. What it does afterwards is no part of it. It is empty where the// policy verifies nothing.
+func (g Policy) Hash() string {
+	if !g.Verifies() {
+		return ""
+	}
+	type source struct {
+		Service any    `json:"service,omitempty"`
+		Address string `json:"address,omitempty"`
+	}
+	var policy struct {
+		Smoke      []Check `json:"smoke,omitempty"`
+		Acceptance *Check  `json:"acceptance,omitempty"`
+		Analysis   any     `json:"analysis,omitempty"`
+	}
+	for _, c := range g.SmokeTests {
+		policy.Smoke = append(policy.Smoke, c.withoutCredentials())
+	}
+	if g.Acceptance != nil {
+		c := g.Acceptance.withoutCredentials()
+		policy.Acceptance = &c
+	}
+	if a := g.Analysis; a != nil {
+		var from *source
+		if p := a.Prometheus; p != nil {
+			from = &source{Address: p.Address}
+			if p.Service != nil {
+				from.Service = *p.Service
+			}
+		}
+		probes := make([]HTTPCheck, 0, len(a.Probes))
+		for _, p := range a.Probes {
+			p.Header = nil
+			probes = append(probes, p)
+		}
+		policy.Analysis = map[string]any{"policy": a.Policy, "pods": a.Pods, "probes": probes, "prometheus": from}
+	}
+	text, err := json.Marshal(policy)
+	if err != nil {
+		// Only a limit that is no number cannot be written, and such a policy is refused before it is asked for its hash.
+		text = fmt.Appendf(nil, "%+v", policy)
+	}
+	sum := sha256.Sum256(text)
+	return hashVersion + hex.EncodeToString(sum[:])
+}
+
+func (c Check) withoutCredentials() Check {
+	if c.HTTP != nil {
+		http := *c.HTTP
+		http.Header = nil
+		c.HTTP = &http
+	}
+	return c
+}
+
+// Verifies reports that a revision has to pass something before it is known-good.
+func (g Policy) Verifies() bool {
+	return len(g.SmokeTests) > 0 || g.Analysis != nil || g.Acceptance != nil
+}
+
+// Has reports that the policy has a stage.
+func (g Policy) Has(stage string) bool {
+	switch stage {
+	case StageSmokeTest:
+		return len(g.SmokeTests) > 0
+	case StageAnalysis:
+		return g.Analysis != nil
+	}
+	return g.Acceptance != nil
 }

@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+package verify
 
 import (
 	"context"
@@ -12,39 +12,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
-	"github.com/slipway-dev/terraform-provider-slipway/internal/redact"
 )
 
-// checking applies spec and makes the environment in which its revision is judged, as a guarded apply does.
-func (b *bench) checking(spec Spec) checkEnvironment {
-	b.t.Helper()
-	outcome := b.mustApply(spec)
-	return b.checkingRevision(b.target, outcome.Revision, spec)
-}
-
-func (b *bench) checkingRevision(target Target, revision int, spec Spec) checkEnvironment {
-	b.t.Helper()
-	stored, err := b.storage().Get(target.Name, revision)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	o, err := begin(b.t.Context(), target, sessionOptions{timeout: 10 * time.Minute, graces: shortGraces, progress: func(s string) {
-		b.t.Log("  progress: " + s)
-	}})
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	b.t.Cleanup(func() {
-		if err := o.op.Finish(); err != nil {
-			b.t.Error(err)
-		}
-	})
-	o.secrets = redact.New(spec.Sensitive, spec.WriteOnly)
-	return o.checks(stored, spec.Version)
-}
-
 // check makes a smoke test and logs how it went.
-func (b *bench) check(env checkEnvironment, check Check) error {
+func (b *bench) check(env Environment, check Check) error {
 	b.t.Helper()
 	start := time.Now()
 	err := runCheck(b.t.Context(), env, StageSmokeTest, check)

@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+package verify
 
 import (
 	"context"
@@ -20,6 +20,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 )
 
 // watching is an analysis of health alone: the release's pods, and a probe of its Service.
@@ -34,7 +35,7 @@ func watching(duration time.Duration) *Analysis {
 	}
 }
 
-func (b *bench) bake(ctx context.Context, env checkEnvironment, a *Analysis, options bakeOptions) (analysis.Verdict, []analysis.Sample, error) {
+func (b *bench) bake(ctx context.Context, env Environment, a *Analysis, options bakeOptions) (analysis.Verdict, []analysis.Sample, error) {
 	b.t.Helper()
 	start := time.Now()
 	verdict, samples, err := bake(ctx, env, a, options)
@@ -166,18 +167,18 @@ func TestBake_OfARestoredRevision(t *testing.T) {
 	env := b.checking(with(t, moreObjects(podService("app"))))
 	a := watching(time.Minute)
 	start := time.Now()
-	verdict, samples, err := b.bake(t.Context(), env, a.validation(0), bakeOptions{})
+	verdict, samples, err := b.bake(t.Context(), env, a.Validation(0), bakeOptions{})
 	if err != nil || verdict.Outcome != analysis.Passed || len(samples) != 2 || time.Since(start) > 3*time.Second {
 		t.Errorf("%+v, %d samples, %v", verdict, len(samples), err)
 	}
 	a.Probes[0].Service.Path = "/nope"
-	if verdict, _, err := b.bake(t.Context(), env, a.validation(0), bakeOptions{}); err != nil || verdict.Outcome != analysis.Failed {
+	if verdict, _, err := b.bake(t.Context(), env, a.Validation(0), bakeOptions{}); err != nil || verdict.Outcome != analysis.Failed {
 		t.Errorf("%+v, %v", verdict, err)
 	}
 }
 
 // counted is the same cluster behind a proxy that counts requests.
-func (b *bench) counted() (target Target, requests func() []string) {
+func (b *bench) counted() (target ownership.Release, requests func() []string) {
 	b.t.Helper()
 	config := b.target.Cluster.RESTConfig()
 	address, err := url.Parse(config.Host)

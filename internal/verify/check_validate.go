@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+package verify
 
 import (
 	"fmt"
@@ -65,7 +65,7 @@ func (p *problems) add(wrong bool, field, format string, values ...any) {
 }
 
 // ValidateChecks says what is wrong with smoke tests and acceptance: *CheckConfigError, nil where nothing is.
-func (g Guard) ValidateChecks() error {
+func (g Policy) ValidateChecks() error {
 	p := &problems{block: "smoke_test"}
 	names := map[string]bool{}
 	for i, check := range g.SmokeTests {

@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+package verify
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 )
 
 // samplers makes the checks of a policy, whose queries hold no placeholders any more. release frees what they hold on to.
-func (a *Analysis) samplers(ctx context.Context, env checkEnvironment, policy analysis.Policy) (made []analysis.Sampler, release func(), err error) {
+func (a *Analysis) samplers(ctx context.Context, env Environment, policy analysis.Policy) (made []analysis.Sampler, release func(), err error) {
 	var closers []func()
 	release = func() {
 		for _, c := range closers {
@@ -35,7 +35,7 @@ func (a *Analysis) samplers(ctx context.Context, env checkEnvironment, policy an
 	p.block = "analysis.health.http"
 	for i := range a.Probes {
 		p.index = i
-		probe, done, err := a.Probes[i].probe(env.target)
+		probe, done, err := a.Probes[i].probe(env.Target)
 		if err != nil {
 			p.config("", err)
 			continue
@@ -47,7 +47,7 @@ func (a *Analysis) samplers(ctx context.Context, env checkEnvironment, policy an
 		p.block, p.index = "analysis.prometheus", 0
 		if a.Prometheus == nil {
 			p.add(true, "", "there is none, and %d metrics need it.", len(metrics))
-		} else if client, err := a.Prometheus.connect(env.target); err != nil {
+		} else if client, err := a.Prometheus.connect(env.Target); err != nil {
 			p.config("", err)
 		} else {
 			closers = append(closers, client.Close)
@@ -64,7 +64,7 @@ func (a *Analysis) samplers(ctx context.Context, env checkEnvironment, policy an
 		return nil, release, &AnalysisConfigError{Problems: p.list}
 	}
 	for i, s := range made {
-		made[i] = scrubbed(s, env.secrets)
+		made[i] = scrubbed(s, env.Secrets)
 	}
 	return made, release, nil
 }

@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+package verify
 
 import (
 	"fmt"
@@ -11,7 +11,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 )
 
-// Stage of a guarded run, as errors and history name it.
+// Stages of a verified run, as errors and history name it.
 const (
 	StageRollout    = "rollout"
 	StageSmokeTest  = "smoke test"
@@ -40,8 +40,8 @@ type CheckFailure struct {
 	Refused bool
 }
 
-// text prints evidence: a table of the samples that decided, or the log of the check.
-func (e Evidence) text() string {
+// Text prints evidence: a table of the samples that decided, or the log of the check.
+func (e Evidence) Text() string {
 	var lines []string
 	if v := e.Verdict; v != nil && v.Trigger != nil {
 		t := v.Trigger

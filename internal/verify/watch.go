@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+package verify
 
 import (
 	"context"
@@ -9,12 +9,13 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/redact"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 )
 
 // Watched says what an analysis is made on that is not about one release: traffic that is moved between tracks of pods.
 type Watched struct {
 	// Target is the environment; its Name stands for {{ release }} in queries.
-	Target Target
+	Target ownership.Release
 	// Version stands for {{ version }} in queries.
 	Version string
 	// Pods are those that the check "pods" is about.
@@ -46,7 +47,7 @@ func (a *Analysis) Watch(ctx context.Context, w Watched) (analysis.Verdict, []an
 		return pending, nil, err
 	}
 	policy = policy.AtWeight(w.Weight, w.HeaderRouted)
-	env := checkEnvironment{target: w.Target, secrets: redact.New(), version: w.Version}
+	env := Environment{Target: w.Target, Secrets: redact.New(), Version: w.Version}
 	others := *a
 	others.Pods = nil
 	samplers, release, err := others.samplers(ctx, env, policy)
@@ -63,4 +64,4 @@ func (a *Analysis) Watch(ctx context.Context, w Watched) (analysis.Verdict, []an
 }
 
 // PolicyKey names what an analysis judges by, without credentials. It is empty where a is nil.
-func (a *Analysis) PolicyKey() string { return Guard{Analysis: a}.policyHash() }
+func (a *Analysis) PolicyKey() string { return Policy{Analysis: a}.Hash() }

@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+package verify
 
 import (
 	"cmp"
@@ -26,7 +26,7 @@ import (
 // it stores the release without the hooks that the filter leaves out: a process that dies in a test loses them for good, those of
 // a later rollback included. Here the stored release is only read.
 func (r *checkRun) helmTests() error {
-	tests, err := chosenTests(r.env.release, r.check.HelmTest.Filter)
+	tests, err := chosenTests(r.env.Release, r.check.HelmTest.Filter)
 	if err != nil {
 		return r.notMade(err.Error())
 	}
@@ -70,7 +70,7 @@ func chosenTests(stored *helmrelease.Release, filter []string) ([]*helmrelease.H
 }
 
 func (r *checkRun) helmTest(test *helmrelease.Hook) error {
-	r.env.op.Doing(fmt.Sprintf("running the chart's test %s", test.Name))
+	r.env.Op.Doing(fmt.Sprintf("running the chart's test %s", test.Name))
 	objects, err := r.kube.Build(strings.NewReader(test.Manifest), false)
 	if err != nil {
 		return r.explainPods("the test "+test.Name, err, nil)
@@ -128,7 +128,7 @@ func (r *checkRun) dropTests(tests []*helmrelease.Hook, policy helmrelease.HookD
 	if len(doomed) == 0 || r.caller.Err() != nil {
 		return nil
 	}
-	ctx, stop := r.env.op.Afterward(0)
+	ctx, stop := r.env.Op.Afterward(0)
 	defer stop()
 	clean, err := r.client(ctx, operation.WhileHeld)
 	if err != nil {
@@ -140,7 +140,7 @@ func (r *checkRun) dropTests(tests []*helmrelease.Hook, policy helmrelease.HookD
 			return fmt.Errorf("removing the test %s: %w", test.Name, err)
 		}
 		if _, errs := clean.Delete(objects); len(errs) > 0 {
-			r.env.op.Paced("drop "+test.Name, "the test "+test.Name+" could not be removed, the next run does: "+r.env.secrets.Text(errors.Join(errs...).Error()))
+			r.env.Op.Paced("drop "+test.Name, "the test "+test.Name+" could not be removed, the next run does: "+r.env.Secrets.Text(errors.Join(errs...).Error()))
 		}
 	}
 	return nil

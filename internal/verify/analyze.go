@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+package verify
 
 import (
 	"context"
@@ -28,12 +28,12 @@ type bakeOptions struct {
 // bake watches the revision of env until there is a verdict, and returns it with all samples. Nothing to watch (nil) is a pass. The
 // errors are *AnalysisConfigError and *analysis.InvalidPolicyError (nothing was watched), those of the cluster as from Classify
 // (likewise), and *analysis.InterruptedError, with which the verdict is pending: ctx has ended, or the Lease is lost.
-func bake(ctx context.Context, env checkEnvironment, a *Analysis, options bakeOptions) (analysis.Verdict, []analysis.Sample, error) {
+func bake(ctx context.Context, env Environment, a *Analysis, options bakeOptions) (analysis.Verdict, []analysis.Sample, error) {
 	if a == nil {
 		return analysis.Verdict{Outcome: analysis.Passed, Action: analysis.Accept, Reason: "There is nothing to watch."}, options.Earlier, nil
 	}
 	pending := analysis.Verdict{Outcome: analysis.Pending, Action: analysis.Wait}
-	policy, err := a.expanded(queryValuesOf(env.target, env.version))
+	policy, err := a.expanded(queryValuesOf(env.Target, env.Version))
 	if err != nil {
 		return pending, options.Earlier, err
 	}
@@ -42,11 +42,11 @@ func bake(ctx context.Context, env checkEnvironment, a *Analysis, options bakeOp
 		return pending, options.Earlier, err
 	}
 	defer release()
-	held, stop := whileHeld(ctx, env.op.Lost)
+	held, stop := whileHeld(ctx, env.Op.Lost)
 	defer stop()
 	return analysis.Run(held, analysis.Options{
 		Policy: policy, Samplers: samplers, Clock: options.Clock, Abort: options.Abort, Start: options.Start, Earlier: options.Earlier,
-		Progress: func(line string) { env.op.Say("%s", env.secrets.Text(line)) }, // It comes at a pace of its own.
+		Progress: func(line string) { env.Op.Say("%s", env.Secrets.Text(line)) }, // It comes at a pace of its own.
 	})
 }
 
@@ -70,11 +70,11 @@ func whileHeld(ctx context.Context, lost func() error) (context.Context, func())
 	}
 }
 
-// validation is the analysis of a revision that a rollback has restored: the same checks over window, which starts when it is
+// Validation is the analysis of a revision that a rollback has restored: the same checks over window, which starts when it is
 // begun. Zero makes one pass of each health check. Fewer failures in a row are tolerated where the window has no time for more. A metric
 // whose rule needs more time than the window has is left out: it could only judge by what the other revision did. For the same reason
 // nothing is sampled until the queries of the others look back no further than to the start. Nil where nothing is left.
-func (a *Analysis) validation(window time.Duration) *Analysis {
+func (a *Analysis) Validation(window time.Duration) *Analysis {
 	if a == nil {
 		return nil
 	}

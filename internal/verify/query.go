@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+package verify
 
 import (
 	"fmt"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 )
 
 // QueryValues are what the placeholders of a query stand for.
@@ -20,7 +21,7 @@ type QueryValues struct {
 }
 
 // queryValuesOf are the values for queries on a release.
-func queryValuesOf(t Target, version string) QueryValues {
+func queryValuesOf(t ownership.Release, version string) QueryValues {
 	return QueryValues{Namespace: t.Handle.Namespace, Release: t.Name, Client: t.Handle.Client, Stage: t.Handle.Stage, Version: version}
 }
 

@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+package verify
 
 import (
 	"errors"
@@ -110,14 +110,14 @@ func TestAnalysis_ValidateObjectsWantsPodsToWatch(t *testing.T) {
 
 func TestGuard_ValidateChecks(t *testing.T) {
 	t.Parallel()
-	good := Guard{
+	good := Policy{
 		SmokeTests: []Check{{Name: "chart", HelmTest: &HelmTest{}}, {Name: "http", HTTP: &HTTPCheck{URL: "https://app/"}}},
 		Acceptance: &Check{Name: "gate", Job: &JobCheck{Image: "tests:v1", Env: map[string]string{"BASE_URL": "x"}}},
 	}
 	if err := good.ValidateChecks(); err != nil {
 		t.Fatal(err)
 	}
-	bad := Guard{
+	bad := Policy{
 		SmokeTests: []Check{
 			{Name: "a"}, {Name: "a", HelmTest: &HelmTest{}, HTTP: &HTTPCheck{URL: "app"}, Timeout: -1},
 			{Name: "c", HTTP: &HTTPCheck{URL: "http://app/", Contains: "x", Statuses: []int{204}}},
@@ -148,7 +148,7 @@ func TestValidation_JudgesOnlyByWhatTheWindowShows(t *testing.T) {
 		{2 * time.Minute, []string{"errors"}, 3, time.Minute + 10*time.Second},
 		{5 * time.Minute, []string{"errors", "slow"}, 3, 3*time.Minute + 10*time.Second},
 	} {
-		v := a.validation(tc.window)
+		v := a.Validation(tc.window)
 		if err := v.Validate(); err != nil {
 			t.Errorf("%s: %v", tc.window, err)
 		}
@@ -164,7 +164,7 @@ func TestValidation_JudgesOnlyByWhatTheWindowShows(t *testing.T) {
 		t.Error("the analysis itself was changed")
 	}
 	a.Policy.Health = nil
-	if a.validation(time.Second) != nil || (*Analysis)(nil).validation(time.Minute) != nil {
+	if a.Validation(time.Second) != nil || (*Analysis)(nil).Validation(time.Minute) != nil {
 		t.Error("there is nothing to watch")
 	}
 }

@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+package verify
 
 import (
 	"crypto/sha256"
@@ -75,7 +75,7 @@ func jobInfo(j *batchv1.Job) *cliresource.Info {
 // joinJob looks for a Job that a killed run has left. One that still runs the very same check is joined; what is over, or would run
 // something else, is removed first: a result that is older than this run says nothing about now.
 func (r *checkRun) joinJob(wanted *batchv1.Job) (joined bool, err error) {
-	jobs := r.env.op.Reads.BatchV1().Jobs(wanted.Namespace)
+	jobs := r.env.Op.Reads.BatchV1().Jobs(wanted.Namespace)
 	found, err := jobs.Get(r.ctx, wanted.Name, metav1.GetOptions{})
 	if cluster.IsNotFound(err) {
 		return false, nil
@@ -88,7 +88,7 @@ func (r *checkRun) joinJob(wanted *batchv1.Job) (joined bool, err error) {
 	}
 	if found.DeletionTimestamp == nil && rollout.JobActive(found) &&
 		found.Annotations[annotationCheckHash] == wanted.Annotations[annotationCheckHash] {
-		r.env.op.Paced("joined", "waiting for the Job "+wanted.Name+", which an earlier run has started")
+		r.env.Op.Paced("joined", "waiting for the Job "+wanted.Name+", which an earlier run has started")
 		return true, nil
 	}
 	if err := r.removeJob(wanted.Name); err != nil {
@@ -98,19 +98,19 @@ func (r *checkRun) joinJob(wanted *batchv1.Job) (joined bool, err error) {
 }
 
 func (r *checkRun) createJob(wanted *batchv1.Job) error {
-	_, err := r.env.op.Gated.BatchV1().Jobs(wanted.Namespace).Create(r.ctx, wanted, metav1.CreateOptions{FieldManager: environment.FieldManager})
+	_, err := r.env.Op.Gated.BatchV1().Jobs(wanted.Namespace).Create(r.ctx, wanted, metav1.CreateOptions{FieldManager: environment.FieldManager})
 	return err
 }
 
 // removeJob deletes a Job with its pods, also when the check's time is over or the operation was interrupted. One that cannot be
 // deleted is so by the cluster some time after its end, or by the next run.
 func (r *checkRun) removeJob(name string) error {
-	ctx, stop := r.env.op.Afterward(0)
+	ctx, stop := r.env.Op.Afterward(0)
 	defer stop()
 	background := metav1.DeletePropagationBackground
-	err := r.env.op.Durable.BatchV1().Jobs(r.env.target.Handle.Namespace).Delete(ctx, name, metav1.DeleteOptions{PropagationPolicy: &background})
+	err := r.env.Op.Durable.BatchV1().Jobs(r.env.Target.Handle.Namespace).Delete(ctx, name, metav1.DeleteOptions{PropagationPolicy: &background})
 	if err != nil && !apierrors.IsNotFound(err) {
-		r.env.op.Paced("remove "+name, fmt.Sprintf("the Job %s could not be removed, the cluster does %s after its end: %s", name, jobKept, explain.Library(err)))
+		r.env.Op.Paced("remove "+name, fmt.Sprintf("the Job %s could not be removed, the cluster does %s after its end: %s", name, jobKept, explain.Library(err)))
 	}
 	return nil
 }
@@ -119,15 +119,15 @@ func (r *checkRun) removeJob(name string) error {
 // ServiceAccount.
 func (r *checkRun) jobObject() (*batchv1.Job, error) {
 	spec := r.check.Job
-	handle := r.env.target.Handle
+	handle := r.env.Target.Handle
 	values := map[string]string{
 		"SLIPWAY_CLIENT": handle.Client, "SLIPWAY_STAGE": handle.Stage, "SLIPWAY_NAMESPACE": handle.Namespace,
-		"SLIPWAY_RELEASE": r.env.target.Name, "SLIPWAY_VERSION": r.env.version,
+		"SLIPWAY_RELEASE": r.env.Target.Name, "SLIPWAY_VERSION": r.env.Version,
 	}
 	maps.Copy(values, spec.Env)
 	labels := map[string]string{
 		environment.LabelClient: handle.Client, environment.LabelStage: handle.Stage,
-		cluster.LabelManagedBy: environment.FieldManager, record.LabelRelease: r.env.target.Name, record.LabelCheck: checkLabel(r.check.Name),
+		cluster.LabelManagedBy: environment.FieldManager, record.LabelRelease: r.env.Target.Name, record.LabelCheck: checkLabel(r.check.Name),
 	}
 	out := task.Spec{
 		Namespace: handle.Namespace, Name: r.jobName(), Labels: labels, Container: "check",
@@ -150,11 +150,11 @@ var notInNames = regexp.MustCompile(`[^a-z0-9]+`)
 // jobName is the same for the same check of the same revision, so that a run finds what another one has left.
 func (r *checkRun) jobName() string {
 	revision := 0
-	if r.env.release != nil {
-		revision = r.env.release.Version
+	if r.env.Release != nil {
+		revision = r.env.Release.Version
 	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%s\n%d", r.env.target.Name, r.stage, r.check.Name, revision))
-	readable := strings.Trim(notInNames.ReplaceAllLiteralString(strings.ToLower(r.env.target.Name+"-"+r.check.Name), "-"), "-")
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%s\n%d", r.env.Target.Name, r.stage, r.check.Name, revision))
+	readable := strings.Trim(notInNames.ReplaceAllLiteralString(strings.ToLower(r.env.Target.Name+"-"+r.check.Name), "-"), "-")
 	// Pods of Jobs get six letters more, and their names are labels.
 	readable = strings.TrimRight(readable[:min(len(readable), 36)], "-")
 	return fmt.Sprintf("%s-r%d-%s", readable, revision, hex.EncodeToString(sum[:4]))

@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+package verify
 
 import (
 	"slices"
@@ -77,7 +77,7 @@ func TestHelmTest_RunsByWeightAndLeavesTheStoredReleaseAlone(t *testing.T) {
 	if before.ResourceVersion != after.ResourceVersion {
 		t.Error("the stored release was written")
 	}
-	if tests, err := chosenTests(env.release, nil); err != nil || len(tests) != 3 || tests[0].Name != "first" || tests[1].Name != "other" {
+	if tests, err := chosenTests(env.Release, nil); err != nil || len(tests) != 3 || tests[0].Name != "first" || tests[1].Name != "other" {
 		t.Errorf("order: %v, %v", tests, err)
 	}
 
@@ -160,9 +160,9 @@ func TestHelmTest_LeavesAloneWhatNoTestMade(t *testing.T) {
 	wantFailure(t, b.check(env, Check{Name: "chart", HelmTest: &HelmTest{}}), false, "Job/app", "was not made by a test")
 }
 
-func hookManifest(t *testing.T, env checkEnvironment, name string) string {
+func hookManifest(t *testing.T, env Environment, name string) string {
 	t.Helper()
-	for _, h := range env.release.Hooks {
+	for _, h := range env.Release.Hooks {
 		if h.Name == name {
 			return h.Manifest
 		}

@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+package verify
 
 import (
 	"errors"
@@ -41,7 +41,7 @@ func (r *checkRun) explainPods(what string, err error, infos []*resource.Info) e
 		out := r.notMade(fmt.Sprintf("%s was not done after %s", what, r.check.timeout()))
 		out.Log = reportLines(r.waiter.Pending)
 		if out.Refused = r.waiter.Ran(r.caller, infos); !out.Refused {
-			out.Problem = r.env.secrets.Text(fmt.Sprintf("%s was not begun within %s%s", what, r.check.timeout(), firstObserved(r.waiter.Pending)))
+			out.Problem = r.env.Secrets.Text(fmt.Sprintf("%s was not begun within %s%s", what, r.check.timeout(), firstObserved(r.waiter.Pending)))
 		}
 		return out
 	}

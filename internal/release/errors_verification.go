@@ -11,10 +11,11 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/verify"
 )
 
-// GuardError says that a new revision did badly, or could not be judged, and what was done about it.
-type GuardError struct {
+// VerificationError says that a new revision did badly, or could not be judged, and what was done about it.
+type VerificationError struct {
 	Release  string
 	Revision int
 	// Version of the application that did badly, empty where it is not known.
@@ -24,7 +25,7 @@ type GuardError struct {
 	Reason string
 	// Inconclusive says that there was no verdict. The revision was left, or rolled back where the policy says so for this case.
 	Inconclusive bool
-	Evidence     Evidence
+	Evidence     verify.Evidence
 	// Restored is nil where nothing was, and RollbackFailed then says why: *RollbackError, *RollbackInvalidError (with Restored set),
 	// or nil where no rollback was asked for.
 	Restored       *Restoration
@@ -38,7 +39,7 @@ type GuardError struct {
 }
 
 // Explain says it in three paragraphs.
-func (e *GuardError) Explain() (happened, observed, advice string) {
+func (e *VerificationError) Explain() (happened, observed, advice string) {
 	what := fmt.Sprintf("Revision %d of release %s", e.Revision, e.Release)
 	if e.Version != "" {
 		what += " (" + e.Version + ")"
@@ -47,14 +48,14 @@ func (e *GuardError) Explain() (happened, observed, advice string) {
 	if e.Inconclusive {
 		happened = fmt.Sprintf("%s could not be judged in its %s: %s", what, e.Stage, explain.Sentence(e.Reason))
 	}
-	if e.Stage == StageManual {
+	if e.Stage == verify.StageManual {
 		happened = fmt.Sprintf("%s was aborted by hand: %s", what, explain.Sentence(e.Reason))
 	}
 	happened += " " + e.restored()
 	return happened, e.observed(), e.advice()
 }
 
-func (e *GuardError) restored() string {
+func (e *VerificationError) restored() string {
 	var invalid *RollbackInvalidError
 	switch r := e.Restored; {
 	case errors.As(e.RollbackFailed, &invalid):
@@ -73,7 +74,7 @@ func (e *GuardError) restored() string {
 	}
 }
 
-func (e *GuardError) observed() string {
+func (e *VerificationError) observed() string {
 	var blocks []string
 	if e.Cause != nil {
 		if explained, ok := e.Cause.(interface {
@@ -84,12 +85,12 @@ func (e *GuardError) observed() string {
 			}
 		}
 	}
-	if text := e.Evidence.text(); text != "" {
+	if text := e.Evidence.Text(); text != "" {
 		blocks = append(blocks, text)
 	}
 	var invalid *RollbackInvalidError
 	if errors.As(e.RollbackFailed, &invalid) {
-		if text := invalid.Evidence.text(); text != "" {
+		if text := invalid.Evidence.Text(); text != "" {
 			blocks = append(blocks, fmt.Sprintf("Of revision %d:\n%s", invalid.Revision, text))
 		}
 	}
@@ -99,7 +100,7 @@ func (e *GuardError) observed() string {
 	return strings.Join(blocks, "\n")
 }
 
-func (e *GuardError) advice() string {
+func (e *VerificationError) advice() string {
 	var out []string
 	switch {
 	case e.RollbackFailed != nil:
@@ -112,7 +113,7 @@ func (e *GuardError) advice() string {
 		out = append(out, "Look at the release now: what is live may not work.")
 	case e.Inconclusive && e.Restored == nil:
 		out = append(out, "Apply again to judge it again; no new revision is made. Where there is too little traffic, let a probe make some, or choose another on_inconclusive.")
-	case e.Stage == StageRollout:
+	case e.Stage == verify.StageRollout:
 		out = append(out, "Put right what is named above and apply again.")
 	default:
 		out = append(out, "Put the version right and apply again.")
@@ -123,8 +124,8 @@ func (e *GuardError) advice() string {
 	return strings.Join(out, " ")
 }
 
-func (e *GuardError) Error() string   { return explain.Text(e.Explain()) }
-func (e *GuardError) Unwrap() []error { return unwrapped(e.Cause, e.RollbackFailed) }
+func (e *VerificationError) Error() string   { return explain.Text(e.Explain()) }
+func (e *VerificationError) Unwrap() []error { return unwrapped(e.Cause, e.RollbackFailed) }
 
 func unwrapped(all ...error) []error {
 	var out []error
@@ -172,13 +173,13 @@ type RollbackInvalidError struct {
 	Revision, From int
 	// Stage and Reason say what failed.
 	Stage, Reason string
-	Evidence      Evidence
+	Evidence      verify.Evidence
 }
 
 // Explain says it in three paragraphs.
 func (e *RollbackInvalidError) Explain() (happened, observed, advice string) {
 	return fmt.Sprintf("Revision %d was restored as revision %d, and does not do well either: its %s failed: %s", e.From, e.Revision, e.Stage, explain.Sentence(e.Reason)),
-		e.Evidence.text(),
+		e.Evidence.Text(),
 		"What is wrong is probably not the version: look at what it depends on. Nothing more is rolled back."
 }
 
@@ -232,11 +233,11 @@ func (e *UnverifiedError) Explain() (happened, observed, advice string) {
 func (e *UnverifiedError) Error() string { return explain.Text(e.Explain()) }
 func (e *UnverifiedError) Unwrap() error { return e.Cause }
 
-// isGuardError reports that an error tells the story already, whatever it was caused by.
-func isGuardError(err error) bool {
+// isVerificationError reports that an error tells the story already, whatever it was caused by.
+func isVerificationError(err error) bool {
 	var (
-		guard      *GuardError
+		failed     *VerificationError
 		quarantine *QuarantinedError
 	)
-	return errors.As(err, &guard) || errors.As(err, &quarantine)
+	return errors.As(err, &failed) || errors.As(err, &quarantine)
 }

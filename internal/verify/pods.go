@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+package verify
 
 import (
 	"context"
@@ -32,24 +32,24 @@ type podsOfWorkload struct {
 
 // newReleasePods finds the workloads in the stored manifest. Those that want no pods (scaled to zero, no node for a DaemonSet) are left
 // out. Errors: *AnalysisConfigError where the release has no workload; others as from Classify.
-func newReleasePods(ctx context.Context, env checkEnvironment, check PodsCheck) (*releasePods, error) {
-	objects, err := object.ParseManifest(env.release.Manifest, env.target.Handle.Namespace)
+func newReleasePods(ctx context.Context, env Environment, check PodsCheck) (*releasePods, error) {
+	objects, err := object.ParseManifest(env.Release.Manifest, env.Target.Handle.Namespace)
 	if err != nil {
-		return nil, fmt.Errorf("reading the objects of revision %d: %w", env.release.Version, err)
+		return nil, fmt.Errorf("reading the objects of revision %d: %w", env.Release.Version, err)
 	}
-	client, err := env.target.Cluster.Kubernetes()
+	client, err := env.Target.Cluster.Kubernetes()
 	if err != nil {
 		return nil, err
 	}
 	out, found := &releasePods{}, false
 	for _, o := range objects {
 		apiVersion, kind, namespace, name := o.Key.Parts()
-		if !isPodWorkload(apiVersion, kind) {
+		if !IsPodWorkload(apiVersion, kind) {
 			continue
 		}
 		found = true
 		if namespace == "" {
-			namespace = env.target.Handle.Namespace
+			namespace = env.Target.Handle.Namespace
 		}
 		wants, err := wantsPods(ctx, client, kind, namespace, name)
 		if err != nil {

@@ -13,32 +13,35 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/verify"
 )
 
 // asksReady is a guard with a smoke test that a version with READINESS_DELAY does not pass, although its pods are ready.
-func asksReady() Guard {
-	return Guard{
-		SmokeTests: []Check{{Name: "ready", Timeout: 20 * time.Second, HTTP: &HTTPCheck{Name: "ready",
+func asksReady() verify.Policy {
+	return verify.Policy{
+		SmokeTests: []verify.Check{{Name: "ready", Timeout: 20 * time.Second, HTTP: &verify.HTTPCheck{Name: "ready",
 			Service: &analysis.Service{Name: "app", Port: "8080", Path: "/readyz"}, Timeout: 2 * time.Second}}},
-		Rollback: &RollbackPolicy{Timeout: 40 * time.Second},
+		Rollback: &verify.RollbackPolicy{Timeout: 40 * time.Second},
 	}
 }
 
 // watchesPods is a guard that watches the pods for so long.
-func watchesPods(duration time.Duration) Guard {
-	return Guard{
-		Analysis: &Analysis{
+func watchesPods(duration time.Duration) verify.Policy {
+	return verify.Policy{
+		Analysis: &verify.Analysis{
 			Policy: analysis.Policy{
 				Health:   &analysis.Health{Checks: []string{"pods"}, ConsecutiveFailures: 1, ErrorBudget: 10 * time.Second, NoDataBudget: 10 * time.Second},
 				Duration: duration, Interval: time.Second,
 			},
-			Pods: &PodsCheck{Grace: time.Second},
+			Pods: &verify.PodsCheck{Grace: time.Second},
 		},
-		Rollback: &RollbackPolicy{Timeout: 40 * time.Second},
+		Rollback: &verify.RollbackPolicy{Timeout: 40 * time.Second},
 	}
 }
 
-func guarded(g Guard) func(*ApplyOptions) { return func(o *ApplyOptions) { o.Guard = g } }
+func guarded(g verify.Policy) func(*ApplyOptions) {
+	return func(o *ApplyOptions) { o.Verification = g }
+}
 
 // served is the test chart with a Service; the readiness that the service tells of is not that of its pods.
 func served(t *testing.T, layers ...map[string]any) Spec {
@@ -68,9 +71,9 @@ func (b *bench) wantRestored(outcome *Outcome, err error, stage string, revision
 }
 
 // restored compares everything that is to say that revision from is live again, as revision.
-func (b *bench) restored(outcome *Outcome, err error, stage string, revision, from int) *GuardError {
+func (b *bench) restored(outcome *Outcome, err error, stage string, revision, from int) *VerificationError {
 	b.t.Helper()
-	failure := asError[*GuardError](b.t, err)
+	failure := asError[*VerificationError](b.t, err)
 	if failure.Stage != stage || failure.Restored == nil || failure.RollbackFailed != nil {
 		b.t.Fatalf("the error is not that of a %s that was rolled back: %+v", stage, failure)
 	}
@@ -90,7 +93,7 @@ func (b *bench) restored(outcome *Outcome, err error, stage string, revision, fr
 		b.t.Errorf("the run does not tell what happened: %+v", run)
 	}
 	failed, err := b.storage().Get("app", run.Revision)
-	if err != nil || failed.Info.Status != "failed" || stage != StageRollout && !strings.Contains(failed.Info.Description, "Slipway: ") {
+	if err != nil || failed.Info.Status != "failed" || stage != verify.StageRollout && !strings.Contains(failed.Info.Description, "Slipway: ") {
 		b.t.Errorf("Helm does not know that revision %d has failed: %v", run.Revision, err)
 	}
 	return failure
@@ -101,7 +104,7 @@ func TestApply_IsKnownGoodOnlyWhenItsGuardHasPassed(t *testing.T) {
 	b := newBench(t)
 	guard := asksReady()
 	guard.Analysis = watchesPods(2 * time.Second).Analysis
-	guard.Acceptance = &Check{Name: "users", Timeout: 30 * time.Second, Job: &JobCheck{Image: testImage(), Args: []string{"sleep", "100ms"}}}
+	guard.Acceptance = &verify.Check{Name: "users", Timeout: 30 * time.Second, Job: &verify.JobCheck{Image: testImage(), Args: []string{"sleep", "100ms"}}}
 	outcome := b.mustApply(served(t), guarded(guard))
 	if outcome.Kind != record.KindInstall || outcome.Resumed || outcome.Restored != nil {
 		t.Errorf("outcome: %+v", outcome)
@@ -120,10 +123,10 @@ func TestApply_IsKnownGoodOnlyWhenItsGuardHasPassed(t *testing.T) {
 
 	guard.Acceptance.Job.Args = []string{"no-such-command"}
 	_, err := b.apply(t.Context(), served(t, config("debug")), guarded(guard))
-	failure := asError[*GuardError](t, err)
+	failure := asError[*VerificationError](t, err)
 	var invalid *RollbackInvalidError
 	// The gate refuses everything now, the restored revision too.
-	if failure.Stage != StageAcceptance || !errors.As(err, &invalid) || len(failure.Evidence.Log) == 0 {
+	if failure.Stage != verify.StageAcceptance || !errors.As(err, &invalid) || len(failure.Evidence.Log) == 0 {
 		t.Errorf("%+v", failure)
 	}
 }
@@ -134,13 +137,13 @@ func TestApply_RollsBackAVersionThatFailsItsSmokeTest(t *testing.T) {
 	b.mustApply(served(t, config("good")), guarded(asksReady()))
 
 	outcome, err := b.apply(t.Context(), notReadyVersion(t), guarded(asksReady()))
-	failure := b.restored(outcome, err, StageSmokeTest, 3, 1)
+	failure := b.restored(outcome, err, verify.StageSmokeTest, 3, 1)
 	wantText(t, err.Error(), "Revision 2", "v1.2.0", "smoke test", "503", "v1.1.1 was restored from revision 1 as revision 3", "Its validation passed", "held until", "release-hold=cleared")
 	if got := b.liveLevel(); got != "good" {
 		t.Errorf("its config did not come back: %s", got)
 	}
 	q := failure.Quarantine
-	if q == nil || q.Revision != 2 || q.Version != "v1.2.0" || q.Expires.Sub(q.At) != defaultQuarantine {
+	if q == nil || q.Revision != 2 || q.Version != "v1.2.0" || q.Expires.Sub(q.At) != verify.DefaultQuarantine {
 		t.Fatalf("quarantine: %+v", q)
 	}
 
@@ -153,13 +156,13 @@ func TestApply_RollsBackAVersionThatFailsItsSmokeTest(t *testing.T) {
 		t.Errorf("something was written:\n%s\n%s", before, after)
 	}
 	retried := asksReady()
-	retried.Retry = "the probe was wrong"
+	retried.RetryToken = "the probe was wrong"
 	outcome, err = b.apply(t.Context(), notReadyVersion(t), guarded(retried))
-	b.wantRestored(outcome, err, StageSmokeTest, 5, 3)
+	b.wantRestored(outcome, err, verify.StageSmokeTest, 5, 3)
 
 	b.annotate(record.AnnotationQuarantine, record.QuarantineCleared)
 	outcome, err = b.apply(t.Context(), notReadyVersion(t), guarded(retried))
-	b.wantRestored(outcome, err, StageSmokeTest, 7, 5)
+	b.wantRestored(outcome, err, verify.StageSmokeTest, 7, 5)
 	_, err = b.apply(t.Context(), notReadyVersion(t), guarded(retried))
 	wantError[*QuarantinedError](t, err) // The annotation counted once.
 
@@ -187,7 +190,7 @@ func TestApply_RollsBackAVersionThatFailsItsAnalysis(t *testing.T) {
 	b.mustApply(with(t, config("good")), guarded(watchesPods(2*time.Second)))
 	outcome, err := b.apply(t.Context(), with(t, config("bad"), map[string]any{"readinessPath": "/readyz"}, environmentOf("FAIL_READINESS_AFTER", "4s")),
 		guarded(watchesPods(time.Minute)))
-	failure := b.restored(outcome, err, StageAnalysis, 3, 1)
+	failure := b.restored(outcome, err, verify.StageAnalysis, 3, 1)
 	if v := failure.Evidence.Verdict; v == nil || v.Trigger == nil || len(v.Trigger.Samples) < 2 || failure.Quarantine == nil {
 		t.Errorf("there is no evidence: %+v", failure)
 	}
@@ -214,7 +217,7 @@ func TestApply_RollsBackARolloutThatFails(t *testing.T) {
 			b := newBench(t)
 			b.mustApply(with(t, config("good")), guarded(watchesPods(2*time.Second)))
 			outcome, err := b.apply(t.Context(), with(t, config("bad"), tc.broken), guarded(watchesPods(2*time.Second)), timeout(tc.timeout))
-			failure := b.restored(outcome, err, StageRollout, 3, 1)
+			failure := b.restored(outcome, err, verify.StageRollout, 3, 1)
 			wantText(t, err.Error(), tc.want...)
 			if held := failure.Quarantine != nil; held != tc.held {
 				t.Errorf("held is %v, want %v", held, tc.held)
@@ -233,8 +236,8 @@ func TestApply_RollsBackARolloutWithoutAnyChecks(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.mustApply(with(t, config("good")))
-	outcome, err := b.apply(t.Context(), with(t, config("bad"), map[string]any{"args": []any{"no-such-command"}}), guarded(Guard{Rollback: &RollbackPolicy{}}))
-	failure := asError[*GuardError](t, err)
+	outcome, err := b.apply(t.Context(), with(t, config("bad"), map[string]any{"args": []any{"no-such-command"}}), guarded(verify.Policy{Rollback: &verify.RollbackPolicy{}}))
+	failure := asError[*VerificationError](t, err)
 	if outcome.Restored == nil || outcome.Restored.Validated || outcome.Revision != 3 || failure.Quarantine == nil {
 		t.Errorf("%+v, outcome %+v", failure, outcome)
 	}
@@ -250,11 +253,11 @@ func TestApply_KeepsSecretsOutOfWhatAGuardSays(t *testing.T) {
 	b := newBench(t)
 	b.mustApply(served(t), guarded(asksReady()))
 	guard := asksReady()
-	guard.SmokeTests = []Check{{Name: "job", Timeout: 30 * time.Second, Job: &JobCheck{Image: testImage(), Args: []string{secret}}}}
+	guard.SmokeTests = []verify.Check{{Name: "job", Timeout: 30 * time.Second, Job: &verify.JobCheck{Image: testImage(), Args: []string{secret}}}}
 	spec := served(t, config("debug"))
 	spec.Sensitive = map[string]any{"token": secret}
 	_, err := b.apply(t.Context(), spec, guarded(guard))
-	wantError[*GuardError](t, err)
+	wantError[*VerificationError](t, err)
 	kept, getErr := b.client.CoreV1().ConfigMaps(b.namespace()).Get(t.Context(), record.OfRelease.Object("app"), metav1.GetOptions{})
 	if getErr != nil {
 		t.Fatal(getErr)
@@ -275,7 +278,7 @@ func TestApply_LeavesAFirstInstallThatFailsToTheNextApply(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	outcome, err := b.apply(t.Context(), notReadyVersion(t), guarded(asksReady()))
-	failure := asError[*GuardError](t, err)
+	failure := asError[*VerificationError](t, err)
 	var none *RollbackError
 	if !errors.As(err, &none) || none.Target != 0 || failure.Quarantine != nil || outcome.Restored != nil || outcome.Status != "failed" {
 		t.Errorf("%+v, outcome %+v", failure, outcome)
@@ -297,7 +300,7 @@ func TestApply_StopsWhenWhatItRestoredDoesBadlyToo(t *testing.T) {
 	guard.SmokeTests[0].HTTP.Service.Path = "/nowhere"
 	outcome, err := b.apply(t.Context(), served(t, config("bad")), guarded(guard))
 	invalid := asError[*RollbackInvalidError](t, err)
-	if invalid.Revision != 3 || invalid.From != 1 || invalid.Stage != StageSmokeTest || outcome.Revision != 3 || outcome.Status != "deployed" {
+	if invalid.Revision != 3 || invalid.From != 1 || invalid.Stage != verify.StageSmokeTest || outcome.Revision != 3 || outcome.Status != "deployed" {
 		t.Errorf("%+v, outcome %+v", invalid, outcome)
 	}
 	wantText(t, err.Error(), "does not do well either", "404", "Nothing more is rolled back")

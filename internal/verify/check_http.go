@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package release
+package verify
 
 import (
 	"fmt"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/rollout"
 )
 
@@ -23,7 +24,7 @@ const httpRetryEvery = time.Second
 // pods with a delay. Where it is not the service's fault (a right is missing, a name is unknown, a certificate is not trusted), it
 // gives up after the grace that refusals have.
 func (r *checkRun) http() error {
-	probe, closeIdle, err := r.check.HTTP.probe(r.env.target)
+	probe, closeIdle, err := r.check.HTTP.probe(r.env.Target)
 	if err != nil {
 		return r.notMade(err.Error())
 	}
@@ -45,10 +46,10 @@ func (r *checkRun) http() error {
 			hindered = time.Time{}
 		case hindered.IsZero():
 			hindered = time.Now()
-		case time.Since(hindered) >= r.env.graces.Refused:
+		case time.Since(hindered) >= r.env.Graces.Refused:
 			return r.notMade(sample.Evidence)
 		}
-		r.env.op.Doing("asking again: " + r.env.secrets.Text(sample.Evidence))
+		r.env.Op.Doing("asking again: " + r.env.Secrets.Text(sample.Evidence))
 		rollout.Pause(r.ctx, httpRetryEvery)
 	}
 	out := r.notMade(fmt.Sprintf("%s (asked for %s)", last.Evidence, r.check.timeout()))
@@ -57,7 +58,7 @@ func (r *checkRun) http() error {
 }
 
 // probe makes the sampler of a check, and says how the connections that it keeps are closed. Errors: *analysis.ConfigError.
-func (h *HTTPCheck) probe(target Target) (*analysis.HTTPProbe, func(), error) {
+func (h *HTTPCheck) probe(target ownership.Release) (*analysis.HTTPProbe, func(), error) {
 	probe := &analysis.HTTPProbe{
 		Name: h.Name, URL: h.URL, Header: h.Header, Statuses: h.Statuses, Contains: h.Contains, Timeout: h.Timeout,
 	}
@@ -80,7 +81,7 @@ func (h *HTTPCheck) probe(target Target) (*analysis.HTTPProbe, func(), error) {
 }
 
 // proxyAddress is the URL of a Service behind the API server. Its namespace is the environment's where it has none.
-func proxyAddress(target Target, s analysis.Service) (string, error) {
+func proxyAddress(target ownership.Release, s analysis.Service) (string, error) {
 	if s.Namespace == "" {
 		s.Namespace = target.Handle.Namespace
 	}

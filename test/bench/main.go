@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Command bench measures what a plan of many releases costs when nothing changes: wall time beside the same plan of as
+// Command bench measures what a plan of many releases costs when nothing changes: wall time next to the same plan of as
 // many terraform_data resources, peak memory of the provider's process, and requests to the API server. It runs on a local
 // Kubernetes of its own without a node, on which releases of eight objects and no pod are installed first.
 package main

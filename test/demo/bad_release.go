@@ -15,7 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// releaseABadVersion gives client B a version that fails a fifth of its requests, and shows how it is taken back.
+// releaseABadVersion gives client B a version that fails a fifth of its requests, and shows how it is rolled back.
 func releaseABadVersion(ctx context.Context, s *screen, d *deployments, p place) (err error) {
 	s.heading("A bad release: client B gets %s, which answers every fifth request with an error", badVersion)
 	if !p.prometheus {

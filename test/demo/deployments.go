@@ -20,7 +20,7 @@ import (
 const providerVersion = "0.1.0"
 
 // deployments is the vendor's repository in which terraform runs: a copy of what the checkout has of one, with the state of
-// all workspaces beside it.
+// all other workspaces next to it.
 type deployments struct {
 	screen  *screen
 	program string // terraform or tofu
@@ -45,7 +45,7 @@ analysis = {
   interval   = "1s"
   error_rate = {
     lasting = "4s", window = "4s", min_requests = 5
-    # Istio divides gRPC calls here, so these are what a canary is judged by.
+    # Istio divides gRPC calls here, so these are what a canary is analyzed by.
     canary_query          = "(sum(rate(grpc_requests_total{namespace='{{namespace}}',pod=~'{{canary}}-.+',code!='OK'}[{{window}}])) or vector(0)) / sum(rate(grpc_requests_total{namespace='{{namespace}}',pod=~'{{canary}}-.+'}[{{window}}]))"
     canary_requests_query = "sum(increase(grpc_requests_total{namespace='{{namespace}}',pod=~'{{canary}}-.+'}[{{window}}]))"
   }

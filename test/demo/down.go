@@ -41,7 +41,7 @@ func takeDown(ctx context.Context) error {
 		if !d.workspaceExists(c.workspace()) {
 			continue
 		}
-		s.heading("Destroy the deployment of %s, whose environment is protected until it is told otherwise", c.name)
+		s.heading("Destroy the deployment of %s, whose environment is protected until that is changed", c.name)
 		if err := d.workspace(ctx, c.workspace()); err != nil {
 			return err
 		}

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
 // Command demo deploys two clients the way a user would, and shows each step and command: a workspace and a var-file per
-// client, a release for both, an upgrade that is reviewed and applied for one of them, a bad release that is taken back by
+// client, a release for both, an upgrade that is reviewed and applied for one of them, a bad release that is rolled back by
 // itself, and what happens to a mistake. It runs on a local Kubernetes that it starts, or on the cluster that KUBECONFIG
 // names. Everything that it makes on the machine lies in the cache directory; running it again resumes from what is there.
 package main
@@ -44,5 +44,5 @@ func main() {
 	}
 }
 
-// errUsage marks what the user can only put right before the demo starts.
+// errUsage marks what the user can only correct before the demo starts.
 var errUsage = errors.New("the demo cannot start")

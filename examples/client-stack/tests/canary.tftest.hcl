@@ -85,7 +85,7 @@ run "a_tenth_of_the_calls" {
       slipway_canary.app[0].analysis[0].metric[0].above == 0.05 &&
       slipway_canary.app[0].analysis[0].metric[0].query == "(sum(rate(http_requests_total{namespace='{{namespace}}',pod=~'data-collection-service-canary-.+',code=~'5..'}[1m])) or vector(0)) / sum(rate(http_requests_total{namespace='{{namespace}}',pod=~'data-collection-service-canary-.+'}[1m]))"
     )
-    error_message = "The canary is not judged by the calls that it answers."
+    error_message = "The canary is not analyzed by the calls that it answers."
   }
   assert {
     condition     = length(slipway_canary.app[0].analysis[0].metric) == 1 && length(slipway_canary.app[0].analysis[0].sample_ratio) == 0
@@ -123,7 +123,7 @@ run "compares_the_canary_with_stable" {
   }
 }
 
-run "testers_alone_are_not_judged" {
+run "testers_alone_are_not_analyzed" {
   command = plan
 
   variables {
@@ -133,7 +133,7 @@ run "testers_alone_are_not_judged" {
 
   assert {
     condition     = slipway_canary.app[0].weight == 0 && length(slipway_canary.app[0].analysis) == 0 && length(slipway_canary.app[0].headers) == 1
-    error_message = "A canary that only calls with the header reach is judged, or they do not reach it."
+    error_message = "A canary that only calls with the header reach is analyzed, or they do not reach it."
   }
 }
 
@@ -179,7 +179,7 @@ run "dev_moves_without_watching" {
 
   assert {
     condition     = length(slipway_canary.app[0].analysis) == 0
-    error_message = "A canary in dev is judged."
+    error_message = "A canary in dev is analyzed."
   }
 }
 

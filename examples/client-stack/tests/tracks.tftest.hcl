@@ -85,7 +85,7 @@ run "switches_to_green" {
       slipway_blue_green.app[0].analysis[0].duration == "10m" &&
       slipway_blue_green.app[0].analysis[0].metric[0].above == 0.05
     )
-    error_message = "The switch is not judged as the stage asks for."
+    error_message = "The switch is not analyzed as the stage asks for."
   }
 }
 
@@ -101,7 +101,7 @@ run "dev_switches_without_watching" {
 
   assert {
     condition     = length(slipway_blue_green.app[0].preview_analysis) + length(slipway_blue_green.app[0].analysis) == 0
-    error_message = "A switch in dev is judged."
+    error_message = "A switch in dev is analyzed."
   }
 }
 

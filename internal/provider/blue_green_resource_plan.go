@@ -24,7 +24,7 @@ func (r *BlueGreenResource) ModifyPlan(ctx context.Context, req resource.ModifyP
 		return // Validation without a configured provider.
 	}
 	if req.Plan.Raw.IsNull() {
-		resp.Diagnostics.Append(r.planDestroy(ctx, req)...)
+		resp.Diagnostics.Append(planDestroy[blueGreenModel](ctx, r.data, req)...)
 		return
 	}
 	var plan blueGreenModel
@@ -132,18 +132,5 @@ func (m blueGreenModel) checkTimeouts(ctx context.Context, state *blueGreenModel
 				"Make the analyses shorter, or the timeout longer.",
 				shortDuration(longest.Round(time.Second)), name, shortDuration(timeout)))
 	}
-	return diags
-}
-
-// planDestroy guards the removal with what is in the state.
-func (r *BlueGreenResource) planDestroy(ctx context.Context, req resource.ModifyPlanRequest) diag.Diagnostics {
-	var state blueGreenModel
-	diags := req.State.Get(ctx, &state)
-	handle, _, d := handleFrom(ctx, state.Environment)
-	diags.Append(d...)
-	if diags.HasError() {
-		return diags
-	}
-	diags.Append(guardDestroy(r.data, handle)...)
 	return diags
 }

@@ -60,7 +60,7 @@ func (r *CanaryResource) ModifyPlan(ctx context.Context, req resource.ModifyPlan
 		return // Validation without a configured provider.
 	}
 	if req.Plan.Raw.IsNull() {
-		resp.Diagnostics.Append(r.planDestroy(ctx, req)...)
+		resp.Diagnostics.Append(planDestroy[canaryModel](ctx, r.data, req)...)
 		return
 	}
 	var plan canaryModel
@@ -229,7 +229,7 @@ func (r *CanaryResource) look(
 	if state != nil {
 		instance = state.ID.ValueString()
 		if err == nil && sameIdentity(ctx, plan.Environment, state.Environment) {
-			err = verifyCluster(ctx, live, state.ClusterUID.ValueString())
+			err = live.RequireUID(ctx, state.ClusterUID.ValueString())
 		}
 	}
 	if err == nil {
@@ -309,18 +309,5 @@ func (m canaryModel) checkTimeouts(ctx context.Context, state *canaryModel, want
 				"restored.\n\nMake the analyses shorter, or the timeout longer.",
 				shortDuration(waits.Round(time.Second)), name, shortDuration(timeout)))
 	}
-	return diags
-}
-
-// planDestroy guards the removal with what is in the state.
-func (r *CanaryResource) planDestroy(ctx context.Context, req resource.ModifyPlanRequest) diag.Diagnostics {
-	var state canaryModel
-	diags := req.State.Get(ctx, &state)
-	handle, _, d := handleFrom(ctx, state.Environment)
-	diags.Append(d...)
-	if diags.HasError() {
-		return diags
-	}
-	diags.Append(guardDestroy(r.data, handle)...)
 	return diags
 }

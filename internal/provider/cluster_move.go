@@ -25,7 +25,7 @@ func movesTo(
 ) (mismatch *cluster.MismatchError, moves bool, diags diag.Diagnostics) {
 	live, err := data.Connections.Cluster(ctx, handle.Cluster)
 	if err == nil {
-		err = verifyCluster(ctx, live, recorded.ValueString())
+		err = live.RequireUID(ctx, recorded.ValueString())
 	}
 	mismatch, another := errors.AsType[*cluster.MismatchError](err)
 	switch {

@@ -199,7 +199,7 @@ func (r *DatabaseResource) planDestroy(ctx context.Context, req resource.ModifyP
 	if err != nil {
 		return diags // the destroy says it
 	}
-	if err := verifyCluster(ctx, live, state.ClusterUID.ValueString()); err != nil {
+	if err := live.RequireUID(ctx, state.ClusterUID.ValueString()); err != nil {
 		if _, another := errors.AsType[*cluster.MismatchError](err); another {
 			fail(err)
 		}

@@ -88,14 +88,6 @@ func errorsFirst(err error) error {
 	return err
 }
 
-// readDiagnostic is for Read: a cluster that cannot be asked keeps the prior state, with a warning; anything else is an error.
-func readDiagnostic(what string, handle environment.Handle, err error) diag.Diagnostic {
-	if cluster.IsTransient(err) {
-		return staleDiagnostic(what, handle, err)
-	}
-	return errorDiagnostic("read", what, handle, err)
-}
-
 // staleDiagnostic warns that the state shows what was last seen.
 func staleDiagnostic(what string, handle environment.Handle, err error) diag.Diagnostic {
 	return diag.NewWarningDiagnostic(

@@ -77,7 +77,7 @@ func (r *EnvironmentResource) planLive(ctx context.Context, req resource.ModifyP
 	options := namespace.EnsureOptions{}
 	if state != nil {
 		options = namespace.EnsureOptions{Update: true, InstanceID: state.ID.ValueString()}
-		err = verifyCluster(ctx, live, state.ClusterUID.ValueString())
+		err = live.RequireUID(ctx, state.ClusterUID.ValueString())
 		if mismatch, another := errors.AsType[*cluster.MismatchError](err); another && plan.AllowClusterMove.ValueString() == mismatch.Got {
 			unchanged, options, err = false, namespace.EnsureOptions{}, nil
 			for _, name := range []string{"id", "cluster_uid", "namespace_uid"} {
@@ -148,7 +148,7 @@ func (r *EnvironmentResource) planDestroy(ctx context.Context, req resource.Modi
 	}
 	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
 	if err == nil {
-		err = verifyCluster(ctx, live, state.ClusterUID.ValueString())
+		err = live.RequireUID(ctx, state.ClusterUID.ValueString())
 	}
 	if _, another := errors.AsType[*cluster.MismatchError](err); another {
 		diags.Append(pathless(environmentDiagnostic("remove", handle, err)))

@@ -102,12 +102,12 @@ func openToRead(ctx context.Context, data *Data, s subject) (*place, diag.Diagno
 	if err != nil {
 		return nil, diag.Diagnostics{staleDiagnostic(s.what(), s.handle, err)}
 	}
-	err = verifyCluster(ctx, p.live, s.clusterUID)
+	err = p.live.RequireUID(ctx, s.clusterUID)
 	if _, another := errors.AsType[*cluster.MismatchError](err); another {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, diag.Diagnostics{p.notRead(err)}
+		return nil, diag.Diagnostics{s.notRead(err)}
 	}
 	return p, nil
 }
@@ -129,7 +129,7 @@ func (p *place) read(ctx context.Context, resp *resource.ReadResponse, found boo
 		resp.State.RemoveResource(ctx)
 		return false
 	case err != nil:
-		resp.Diagnostics.Append(p.notRead(err))
+		resp.Diagnostics.Append(p.subject.notRead(err))
 		return false
 	}
 	return true
@@ -139,14 +139,6 @@ func (p *place) read(ctx context.Context, resp *resource.ReadResponse, found boo
 func (p *place) check(ctx context.Context) error {
 	_, err := environment.Check(ctx, p.live, p.subject.handle)
 	return err
-}
-
-// notRead is the diagnostic of a Read that failed.
-func (p *place) notRead(err error) diag.Diagnostic {
-	if cluster.IsTransient(err) {
-		return staleDiagnostic(p.subject.what(), p.subject.handle, err)
-	}
-	return p.subject.failed("read", err)
 }
 
 // anotherOwner warns that what is in the cluster carries another instance id. Nothing of it comes into the state.
@@ -191,6 +183,14 @@ func (s subject) failedEach(verb string, err error) (diags diag.Diagnostics) {
 	return diag.Diagnostics{s.failed(verb, err)}
 }
 
+// notRead is the diagnostic of a Read that failed: a cluster that cannot be asked keeps the prior state, with a warning.
+func (s subject) notRead(err error) diag.Diagnostic {
+	if cluster.IsTransient(err) {
+		return staleDiagnostic(s.what(), s.handle, err)
+	}
+	return s.failed("read", err)
+}
+
 // notRemoved are the diagnostics of a Delete that failed. Where an error is about no attribute, they are at the name of the object.
 func (s subject) notRemoved(err error) (diags diag.Diagnostics) {
 	for _, d := range s.failedEach("remove", err) {
@@ -198,6 +198,23 @@ func (s subject) notRemoved(err error) (diags diag.Diagnostics) {
 			d = diag.WithPath(s.named, d)
 		}
 		diags.Append(d)
+	}
+	return diags
+}
+
+// planDestroy is the plan of a destroy: it refuses what belongs to another workspace, with what is in the state.
+func planDestroy[M interface {
+	subject(ctx context.Context) (subject, diag.Diagnostics)
+}](ctx context.Context, data *Data, req resource.ModifyPlanRequest) diag.Diagnostics {
+	var state M
+	diags := req.State.Get(ctx, &state)
+	if diags.HasError() {
+		return diags
+	}
+	s, d := state.subject(ctx)
+	diags.Append(d...)
+	if !diags.HasError() {
+		diags.Append(guardDestroy(data, s.handle)...)
 	}
 	return diags
 }

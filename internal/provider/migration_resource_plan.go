@@ -27,7 +27,7 @@ func (r *MigrationResource) ModifyPlan(ctx context.Context, req resource.ModifyP
 		return // Validation without a configured provider.
 	}
 	if req.Plan.Raw.IsNull() {
-		resp.Diagnostics.Append(r.planDestroy(ctx, req)...)
+		resp.Diagnostics.Append(planDestroy[migrationModel](ctx, r.data, req)...)
 		return
 	}
 	var plan migrationModel
@@ -263,17 +263,4 @@ func findingText(f lint.Finding) string {
 		return text + "\n  Acknowledged: " + f.Acknowledged
 	}
 	return text + "\n  Safe form: " + f.SafeForm + "\n  " + f.Page()
-}
-
-// planDestroy guards the removal with what is in the state.
-func (r *MigrationResource) planDestroy(ctx context.Context, req resource.ModifyPlanRequest) diag.Diagnostics {
-	var state migrationModel
-	diags := req.State.Get(ctx, &state)
-	handle, _, d := handleFrom(ctx, state.Environment)
-	diags.Append(d...)
-	if diags.HasError() {
-		return diags
-	}
-	diags.Append(guardDestroy(r.data, handle)...)
-	return diags
 }

@@ -198,7 +198,7 @@ func TestReadDiagnostic_WarnsOnlyWhereTheClusterCannotBeAsked(t *testing.T) {
 		"anything else":   {errors.New("x"), true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := readDiagnostic("release x", testHandle, test.err)
+			d := subject{noun: "release", name: "x", handle: testHandle, base: path.Root("environment")}.notRead(test.err)
 			if got := d.Severity().String() == "Error"; got != test.error {
 				t.Errorf("severity %s", d.Severity())
 			}

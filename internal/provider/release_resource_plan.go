@@ -6,7 +6,6 @@ package provider
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
@@ -40,7 +39,7 @@ func (r *ReleaseResource) modifyPlan(
 		return // validation without a configured provider
 	}
 	if req.Plan.Raw.IsNull() {
-		r.planDestroy(ctx, req, resp)
+		resp.Diagnostics.Append(planDestroy[releaseModel](ctx, r.data, req)...)
 		return
 	}
 	var plan releaseModel
@@ -126,17 +125,9 @@ func (r *ReleaseResource) modifyPlan(
 func (r *ReleaseResource) movesToAnotherCluster(
 	ctx context.Context, resp *resource.ModifyPlanResponse, plan, state releaseModel, handle environment.Handle,
 ) bool {
-	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
-	if err != nil {
-		return false
-	}
-	err = verifyCluster(ctx, live, state.ClusterUID.ValueString())
-	mismatch, another := errors.AsType[*cluster.MismatchError](err)
-	if !another {
-		return false
-	}
-	if plan.AllowClusterMove.ValueString() != mismatch.Got {
-		resp.Diagnostics.Append(errorDiagnostic("plan", "release "+plan.Name.ValueString(), handle, err))
+	mismatch, moves, diags := movesTo(ctx, r.data, handle, "release "+plan.Name.ValueString(), state.ClusterUID, plan.AllowClusterMove)
+	resp.Diagnostics.Append(diags...)
+	if !moves {
 		return false
 	}
 	plan.setPlanned(ctx, resp, map[string]attr.Value{"id": types.StringUnknown(), "cluster_uid": types.StringUnknown()})
@@ -288,20 +279,6 @@ func knownAfter(some bool) types.String {
 		return types.StringUnknown()
 	}
 	return types.StringNull()
-}
-
-// planDestroy guards the removal; nothing is planned for it.
-func (r *ReleaseResource) planDestroy(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
-	var state releaseModel
-	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
-	if resp.Diagnostics.HasError() {
-		return
-	}
-	handle, _, diags := handleFrom(ctx, state.Environment)
-	resp.Diagnostics.Append(diags...)
-	if !resp.Diagnostics.HasError() {
-		resp.Diagnostics.Append(guardDestroy(r.data, handle)...)
-	}
 }
 
 // recordedCapabilities reads what Read left in private state; nil where it left nothing.

@@ -4,7 +4,6 @@
 package provider
 
 import (
-	"context"
 	"errors"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -48,11 +47,6 @@ func guardDestroy(data *Data, handle environment.Handle) (diags diag.Diagnostics
 		diags.Append(pathless(diagnostic(path.Empty(), "destroy", "anything", handle, err)))
 	}
 	return diags
-}
-
-// verifyCluster compares the cluster with the one that was recorded at creation.
-func verifyCluster(ctx context.Context, c *cluster.Cluster, uid string) error {
-	return c.RequireUID(ctx, uid)
 }
 
 // isNotYetKnown reports that a connection's values are still unknown, as in a plan that makes the cluster itself.

@@ -58,19 +58,19 @@ var (
 // Schema describes slipway_blue_green.
 func (r *BlueGreenResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	before, after := analysisBlock(), analysisBlock()
-	before.MarkdownDescription = "Analyzes the new color on the preview Service, before it is switched to. An empty block watches " +
-		"its pods for 5 minutes. It is left out where no other pods have the traffic, and " +
-		"where the same pods were live before without failing: a rollback does not wait."
-	after.MarkdownDescription = "Analyzes the new color when it is live. What fails is switched back at once, fails the apply with " +
-		"the evidence, and is not switched to again until the pods, the analysis or `retry_token` change, " +
-		"or `quarantine` is over. An empty block watches its pods for 5 minutes. In queries, `{{ release }}` is the name of the " +
-		"Service, and there is no `{{ version }}`."
+	before.MarkdownDescription = "Analyzes the new color on the preview Service, before the switch. An empty block watches its pods for 5 " +
+		"minutes. It is skipped where no other pods have the traffic, and where the same pods were live before without failing, since a " +
+		"rollback must not wait."
+	after.MarkdownDescription = "Analyzes the new color after the switch. On failure the switch is rolled back at once, the apply " +
+		"fails with " +
+		"the evidence, and the same pods are quarantined until they, the analysis or `retry_token` change, or `quarantine` is over. An empty " +
+		"block watches its pods for 5 minutes. In queries, `{{ release }}` is the name of the Service, and there is no `{{ version }}`."
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Which of two colors of pods is behind a Service. Both run next to each other, as two releases of one " +
-			"chart whose pods differ in a label. Changing `active` waits until the new color is ready, analyzes it on a " +
-			"preview Service, switches the selector of the live Service, waits until only the new pods are behind it, and analyzes " +
-			"again. Only this one key of the selector is written; everything else of the Service stays with its owner. " +
-			"A color change is an update. Which color is live is read from the Service: a selector that was changed by hand shows in the next plan.",
+		MarkdownDescription: "Decides which of two colors of pods is behind a Service. Both colors run at the same time, as two releases of " +
+			"one chart whose pods differ in a label. A change of `active` waits until the new color is ready, analyzes it on a preview " +
+			"Service, switches the selector of the live Service, waits until only the new pods are behind it, and analyzes again. Only this " +
+			"one key of the selector is written; everything else of the Service stays with its owner. A change of the color is an update. " +
+			"The live color is read from the Service, so a selector that was changed by hand shows in the next plan.",
 		Attributes: map[string]schema.Attribute{
 			"id": schema.StringAttribute{
 				MarkdownDescription: "Instance id: a random UUID that is also on the record in the namespace.",

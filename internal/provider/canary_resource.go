@@ -46,11 +46,11 @@ func (r *CanaryResource) Configure(_ context.Context, req resource.ConfigureRequ
 // Schema describes slipway_canary.
 func (r *CanaryResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "How the requests to a host are divided between two tracks of pods, stable and canary, by an Istio " +
-			"VirtualService or a Gateway API HTTPRoute. Weight moves only to pods that are ready, " +
-			"step by step, and each step is analyzed within the apply; a failure restores the old weights at once, fails the apply with " +
-			"the evidence, and is not attempted again until the pods, the analysis or `retry_token` change. " +
-			"Weights that were changed by hand show in the next plan. A route that was divided before is taken over at the weights that it has.",
+		MarkdownDescription: "Divides the requests to a host between two tracks of pods, stable and canary, by an Istio " +
+			"VirtualService or a Gateway API HTTPRoute. Weight moves step by step, only to pods that are ready, and each step is " +
+			"analyzed within the apply. On failure the old weights are restored at once and the apply fails with the evidence. The same " +
+			"pods get no more requests until they, the analysis or `retry_token` change. Weights that were changed by hand show in the " +
+			"next plan. A route that was divided before is taken over at its present weights.",
 		Attributes: map[string]schema.Attribute{
 			"id": schema.StringAttribute{
 				MarkdownDescription: "Instance id: a random UUID that is also on the route and on the record in the namespace.",
@@ -129,10 +129,11 @@ func (r *CanaryResource) Schema(ctx context.Context, _ resource.SchemaRequest, r
 
 func canaryBlocks() map[string]schema.Block {
 	steps := canaryAnalysisBlock()
-	steps.MarkdownDescription = "Analyzes the canary at each step up and at `weight`. An empty block watches its pods for 5 " +
-		"minutes. On failure the weights from before the apply are restored. The annotation `slipway.dev/abort` on the " +
-		"ConfigMap `slipway-canary-<name>` stops the traffic shift at once and restores the old weights. In queries, `{{ release }}` " +
-		"is the name of the split, and there is no `{{ version }}`."
+	steps.MarkdownDescription = "Analyzes the canary at each step and at `weight`. An empty block watches its pods for 5 minutes. " +
+		"On failure " +
+		"the weights from before the apply are restored. The annotation `slipway.dev/abort` on the ConfigMap `slipway-canary-<name>` " +
+		"aborts the traffic shift at once and restores the old weights. In queries, `{{ release }}` is the name of the split, and there is " +
+		"no `{{ version }}`."
 	return map[string]schema.Block{
 		"istio":       canaryIstioBlock(),
 		"gateway_api": canaryGatewayBlock(),

@@ -67,10 +67,9 @@ const releaseNameRule = "must be a DNS label of at most 53 characters: lower-cas
 func (r *ReleaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "A Helm release in a client's environment. The plan shows the rendered Kubernetes objects leaf by leaf, " +
-			"with secrets masked, and validates the changed ones with a dry run on the API server; the apply installs exactly what was planned, " +
-			"waits until the pods are ready, watches the new version as `smoke_test`, `analysis` and `acceptance` say, rolls back " +
-			"automatically when verification fails (`rollback`), " +
-			"and leaves nothing half done that the next apply does not finish.",
+			"with secrets masked, and validates the changed ones with a dry run on the API server. The apply installs exactly what was " +
+			"planned and waits until the pods are ready. Then it verifies the new version as `smoke_test`, `analysis` and `acceptance` " +
+			"say, and rolls back automatically when verification fails (`rollback`). The next apply finishes what an interrupted one has left.",
 		Attributes: map[string]schema.Attribute{
 			"id": schema.StringAttribute{
 				MarkdownDescription: "Instance id of the release: a random UUID that is also in the record in its namespace. A release that " +

@@ -33,7 +33,7 @@ var (
 // has: either would make the handle in every dependent unreadable or unknown.
 func (r *EnvironmentResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "One client in one stage: a namespace that carries the client's mark, with what belongs to it " +
+		MarkdownDescription: "One client in one stage: a namespace that carries the client's labels, with what belongs to it " +
 			"(ServiceAccount, network policies, quota, " +
 			"limits). Pass the whole resource to others as `environment = slipway_environment.this`. Client, stage and namespace name " +
 			"are its identity and " +

@@ -53,7 +53,7 @@ func openToImport(ctx context.Context, data *Data, s subject) (p *place, uid str
 	if diags.HasError() {
 		return nil, "", diags
 	}
-	return &place{data: data, subject: s, live: live, say: progress(ctx, s.handle, s.name)}, uid, diags
+	return &place{data: data, subject: s, live: live, say: progress(ctx, s.handle, s.what())}, uid, diags
 }
 
 // cutLast cuts at the last slash.

@@ -117,7 +117,7 @@ func connect(ctx context.Context, data *Data, s subject) (*place, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &place{data: data, subject: s, live: live, say: progress(ctx, s.handle, s.name)}, nil
+	return &place{data: data, subject: s, live: live, say: progress(ctx, s.handle, s.what())}, nil
 }
 
 // read is the end of a look at the place in a Read. It takes the resource out of the state where the look found nothing, and

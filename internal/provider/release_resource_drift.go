@@ -305,8 +305,9 @@ func (r *ReleaseResource) correctDrift(ctx context.Context, diags *diag.Diagnost
 	if !plan.CorrectDrift.ValueBool() || plan.Drift.Equal(state.Drift) || !plan.sameInputs(ctx, state) || !settled(state) {
 		return true
 	}
-	handle, _, d := handleFrom(ctx, plan.Environment)
+	s, d := plan.subject(ctx)
 	diags.Append(d...)
+	s.noun = "drift of release"
 	rules, d := plan.ignoreRules(ctx)
 	diags.Append(d...)
 	rendered, err := knownObjects(state.Objects)
@@ -316,25 +317,20 @@ func (r *ReleaseResource) correctDrift(ctx context.Context, diags *diag.Diagnost
 	if diags.HasError() {
 		return false
 	}
-	diags.Append(guardPlan(r.data, handle)...)
+	p, d := open(ctx, r.data, "correct", s)
+	diags.Append(d...)
 	if diags.HasError() {
 		return false
 	}
-	what := "drift of release " + plan.Name.ValueString()
-	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
-	if err != nil {
-		diags.Append(errorDiagnostic("correct", what, handle, err))
-		return false
-	}
-	done, err := release.Correct(ctx, release.Target{Cluster: live, Handle: handle, Name: plan.Name.ValueString()}, release.CorrectOptions{
+	done, err := release.Correct(ctx, releaseIn(p), release.CorrectOptions{
 		InstanceID: state.ID.ValueString(), ClusterUID: state.ClusterUID.ValueString(), Rendered: rendered, Ignore: rules,
-		Timeout: timeout, Progress: progress(ctx, handle, plan.Name.ValueString()),
+		Timeout: timeout, Progress: p.say,
 	})
 	if done != nil {
-		warnOfUnplanned(diags, handle, state, done)
+		warnOfUnplanned(diags, s.handle, state, done)
 	}
 	if err != nil {
-		diags.Append(errorDiagnostic("correct", what, handle, err))
+		diags.Append(s.failed("correct", err))
 		return false
 	}
 	return true

@@ -49,8 +49,7 @@ func Definitions(ctx context.Context, target ownership.Release, spec render.Spec
 	if err != nil {
 		return nil, err
 	}
-	t := &definitionsRun{target: target, spec: spec, out: out, run: &run{target: target, next: &render.Result{},
-		skipped: map[string][]string{}}}
+	t := &definitionsRun{target: target, spec: spec, out: out, answers: newAnswers(&render.Result{})}
 	for _, d := range all {
 		mapping, err := t.mapping(d)
 		if err == nil {
@@ -60,7 +59,7 @@ func Definitions(ctx context.Context, target ownership.Release, spec render.Spec
 			return nil, target.Cluster.Classify(err)
 		}
 	}
-	sorted := t.run.result()
+	sorted := t.answers.result()
 	out.Refusals, out.Skipped = append(out.Refusals, sorted.Refusals...), sorted.Skipped
 	return out, nil
 }
@@ -69,8 +68,8 @@ type definitionsRun struct {
 	target ownership.Release
 	spec   render.Spec
 	out    *DefinitionsResult
-	// run tells refusals from missing rights.
-	run *run
+	// answers tells refusals from missing rights.
+	answers *answers
 }
 
 func (t *definitionsRun) mapping(d render.Definition) (*meta.RESTMapping, error) {
@@ -117,7 +116,7 @@ func (t *definitionsRun) sort(d render.Definition, err error) error {
 	if err == nil {
 		return nil
 	}
-	return t.run.refusedBy(d.Key(), "", err)
+	return t.answers.refusedBy(d.Key(), "", err)
 }
 
 // change says what replacing a definition means for everybody on the cluster.

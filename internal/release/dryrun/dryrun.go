@@ -6,22 +6,28 @@ package dryrun
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 
+	"helm.sh/helm/v3/pkg/storage/driver"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/autoscale"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/helmstore"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/threeway"
 )
 
 // run is one dry run of a release.
@@ -40,11 +46,8 @@ type run struct {
 	// scaled are the workloads whose replicas an autoscaler sets.
 	scaled map[autoscale.Target]bool
 
-	mu         sync.Mutex
-	refusals   []Refusal
-	overwrites []Overwrite
-	skipped    map[string][]string // by reason
-	loads      []*load
+	answers *answers
+	pods    *podCheck
 }
 
 // Run validates the objects of next that differ from previous (nil on create) with dry runs: Helm's own three-way patch with
@@ -55,7 +58,8 @@ type run struct {
 // only for what prevents the dry run as a whole (cluster.Classify).
 func Run(ctx context.Context, target ownership.Release, previous map[object.Key]string, next *render.Result,
 	outside bool) (*Result, error) {
-	t := &run{target: target, previous: previous, next: next, outside: outside, skipped: map[string][]string{}}
+	t := &run{target: target, previous: previous, next: next, outside: outside, answers: newAnswers(next)}
+	t.pods = &podCheck{run: t}
 	if !t.anythingToRun() {
 		return &Result{}, nil
 	}
@@ -79,13 +83,13 @@ func Run(ctx context.Context, target ownership.Release, previous map[object.Key]
 	if err != nil {
 		return nil, target.Cluster.Classify(err)
 	}
-	if err := t.pods(ctx); err != nil {
+	if err := t.pods.all(ctx); err != nil {
 		return nil, target.Cluster.Classify(err)
 	}
-	if err := t.quotas(ctx); err != nil {
+	if err := (&quotaCheck{run: t, loads: t.pods.loads}).all(ctx); err != nil {
 		return nil, target.Cluster.Classify(err)
 	}
-	return t.result(), nil
+	return t.answers.result(), nil
 }
 
 // anythingToRun is whether an object differs, or may differ where the plan shows only a mask.
@@ -163,7 +167,7 @@ func (t *run) readAutoscalers(ctx context.Context, changed []object.Key) error {
 		}
 		err := autoscale.AddLive(ctx, source, t.identify(o.Object).Namespace, t.scaled)
 		if cluster.LacksRight(err) {
-			t.skip("the cluster's HorizontalPodAutoscalers cannot be listed, so replicas that one of them sets may be shown as changed", key)
+			t.answers.skip("the cluster's HorizontalPodAutoscalers cannot be listed, so replicas that one of them sets may be shown as changed", key)
 			return nil
 		}
 		if err != nil {
@@ -173,34 +177,190 @@ func (t *run) readAutoscalers(ctx context.Context, changed []object.Key) error {
 	return nil
 }
 
-func (t *run) refuse(key object.Key, reason, message string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.refusals = append(t.refusals, Refusal{Object: key, Reason: reason, Message: t.next.Secrets.Text(message)})
+// readBase reads the manifest of the deployed revision, which is what Helm takes for the old state. Without the right to read
+// it the dry run continues: what is live is then compared with what is rendered only.
+func (t *run) readBase(ctx context.Context) error {
+	t.base = map[object.Identity]map[string]any{}
+	secrets := helmstore.Bind(ctx, t.client.CoreV1().Secrets(t.target.Handle.Namespace))
+	found, err := driver.NewSecrets(secrets).Query(map[string]string{"owner": "helm", "name": t.target.Name, "status": "deployed"})
+	switch {
+	case errors.Is(err, driver.ErrReleaseNotFound):
+		return nil
+	case cluster.LacksRight(err):
+		t.answers.skip("the deployed revision cannot be read (no right to list Secrets), so fields that the chart no longer sets are not validated",
+			"all objects")
+		return nil
+	case err != nil:
+		return t.target.Cluster.Classify(fmt.Errorf("reading the deployed revision of release %s: %w", t.target.Name, err))
+	}
+	newest := found[0]
+	for _, r := range found {
+		if r.Version > newest.Version {
+			newest = r
+		}
+	}
+	objects, err := object.ParseManifest(newest.Manifest, t.target.Handle.Namespace)
+	if err != nil {
+		return fmt.Errorf("reading the manifest of revision %d of release %s: %w", newest.Version, t.target.Name, err)
+	}
+	for _, o := range objects {
+		t.base[t.identify(o.Object)] = o.Object
+		t.next.Secrets.AddObject(o.Object)
+	}
+	t.next.Secrets.Complete()
+	return nil
 }
 
-func (t *run) skip(reason string, key object.Key) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if !slices.Contains(t.skipped[reason], key.Short()) {
-		t.skipped[reason] = append(t.skipped[reason], key.Short())
+// object tries one object: a POST where it does not exist, else the patch that Helm would send. The error is one that hinders
+// the whole dry run.
+func (t *run) object(ctx context.Context, key object.Key, o object.Rendered) error {
+	mapping, err := t.mapper.RESTMapping(object.GVKOf(o.Object).GroupKind(), object.GVKOf(o.Object).Version)
+	if meta.IsNoMatchError(err) {
+		t.answers.skip(t.whyNotServed(o), key)
+		return nil
 	}
+	if err != nil {
+		return fmt.Errorf("asking the cluster for %s: %w", object.GVKOf(o.Object).GroupKind(), err)
+	}
+	name, _ := object.NameOf(o.Object)
+	target := object.DeepCopy(o.Object)
+	var client dynamic.ResourceInterface = t.objects.Resource(mapping.Resource)
+	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
+		namespace := t.identify(o.Object).Namespace
+		object.SetNamespace(target, namespace)
+		client = t.objects.Resource(mapping.Resource).Namespace(namespace)
+	}
+	live, err := client.Get(ctx, name, metav1.GetOptions{})
+	switch {
+	case cluster.IsNotFound(err):
+		return t.create(ctx, client, key, o, target)
+	case err != nil:
+		return t.answers.refusedBy(key, "", err)
+	case o.Hook:
+		// Helm deletes an old hook before it makes the new one, so its name is free, and its fields are not patched.
+		t.pods.add(key, o, nil, target, nil)
+		return nil
+	}
+	base, stored := t.base[t.identify(o.Object)]
+	if !stored {
+		if owner := t.foreignOwner(live); owner != "" {
+			if sibling := t.siblingOwner(ctx, live); sibling != "" {
+				t.answers.skip("not validated, since release "+sibling+" of this environment has it. The apply succeeds where that release is removed or replaced "+
+					"first, or drops it, as this plan may have it; else give one of the two another name", key)
+				return nil
+			}
+			t.answers.refuse(key, "AlreadyExists", fmt.Sprintf("the name is taken: the object exists in the cluster and belongs to %s. "+
+				"Give it another name, or let its owner drop it first", owner))
+			return nil
+		}
+		// Helm takes for the old state what it is about to write.
+		base = target
+	}
+	return t.patch(ctx, client, mapping, key, o, base, target, live, stored)
 }
 
-func (t *run) result() *Result {
-	out := &Result{Refusals: t.refusals, Overwrites: t.overwrites}
-	slices.SortFunc(out.Refusals, func(a, b Refusal) int {
-		return strings.Compare(string(a.Object)+"\x00"+a.Message, string(b.Object)+"\x00"+b.Message)
-	})
-	slices.SortFunc(out.Overwrites, func(a, b Overwrite) int {
-		return strings.Compare(string(a.Object)+"\x00"+a.Path, string(b.Object)+"\x00"+b.Path)
-	})
-	for _, reason := range slices.Sorted(maps.Keys(t.skipped)) {
-		names := t.skipped[reason]
-		slices.Sort(names)
-		out.Skipped = append(out.Skipped, fmt.Sprintf("%s: %s", strings.Join(names, ", "), t.next.Secrets.Text(reason)))
+func (t *run) create(ctx context.Context, client dynamic.ResourceInterface, key object.Key, o object.Rendered,
+	target map[string]any) error {
+	if !o.Hook {
+		t.target.Annotate(target)
 	}
-	return out
+	made, err := client.Create(ctx, &unstructured.Unstructured{Object: target}, metav1.CreateOptions{
+		DryRun: []string{metav1.DryRunAll}, FieldManager: environment.FieldManager, FieldValidation: metav1.FieldValidationStrict,
+	})
+	if err != nil {
+		return t.answers.refusedBy(key, "", err)
+	}
+	t.pods.add(key, o, nil, made.Object, nil)
+	return nil
+}
+
+// patch tries the patch from base to target. Where no deployed revision stored the object, as after a first install that failed,
+// nobody can tell which of its values are somebody else's.
+func (t *run) patch(ctx context.Context, client dynamic.ResourceInterface, mapping *meta.RESTMapping, key object.Key, o object.Rendered,
+	base, target map[string]any, live *unstructured.Unstructured, stored bool,
+) error {
+	if _, ns := object.NameOf(target); ns != "" {
+		base = object.DeepCopy(base)
+		object.SetNamespace(base, ns)
+	}
+	t.target.Annotate(target)
+	id := t.identify(o.Object)
+	if t.scaled[autoscale.Target{Namespace: id.Namespace, Kind: id.Kind, Name: id.Name}] {
+		base, target = object.WithoutReplicas(base), object.WithoutReplicas(target)
+	}
+	patch, kind, err := threeway.Patch(mapping, base, target, live.Object)
+	if err != nil {
+		t.answers.refuse(key, "Invalid", err.Error())
+		return nil
+	}
+	result := live
+	if patch != nil {
+		result, err = client.Patch(ctx, live.GetName(), kind, patch, metav1.PatchOptions{
+			DryRun: []string{metav1.DryRunAll}, FieldManager: environment.FieldManager, FieldValidation: metav1.FieldValidationStrict,
+		})
+		if err != nil {
+			return t.answers.refusedBy(key, "", err)
+		}
+	}
+	if stored {
+		found, err := (&overwriteSearch{run: t, key: key}).all(base, live.Object, result.Object)
+		if err != nil {
+			return err
+		}
+		t.answers.overwrite(found)
+	}
+	t.pods.add(key, o, base, result.Object, live.Object)
+	return nil
+}
+
+// foreignOwner says to whom an object belongs; empty where Helm would take it for this release's.
+func (t *run) foreignOwner(live *unstructured.Unstructured) string {
+	annotations := live.GetAnnotations()
+	name, namespace := annotations[ownership.AnnotationReleaseName], annotations[ownership.AnnotationReleaseNamespace]
+	ours := name == t.target.Name && namespace == t.target.Handle.Namespace
+	switch {
+	case ours && live.GetLabels()[ownership.LabelManagedBy] == ownership.ManagedByHelm:
+		return ""
+	case name != "" && !ours:
+		return fmt.Sprintf("the Helm release %s in namespace %s", name, namespace)
+	case live.GetLabels()[ownership.LabelManagedBy] != "" && live.GetLabels()[ownership.LabelManagedBy] != ownership.ManagedByHelm:
+		return fmt.Sprintf("%q (label %s), not to a Helm release", live.GetLabels()[ownership.LabelManagedBy], ownership.LabelManagedBy)
+	}
+	if managers := live.GetManagedFields(); len(managers) > 0 {
+		return fmt.Sprintf("no Helm release (it was made by %s)", managers[0].Manager)
+	}
+	return "no Helm release"
+}
+
+// siblingOwner is another release of Slipway in the same namespace that has an object; empty where there is none, or where
+// that is unknown.
+func (t *run) siblingOwner(ctx context.Context, live *unstructured.Unstructured) string {
+	annotations := live.GetAnnotations()
+	name := annotations[ownership.AnnotationReleaseName]
+	if name == "" || annotations[ownership.AnnotationReleaseNamespace] != t.target.Handle.Namespace {
+		return ""
+	}
+	place := record.Place{Cluster: t.target.Cluster, Handle: t.target.Handle, Kind: record.OfRelease, Name: name}
+	found, err := record.Read[record.Release](ctx, t.client, place)
+	if err != nil || found.Content == nil {
+		return ""
+	}
+	return name
+}
+
+// whyNotServed tells a CRD that comes with the chart from a kind that nobody brings.
+func (t *run) whyNotServed(o object.Rendered) string {
+	gvk := object.GVKOf(o.Object)
+	kind := gvk.Kind + "." + gvk.Group
+	brought := t.next.Brings[kind]
+	for _, other := range t.next.ByKey {
+		brought = brought || render.DefinedKind(other.Object) == kind
+	}
+	if brought {
+		return fmt.Sprintf("not validated, since the definition of %s comes with the same release", gvk.GroupKind())
+	}
+	return fmt.Sprintf("not validated, since the cluster does not serve %s in %s; the apply needs its definition (CRD) to be there", gvk.Kind,
+		gvk.GroupVersion())
 }
 
 // Result is what the API server says of a rendering that is not applied yet.

@@ -14,13 +14,19 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 )
 
-// overwritten lists the leaves that somebody else changed in the cluster since the deployed revision was rendered, and that
+// overwriteSearch looks for the leaves of one object that the apply would overwrite.
+type overwriteSearch struct {
+	run   *run
+	key   object.Key
+	found []Overwrite
+}
+
+// all lists the leaves that somebody else changed in the cluster since the deployed revision was rendered, and that
 // the apply would change again. A leaf that base does not set is none of the release's: what the apply does to it is in the
 // rendering's own difference.
-func (t *run) overwritten(key object.Key, base, live, result map[string]any) ([]Overwrite, error) {
-	w := &overwriteSearch{run: t, key: key}
+func (w *overwriteSearch) all(base, live, result map[string]any) ([]Overwrite, error) {
 	masks := []any{}
-	for _, text := range []string{t.previous[key], t.next.Objects[key]} {
+	for _, text := range []string{w.run.previous[w.key], w.run.next.Objects[w.key]} {
 		if text == "" {
 			continue
 		}
@@ -30,8 +36,8 @@ func (t *run) overwritten(key object.Key, base, live, result map[string]any) ([]
 		}
 		masks = append(masks, shown)
 	}
-	if t.outside && t.previous[key] != "" {
-		rendered, err := object.DecodeNumbers(t.previous[key])
+	if w.run.outside && w.run.previous[w.key] != "" {
+		rendered, err := object.DecodeNumbers(w.run.previous[w.key])
 		if err != nil {
 			return nil, err
 		}
@@ -51,12 +57,6 @@ func (t *run) overwritten(key object.Key, base, live, result map[string]any) ([]
 		}
 	}
 	return w.found, nil
-}
-
-type overwriteSearch struct {
-	run   *run
-	key   object.Key
-	found []Overwrite
 }
 
 // compare compares one place of base, live and result. masks are what may be shown of the place.

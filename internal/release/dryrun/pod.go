@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -18,6 +20,13 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 )
+
+// podCheck collects the workloads that the apply changes, and validates their pods.
+type podCheck struct {
+	run   *run
+	mu    sync.Mutex
+	loads []*load
+}
 
 // load is a workload that the apply changes, with what it needs of the namespace.
 type load struct {
@@ -33,27 +42,27 @@ type load struct {
 	pod *corev1.PodSpec
 }
 
-// workload notes a changed workload whose pods, or whose number of pods, change.
-func (t *run) workload(key object.Key, o object.Rendered, base, next, live map[string]any) {
+// add notes a changed workload whose pods, or whose number of pods, change.
+func (p *podCheck) add(key object.Key, o object.Rendered, base, next, live map[string]any) {
 	template := object.PodTemplate(o.Object)
 	if template == nil {
 		return
 	}
 	kind, _ := o.Object["kind"].(string)
-	l := &load{key: key, hook: o.Hook, kind: kind, namespace: t.identify(o.Object).Namespace, next: next, live: live}
+	l := &load{key: key, hook: o.Hook, kind: kind, namespace: p.run.identify(o.Object).Namespace, next: next, live: live}
 	l.templateChanged = base == nil || !sameValue(object.PodTemplate(base), template)
 	if !l.templateChanged && sameValue(inMap(base["spec"], "replicas"), inMap(o.Object["spec"], "replicas")) {
 		return
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.loads = append(t.loads, l)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.loads = append(p.loads, l)
 }
 
-// pods validates one pod of each changed template: what admission, Pod Security, a LimitRange or a quota says of a pod it does not
+// all validates one pod of each changed template: what admission, Pod Security, a LimitRange or a quota says of a pod it does not
 // say of the workload that makes it.
-func (t *run) pods(ctx context.Context) error {
-	return cluster.Parallel(ctx, t.loads, func(ctx context.Context, l *load) error {
+func (p *podCheck) all(ctx context.Context) error {
+	return cluster.Parallel(ctx, p.loads, func(ctx context.Context, l *load) error {
 		pod, err := podOf(l.next, l.namespace)
 		if err != nil {
 			return fmt.Errorf("reading the pod template of %s: %w", l.key, err)
@@ -62,7 +71,7 @@ func (t *run) pods(ctx context.Context) error {
 		if !l.templateChanged {
 			return nil
 		}
-		return t.pod(ctx, l, pod)
+		return p.one(ctx, l, pod)
 	})
 }
 
@@ -71,9 +80,9 @@ var (
 	missingPriority = regexp.MustCompile(`no PriorityClass with name (\S+) was found`)
 )
 
-func (t *run) pod(ctx context.Context, l *load, pod *corev1.Pod) error {
+func (p *podCheck) one(ctx context.Context, l *load, pod *corev1.Pod) error {
 	for range 3 {
-		made, err := t.client.CoreV1().Pods(l.namespace).Create(ctx, pod.DeepCopy(), metav1.CreateOptions{
+		made, err := p.run.client.CoreV1().Pods(l.namespace).Create(ctx, pod.DeepCopy(), metav1.CreateOptions{
 			DryRun: []string{metav1.DryRunAll}, FieldManager: environment.FieldManager,
 		})
 		if err == nil {
@@ -81,13 +90,13 @@ func (t *run) pod(ctx context.Context, l *load, pod *corev1.Pod) error {
 			return nil
 		}
 		text := cluster.AnswerText(err)
-		if m := missingAccount.FindStringSubmatch(text); m != nil && t.brings("v1/ServiceAccount/"+m[1]) &&
+		if m := missingAccount.FindStringSubmatch(text); m != nil && p.brings("v1/ServiceAccount/"+m[1]) &&
 			pod.Spec.ServiceAccountName != "default" {
 			// The account is made by the same apply. Any other one lets the pod be validated.
 			pod.Spec.ServiceAccountName, pod.Spec.DeprecatedServiceAccount = "default", ""
 			continue
 		}
-		if m := missingPriority.FindStringSubmatch(text); m != nil && t.brings("scheduling.k8s.io/v1/PriorityClass/"+m[1]) {
+		if m := missingPriority.FindStringSubmatch(text); m != nil && p.brings("scheduling.k8s.io/v1/PriorityClass/"+m[1]) {
 			pod.Spec.PriorityClassName = ""
 			continue
 		}
@@ -95,20 +104,49 @@ func (t *run) pod(ctx context.Context, l *load, pod *corev1.Pod) error {
 			// Whether the rollout fits is a sum over all pods, see quotas: this one may take the place of an old one.
 			return nil
 		}
-		return t.refusedBy(l.key, "its pods would be refused: ", err)
+		return p.run.answers.refusedBy(l.key, "its pods would be refused: ", err)
 	}
 	return nil
 }
 
 // brings reports that an object comes with the release.
-func (t *run) brings(key string) bool {
-	_, there := t.next.ByKey[object.Key(key)]
+func (p *podCheck) brings(key string) bool {
+	_, there := p.run.next.ByKey[object.Key(key)]
 	return there
 }
 
 // counted are the workloads whose pods quotas sums up.
 func (l *load) counted() bool {
 	return !l.hook && (l.kind == "Deployment" || l.kind == "StatefulSet" || l.kind == "ReplicaSet" || l.kind == "ReplicationController")
+}
+
+func (l *load) demand(name corev1.ResourceName) (demand, error) {
+	var before, after resource.Quantity
+	was, becomes := replicasOf(l.live), replicasOf(l.next)
+	if l.live != nil {
+		pod, err := podOf(l.live, l.namespace)
+		if err != nil {
+			return demand{}, err
+		}
+		before = podUse(&pod.Spec, name)
+	}
+	if l.pod != nil {
+		after = podUse(l.pod, name)
+	}
+	final := times(after, becomes)
+	final.Sub(times(before, was))
+	text := fmt.Sprintf("%d × %s instead of %d × %s", becomes, after.String(), was, before.String())
+	if !l.templateChanged || was == 0 || becomes == 0 || !surges(l.next, becomes) {
+		return demand{final, text}, nil
+	}
+	// One new pod must fit next to all old ones, and at the end one old pod next to all new ones.
+	last := final.DeepCopy()
+	last.Add(before)
+	peak := after.DeepCopy()
+	if last.Cmp(peak) > 0 {
+		peak = last
+	}
+	return demand{peak, text + ", and one more pod while it runs"}, nil
 }
 
 // podOf is a pod as the workload's controller would make it.

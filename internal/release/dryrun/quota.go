@@ -19,34 +19,40 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 )
 
-// quotas compares what the changed workloads need with what ResourceQuotas leave: the API server checks pod by pod, when they
+// quotaCheck compares what changed workloads need with the quotas of the namespace.
+type quotaCheck struct {
+	run   *run
+	loads []*load
+}
+
+// all compares what the changed workloads need with what ResourceQuotas leave: the API server checks pod by pod, when they
 // are created, and a rollout that does not fit hangs. What counts is whether the rollout can go on, not whether it gets its whole
 // surge: a Deployment that may do without one of its pods makes room for the next one by itself.
-func (t *run) quotas(ctx context.Context) error {
-	namespace := t.target.Handle.Namespace
-	loads := slices.DeleteFunc(slices.Clone(t.loads), func(l *load) bool { return !l.counted() || l.namespace != namespace })
+func (q *quotaCheck) all(ctx context.Context) error {
+	namespace := q.run.target.Handle.Namespace
+	loads := slices.DeleteFunc(slices.Clone(q.loads), func(l *load) bool { return !l.counted() || l.namespace != namespace })
 	if len(loads) == 0 {
 		return nil
 	}
 	slices.SortFunc(loads, func(a, b *load) int { return strings.Compare(string(a.key), string(b.key)) })
-	list, err := t.client.CoreV1().ResourceQuotas(namespace).List(ctx, metav1.ListOptions{})
+	list, err := q.run.client.CoreV1().ResourceQuotas(namespace).List(ctx, metav1.ListOptions{})
 	if cluster.LacksRight(err) {
 		for _, l := range loads {
-			t.skip("not compared with the namespace's quotas, since these cannot be listed: "+cluster.AnswerText(err), l.key)
+			q.run.answers.skip("not compared with the namespace's quotas, since these cannot be listed: "+cluster.AnswerText(err), l.key)
 		}
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("listing the quotas of namespace %s: %w", namespace, err)
 	}
-	freed := t.freed(namespace)
+	freed := q.freed(namespace)
 	for i := range list.Items {
 		quota := &list.Items[i]
 		if !covers(quota) {
 			continue
 		}
 		for name, hard := range quota.Status.Hard {
-			if err := t.quota(quota, name, hard, loads, freed); err != nil {
+			if err := q.one(quota, name, hard, loads, freed); err != nil {
 				return err
 			}
 		}
@@ -64,8 +70,8 @@ func covers(q *corev1.ResourceQuota) bool {
 	})
 }
 
-// quota checks one resource of one quota over all changed workloads.
-func (t *run) quota(quota *corev1.ResourceQuota, name corev1.ResourceName, hard resource.Quantity, loads []*load, freed []*load) error {
+// one checks one resource of one quota over all changed workloads.
+func (q *quotaCheck) one(quota *corev1.ResourceQuota, name corev1.ResourceName, hard resource.Quantity, loads []*load, freed []*load) error {
 	left := hard.DeepCopy()
 	left.Sub(quota.Status.Used[name])
 	needed := resource.Quantity{}
@@ -100,20 +106,20 @@ func (t *run) quota(quota *corev1.ResourceQuota, name corev1.ResourceName, hard 
 	short := needed.DeepCopy()
 	short.Sub(left)
 	used := quota.Status.Used[name]
-	t.refuse(culprit, "QuotaExceeded", fmt.Sprintf("the rollout would hang: %s, and ResourceQuota %s leaves %s of %s (%s of %s are used): "+
+	q.run.answers.refuse(culprit, "QuotaExceeded", fmt.Sprintf("the rollout would hang: %s, and ResourceQuota %s leaves %s of %s (%s of %s are used): "+
 		"%s too much",
 		strings.Join(parts, "; "), quota.Name, left.String(), name, used.String(), hard.String(), short.String()))
 	return nil
 }
 
 // freed are the workloads of the deployed revision that the new one does not have any more.
-func (t *run) freed(namespace string) []*load {
+func (q *quotaCheck) freed(namespace string) []*load {
 	kept := map[object.Identity]bool{}
-	for _, o := range t.next.ByKey {
-		kept[t.identify(o.Object)] = true
+	for _, o := range q.run.next.ByKey {
+		kept[q.run.identify(o.Object)] = true
 	}
 	var out []*load
-	for id, o := range t.base {
+	for id, o := range q.run.base {
 		l := &load{kind: id.Kind, namespace: id.Namespace, live: o}
 		if kept[id] || object.PodTemplate(o) == nil || !l.counted() || id.Namespace != namespace {
 			continue
@@ -128,35 +134,6 @@ func (t *run) freed(namespace string) []*load {
 type demand struct {
 	need resource.Quantity
 	text string
-}
-
-func (l *load) demand(name corev1.ResourceName) (demand, error) {
-	var before, after resource.Quantity
-	was, becomes := replicasOf(l.live), replicasOf(l.next)
-	if l.live != nil {
-		pod, err := podOf(l.live, l.namespace)
-		if err != nil {
-			return demand{}, err
-		}
-		before = podUse(&pod.Spec, name)
-	}
-	if l.pod != nil {
-		after = podUse(l.pod, name)
-	}
-	final := times(after, becomes)
-	final.Sub(times(before, was))
-	text := fmt.Sprintf("%d × %s instead of %d × %s", becomes, after.String(), was, before.String())
-	if !l.templateChanged || was == 0 || becomes == 0 || !surges(l.next, becomes) {
-		return demand{final, text}, nil
-	}
-	// One new pod must fit next to all old ones, and at the end one old pod next to all new ones.
-	last := final.DeepCopy()
-	last.Add(before)
-	peak := after.DeepCopy()
-	if last.Cmp(peak) > 0 {
-		peak = last
-	}
-	return demand{peak, text + ", and one more pod while it runs"}, nil
 }
 
 // replicasOf is the number of pods that a workload asks for; Kubernetes' default is 1.

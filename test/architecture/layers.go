@@ -10,11 +10,14 @@ package architecture
 var layers = [][]string{
 	{"explain"},
 	{"object", "values", "cluster", "migration/sqlfile"},
-	{"chart", "analysis", "task", "redact", "migration/lint", "migration/runner"},
+	{"chart", "analysis", "task", "redact", "migration/lint", "migration/runner", "release/autoscale", "release/purity", "release/threeway"},
 	{"environment", "fleet", "migration/lint/corpus"},
-	{"record", "gitops"},
-	{"operation"},
-	{"environment/namespace", "database", "migration/job", "traffic/pods", "traffic/route", "traffic/traffictest"},
+	{"record", "gitops", "release/ownership"},
+	{"operation", "release/render"},
+	{"environment/namespace", "database", "migration/job", "release/helmstore", "release/rollout", "traffic/pods", "traffic/route",
+		"traffic/traffictest"},
+	{"release/drift", "release/dryrun", "release/helmkube"},
+	{"verify"},
 	{"release", "traffic/canary", "traffic/bluegreen"},
 	{"provider"},
 }

@@ -381,7 +381,8 @@ func (d *Comparison) untried(o *Object, err error) error {
 	var status apierrors.APIStatus
 	switch {
 	case cluster.LacksRight(err):
-		d.skip("differences were not validated on the API server for lack of a right, so some of them may not be real: " + cluster.AnswerText(err))
+		d.skip("differences were not validated on the API server for lack of a right, so some of them may not be real: " +
+			cluster.AnswerText(err))
 	case cluster.IsTransient(err) || !errors.As(err, &status) || apierrors.IsTooManyRequests(err) || apierrors.IsServerTimeout(err) ||
 		apierrors.IsTimeout(err) || apierrors.IsServiceUnavailable(err):
 		return fmt.Errorf("validating %s: %w", o.Key.Short(), err)

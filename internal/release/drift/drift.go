@@ -33,7 +33,7 @@ type Difference struct {
 	Path string
 	// Text says what is live and what was rendered ("3 → 2"), without secrets.
 	Text string
-	// Lasting says that Correct leaves it alone: the object belongs to somebody else now, or its kind is not served any more.
+	// Lasting says that Correct leaves it alone: the object belongs to another owner now, or its kind is not served any more.
 	Lasting bool
 }
 
@@ -48,7 +48,7 @@ type Differences struct {
 // Find compares the live objects of a release with what was rendered. Fields that others added are no drift. It costs one GET for
 // each object. Where something seems to differ, Helm's own patch is sent with dryRun=All, and only what the API server would
 // really change is drift: not the effect of defaulting, of a webhook, or of another spelling of the same value. What seems to
-// differ, and Secrets to which somebody else than Slipway has written, are compared with Helm's record at the cost of one more
+// differ, and Secrets that others than Slipway have written, are compared with Helm's record at the cost of one more
 // request. Values of secrets are never shown. Hooks are not compared. Nothing is written. Errors as from cluster.Classify.
 func Find(ctx context.Context, target ownership.Release, options Options) (*Differences, error) {
 	d, err := New(target, options)

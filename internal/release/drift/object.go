@@ -23,7 +23,7 @@ import (
 // Object is one object of the release.
 type Object struct {
 	Key object.Key
-	// shown is the object with masks; want what it is compared with, nil where that cannot be told.
+	// shown is the object with masks; want what it is compared with, nil where that is unknown.
 	shown, Want map[string]any
 	Mapping     *meta.RESTMapping
 	at          dynamic.ResourceInterface
@@ -118,7 +118,7 @@ func hasAnyMask(v any) bool {
 }
 
 // writtenOnlyByUs reports that nobody but Slipway has set any field outside the subresources, so that what Slipway wrote there is
-// still what is there. A value that somebody else set belongs to him by the API server's own books.
+// still what is there. The managed fields show which values others have set.
 func writtenOnlyByUs(live *unstructured.Unstructured) bool {
 	ours := false
 	for _, entry := range live.GetManagedFields() {

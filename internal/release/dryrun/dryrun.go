@@ -187,7 +187,8 @@ func (t *run) readBase(ctx context.Context) error {
 	case errors.Is(err, driver.ErrReleaseNotFound):
 		return nil
 	case cluster.LacksRight(err):
-		t.answers.skip("the deployed revision cannot be read (no right to list Secrets), so fields that the chart no longer sets are not validated",
+		t.answers.skip("the deployed revision cannot be read (no right to list Secrets), so fields that the chart no longer sets are not "+
+			"validated",
 			"all objects")
 		return nil
 	case err != nil:
@@ -245,7 +246,8 @@ func (t *run) object(ctx context.Context, key object.Key, o object.Rendered) err
 	if !stored {
 		if owner := t.foreignOwner(live); owner != "" {
 			if sibling := t.siblingOwner(ctx, live); sibling != "" {
-				t.answers.skip("not validated, since release "+sibling+" of this environment has it. The apply succeeds where that release is removed or replaced "+
+				t.answers.skip("not validated, since release "+sibling+" of this environment has it. The apply succeeds where that release is "+
+					"removed or replaced "+
 					"first, or drops it, as this plan may have it; else give one of the two another name", key)
 				return nil
 			}
@@ -275,7 +277,7 @@ func (t *run) create(ctx context.Context, client dynamic.ResourceInterface, key 
 }
 
 // patch tries the patch from base to target. Where no deployed revision stored the object, as after a first install that failed,
-// nobody can tell which of its values are somebody else's.
+// it is unknown which of its values belong to others.
 func (t *run) patch(ctx context.Context, client dynamic.ResourceInterface, mapping *meta.RESTMapping, key object.Key, o object.Rendered,
 	base, target map[string]any, live *unstructured.Unstructured, stored bool,
 ) error {
@@ -363,11 +365,11 @@ func (t *run) whyNotServed(o object.Rendered) string {
 		gvk.GroupVersion())
 }
 
-// Result is what the API server says of a rendering that is not applied yet.
+// Result is the API server's answer to a rendering that is not applied yet.
 type Result struct {
 	// Refusals would fail the apply: schema errors, immutable fields, admission, quota, Pod Security, a name that is taken.
 	Refusals []Refusal
-	// Overwrites are live differences that the apply would put back: hand edits, replicas that an HPA owns.
+	// Overwrites are live differences that the apply would reset: hand edits, replicas that an HPA owns.
 	Overwrites []Overwrite
 	// Skipped says in words what could not be validated and why (no right to dry-run, the kind is not served yet).
 	Skipped []string

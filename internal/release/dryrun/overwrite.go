@@ -21,7 +21,7 @@ type overwriteSearch struct {
 	found []Overwrite
 }
 
-// all lists the leaves that somebody else changed in the cluster since the deployed revision was rendered, and that
+// all lists the leaves that others changed in the cluster since the deployed revision was rendered, and that
 // the apply would change again. A leaf that base does not set is none of the release's: what the apply does to it is in the
 // rendering's own difference.
 func (w *overwriteSearch) all(base, live, result map[string]any) ([]Overwrite, error) {
@@ -121,7 +121,7 @@ func inList(v any, key string, id any) any {
 	return nil
 }
 
-// below goes one field down in all masks; a mask covers what is below it.
+// below goes one field down in all masks; a mask covers everything below it.
 func below(masks []any, key string) []any {
 	out := make([]any, 0, len(masks))
 	for _, m := range masks {

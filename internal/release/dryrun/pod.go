@@ -59,8 +59,8 @@ func (p *podCheck) add(key object.Key, o object.Rendered, base, next, live map[s
 	p.loads = append(p.loads, l)
 }
 
-// all validates one pod of each changed template: what admission, Pod Security, a LimitRange or a quota says of a pod it does not
-// say of the workload that makes it.
+// all validates one pod of each changed template, since admission, Pod Security, a LimitRange or a quota refuses the pod and not the
+// workload that creates it.
 func (p *podCheck) all(ctx context.Context) error {
 	return cluster.Parallel(ctx, p.loads, func(ctx context.Context, l *load) error {
 		pod, err := podOf(l.next, l.namespace)

@@ -71,7 +71,8 @@ func covers(q *corev1.ResourceQuota) bool {
 }
 
 // one checks one resource of one quota over all changed workloads.
-func (q *quotaCheck) one(quota *corev1.ResourceQuota, name corev1.ResourceName, hard resource.Quantity, loads []*load, freed []*load) error {
+func (q *quotaCheck) one(quota *corev1.ResourceQuota, name corev1.ResourceName, hard resource.Quantity, loads []*load,
+	freed []*load) error {
 	left := hard.DeepCopy()
 	left.Sub(quota.Status.Used[name])
 	needed := resource.Quantity{}
@@ -106,7 +107,8 @@ func (q *quotaCheck) one(quota *corev1.ResourceQuota, name corev1.ResourceName, 
 	short := needed.DeepCopy()
 	short.Sub(left)
 	used := quota.Status.Used[name]
-	q.run.answers.refuse(culprit, "QuotaExceeded", fmt.Sprintf("the rollout would hang: %s, and ResourceQuota %s leaves %s of %s (%s of %s are used): "+
+	q.run.answers.refuse(culprit, "QuotaExceeded", fmt.Sprintf("the rollout would hang: %s, and ResourceQuota %s leaves %s of %s (%s of %s "+
+		"are used): "+
 		"%s too much",
 		strings.Join(parts, "; "), quota.Name, left.String(), name, used.String(), hard.String(), short.String()))
 	return nil

@@ -108,7 +108,7 @@ type analysis struct {
 	// templates by name: files, defines and, under tplName, the texts of tpl. All definitions of a name count, since
 	// which of them wins is decided by the order of parsing.
 	templates map[string][]parse.Node
-	// docs says of a template that it can print whole objects.
+	// docs reports the templates that can print whole objects.
 	docs map[string]bool
 	memo map[call]influence
 	// visiting are the calls of the current round: each is computed once in it.

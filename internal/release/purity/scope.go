@@ -25,7 +25,7 @@ var (
 		"b64enc": true, "b32enc": true, "quote": true, "squote": true, "toJson": true}
 )
 
-// scope is one template under analysis. Variables are told apart by name only, and keep the union of all that is assigned.
+// scope is one template under analysis. Variables are identified by name only, and keep the union of all that is assigned.
 type scope struct {
 	a         *analysis
 	root      influence

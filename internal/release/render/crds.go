@@ -27,7 +27,7 @@ type Definition struct {
 	Object map[string]any
 }
 
-// Definitions says of each CustomResourceDefinition that the apply writes which versions it has, and a digest of its content:
+// Definitions maps each CustomResourceDefinition that the apply writes to its versions and a digest of its content:
 // "widgets.example.com" → "v1alpha1 (not served), v1 (stored); c1:sha256:…". It is empty unless spec.ReplaceCRDs is set, since
 // definitions that exist are not written otherwise.
 func Definitions(spec Spec) (map[string]string, error) {

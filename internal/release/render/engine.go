@@ -174,7 +174,7 @@ func (r *Raw) askedAPIVersions() chartutil.VersionSet {
 	return out
 }
 
-// HelmCapabilities is what templates see as .Capabilities; nil stands for the oldest Kubernetes that Slipway supports, with the
+// HelmCapabilities is what templates see as .Capabilities; nil means the oldest Kubernetes that Slipway supports, with the
 // APIs that Helm knows (Helm's own default version is that of its build, or v1.20.0).
 func HelmCapabilities(c *cluster.Capabilities) *chartutil.Capabilities {
 	if c == nil {

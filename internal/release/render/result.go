@@ -20,8 +20,8 @@ type Options struct {
 	// Install is .Release.IsInstall; its opposite is .Release.IsUpgrade.
 	Install  bool
 	Revision int
-	// Capabilities are what .Capabilities shows. Nil: the cluster is not known. Then the oldest supported Kubernetes stands in
-	// for it, the chart's kubeVersion is not checked, and every object that depends on capabilities is volatile.
+	// Capabilities are what .Capabilities shows. Nil: the cluster is not known. Then the oldest supported Kubernetes is
+	// used, the chart's kubeVersion is not checked, and every object that depends on capabilities is volatile.
 	Capabilities *cluster.Capabilities
 	// CapabilitiesMayChange and OperationMayChange make objects volatile that depend on .Capabilities, or on whether the
 	// operation is an install or an upgrade (both for a create: another resource of the same apply may change the first,

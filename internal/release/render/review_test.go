@@ -36,13 +36,13 @@ func TestReview_FindsWhatMakesRolloutsLoseRequests(t *testing.T) {
 		{"delay", deploymentOf("", "", delay, "") + reviewService, "", ""},
 		{"no Service", deploymentOf("", "", "", ""), "", ""},
 		{"another Service", deploymentOf("", "", "", "") + strings.Replace(reviewService, "{app: x}", "{app: y}", 1), "", ""},
-		{"replicas beside an autoscaler", deploymentOf("replicas: 2", "", delay, "") +
+		{"replicas next to an autoscaler", deploymentOf("replicas: 2", "", delay, "") +
 			reviewHPA, ruleReplicasAndHPA, "HorizontalPodAutoscaler/app"},
 		{"autoscaler alone", deploymentOf("", "", delay, "") + reviewHPA, "", ""},
 		{"replicas alone", deploymentOf("replicas: 2", "", delay, ""), "", ""},
 		{"config without checksum", deploymentOf("", "", delay+env, "") + reviewConfigs, ruleConfigNotNoticed, "ConfigMap/settings, Secret/keys"},
 		{"config with checksum", deploymentOf("", "checksum/config: abc", delay+env, "") + reviewConfigs, "", ""},
-		{"config of somebody else", deploymentOf("", "", delay+env, ""), "", ""},
+		{"config of another owner", deploymentOf("", "", delay+env, ""), "", ""},
 		{"projected Secret", deploymentOf("", "", delay, volumes) + reviewConfigs, ruleConfigNotNoticed, "Secret/keys"},
 		{"hashed name", strings.ReplaceAll(deploymentOf("", "", delay+env, "")+reviewConfigs, "settings", "settings-1a2b3c4d5e"),
 			ruleConfigNotNoticed, "read Secret/keys,"},

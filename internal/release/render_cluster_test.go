@@ -13,6 +13,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
 )
 
 // helmInstall and helmUpgrade do what the helm program does.
@@ -24,7 +25,7 @@ func (b *bench) helmInstall(spec Spec) *helmrelease.Release {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	stored, err := install.Run(chart, object.DeepCopy(render.MergeSecrets(spec, func(m map[string]any) map[string]any { return m })))
+	stored, err := install.Run(chart, object.DeepCopy(values.Merge(spec.Values, spec.Sensitive, spec.WriteOnly)))
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -39,8 +40,7 @@ func (b *bench) helmUpgrade(spec Spec) *helmrelease.Release {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	stored, err := upgrade.Run(b.target.Name, chart, object.DeepCopy(render.MergeSecrets(spec,
-		func(m map[string]any) map[string]any { return m })))
+	stored, err := upgrade.Run(b.target.Name, chart, object.DeepCopy(values.Merge(spec.Values, spec.Sensitive, spec.WriteOnly)))
 	if err != nil {
 		b.t.Fatal(err)
 	}

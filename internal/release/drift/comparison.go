@@ -54,6 +54,7 @@ type Comparison struct {
 	skipped     []string
 }
 
+// New prepares a comparison with the cluster of target. Errors as from cluster.Classify.
 func New(target ownership.Release, options Options) (*Comparison, error) {
 	d := &Comparison{target: target, options: options, Scaled: map[autoscale.Target]bool{}}
 	var err error
@@ -371,6 +372,7 @@ func (d *Comparison) isAutoscaled(ctx context.Context, o *Object) (bool, error) 
 	return d.Scaled[autoscale.Target{Namespace: namespace, Kind: o.Live.GetKind(), Name: o.Live.GetName()}], nil
 }
 
+// Ignored reports that a rule covers a leaf, so that it is no drift.
 func (d *Comparison) Ignored(o *Object, leaf object.Drift) bool {
 	covers := func(rule object.IgnoreRule) bool { return rule.Covers(o.Key, leaf) }
 	return slices.ContainsFunc(injected, covers) || slices.ContainsFunc(d.options.Ignore, covers)

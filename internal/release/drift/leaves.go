@@ -12,6 +12,7 @@ import (
 // sameOrBelow reports that one of two leaves is the other one, or lies in it: a patch may make what the server then fills.
 func sameOrBelow(a, b string) bool { return strings.HasPrefix(a, b) || strings.HasPrefix(b, a) }
 
+// IsReplicas reports that a leaf is the number of pods of a workload.
 func IsReplicas(leaf object.Drift) bool { return leaf.Path == "spec.replicas" }
 
 // injected are leaves that charts leave open, or fill with a stand-in, for a controller to write a certificate into.

@@ -71,6 +71,7 @@ func Analyze(ch *helmchart.Chart, values map[string]any) (*Result, error) {
 	return out, nil
 }
 
+// VisitCharts calls visit with a chart and all its subcharts.
 func VisitCharts(ch *helmchart.Chart, visit func(*helmchart.Chart)) {
 	visit(ch)
 	for _, dependency := range ch.Dependencies() {
@@ -78,6 +79,7 @@ func VisitCharts(ch *helmchart.Chart, visit func(*helmchart.Chart)) {
 	}
 }
 
+// EachString calls visit with each string in a tree of maps and lists.
 func EachString(v any, visit func(string)) {
 	switch v := v.(type) {
 	case string:

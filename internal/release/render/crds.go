@@ -55,6 +55,7 @@ type Version struct {
 	Served, stored bool
 }
 
+// VersionsOf lists the versions of a CustomResourceDefinition.
 func VersionsOf(crd map[string]any) []Version {
 	found, _, _ := unstructured.NestedFieldNoCopy(crd, "spec", "versions")
 	list, _ := found.([]any)
@@ -69,6 +70,7 @@ func VersionsOf(crd map[string]any) []Version {
 	return out
 }
 
+// VersionsText prints the versions of a CustomResourceDefinition: "v1alpha1 (not served), v1 (stored)".
 func VersionsText(crd map[string]any) string {
 	var texts []string
 	for _, v := range VersionsOf(crd) {

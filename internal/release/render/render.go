@@ -356,7 +356,7 @@ func (r *renderer) withSecrets(ctx context.Context, s shape, chosen func(path st
 	var out []*Raw
 	for shift := 1; shift <= 2; shift++ {
 		in := r.in
-		in.Values = MergeSecrets(r.spec, func(secrets map[string]any) map[string]any {
+		in.Values = mergeSecrets(r.spec, func(secrets map[string]any) map[string]any {
 			return withSentinels(secrets, s, shift, chosen)
 		})
 		raw, err := r.perturbed(ctx, in)

@@ -149,7 +149,7 @@ func eachCharacter(secret string, shift int, alphabet string) string {
 	return string(out)
 }
 
-// MergeSecrets is what the chart is given when change is applied to the secret values.
-func MergeSecrets(spec Spec, change func(map[string]any) map[string]any) map[string]any {
+// mergeSecrets is what the chart is given when change is applied to the secret values.
+func mergeSecrets(spec Spec, change func(map[string]any) map[string]any) map[string]any {
 	return values.Merge(spec.Values, change(spec.Sensitive), change(spec.WriteOnly))
 }

@@ -110,9 +110,7 @@ func (r *EnvironmentResource) ensure(
 	if diags.HasError() {
 		return plan, diags
 	}
-	ctx, cancel := context.WithTimeout(ctx, cluster.HoldTimeout(timeout))
-	defer cancel()
-	options.Progress = p.say
+	options.Timeout, options.Progress, options.MadeInThisRun = timeout, p.say, r.data.madeInThisRun
 	ensured, err := namespace.Ensure(ctx, p.live, spec, options)
 	if err != nil {
 		diags.Append(p.subject.failed(verb, err))
@@ -177,13 +175,12 @@ func (r *EnvironmentResource) Delete(ctx context.Context, req resource.DeleteReq
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, cluster.HoldTimeout(timeout))
-	defer cancel()
 	forgotten, err := namespace.Remove(ctx, p.live, handle, namespace.RemoveOptions{
 		InstanceID:   state.ID.ValueString(),
 		ClusterUID:   state.ClusterUID.ValueString(),
 		NamespaceUID: state.NamespaceUID.ValueString(),
 		Protected:    state.DeletionProtection.ValueBool(),
+		Timeout:      timeout,
 		Progress:     p.say,
 	})
 	resp.Diagnostics.Append(p.removed(forgotten,

@@ -4,12 +4,9 @@
 package namespace
 
 import (
-	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
@@ -49,30 +46,4 @@ func resourceProblem(name string, known []string, prefixes ...string) string {
 		return strings.Join(validation.IsQualifiedName(name), "; ")
 	}
 	return "is no resource that Kubernetes knows. Known are " + strings.Join(known, ", ") + ", and names with a slash"
-}
-
-// Problems lists what the API server would refuse in the bounds: for each resource, min, the default request, the default
-// limit and max must not fall. Quantities that cannot be read are left to ValidQuantity.
-func (l *LimitRange) Problems() []string {
-	steps := []struct {
-		name   string
-		values map[string]string
-	}{{"min", l.Min}, {"default_request", l.DefaultRequest}, {"default", l.Default}, {"max", l.Max}}
-	var problems []string
-	for i, low := range steps {
-		for _, high := range steps[i+1:] {
-			for _, name := range slices.Sorted(maps.Keys(low.values)) {
-				text, both := high.values[name]
-				if !both {
-					continue
-				}
-				from, err := resource.ParseQuantity(low.values[name])
-				to, err2 := resource.ParseQuantity(text)
-				if err == nil && err2 == nil && from.Cmp(to) > 0 {
-					problems = append(problems, fmt.Sprintf("%s of %s is %s, above %s, which is %s", low.name, name, low.values[name], high.name, text))
-				}
-			}
-		}
-	}
-	return problems
 }

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/operation"
 )
 
 // EnsureOptions steer Ensure.
@@ -26,8 +26,14 @@ type EnsureOptions struct {
 	InstanceID string
 	// Update refuses a namespace that is gone or carries another instance id. Without it, Ensure makes or takes over.
 	Update bool
+	// MadeInThisRun reports that this run of Terraform has made an instance id. A create does not take over what another create of the
+	// same run has made: two resources have one namespace then. Nil: none.
+	MadeInThisRun func(id string) bool
 	// ClusterUID is what the cluster must be; empty on create.
 	ClusterUID string
+	// Timeout limits the change, without the wait for other runs. It also limits the wait for a namespace that is being deleted.
+	// Default: that of package operation.
+	Timeout time.Duration
 	// Progress receives short sentences; it may be nil.
 	Progress func(string)
 }
@@ -40,43 +46,63 @@ type Ensured struct {
 	Adopted bool
 }
 
-// Ensure makes the namespace and its objects what spec says, under the namespace's Lease. It waits for a namespace that is being
-// deleted until ctx ends. What a killed run left half done is finished by the next one. Errors:
-// *environment.NamespaceForeignError, *environment.NamespaceTerminatingError, *environment.NamespaceMissingError and
-// *InstanceError (update only), *ObjectForeignError (a ServiceAccount that somebody else made), those of package cluster, and
-// refusals of the API server.
+// Ensure makes the namespace and its objects what spec says, under the namespace's Lease. It waits for a namespace that is being deleted.
+// What a killed run left unfinished is finished by the next one. A namespace that has another owner now is refused. Errors:
+// *environment.NamespaceForeignError, *environment.NamespaceTerminatingError, *environment.NamespaceMissingError (update only),
+// *ObjectForeignError (a ServiceAccount that somebody else made), those of package operation, and refusals of the API server.
 func Ensure(ctx context.Context, c *cluster.Cluster, spec Spec, options EnsureOptions) (*Ensured, error) {
-	if err := c.RequireUID(ctx, options.ClusterUID); err != nil {
-		return nil, err
-	}
-	clusterUID, err := c.UID(ctx)
-	if err != nil {
-		return nil, err
-	}
-	namespace, err := takeNamespace(ctx, c, spec, options)
-	if err != nil {
-		return nil, err
-	}
-	lease, err := c.Hold(ctx, spec.Handle.Namespace, func(holder string) {
-		tell(options.Progress, "waiting for %s, which is changing namespace %s", holder, spec.Handle.Namespace)
+	op, err := operation.Begin(ctx, operation.Options{
+		Cluster: c, Handle: spec.Handle, ClusterUID: options.ClusterUID, Subject: "environment " + spec.Handle.Name(),
+		Timeout: options.Timeout, Progress: options.Progress,
+		Check: func(ctx context.Context) (string, error) {
+			taken, err := takeNamespace(ctx, c, spec, options)
+			if err != nil {
+				return "", err
+			}
+			return string(taken.GetUID()), nil
+		},
 	})
 	if err != nil {
+		return nil, err
+	}
+	defer finish(op)
+	client, err := op.Dynamic(operation.WhileItRuns)
+	if err != nil {
+		return nil, err
+	}
+	// Another operation of this run may have taken the namespace while this one waited.
+	namespace, err := getNamespace(op.Context(), c, client, spec.Handle)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkTake(spec, namespace, options); err != nil {
 		return nil, err
 	}
 	origin := namespace.GetAnnotations()[annotationOrigin]
 	if origin != originCreated {
 		origin = originAdopted
 	}
-	err = ensureUnderLease(ctx, c, lease, spec, options.InstanceID, origin)
-	release(ctx, lease, options.Progress)
-	if err != nil {
+	if err := ensureObjects(op.Context(), c, client, spec, options.InstanceID, origin); err != nil {
 		return nil, err
 	}
-	return &Ensured{ClusterUID: clusterUID, NamespaceUID: string(namespace.GetUID()), Adopted: origin == originAdopted}, nil
+	return &Ensured{ClusterUID: op.ClusterUID, NamespaceUID: string(namespace.GetUID()), Adopted: origin == originAdopted}, nil
+}
+
+// finish gives the Lease back. Where that fails nothing is lost: it expires.
+func finish(op *operation.Operation) {
+	if err := op.Finish(); err != nil {
+		op.Say("other runs may have to wait for 30 s: %v", err)
+	}
 }
 
 // takeNamespace returns the namespace once it is there and may be ours.
 func takeNamespace(ctx context.Context, c *cluster.Cluster, spec Spec, options EnsureOptions) (*unstructured.Unstructured, error) {
+	limit := options.Timeout
+	if limit <= 0 {
+		limit = operation.DefaultTimeout
+	}
+	ctx, stop := context.WithTimeoutCause(ctx, limit, operation.ErrDeadline)
+	defer stop()
 	client, err := c.Dynamic()
 	if err != nil {
 		return nil, err
@@ -100,16 +126,18 @@ func takeNamespace(ctx context.Context, c *cluster.Cluster, spec Spec, options E
 		if namespace.GetDeletionTimestamp() == nil {
 			return namespace, nil
 		}
-		tell(options.Progress, "waiting until namespace %s, which is being deleted, is gone", spec.Handle.Namespace)
+		if options.Progress != nil {
+			options.Progress("waiting until namespace " + spec.Handle.Namespace + ", which is being deleted, is gone")
+		}
 		select {
 		case <-ctx.Done():
-			return nil, &environment.NamespaceTerminatingError{Namespace: spec.Handle.Namespace, Remaining: remainingOf(namespace), Cause: ctx.Err()}
+			return nil, &environment.NamespaceTerminatingError{Namespace: spec.Handle.Namespace, Remaining: remainingOf(namespace), Cause: context.Cause(ctx)}
 		case <-time.After(time.Second):
 		}
 	}
 }
 
-// checkTake decides whose a namespace is that exists already.
+// checkTake refuses a namespace that exists already and is not for this resource.
 func checkTake(spec Spec, namespace *unstructured.Unstructured, options EnsureOptions) error {
 	live := namespace.GetAnnotations()[environment.AnnotationInstance]
 	if options.Update {
@@ -117,9 +145,12 @@ func checkTake(spec Spec, namespace *unstructured.Unstructured, options EnsureOp
 			return err
 		}
 		if live != "" && live != options.InstanceID {
-			return &InstanceError{Namespace: spec.Handle.Namespace, Want: options.InstanceID, Got: live}
+			return errAnotherOwner(spec.Handle.Namespace, options.InstanceID, live)
 		}
 		return nil
+	}
+	if live != options.InstanceID && options.MadeInThisRun != nil && options.MadeInThisRun(live) {
+		return errTwice(spec.Handle.Namespace)
 	}
 	labels := namespace.GetLabels()
 	if spec.Adopt && labels[environment.LabelClient] == "" && labels[environment.LabelStage] == "" {
@@ -128,8 +159,8 @@ func checkTake(spec Spec, namespace *unstructured.Unstructured, options EnsureOp
 	return spec.Handle.CheckOwner(labels)
 }
 
-// createNamespace makes the namespace with no more than our mark on it, so that whoever finds it knows whose it is and
-// that it is ours to delete.
+// createNamespace creates the namespace with no more than our labels and annotations on it, so that anyone who finds it knows whose it is
+// and that it is ours to delete.
 func createNamespace(
 	ctx context.Context, c *cluster.Cluster, client dynamic.Interface, spec Spec, instanceID string,
 ) (*unstructured.Unstructured, error) {
@@ -145,11 +176,8 @@ func createNamespace(
 	return made, nil
 }
 
-func ensureUnderLease(ctx context.Context, c *cluster.Cluster, lease *cluster.Lease, spec Spec, instanceID, origin string) error {
-	client, err := gated(ctx, c, lease)
-	if err != nil {
-		return err
-	}
+// ensureObjects makes the namespace and all that is in it what spec says.
+func ensureObjects(ctx context.Context, c *cluster.Cluster, client dynamic.Interface, spec Spec, instanceID, origin string) error {
 	labels, annotations := spec.namespaceLabels(), spec.namespaceAnnotations(instanceID, origin)
 	if err := apply(ctx, c, client.Resource(namespaces), newObject(namespaces, spec.Handle.Namespace, labels, annotations, nil)); err != nil {
 		return err
@@ -179,21 +207,7 @@ func ensureUnderLease(ctx context.Context, c *cluster.Cluster, lease *cluster.Le
 	})
 }
 
-// release gives the Lease back. Where that fails nothing is lost: it runs out by itself.
-func release(ctx context.Context, lease *cluster.Lease, progress func(string)) {
-	if err := lease.Release(ctx); err != nil {
-		tell(progress, "other runs may have to wait for 30 s: %v", err)
-	}
-}
-
-// gated is a client whose writes end with the operation and with the Lease.
-func gated(ctx context.Context, c *cluster.Cluster, lease *cluster.Lease) (dynamic.Interface, error) {
-	config := c.RESTConfig()
-	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return cluster.Gate(ctx, lease, next) })
-	return dynamic.NewForConfig(config)
-}
-
-// apply applies server-side: what we no longer name goes, what others set stays. Our own fields are put back by force.
+// apply applies server-side: what we no longer name is removed, what others set stays. Our own fields are restored by force.
 func apply(ctx context.Context, c *cluster.Cluster, client dynamic.ResourceInterface, object *unstructured.Unstructured) error {
 	_, err := client.Apply(ctx, object.GetName(), object, metav1.ApplyOptions{FieldManager: environment.FieldManager, Force: true})
 	if err != nil {
@@ -221,7 +235,7 @@ func ensureServiceAccount(ctx context.Context, c *cluster.Cluster, client dynami
 	}
 	labels := ownerLabels(spec.Handle)
 	if origin == originAdopted {
-		delete(labels, labelManagedBy) // It may be another tool's mark.
+		delete(labels, labelManagedBy) // It may be another tool's label.
 	}
 	labels[labelPartOf] = partEnvironment
 	annotations := account.annotations()
@@ -293,10 +307,4 @@ func removeObjects(
 		}
 	}
 	return nil
-}
-
-func tell(progress func(string), format string, args ...any) {
-	if progress != nil {
-		progress(fmt.Sprintf(format, args...))
-	}
 }

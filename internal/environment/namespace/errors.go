@@ -11,23 +11,26 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 )
 
-// InstanceError means that a namespace is managed by another resource instance than the one in this state.
-type InstanceError struct {
-	Namespace string
-	// Want is the id in state, Got the one on the namespace.
-	Want string
-	Got  string
+// errAnotherOwner says that a namespace has another owner now than the resource in this state. want is the id in state, got the one on the
+// namespace.
+func errAnotherOwner(namespace, want, got string) error {
+	return &explain.Error{
+		Happened: fmt.Sprintf("Namespace %q has another owner now.", namespace),
+		Observed: fmt.Sprintf("Its annotation %s is %s, and this state has %s: another Terraform state has taken it over, or this state is "+
+			"an old copy. Nothing was changed.", environment.AnnotationInstance, got, want),
+		Advice: "Remove it from the state that should not manage it (a removed block with destroy = false, or terraform state rm). If this " +
+			"state is to manage it, import it again after that.",
+	}
 }
 
-// Explain implements the explanation that diagnostics print.
-func (e *InstanceError) Explain() (happened, observed, advice string) {
-	return fmt.Sprintf("Namespace %q is managed by another Terraform state.", e.Namespace),
-		fmt.Sprintf("Its annotation %s is %s; this state has %s. Another state took the environment over, or this state is an old copy.",
-			environment.AnnotationInstance, e.Got, e.Want),
-		"Use the state that manages it. If this is the one, forget the resource (terraform state rm) and import it again."
+// errTwice says that two resources of this run have one namespace.
+func errTwice(namespace string) error {
+	return &explain.Error{
+		Happened: fmt.Sprintf("Two resources of this configuration have the namespace %q.", namespace),
+		Observed: "Another resource of this run of Terraform has just created it. Nothing was changed.",
+		Advice:   "Give one of them another namespace, or remove one of them.",
+	}
 }
-
-func (e *InstanceError) Error() string { return explain.Text(e.Explain()) }
 
 // ProtectedError means that deletion_protection forbids to remove the environment.
 type ProtectedError struct {
@@ -43,28 +46,21 @@ func (e *ProtectedError) Explain() (happened, observed, advice string) {
 
 func (e *ProtectedError) Error() string { return explain.Text(e.Explain()) }
 
-// RemainingError means that a namespace still has inhabitants and is therefore not deleted.
-type RemainingError struct {
-	Namespace string
-	Remaining []string
-}
-
-// Explain implements the explanation that diagnostics print.
-func (e *RemainingError) Explain() (happened, observed, advice string) {
+// errNotEmpty says that a namespace still has inhabitants and is therefore not deleted.
+func errNotEmpty(namespace string, remaining []string) error {
 	const most = 20
-	shown := e.Remaining
-	more := ""
+	shown, more := remaining, ""
 	if len(shown) > most {
 		more = fmt.Sprintf("\nand %d more", len(shown)-most)
 		shown = shown[:most]
 	}
-	return fmt.Sprintf("Namespace %q is not empty.", e.Namespace),
-		"These are left in it:\n" + strings.Join(shown, "\n") + more,
-		"Destroy the releases first; terraform destroy does so by itself for those in this state. Remove what others put there by " +
-			"hand, after its data is saved."
+	return &explain.Error{
+		Happened: fmt.Sprintf("Namespace %q is not empty.", namespace),
+		Observed: "These are left in it:\n" + strings.Join(shown, "\n") + more,
+		Advice: "Destroy the releases first; terraform destroy does so by itself for those in this state. Remove what others put there by " +
+			"hand, after its data is saved.",
+	}
 }
-
-func (e *RemainingError) Error() string { return explain.Text(e.Explain()) }
 
 // ObjectForeignError means that an object that the environment should have exists and is somebody else's.
 type ObjectForeignError struct {

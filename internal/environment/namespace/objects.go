@@ -4,11 +4,8 @@
 package namespace
 
 import (
-	"encoding/json"
-	"fmt"
 	"maps"
 	"reflect"
-	"slices"
 
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -58,27 +55,6 @@ func ownerLabels(h environment.Handle) map[string]string {
 	return map[string]string{environment.LabelClient: h.Client, environment.LabelStage: h.Stage, labelManagedBy: environment.FieldManager}
 }
 
-// namespaceLabels are all labels of the namespace that we set; Slipway's own win.
-func (s Spec) namespaceLabels() map[string]string {
-	labels := maps.Clone(s.Labels)
-	if labels == nil {
-		labels = map[string]string{}
-	}
-	maps.Copy(labels, s.PodSecurity.labels())
-	maps.Copy(labels, ownerLabels(s.Handle))
-	return labels
-}
-
-func (s Spec) namespaceAnnotations(instanceID, origin string) map[string]string {
-	annotations := maps.Clone(s.Annotations)
-	if annotations == nil {
-		annotations = map[string]string{}
-	}
-	annotations[environment.AnnotationInstance] = instanceID
-	annotations[annotationOrigin] = origin
-	return annotations
-}
-
 // wanted is one object that the environment owns wholly.
 type wanted struct {
 	resource    schema.GroupVersionResource
@@ -87,42 +63,6 @@ type wanted struct {
 	annotations map[string]string
 	// same compares the live spec, which the API server may have completed or written another way.
 	same func(live, want map[string]any) bool
-}
-
-// wanted are the objects that are ours alone. The ServiceAccount is not among them: others write to it too.
-func (s Spec) wanted() ([]wanted, error) {
-	var all []wanted
-	network, err := json.Marshal(s.Network)
-	if err != nil {
-		return nil, fmt.Errorf("encoding the network settings: %w", err)
-	}
-	policies := s.Network.policies(s.Handle.Database)
-	for _, name := range slices.Sorted(maps.Keys(policies)) {
-		all = append(all, wanted{
-			resource: networkPolicies, name: name, spec: policies[name], same: samePolicy,
-			annotations: map[string]string{annotationNetwork: string(network)},
-		})
-	}
-	if len(s.Quota) > 0 {
-		all = append(all, wanted{resource: quotas, name: quotaName, spec: map[string]any{"hard": anyMap(s.Quota)}, same: sameQuota})
-	}
-	if s.LimitRange != nil {
-		limits := map[string]any{"type": "Container"}
-		for field, quantities := range s.LimitRange.bounds() {
-			if len(quantities) > 0 {
-				limits[field] = anyMap(quantities)
-			}
-		}
-		asked, err := json.Marshal(s.LimitRange)
-		if err != nil {
-			return nil, fmt.Errorf("encoding the limit range: %w", err)
-		}
-		all = append(all, wanted{
-			resource: limitRanges, name: limitRangeName, spec: map[string]any{"limits": []any{limits}}, same: sameLimits,
-			annotations: map[string]string{annotationLimits: string(asked)},
-		})
-	}
-	return all, nil
 }
 
 // object is what is written to the API server.
@@ -152,6 +92,15 @@ func newObject(
 func (w wanted) matches(h environment.Handle, live *unstructured.Unstructured) bool {
 	want := w.object(h)
 	return w.same(specOf(live), w.spec) && covers(live.GetLabels(), want.GetLabels()) && covers(live.GetAnnotations(), w.annotations)
+}
+
+// mayReplace refuses an object of somebody else's; live is nil where there is none. Unlike a ServiceAccount, such an object
+// cannot be shared, and what it says would be lost.
+func (w wanted) mayReplace(h environment.Handle, live *unstructured.Unstructured) error {
+	if live == nil || live.GetLabels()[labelPartOf] == partEnvironment || live.GetLabels()[environment.LabelClient] == h.Client {
+		return nil
+	}
+	return &ObjectForeignError{Namespace: h.Namespace, Kind: kindOf[w.resource], Name: w.name}
 }
 
 // covers reports that have contains all of want.

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/dynamic"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
@@ -60,23 +59,4 @@ func checkObjects(ctx context.Context, c *cluster.Cluster, client dynamic.Interf
 		}
 	}
 	return nil
-}
-
-// mayTakeAccount refuses a ServiceAccount of somebody else's that nobody said to adopt; live is nil where there is none.
-func (s Spec) mayTakeAccount(live *unstructured.Unstructured) error {
-	name := s.ServiceAccount.Name
-	if live == nil || live.GetAnnotations()[annotationOrigin] == originCreated || live.GetLabels()[labelPartOf] == partEnvironment ||
-		s.Adopt || name == defaultAccount {
-		return nil
-	}
-	return &ObjectForeignError{Namespace: s.Handle.Namespace, Kind: kindOf[serviceAccounts], Name: name, Adoptable: true}
-}
-
-// mayReplace refuses an object of somebody else's; live is nil where there is none. Unlike a ServiceAccount, such an object
-// cannot be shared, and what it says would be lost.
-func (w wanted) mayReplace(h environment.Handle, live *unstructured.Unstructured) error {
-	if live == nil || live.GetLabels()[labelPartOf] == partEnvironment || live.GetLabels()[environment.LabelClient] == h.Client {
-		return nil
-	}
-	return &ObjectForeignError{Namespace: h.Namespace, Kind: kindOf[w.resource], Name: w.name}
 }

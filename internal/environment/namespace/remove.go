@@ -4,6 +4,7 @@
 package namespace
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/operation"
 )
 
 // RemoveOptions steer Remove.
@@ -27,7 +29,9 @@ type RemoveOptions struct {
 	NamespaceUID string
 	// Protected refuses with a *ProtectedError what would really be removed; forgetting is always allowed.
 	Protected bool
-	Progress  func(string)
+	// Timeout limits the removal, without the wait for other runs. Default: that of package operation.
+	Timeout  time.Duration
+	Progress func(string)
 }
 
 // Managed reports whether the live namespace is still the one that the instance manages: it exists and carries its id, or
@@ -55,80 +59,131 @@ func managed(h environment.Handle, namespace *unstructured.Unstructured, instanc
 	return (live == "" || live == instanceID) && checkAnchor(h, namespace, instanceID) == nil
 }
 
-// Remove takes an environment away. A namespace that Slipway made is deleted, when nothing is left in it that somebody
-// would miss, and Remove returns when it is gone. An adopted one loses our objects, labels and annotations and stays. A
-// namespace that is gone is no error; one that another instance manages by now is left alone (forgotten). Errors:
-// *ProtectedError, *RemainingError, *environment.NamespaceTerminatingError (it does not go before ctx ends), those of package cluster.
+// Remove removes an environment. A namespace that Slipway made is deleted if nothing is left in it that somebody would miss, and Remove
+// returns when it is gone. An adopted one loses our objects, labels and annotations and stays. A namespace that is gone is no error; one
+// that has another owner now is left alone (forgotten). A namespace that is not empty is refused. Errors: *ProtectedError,
+// *environment.NamespaceTerminatingError (it is not gone in time), those of package operation.
 func Remove(ctx context.Context, c *cluster.Cluster, h environment.Handle, options RemoveOptions) (forgotten bool, err error) {
+	r := &removal{cluster: c, handle: h, options: options}
 	if err := c.RequireUID(ctx, options.ClusterUID); err != nil {
 		return false, err
 	}
-	client, err := c.Dynamic()
+	reads, err := c.Dynamic()
 	if err != nil {
 		return false, err
 	}
-	namespace, err := getNamespace(ctx, c, client, h)
-	if _, missing := errors.AsType[*environment.NamespaceMissingError](err); missing {
-		return false, nil
-	}
+	namespace, forgotten, err := r.find(ctx, reads)
 	switch {
-	case err != nil:
-		return false, err
-	case !managed(h, namespace, options.InstanceID, options.NamespaceUID):
-		return true, nil
+	case namespace == nil:
+		return forgotten, err
 	case options.Protected:
 		return false, &ProtectedError{Namespace: h.Namespace}
 	case namespace.GetDeletionTimestamp() != nil:
-		return false, waitGone(ctx, c, client, h, options.Progress)
+		limited, stop := context.WithTimeoutCause(ctx, cmp.Or(max(options.Timeout, 0), operation.DefaultTimeout), operation.ErrDeadline)
+		defer stop()
+		return false, r.waitGone(limited, reads)
 	}
-	lease, err := c.Hold(ctx, h.Namespace, func(holder string) {
-		tell(options.Progress, "waiting for %s, which is changing namespace %s", holder, h.Namespace)
+	return r.run(ctx)
+}
+
+// removal is one Remove while it runs.
+type removal struct {
+	cluster *cluster.Cluster
+	handle  environment.Handle
+	options RemoveOptions
+}
+
+// find reads the namespace. It is nil where there is nothing to remove, or where it has another owner now (forgotten).
+func (r *removal) find(ctx context.Context, client dynamic.Interface) (_ *unstructured.Unstructured, forgotten bool, err error) {
+	namespace, err := getNamespace(ctx, r.cluster, client, r.handle)
+	if _, missing := errors.AsType[*environment.NamespaceMissingError](err); missing {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	if !managed(r.handle, namespace, r.options.InstanceID, r.options.NamespaceUID) {
+		return nil, true, nil
+	}
+	return namespace, false, nil
+}
+
+// run removes the environment under the Lease.
+func (r *removal) run(ctx context.Context) (forgotten bool, err error) {
+	c, h := r.cluster, r.handle
+	op, err := operation.Begin(ctx, operation.Options{
+		Cluster: c, Handle: h, ClusterUID: r.options.ClusterUID, Subject: "environment " + h.Name(),
+		Timeout: r.options.Timeout, Progress: r.options.Progress, MayBeGone: true,
+		// Whose it is decides find, under the Lease: one that lost its labels is still removed.
+		Check: func(ctx context.Context) (string, error) {
+			reads, err := c.Dynamic()
+			if err != nil {
+				return "", err
+			}
+			namespace, err := getNamespace(ctx, c, reads, h)
+			if err != nil {
+				return "", err
+			}
+			return string(namespace.GetUID()), nil
+		},
 	})
 	if err != nil {
 		return false, err
 	}
-	if namespace.GetAnnotations()[annotationOrigin] == originCreated {
-		err = deleteNamespace(ctx, c, lease, h, namespace, options.Progress)
-	} else {
-		err = letGo(ctx, c, lease, h)
+	adopted, forgotten, err := r.remove(op)
+	finish(op)
+	if err != nil || !adopted {
+		return forgotten, err
 	}
-	release(ctx, lease, options.Progress)
-	if err != nil {
-		return false, err
-	}
-	if namespace.GetAnnotations()[annotationOrigin] != originCreated {
-		return false, removeLease(ctx, c, client, h)
-	}
-	return false, nil
+	after, stop := op.Afterward(0)
+	defer stop()
+	return false, removeLease(after, c, h)
 }
 
-func deleteNamespace(
-	ctx context.Context, c *cluster.Cluster, lease *cluster.Lease, h environment.Handle,
-	namespace *unstructured.Unstructured, progress func(string),
-) error {
-	client, err := gated(ctx, c, lease)
-	if err != nil {
-		return err
+// remove deletes the namespace, or strips an adopted one.
+func (r *removal) remove(op *operation.Operation) (adopted, forgotten bool, err error) {
+	if op.Gone {
+		return false, false, nil
 	}
-	remaining, err := inhabitants(ctx, c, client, h.Namespace)
+	client, err := op.Dynamic(operation.WhileItRuns)
+	if err != nil {
+		return false, false, err
+	}
+	namespace, forgotten, err := r.find(op.Context(), client)
+	switch {
+	case namespace == nil:
+		return false, forgotten, err
+	case namespace.GetDeletionTimestamp() != nil:
+		return false, false, r.waitGone(op.Context(), client)
+	case namespace.GetAnnotations()[annotationOrigin] == originCreated:
+		return false, false, r.deleteNamespace(op.Context(), client, namespace)
+	}
+	return true, false, r.strip(op.Context(), client)
+}
+
+func (r *removal) deleteNamespace(ctx context.Context, client dynamic.Interface, namespace *unstructured.Unstructured) error {
+	name := r.handle.Namespace
+	remaining, err := inhabitants(ctx, r.cluster, client, name)
 	if err != nil {
 		return err
 	}
 	if len(remaining) > 0 {
-		return &RemainingError{Namespace: h.Namespace, Remaining: remaining}
+		return errNotEmpty(name, remaining)
 	}
 	uid := namespace.GetUID()
-	err = client.Resource(namespaces).Delete(ctx, h.Namespace, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}})
+	err = client.Resource(namespaces).Delete(ctx, name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}})
 	if err != nil && !cluster.IsNotFound(err) {
-		return c.Classify(fmt.Errorf("deleting namespace %s: %w", h.Namespace, err))
+		return r.cluster.Classify(fmt.Errorf("deleting Namespace %s: %w", name, err))
 	}
-	return waitGone(ctx, c, client, h, progress)
+	return r.waitGone(ctx, client)
 }
 
-func waitGone(ctx context.Context, c *cluster.Cluster, client dynamic.Interface, h environment.Handle, progress func(string)) error {
+// waitGone returns when the namespace does not exist any more.
+func (r *removal) waitGone(ctx context.Context, client dynamic.Interface) error {
+	h := r.handle
 	last := &environment.NamespaceTerminatingError{Namespace: h.Namespace}
-	for told := time.Now(); ; {
-		namespace, err := getNamespace(ctx, c, client, h)
+	for reported := time.Now(); ; {
+		namespace, err := getNamespace(ctx, r.cluster, client, h)
 		if _, missing := errors.AsType[*environment.NamespaceMissingError](err); missing {
 			return nil
 		}
@@ -138,20 +193,20 @@ func waitGone(ctx context.Context, c *cluster.Cluster, client dynamic.Interface,
 		case ctx.Err() == nil:
 			return err
 		}
-		if time.Since(told) >= 10*time.Second {
-			told = time.Now()
-			tell(progress, "waiting until namespace %s is gone: %s", h.Namespace, strings.Join(last.Remaining, "; "))
+		if r.options.Progress != nil && time.Since(reported) >= 10*time.Second {
+			reported = time.Now()
+			r.options.Progress("waiting until namespace " + h.Namespace + " is gone: " + strings.Join(last.Remaining, "; "))
 		}
 		select {
 		case <-ctx.Done():
-			last.Cause = ctx.Err()
+			last.Cause = context.Cause(ctx)
 			return last
 		case <-time.After(500 * time.Millisecond):
 		}
 	}
 }
 
-// remainingOf is what the cluster says of a namespace that does not go.
+// remainingOf is what the cluster reports of a namespace that is not gone yet.
 func remainingOf(namespace *unstructured.Unstructured) []string {
 	conditions, _, err := unstructured.NestedSlice(namespace.Object, "status", "conditions")
 	if err != nil {
@@ -171,25 +226,25 @@ func remainingOf(namespace *unstructured.Unstructured) []string {
 	return remaining
 }
 
-// letGo takes our objects and marks out of a namespace that stays.
-func letGo(ctx context.Context, c *cluster.Cluster, lease *cluster.Lease, h environment.Handle) error {
-	client, err := gated(ctx, c, lease)
-	if err != nil {
+// strip removes our objects, labels and annotations from a namespace that stays.
+func (r *removal) strip(ctx context.Context, client dynamic.Interface) error {
+	if err := removeObjects(ctx, r.cluster, client, r.handle, func(*unstructured.Unstructured) bool { return false }); err != nil {
 		return err
 	}
-	if err := removeObjects(ctx, c, client, h, func(*unstructured.Unstructured) bool { return false }); err != nil {
-		return err
-	}
-	return apply(ctx, c, client.Resource(namespaces), newObject(namespaces, h.Namespace, nil, nil, nil))
+	return apply(ctx, r.cluster, client.Resource(namespaces), newObject(namespaces, r.handle.Namespace, nil, nil, nil))
 }
 
 var leases = schema.GroupVersionResource{Group: "coordination.k8s.io", Version: "v1", Resource: "leases"}
 
-// removeLease is the last thing to go from an adopted namespace.
-func removeLease(ctx context.Context, c *cluster.Cluster, client dynamic.Interface, h environment.Handle) error {
-	err := client.Resource(leases).Namespace(h.Namespace).Delete(ctx, cluster.LeaseName, metav1.DeleteOptions{})
+// removeLease removes the last object of ours from an adopted namespace.
+func removeLease(ctx context.Context, c *cluster.Cluster, h environment.Handle) error {
+	client, err := c.Dynamic()
+	if err != nil {
+		return err
+	}
+	err = client.Resource(leases).Namespace(h.Namespace).Delete(ctx, cluster.LeaseName, metav1.DeleteOptions{})
 	if err != nil && !cluster.IsNotFound(err) {
-		return c.Classify(fmt.Errorf("deleting the Lease %s/%s: %w", h.Namespace, cluster.LeaseName, err))
+		return c.Classify(fmt.Errorf("deleting Lease %s/%s: %w", h.Namespace, cluster.LeaseName, err))
 	}
 	return nil
 }

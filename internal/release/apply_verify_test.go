@@ -138,7 +138,7 @@ func TestApply_RollsBackAVersionThatFailsItsSmokeTest(t *testing.T) {
 
 	outcome, err := b.apply(t.Context(), notReadyVersion(t), guarded(asksReady()))
 	failure := b.restored(outcome, err, verify.StageSmokeTest, 3, 1)
-	wantText(t, err.Error(), "Revision 2", "v1.2.0", "smoke test", "503", "v1.1.1 was restored from revision 1 as revision 3", "Its validation passed", "held until", "release-hold=cleared")
+	wantText(t, err.Error(), "Revision 2", "v1.2.0", "smoke test", "503", "v1.1.1 was restored from revision 1 as revision 3", "Its validation passed", "quarantined until", "quarantine=cleared")
 	if got := b.liveLevel(); got != "good" {
 		t.Errorf("its config did not come back: %s", got)
 	}

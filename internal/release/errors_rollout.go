@@ -26,7 +26,7 @@ type RolloutError struct {
 	kind string
 }
 
-const afterFailure = "Nothing was rolled back. Put right what is named above and apply again: it goes on from what is there."
+const afterFailure = "Nothing was rolled back. Fix the named problem and apply again: it goes on from what is there."
 
 // Explain says it in three paragraphs.
 func (e *RolloutError) Explain() (happened, observed, advice string) {

@@ -114,9 +114,9 @@ func (e *VerificationError) advice() string {
 	case e.Inconclusive && e.Restored == nil:
 		out = append(out, "Apply again to judge it again; no new revision is made. Where there is too little traffic, let a probe make some, or choose another on_inconclusive.")
 	case e.Stage == verify.StageRollout:
-		out = append(out, "Put right what is named above and apply again.")
+		out = append(out, "Fix the named problem and apply again.")
 	default:
-		out = append(out, "Put the version right and apply again.")
+		out = append(out, "Fix the version and apply again.")
 	}
 	if e.Quarantine != nil {
 		out = append(out, releaseFromQuarantine(*e.Quarantine, e.Release))
@@ -207,8 +207,9 @@ func (e *QuarantinedError) Error() string { return explain.Text(e.Explain()) }
 
 // releaseFromQuarantine says how a quarantine ends.
 func releaseFromQuarantine(q record.Quarantine, release string) string {
-	return fmt.Sprintf("This content is held until %s. A change of the chart, the values, the version or the policy lets it go, and so does another "+
-		"text in retry_token, or the annotation %s=%s on ConfigMap %s.", q.Expires.UTC().Format(time.RFC3339), record.AnnotationQuarantine, record.QuarantineCleared, record.OfRelease.Object(release))
+	return fmt.Sprintf("This content is quarantined until %s. To deploy it earlier, change the chart, the values, the version or the policy, "+
+		"set another retry_token, or put the annotation %s=%s on ConfigMap %s.", q.Expires.UTC().Format(time.RFC3339),
+		record.AnnotationQuarantine, record.QuarantineCleared, record.OfRelease.Object(release))
 }
 
 // UnverifiedError says that the run was cut off while a deployed revision was watched. The revision was left, and the next apply

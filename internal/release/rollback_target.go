@@ -38,7 +38,7 @@ func (a *applyRun) findTarget(last *record.Release, failed int) (record.KnownGoo
 	good, known := last.Before(failed)
 	if !known {
 		return record.KnownGood{}, &RollbackError{Release: a.target.Name, Refused: true,
-			Advice: "The revision was left as it is. Put the version right and apply again."}
+			Advice: "The revision was left as it is. Fix the version and apply again."}
 	}
 	c := candidate{target: a.target, releases: a.session.helm.Releases, good: good}
 	if err := c.check(a.op.Context(), true); err != nil {

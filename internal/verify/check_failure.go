@@ -17,10 +17,10 @@ func (e *CheckFailure) Explain() (happened, observed, advice string) {
 		name += " " + e.Check
 	}
 	happened = fmt.Sprintf("The %s did not pass: %s", name, e.Problem)
-	advice = "Put right what it found, in the version or in its configuration, and apply again."
+	advice = "Fix the version or its configuration, and apply again."
 	if !e.Refused {
 		happened = fmt.Sprintf("The %s could not be made: %s", name, e.Problem)
-		advice = "This says nothing about the version. Put right what hinders the check, and apply again."
+		advice = "This says nothing about the version. Fix the cause of the error, and apply again."
 	}
 	if len(e.Log) > 0 {
 		observed = "Last lines:\n  " + strings.Join(e.Log, "\n  ")

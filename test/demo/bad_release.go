@@ -103,7 +103,7 @@ func releaseABadVersion(ctx context.Context, s *screen, d *deployments, p place)
 
 // letGo ends the hold that an earlier demo left on its bad version, or this one would be refused at once.
 func letGo(ctx context.Context, p place, c client) error {
-	patch := []byte(`{"metadata":{"annotations":{"slipway.dev/release-hold":"cleared"}}}`)
+	patch := []byte(`{"metadata":{"annotations":{"slipway.dev/quarantine":"cleared"}}}`)
 	_, err := p.client.CoreV1().ConfigMaps(c.namespace).Patch(ctx, "slipway-release-"+serviceName, types.MergePatchType, patch,
 		metav1.PatchOptions{})
 	if apierrors.IsNotFound(err) {

@@ -5,13 +5,9 @@ package database
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -36,61 +32,6 @@ const (
 	stateNotOpen               = "55000"
 	stateDependentObjects      = "2BP01"
 )
-
-// address is for messages.
-func (s Server) address() string { return net.JoinHostPort(s.Host, strconv.FormatInt(s.Port, 10)) }
-
-// connect opens a session. Errors: *UnreachableError, *LoginError, *NoDatabaseError.
-func (s Server) connect(ctx context.Context, user, password, database string) (*pgx.Conn, error) {
-	s = s.withDefaults()
-	config, err := pgx.ParseConfig("sslmode=" + s.SSLMode + " sslrootcert='' host=" + quoteSetting(s.Host))
-	if err != nil {
-		return nil, fmt.Errorf("the settings of the connection to %s: %w", s.address(), err)
-	}
-	port, err := strconv.ParseUint(strconv.FormatInt(s.Port, 10), 10, 16)
-	if err != nil {
-		return nil, fmt.Errorf("the port of the server: %w", err)
-	}
-	config.Port, config.User, config.Password, config.Database = uint16(port), user, password, database
-	config.ConnectTimeout = connectTimeout
-	config.Fallbacks = nil
-	if s.CACertificate != "" && config.TLSConfig != nil {
-		config.TLSConfig.RootCAs = x509.NewCertPool()
-		if !config.TLSConfig.RootCAs.AppendCertsFromPEM([]byte(s.CACertificate)) {
-			return nil, errors.New("ca_certificate holds no certificate in PEM")
-		}
-	}
-	config.RuntimeParams = map[string]string{
-		"application_name": applicationName,
-		// What a client made in its own database must not be found by an administrator's statement there.
-		"search_path":                 "pg_catalog",
-		"standard_conforming_strings": "on",
-		"client_encoding":             "UTF8",
-		"lock_timeout":                strconv.FormatInt(lockTimeout.Milliseconds(), 10),
-	}
-	conn, err := pgx.ConnectConfig(ctx, config)
-	if err == nil {
-		return conn, nil
-	}
-	if ctx.Err() != nil {
-		return nil, fmt.Errorf("connecting to PostgreSQL at %s: %w", s.address(), context.Cause(ctx))
-	}
-	refused, answered := errors.AsType[*pgconn.PgError](err)
-	switch {
-	case answered && refused.Code == stateNoDatabase:
-		return nil, &NoDatabaseError{Database: database, Address: s.address()}
-	case answered && slices.Contains([]string{stateInvalidPassword, stateInvalidAuthorization, stateInsufficientPrivilege, stateNotOpen},
-		refused.Code):
-		return nil, &LoginError{
-			User: user, Database: database, Address: s.address(), Reason: refused.Message,
-			Password: refused.Code == stateInvalidPassword, Closed: refused.Code == stateNotOpen,
-			Elsewhere: refused.Code == stateInvalidAuthorization && strings.Contains(refused.Message, "pg_hba.conf"),
-		}
-	case answered:
-		return nil, &UnreachableError{Address: s.address(), Cause: errors.New(refused.Message)}
-	}
-	return nil, &UnreachableError{Address: s.address(), Cause: rootCause(err)}
-}
 
 // rootCause leaves out the settings that pgx puts in front.
 func rootCause(err error) error {

@@ -7,7 +7,22 @@ package database
 
 import (
 	"cmp"
+	"context"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
 	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 )
@@ -63,7 +78,7 @@ type Spec struct {
 	Extensions []string
 	// PasswordVersion is part of what the Secrets carry: another one means new passwords.
 	PasswordVersion int64
-	// Adopt allows to take over a database and roles that carry nobody's mark.
+	// Adopt allows to take over a database and roles that no comment assigns to anybody.
 	Adopt bool
 }
 
@@ -104,10 +119,118 @@ func (s Spec) withDefaults() Spec {
 	return s
 }
 
+func (s Spec) record() (string, error) {
+	text, err := json.Marshal(record{
+		Server: s.Server, Pods: s.Pods, Database: s.Name, Owner: s.OwnerRole, App: s.AppRole, Extension: s.Extensions,
+	})
+	return string(text), err
+}
+
+// credentials are the owner's and the application's, without passwords.
+func (s Spec) credentials() []*credential {
+	return []*credential{
+		{kind: kindOwner, secret: s.OwnerSecret, role: s.OwnerRole},
+		{kind: kindApp, secret: s.AppSecret, role: s.AppRole},
+	}
+}
+
+// data has the keys that the runner of migrations and most services read.
+func (s Spec) data(c credential) map[string]string {
+	port := strconv.FormatInt(s.Pods.Port, 10)
+	u := url.URL{
+		Scheme: "postgres", User: url.UserPassword(c.role, c.password), Host: net.JoinHostPort(s.Pods.Host, port), Path: "/" + s.Name,
+		RawQuery: url.Values{"sslmode": {s.Pods.SSLMode}}.Encode(),
+	}
+	return map[string]string{
+		KeyURL: u.String(), "DB_HOST": s.Pods.Host, "DB_PORT": port, "DB_NAME": s.Name, "DB_USER": c.role, keyPassword: c.password,
+		"DB_SSLMODE": s.Pods.SSLMode,
+	}
+}
+
+func (s Spec) secretObject(c credential, instance string) (*corev1.Secret, error) {
+	about, err := s.record()
+	if err != nil {
+		return nil, fmt.Errorf("describing database %s: %w", s.Name, err)
+	}
+	object := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: c.secret, Namespace: s.Handle.Namespace,
+			Labels: map[string]string{
+				environment.LabelClient: s.Handle.Client, environment.LabelStage: s.Handle.Stage, labelManaged: environment.FieldManager,
+				LabelDatabase: s.Name, labelRole: string(c.kind),
+			},
+			Annotations: map[string]string{
+				environment.AnnotationInstance: instance, annotationVersion: strconv.FormatInt(s.PasswordVersion, 10), annotationRecord: about,
+			},
+		},
+		Type: corev1.SecretTypeOpaque,
+		Data: map[string][]byte{},
+	}
+	for key, value := range s.data(c) {
+		object.Data[key] = []byte(value)
+	}
+	return object, nil
+}
+
 func (s Server) withDefaults() Server {
 	s.Port = cmp.Or(s.Port, environment.DefaultDatabasePort)
 	s.SSLMode = cmp.Or(s.SSLMode, DefaultSSLMode)
 	s.AdminUser = cmp.Or(s.AdminUser, DefaultAdminUser)
 	s.AdminDatabase = cmp.Or(s.AdminDatabase, DefaultAdminDatabase)
 	return s
+}
+
+// address is for messages.
+func (s Server) address() string { return net.JoinHostPort(s.Host, strconv.FormatInt(s.Port, 10)) }
+
+// connect opens a session. Errors: *UnreachableError, *LoginError, *NoDatabaseError.
+func (s Server) connect(ctx context.Context, user, password, database string) (*pgx.Conn, error) {
+	s = s.withDefaults()
+	config, err := pgx.ParseConfig("sslmode=" + s.SSLMode + " sslrootcert='' host=" + quoteSetting(s.Host))
+	if err != nil {
+		return nil, fmt.Errorf("the settings of the connection to %s: %w", s.address(), err)
+	}
+	port, err := strconv.ParseUint(strconv.FormatInt(s.Port, 10), 10, 16)
+	if err != nil {
+		return nil, fmt.Errorf("the port of the server: %w", err)
+	}
+	config.Port, config.User, config.Password, config.Database = uint16(port), user, password, database
+	config.ConnectTimeout = connectTimeout
+	config.Fallbacks = nil
+	if s.CACertificate != "" && config.TLSConfig != nil {
+		config.TLSConfig.RootCAs = x509.NewCertPool()
+		if !config.TLSConfig.RootCAs.AppendCertsFromPEM([]byte(s.CACertificate)) {
+			return nil, errors.New("ca_certificate holds no certificate in PEM")
+		}
+	}
+	config.RuntimeParams = map[string]string{
+		"application_name": applicationName,
+		// What a client made in its own database must not be found by an administrator's statement there.
+		"search_path":                 "pg_catalog",
+		"standard_conforming_strings": "on",
+		"client_encoding":             "UTF8",
+		"lock_timeout":                strconv.FormatInt(lockTimeout.Milliseconds(), 10),
+	}
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err == nil {
+		return conn, nil
+	}
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("connecting to PostgreSQL at %s: %w", s.address(), context.Cause(ctx))
+	}
+	refused, answered := errors.AsType[*pgconn.PgError](err)
+	switch {
+	case answered && refused.Code == stateNoDatabase:
+		return nil, &NoDatabaseError{Database: database, Address: s.address()}
+	case answered && slices.Contains([]string{stateInvalidPassword, stateInvalidAuthorization, stateInsufficientPrivilege, stateNotOpen},
+		refused.Code):
+		return nil, &LoginError{
+			User: user, Database: database, Address: s.address(), Reason: refused.Message,
+			Password: refused.Code == stateInvalidPassword, Closed: refused.Code == stateNotOpen,
+			Elsewhere: refused.Code == stateInvalidAuthorization && strings.Contains(refused.Message, "pg_hba.conf"),
+		}
+	case answered:
+		return nil, &UnreachableError{Address: s.address(), Cause: errors.New(refused.Message)}
+	}
+	return nil, &UnreachableError{Address: s.address(), Cause: rootCause(err)}
 }

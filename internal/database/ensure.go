@@ -11,20 +11,20 @@ import (
 	"strings"
 )
 
-// ensureRoles makes the roles and takes them over. Each is marked in the transaction that makes it: there is no moment at which
+// ensureRoles makes the roles and takes them over. Each gets its comment in the transaction that makes it: there is no moment at which
 // a killed run leaves one that is nobody's.
-func (o *operation) ensureRoles(ctx context.Context, f *facts) error {
-	for _, name := range []string{o.spec.OwnerRole, o.spec.AppRole} {
+func (r *run) ensureRoles(ctx context.Context, f *facts) error {
+	for _, name := range []string{r.spec.OwnerRole, r.spec.AppRole} {
 		role := f.roles[name]
 		origin := originCreated
 		var statements []string
 		switch {
 		case !role.exists:
 			statements = append(statements, "CREATE ROLE "+ident(name)+" NOLOGIN")
-		case role.mark == nil, role.mark.Origin == originAdopted:
+		case role.claim == nil, role.claim.Origin == originAdopted:
 			origin = originAdopted
 		}
-		comment, err := o.comment(origin)
+		comment, err := r.comment(origin)
 		if err != nil {
 			return err
 		}
@@ -32,35 +32,35 @@ func (o *operation) ensureRoles(ctx context.Context, f *facts) error {
 		for _, power := range role.powers {
 			statements = append(statements, "ALTER ROLE "+ident(name)+" NO"+power)
 		}
-		if err := o.admin.together(ctx, fmt.Sprintf("making role %q", name), statements...); err != nil {
+		if err := r.admin.together(ctx, fmt.Sprintf("making role %q", name), statements...); err != nil {
 			return err
 		}
 	}
-	if o.superuser {
+	if r.superuser {
 		return nil
 	}
 	// Who is no superuser gives away only to roles that it is a member of.
-	return o.admin.exec(ctx, fmt.Sprintf("joining role %q", o.spec.OwnerRole), "GRANT "+ident(o.spec.OwnerRole)+" TO CURRENT_USER")
+	return r.admin.exec(ctx, fmt.Sprintf("joining role %q", r.spec.OwnerRole), "GRANT "+ident(r.spec.OwnerRole)+" TO CURRENT_USER")
 }
 
-func (o *operation) comment(origin string) (string, error) {
-	text, err := mark{
-		Client: o.spec.Handle.Client, Stage: o.spec.Handle.Stage, Database: o.spec.Name, Instance: o.options.InstanceID, Origin: origin,
+func (r *run) comment(origin string) (string, error) {
+	text, err := claim{
+		Client: r.spec.Handle.Client, Stage: r.spec.Handle.Stage, Database: r.spec.Name, Instance: r.options.InstanceID, Origin: origin,
 	}.comment()
 	if err != nil {
-		return "", fmt.Errorf("writing the mark of database %s: %w", o.spec.Name, err)
+		return "", fmt.Errorf("writing the comment of database %s: %w", r.spec.Name, err)
 	}
 	return text, nil
 }
 
 // setPasswords makes the roles' passwords those of the Secrets.
-func (o *operation) setPasswords(ctx context.Context, credentials []*credential) error {
+func (r *run) setPasswords(ctx context.Context, credentials []*credential) error {
 	for _, c := range credentials {
 		hash, err := verifier(c.password)
 		if err != nil {
 			return err
 		}
-		if err := o.admin.exec(ctx, fmt.Sprintf("setting the password of role %q", c.role),
+		if err := r.admin.exec(ctx, fmt.Sprintf("setting the password of role %q", c.role),
 			"ALTER ROLE "+ident(c.role)+" LOGIN VALID UNTIL 'infinity' PASSWORD "+literal(hash)); err != nil {
 			return err
 		}
@@ -69,65 +69,65 @@ func (o *operation) setPasswords(ctx context.Context, credentials []*credential)
 }
 
 // ensureDatabase makes the database and closes it to everybody else before it takes its first connection.
-func (o *operation) ensureDatabase(ctx context.Context, f *facts) error {
-	name := ident(o.spec.Name)
+func (r *run) ensureDatabase(ctx context.Context, f *facts) error {
+	name := ident(r.spec.Name)
 	if f.broken {
-		if err := o.admin.exec(ctx, fmt.Sprintf("removing what an interrupted DROP left of database %q", o.spec.Name),
+		if err := r.admin.exec(ctx, fmt.Sprintf("removing what an interrupted DROP left of database %q", r.spec.Name),
 			"DROP DATABASE "+name); err != nil {
 			return err
 		}
-		f.exists, f.mark = false, nil
+		f.exists, f.claim = false, nil
 	}
 	origin := originCreated
 	if !f.exists {
 		// It cannot be in a transaction with what follows. That it takes no connections says to the next run that this one did not come further.
-		sql := "CREATE DATABASE " + name + " OWNER " + ident(o.spec.OwnerRole) + " ALLOW_CONNECTIONS false"
-		if err := o.admin.exec(ctx, fmt.Sprintf("creating database %q", o.spec.Name), sql); err != nil {
+		sql := "CREATE DATABASE " + name + " OWNER " + ident(r.spec.OwnerRole) + " ALLOW_CONNECTIONS false"
+		if err := r.admin.exec(ctx, fmt.Sprintf("creating database %q", r.spec.Name), sql); err != nil {
 			return err
 		}
-	} else if owner := f.roles[o.spec.OwnerRole].mark; owner == nil || owner.Origin == originAdopted {
+	} else if owner := f.roles[r.spec.OwnerRole].claim; owner == nil || owner.Origin == originAdopted {
 		origin = originAdopted
-		if f.mark != nil {
-			origin = f.mark.Origin
+		if f.claim != nil {
+			origin = f.claim.Origin
 		}
-	} else if f.mark != nil && f.mark.of(o.spec.Handle) {
-		origin = f.mark.Origin
+	} else if f.claim != nil && f.claim.of(r.spec.Handle) {
+		origin = f.claim.Origin
 	}
-	comment, err := o.comment(origin)
+	comment, err := r.comment(origin)
 	if err != nil {
 		return err
 	}
 	statements := []string{
 		"REVOKE ALL ON DATABASE " + name + " FROM PUBLIC",
-		"GRANT CONNECT ON DATABASE " + name + " TO " + ident(o.spec.AppRole),
+		"GRANT CONNECT ON DATABASE " + name + " TO " + ident(r.spec.AppRole),
 		"COMMENT ON DATABASE " + name + " IS " + literal(comment),
-		fmt.Sprintf("ALTER DATABASE %s CONNECTION LIMIT %d", name, o.spec.ConnectionLimit),
+		fmt.Sprintf("ALTER DATABASE %s CONNECTION LIMIT %d", name, r.spec.ConnectionLimit),
 	}
 	for _, role := range slices.Sorted(maps.Keys(f.intruders)) {
 		if f.intruders[role] {
 			statements = append(statements, "REVOKE ALL ON DATABASE "+name+" FROM "+ident(role))
 		}
 	}
-	if err := o.admin.together(ctx, fmt.Sprintf("closing database %q to others", o.spec.Name), statements...); err != nil {
+	if err := r.admin.together(ctx, fmt.Sprintf("closing database %q to others", r.spec.Name), statements...); err != nil {
 		return err
 	}
-	after, err := inspect(ctx, o.admin.conn, o.spec)
+	after, err := inspect(ctx, r.admin.conn, r.spec)
 	if err != nil {
 		return err
 	}
 	if len(after.intruders) > 0 {
-		return &IsolationError{Database: o.spec.Name, Roles: slices.Sorted(maps.Keys(after.intruders))}
+		return &IsolationError{Database: r.spec.Name, Roles: slices.Sorted(maps.Keys(after.intruders))}
 	}
 	if after.open {
 		return nil
 	}
-	return o.admin.exec(ctx, fmt.Sprintf("opening database %q", o.spec.Name), "ALTER DATABASE "+name+" ALLOW_CONNECTIONS true")
+	return r.admin.exec(ctx, fmt.Sprintf("opening database %q", r.spec.Name), "ALTER DATABASE "+name+" ALLOW_CONNECTIONS true")
 }
 
 // ensureInside gives the application the use of what the owner makes, and of nothing else.
-func (o *operation) ensureInside(ctx context.Context) (err error) {
-	inner := &session{alive: o.alive}
-	if inner.conn, err = o.spec.Server.connect(ctx, o.spec.Server.AdminUser, o.options.AdminPassword, o.spec.Name); err != nil {
+func (r *run) ensureInside(ctx context.Context) (err error) {
+	inner := &session{alive: r.alive}
+	if inner.conn, err = r.spec.Server.connect(ctx, r.spec.Server.AdminUser, r.options.AdminPassword, r.spec.Name); err != nil {
 		return err
 	}
 	defer func() {
@@ -135,21 +135,21 @@ func (o *operation) ensureInside(ctx context.Context) (err error) {
 			err = closing
 		}
 	}()
-	seen, err := inspectInside(ctx, inner.conn, o.spec)
+	seen, err := inspectInside(ctx, inner.conn, r.spec)
 	if err != nil {
 		return err
 	}
 	if !seen.privileged() {
-		if err := inner.together(ctx, fmt.Sprintf("granting privileges in database %q", o.spec.Name), o.privileges(len(seen.defaults) == 0)...); err != nil {
+		if err := inner.together(ctx, fmt.Sprintf("granting privileges in database %q", r.spec.Name), r.privileges(len(seen.defaults) == 0)...); err != nil {
 			return err
 		}
 	}
-	for _, extension := range o.spec.Extensions {
+	for _, extension := range r.spec.Extensions {
 		if slices.Contains(seen.extensions, extension) {
 			continue
 		}
 		// Its objects go where search_path says, unless it knows a place itself.
-		err := inner.together(ctx, fmt.Sprintf("creating extension %q in database %q", extension, o.spec.Name),
+		err := inner.together(ctx, fmt.Sprintf("creating extension %q in database %q", extension, r.spec.Name),
 			"SET LOCAL search_path = public", "CREATE EXTENSION IF NOT EXISTS "+ident(extension)+" CASCADE")
 		if err != nil {
 			return err
@@ -164,8 +164,8 @@ var recordsOfMigrations = []string{"goose_db_version", "goose_db_version_id_seq"
 
 // privileges are those in the database. first: what the owner has made before is granted too; later, that would give back what a migration
 // has taken.
-func (o *operation) privileges(first bool) []string {
-	owner, app := ident(o.spec.OwnerRole), ident(o.spec.AppRole)
+func (r *run) privileges(first bool) []string {
+	owner, app := ident(r.spec.OwnerRole), ident(r.spec.AppRole)
 	defaults := "ALTER DEFAULT PRIVILEGES FOR ROLE " + owner
 	statements := []string{}
 	for _, object := range []struct{ kind, plural string }{{"r", "TABLES"}, {"S", "SEQUENCES"}, {"n", "SCHEMAS"}} {
@@ -201,6 +201,6 @@ BEGIN
 			END IF;
 		END LOOP;
 	END IF;
-END $slipway$`, literal(o.spec.OwnerRole), literal(o.spec.AppRole), first, literal("{"+strings.Join(recordsOfMigrations, ",")+"}")))
+END $slipway$`, literal(r.spec.OwnerRole), literal(r.spec.AppRole), first, literal("{"+strings.Join(recordsOfMigrations, ",")+"}")))
 	return statements
 }

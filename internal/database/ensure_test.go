@@ -155,7 +155,7 @@ func TestEnsure_TakesNothingThatIsNotOurs(t *testing.T) {
 	}
 	// Its owner may write a comment, and gains nothing by it.
 	owner := a.mustLogin(a.spec.OwnerSecret)
-	foreign, err := mark{Client: b.spec.Handle.Client, Stage: "prod", Database: a.spec.Name, Instance: "two"}.comment()
+	foreign, err := claim{Client: b.spec.Handle.Client, Stage: "prod", Database: a.spec.Name, Instance: "two"}.comment()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,11 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-)
 
-func oneLine(happened, observed, advice string) string {
-	return strings.TrimSpace(strings.Join([]string{happened, observed, advice}, " "))
-}
+	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
+)
 
 // UnreachableError means that the server could not be asked.
 type UnreachableError struct {
@@ -27,7 +25,7 @@ func (e *UnreachableError) Explain() (happened, observed, advice string) {
 			"refused, set server.ca_certificate to the authority that signed it, or server.sslmode."
 }
 
-func (e *UnreachableError) Error() string { return oneLine(e.Explain()) }
+func (e *UnreachableError) Error() string { return explain.Text(e.Explain()) }
 func (e *UnreachableError) Unwrap() error { return e.Cause }
 
 // LoginError means that the server does not let a role in.
@@ -50,10 +48,11 @@ func (e *LoginError) Explain() (happened, observed, advice string) {
 		advice = "Check server.admin_user and its password: admin_password_wo, the Secret of server.admin_password_secret, or the " +
 			"variable that server.admin_password_variable names."
 	}
-	return fmt.Sprintf("PostgreSQL at %s does not let role %q into database %q.", e.Address, e.User, e.Database), "The server says: " + e.Reason + ".", advice
+	return fmt.Sprintf("PostgreSQL at %s does not let role %q into database %q.", e.Address, e.User, e.Database),
+		"The server says: " + e.Reason + ".", advice
 }
 
-func (e *LoginError) Error() string { return oneLine(e.Explain()) }
+func (e *LoginError) Error() string { return explain.Text(e.Explain()) }
 
 // NoDatabaseError means that a role was let in, and the database does not exist.
 type NoDatabaseError struct{ Database, Address string }
@@ -65,7 +64,7 @@ func (e *NoDatabaseError) Explain() (happened, observed, advice string) {
 		"Check server.host, server.admin_database and the name."
 }
 
-func (e *NoDatabaseError) Error() string { return oneLine(e.Explain()) }
+func (e *NoDatabaseError) Error() string { return explain.Text(e.Explain()) }
 
 // MissingError means that a database that was made is gone.
 type MissingError struct{ Database, Address string }
@@ -77,12 +76,12 @@ func (e *MissingError) Explain() (happened, observed, advice string) {
 		"Put the right server into server, or restore the backup, and apply again. For a new, empty database: terraform state rm, and apply."
 }
 
-func (e *MissingError) Error() string { return oneLine(e.Explain()) }
+func (e *MissingError) Error() string { return explain.Text(e.Explain()) }
 
 // ForeignError means that a database or role belongs to another client, or to another database of this one.
 type ForeignError struct {
 	What string // "database \"x\"" or "role \"x\""
-	// Client, Stage and Database are of its mark; MustBe is who asked, "client/stage".
+	// Client, Stage and Database are of its comment; MustBe is who asked, "client/stage".
 	Client, Stage, Database string
 	MustBe                  string
 }
@@ -90,23 +89,23 @@ type ForeignError struct {
 // Explain implements the explanation that diagnostics print.
 func (e *ForeignError) Explain() (happened, observed, advice string) {
 	return fmt.Sprintf("The %s does not belong to %s.", e.What, e.MustBe),
-		fmt.Sprintf("Its mark says that it belongs to database %q of client %q, stage %q.", e.Database, e.Client, e.Stage),
+		fmt.Sprintf("Its comment says that it belongs to database %q of client %q, stage %q.", e.Database, e.Client, e.Stage),
 		"Choose another name. What belongs to another client is never taken over."
 }
 
-func (e *ForeignError) Error() string { return oneLine(e.Explain()) }
+func (e *ForeignError) Error() string { return explain.Text(e.Explain()) }
 
 // UnmarkedError means that something exists that Slipway did not make.
 type UnmarkedError struct{ What string }
 
 // Explain implements the explanation that diagnostics print.
 func (e *UnmarkedError) Explain() (happened, observed, advice string) {
-	return fmt.Sprintf("The %s exists already.", e.What), "It carries no mark of Slipway: somebody else made it.",
+	return fmt.Sprintf("The %s exists already.", e.What), "It carries no comment of Slipway: somebody else made it.",
 		"Choose another name, or take it over on purpose with adopt = true. What is adopted gets new passwords, loses the right of " +
 			"everybody to connect, and is never dropped."
 }
 
-func (e *UnmarkedError) Error() string { return oneLine(e.Explain()) }
+func (e *UnmarkedError) Error() string { return explain.Text(e.Explain()) }
 
 // OwnerError means that a database belongs to another role than owner_role.
 type OwnerError struct {
@@ -125,22 +124,7 @@ func (e *OwnerError) Explain() (happened, observed, advice string) {
 	return fmt.Sprintf("Database %q is owned by role %q.", e.Database, e.Owner), fmt.Sprintf("owner_role is %q.", e.Want), advice
 }
 
-func (e *OwnerError) Error() string { return oneLine(e.Explain()) }
-
-// PowerfulRoleError means that a role may do more than any client's role should.
-type PowerfulRoleError struct {
-	Role  string
-	Power []string
-}
-
-// Explain implements the explanation that diagnostics print.
-func (e *PowerfulRoleError) Explain() (happened, observed, advice string) {
-	return fmt.Sprintf("Role %q may do more than a client's role should.", e.Role), "It has " + strings.Join(e.Power, ", ") + ".",
-		fmt.Sprintf("Such a role gets into other clients' databases. Take that from it (ALTER ROLE %q NOSUPERUSER …), or choose another role.",
-			e.Role)
-}
-
-func (e *PowerfulRoleError) Error() string { return oneLine(e.Explain()) }
+func (e *OwnerError) Error() string { return explain.Text(e.Explain()) }
 
 // InstanceError means that another resource or state manages the database.
 type InstanceError struct {
@@ -155,11 +139,13 @@ func (e *InstanceError) Explain() (happened, observed, advice string) {
 		return fmt.Sprintf("Database %q is claimed by two resources.", e.Database), "Another resource of this run has made it a " +
 			"moment ago.", "Give one of them another name."
 	}
-	return fmt.Sprintf("Database %q is managed by another Terraform state.", e.Database), fmt.Sprintf("Its mark carries instance %s; this state has %s.", e.Got, e.Want),
+	return fmt.Sprintf("Database %q has another owner now.", e.Database),
+		fmt.Sprintf("The comment of its owner role carries the instance id %s, and this state has %s: another Terraform state has taken it "+
+			"over. Nothing was changed.", e.Got, e.Want),
 		"Use the state that manages it. If this is the one, forget the resource (terraform state rm) and import it again."
 }
 
-func (e *InstanceError) Error() string { return oneLine(e.Explain()) }
+func (e *InstanceError) Error() string { return explain.Text(e.Explain()) }
 
 // IsolationError means that roles of other clients get into the database in a way that Slipway must not take from them.
 type IsolationError struct {
@@ -175,7 +161,7 @@ func (e *IsolationError) Explain() (happened, observed, advice string) {
 			"member, and apply again."
 }
 
-func (e *IsolationError) Error() string { return oneLine(e.Explain()) }
+func (e *IsolationError) Error() string { return explain.Text(e.Explain()) }
 
 // ConnectedError means that a database is in use.
 type ConnectedError struct {
@@ -193,7 +179,7 @@ func (e *ConnectedError) Explain() (happened, observed, advice string) {
 		"release first), and destroy again."
 }
 
-func (e *ConnectedError) Error() string { return oneLine(e.Explain()) }
+func (e *ConnectedError) Error() string { return explain.Text(e.Explain()) }
 
 // ProtectedError means that deletion_protection forbids to drop the database.
 type ProtectedError struct{ Database string }
@@ -205,22 +191,7 @@ func (e *ProtectedError) Explain() (happened, observed, advice string) {
 			"To keep the database and only forget it: removed { from = …, lifecycle { destroy = false } }."
 }
 
-func (e *ProtectedError) Error() string { return oneLine(e.Explain()) }
-
-// BusyError means that another run works on the database.
-type BusyError struct {
-	Database string
-	Cause    error
-}
-
-// Explain implements the explanation that diagnostics print.
-func (e *BusyError) Explain() (happened, observed, advice string) {
-	return fmt.Sprintf("Another run works on database %q.", e.Database), fmt.Sprintf("It holds the lock, and did not end in time (%v).",
-		e.Cause), "Apply again when it has ended."
-}
-
-func (e *BusyError) Error() string { return oneLine(e.Explain()) }
-func (e *BusyError) Unwrap() error { return e.Cause }
+func (e *ProtectedError) Error() string { return explain.Text(e.Explain()) }
 
 // RightsError means that the administrator may not do something.
 type RightsError struct{ Doing, Reason string }
@@ -232,7 +203,7 @@ func (e *RightsError) Explain() (happened, observed, advice string) {
 			"adopted must be its own, or it a member of the owner."
 }
 
-func (e *RightsError) Error() string { return oneLine(e.Explain()) }
+func (e *RightsError) Error() string { return explain.Text(e.Explain()) }
 
 // DependentError means that a role cannot be dropped.
 type DependentError struct{ Role, Detail string }
@@ -244,23 +215,49 @@ func (e *DependentError) Explain() (happened, observed, advice string) {
 			"OWNED), and destroy again."
 }
 
-func (e *DependentError) Error() string { return oneLine(e.Explain()) }
-
-// SecretForeignError means that a Secret of the name was not made for this database.
-type SecretForeignError struct{ Name, Namespace string }
-
-// Explain implements the explanation that diagnostics print.
-func (e *SecretForeignError) Explain() (happened, observed, advice string) {
-	return fmt.Sprintf("Secret %s/%s is not this database's.", e.Namespace, e.Name), "Its labels do not say so: somebody else made " +
-			"it, or it is of another database.",
-		"Choose another name with owner_secret or app_secret, or remove the Secret if nobody needs it."
-}
-
-func (e *SecretForeignError) Error() string { return oneLine(e.Explain()) }
+func (e *DependentError) Error() string { return explain.Text(e.Explain()) }
 
 // IsTransient reports that the server could not be asked, so that what is known of the database stays as it is.
 func IsTransient(err error) bool {
 	_, unreachable := errors.AsType[*UnreachableError](err)
 	_, refused := errors.AsType[*LoginError](err)
 	return unreachable || refused
+}
+
+// errPowerfulRole says that a role may do more than any client's role should.
+func errPowerfulRole(role string, powers []string) error {
+	return &explain.Error{
+		Happened: fmt.Sprintf("Role %q may do more than a client's role should.", role),
+		Observed: "It has " + strings.Join(powers, ", ") + ".",
+		Advice: fmt.Sprintf("Such a role gets into other clients' databases. Take that from it (ALTER ROLE %q NOSUPERUSER …), or choose "+
+			"another role.", role),
+	}
+}
+
+// errBusy says that another run works on the database. cause is why the wait for it ended.
+func errBusy(database string, cause error) error {
+	return &explain.Error{
+		Happened: fmt.Sprintf("Another run works on database %q.", database),
+		Observed: fmt.Sprintf("It holds the lock, and did not end in time (%v).", cause),
+		Advice:   "Apply again when it has ended.", Cause: cause,
+	}
+}
+
+// errSecretForeign says that a Secret of the name was not made for this database.
+func errSecretForeign(namespace, name string) error {
+	return &explain.Error{
+		Happened: fmt.Sprintf("Secret %s/%s is not this database's.", namespace, name),
+		Observed: "Its labels do not say so: somebody else made it, or it is of another database.",
+		Advice:   "Choose another name with owner_secret or app_secret, or remove the Secret if nobody needs it.",
+	}
+}
+
+// errNotFound says that a namespace has no Secrets of a database.
+func errNotFound(namespace, database string) error {
+	return &explain.Error{
+		Happened: fmt.Sprintf("Namespace %s has no database %q.", namespace, database),
+		Observed: "There is no Secret with the label " + LabelDatabase + "=" + database + " and a record in it.",
+		Advice: "Check the name. A database without Secrets is not imported but created: the resource takes over what carries the " +
+			"client's comment, and with adopt = true also what carries none.",
+	}
 }

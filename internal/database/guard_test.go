@@ -37,7 +37,7 @@ func TestObserve_SeesWhatWasChangedAndEnsurePutsItBack(t *testing.T) {
 			"default privileges", fmt.Sprintf("ALTER DEFAULT PRIVILEGES FOR ROLE %q GRANT TRUNCATE ON TABLES TO %q", owner, app),
 			"privileges of role " + app + " were changed",
 		},
-		{"mark of the database", fmt.Sprintf("COMMENT ON DATABASE %q IS 'mine'", name), "lost its mark"},
+		{"mark of the database", fmt.Sprintf("COMMENT ON DATABASE %q IS 'mine'", name), "lost its comment"},
 		{"closed", fmt.Sprintf("ALTER DATABASE %q ALLOW_CONNECTIONS false", name), "takes no connections"},
 	} {
 		database := "postgres"

@@ -17,7 +17,7 @@ import (
 // roleFacts is what the server knows of a role.
 type roleFacts struct {
 	exists bool
-	mark   *mark
+	claim  *claim
 	login  bool
 	super  bool
 	powers []string // attributes that no client's role should have
@@ -33,7 +33,7 @@ type facts struct {
 	limit      int64
 	open       bool // takes connections
 	broken     bool // what an interrupted DROP DATABASE leaves
-	mark       *mark
+	claim      *claim
 	public     bool // everybody has a privilege on it
 	// intruders are roles of other clients that can connect: name to whether they have the privilege themselves.
 	intruders map[string]bool
@@ -58,7 +58,7 @@ func inspect(ctx context.Context, conn *pgx.Conn, spec Spec) (*facts, error) {
 	if err != nil {
 		return nil, fmt.Errorf("looking at database %s: %w", spec.Name, err)
 	}
-	out.exists, out.broken, out.mark = true, out.limit == invalidDatabase, parseMark(comment)
+	out.exists, out.broken, out.claim = true, out.limit == invalidDatabase, parseClaim(comment)
 	if err := out.inspectIntruders(ctx, conn, spec); err != nil {
 		return nil, fmt.Errorf("looking for others who can connect to database %s: %w", spec.Name, err)
 	}
@@ -80,7 +80,7 @@ func (f *facts) inspectRoles(ctx context.Context, conn *pgx.Conn, names ...strin
 	_, err = pgx.ForEachRow(rows, []any{
 		&name, &role.login, &role.super, &createRole, &createDB, &replication, &bypassRLS, &comment,
 	}, func() error {
-		role.exists, role.mark, role.powers = true, parseMark(comment), nil
+		role.exists, role.claim, role.powers = true, parseClaim(comment), nil
 		for _, attribute := range []struct {
 			has  bool
 			name string
@@ -102,7 +102,7 @@ func (f *facts) inspectIntruders(ctx context.Context, conn *pgx.Conn, spec Spec)
 		FROM pg_roles r, pg_database d
 		WHERE d.datname = $1 AND NOT r.rolsuper AND r.rolname <> ALL ($2)
 		  AND starts_with(shobj_description(r.oid, 'pg_authid'), $3) AND has_database_privilege(r.oid, d.oid, 'CONNECT')`,
-		spec.Name, []string{spec.OwnerRole, spec.AppRole}, markPrefix)
+		spec.Name, []string{spec.OwnerRole, spec.AppRole}, claimPrefix)
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func (f *facts) inspectIntruders(ctx context.Context, conn *pgx.Conn, spec Spec)
 	var name, comment string
 	var direct bool
 	_, err = pgx.ForEachRow(rows, []any{&name, &comment, &direct}, func() error {
-		if m := parseMark(comment); m != nil && !m.of(spec.Handle) {
+		if m := parseClaim(comment); m != nil && !m.of(spec.Handle) {
 			f.intruders[name] = direct
 		}
 		return nil
@@ -120,7 +120,7 @@ func (f *facts) inspectIntruders(ctx context.Context, conn *pgx.Conn, spec Spec)
 
 // mayTake says whether the roles and the database may be those of spec.
 func (f *facts) mayTake(spec Spec) error {
-	check := func(what string, m *mark) error {
+	check := func(what string, m *claim) error {
 		switch {
 		case m == nil && spec.Adopt:
 			return nil
@@ -136,11 +136,11 @@ func (f *facts) mayTake(spec Spec) error {
 		if !role.exists {
 			continue
 		}
-		if err := check(fmt.Sprintf("role %q", name), role.mark); err != nil {
+		if err := check(fmt.Sprintf("role %q", name), role.claim); err != nil {
 			return err
 		}
 		if role.super {
-			return &PowerfulRoleError{Role: name, Power: role.powers}
+			return errPowerfulRole(name, role.powers)
 		}
 	}
 	if !f.exists {
@@ -148,8 +148,8 @@ func (f *facts) mayTake(spec Spec) error {
 	}
 	// What a role owns that we made for this database is ours, whatever the comment on the database says: its owner may change that,
 	// and a run that was killed may not have written it.
-	if m := f.roles[spec.OwnerRole].mark; f.owner != spec.OwnerRole || m == nil || m.Origin != originCreated {
-		if err := check(fmt.Sprintf("database %q", spec.Name), f.mark); err != nil {
+	if m := f.roles[spec.OwnerRole].claim; f.owner != spec.OwnerRole || m == nil || m.Origin != originCreated {
+		if err := check(fmt.Sprintf("database %q", spec.Name), f.claim); err != nil {
 			return err
 		}
 	}
@@ -159,9 +159,9 @@ func (f *facts) mayTake(spec Spec) error {
 	return nil
 }
 
-// instance is that of the owner role's mark, the anchor of the resource; empty where there is none.
+// instance is that of the owner role's comment, the anchor of the resource; empty where there is none.
 func (f *facts) instance(spec Spec) string {
-	if m := f.roles[spec.OwnerRole].mark; m != nil && m.of(spec.Handle) && m.Database == spec.Name {
+	if m := f.roles[spec.OwnerRole].claim; m != nil && m.of(spec.Handle) && m.Database == spec.Name {
 		return m.Instance
 	}
 	return ""

@@ -17,9 +17,9 @@ const (
 )
 
 // lockDatabase serializes all runs that work on a database of this name, from whatever namespace or cluster. The lock ends with
-// the session. Polled, so that nobody waits in a statement. Errors: *BusyError.
+// the session. Polled, so that nobody waits in a statement.
 func lockDatabase(ctx context.Context, conn *pgx.Conn, database string, waiting func()) error {
-	for told := false; ; told = true {
+	for reported := false; ; reported = true {
 		taken := false
 		if err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1, hashtext($2))", int32(lockClass), database).Scan(&taken); err != nil {
 			return fmt.Errorf("locking database %s: %w", database, err)
@@ -27,12 +27,12 @@ func lockDatabase(ctx context.Context, conn *pgx.Conn, database string, waiting 
 		if taken {
 			return nil
 		}
-		if !told && waiting != nil {
+		if !reported && waiting != nil {
 			waiting()
 		}
 		select {
 		case <-ctx.Done():
-			return &BusyError{Database: database, Cause: context.Cause(ctx)}
+			return errBusy(database, context.Cause(ctx))
 		case <-time.After(lockPause):
 		}
 	}

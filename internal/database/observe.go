@@ -24,7 +24,7 @@ import (
 type Observation struct {
 	// Missing reports that the server let us in and has no such database.
 	Missing bool
-	// InstanceID of the resource that manages it; empty where the mark is gone.
+	// InstanceID of the resource that manages it; empty where the comment is gone.
 	InstanceID string
 	// Seen reports that the server answered. Otherwise ConnectionLimit and Extensions say nothing.
 	Seen            bool
@@ -99,7 +99,7 @@ func (o *Observation) observeSecret(spec Spec, c *credential, live *corev1.Secre
 	return nil
 }
 
-// enter opens a session in the database. It is nil where the database is missing, or where only drift can be told.
+// enter opens a session in the database. It is nil where the database is missing, or where only drift can be reported.
 func (o *Observation) enter(ctx context.Context, spec Spec, credentials []*credential, adminPassword string) (*pgx.Conn, error) {
 	var owner *pgx.Conn
 	var problem error
@@ -159,8 +159,8 @@ func (o *Observation) compare(spec Spec, found *facts, within *inside) {
 			continue
 		case !role.login:
 			o.drift("Role/%s: may not log in", name)
-		case role.mark == nil || !role.mark.of(spec.Handle):
-			o.drift("Role/%s: lost its mark", name)
+		case role.claim == nil || !role.claim.of(spec.Handle):
+			o.drift("Role/%s: lost its comment", name)
 		}
 		if len(role.powers) > 0 {
 			o.drift("Role/%s: has %s", name, strings.Join(role.powers, ", "))
@@ -169,8 +169,8 @@ func (o *Observation) compare(spec Spec, found *facts, within *inside) {
 	if found.owner != spec.OwnerRole {
 		o.drift("Database/%s: is owned by role %s", spec.Name, found.owner)
 	}
-	if found.mark == nil || !found.mark.of(spec.Handle) {
-		o.drift("Database/%s: lost its mark", spec.Name)
+	if found.claim == nil || !found.claim.of(spec.Handle) {
+		o.drift("Database/%s: lost its comment", spec.Name)
 	}
 	if found.public {
 		o.drift("Database/%s: everybody has privileges on it", spec.Name)
@@ -189,20 +189,7 @@ type Found struct {
 	InstanceID string
 }
 
-// NotFoundError means that a namespace has no Secrets of a database.
-type NotFoundError struct{ Database, Namespace string }
-
-// Explain implements the explanation that diagnostics print.
-func (e *NotFoundError) Explain() (happened, observed, advice string) {
-	return fmt.Sprintf("Namespace %s has no database %q.", e.Namespace, e.Database),
-		"There is no Secret with the label " + LabelDatabase + "=" + e.Database + " and a record in it.",
-		"Check the name. A database without Secrets is not imported but created: the resource takes over what carries the client's " +
-			"mark, and with adopt = true also what carries none."
-}
-
-func (e *NotFoundError) Error() string { return oneLine(e.Explain()) }
-
-// Find reads what the Secrets of a database say about it. Errors: *NotFoundError, those of package cluster.
+// Find reads what the Secrets of a database say about it. Errors as from cluster.Classify.
 func Find(ctx context.Context, c *cluster.Cluster, h environment.Handle, database string) (*Found, error) {
 	client, err := c.Kubernetes()
 	if err != nil {
@@ -215,7 +202,7 @@ func Find(ctx context.Context, c *cluster.Cluster, h environment.Handle, databas
 	owner, app := of(secrets, kindOwner, ""), of(secrets, kindApp, "")
 	var about record
 	if owner == nil || app == nil || json.Unmarshal([]byte(owner.Annotations[annotationRecord]), &about) != nil {
-		return nil, &NotFoundError{Database: database, Namespace: h.Namespace}
+		return nil, errNotFound(h.Namespace, database)
 	}
 	version, err := strconv.ParseInt(owner.Annotations[annotationVersion], 10, 64)
 	if err != nil {

@@ -15,93 +15,84 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 )
 
-// Remove drops the database, its roles and their Secrets. What was adopted stays and only loses our marks. What another instance
-// manages is left alone (forgotten). The owner role goes last, so that a run that was killed can be repeated. Errors: *ProtectedError,
-// *ConnectedError, *OwnerError, *DependentError, *UnreachableError, *LoginError, *BusyError, those of packages environment and cluster.
+// Remove drops the database, its roles and their Secrets. What was adopted stays and only loses our comments. What has another
+// owner now is left alone (forgotten). The owner role goes last, so that a run that was killed can be repeated. Errors: *ProtectedError,
+// *ConnectedError, *OwnerError, *DependentError, *UnreachableError, *LoginError, those of package operation.
 func Remove(ctx context.Context, c *cluster.Cluster, spec Spec, options Options) (forgotten bool, err error) {
-	spec = spec.withDefaults()
-	if err := c.RequireUID(ctx, options.ClusterUID); err != nil {
-		return false, err
-	}
-	_, err = environment.Check(ctx, c, spec.Handle)
-	_, missing := errors.AsType[*environment.NamespaceMissingError](err)
-	if err != nil && !missing {
-		return false, err
-	}
-	o := &operation{spec: spec, options: options, cluster: c}
-	err = o.during(ctx, !missing, func(ctx context.Context) (err error) {
-		forgotten, err = o.remove(ctx)
+	r := &run{spec: spec.withDefaults(), options: options, cluster: c}
+	err = r.during(ctx, true, func(ctx context.Context) (err error) {
+		forgotten, err = r.remove(ctx)
 		return err
 	})
 	return forgotten, err
 }
 
-func (o *operation) remove(ctx context.Context) (forgotten bool, err error) {
-	found, err := inspect(ctx, o.admin.conn, o.spec)
+func (r *run) remove(ctx context.Context) (forgotten bool, err error) {
+	found, err := inspect(ctx, r.admin.conn, r.spec)
 	if err != nil {
 		return false, err
 	}
-	if owner := found.roles[o.spec.OwnerRole]; owner.exists || found.exists {
-		if found.instance(o.spec) != o.options.InstanceID {
+	if owner := found.roles[r.spec.OwnerRole]; owner.exists || found.exists {
+		if found.instance(r.spec) != r.options.InstanceID {
 			return true, nil
 		}
-		if o.options.Protected {
-			return false, &ProtectedError{Database: o.spec.Name}
+		if r.options.Protected {
+			return false, &ProtectedError{Database: r.spec.Name}
 		}
-		if err := o.drop(ctx, found); err != nil {
+		if err := r.drop(ctx, found); err != nil {
 			return false, err
 		}
 	}
-	if o.lease == nil {
+	if r.op.Gone {
 		return false, nil // the Secrets went with the namespace
 	}
-	secrets, err := listSecrets(ctx, o.cluster, o.reads, o.spec.Handle, o.spec.Name)
+	secrets, err := listSecrets(ctx, r.cluster, r.op.Reads, r.spec.Handle, r.spec.Name)
 	if err != nil {
 		return false, err
 	}
 	for _, secret := range secrets {
-		if owner := secret.Annotations[environment.AnnotationInstance]; owner != "" && owner != o.options.InstanceID {
+		if owner := secret.Annotations[environment.AnnotationInstance]; owner != "" && owner != r.options.InstanceID {
 			continue
 		}
-		if err := o.alive(); err != nil {
-			return false, fmt.Errorf("removing Secret %s: %w", secret.Name, err)
+		if err := r.alive(); err != nil {
+			return false, fmt.Errorf("removing Secret %s/%s: %w", secret.Namespace, secret.Name, err)
 		}
-		if err := removeSecret(ctx, o.cluster, o.gated, secret); err != nil {
+		if err := removeSecret(ctx, r.cluster, r.op.Gated, secret); err != nil {
 			return false, err
 		}
 	}
 	return false, nil
 }
 
-func (o *operation) drop(ctx context.Context, found *facts) error {
-	name := ident(o.spec.Name)
-	adopted := found.mark != nil && found.mark.Origin == originAdopted
-	if m := found.roles[o.spec.OwnerRole].mark; m != nil && m.Origin == originAdopted && found.mark == nil {
+func (r *run) drop(ctx context.Context, found *facts) error {
+	name := ident(r.spec.Name)
+	adopted := found.claim != nil && found.claim.Origin == originAdopted
+	if m := found.roles[r.spec.OwnerRole].claim; m != nil && m.Origin == originAdopted && found.claim == nil {
 		adopted = true
 	}
 	if found.exists {
-		if found.owner != o.spec.OwnerRole {
-			return &OwnerError{Database: o.spec.Name, Owner: found.owner, Want: o.spec.OwnerRole, Superuser: found.ownerSuper}
+		if found.owner != r.spec.OwnerRole {
+			return &OwnerError{Database: r.spec.Name, Owner: found.owner, Want: r.spec.OwnerRole, Superuser: found.ownerSuper}
 		}
 		if adopted {
-			if err := o.admin.exec(ctx, fmt.Sprintf("taking the mark off database %q", o.spec.Name),
+			if err := r.admin.exec(ctx, fmt.Sprintf("removing the comment of database %q", r.spec.Name),
 				"COMMENT ON DATABASE "+name+" IS NULL"); err != nil {
 				return err
 			}
-		} else if err := o.dropDatabase(ctx); err != nil {
+		} else if err := r.dropDatabase(ctx); err != nil {
 			return err
 		}
 	}
-	for _, role := range []string{o.spec.AppRole, o.spec.OwnerRole} {
+	for _, role := range []string{r.spec.AppRole, r.spec.OwnerRole} {
 		facts := found.roles[role]
-		if !facts.exists || facts.mark == nil || !facts.mark.of(o.spec.Handle) || facts.mark.Database != o.spec.Name {
+		if !facts.exists || facts.claim == nil || !facts.claim.of(r.spec.Handle) || facts.claim.Database != r.spec.Name {
 			continue
 		}
 		sql, doing := "DROP ROLE "+ident(role), "dropping"
-		if adopted || facts.mark.Origin == originAdopted {
-			sql, doing = "COMMENT ON ROLE "+ident(role)+" IS NULL", "taking the mark off"
+		if adopted || facts.claim.Origin == originAdopted {
+			sql, doing = "COMMENT ON ROLE "+ident(role)+" IS NULL", "removing the comment of"
 		}
-		err := o.admin.exec(ctx, fmt.Sprintf("%s role %q", doing, role), sql)
+		err := r.admin.exec(ctx, fmt.Sprintf("%s role %q", doing, role), sql)
 		if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == stateDependentObjects {
 			return &DependentError{Role: role, Detail: refused.Detail}
 		}
@@ -121,24 +112,24 @@ const (
 )
 
 // dropDatabase never ends somebody's session.
-func (o *operation) dropDatabase(ctx context.Context) error {
+func (r *run) dropDatabase(ctx context.Context) error {
 	for start := time.Now(); ; {
-		connected, own, err := sessions(ctx, o.admin.conn, o.spec.Name)
+		connected, own, err := sessions(ctx, r.admin.conn, r.spec.Name)
 		if err != nil {
 			return err
 		}
 		if len(connected) == 0 {
-			err := o.admin.exec(ctx, fmt.Sprintf("dropping database %q", o.spec.Name), "DROP DATABASE "+ident(o.spec.Name))
+			err := r.admin.exec(ctx, fmt.Sprintf("dropping database %q", r.spec.Name), "DROP DATABASE "+ident(r.spec.Name))
 			if codeOf(err) != stateObjectInUse {
 				return err
 			}
 		}
 		if waited := time.Since(start); waited > ownClosingTime || waited > closingTime && !own {
-			return &ConnectedError{Database: o.spec.Name, Sessions: connected}
+			return &ConnectedError{Database: r.spec.Name, Sessions: connected}
 		}
 		select {
 		case <-ctx.Done():
-			return &ConnectedError{Database: o.spec.Name, Sessions: connected}
+			return &ConnectedError{Database: r.spec.Name, Sessions: connected}
 		case <-time.After(sessionsPause):
 		}
 	}

@@ -5,12 +5,8 @@ package database
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
-	"net"
-	"net/url"
-	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -62,59 +58,6 @@ type record struct {
 	Extension []string `json:"extensions,omitempty"`
 }
 
-func (s Spec) record() (string, error) {
-	text, err := json.Marshal(record{
-		Server: s.Server, Pods: s.Pods, Database: s.Name, Owner: s.OwnerRole, App: s.AppRole, Extension: s.Extensions,
-	})
-	return string(text), err
-}
-
-// credentials are the owner's and the application's, without passwords.
-func (s Spec) credentials() []*credential {
-	return []*credential{
-		{kind: kindOwner, secret: s.OwnerSecret, role: s.OwnerRole},
-		{kind: kindApp, secret: s.AppSecret, role: s.AppRole},
-	}
-}
-
-// data has the keys that the runner of migrations and most services read.
-func (s Spec) data(c credential) map[string]string {
-	port := strconv.FormatInt(s.Pods.Port, 10)
-	u := url.URL{
-		Scheme: "postgres", User: url.UserPassword(c.role, c.password), Host: net.JoinHostPort(s.Pods.Host, port), Path: "/" + s.Name,
-		RawQuery: url.Values{"sslmode": {s.Pods.SSLMode}}.Encode(),
-	}
-	return map[string]string{
-		KeyURL: u.String(), "DB_HOST": s.Pods.Host, "DB_PORT": port, "DB_NAME": s.Name, "DB_USER": c.role, keyPassword: c.password,
-		"DB_SSLMODE": s.Pods.SSLMode,
-	}
-}
-
-func (s Spec) secretObject(c credential, instance string) (*corev1.Secret, error) {
-	about, err := s.record()
-	if err != nil {
-		return nil, fmt.Errorf("describing database %s: %w", s.Name, err)
-	}
-	object := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{
-			Name: c.secret, Namespace: s.Handle.Namespace,
-			Labels: map[string]string{
-				environment.LabelClient: s.Handle.Client, environment.LabelStage: s.Handle.Stage, labelManaged: environment.FieldManager,
-				LabelDatabase: s.Name, labelRole: string(c.kind),
-			},
-			Annotations: map[string]string{
-				environment.AnnotationInstance: instance, annotationVersion: strconv.FormatInt(s.PasswordVersion, 10), annotationRecord: about,
-			},
-		},
-		Type: corev1.SecretTypeOpaque,
-		Data: map[string][]byte{},
-	}
-	for key, value := range s.data(c) {
-		object.Data[key] = []byte(value)
-	}
-	return object, nil
-}
-
 // listSecrets returns the database's Secrets in the environment's namespace, by their names.
 func listSecrets(
 	ctx context.Context, c *cluster.Cluster, client kubernetes.Interface, h environment.Handle, database string,
@@ -152,10 +95,10 @@ func writeSecret(ctx context.Context, c *cluster.Cluster, client kubernetes.Inte
 	case live == nil:
 		_, err = secrets.Create(ctx, object, metav1.CreateOptions{FieldManager: environment.FieldManager})
 		if apierrors.IsAlreadyExists(err) {
-			return &SecretForeignError{Name: object.Name, Namespace: object.Namespace}
+			return errSecretForeign(object.Namespace, object.Name)
 		}
 	case live.Labels[labelRole] != object.Labels[labelRole]:
-		return &SecretForeignError{Name: object.Name, Namespace: object.Namespace}
+		return errSecretForeign(object.Namespace, object.Name)
 	case sameSecret(live, object):
 		return nil
 	default:

@@ -105,7 +105,8 @@ func foreignLease(t *testing.T, namespace string) (free func()) {
 	}
 	return func() {
 		free := []byte(`{"spec":{"holderIdentity":null,"renewTime":null}}`)
-		if _, err := leases.Patch(context.WithoutCancel(t.Context()), cluster.LeaseName, "application/merge-patch+json", free, metav1.PatchOptions{}); err != nil {
+		if _, err := leases.Patch(context.WithoutCancel(t.Context()), cluster.LeaseName, "application/merge-patch+json", free,
+			metav1.PatchOptions{}); err != nil {
 			t.Error(err)
 		}
 	}

@@ -64,7 +64,8 @@ func (e *OwnerError) Explain() (happened, observed, advice string) {
 			"Give one of them another name, or remove one of them."
 	}
 	return fmt.Sprintf("The %s %s in namespace %s has another owner now.", e.Noun, e.Name, e.Namespace),
-		fmt.Sprintf("%s carries the instance id %s, and this state has %s: another Terraform state has taken it over. Nothing was changed.", e.Object, e.Got, e.Want),
+		fmt.Sprintf("%s carries the instance id %s, and this state has %s: another Terraform state has taken it over. Nothing was changed.",
+			e.Object, e.Got, e.Want),
 		"Remove it from the state that should not manage it (a removed block with destroy = false, or terraform state rm)."
 }
 

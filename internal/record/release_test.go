@@ -63,7 +63,8 @@ func TestRelease_KeepsTheLastRuns(t *testing.T) {
 		t.Fatalf("%d runs, the newest of revision %d", len(r.Runs), r.Runs[0].Revision)
 	}
 	for _, run := range r.Runs[1:] {
-		if died := run.Revision%2 == 1; died != (run.Outcome == OutcomeCanceled) || run.Finished.IsZero() || run.Reason == "" || len(run.Reason) > MaxReason+len("…") {
+		if died := run.Revision%2 == 1; died != (run.Outcome == OutcomeCanceled) || run.Finished.IsZero() || run.Reason == "" ||
+			len(run.Reason) > MaxReason+len("…") {
 			t.Errorf("%+v", run)
 		}
 	}
@@ -71,7 +72,11 @@ func TestRelease_KeepsTheLastRuns(t *testing.T) {
 
 func TestRelease_KnowsARollbackByWhatWasGoodBefore(t *testing.T) {
 	t.Parallel()
-	worked := &Release{Revision: 3, Version: "v3", KnownGood: []KnownGood{{Revision: 3, Version: "v3", Digest: "3"}, {Revision: 2, Version: "v2", Digest: "2"}}}
+	worked := &Release{
+		Revision:  3,
+		Version:   "v3",
+		KnownGood: []KnownGood{{Revision: 3, Version: "v3", Digest: "3"}, {Revision: 2, Version: "v2", Digest: "2"}},
+	}
 	failed := &Release{Revision: 4, Version: "v4", KnownGood: worked.KnownGood}
 	for _, tc := range []struct {
 		record          *Release
@@ -128,9 +133,10 @@ func TestIrreversible_ForbidsWhatIsOlderAndNotSafe(t *testing.T) {
 		{"of unknown version", "2026-11-22T13:00:00Z", "v1.1.0", "", at, true},
 		{"a time that cannot be read", "yesterday", "", "v1.1.1", at, true},
 	} {
-		mark := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{LabelMigration: "orders"}, Annotations: map[string]string{
-			AnnotationIrreversibleSince: tc.since, AnnotationIrreversibleSafeAfter: tc.safe,
-		}}}
+		mark := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{LabelMigration: "orders"},
+			Annotations: map[string]string{
+				AnnotationIrreversibleSince: tc.since, AnnotationIrreversibleSafeAfter: tc.safe,
+			}}}
 		mark.Name, mark.Namespace = "migration", "shop"
 		found, err := ListIrreversible(t.Context(), fake.NewClientset(mark), Place{Handle: environment.Handle{Namespace: "shop"}})
 		if err != nil {

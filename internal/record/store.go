@@ -93,10 +93,13 @@ func Read[R any, P Content[R]](ctx context.Context, client kubernetes.Interface,
 
 // List reads all records of a kind in the handle's namespace; the name of place does not matter. Those that cannot be read are in failed,
 // by name, with the errors of Read: the caller decides what an unreadable record means.
-func List[R any, P Content[R]](ctx context.Context, client kubernetes.Interface, place Place) (all []*Stored[R], failed map[string]error, err error) {
+func List[R any, P Content[R]](
+	ctx context.Context, client kubernetes.Interface, place Place,
+) (all []*Stored[R], failed map[string]error, err error) {
 	list, err := client.CoreV1().ConfigMaps(place.Handle.Namespace).List(ctx, metav1.ListOptions{LabelSelector: place.Kind.Label})
 	if err != nil {
-		return nil, nil, place.Cluster.Classify(fmt.Errorf("listing the records of each %s in namespace %s: %w", place.Kind.Noun, place.Handle.Namespace, err))
+		return nil, nil, place.Cluster.Classify(fmt.Errorf("listing the records of each %s in namespace %s: %w", place.Kind.Noun,
+			place.Handle.Namespace, err))
 	}
 	failed = map[string]error{}
 	for i := range list.Items {
@@ -118,7 +121,9 @@ func List[R any, P Content[R]](ctx context.Context, client kubernetes.Interface,
 
 func decode[R any, P Content[R]](found *corev1.ConfigMap, place Place) (*Stored[R], error) {
 	if found.Labels[cluster.LabelManagedBy] != cluster.FieldManager {
-		return nil, &ForeignError{Object: place.Object(), Reason: "it does not carry the label " + cluster.LabelManagedBy + "=" + cluster.FieldManager}
+		return nil, &ForeignError{
+			Object: place.Object(), Reason: "it does not carry the label " + cluster.LabelManagedBy + "=" + cluster.FieldManager,
+		}
 	}
 	// The version decides first: a newer record may have another form.
 	var header Header
@@ -206,7 +211,13 @@ func (s *Stored[R]) Check(claim Claim) error {
 			Want: claim.InstanceID, Got: owner}
 	}
 	if claim.MadeInThisRun != nil && claim.MadeInThisRun(owner) {
-		return &OwnerError{Noun: s.Place.Kind.Noun, Name: s.Place.Name, Namespace: s.Place.Handle.Namespace, Object: s.Place.Object(), SameRun: true}
+		return &OwnerError{
+			Noun:      s.Place.Kind.Noun,
+			Name:      s.Place.Name,
+			Namespace: s.Place.Handle.Namespace,
+			Object:    s.Place.Object(),
+			SameRun:   true,
+		}
 	}
 	return nil
 }

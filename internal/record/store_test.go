@@ -89,7 +89,8 @@ func TestStored_ANewerVersionIsRefusedWhereverItIsRead(t *testing.T) {
 	for _, kind := range kinds {
 		at := place(t, kind)
 		save(t, read(t, at), "new", "id-1")
-		patch(t, at, `{"data":{"record":"{\"schemaVersion\":99,\"client\":\"`+at.Handle.Client+`\",\"stage\":\"`+at.Handle.Stage+`\",\"text\":{}}"}}`)
+		patch(t, at,
+			`{"data":{"record":"{\"schemaVersion\":99,\"client\":\"`+at.Handle.Client+`\",\"stage\":\"`+at.Handle.Stage+`\",\"text\":{}}"}}`)
 		_, err := record.Read[note](t.Context(), harness.Kubernetes(t), at)
 		newer, ok := errors.AsType[*record.NewerError](err)
 		if !ok || newer.SchemaVersion != 99 {

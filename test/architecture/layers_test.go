@@ -121,7 +121,8 @@ func rules() string {
 		fmt.Fprintf(&b, "        layer-%02d:\n          list-mode: lax\n", i+1)
 		fmt.Fprintf(&b, "          files: [\"!$test\", \"**/internal/{%s}/*.go\"]\n          deny:\n", strings.Join(importers, ","))
 		for _, name := range layer {
-			fmt.Fprintf(&b, "            - pkg: %s%s$\n              desc: it is a sibling or in a higher layer (test/architecture/layers.go)\n", internal, name)
+			fmt.Fprintf(&b, "            - pkg: %s%s$\n              desc: it is a sibling or in a higher layer (test/architecture/layers.go)\n",
+				internal, name)
 		}
 	}
 	b.WriteString(end)

@@ -23,7 +23,9 @@ const (
 // Namespace creates a namespace that belongs to a client and a stage, and removes it after the test.
 func Namespace(t testing.TB, name, client, stage string) {
 	t.Helper()
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{labelClient: client, labelStage: stage}}}
+	namespace := &corev1.Namespace{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{labelClient: client, labelStage: stage}},
+	}
 	if _, err := Kubernetes(t).CoreV1().Namespaces().Create(t.Context(), namespace, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}

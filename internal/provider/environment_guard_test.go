@@ -272,7 +272,7 @@ func TestEnvironment_OnlyForgetsWhatAnotherStateTookOver(t *testing.T) {
 					}
 				},
 				Config:      environmentConfig(t, client, namespace, `database = { host = "x", name = "y" }`),
-				ExpectError: errorText("is managed by another Terraform state"),
+				ExpectError: errorText("has another owner now"),
 			},
 			{Config: config, Destroy: true},
 		},

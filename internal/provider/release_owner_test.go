@@ -30,7 +30,7 @@ func TestRelease_TwoOfOneNameAreRefused(t *testing.T) {
 	r := newTestRelease(t)
 	r.run(resource.TestStep{
 		Config:      r.config(`version = "v1.1.1"`) + secondRelease(r.chart),
-		ExpectError: regexp.MustCompile(`two\s+slipway_release\s+have\s+the\s+same\s+name`),
+		ExpectError: sameRun,
 	})
 }
 

@@ -131,7 +131,9 @@ func takeNamespace(ctx context.Context, c *cluster.Cluster, spec Spec, options E
 		}
 		select {
 		case <-ctx.Done():
-			return nil, &environment.NamespaceTerminatingError{Namespace: spec.Handle.Namespace, Remaining: remainingOf(namespace), Cause: context.Cause(ctx)}
+			return nil, &environment.NamespaceTerminatingError{
+				Namespace: spec.Handle.Namespace, Remaining: remainingOf(namespace), Cause: context.Cause(ctx),
+			}
 		case <-time.After(time.Second):
 		}
 	}

@@ -152,7 +152,10 @@ func FuzzTokens(f *testing.F) {
 }
 
 func FuzzSplit(f *testing.F) {
-	for _, seed := range []string{"SELECT 1; SELECT ';';", "BEGIN ATOMIC SELECT 1; END; x", "-- c\n(a;b);", "$$ ; $$; /* ; */ y", "CREATE FUNCTION f() BEGIN ATOMIC CASE WHEN a THEN b END; END;"} {
+	for _, seed := range []string{
+		"SELECT 1; SELECT ';';", "BEGIN ATOMIC SELECT 1; END; x", "-- c\n(a;b);", "$$ ; $$; /* ; */ y",
+		"CREATE FUNCTION f() BEGIN ATOMIC CASE WHEN a THEN b END; END;",
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, sql string) {

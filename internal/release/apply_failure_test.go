@@ -5,7 +5,6 @@ package release
 
 import (
 	"context"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
 )
 
 // Each case breaks an upgrade of a release that works, looks at the error, and then applies what works again.
@@ -340,7 +340,7 @@ func mustUID(t *testing.T, b *bench) string {
 func (b *bench) foreignConfiguration() *action.Configuration {
 	b.t.Helper()
 	flags := genericclioptions.NewConfigFlags(false)
-	file, namespace := os.Getenv("SLIPWAY_TEST_KUBECONFIG"), b.namespace()
+	file, namespace := harness.Kubeconfig(b.t), b.namespace()
 	flags.KubeConfig, flags.Namespace = &file, &namespace
 	cache := b.t.TempDir() // What the cluster serves changes in these tests.
 	flags.CacheDir = &cache

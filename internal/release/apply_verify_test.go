@@ -14,6 +14,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/verify"
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
 )
 
 // asksReady is a guard with a smoke test that a version with READINESS_DELAY does not pass, although its pods are ready.
@@ -104,7 +105,7 @@ func TestApply_IsKnownGoodOnlyWhenItsGuardHasPassed(t *testing.T) {
 	b := newBench(t)
 	guard := asksReady()
 	guard.Analysis = watchesPods(2 * time.Second).Analysis
-	guard.Acceptance = &verify.Check{Name: "users", Timeout: 30 * time.Second, Job: &verify.JobCheck{Image: testImage(), Args: []string{"sleep", "100ms"}}}
+	guard.Acceptance = &verify.Check{Name: "users", Timeout: 30 * time.Second, Job: &verify.JobCheck{Image: harness.Image(), Args: []string{"sleep", "100ms"}}}
 	outcome := b.mustApply(served(t), guarded(guard))
 	if outcome.Kind != record.KindInstall || outcome.Resumed || outcome.Restored != nil {
 		t.Errorf("outcome: %+v", outcome)
@@ -253,7 +254,7 @@ func TestApply_KeepsSecretsOutOfWhatAGuardSays(t *testing.T) {
 	b := newBench(t)
 	b.mustApply(served(t), guarded(asksReady()))
 	guard := asksReady()
-	guard.SmokeTests = []verify.Check{{Name: "job", Timeout: 30 * time.Second, Job: &verify.JobCheck{Image: testImage(), Args: []string{secret}}}}
+	guard.SmokeTests = []verify.Check{{Name: "job", Timeout: 30 * time.Second, Job: &verify.JobCheck{Image: harness.Image(), Args: []string{secret}}}}
 	spec := served(t, config("debug"))
 	spec.Sensitive = map[string]any{"token": secret}
 	_, err := b.apply(t.Context(), spec, guarded(guard))

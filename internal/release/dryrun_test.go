@@ -17,13 +17,13 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/dryrun"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
 )
 
 // dryRunChart has one Deployment whose parts the values decide. Its image does not exist, since no test needs it to run.
@@ -341,10 +341,7 @@ func TestDryRun_ReportsMissingRightsWithoutAnError(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kubeconfig, err := clientcmd.BuildConfigFromFlags("", os.Getenv("SLIPWAY_TEST_KUBECONFIG"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	kubeconfig := harness.Config(t)
 	ca := kubeconfig.CAData
 	if len(ca) == 0 {
 		if ca, err = os.ReadFile(kubeconfig.CAFile); err != nil {

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,30 +14,22 @@ import (
 
 	"helm.sh/helm/v3/pkg/storage"
 	"helm.sh/helm/v3/pkg/storage/driver"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/chart"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/rollout"
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness/tenant"
 )
 
 const (
 	testClient = "client-a"
 	testStage  = "dev"
 )
-
-// testImage is the sample service, which the test cluster has.
-func testImage() string {
-	if image := os.Getenv("SLIPWAY_TEST_IMAGE"); image != "" {
-		return image
-	}
-	return "registry.company.com/data-collection:v1.1.1"
-}
 
 // shortGraces let tests of failures end soon.
 var shortGraces = &rollout.Graces{
@@ -56,44 +47,16 @@ type bench struct {
 
 func testCluster(t *testing.T) *cluster.Cluster {
 	t.Helper()
-	file := os.Getenv("SLIPWAY_TEST_KUBECONFIG")
-	if file == "" {
-		t.Skip("SLIPWAY_TEST_KUBECONFIG is not set: there is no cluster to test on")
-	}
-	config, err := clientcmd.LoadFromFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := cluster.NewConnections(cluster.Config{ConfigPaths: []string{file}, UserAgent: "slipway-test"}).
-		Cluster(t.Context(), cluster.Coordinate{Context: config.CurrentContext})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
+	return tenant.Connect(t, harness.Kubeconfig(t))
 }
 
 // newBench makes a namespace that belongs to a client, and deletes it at the end.
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	c := testCluster(t)
-	client, err := c.Kubernetes()
-	if err != nil {
-		t.Fatal(err)
-	}
-	namespace, err := client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
-		GenerateName: "slipway-release-",
-		Labels:       map[string]string{environment.LabelClient: testClient, environment.LabelStage: testStage},
-	}}, metav1.CreateOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		err := client.CoreV1().Namespaces().Delete(context.Background(), namespace.Name, metav1.DeleteOptions{})
-		if err != nil && !cluster.IsNotFound(err) {
-			t.Error(err)
-		}
-	})
-	return &bench{t: t, client: client, id: "11111111-0000-0000-0000-000000000001", target: benchTarget(c, namespace.Name)}
+	namespace := harness.Name("slipway-release")
+	harness.Namespace(t, namespace, testClient, testStage)
+	return &bench{t: t, client: harness.Kubernetes(t), id: "11111111-0000-0000-0000-000000000001", target: benchTarget(c, namespace)}
 }
 
 func benchTarget(c *cluster.Cluster, namespace string) Target {
@@ -105,7 +68,7 @@ func benchTarget(c *cluster.Cluster, namespace string) Target {
 // with lays values over the chart's defaults, which alone give a service that becomes ready.
 func with(t *testing.T, layers ...map[string]any) Spec {
 	t.Helper()
-	values := map[string]any{"image": testImage()}
+	values := map[string]any{"image": harness.Image()}
 	for _, layer := range layers {
 		maps.Copy(values, layer)
 	}

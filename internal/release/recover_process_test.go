@@ -20,6 +20,7 @@ import (
 	"helm.sh/helm/v3/pkg/storage/driver"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
 )
 
 // childVariable makes the test binary an apply in a process of its own.
@@ -57,7 +58,7 @@ func runChild(text string) error {
 	if err := json.Unmarshal([]byte(text), &order); err != nil {
 		return err
 	}
-	c, err := cluster.NewConnections(cluster.Config{ConfigPaths: []string{os.Getenv("SLIPWAY_TEST_KUBECONFIG")}, UserAgent: "slipway-test-child"}).
+	c, err := cluster.NewConnections(cluster.Config{ConfigPaths: []string{os.Getenv(harness.KubeconfigVariable)}, UserAgent: "slipway-test-child"}).
 		Cluster(context.Background(), cluster.Coordinate{Context: order.Context})
 	if err != nil {
 		return err
@@ -111,7 +112,7 @@ func (b *bench) startChild(values map[string]any, die string) *exec.Cmd {
 
 func (b *bench) startOrder(given childOrder) *exec.Cmd {
 	b.t.Helper()
-	all := map[string]any{"image": testImage()}
+	all := map[string]any{"image": harness.Image()}
 	for k, v := range given.Values {
 		all[k] = v
 	}

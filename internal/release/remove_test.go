@@ -25,6 +25,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
 )
 
 func (b *bench) remove(id string) (bool, error) {
@@ -175,7 +176,7 @@ func TestImport_ReadsWithoutSecrets(t *testing.T) {
 	if got.Chart.Digest != spec.Chart.Digest || got.Chart.Source.Path == "" || got.Version != "v1.1.1" || got.Observation.Deployed != 1 || got.Digest == "" {
 		t.Errorf("imported: %+v", got)
 	}
-	if _, there := got.Values["token"]; there || got.Values["image"] != testImage() {
+	if _, there := got.Values["token"]; there || got.Values["image"] != harness.Image() {
 		t.Errorf("values: %v", got.Values)
 	}
 	for key, text := range got.Objects {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/verify"
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
 )
 
 // Each test shows first what Helm by itself does, and then what a guarded apply does in the same place.
@@ -207,7 +208,7 @@ func TestRollback_SucceedsOnlyOntoPodsThatAreReady(t *testing.T) {
 				"strategy": map[string]any{"rollingUpdate": map[string]any{"maxUnavailable": 1}},
 				"template": map[string]any{"metadata": map[string]any{"labels": map[string]any{"app": "app"}}, "spec": map[string]any{
 					"terminationGracePeriodSeconds": 0,
-					"containers": []any{map[string]any{"name": "app", "image": testImage(), "args": []any{"serve"},
+					"containers": []any{map[string]any{"name": "app", "image": harness.Image(), "args": []any{"serve"},
 						"env":            []any{map[string]any{"name": "READINESS_DELAY", "valueFrom": map[string]any{"configMapKeyRef": map[string]any{"name": "outside", "key": "delay", "optional": true}}}},
 						"readinessProbe": map[string]any{"periodSeconds": 1, "httpGet": map[string]any{"path": path, "port": 8080}}}},
 				}},

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
 )
 
 // errorRate is "more than 5% errors for 6 seconds", in the time of a test, of the version that is judged.
@@ -35,7 +36,7 @@ func (b *bench) load() {
 	b.t.Helper()
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "load"}, Spec: corev1.PodSpec{
 		RestartPolicy: corev1.RestartPolicyNever, TerminationGracePeriodSeconds: new(int64(0)),
-		Containers: []corev1.Container{{Name: "load", Image: testImage(), Args: []string{"load", "-duration", "10m", "-rate", "20", "http://app/records"}}},
+		Containers: []corev1.Container{{Name: "load", Image: harness.Image(), Args: []string{"load", "-duration", "10m", "-rate", "20", "http://app/records"}}},
 	}}
 	if _, err := b.client.CoreV1().Pods(b.namespace()).Create(b.t.Context(), pod, metav1.CreateOptions{}); err != nil {
 		b.t.Fatal(err)

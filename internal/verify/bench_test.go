@@ -4,10 +4,8 @@
 package verify
 
 import (
-	"context"
 	"errors"
 	"maps"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -18,11 +16,8 @@ import (
 	"helm.sh/helm/v3/pkg/chart/loader"
 	helmrelease "helm.sh/helm/v3/pkg/release"
 	"helm.sh/helm/v3/pkg/storage"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
@@ -31,20 +26,14 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/helmkube"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/rollout"
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness/tenant"
 )
 
 const (
 	testClient = "client-a"
 	testStage  = "dev"
 )
-
-// testImage is the sample service, which the test cluster has.
-func testImage() string {
-	if image := os.Getenv("SLIPWAY_TEST_IMAGE"); image != "" {
-		return image
-	}
-	return "registry.company.com/data-collection:v1.1.1"
-}
 
 // shortGraces let tests of failures end soon.
 var shortGraces = rollout.Graces{
@@ -69,44 +58,16 @@ type bench struct {
 
 func testCluster(t *testing.T) *cluster.Cluster {
 	t.Helper()
-	file := os.Getenv("SLIPWAY_TEST_KUBECONFIG")
-	if file == "" {
-		t.Skip("SLIPWAY_TEST_KUBECONFIG is not set: there is no cluster to test on")
-	}
-	config, err := clientcmd.LoadFromFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := cluster.NewConnections(cluster.Config{ConfigPaths: []string{file}, UserAgent: "slipway-test"}).
-		Cluster(t.Context(), cluster.Coordinate{Context: config.CurrentContext})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
+	return tenant.Connect(t, harness.Kubeconfig(t))
 }
 
 // newBench makes a namespace that belongs to a client, and deletes it at the end.
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	c := testCluster(t)
-	client, err := c.Kubernetes()
-	if err != nil {
-		t.Fatal(err)
-	}
-	namespace, err := client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
-		GenerateName: "slipway-verify-",
-		Labels:       map[string]string{environment.LabelClient: testClient, environment.LabelStage: testStage},
-	}}, metav1.CreateOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		err := client.CoreV1().Namespaces().Delete(context.Background(), namespace.Name, metav1.DeleteOptions{})
-		if err != nil && !cluster.IsNotFound(err) {
-			t.Error(err)
-		}
-	})
-	return &bench{t: t, client: client, target: benchTarget(c, namespace.Name)}
+	namespace := harness.Name("slipway-verify")
+	harness.Namespace(t, namespace, testClient, testStage)
+	return &bench{t: t, client: harness.Kubernetes(t), target: benchTarget(c, namespace)}
 }
 
 func benchTarget(c *cluster.Cluster, namespace string) ownership.Release {
@@ -118,7 +79,7 @@ func benchTarget(c *cluster.Cluster, namespace string) ownership.Release {
 // with lays values over the chart's defaults, which alone give a service that becomes ready.
 func with(t *testing.T, layers ...map[string]any) Spec {
 	t.Helper()
-	values := map[string]any{"image": testImage()}
+	values := map[string]any{"image": harness.Image()}
 	for _, layer := range layers {
 		maps.Copy(values, layer)
 	}

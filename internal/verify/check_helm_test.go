@@ -10,6 +10,8 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
 )
 
 // podTest is a Pod as a test of the chart.
@@ -21,7 +23,7 @@ func podTest(name, weight, policy string, args ...any) map[string]any {
 		}},
 		"spec": map[string]any{
 			"restartPolicy": "Never", "terminationGracePeriodSeconds": 0,
-			"containers": []any{map[string]any{"name": "test", "image": testImage(), "args": args}},
+			"containers": []any{map[string]any{"name": "test", "image": harness.Image(), "args": args}},
 		},
 	}
 }

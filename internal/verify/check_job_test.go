@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
 )
 
 func (b *bench) jobs() []batchv1.Job {
@@ -55,7 +56,7 @@ func TestJobCheck_PassesUnderTheRestrictedStandardAndLeavesNothing(t *testing.T)
 	b.restrict()
 	// The version that answers is the one that the Job is told to expect.
 	job := &JobCheck{
-		Image: testImage(), Env: map[string]string{"PATH_TO_ASK": "version", "LITERAL": "$(SLIPWAY_STAGE)"},
+		Image: harness.Image(), Env: map[string]string{"PATH_TO_ASK": "version", "LITERAL": "$(SLIPWAY_STAGE)"},
 		Args: []string{"probe", "-retry", "20s", "-expect", "version=$(SLIPWAY_VERSION)", "http://app.$(SLIPWAY_NAMESPACE)/$(PATH_TO_ASK)"},
 	}
 	if err := b.check(env, Check{Name: "Does it answer?", Job: job}); err != nil {
@@ -106,11 +107,11 @@ func TestJobCheck_TellsARefusalFromAJobThatCannotRun(t *testing.T) {
 		want    []string
 	}{
 		{
-			name: "exit code 1", job: JobCheck{Image: testImage(), Args: []string{"probe", "-retry", "1s", "http://app.invalid/?token=" + token}},
+			name: "exit code 1", job: JobCheck{Image: harness.Image(), Args: []string{"probe", "-retry", "1s", "http://app.invalid/?token=" + token}},
 			refused: true, want: []string{"did not pass", "last lines of container check", "exit code 1"},
 		},
 		{
-			name: "an end that does not come", job: JobCheck{Image: testImage(), Args: []string{"load", "-duration", "10m", "http://127.0.0.1:1/"}},
+			name: "an end that does not come", job: JobCheck{Image: harness.Image(), Args: []string{"load", "-duration", "10m", "http://127.0.0.1:1/"}},
 			timeout: 20 * time.Second, refused: true, want: []string{"was not done after 20s"},
 		},
 		{
@@ -118,11 +119,11 @@ func TestJobCheck_TellsARefusalFromAJobThatCannotRun(t *testing.T) {
 			want: []string{"could not be made", "v9.9.9", "says nothing about the version"},
 		},
 		{
-			name: "a program that is not there", job: JobCheck{Image: testImage(), Command: []string{"/no/such/program"}},
+			name: "a program that is not there", job: JobCheck{Image: harness.Image(), Command: []string{"/no/such/program"}},
 			want: []string{"could not be made", "/no/such/program"},
 		},
 		{
-			name: "a quota", job: JobCheck{Image: testImage(), Args: []string{"version"}}, want: []string{"could not be made", "exceeded quota: none"},
+			name: "a quota", job: JobCheck{Image: harness.Image(), Args: []string{"version"}}, want: []string{"could not be made", "exceeded quota: none"},
 			prepare: func(b *bench) {
 				quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: "none"}, Spec: corev1.ResourceQuotaSpec{
 					Hard: corev1.ResourceList{corev1.ResourcePods: resource.MustParse("1")},
@@ -138,14 +139,14 @@ func TestJobCheck_TellsARefusalFromAJobThatCannotRun(t *testing.T) {
 			},
 		},
 		{
-			name: "a service account that is not there", job: JobCheck{Image: testImage(), Args: []string{"version"}, ServiceAccount: "nobody"},
+			name: "a service account that is not there", job: JobCheck{Image: harness.Image(), Args: []string{"version"}, ServiceAccount: "nobody"},
 			want: []string{"could not be made", `serviceaccount "nobody" not found`},
 		},
 		{
-			name: "a Job of somebody else", job: JobCheck{Image: testImage(), Args: []string{"version"}}, want: []string{"was not made by Slipway"},
+			name: "a Job of somebody else", job: JobCheck{Image: harness.Image(), Args: []string{"version"}}, want: []string{"was not made by Slipway"},
 			prepare: func(b *bench) {
 				env := b.checkingRevision(b.target, 1, with(b.t))
-				run, err := env.beginCheck(b.t.Context(), StageSmokeTest, Check{Name: "gate", Job: &JobCheck{Image: testImage(), Args: []string{"version"}}})
+				run, err := env.beginCheck(b.t.Context(), StageSmokeTest, Check{Name: "gate", Job: &JobCheck{Image: harness.Image(), Args: []string{"version"}}})
 				if err != nil {
 					b.t.Fatal(err)
 				}
@@ -188,7 +189,7 @@ func TestJobCheck_JoinsWhatAKilledRunLeftRunning(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	env := b.checking(with(t))
-	check := Check{Name: "slow", Job: &JobCheck{Image: testImage(), Args: []string{"sleep", "6s"}}}
+	check := Check{Name: "slow", Job: &JobCheck{Image: harness.Image(), Args: []string{"sleep", "6s"}}}
 	begin := func(check Check) *batchv1.Job {
 		t.Helper()
 		run, err := env.beginCheck(t.Context(), StageSmokeTest, check)
@@ -242,7 +243,7 @@ func TestJobCheck_JoinsWhatAKilledRunLeftRunning(t *testing.T) {
 	// One that runs something else under the name, and one that has ended, are not.
 	for _, args := range [][]string{{"no-such-command"}, {"sleep", "10m"}} {
 		other := check
-		other.Job = &JobCheck{Image: testImage(), Args: args}
+		other.Job = &JobCheck{Image: harness.Image(), Args: args}
 		old := begin(other)
 		if args[0] == "no-such-command" {
 			b.eventually("the old Job fails", func() bool {

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
 )
 
 // check makes a smoke test and logs how it went.
@@ -39,7 +40,7 @@ func TestRunCheck_AnInterruptSaysNothingAboutTheVersion(t *testing.T) {
 	env := b.checking(with(t, jobHook("ask", "test", "sleep", "1m"), map[string]any{"extra": []any{podService("app")}}))
 	for _, check := range []Check{
 		{Name: "tests", HelmTest: &HelmTest{}},
-		{Name: "job", Job: &JobCheck{Image: testImage(), Args: []string{"sleep", "1m"}}},
+		{Name: "job", Job: &JobCheck{Image: harness.Image(), Args: []string{"sleep", "1m"}}},
 		{Name: "http", HTTP: &HTTPCheck{URL: "http://127.0.0.1:1/"}},
 	} {
 		stop := errors.New("somebody pressed Ctrl-C")
@@ -59,7 +60,7 @@ func TestRunCheck_StopsWhenTheLeaseIsLost(t *testing.T) {
 	b := newBench(t)
 	env := b.checking(with(t))
 	time.AfterFunc(2*time.Second, b.stealLease)
-	err := b.check(env, Check{Name: "job", Job: &JobCheck{Image: testImage(), Args: []string{"sleep", "1m"}}})
+	err := b.check(env, Check{Name: "job", Job: &JobCheck{Image: harness.Image(), Args: []string{"sleep", "1m"}}})
 	wantError[*cluster.LostError](t, err)
 }
 

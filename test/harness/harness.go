@@ -62,14 +62,15 @@ func Impersonating(t testing.TB, user string, groups ...string) string {
 	return path
 }
 
-// Config returns the client configuration of the test cluster. The client does not limit its own requests and prints no warnings.
+// Config returns the client configuration of the test cluster. It calls itself slipway-test, does not limit its own
+// requests and prints no warnings.
 func Config(t testing.TB) *rest.Config {
 	t.Helper()
 	config, err := clientcmd.BuildConfigFromFlags("", Kubeconfig(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	config.QPS, config.WarningHandler = -1, rest.NoWarnings{}
+	config.QPS, config.WarningHandler, config.UserAgent = -1, rest.NoWarnings{}, "slipway-test"
 	return config
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/bluegreen"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/pods"
 )
@@ -80,8 +81,9 @@ func (r *BlueGreenResource) apply(
 		return nil, diags
 	}
 	result, err := bluegreen.Apply(ctx, target, plan.spec(analyses, p.live, s.handle, p.say), bluegreen.Options{
-		InstanceID: plan.ID.ValueString(), TakeOver: create, ClusterUID: plan.ClusterUID.ValueString(),
-		Planned: state.planned(*plan), Timeout: timeout, Progress: p.say,
+		Claim:      record.Claim{InstanceID: plan.ID.ValueString(), Create: create, MadeInThisRun: r.data.madeInThisRun},
+		ClusterUID: plan.ClusterUID.ValueString(),
+		Planned:    state.planned(*plan), Timeout: timeout, Progress: p.say,
 	})
 	if err != nil {
 		diags.Append(s.failedEach("apply", err)...)
@@ -163,8 +165,8 @@ func (r *BlueGreenResource) Delete(ctx context.Context, req resource.DeleteReque
 	}
 	target, diags := state.target(ctx, p.live, s.handle, false)
 	resp.Diagnostics.Append(diags...)
-	forgotten, err := bluegreen.Forget(ctx, target, bluegreen.Options{
-		InstanceID: state.ID.ValueString(), ClusterUID: state.ClusterUID.ValueString(), Timeout: timeout, Progress: p.say,
+	forgotten, err := bluegreen.Remove(ctx, target, bluegreen.Options{
+		Claim: record.Claim{InstanceID: state.ID.ValueString()}, ClusterUID: state.ClusterUID.ValueString(), Timeout: timeout, Progress: p.say,
 	})
 	resp.Diagnostics.Append(p.removed(forgotten, anotherInstance, err)...)
 }

@@ -142,17 +142,22 @@ const blueGreenTimeout = 10 * time.Minute
 func (j blueGreenAnalyses) timeout() time.Duration { return blueGreenTimeout + j.longest() }
 
 // analyze runs an analysis, nil where there is none.
-func (m blueGreenModel) analyze(a *verify.Analysis, live *cluster.Cluster, handle environment.Handle, say func(string)) bluegreen.Judge {
+func (m blueGreenModel) analyze(
+	a *verify.Analysis, live *cluster.Cluster, handle environment.Handle, say func(string),
+) bluegreen.Analyze {
 	if a == nil {
 		return nil
 	}
 	target := release.Target{Cluster: live, Handle: handle, Name: m.Service.ValueString()}
-	return func(ctx context.Context, pods analysis.PodLister, lease *cluster.Lease, since time.Time) (analysis.Verdict, []analysis.Sample, error) {
-		return a.Watch(ctx, verify.Watched{Target: target, Pods: pods, Lost: lease.Valid, Start: since, Progress: say})
+	return func(ctx context.Context, w bluegreen.Watched) (analysis.Verdict, error) {
+		verdict, _, err := a.Watch(ctx, verify.Watched{
+			Target: target, Pods: w.Pods, Lost: w.Lost, Start: w.Since, Abort: w.Abort, Progress: say,
+		})
+		return verdict, err
 	}
 }
 
-// spec is what package traffic is asked for.
+// spec is what package bluegreen is asked for.
 func (m blueGreenModel) spec(
 	analyses blueGreenAnalyses, live *cluster.Cluster, handle environment.Handle, say func(string),
 ) bluegreen.Spec {
@@ -161,7 +166,7 @@ func (m blueGreenModel) spec(
 		quarantine = bluegreen.DefaultQuarantine
 	}
 	return bluegreen.Spec{
-		Active: m.Active.ValueString(), Keep: m.keep(), Retry: m.RetryToken.ValueString(), Quarantine: quarantine,
+		Active: m.Active.ValueString(), Keep: m.keep(), RetryToken: m.RetryToken.ValueString(), Quarantine: quarantine,
 		Before: m.analyze(analyses.before, live, handle, say), After: m.analyze(analyses.after, live, handle, say),
 		Policy: analyses.before.PolicyKey() + analyses.after.PolicyKey(),
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/canary"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/route"
 )
@@ -95,7 +96,7 @@ func (m canaryModel) planned(ctx context.Context, plan canaryModel, config route
 	}
 	reader := &blockReader{ctx: ctx}
 	out := &canary.Planned{
-		Split: route.Split{Weight: reader.number(m.Weight, 0), Headers: m.headers(reader)}, Changed: reader.strings(m.Drift),
+		Split: route.Split{Weight: reader.number(m.Weight, 0), Headers: m.headers(reader)}, Drift: reader.strings(m.Drift),
 		Rewritten: !reflect.DeepEqual(m.route(reader), config),
 	}
 	return out, reader.diags
@@ -115,8 +116,9 @@ func (r *CanaryResource) apply(
 		return nil, diags
 	}
 	result, err := canary.Apply(ctx, canaryIn(p, wanted.route, run.adopt), plan.spec(wanted, p.live, s.handle, p.say), canary.Options{
-		InstanceID: plan.ID.ValueString(), TakeOver: run.create, ClusterUID: plan.ClusterUID.ValueString(),
-		Planned: run.planned, Timeout: run.timeout, Progress: p.say,
+		Claim:      record.Claim{InstanceID: plan.ID.ValueString(), Create: run.create, MadeInThisRun: r.data.madeInThisRun},
+		ClusterUID: plan.ClusterUID.ValueString(),
+		Planned:    run.planned, Timeout: run.timeout, Progress: p.say,
 	})
 	if err != nil {
 		for _, d := range s.failedEach("apply", err) {
@@ -160,11 +162,11 @@ func (r *CanaryResource) Read(ctx context.Context, req resource.ReadRequest, res
 	if noKind || noRoute {
 		seen, err = &canary.Observed{}, nil
 	}
-	if !p.read(ctx, resp, err == nil && (seen.Exists || seen.Recorded), err) {
+	if !p.read(ctx, resp, err == nil && (seen.Route.Exists || seen.Recorded), err) {
 		return
 	}
-	if !seen.Exists {
-		seen.Changed = append(seen.Changed, "the route does not exist any more")
+	if !seen.Route.Exists {
+		seen.Route.Drift = append(seen.Route.Drift, "the route does not exist any more")
 	}
 	if seen.Recorded && seen.RecordInstance != state.ID.ValueString() {
 		resp.Diagnostics.Append(p.anotherOwner(p.record(), seen.RecordInstance, state.ID.ValueString()))
@@ -204,7 +206,7 @@ func (r *CanaryResource) Delete(ctx context.Context, req resource.DeleteRequest,
 		return
 	}
 	forgotten, err := canary.Remove(ctx, canaryIn(p, config, adopt), canary.Options{
-		InstanceID: state.ID.ValueString(), ClusterUID: state.ClusterUID.ValueString(), Timeout: timeout, Progress: p.say,
+		Claim: record.Claim{InstanceID: state.ID.ValueString()}, ClusterUID: state.ClusterUID.ValueString(), Timeout: timeout, Progress: p.say,
 	})
 	why := anotherInstance
 	if adopt != "" {

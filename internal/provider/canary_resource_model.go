@@ -214,7 +214,7 @@ func (w canaryWanted) way(from route.Split) (lines []string) {
 		}
 	}
 	at := from.Weight
-	for _, s := range canary.Stages(from.Weight, w.split.Weight, w.steps) {
+	for _, s := range canary.PlannedSteps(from.Weight, w.split.Weight, w.steps) {
 		line := fmt.Sprintf("%d%% → %d%% of the requests to the canary", at, s.Weight)
 		if at == s.Weight {
 			line = fmt.Sprintf("%d%% of the requests to the canary, as before", at)
@@ -230,23 +230,24 @@ func (w canaryWanted) way(from route.Split) (lines []string) {
 	return lines
 }
 
-// spec is what package traffic is asked for.
+// spec is what package canary is asked for.
 func (m canaryModel) spec(w canaryWanted, live *cluster.Cluster, handle environment.Handle, say func(string)) canary.Spec {
 	quarantine, err := time.ParseDuration(m.Quarantine.ValueString())
 	if err != nil { // null
 		quarantine = canary.DefaultQuarantine
 	}
 	out := canary.Spec{
-		Weight: w.split.Weight, Headers: w.split.Headers, Steps: w.steps, Retry: m.RetryToken.ValueString(), Quarantine: quarantine,
+		Weight: w.split.Weight, Headers: w.split.Headers, Steps: w.steps, RetryToken: m.RetryToken.ValueString(), Quarantine: quarantine,
 		Policy: w.analysis.PolicyKey(),
 	}
 	if a := w.analysis; a != nil {
 		target := release.Target{Cluster: live, Handle: handle, Name: m.Name.ValueString()}
-		out.Judge = func(ctx context.Context, pods analysis.PodLister, lease *cluster.Lease, split route.Split, since time.Time, abort analysis.Abort) (analysis.Verdict, []analysis.Sample, error) {
-			return a.Watch(ctx, verify.Watched{
-				Target: target, Pods: pods, Weight: split.Weight, HeaderRouted: len(split.Headers) > 0, Lost: lease.Valid, Start: since, Abort: abort,
-				Progress: say,
+		out.Analyze = func(ctx context.Context, w canary.Watched) (analysis.Verdict, error) {
+			verdict, _, err := a.Watch(ctx, verify.Watched{
+				Target: target, Pods: w.Pods, Weight: w.Split.Weight, HeaderRouted: len(w.Split.Headers) > 0,
+				Lost: w.Lost, Start: w.Since, Abort: w.Abort, Progress: say,
 			})
+			return verdict, err
 		}
 	}
 	return out
@@ -254,9 +255,9 @@ func (m canaryModel) spec(w canaryWanted, live *cluster.Cluster, handle environm
 
 // observe brings what the cluster says into the state.
 func (m *canaryModel) observe(seen *canary.Observed) {
-	m.divided(seen.Split)
+	m.divided(seen.Route.Split)
 	m.Verification, m.Quarantined = stringOrNull(seen.Verification), stringOrNull(seen.Quarantined)
-	m.PlannedSteps, m.Drift = types.ListNull(types.StringType), stringsOrNull(seen.Changed)
+	m.PlannedSteps, m.Drift = types.ListNull(types.StringType), stringsOrNull(seen.Route.Drift)
 }
 
 // divided is what a route does. Of two values of one header a map can hold none, so that it holds both as one: it differs from

@@ -277,7 +277,7 @@ func TestBlueGreen_SwitchesBackWhatFailsAndQuarantinesIt(t *testing.T) {
 	}
 
 	c.whileServed("", func() { text = w.refused("apply", "-auto-approve", "-no-color", "-input=false") }).keptAnswering(t)
-	if !strings.Contains(text, "is held back") {
+	if !strings.Contains(text, "is quarantined") {
 		t.Errorf("the same pods were not held back:\n%s", text)
 	}
 	c.wantSelected(releaseName, "blue")

@@ -241,7 +241,7 @@ func TestCanary_ProviderKilledAfterEachChange_IsFinishedByTheNextApply(t *testin
 			k.split(100, steps)
 			if more = k.killed(change, 10, 50, 100); more {
 				up++
-				if strings.Contains(unwrap(k.run("plan", "-no-color", "-input=false").text), "first what an interrupted run has left: the walk to") {
+				if strings.Contains(unwrap(k.run("plan", "-no-color", "-input=false").text), "first what an interrupted run has left: the step to") {
 					said++
 				}
 				k.apply()

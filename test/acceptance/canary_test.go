@@ -248,7 +248,7 @@ func TestCanary_MovesCallsWithoutAFailure(t *testing.T) {
 		t.Errorf("calls after the old weights were in effect again: %+v", after)
 	}
 	c.logWayBack(text, since, calls, users.Report(), "v1.2.1")
-	if text := unwrap(w.refused(strings.Fields(applyArgs)...)); !strings.Contains(text, "held back") {
+	if text := unwrap(w.refused(strings.Fields(applyArgs)...)); !strings.Contains(text, "is quarantined") {
 		t.Errorf("the second apply does not say that the canary is held back:\n%s", text)
 	}
 

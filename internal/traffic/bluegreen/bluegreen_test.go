@@ -5,6 +5,10 @@ package bluegreen
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,7 +20,7 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
-	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/pods"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/route"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/traffictest"
@@ -54,44 +58,45 @@ func TestReplicasToServe(t *testing.T) {
 	}
 }
 
-func TestBlueGreenRecord_HoldsTheContentThatFailed(t *testing.T) {
+func TestState_QuarantinesTheContentThatFailed(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	failed := Quarantine{Color: Green, Content: "c", Policy: "p", Until: now.Add(time.Hour)}
 	for name, test := range map[string]struct {
-		color, content, policy, retry string
+		color, content, policy, token string
 		cleared                       bool
 		after                         time.Duration
-		held                          bool
+		quarantined                   bool
 	}{
 		"the same":            {Green, "c", "p", "", false, 0, true},
 		"the other color":     {Blue, "c", "p", "", false, 0, false},
 		"other pods":          {Green, "d", "p", "", false, 0, false},
 		"another analysis":    {Green, "c", "q", "", false, 0, false},
-		"another retry":       {Green, "c", "p", "again", false, 0, false},
+		"another token":       {Green, "c", "p", "again", false, 0, false},
 		"cleared by hand":     {Green, "c", "p", "", true, 0, false},
 		"just before its end": {Green, "c", "p", "", false, time.Hour - 1, true},
 		"at its end":          {Green, "c", "p", "", false, time.Hour, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			record := blueGreenRecord{Quarantine: &failed, cleared: test.cleared}
-			held := record.held(test.color, test.content, Spec{Policy: test.policy, Retry: test.retry}, now.Add(test.after))
-			if (held != nil) != test.held {
-				t.Errorf("held %v, want %v", held, test.held)
+			s := state{Quarantine: &failed}
+			spec := Spec{Policy: test.policy, RetryToken: test.token}
+			found := s.quarantined(test.color, test.content, spec, test.cleared, now.Add(test.after))
+			if (found != nil) != test.quarantined {
+				t.Errorf("quarantined: %v, want %v", found, test.quarantined)
 			}
 		})
 	}
 }
 
-// colors are a Service and pods of both colors behind it.
-type colors struct {
+// pair is a Service and pods of both colors behind it.
+type pair struct {
 	*traffictest.Bench
 	target Target
 }
 
-func newColors(t *testing.T) *colors {
+func newPair(t *testing.T) *pair {
 	t.Helper()
 	b := traffictest.New(t)
-	c := &colors{Bench: b, target: Target{
+	c := &pair{Bench: b, target: Target{
 		Cluster: b.Cluster, Handle: b.Handle, Service: "app", Preview: "app-preview", Label: DefaultLabel,
 	}}
 	service := &corev1.Service{
@@ -105,7 +110,7 @@ func newColors(t *testing.T) *colors {
 }
 
 // pod makes a pod and waits until it is ready.
-func (c *colors) pod(color string) {
+func (c *pair) pod(color string) {
 	c.Helper()
 	all := c.Kubernetes.CoreV1().Pods(c.Handle.Namespace)
 	now := int64(0)
@@ -133,18 +138,18 @@ func (c *colors) pod(color string) {
 	}
 }
 
-func (c *colors) apply(spec Spec) (*Result, error) {
-	return Apply(c.Context(), c.target, spec, Options{InstanceID: "one", Timeout: time.Minute})
+func (c *pair) apply(spec Spec) (*Result, error) {
+	return Apply(c.Context(), c.target, spec, Options{Claim: record.Claim{InstanceID: "one"}, Timeout: time.Minute})
 }
 
-func (c *colors) mustApply(spec Spec) {
+func (c *pair) mustApply(spec Spec) {
 	c.Helper()
 	if _, err := c.apply(spec); err != nil {
 		c.Fatal(err)
 	}
 }
 
-func (c *colors) service() *corev1.Service {
+func (c *pair) service() *corev1.Service {
 	c.Helper()
 	found, err := c.Kubernetes.CoreV1().Services(c.Handle.Namespace).Get(c.Context(), "app", metav1.GetOptions{})
 	if err != nil {
@@ -153,7 +158,7 @@ func (c *colors) service() *corev1.Service {
 	return found
 }
 
-func (c *colors) wantLive(want string) {
+func (c *pair) wantLive(want string) {
 	c.Helper()
 	seen, err := Observe(c.Context(), c.target, nil, time.Now())
 	if err != nil {
@@ -164,16 +169,16 @@ func (c *colors) wantLive(want string) {
 	}
 }
 
-// judging answers with a verdict.
-func judging(outcome analysis.Outcome, action analysis.Action) Judge {
-	return func(context.Context, analysis.PodLister, *cluster.Lease, time.Time) (analysis.Verdict, []analysis.Sample, error) {
-		return analysis.Verdict{Outcome: outcome, Action: action, Reason: "Because of the test."}, nil, nil
+// deciding answers with a verdict.
+func deciding(outcome analysis.Outcome, action analysis.Action) Analyze {
+	return func(context.Context, Watched) (analysis.Verdict, error) {
+		return analysis.Verdict{Outcome: outcome, Action: action, Reason: "Because of the test."}, nil
 	}
 }
 
 func TestBlueGreen_WritesOneKeyOfTheSelectorOnly(t *testing.T) {
 	t.Parallel()
-	c := newColors(t)
+	c := newPair(t)
 	c.pod(Blue)
 	c.pod(Green)
 	before := c.service()
@@ -188,45 +193,45 @@ func TestBlueGreen_WritesOneKeyOfTheSelectorOnly(t *testing.T) {
 
 func TestBlueGreen_ActsOnTheVerdict(t *testing.T) {
 	t.Parallel()
-	c := newColors(t)
+	c := newPair(t)
 	c.pod(Blue)
 	c.pod(Green)
 	c.mustApply(Spec{Active: Blue})
 
 	// Too little is known before the switch, and after it.
-	_, err := c.apply(Spec{Active: Green, Before: judging(analysis.Inconclusive, analysis.Hold)})
-	traffictest.WantError[*HeldError](t, err)
+	_, err := c.apply(Spec{Active: Green, Before: deciding(analysis.Inconclusive, analysis.Hold)})
+	traffictest.WantExplained(t, err, "was inconclusive")
 	c.wantLive(Blue)
-	_, err = c.apply(Spec{Active: Green, After: judging(analysis.Inconclusive, analysis.Rollback)})
-	traffictest.WantError[*FailedError](t, err)
+	_, err = c.apply(Spec{Active: Green, After: deciding(analysis.Inconclusive, analysis.Rollback)})
+	traffictest.WantExplained(t, err, "failed after the switch")
 	c.wantLive(Blue)
 
 	// Nothing is held back for that.
-	_, err = c.apply(Spec{Active: Green, After: judging(analysis.Inconclusive, analysis.Hold)})
-	traffictest.WantError[*HeldError](t, err)
+	_, err = c.apply(Spec{Active: Green, After: deciding(analysis.Inconclusive, analysis.Hold)})
+	traffictest.WantExplained(t, err, "was inconclusive")
 	seen, err := Observe(t.Context(), c.target, nil, time.Now())
 	if err != nil || seen.Active != Green || seen.Verification == "" {
 		t.Errorf("held after the switch: %+v, %v", seen, err)
 	}
-	c.mustApply(Spec{Active: Green, After: judging(analysis.Passed, analysis.Accept)})
+	c.mustApply(Spec{Active: Green, After: deciding(analysis.Passed, analysis.Accept)})
 	c.wantLive(Green)
 }
 
 // The way back leads nowhere: blue has no ready pod any more.
 func TestBlueGreen_StaysWhereTheOtherColorIsNotReady(t *testing.T) {
 	t.Parallel()
-	c := newColors(t)
+	c := newPair(t)
 	c.pod(Blue)
 	c.pod(Green)
 	c.mustApply(Spec{Active: Blue})
-	failing := func(ctx context.Context, _ analysis.PodLister, _ *cluster.Lease, _ time.Time) (analysis.Verdict, []analysis.Sample, error) {
+	failing := func(ctx context.Context, _ Watched) (analysis.Verdict, error) {
 		now := int64(0)
 		err := c.Kubernetes.CoreV1().Pods(c.Handle.Namespace).Delete(ctx, Blue, metav1.DeleteOptions{GracePeriodSeconds: &now})
-		return analysis.Verdict{Outcome: analysis.Failed, Action: analysis.Rollback, Reason: "Because of the test."}, nil, err
+		return analysis.Verdict{Outcome: analysis.Failed, Action: analysis.Rollback, Reason: "Because of the test."}, err
 	}
 	result, err := c.apply(Spec{Active: Green, After: failing})
-	traffictest.WantError[*NoWayBackError](t, err)
-	traffictest.WantError[*FailedError](t, err)
+	traffictest.WantExplained(t, err, "was not switched back to blue")
+	traffictest.WantExplained(t, err, "failed after the switch")
 	if result.Active != Green {
 		t.Errorf("live is %s, want green", result.Active)
 	}
@@ -235,35 +240,35 @@ func TestBlueGreen_StaysWhereTheOtherColorIsNotReady(t *testing.T) {
 // A run was killed on its way back from green: the next one goes on, whatever it wants itself.
 func TestBlueGreen_FinishesTheWayBack(t *testing.T) {
 	t.Parallel()
-	c := newColors(t)
+	c := newPair(t)
 	c.pod(Blue)
 	c.pod(Green)
 	c.mustApply(Spec{Active: Blue})
-	_, err := c.apply(Spec{Active: Green, After: judging(analysis.Failed, analysis.Rollback)})
-	traffictest.WantError[*FailedError](t, err)
+	_, err := c.apply(Spec{Active: Green, After: deciding(analysis.Failed, analysis.Rollback)})
+	traffictest.WantExplained(t, err, "failed after the switch")
 
-	stored, err := readBlueGreenRecord(t.Context(), c.Kubernetes, c.target)
+	recorded, err := record.Read[state](t.Context(), c.Kubernetes, c.target.place())
 	if err != nil {
 		t.Fatal(err)
 	}
 	blue := Blue
-	stored.record.Phase, stored.record.Target, stored.record.Previous = phaseReturning, Green, &blue
-	if err := stored.save(t.Context(), c.Kubernetes, c.target); err != nil {
+	recorded.Content.Phase, recorded.Content.Target, recorded.Content.Previous = rollingBack, Green, &blue
+	if err := recorded.Save(t.Context(), c.Kubernetes, recorded.Content, "one"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.Kubernetes.CoreV1().Services(c.Handle.Namespace).Patch(t.Context(), "app", types.MergePatchType,
 		[]byte(`{"spec":{"selector":{"slipway.dev/track":"green"}}}`), metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	_, err = c.apply(Spec{Active: Green, After: judging(analysis.Passed, analysis.Accept)})
-	traffictest.WantError[*QuarantinedError](t, err)
+	_, err = c.apply(Spec{Active: Green, After: deciding(analysis.Passed, analysis.Accept)})
+	traffictest.WantExplained(t, err, "Green is quarantined")
 	c.wantLive(Blue)
 }
 
 // The release of the live color may not be removed, unless pods of another one have the color too.
 func TestRoutesTo_FindsTheLiveColor(t *testing.T) {
 	t.Parallel()
-	c := newColors(t)
+	c := newPair(t)
 	c.pod(Blue)
 	c.pod(Green)
 	uses := func(color string) []route.Use {
@@ -277,7 +282,7 @@ func TestRoutesTo_FindsTheLiveColor(t *testing.T) {
 	if found := uses(Green); len(found) > 0 {
 		t.Errorf("without a switch: %v", found)
 	}
-	// The pods of newColors are others' and ready: they go on serving.
+	// The pods of newPair are others' and ready: they go on serving.
 	c.mustApply(Spec{Active: Green})
 	if found := uses(Green); len(found) > 0 {
 		t.Errorf("while others serve: %v", found)
@@ -292,7 +297,7 @@ func TestRoutesTo_FindsTheLiveColor(t *testing.T) {
 	if found := uses(Blue); len(found) > 0 {
 		t.Errorf("idle: %v", found)
 	}
-	if _, err := Forget(t.Context(), c.target, Options{InstanceID: "one", Timeout: time.Minute}); err != nil {
+	if _, err := Remove(t.Context(), c.target, Options{Claim: record.Claim{InstanceID: "one"}, Timeout: time.Minute}); err != nil {
 		t.Fatal(err)
 	}
 	if found := uses(Green); len(found) > 0 {
@@ -302,7 +307,7 @@ func TestRoutesTo_FindsTheLiveColor(t *testing.T) {
 
 func TestBlueGreen_RefusesWhatIsNotItsOwn(t *testing.T) {
 	t.Parallel()
-	c := newColors(t)
+	c := newPair(t)
 	c.pod(Blue)
 	services := c.Kubernetes.CoreV1().Services(c.Handle.Namespace)
 	foreign := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "app-preview"}, Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}}}
@@ -317,9 +322,9 @@ func TestBlueGreen_RefusesWhatIsNotItsOwn(t *testing.T) {
 	c.target.Preview = "app-next"
 	c.mustApply(Spec{Active: Blue})
 
-	_, err = Apply(t.Context(), c.target, Spec{Active: Green}, Options{InstanceID: "two", Timeout: time.Minute})
-	traffictest.WantError[*OwnerError](t, err)
-	forgotten, err := Forget(t.Context(), c.target, Options{InstanceID: "two", Timeout: time.Minute})
+	_, err = Apply(t.Context(), c.target, Spec{Active: Green}, Options{Claim: record.Claim{InstanceID: "two"}, Timeout: time.Minute})
+	traffictest.WantError[*record.OwnerError](t, err)
+	forgotten, err := Remove(t.Context(), c.target, Options{Claim: record.Claim{InstanceID: "two"}, Timeout: time.Minute})
 	if err != nil || !forgotten {
 		t.Errorf("forgotten %v, %v", forgotten, err)
 	}
@@ -327,14 +332,14 @@ func TestBlueGreen_RefusesWhatIsNotItsOwn(t *testing.T) {
 
 	missing := c.target
 	missing.Service = "other"
-	_, err = Apply(t.Context(), missing, Spec{Active: Blue}, Options{InstanceID: "one", Timeout: time.Minute})
+	_, err = Apply(t.Context(), missing, Spec{Active: Blue}, Options{Claim: record.Claim{InstanceID: "one"}, Timeout: time.Minute})
 	traffictest.WantError[*pods.ServiceMissingError](t, err)
 }
 
 // A route is switched instead of the selector, and switched back.
 func TestBlueGreen_SwitchesARoute(t *testing.T) {
 	t.Parallel()
-	c := newColors(t)
+	c := newPair(t)
 	c.pod(Blue)
 	c.pod(Green)
 	c.target.Route = func(client dynamic.Interface) (route.Router, error) {
@@ -345,10 +350,10 @@ func TestBlueGreen_SwitchesARoute(t *testing.T) {
 	}
 	c.mustApply(Spec{Active: Blue})
 	c.wantLive(Blue)
-	c.mustApply(Spec{Active: Green, After: judging(analysis.Passed, analysis.Accept)})
+	c.mustApply(Spec{Active: Green, After: deciding(analysis.Passed, analysis.Accept)})
 	c.wantLive(Green)
-	_, err := c.apply(Spec{Active: Blue, After: judging(analysis.Failed, analysis.Rollback)})
-	traffictest.WantError[*FailedError](t, err)
+	_, err := c.apply(Spec{Active: Blue, After: deciding(analysis.Failed, analysis.Rollback)})
+	traffictest.WantExplained(t, err, "failed after the switch")
 	c.wantLive(Green)
 	if _, has := c.service().Spec.Selector[DefaultLabel]; has {
 		t.Error("the selector was changed")
@@ -365,4 +370,146 @@ func TestBlueGreen_SwitchesARoute(t *testing.T) {
 	if destinations, _ := first["route"].([]any); len(destinations) != 1 {
 		t.Errorf("the route leads to more than green: %v", routes)
 	}
+}
+
+// abort puts the annotation on the record, as kubectl annotate does.
+func (c *pair) abort(reason string) {
+	c.Helper()
+	c.annotate(record.AnnotationAbort, reason)
+}
+
+func (c *pair) annotate(key, value string) {
+	c.Helper()
+	text, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]any{key: value}}})
+	if err != nil {
+		c.Fatal(err)
+	}
+	c.patchRecord(text)
+}
+
+func (c *pair) patchRecord(text []byte) {
+	c.Helper()
+	all := c.Kubernetes.CoreV1().ConfigMaps(c.Handle.Namespace)
+	if _, err := all.Patch(c.Context(), record.OfBlueGreen.Object("app"), types.MergePatchType, text, metav1.PatchOptions{}); err != nil {
+		c.Fatal(err)
+	}
+}
+
+// waiting is an analysis that nothing but an abort ends. begun is called once it has begun.
+func waiting(begun func()) Analyze {
+	return func(ctx context.Context, w Watched) (analysis.Verdict, error) {
+		begun()
+		for {
+			if reason, aborted, err := w.Abort(ctx); err == nil && aborted {
+				return analysis.Verdict{Outcome: analysis.Failed, Action: analysis.Rollback, Reason: "The run was aborted by hand: " + reason}, nil
+			}
+			select {
+			case <-ctx.Done():
+				return analysis.Verdict{}, context.Cause(ctx)
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+	}
+}
+
+func TestBlueGreen_IsAbortedByTheAnnotation(t *testing.T) {
+	for name, test := range map[string]struct {
+		reason string
+		spec   func(begun func()) Spec
+		wants  []string
+	}{
+		"during the preview": {"errors on the dashboard", func(begun func()) Spec {
+			return Spec{Active: Green, Before: waiting(begun)}
+		}, []string{"failed before the switch", "blue is live", "aborted by hand: errors on the dashboard", "are not switched to until"}},
+		"after the switch": {"errors on the dashboard", func(begun func()) Spec {
+			return Spec{Active: Green, After: waiting(begun)}
+		}, []string{"was switched back: blue is live", "aborted by hand: errors on the dashboard", "are not switched to until"}},
+		"without a text": {"", func(begun func()) Spec {
+			return Spec{Active: Green, After: waiting(begun)}
+		}, []string{"was switched back: blue is live", "aborted by hand: no reason was given"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newPair(t)
+			c.pod(Blue)
+			c.pod(Green)
+			c.mustApply(Spec{Active: Blue})
+			// An annotation from before the switch is not about it.
+			c.abort("an earlier one")
+			result, err := c.apply(test.spec(func() { c.abort(test.reason) }))
+			traffictest.WantExplained(t, err, test.wants...)
+			if result.Active != Blue {
+				t.Errorf("live is %s, want blue", result.Active)
+			}
+			seen, err := Observe(t.Context(), c.target, nil, time.Now())
+			if err != nil || seen.Active != Blue || !strings.HasPrefix(seen.Quarantined, "green until ") || seen.Verification != "" {
+				t.Errorf("seen: %+v, %v", seen, err)
+			}
+			_, err = c.apply(Spec{Active: Green})
+			traffictest.WantExplained(t, err, "Green is quarantined")
+
+			// The abort was acted on, and the quarantine can be ended by hand.
+			c.annotate(record.AnnotationQuarantine, record.QuarantineCleared)
+			c.mustApply(Spec{Active: Green})
+			c.wantLive(Green)
+		})
+	}
+}
+
+// A pod that never gets ready is waited for until somebody aborts.
+func TestBlueGreen_IsAbortedWhileItWaits(t *testing.T) {
+	t.Parallel()
+	c := newPair(t)
+	c.pod(Blue)
+	c.mustApply(Spec{Active: Blue})
+	_, err := Apply(t.Context(), c.target, Spec{Active: Green}, Options{
+		Claim: record.Claim{InstanceID: "one"}, Timeout: time.Minute,
+		Progress: func(text string) {
+			if strings.HasPrefix(text, "waiting until Service app-preview has") {
+				c.abort("it takes too long")
+			}
+		},
+	})
+	traffictest.WantExplained(t, err, "failed before the switch", "aborted by hand: it takes too long")
+	c.wantLive(Blue)
+}
+
+// Two resources of one configuration have the same Service.
+func TestBlueGreen_TwoCreatesOfOneRun(t *testing.T) {
+	t.Parallel()
+	c := newPair(t)
+	c.pod(Blue)
+	create := func(instance string, made ...string) error {
+		_, err := Apply(t.Context(), c.target, Spec{Active: Blue}, Options{Timeout: time.Minute, Claim: record.Claim{
+			InstanceID: instance, Create: true, MadeInThisRun: func(id string) bool { return slices.Contains(made, id) },
+		}})
+		return err
+	}
+	if err := create("one"); err != nil {
+		t.Fatal(err)
+	}
+	traffictest.WantError[*record.OwnerError](t, create("two", "one", "two"), "Two resources of this configuration", "app")
+	if err := create("two", "two"); err != nil {
+		t.Errorf("what an earlier run has left is not taken over: %v", err)
+	}
+}
+
+// A record of a newer provider is refused wherever it is read.
+func TestBlueGreen_RefusesANewerRecord(t *testing.T) {
+	t.Parallel()
+	c := newPair(t)
+	c.pod(Blue)
+	c.mustApply(Spec{Active: Blue})
+	newer := fmt.Sprintf(`{"schemaVersion":99,"instanceID":"one","client":%q,"stage":%q}`, c.Handle.Client, c.Handle.Stage)
+	text, err := json.Marshal(map[string]any{"data": map[string]any{"record": newer}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.patchRecord(text)
+	_, err = Observe(t.Context(), c.target, nil, time.Now())
+	traffictest.WantError[*record.NewerError](t, err, "schema version 99")
+	_, err = c.apply(Spec{Active: Green})
+	traffictest.WantError[*record.NewerError](t, err)
+	_, err = Remove(t.Context(), c.target, Options{Claim: record.Claim{InstanceID: "one"}, Timeout: time.Minute})
+	traffictest.WantError[*record.NewerError](t, err)
 }

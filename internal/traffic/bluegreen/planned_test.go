@@ -16,32 +16,32 @@ func TestBlueGreen_DoesNotOverwriteWhatThePlanDidNotSee(t *testing.T) {
 		planned *string
 		live    string
 		wanted  string
-		record  blueGreenRecord
+		record  state
 		refused bool
 	}{
-		"as planned":                        {new(Blue), Blue, Green, blueGreenRecord{}, false},
-		"nothing was planned":               {nil, Blue, Green, blueGreenRecord{}, false},
-		"as wanted already":                 {new(Blue), Green, Green, blueGreenRecord{}, false},
-		"a switch that nobody planned":      {new(Blue), Green, Blue, blueGreenRecord{Phase: phaseSteady}, true},
-		"no color any more":                 {new(Blue), "", Green, blueGreenRecord{}, true},
-		"a value that is no color's":        {new(Blue), "purple", Green, blueGreenRecord{}, true},
-		"it was no color's when planned":    {new("purple"), "purple", Green, blueGreenRecord{}, false},
-		"the way back of a run before":      {new(Blue), Green, Blue, blueGreenRecord{Phase: phaseReturning, Target: Green}, false},
-		"a switch of a run that nobody saw": {new(Blue), Green, Blue, blueGreenRecord{Phase: phaseVerifying, Target: Green}, true},
+		"as planned":                        {new(Blue), Blue, Green, state{}, false},
+		"nothing was planned":               {nil, Blue, Green, state{}, false},
+		"as wanted already":                 {new(Blue), Green, Green, state{}, false},
+		"a switch that nobody planned":      {new(Blue), Green, Blue, state{Phase: steady}, true},
+		"no color any more":                 {new(Blue), "", Green, state{}, true},
+		"a value that is no color's":        {new(Blue), "purple", Green, state{}, true},
+		"it was no color's when planned":    {new("purple"), "purple", Green, state{}, false},
+		"the way back of a run before":      {new(Blue), Green, Blue, state{Phase: rollingBack, Target: Green}, false},
+		"a switch of a run that nobody saw": {new(Blue), Green, Blue, state{Phase: verifying, Target: Green}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := &blueGreen{
+			s := &session{
 				target: Target{Service: "app"}, spec: Spec{Active: test.wanted}, options: Options{Planned: test.planned},
-				service: &liveService{color: test.live, has: test.live != ""}, stored: storedRecord{record: test.record},
+				service: &liveService{color: test.live, has: test.live != ""}, state: &test.record,
 			}
-			err := b.asPlanned()
+			err := s.asPlanned()
 			if !test.refused {
 				if err != nil {
 					t.Error(err)
 				}
 				return
 			}
-			traffictest.WantError[*ChangedError](t, err, "blue was live; now it is "+orWord(test.live), "Plan again")
+			traffictest.WantExplained(t, err, "Somebody else switched Service app", "blue was live; now it is "+orNone(test.live), "Plan again")
 		})
 	}
 }

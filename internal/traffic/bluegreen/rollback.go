@@ -9,90 +9,130 @@ import (
 	"fmt"
 	"time"
 
-	"k8s.io/client-go/kubernetes"
-
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/operation"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 )
 
+// rollbackTimeout is how long a rollback may take once the time of the operation is over.
+const rollbackTimeout = 2 * time.Minute
+
+// rollback acts on what stops an apply.
+type rollback struct{ session *session }
+
+// before acts on what stopped an apply before the switch: an abort is a failure, all else is left to the next apply.
+func (r rollback) before(err error) error {
+	byHand, aborted := errors.AsType[*abortedError](err)
+	if !aborted {
+		return err
+	}
+	return r.refuse(byHand.verdict(), false)
+}
+
+// after acts on what stopped an apply after the switch and before its analysis.
+func (r rollback) after(err error) error {
+	s := r.session
+	if byHand, aborted := errors.AsType[*abortedError](err); aborted {
+		return r.refuse(byHand.verdict(), true)
+	}
+	if s.op.Interrupted() {
+		return fmt.Errorf("analyzing %s after the switch: %w", s.spec.Active, err) // the next apply continues
+	}
+	return r.begin(failure{color: s.spec.Active, service: s.target.Service, after: true, reason: err.Error()})
+}
+
 // refuse acts on a verdict that does not accept.
-func (b *blueGreen) refuse(verdict analysis.Verdict, content string, after bool) error {
+func (r rollback) refuse(verdict analysis.Verdict, after bool) error {
+	s := r.session
+	color, service := s.spec.Active, s.target.Service
 	if verdict.Action == analysis.Hold {
-		b.stored.record.VerifyingSince = time.Time{} // it is judged anew
-		return errors.Join(&HeldError{Color: b.spec.Active, Service: b.target.Service, After: after, Live: b.service.color, Reason: verdict.Reason},
-			b.saveAfterwards())
+		s.state.analyzeAnew()
+		return errors.Join(errInconclusive(color, service, s.service.color, after, verdict.Reason), s.saveAfterward())
 	}
-	failed := &FailedError{Color: b.spec.Active, Service: b.target.Service, After: after, Reason: verdict.Reason, Verdict: verdict, Live: b.service.color}
+	f := failure{color: color, service: service, after: after, reason: verdict.Reason, verdict: verdict, live: s.service.color}
+	var quarantine *Quarantine
+	var unknown error // the rollback does not wait for the name of what failed
 	if verdict.Outcome == analysis.Failed {
-		failed.Until = time.Now().Add(b.spec.Quarantine).UTC().Truncate(time.Second)
-		b.stored.record.Quarantine = &Quarantine{
-			Color: b.spec.Active, Content: content, Policy: b.spec.Policy, Reason: verdict.Reason, Until: failed.Until,
+		var content string
+		if content, unknown = r.content(); unknown == nil {
+			f.until = time.Now().Add(s.spec.Quarantine).UTC().Truncate(time.Second)
+			quarantine = &Quarantine{Color: color, Content: content, Policy: s.spec.Policy, Reason: verdict.Reason, Until: f.until}
 		}
-		b.stored.record.cleared = false
+		s.stale = append(s.stale, record.AnnotationAbort, record.AnnotationQuarantine)
 	}
-	b.stored.record.Retry = b.spec.Retry
+	s.state.fail(quarantine, s.spec.RetryToken)
 	if after {
-		return b.goBack(failed)
+		return errors.Join(r.begin(f), unknown)
 	}
-	return errors.Join(failed, b.saveAfterwards())
+	return errors.Join(errFailed(f, false), s.saveAfterward(), unknown)
 }
 
-// goBack switches back, under a time of its own, and returns why.
-func (b *blueGreen) goBack(failed *FailedError) error {
-	ctx, cancel := b.afterwards()
+// content names the version that has failed.
+func (r rollback) content() (string, error) {
+	s := r.session
+	ctx, cancel := s.op.Afterward(0)
 	defer cancel()
-	b.say("%s failed: switching Service %s back to %s", b.spec.Active, b.target.Service, orNone(b.stored.record.Previous))
-	if err := b.takeBack(ctx, b.durable); err != nil {
-		return errors.Join(failed, err)
-	}
-	failed.Live, failed.Back = b.service.color, true
-	return failed
+	return s.colors().content(ctx, s.spec.Active)
 }
 
-// takeBack restores the selector from before the switch, unless the pods that it chooses are not ready.
-func (b *blueGreen) takeBack(ctx context.Context, client kubernetes.Interface) error {
-	record := &b.stored.record
-	ready, err := b.readyPods(ctx, record.Previous)
+// begin makes what was live before live again, under a time of its own.
+func (r rollback) begin(f failure) error {
+	s := r.session
+	ctx, cancel := s.op.Afterward(rollbackTimeout)
+	defer cancel()
+	s.op.Say("%s failed: switching Service %s back to %s", f.color, f.service, previousText(s.state.Previous))
+	if err := r.putBack(ctx, operation.WhileHeld); err != nil {
+		return errors.Join(errFailed(f, false), err)
+	}
+	f.live = s.service.color
+	return errFailed(f, true)
+}
+
+// putBack restores what was live before the switch, unless it has no ready pods.
+func (r rollback) putBack(ctx context.Context, writes operation.Writes) error {
+	s, client, w := r.session, r.session.op.Gated, r.session.waiter()
+	w.abort = nil
+	if writes == operation.WhileHeld {
+		client = s.op.Durable
+		w.interrupted = func() bool { return false } // its time is its own
+	}
+	ready, err := s.colors().ready(ctx, s.state.Previous)
 	if err != nil {
 		return err
 	}
 	if ready == 0 {
-		record.VerifyingSince = time.Time{} // the next apply judges anew
-		return errors.Join(&NoWayBackError{Service: b.target.Service, Color: record.Target, Previous: orNone(record.Previous)}, b.save(ctx, client))
+		s.state.analyzeAnew()
+		return errors.Join(errPreviousDown(s.target.Service, s.state.Target, previousText(s.state.Previous)), s.save(ctx, client))
 	}
-	record.Phase = phaseReturning
-	if err := b.save(ctx, client); err != nil {
+	s.state.rollBack()
+	if err := s.save(ctx, client); err != nil {
 		return err
 	}
-	if b.route != nil {
+	if s.service.route != nil && writes == operation.WhileHeld {
 		// The router that was made for the operation may not write any more.
-		durable, err := gatedDynamic(context.WithoutCancel(ctx), b.target.Cluster, b.lease)
+		durable, err := s.op.Dynamic(writes)
 		if err != nil {
 			return err
 		}
-		if err := b.lookAtRoute(ctx, durable); err != nil {
+		if err := s.service.readRoute(ctx, durable, s.target); err != nil {
 			return err
 		}
 	}
-	if err := b.set(ctx, client, record.Previous); err != nil {
+	if err := s.service.set(ctx, client, s.target, s.state.Previous); err != nil {
 		return err
 	}
-	if record.Previous != nil {
-		if err := b.inEffect(ctx, *record.Previous); err != nil {
+	if s.state.Previous != nil {
+		if err := s.inEffect(ctx, w, *s.state.Previous); err != nil {
 			return err
 		}
 	}
-	record.Phase, record.VerifyingSince, record.Moved = phaseSteady, time.Time{}, false
-	record.Target = b.service.color
-	return b.save(ctx, client)
+	s.state.rolledBack(s.service.color)
+	return s.save(ctx, client)
 }
 
-// undecided says that there is no verdict: the next apply goes on.
-func (b *blueGreen) undecided(err error, when string) error {
-	return fmt.Errorf("judging %s %s: %w", b.spec.Active, when, err)
-}
-
-func (b *blueGreen) saveAfterwards() error {
-	ctx, cancel := b.afterwards()
-	defer cancel()
-	return b.save(ctx, b.durable)
+func previousText(color *string) string {
+	if color == nil {
+		return "no color"
+	}
+	return *color
 }

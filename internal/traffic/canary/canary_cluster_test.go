@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/pods"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/route"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/traffictest"
@@ -32,12 +34,6 @@ type tracked struct {
 	target Target
 	kind   schema.GroupKind
 }
-
-const (
-	answering = "/readyz"
-	// unready is a path that the sample service does not have.
-	unready = "/not-ready"
-)
 
 func newTracked(t *testing.T, k schema.GroupKind) *tracked {
 	t.Helper()
@@ -117,7 +113,7 @@ func (c *tracked) until(what string, wanted func(pods.Capacity) bool) {
 
 // options are those of an apply in which a progress message may do something.
 func (c *tracked) options(timeout time.Duration, when map[string]func()) Options {
-	return Options{InstanceID: "one", Timeout: timeout, Progress: func(text string) {
+	return Options{Claim: record.Claim{InstanceID: "one"}, Timeout: timeout, Progress: func(text string) {
 		for begin, do := range when {
 			if strings.HasPrefix(text, begin) {
 				do()
@@ -156,7 +152,7 @@ func (c *tracked) wantRest(weight int) {
 	if err != nil {
 		c.Fatal(err)
 	}
-	if seen.Split.Weight != weight || seen.Verification != "" || seen.Quarantined != "" {
+	if seen.Route.Split.Weight != weight || seen.Verification != "" || seen.Quarantined != "" {
 		c.Errorf("it stands at %+v, want %d%% and nothing left to do", seen, weight)
 	}
 }
@@ -175,8 +171,8 @@ func eachKind(t *testing.T, test func(t *testing.T, k schema.GroupKind)) {
 func TestCanary_WithoutReadyPodsGetsNoRequests(t *testing.T) {
 	eachKind(t, func(t *testing.T, k schema.GroupKind) {
 		c := newTracked(t, k)
-		c.deploy("v1", answering)
-		c.deploy("v2", unready)
+		c.deploy("v1", harness.Answering)
+		c.deploy("v2", harness.Unanswered)
 		service := map[string]string{"VirtualService": "data-collection", "HTTPRoute": "app-canary"}[k.Kind]
 		c.until("stable serves, and the canary runs", func(now pods.Capacity) bool {
 			return now.Stable.Ready == 1 && strings.Contains(now.Canary.Lacking, "(container app runs and is not ready)")
@@ -206,32 +202,32 @@ func TestCanary_WithoutReadyPodsGetsNoRequests(t *testing.T) {
 		c.until("the canary has no pod", func(now pods.Capacity) bool { return now.Canary.Pods == 0 })
 		refuse(Spec{Weight: 10}, 10, "Service "+service+" has no pod with the labels app=dc, version=v2")
 
-		c.patch("v2", fmt.Sprintf(`{"spec":{"replicas":1,"template":{"spec":{"containers":[{"name":"app","readinessProbe":{"httpGet":{"path":%q,"port":8080}}}]}}}}`, answering))
+		c.patch("v2", fmt.Sprintf(`{"spec":{"replicas":1,"template":{"spec":{"containers":[{"name":"app","readinessProbe":{"httpGet":{"path":%q,"port":8080}}}]}}}}`, harness.Answering))
 		c.until("the canary is ready", func(now pods.Capacity) bool { return now.Canary.Ready == 1 })
 		c.mustApply(Spec{Weight: 10, Headers: []route.HeaderMatch{route.HeaderMatch{Name: "canary", Value: "true"}}})
 		c.wantRest(10)
 	})
 }
 
-// The annotation that aborts a walk is put on it after the stable side has lost its pods.
+// The annotation that aborts an apply is put on it after the stable side has lost its pods.
 func TestCanary_HaltsWhereTheStableSideIsDownWhenItAborts(t *testing.T) {
 	eachKind(t, func(t *testing.T, k schema.GroupKind) {
 		c := newTracked(t, k)
-		c.deploy("v1", answering)
-		c.deploy("v2", answering)
+		c.deploy("v1", harness.Answering)
+		c.deploy("v2", harness.Answering)
 		c.until("both sides serve", func(now pods.Capacity) bool { return now.Stable.Ready == 1 && now.Canary.Ready == 1 })
 		c.mustApply(Spec{})
 
-		walk := Spec{Weight: 100, Steps: []Step{{Weight: 50, Pause: time.Hour}}}
-		result, err := Apply(t.Context(), c.target, walk, c.options(5*time.Minute, map[string]func(){"waiting 1h": func() {
+		steps := Spec{Weight: 100, Steps: []Step{{Weight: 50, Pause: time.Hour}}}
+		result, err := Apply(t.Context(), c.target, steps, c.options(5*time.Minute, map[string]func(){"waiting 1h": func() {
 			c.scale("v1", 0)
 			c.until("stable has no pod", func(now pods.Capacity) bool { return now.Stable.Pods == 0 })
 			c.abort("errors on the dashboard")
 		}}))
-		traffictest.WantError[*FailedError](t, err, "failed at 50%, and the old weights were not put back", "aborted by hand: errors on the dashboard")
+		traffictest.WantExplained(t, err, "failed at 50%, and the old weights were not put back", "aborted by hand: errors on the dashboard")
 		halted := []string{"were not sent back to the stable side", "The stable side has no ready pod: Service ", "has no pod with the labels app=dc, version=v1",
 			"50% of the requests go to the canary", "Bring the stable side up, then apply with weight 0"}
-		traffictest.WantError[*NoWayBackError](t, err, halted...)
+		traffictest.WantExplained(t, err, halted...)
 		if result.Split == nil || result.Split.Weight != 50 {
 			t.Errorf("the result is %+v, want 50%%", result)
 		}
@@ -239,18 +235,18 @@ func TestCanary_HaltsWhereTheStableSideIsDownWhenItAborts(t *testing.T) {
 
 		// Another apply does not do it either, as long as the stable side is down.
 		_, err = Apply(t.Context(), c.target, Spec{}, c.options(time.Minute, nil))
-		traffictest.WantError[*NoWayBackError](t, err, halted...)
+		traffictest.WantExplained(t, err, halted...)
 		if after := c.written(); !reflect.DeepEqual(after, stays) {
 			t.Errorf("the route was written: %v, before %v", after, stays)
 		}
 		seen, err := Observe(t.Context(), c.target, "one", time.Now())
-		if err != nil || seen.Split.Weight != 50 || !strings.Contains(seen.Verification, "way back from 50%") {
+		if err != nil || seen.Route.Split.Weight != 50 || !strings.Contains(seen.Verification, "rollback from 50%") {
 			t.Errorf("it stands at %+v, %v", seen, err)
 		}
 
 		// Nor does the removal of the split.
 		_, err = Remove(t.Context(), c.target, c.options(time.Minute, nil))
-		traffictest.WantError[*NoWayBackError](t, err, halted...)
+		traffictest.WantExplained(t, err, halted...)
 		if after := c.written(); !reflect.DeepEqual(after, stays) {
 			t.Errorf("the removal wrote the route: %v, before %v", after, stays)
 		}
@@ -263,11 +259,11 @@ func TestCanary_HaltsWhereTheStableSideIsDownWhenItAborts(t *testing.T) {
 
 func (c *tracked) abort(why string) {
 	c.Helper()
-	text, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]any{AnnotationAbort: why}}})
+	text, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]any{record.AnnotationAbort: why}}})
 	if err != nil {
 		c.Fatal(err)
 	}
-	if _, err := c.Kubernetes.CoreV1().ConfigMaps(c.Handle.Namespace).Patch(c.Context(), canaryRecordName("app"), types.MergePatchType, text, metav1.PatchOptions{}); err != nil {
+	if _, err := c.Kubernetes.CoreV1().ConfigMaps(c.Handle.Namespace).Patch(c.Context(), record.OfCanary.Object("app"), types.MergePatchType, text, metav1.PatchOptions{}); err != nil {
 		c.Fatal(err)
 	}
 }
@@ -296,8 +292,8 @@ func (c *tracked) handMoves(weight int) *unstructured.Unstructured {
 func TestCanary_LeavesAWeightThatAHandSetMeanwhile(t *testing.T) {
 	eachKind(t, func(t *testing.T, k schema.GroupKind) {
 		c := newTracked(t, k)
-		c.deploy("v1", answering)
-		c.deploy("v2", answering)
+		c.deploy("v1", harness.Answering)
+		c.deploy("v2", harness.Answering)
 		c.until("both sides serve", func(now pods.Capacity) bool { return now.Stable.Ready == 1 && now.Canary.Ready == 1 })
 		c.mustApply(Spec{Weight: 5})
 
@@ -306,7 +302,7 @@ func TestCanary_LeavesAWeightThatAHandSetMeanwhile(t *testing.T) {
 		options := c.options(time.Minute, nil)
 		options.Planned = &Planned{Split: route.Split{Weight: 5}}
 		result, err := Apply(t.Context(), c.target, Spec{Weight: 10}, options)
-		traffictest.WantError[*ChangedError](t, err, "was changed by somebody else after the plan of split app was made", "When it was planned, 5% of the requests go to the canary; now 40%", "Plan again")
+		traffictest.WantExplained(t, err, "was changed by somebody else after the plan of split app was made", "When it was planned, 5% of the requests go to the canary; now 40%", "Plan again")
 		traffictest.WantSame(t, edited.Object["spec"], c.Live(k, "app").Object["spec"])
 		if result.Split == nil || result.Split.Weight != 40 {
 			t.Errorf("the result is %+v, want 40%%", result)
@@ -321,7 +317,7 @@ func TestCanary_LeavesAWeightThatAHandSetMeanwhile(t *testing.T) {
 			t.Errorf("it is as wanted: %v", err)
 		}
 
-		// In the middle of the walk.
+		// Between two steps.
 		_, err = Apply(t.Context(), c.target, Spec{Weight: 100, Steps: []Step{{Weight: 50, Pause: time.Millisecond}}},
 			c.options(time.Minute, map[string]func(){"waiting 1ms": func() { edited = c.handMoves(70) }}))
 		traffictest.WantError[*route.ConflictError](t, err, "app was changed by somebody else while it was worked on", "Apply again")
@@ -334,4 +330,29 @@ func TestCanary_LeavesAWeightThatAHandSetMeanwhile(t *testing.T) {
 func entry(value any) map[string]any {
 	out, _ := value.(map[string]any)
 	return out
+}
+
+// Two resources of one configuration have the same name.
+func TestCanary_TwoCreatesOfOneRun(t *testing.T) {
+	t.Parallel()
+	c := newTracked(t, traffictest.VirtualService)
+	c.deploy("v1", harness.Answering)
+	c.until("stable serves", func(now pods.Capacity) bool { return now.Stable.Ready == 1 })
+	create := func(instance string, made ...string) error {
+		_, err := Apply(t.Context(), c.target, Spec{}, Options{Timeout: time.Minute, Claim: record.Claim{
+			InstanceID: instance, Create: true, MadeInThisRun: func(id string) bool { return slices.Contains(made, id) },
+		}})
+		return err
+	}
+	if err := create("one"); err != nil {
+		t.Fatal(err)
+	}
+	before := c.written()
+	traffictest.WantError[*record.OwnerError](t, create("two", "one", "two"), "Two resources of this configuration", "app")
+	if after := c.written(); !reflect.DeepEqual(after, before) {
+		t.Errorf("the route was written: %v, before %v", after, before)
+	}
+	if err := create("two", "two"); err != nil {
+		t.Errorf("what an earlier run has left is not taken over: %v", err)
+	}
 }

@@ -5,10 +5,12 @@ package canary
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/pods"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/route"
 )
@@ -24,135 +26,100 @@ type CapacityError struct {
 // Explain returns the three parts of the error.
 func (e *CapacityError) Explain() (happened, observed, advice string) {
 	return fmt.Sprintf("Split %s was not moved to %d%%: the pods for it did not get ready in time.", e.Split, e.Wanted),
-		fmt.Sprintf("%s; %s.", explain.Capitalize(e.Missing), e.Observed.String()), "See why the pods are not ready, or raise the timeout; then apply again."
+		fmt.Sprintf("%s; %s.", explain.Capitalize(e.Missing), e.Observed),
+		"See why the pods are not ready, or raise the timeout; then apply again."
 }
 
 func (e *CapacityError) Error() string { return explain.Text(e.Explain()) }
 
-// FailedError says that the canary did not pass.
-type FailedError struct {
-	Split string
-	// Weight is the one at which it failed, Baseline the split from before; Back says that it is in effect again.
-	Weight   int
-	Baseline route.Split
-	Back     bool
-	Reason   string
-	// Verdict has the evidence; it is empty where there was none.
-	Verdict analysis.Verdict
-	// Until is how long the content is held back, zero where it is not.
-	Until time.Time
+// abortedError says that somebody put the abort annotation on the record.
+type abortedError struct{ reason string }
+
+func (e *abortedError) Error() string { return "aborted by hand: " + e.reason }
+
+// verdictError carries a verdict that does not accept.
+type verdictError struct{ verdict analysis.Verdict }
+
+func (e *verdictError) Error() string { return e.verdict.Reason }
+
+// failure is a canary that did not pass.
+type failure struct {
+	split string
+	// weight is the one at which it failed, baseline the split from before.
+	weight   int
+	baseline route.Split
+	reason   string
+	// verdict has the evidence; it is empty where there was none.
+	verdict analysis.Verdict
+	// until is how long the content is quarantined, zero where it is not.
+	until time.Time
 }
 
-// Explain returns the three parts of the error.
-func (e *FailedError) Explain() (happened, observed, advice string) {
-	happened = fmt.Sprintf("The canary of split %s failed at %d%%, and the old weights were not put back.", e.Split, e.Weight)
-	if e.Back {
-		happened = fmt.Sprintf("The canary of split %s failed at %d%%. The old weights are back: %s.", e.Split, e.Weight, e.Baseline.String())
+// errFailed says that the canary did not pass, and whether the split from before is in effect again.
+func errFailed(f failure, rolledBack bool) error {
+	happened := fmt.Sprintf("The canary of split %s failed at %d%%, and the old weights were not put back.", f.split, f.weight)
+	if rolledBack {
+		happened = fmt.Sprintf("The canary of split %s failed at %d%%. The old weights are back: %s.", f.split, f.weight, f.baseline)
 	}
-	observed = e.Reason
-	if t := e.Verdict.Trigger; t != nil && len(t.Samples) > 0 {
-		const most = 10
-		for _, s := range t.Samples[max(0, len(t.Samples)-most):] {
-			text := s.Evidence
-			if text == "" {
-				text = s.Value.String()
-			}
-			observed += fmt.Sprintf("\n  %s %s %s: %s", s.At.UTC().Format(time.RFC3339), s.Check, s.Kind, text)
-		}
-		for _, line := range t.Queries() {
-			observed += "\n  " + line
-		}
+	advice := "Correct it and apply again."
+	if !f.until.IsZero() {
+		advice += fmt.Sprintf(" The same pods get no more requests until %s, unless the analysis or retry_token changes.", f.until.Format(time.RFC3339))
 	}
-	advice = "Correct it and apply again."
-	if !e.Until.IsZero() {
-		advice = fmt.Sprintf("Correct it and apply again. The same pods get no more requests until %s, unless the analysis or retry_token changes.", e.Until.Format(time.RFC3339))
+	return &explain.Error{Happened: happened, Observed: f.reason + f.verdict.Evidence(), Advice: advice}
+}
+
+// errInconclusive says that too little is known of the canary to continue.
+func errInconclusive(split string, weight int, reason string) error {
+	return &explain.Error{
+		Happened: fmt.Sprintf("The analysis of the canary of split %s was inconclusive. The weights stay at %d%%.", split, weight),
+		Observed: reason, Advice: "Apply again to repeat the analysis, or set on_inconclusive.",
 	}
-	return happened, observed, advice
 }
 
-func (e *FailedError) Error() string { return explain.Text(e.Explain()) }
-
-// HeldError says that too little is known of the canary to go on.
-type HeldError struct {
-	Split  string
-	Weight int
-	Reason string
+// errQuarantined says that content that failed did not get more requests. Nothing was changed.
+func errQuarantined(split string, observed route.Split, q Quarantine) error {
+	return &explain.Error{
+		Happened: fmt.Sprintf("The canary of split %s is quarantined. Nothing was changed: %s.", split, observed),
+		Observed: fmt.Sprintf("The same pods failed at %d%% before: %s", q.Weight, q.Reason),
+		Advice: fmt.Sprintf("Release another version as the canary, or change retry_token. The quarantine ends at %s; "+
+			"kubectl annotate configmap %s %s=%s ends it now.",
+			q.Until.Format(time.RFC3339), record.OfCanary.Object(split), record.AnnotationQuarantine, record.QuarantineCleared),
+	}
 }
 
-// Explain returns the three parts of the error.
-func (e *HeldError) Explain() (happened, observed, advice string) {
-	return fmt.Sprintf("It could not be told whether the canary of split %s does well. The weights stay at %d%%.", e.Split, e.Weight),
-		e.Reason, "Apply again to judge it once more, or set on_inconclusive."
+// errStableDown says that the stable side has no ready pods, so that the requests stay where they are.
+func errStableDown(split string, observed, baseline route.Split, stable pods.TrackCapacity) error {
+	return &explain.Error{
+		Happened: fmt.Sprintf("The requests of split %s were not sent back to the stable side.", split),
+		Observed: fmt.Sprintf("The stable side has no ready pod%s. To send it more would be worse than what is now: %s.", stable.Because(), observed),
+		Advice: fmt.Sprintf("Bring the stable side up, then apply with weight %d; or release a better version as the canary.",
+			baseline.Weight),
+	}
 }
 
-func (e *HeldError) Error() string { return explain.Text(e.Explain()) }
-
-// QuarantinedError says that content that failed did not get more requests. Nothing was changed.
-type QuarantinedError struct {
-	Split, Record string
-	Observed      route.Split
-	Quarantine    Quarantine
+// errChangedSincePlan says that others changed the route after the plan was made. Nothing was written. object is for example "route primary of
+// VirtualService edge", drift what the plan did not see.
+func errChangedSincePlan(split, object string, planned route.Split, seen route.Observed, drift []string) error {
+	now := seen.Split.String()
+	if !seen.Exists {
+		now = "the route does not exist"
+	}
+	observed := fmt.Sprintf("When it was planned, %s; now %s.", planned, now)
+	if len(drift) > 0 {
+		observed += fmt.Sprintf(" Since then: %s.", strings.Join(drift, ", "))
+	}
+	return &explain.Error{
+		Happened: fmt.Sprintf("%s was changed by somebody else after the plan of split %s was made. Nothing was written.",
+			explain.Capitalize(object), split),
+		Observed: observed, Advice: "Plan again: the new plan shows what is there now, and its apply continues from that.",
+	}
 }
-
-// Explain returns the three parts of the error.
-func (e *QuarantinedError) Explain() (happened, observed, advice string) {
-	return fmt.Sprintf("The canary of split %s is held back. Nothing was changed: %s.", e.Split, e.Observed.String()),
-		fmt.Sprintf("The same pods failed at %d%% before: %s", e.Quarantine.Weight, e.Quarantine.Reason),
-		fmt.Sprintf("Release another version as the canary, or change retry_token. The hold ends at %s; kubectl annotate configmap %s %s=%s ends it now.",
-			e.Quarantine.Until.Format(time.RFC3339), e.Record, AnnotationHold, canaryHoldCleared)
-}
-
-func (e *QuarantinedError) Error() string { return explain.Text(e.Explain()) }
-
-// NoWayBackError says that the stable side has no ready pods, so that the traffic stays.
-type NoWayBackError struct {
-	Split              string
-	Observed, Baseline route.Split
-	// Lacking says which pods are not ready; see pods.TrackCapacity.
-	Lacking string
-}
-
-// Explain returns the three parts of the error.
-func (e *NoWayBackError) Explain() (happened, observed, advice string) {
-	return fmt.Sprintf("The requests of split %s were not sent back to the stable side.", e.Split),
-		fmt.Sprintf("The stable side has no ready pod%s. To send it more would be worse than what is now: %s.",
-			pods.TrackCapacity{Lacking: e.Lacking}.Because(), e.Observed.String()),
-		fmt.Sprintf("Bring the stable side up, then apply with weight %d; or release a better version as the canary.", e.Baseline.Weight)
-}
-
-func (e *NoWayBackError) Error() string { return explain.Text(e.Explain()) }
-
-// OwnerError says that another resource manages this split.
-type OwnerError struct{ Split, Record string }
-
-// Explain returns the three parts of the error.
-func (e *OwnerError) Explain() (happened, observed, advice string) {
-	return fmt.Sprintf("Split %s is managed by another Terraform resource.", e.Split),
-		fmt.Sprintf("ConfigMap %s carries another instance id than this state: another state took it over, or this state is an old copy.", e.Record),
-		"Use the state that manages it. If this is the one, forget the resource (terraform state rm) and import it again."
-}
-
-func (e *OwnerError) Error() string { return explain.Text(e.Explain()) }
-
-// NewerError says that a newer provider wrote the record.
-type NewerError struct {
-	Record        string
-	SchemaVersion int
-}
-
-// Explain returns the three parts of the error.
-func (e *NewerError) Explain() (happened, observed, advice string) {
-	return "A newer version of the provider manages this split.", fmt.Sprintf("ConfigMap %s has schema version %d, this provider writes %d.", e.Record, e.SchemaVersion, canarySchemaVersion),
-		"Use a provider that is at least as new."
-}
-
-func (e *NewerError) Error() string { return explain.Text(e.Explain()) }
 
 // errUnknown says that there is no split to import.
 func errUnknown(split, namespace string) error {
 	return &explain.Error{
 		Happened: fmt.Sprintf("There is no split %s of Slipway in namespace %s.", split, namespace),
-		Observed: fmt.Sprintf("ConfigMap %s does not exist, nor a VirtualService or an HTTPRoute of this name.", canaryRecordName(split)),
+		Observed: fmt.Sprintf("ConfigMap %s does not exist, nor a VirtualService or an HTTPRoute of this name.", record.OfCanary.Object(split)),
 		Advice: "Where another object has the route that is divided, name both in the import id: …?virtual_service=<name>&route=<name>, " +
 			"or …?http_route=<name>&rule=<name>.",
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/route"
 )
 
@@ -21,27 +22,27 @@ type Imported struct {
 	Left []string
 }
 
-// Find finds a split to be imported: by its record where Slipway made it, else by what the namespace has. It writes nothing. Errors:
-// *route.ForeignError, *route.InvalidError, *route.MissingError, those of route.Router.Read, others as from cluster.Classify.
+// Find finds a split to be imported: by its record where Slipway made it, else by what the namespace has. It writes nothing. Errors: those
+// of record.Read, route.Find and route.Router.Read, others as from cluster.Classify.
 func Find(ctx context.Context, c *cluster.Cluster, handle environment.Handle, name string, source route.Source) (*Imported, error) {
 	target := Target{Cluster: c, Handle: handle, Name: name}
 	client, err := c.Kubernetes()
 	if err != nil {
 		return nil, err
 	}
-	stored, err := readCanaryRecord(ctx, client, target)
+	recorded, err := record.Read[state](ctx, client, target.place())
 	if err != nil {
 		return nil, err
 	}
-	if config := stored.record.Route; stored.there && (config.Istio == nil) != (config.Gateway == nil) {
+	if recorded.Exists() && (recorded.Content.Route.Istio == nil) != (recorded.Content.Route.Gateway == nil) {
 		if source != (route.Source{}) {
-			return nil, route.ErrNotImportable(name, fmt.Sprintf("Its record, ConfigMap %s, says where it is divided.", canaryRecordName(name)),
+			return nil, route.ErrNotImportable(name, fmt.Sprintf("Its record, %s, says where it is divided.", target.place().Object()),
 				"Leave out what stands behind the question mark in the import id.")
 		}
-		target.Route = config
-		return &Imported{Target: target, Instance: stored.record.Instance}, nil
+		target.Route = recorded.Content.Route
+		return &Imported{Target: target, Instance: recorded.InstanceID()}, nil
 	}
-	found, err := route.Find(ctx, c, target.owner("", false), source)
+	found, err := route.Find(ctx, c, target.owner(record.Claim{}), source)
 	switch {
 	case err != nil:
 		return nil, err

@@ -9,52 +9,52 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/pods"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/route"
 )
 
-// Observed is how a split stands.
+// Observed is what a refresh sees of a split.
 type Observed struct {
-	route.Observed
+	Route route.Observed
 	// Recorded says that there is a record, RecordInstance for whom.
 	Recorded       bool
 	RecordInstance string
-	// Verification says that a walk was cut off before its end, empty where it was not.
+	// Verification says what an interrupted apply has left to do, empty where it has nothing.
 	Verification string
-	// Quarantined says why the canary gets no more requests, empty where nothing is held.
+	// Quarantined says why the canary gets no more requests, empty where it is not quarantined.
 	Quarantined string
 }
 
-// Observe reads without writing. Errors: those of route.Router.Read, *route.ForeignError, others as from cluster.Classify.
+// Observe reads without writing. Errors: those of record.Read and route.Router.Read, others as from cluster.Classify.
 func Observe(ctx context.Context, target Target, instance string, now time.Time) (*Observed, error) {
 	client, err := target.Cluster.Kubernetes()
 	if err != nil {
 		return nil, err
 	}
-	router, err := target.router(nil, instance, false)
+	router, err := target.router(nil, record.Claim{InstanceID: instance})
 	if err != nil {
 		return nil, err
 	}
 	out := &Observed{}
-	if out.Observed, err = router.Read(ctx); err != nil {
+	if out.Route, err = router.Read(ctx); err != nil {
 		return nil, err
 	}
-	stored, err := readCanaryRecord(ctx, client, target)
-	if err != nil {
-		return nil, err
+	recorded, err := record.Read[state](ctx, client, target.place())
+	if err != nil || !recorded.Exists() {
+		return out, err
 	}
-	r := &stored.record
-	out.Recorded, out.RecordInstance = stored.there, r.Instance
+	s := recorded.Content
+	out.Recorded, out.RecordInstance = true, recorded.InstanceID()
 	switch {
-	case r.Phase == canaryWalking && r.Stage >= out.Split.Weight:
-		out.Verification = fmt.Sprintf("the walk to %d%% has not come to an end", r.Stage)
-	case r.Phase == canaryReturning:
-		out.Verification = fmt.Sprintf("the way back from %d%% was not finished", r.Stage)
+	case s.Phase == shifting && s.Step >= out.Route.Split.Weight:
+		out.Verification = fmt.Sprintf("the step to %d%% is not complete", s.Step)
+	case s.Phase == rollingBack:
+		out.Verification = fmt.Sprintf("the rollback from %d%% is not complete", s.Step)
 	}
-	if q := r.Quarantine; q != nil && !r.cleared && now.Before(q.Until) {
+	if q := s.Quarantine; q != nil && !recorded.Cleared() && now.Before(q.Until) {
 		content, err := target.tracks(client).content(ctx)
-		var missing *pods.ServiceMissingError
-		if err != nil && !errors.As(err, &missing) {
+		if _, missing := errors.AsType[*pods.ServiceMissingError](err); err != nil && !missing {
 			return nil, err
 		}
 		if err == nil && content == q.Content {

@@ -7,172 +7,203 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/pods"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/route"
 )
 
-// Step is a weight on the way.
-type Step struct {
-	// Weight is a percentage between 1 and 99.
-	Weight int
-	// Pause is how long traffic flows before the step is judged.
-	Pause time.Duration
-}
-
-// ValidateSteps checks that steps go upwards.
-func ValidateSteps(steps []Step) []route.Problem {
-	var out []route.Problem
-	for i, step := range steps {
-		field := fmt.Sprintf("step[%d].weight", i)
-		switch {
-		case step.Weight < 1 || step.Weight > 99:
-			out = append(out, route.Problem{Field: field, Text: fmt.Sprintf("%d is no step; it must be between 1 and 99.", step.Weight)})
-		case i > 0 && step.Weight <= steps[i-1].Weight:
-			out = append(out, route.Problem{Field: field, Text: fmt.Sprintf("%d does not come after %d; steps go upwards.", step.Weight, steps[i-1].Weight)})
-		}
-	}
-	return out
-}
-
-// Stages are the weights that a walk goes through, the last one being that of "to". Downwards there is one: only what has more requests
-// than before is judged on the way.
-func Stages(from, to int, steps []Step) []Step {
-	var out []Step
-	for _, step := range steps {
-		if from < step.Weight && step.Weight < to {
-			out = append(out, step)
-		}
-	}
-	return append(out, Step{Weight: to})
-}
-
 const (
 	// capacityPoll is the time between two looks at pods that are waited for.
 	capacityPoll = time.Second
-	// Where an autoscaler adds pods only under load, traffic goes ahead of it by a few percent at a time.
+	// Where an autoscaler adds pods only under load, requests go ahead of it by a few percent at a time.
 	nudgeAfter = 15 * time.Second
 	nudgeBy    = 10
 )
 
-// walk moves traffic from one split to another. What it needs of the cluster is given to it.
-type walk struct {
-	name     string
-	spec     Spec
-	record   *canaryRecord
+// progression brings a split from what it is to what is wanted. It decides, does one action and decides again, until nothing is left or an
+// action fails. What it needs of the cluster is given to it.
+type progression struct {
+	name  string
+	spec  Spec
+	state *state
+	// cleared says that somebody has released the content from quarantine.
+	cleared  bool
 	seen     route.Observed
+	reached  reached
 	clock    analysis.Clock
 	router   route.Router
 	capacity func(ctx context.Context) (pods.Capacity, error)
-	// content names what runs on the canary's side.
+	// content names the version that runs on the canary's side.
 	content func(ctx context.Context) (string, error)
-	judge   func(ctx context.Context, since time.Time) (analysis.Verdict, error)
-	abort   analysis.Abort
-	save    func(ctx context.Context) error
-	say     func(format string, values ...any)
-	// back is a walk that may still write when the operation's time is over.
-	back func() (*walk, context.Context, context.CancelFunc)
-	// canceled says that somebody interrupted the apply.
-	canceled func() bool
+	// analyze may be nil.
+	analyze func(ctx context.Context, since time.Time) (analysis.Verdict, error)
+	// abort may be nil: then nobody can abort what is done.
+	abort analysis.Abort
+	// save records the state, and takes annotations away that were acted on.
+	save func(ctx context.Context, consumed ...string) error
+	say  func(format string, values ...any)
+	// rollback returns a progression that may still write when the operation's time is over.
+	rollback func() (*progression, context.Context, context.CancelFunc)
+	// interrupted says that somebody interrupted Terraform, and not that the time is over.
+	interrupted func() bool
+
+	// running is the version that gets more requests, empty where none does.
+	running string
+	// stale are annotations that the next save takes away.
+	stale []string
 }
 
-// abortedError says that there is an abort mark.
-type abortedError struct{ reason string }
-
-func (e *abortedError) Error() string { return "aborted by hand: " + e.reason }
+func (p *progression) situation() situation {
+	return situation{recorded: *p.state, split: p.seen.Split, wanted: p.spec.split(), steps: p.spec.Steps, reached: p.reached}
+}
 
 // run brings about the split that is wanted from whatever state there is.
-func (w *walk) run(ctx context.Context) error {
-	r, wanted := w.record, route.Split{Weight: w.spec.Weight, Headers: w.spec.Headers}
-	if r.Phase == canaryReturning && r.Baseline != nil && w.seen.Split.Raises(*r.Baseline) {
-		w.say("going on with the way back that a run before had begun")
-		if err := w.takeBack(ctx); err != nil {
+func (p *progression) run(ctx context.Context) error {
+	for {
+		next := decide(p.situation())
+		if next == done {
+			return nil
+		}
+		if err := p.act(ctx, next); err != nil {
 			return err
 		}
 	}
-	resumed := r.resumes(w.seen.Split)
-	baseline, passed := w.seen.Split, w.seen.Split.Weight
-	if resumed {
-		baseline, passed = *r.Baseline, r.Passed
-		w.say("going on with a walk that a run before had begun, at %d%%", w.seen.Split.Weight)
-	} else {
-		r.Since, r.aborted = time.Time{}, true // a mark from before this walk is not about it
+}
+
+// act does one action.
+func (p *progression) act(ctx context.Context, next action) error {
+	switch next {
+	case finishRollback:
+		p.say("resuming the rollback that an earlier apply had begun")
+		return p.putBack(ctx)
+	case resume:
+		p.say("resuming the steps that an earlier apply had begun, at %d%%", p.seen.Split.Weight)
+		return p.admit(ctx, *p.state.Baseline)
+	case begin:
+		return p.begin(ctx)
+	case shift:
+		return p.shift(ctx)
+	case verify:
+		return p.verify(ctx)
+	case finish:
+		p.state.finish(p.situation().raises(), p.spec.RetryToken)
+		p.reached = complete
+		return p.record(ctx)
+	case done:
 	}
-	raises := wanted.Raises(baseline)
-	if !raises {
-		w.abort = nil // to stop would mean to send the canary more
+	return nil
+}
+
+// record saves the state.
+func (p *progression) record(ctx context.Context) error {
+	consumed := p.stale
+	if p.state.Quarantine == nil {
+		consumed = append(slices.Clone(consumed), record.AnnotationQuarantine)
 	}
-	var content string
-	if raises {
-		var err error
-		if content, err = w.content(ctx); err != nil {
-			return err
-		}
-		if q := r.held(content, w.spec, w.clock.Now()); q != nil {
-			return &QuarantinedError{Split: w.name, Observed: w.seen.Split, Quarantine: *q, Record: canaryRecordName(w.name)}
-		}
+	if err := p.save(ctx, consumed...); err != nil {
+		return err
 	}
-	if raises && !resumed {
-		ready, err := w.capacity(ctx)
+	p.stale = nil
+	return nil
+}
+
+// admit refuses content that is quarantined where it would get more requests than at the baseline.
+func (p *progression) admit(ctx context.Context, baseline route.Split) (err error) {
+	if !p.spec.split().Raises(baseline) {
+		p.abort = nil // to stop would mean to send the canary more
+		p.reached = between
+		return nil
+	}
+	if p.running, err = p.content(ctx); err != nil {
+		return err
+	}
+	if q := p.state.quarantined(p.running, p.spec, p.cleared, p.clock.Now()); q != nil {
+		return errQuarantined(p.name, p.seen.Split, *q)
+	}
+	p.reached = between
+	return nil
+}
+
+// begin records where the steps start.
+func (p *progression) begin(ctx context.Context) error {
+	if err := p.admit(ctx, p.seen.Split); err != nil {
+		return err
+	}
+	p.stale = append(p.stale, record.AnnotationAbort) // one from before these steps is not about them
+	stable := 0
+	if p.spec.split().Raises(p.seen.Split) {
+		ready, err := p.capacity(ctx)
 		if err != nil {
 			return err
 		}
-		r.StableReady = ready.Stable.Ready
+		stable = ready.Stable.Ready
 	}
-	for _, stage := range Stages(min(passed, wanted.Weight), wanted.Weight, w.spec.Steps) {
-		if !resumed || r.Stage != stage.Weight {
-			r.Since = time.Time{}
-		}
-		r.Phase, r.Baseline, r.Passed, r.Stage = canaryWalking, &baseline, passed, stage.Weight
-		if err := w.save(ctx); err != nil {
-			return err
-		}
-		if err := w.stage(ctx, stage, raises); err != nil {
-			return w.failed(err, baseline, raises, content)
-		}
-		passed = stage.Weight
-	}
-	r.Phase, r.Baseline, r.Since, r.StableReady, r.Retry = canarySteady, nil, time.Time{}, 0, w.spec.Retry
-	if raises {
-		r.Quarantine = nil
-	}
-	return w.save(ctx)
+	p.state.begin(p.seen.Split, stable)
+	return nil
 }
 
-// stage moves to one weight and judges it.
-func (w *walk) stage(ctx context.Context, stage Step, raises bool) error {
-	to := route.Split{Weight: stage.Weight, Headers: w.spec.Headers}
-	if !w.seen.Split.Equal(to) {
-		w.record.Since = time.Time{} // what was seen under another split says nothing about this one
-	}
-	if err := w.move(ctx, to); err != nil {
+// shift moves requests to the next step.
+func (p *progression) shift(ctx context.Context) error {
+	s := p.situation()
+	step := s.step()
+	p.state.enter(step.Weight)
+	if err := p.record(ctx); err != nil {
 		return err
 	}
-	if !raises {
-		return nil
+	to := route.Split{Weight: step.Weight, Headers: p.spec.Headers}
+	if !p.seen.Split.Equal(to) {
+		p.state.Since = time.Time{} // what was seen under another split says nothing about this one
 	}
-	if stage.Pause > 0 {
-		w.say("waiting %s at %d%%", stage.Pause, stage.Weight)
-		if err := w.pause(ctx, stage.Pause); err != nil {
+	if err := p.move(ctx, to); err != nil {
+		return p.failed(ctx, err)
+	}
+	if p.reached = shifted; !s.raises() {
+		p.pass(step)
+	}
+	return nil
+}
+
+// pass notes that a step is good.
+func (p *progression) pass(step Step) {
+	p.state.Passed, p.reached = step.Weight, verified
+}
+
+// verify pauses at the step and analyzes it.
+func (p *progression) verify(ctx context.Context) error {
+	step := p.situation().step()
+	if err := p.analyzeStep(ctx, step); err != nil {
+		return p.failed(ctx, err)
+	}
+	p.pass(step)
+	return nil
+}
+
+// analyzeStep returns nil where the step has passed.
+func (p *progression) analyzeStep(ctx context.Context, step Step) error {
+	if step.Pause > 0 {
+		p.say("waiting %s at %d%%", step.Pause, step.Weight)
+		if err := p.pause(ctx, step.Pause); err != nil {
 			return err
 		}
 	}
-	if w.judge == nil {
-		return w.aborted(ctx)
+	if p.analyze == nil {
+		return p.aborted(ctx)
 	}
-	w.say("judging the canary at %d%%", stage.Weight)
-	since := w.record.Since
+	p.say("analyzing the canary at %d%%", step.Weight)
+	since := p.state.Since
 	if since.IsZero() {
-		w.record.Since = w.clock.Now().UTC()
-		if err := w.save(ctx); err != nil {
+		p.state.Since = p.clock.Now().UTC()
+		if err := p.record(ctx); err != nil {
 			return err
 		}
 	}
-	verdict, err := w.judge(ctx, since)
+	verdict, err := p.analyze(ctx, since)
 	if err != nil {
-		return fmt.Errorf("judging the canary at %d%%: %w", stage.Weight, err)
+		return fmt.Errorf("analyzing the canary at %d%%: %w", step.Weight, err)
 	}
 	if verdict.Action != analysis.Accept {
 		return &verdictError{verdict: verdict}
@@ -180,115 +211,124 @@ func (w *walk) stage(ctx context.Context, stage Step, raises bool) error {
 	return nil
 }
 
-// verdictError carries a verdict that does not accept.
-type verdictError struct{ verdict analysis.Verdict }
+// outOfTime reports that ctx has ended by its deadline, and not because somebody interrupted Terraform.
+func (p *progression) outOfTime(ctx context.Context) bool {
+	return ctx.Err() != nil && !p.interrupted()
+}
 
-func (e *verdictError) Error() string { return e.verdict.Reason }
-
-// failed acts on what stopped a stage.
-func (w *walk) failed(err error, baseline route.Split, raises bool, content string) error {
-	r := w.record
-	failed := &FailedError{Split: w.name, Weight: r.Stage, Baseline: baseline}
-	var byVerdict *verdictError
-	var byHand *abortedError
-	var slow *CapacityError
+// failed acts on what stopped a step: it rolls back, or leaves the weights to the next apply.
+func (p *progression) failed(ctx context.Context, err error) error {
+	s := p.state
+	f := failure{split: p.name, weight: s.Step, baseline: *s.Baseline}
+	byVerdict, _ := errors.AsType[*verdictError](err)
+	byHand, _ := errors.AsType[*abortedError](err)
+	slow, _ := errors.AsType[*CapacityError](err)
 	switch {
-	case errors.As(err, &byVerdict) && byVerdict.verdict.Action == analysis.Hold:
-		r.Since = time.Time{} // it is judged anew
-		held := &HeldError{Split: w.name, Weight: r.Stage, Reason: byVerdict.verdict.Reason}
-		back, ctx, cancel := w.back()
-		defer cancel()
-		return errors.Join(held, back.save(ctx))
-	case errors.As(err, &byVerdict):
-		failed.Reason, failed.Verdict = byVerdict.verdict.Reason, byVerdict.verdict
-	case errors.As(err, &byHand):
-		failed.Reason = "The walk was aborted by hand: " + byHand.reason
-		failed.Verdict = analysis.Verdict{Outcome: analysis.Failed, Action: analysis.Rollback, Reason: failed.Reason}
-	case !raises || w.canceled():
-		return err // the next apply goes on
-	case (errors.As(err, &slow) || errors.Is(err, context.DeadlineExceeded)) && w.seen.Split.Equal(baseline):
-		// Nothing was moved, so that there is nothing to take back: the route is left as it is.
-		r.rest()
-		back, ctx, cancel := w.back()
-		defer cancel()
-		return errors.Join(err, back.save(ctx))
-	case errors.As(err, &slow):
-		failed.Reason = err.Error()
-	case errors.Is(err, context.DeadlineExceeded):
-		failed.Reason = "There was no verdict within the timeout: " + err.Error()
+	case byVerdict != nil && byVerdict.verdict.Action == analysis.Hold:
+		s.Since = time.Time{} // it is analyzed anew
+		return errors.Join(errInconclusive(p.name, s.Step, byVerdict.verdict.Reason), p.recordAfterward())
+	case byVerdict != nil:
+		f.reason, f.verdict = byVerdict.verdict.Reason, byVerdict.verdict
+	case byHand != nil:
+		f.reason = "The apply was aborted by hand: " + byHand.reason
+		f.verdict = analysis.Verdict{Outcome: analysis.Failed, Action: analysis.Rollback, Reason: f.reason}
+	case !p.situation().raises() || p.interrupted():
+		return err // the next apply continues
+	case (slow != nil || p.outOfTime(ctx)) && p.seen.Split.Equal(*s.Baseline):
+		// Nothing was moved, so that there is nothing to roll back: the route is left as it is.
+		s.rest()
+		return errors.Join(err, p.recordAfterward())
+	case slow != nil:
+		f.reason = err.Error()
+	case p.outOfTime(ctx):
+		f.reason = "There was no verdict within the timeout: " + err.Error()
 	default:
 		return err
 	}
-	if failed.Verdict.Outcome == analysis.Failed {
-		failed.Until = w.clock.Now().Add(w.spec.Quarantine).UTC().Truncate(time.Second)
-		r.Quarantine = &Quarantine{Content: content, Policy: w.spec.Policy, Weight: r.Stage, Reason: failed.Reason, Until: failed.Until}
-		r.cleared, r.aborted = false, true
-	}
-	r.Retry = w.spec.Retry
-	back, ctx, cancel := w.back()
+	return p.rollBack(f)
+}
+
+// recordAfterward saves the state although the operation's time may be over.
+func (p *progression) recordAfterward() error {
+	back, ctx, cancel := p.rollback()
 	defer cancel()
-	w.say("the canary failed at %d%%: %s", r.Stage, failed.Reason)
-	if err := back.takeBack(ctx); err != nil {
-		return errors.Join(failed, err)
-	}
-	failed.Back = true
-	return failed
+	return back.record(ctx)
 }
 
-// takeBack puts the split back from before the walk, unless the stable side cannot serve.
-func (w *walk) takeBack(ctx context.Context) (err error) {
-	r := w.record
-	r.Phase = canaryReturning
-	if err := w.save(ctx); err != nil {
+// rollBack quarantines content that failed, and puts the split back from before.
+func (p *progression) rollBack(f failure) error {
+	var quarantine *Quarantine
+	if f.verdict.Outcome == analysis.Failed {
+		f.until = p.clock.Now().Add(p.spec.Quarantine).UTC().Truncate(time.Second)
+		quarantine = &Quarantine{Content: p.running, Policy: p.spec.Policy, Weight: f.weight, Reason: f.reason, Until: f.until}
+		p.cleared, p.stale = false, append(p.stale, record.AnnotationAbort, record.AnnotationQuarantine)
+	}
+	p.state.fail(quarantine, p.spec.RetryToken)
+	p.say("the canary failed at %d%%: %s", f.weight, f.reason)
+	back, ctx, cancel := p.rollback()
+	defer cancel()
+	if err := back.putBack(ctx); err != nil {
+		return errors.Join(errFailed(f, false), err)
+	}
+	return errFailed(f, true)
+}
+
+// putBack puts the split back from before, unless the stable side cannot serve.
+func (p *progression) putBack(ctx context.Context) (err error) {
+	s := p.state
+	s.rollBack()
+	if err := p.record(ctx); err != nil {
 		return err
 	}
-	if w.seen, err = w.router.Read(ctx); err != nil {
+	if p.seen, err = p.router.Read(ctx); err != nil {
 		return err
 	}
-	ready, err := w.capacity(ctx)
+	ready, err := p.capacity(ctx)
 	if err != nil {
 		return err
 	}
-	if ready.Stable.Ready == 0 && r.Baseline.Weight < 100 {
-		return &NoWayBackError{Split: w.name, Observed: w.seen.Split, Baseline: *r.Baseline, Lacking: ready.Stable.Lacking}
+	if ready.Stable.Ready == 0 && s.Baseline.Weight < 100 {
+		return errStableDown(p.name, p.seen.Split, *s.Baseline, ready.Stable)
 	}
-	w.say("going back to %d%%", r.Baseline.Weight)
-	w.abort = nil
-	// The pods that served it before can serve it again at once; only fewer of them get it in portions.
-	asBefore := r.StableReady > 0 && ready.Stable.Ready >= r.StableReady && (len(r.Baseline.Headers) == 0 || ready.Canary.Ready > 0)
+	p.say("rolling back to %d%%", s.Baseline.Weight)
+	abort := p.abort
+	p.abort = nil
+	// The pods that served it before can serve it again at once; fewer of them get it gradually.
+	asBefore := s.StableReady > 0 && ready.Stable.Ready >= s.StableReady && (len(s.Baseline.Headers) == 0 || ready.Canary.Ready > 0)
 	if asBefore {
-		err = w.set(ctx, *r.Baseline)
+		err = p.set(ctx, *s.Baseline)
 	} else {
-		err = w.move(ctx, *r.Baseline)
+		err = p.move(ctx, *s.Baseline)
 	}
 	if err != nil {
 		return err
 	}
-	r.rest()
-	return w.save(ctx)
+	p.abort = abort
+	s.rest()
+	return p.record(ctx)
 }
 
-// move goes to a split as far as the tracks can carry it, and on when they can carry more.
-func (w *walk) move(ctx context.Context, to route.Split) error {
+// move shifts requests to a split as far as the tracks can carry it, and further when they can carry more.
+func (p *progression) move(ctx context.Context, to route.Split) error {
 	var stuck time.Time
 	var missing string
-	told := false
+	said := false
 	for {
-		ready, err := w.capacity(ctx)
-		if err != nil && missing != "" && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			return &CapacityError{Split: w.name, Observed: w.seen.Split, Wanted: to.Weight, Missing: missing}
+		ready, err := p.capacity(ctx)
+		if err != nil && missing != "" && p.outOfTime(ctx) {
+			return &CapacityError{Split: p.name, Observed: p.seen.Split, Wanted: to.Weight, Missing: missing}
 		}
 		if err != nil {
 			return err
 		}
-		from := w.seen.Split.Weight
+		from := p.seen.Split.Weight
 		var next int
 		next, missing = ready.Reach(from, to.Weight, len(to.Headers) > 0)
 		grower := ready.Canary
 		if to.Weight < from {
 			grower = ready.Stable
 		}
-		now := w.clock.Now()
+		now := p.clock.Now()
 		switch {
 		case next != from || missing == "":
 			stuck = time.Time{}
@@ -299,70 +339,72 @@ func (w *walk) move(ctx context.Context, to route.Split) error {
 		}
 		if next != from || missing == "" {
 			part := route.Split{Weight: next, Headers: to.Headers}
-			waited, err := w.router.Prepare(ctx, part)
+			waited, err := p.router.Prepare(ctx, part)
 			if err != nil {
 				return err
 			}
 			if waited {
 				continue // the pods may not be the same any more
 			}
-			if err := w.set(ctx, part); err != nil {
+			if err := p.set(ctx, part); err != nil {
 				return err
 			}
 		}
 		if next == to.Weight && (missing == "" || next != from) {
 			return nil
 		}
-		if !told {
-			w.say("at %d%%: %s", next, missing)
-			told = true
+		if !said {
+			p.say("at %d%%: %s", next, missing)
+			said = true
 		}
-		if err := w.pause(ctx, capacityPoll); err != nil {
-			if errors.Is(err, context.DeadlineExceeded) {
-				return &CapacityError{Split: w.name, Observed: w.seen.Split, Wanted: to.Weight, Missing: missing}
+		if err := p.pause(ctx, capacityPoll); err != nil {
+			if p.outOfTime(ctx) {
+				return &CapacityError{Split: p.name, Observed: p.seen.Split, Wanted: to.Weight, Missing: missing}
 			}
 			return err
 		}
 	}
 }
 
-func (w *walk) set(ctx context.Context, split route.Split) error {
-	if err := w.router.Set(ctx, split); err != nil {
+func (p *progression) set(ctx context.Context, split route.Split) error {
+	if err := p.router.Set(ctx, split); err != nil {
 		return err
 	}
-	if !split.Equal(w.seen.Split) {
-		w.say("%s", split)
+	if !split.Equal(p.seen.Split) {
+		p.say("%s", split)
 	}
-	w.seen.Split, w.seen.Exists, w.seen.Managed = split, true, true
+	p.seen.Split, p.seen.Exists, p.seen.Managed = split, true, true
 	return nil
 }
 
-// pause waits, and hears of an abort meanwhile.
-func (w *walk) pause(ctx context.Context, d time.Duration) error {
-	for end := w.clock.Now().Add(d); ; {
-		if err := w.aborted(ctx); err != nil {
+// pause waits, and sees an abort meanwhile.
+func (p *progression) pause(ctx context.Context, d time.Duration) error {
+	for end := p.clock.Now().Add(d); ; {
+		if err := p.aborted(ctx); err != nil {
 			return err
 		}
-		left := end.Sub(w.clock.Now())
+		left := end.Sub(p.clock.Now())
 		if left <= 0 {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
-		case <-w.clock.After(min(left, capacityPoll)):
+			return context.Cause(ctx)
+		case <-p.clock.After(min(left, capacityPoll)):
 		}
 	}
 }
 
-// aborted asks for the mark. A question that cannot be asked is asked again later.
-func (w *walk) aborted(ctx context.Context) error {
-	if w.abort == nil {
-		return ctx.Err()
+// aborted looks for the abort annotation. A record that cannot be read is read again later.
+func (p *progression) aborted(ctx context.Context) error {
+	if p.abort != nil {
+		reason, aborted, err := p.abort(ctx)
+		if err == nil && aborted {
+			return &abortedError{reason: reason}
+		}
 	}
-	reason, aborted, err := w.abort(ctx)
-	if err == nil && aborted {
-		return &abortedError{reason: reason}
+	if err := ctx.Err(); err != nil {
+		return err
 	}
-	return ctx.Err()
+	return nil
 }

@@ -49,29 +49,29 @@ func (c *leaping) After(d time.Duration) <-chan time.Time {
 	return out
 }
 
-func newWalk(from route.Split, spec Spec, ready pods.Capacity) (*walk, *memoryRouter) {
+func newProgression(from route.Split, spec Spec, ready pods.Capacity) (*progression, *memoryRouter) {
 	router := &memoryRouter{now: from}
-	w := &walk{
-		name: "app", spec: spec, record: &canaryRecord{}, seen: route.Observed{Exists: true, Managed: true, Split: from}, clock: &leaping{now: time.Unix(1e9, 0)}, router: router,
-		capacity: func(context.Context) (pods.Capacity, error) { return ready, nil },
-		content:  func(context.Context) (string, error) { return "v1:one", nil },
-		save:     func(context.Context) error { return nil },
-		say:      func(string, ...any) {},
-		canceled: func() bool { return false },
+	p := &progression{
+		name: "app", spec: spec, state: &state{}, reached: nothing, seen: route.Observed{Exists: true, Managed: true, Split: from}, clock: &leaping{now: time.Unix(1e9, 0)}, router: router,
+		capacity:    func(context.Context) (pods.Capacity, error) { return ready, nil },
+		content:     func(context.Context) (string, error) { return "v1:one", nil },
+		save:        func(context.Context, ...string) error { return nil },
+		say:         func(string, ...any) {},
+		interrupted: func() bool { return false },
 	}
-	w.back = func() (*walk, context.Context, context.CancelFunc) {
-		back := *w
+	p.rollback = func() (*progression, context.Context, context.CancelFunc) {
+		back := *p
 		return &back, context.Background(), func() {}
 	}
-	return w, router
+	return p, router
 }
 
 func both(n int) pods.Capacity {
 	return pods.Capacity{Stable: pods.TrackCapacity{Ready: n, Pods: n}, Canary: pods.TrackCapacity{Ready: n, Pods: n}}
 }
 
-// judgedAt gives a verdict at each weight, accepting all but one.
-func judgedAt(router *memoryRouter, bad int, action analysis.Action) func(context.Context, time.Time) (analysis.Verdict, error) {
+// verdictAt gives a verdict at each weight, accepting all but one.
+func verdictAt(router *memoryRouter, bad int, action analysis.Action) func(context.Context, time.Time) (analysis.Verdict, error) {
 	return func(context.Context, time.Time) (analysis.Verdict, error) {
 		if router.now.Weight == bad {
 			return analysis.Verdict{Outcome: analysis.Failed, Action: action, Reason: "It is bad."}, nil
@@ -80,83 +80,88 @@ func judgedAt(router *memoryRouter, bad int, action analysis.Action) func(contex
 	}
 }
 
-func TestWalk_GoesThroughItsSteps(t *testing.T) {
-	w, router := newWalk(route.Split{}, Spec{Weight: 100, Steps: []Step{{Weight: 10}, {Weight: 50, Pause: time.Minute}}}, both(2))
-	w.judge = judgedAt(router, -1, "")
-	if err := w.run(t.Context()); err != nil {
+func TestProgression_GoesThroughItsSteps(t *testing.T) {
+	p, router := newProgression(route.Split{}, Spec{Weight: 100, Steps: []Step{{Weight: 10}, {Weight: 50, Pause: time.Minute}}}, both(2))
+	p.analyze = verdictAt(router, -1, "")
+	if err := p.run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if want := []int{10, 50, 100}; !slices.Equal(router.set, want) || w.record.Phase != canarySteady {
-		t.Errorf("weights %v, phase %s; want %v, steady", router.set, w.record.Phase, want)
+	if want := []int{10, 50, 100}; !slices.Equal(router.set, want) || p.state.Phase != steady {
+		t.Errorf("weights %v, phase %s; want %v, steady", router.set, p.state.Phase, want)
 	}
 }
 
 // While proxies are told of the subsets, the canary's pods go.
-func TestWalk_LooksAtThePodsAgainWhenItsSubsetsAreThere(t *testing.T) {
-	w, router := newWalk(route.Split{}, Spec{Weight: 10}, both(1))
+func TestProgression_LooksAtThePodsAgainWhenItsSubsetsAreThere(t *testing.T) {
+	p, router := newProgression(route.Split{}, Spec{Weight: 10}, both(1))
 	prepared := 0
 	router.prepare = func() bool {
 		prepared++
-		w.capacity = func(ctx context.Context) (pods.Capacity, error) {
+		p.capacity = func(ctx context.Context) (pods.Capacity, error) {
 			return pods.Capacity{Stable: both(1).Stable}, ctx.Err()
 		}
 		return prepared == 1
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	w.abort = func(context.Context) (string, bool, error) {
+	p.interrupted = func() bool { return ctx.Err() != nil }
+	p.abort = func(context.Context) (string, bool, error) {
 		cancel() // it waits for pods
 		return "", false, nil
 	}
-	if err := w.run(ctx); !errors.Is(err, context.Canceled) || len(router.set) > 0 || prepared != 1 {
+	if err := p.run(ctx); !errors.Is(err, context.Canceled) || len(router.set) > 0 || prepared != 1 {
 		t.Errorf("got %v and the weights %v, prepared %d times; want no weight without a ready pod", err, router.set, prepared)
 	}
 }
 
-func TestWalk_PutsTheOldWeightBackAndHoldsTheContent(t *testing.T) {
+func TestProgression_PutsTheOldWeightBackAndQuarantinesTheContent(t *testing.T) {
 	spec := Spec{Weight: 100, Steps: []Step{{Weight: 50}}, Quarantine: time.Hour}
-	w, router := newWalk(route.Split{Weight: 10}, spec, both(2))
-	w.judge = judgedAt(router, 50, analysis.Rollback)
-	var failed *FailedError
-	if err := w.run(t.Context()); !errors.As(err, &failed) || !failed.Back || router.now.Weight != 10 {
+	p, router := newProgression(route.Split{Weight: 10}, spec, both(2))
+	p.analyze = verdictAt(router, 50, analysis.Rollback)
+	err := p.run(t.Context())
+	if router.now.Weight != 10 {
 		t.Fatalf("got %v at %d%%, want the old weight back", err, router.now.Weight)
 	}
-	var held *QuarantinedError
-	again, untouched := newWalk(route.Split{Weight: 10}, spec, both(2))
-	again.record = w.record
-	if err := again.run(t.Context()); !errors.As(err, &held) || len(untouched.set) > 0 {
+	traffictest.WantExplained(t, err, "failed at 50%. The old weights are back")
+	again, untouched := newProgression(route.Split{Weight: 10}, spec, both(2))
+	again.state = p.state
+	err = again.run(t.Context())
+	traffictest.WantExplained(t, err, "is quarantined. Nothing was changed")
+	if len(untouched.set) > 0 {
 		t.Errorf("got %v after %v, want a refusal without a change", err, untouched.set)
 	}
-	again.spec.Retry = "again"
+	again.spec.RetryToken = "again"
 	if err := again.run(t.Context()); err != nil || untouched.now.Weight != 100 {
-		t.Errorf("got %v at %d%%, want retry to let it go", err, untouched.now.Weight)
+		t.Errorf("got %v at %d%%, want the token to release it", err, untouched.now.Weight)
 	}
 }
 
-func TestWalk_NeverGoesBackOntoAnUnhealthySide(t *testing.T) {
-	w, router := newWalk(route.Split{}, Spec{Weight: 50, Quarantine: time.Hour}, both(2))
-	w.judge = func(ctx context.Context, _ time.Time) (analysis.Verdict, error) {
-		w.capacity = func(context.Context) (pods.Capacity, error) {
+func TestProgression_NeverGoesBackOntoAnUnhealthySide(t *testing.T) {
+	p, router := newProgression(route.Split{}, Spec{Weight: 50, Quarantine: time.Hour}, both(2))
+	p.analyze = func(ctx context.Context, _ time.Time) (analysis.Verdict, error) {
+		p.capacity = func(context.Context) (pods.Capacity, error) {
 			return pods.Capacity{Canary: pods.TrackCapacity{Ready: 2, Pods: 2}}, nil
 		}
-		return judgedAt(router, 50, analysis.Rollback)(ctx, time.Time{})
+		return verdictAt(router, 50, analysis.Rollback)(ctx, time.Time{})
 	}
-	var halted *NoWayBackError
-	if err := w.run(t.Context()); !errors.As(err, &halted) || router.now.Weight != 50 {
+	err := p.run(t.Context())
+	traffictest.WantExplained(t, err, "were not sent back to the stable side")
+	if router.now.Weight != 50 {
 		t.Errorf("got %v at %d%%, want a halt at 50%%", err, router.now.Weight)
 	}
 }
 
-func TestWalk_HoldsWhereTooLittleIsKnown(t *testing.T) {
-	w, router := newWalk(route.Split{}, Spec{Weight: 10}, both(1))
-	w.judge = judgedAt(router, 10, analysis.Hold)
-	var held *HeldError
-	if err := w.run(t.Context()); !errors.As(err, &held) || router.now.Weight != 10 {
-		t.Errorf("got %v at %d%%, want it held at 10%%", err, router.now.Weight)
+func TestProgression_StaysWhereTooLittleIsKnown(t *testing.T) {
+	p, router := newProgression(route.Split{}, Spec{Weight: 10}, both(1))
+	p.analyze = verdictAt(router, 10, analysis.Hold)
+	err := p.run(t.Context())
+	traffictest.WantExplained(t, err, "was inconclusive. The weights stay at 10%")
+	if router.now.Weight != 10 {
+		t.Errorf("got %v at %d%%, want it left at 10%%", err, router.now.Weight)
 	}
 }
 
 // An autoscaler gives the stable side no more pods than served everything before; it can have that again at once.
-func TestWalk_GoesBackAtOnceToPodsThatServedItBefore(t *testing.T) {
+func TestProgression_GoesBackAtOnceToPodsThatServedItBefore(t *testing.T) {
 	for name, test := range map[string]struct {
 		left int // pods of the stable side when the canary fails
 		want []int
@@ -169,52 +174,54 @@ func TestWalk_GoesBackAtOnceToPodsThatServedItBefore(t *testing.T) {
 				return pods.Capacity{Stable: pods.TrackCapacity{Ready: stable, Pods: stable, Grows: true}, Canary: pods.TrackCapacity{Ready: 2, Pods: 2, Grows: true}}
 			}
 			ready := grown(2)
-			w, router := newWalk(route.Split{}, Spec{Weight: 50, Quarantine: time.Hour}, ready)
-			w.capacity = func(context.Context) (pods.Capacity, error) { return ready, nil }
-			w.judge = func(ctx context.Context, since time.Time) (analysis.Verdict, error) {
+			p, router := newProgression(route.Split{}, Spec{Weight: 50, Quarantine: time.Hour}, ready)
+			p.capacity = func(context.Context) (pods.Capacity, error) { return ready, nil }
+			p.analyze = func(ctx context.Context, since time.Time) (analysis.Verdict, error) {
 				ready = grown(test.left)
-				return judgedAt(router, 50, analysis.Rollback)(ctx, since)
+				return verdictAt(router, 50, analysis.Rollback)(ctx, since)
 			}
-			var failed *FailedError
-			if err := w.run(t.Context()); !errors.As(err, &failed) || !slices.Equal(router.set, test.want) {
+			err := p.run(t.Context())
+			traffictest.WantExplained(t, err, "failed at 50%")
+			if !slices.Equal(router.set, test.want) {
 				t.Errorf("got %v after the weights %v, want %v", err, router.set, test.want)
 			}
 		})
 	}
 }
 
-func TestWalk_AbortStopsItAtOnce(t *testing.T) {
-	w, router := newWalk(route.Split{}, Spec{Weight: 100, Steps: []Step{{Weight: 10, Pause: time.Hour}}, Quarantine: time.Hour}, both(2))
-	w.abort = func(context.Context) (string, bool, error) {
+func TestProgression_AbortStopsItAtOnce(t *testing.T) {
+	p, router := newProgression(route.Split{}, Spec{Weight: 100, Steps: []Step{{Weight: 10, Pause: time.Hour}}, Quarantine: time.Hour}, both(2))
+	p.abort = func(context.Context) (string, bool, error) {
 		return "errors on the dashboard", router.now.Weight == 10, nil
 	}
-	var failed *FailedError
-	if err := w.run(t.Context()); !errors.As(err, &failed) || router.now.Weight != 0 || slices.Max(router.set) != 10 {
+	err := p.run(t.Context())
+	traffictest.WantExplained(t, err, "failed at 10%. The old weights are back", "aborted by hand: errors on the dashboard")
+	if router.now.Weight != 0 || slices.Max(router.set) != 10 {
 		t.Errorf("got %v after %v", err, router.set)
 	}
 }
 
-func TestWalk_GoesOnFromTheObservedWeight(t *testing.T) {
-	w, router := newWalk(route.Split{Weight: 50}, Spec{Weight: 100, Steps: []Step{{Weight: 10}, {Weight: 50}}, Quarantine: time.Hour}, both(2))
-	*w.record = canaryRecord{Phase: canaryWalking, Baseline: &route.Split{}, Passed: 10, Stage: 50}
-	w.judge = judgedAt(router, 50, analysis.Rollback)
-	if err := w.run(t.Context()); err == nil || router.now.Weight != 0 {
+func TestProgression_ResumesFromTheObservedWeight(t *testing.T) {
+	p, router := newProgression(route.Split{Weight: 50}, Spec{Weight: 100, Steps: []Step{{Weight: 10}, {Weight: 50}}, Quarantine: time.Hour}, both(2))
+	*p.state = state{Phase: shifting, Baseline: &route.Split{}, Passed: 10, Step: 50}
+	p.analyze = verdictAt(router, 50, analysis.Rollback)
+	if err := p.run(t.Context()); err == nil || router.now.Weight != 0 {
 		t.Errorf("got %v at %d%%, want the step judged again and the split from before the first run", err, router.now.Weight)
 	}
 }
 
 // What an analysis that was cut off had seen is about the weight that it saw.
-func TestWalk_JudgesAnewWhatAHandMovedMeanwhile(t *testing.T) {
+func TestProgression_AnalyzesAnewWhatAHandMovedMeanwhile(t *testing.T) {
 	begun := time.Unix(1e9-60, 0)
 	for _, observed := range []int{50, 30} {
-		w, router := newWalk(route.Split{Weight: observed}, Spec{Weight: 100, Steps: []Step{{Weight: 50}}}, both(2))
-		*w.record = canaryRecord{Phase: canaryWalking, Baseline: &route.Split{}, Passed: 10, Stage: 50, Since: begun}
+		p, router := newProgression(route.Split{Weight: observed}, Spec{Weight: 100, Steps: []Step{{Weight: 50}}}, both(2))
+		*p.state = state{Phase: shifting, Baseline: &route.Split{}, Passed: 10, Step: 50, Since: begun}
 		var since []time.Time
-		w.judge = func(_ context.Context, at time.Time) (analysis.Verdict, error) {
+		p.analyze = func(_ context.Context, at time.Time) (analysis.Verdict, error) {
 			since = append(since, at)
 			return analysis.Verdict{Outcome: analysis.Passed, Action: analysis.Accept}, nil
 		}
-		if err := w.run(t.Context()); err != nil || router.now.Weight != 100 {
+		if err := p.run(t.Context()); err != nil || router.now.Weight != 100 {
 			t.Fatalf("got %v at %d%%", err, router.now.Weight)
 		}
 		if resumed := since[0].Equal(begun); resumed != (observed == 50) || len(since) != 2 || !since[1].IsZero() {
@@ -223,11 +230,11 @@ func TestWalk_JudgesAnewWhatAHandMovedMeanwhile(t *testing.T) {
 	}
 }
 
-func TestWalk_ACanaryWithoutReadyPodsGetsNoTraffic(t *testing.T) {
-	w, router := newWalk(route.Split{}, Spec{Weight: 10}, pods.Capacity{Stable: pods.TrackCapacity{Ready: 2, Pods: 2}, Canary: pods.TrackCapacity{Pods: 2}})
+func TestProgression_ACanaryWithoutReadyPodsGetsNoTraffic(t *testing.T) {
+	p, router := newProgression(route.Split{}, Spec{Weight: 10}, pods.Capacity{Stable: pods.TrackCapacity{Ready: 2, Pods: 2}, Canary: pods.TrackCapacity{Pods: 2}})
 	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
 	defer cancel()
-	if err := w.run(ctx); err == nil || router.now.Weight != 0 {
+	if err := p.run(ctx); err == nil || router.now.Weight != 0 {
 		t.Errorf("got %v at %d%%", err, router.now.Weight)
 	}
 }
@@ -243,13 +250,13 @@ func TestValidateSteps(t *testing.T) {
 	}
 }
 
-func TestWalk_LeavesARouteThatItDidNotMove(t *testing.T) {
+func TestProgression_LeavesARouteThatItDidNotMove(t *testing.T) {
 	down := pods.Capacity{Stable: pods.TrackCapacity{Ready: 2, Pods: 2}, Canary: pods.TrackCapacity{Pods: 2}}
 	for _, late := range []bool{false, true} {
-		w, router := newWalk(route.Split{Weight: 5}, Spec{Weight: 10}, down)
+		p, router := newProgression(route.Split{Weight: 5}, Spec{Weight: 10}, down)
 		over := &overdue{Context: t.Context()}
 		looks := 0
-		w.capacity = func(ctx context.Context) (pods.Capacity, error) {
+		p.capacity = func(ctx context.Context) (pods.Capacity, error) {
 			looks++
 			if looks <= 2 { // the second one is that of the first move
 				over.over = !late && looks == 2
@@ -258,9 +265,9 @@ func TestWalk_LeavesARouteThatItDidNotMove(t *testing.T) {
 			over.over = true // within a look
 			return pods.Capacity{}, fmt.Errorf("listing the pods: %w", ctx.Err())
 		}
-		traffictest.WantError[*CapacityError](t, w.run(over), "Split app was not moved to 10%", "The canary has 0 pods ready and needs 1")
-		if len(router.set) > 0 || w.record.Phase != canarySteady || w.record.Baseline != nil || (looks > 2) != late {
-			t.Errorf("the weights %v were written after %d looks; the record says %+v", router.set, looks, w.record)
+		traffictest.WantError[*CapacityError](t, p.run(over), "Split app was not moved to 10%", "The canary has 0 pods ready and needs 1")
+		if len(router.set) > 0 || p.state.Phase != steady || p.state.Baseline != nil || (looks > 2) != late {
+			t.Errorf("the weights %v were written after %d looks; the record says %+v", router.set, looks, p.state)
 		}
 	}
 }

@@ -86,7 +86,7 @@ func (r *istioRouter) Read(ctx context.Context) (Observed, error) {
 		return seen, nil
 	}
 	changed := r.subsets.changed()
-	seen.Changed = append(seen.Changed, changed...)
+	seen.Drift = append(seen.Drift, changed...)
 	seen.Version = digest([]any{seen.Version, changed})
 	return seen, nil
 }

@@ -11,20 +11,14 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 )
 
 // AnnotationSplits is on each object in which Slipway divides a route: what it divides there, for whom, and how it was before. It stands
 // on the object itself, since one patch then writes both or neither.
 const AnnotationSplits = "slipway.dev/splits"
-
-const (
-	labelManagedBy = "app.kubernetes.io/managed-by"
-	labelSplit     = "slipway.dev/split"
-
-	// LabelBlueGreen is on the objects of a blue-green switch. Its value is the name of the live Service.
-	LabelBlueGreen = "slipway.dev/blue-green"
-)
 
 // marks are the content of AnnotationSplits, by the names of the splits.
 type marks map[string]mark
@@ -130,7 +124,7 @@ func withoutField(object map[string]any, field string) map[string]any {
 func (o Owner) Labels() map[string]string {
 	return map[string]string{
 		environment.LabelClient: o.Handle.Client, environment.LabelStage: o.Handle.Stage,
-		labelManagedBy: environment.FieldManager, labelSplit: o.Name,
+		cluster.LabelManagedBy: cluster.FieldManager, record.LabelCanary: o.Name,
 	}
 }
 
@@ -148,10 +142,10 @@ func (o Owner) owns(object *unstructured.Unstructured) bool {
 // whose says in words for whom an object is managed, empty where it has no labels of ours.
 func whose(object *unstructured.Unstructured) string {
 	labels := object.GetLabels()
-	if labels[environment.LabelClient] == "" || labels[labelSplit] == "" {
+	if labels[environment.LabelClient] == "" || labels[record.LabelCanary] == "" {
 		return ""
 	}
-	return fmt.Sprintf("client %s, stage %s, split %s", labels[environment.LabelClient], labels[environment.LabelStage], labels[labelSplit])
+	return fmt.Sprintf("client %s, stage %s, split %s", labels[environment.LabelClient], labels[environment.LabelStage], labels[record.LabelCanary])
 }
 
 // ownedBy says in words what else writes an object, so that it cannot become ours; empty where nothing is known to.

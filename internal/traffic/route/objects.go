@@ -139,7 +139,7 @@ func (o *objects) create(ctx context.Context, k kind, name string, owner Owner, 
 	object.SetNamespace(o.handle.Namespace)
 	object.SetLabels(owner.Labels())
 	object.SetAnnotations(annotations)
-	made, err := resource.Create(ctx, object, metav1.CreateOptions{FieldManager: environment.FieldManager})
+	made, err := resource.Create(ctx, object, metav1.CreateOptions{FieldManager: cluster.FieldManager})
 	switch {
 	case apierrors.IsAlreadyExists(err):
 		return nil, &ConflictError{Object: k.name + " " + name, Cause: err}
@@ -169,7 +169,7 @@ func (o *objects) change(ctx context.Context, k kind, live *unstructured.Unstruc
 		if err != nil {
 			return nil, fmt.Errorf("writing the patch of %s %s: %w", k.name, name, err)
 		}
-		return resource.Patch(ctx, name, types.JSONPatchType, body, metav1.PatchOptions{FieldManager: environment.FieldManager})
+		return resource.Patch(ctx, name, types.JSONPatchType, body, metav1.PatchOptions{FieldManager: cluster.FieldManager})
 	})
 }
 

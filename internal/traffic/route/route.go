@@ -81,9 +81,9 @@ type Observed struct {
 	// Split is what the route does now, zero where it does not exist or where it sends to neither track by name. Weights that
 	// add up to another sum than 100 are given as percentages of their sum.
 	Split Split
-	// Changed says in words what others changed in what is ours; empty where it is as Set left it. Weights and headers are not
+	// Drift says in words what others changed in what is ours; empty where it is as Set left it. Weights and headers are not
 	// among it: these are Split.
-	Changed []string
+	Drift []string
 	// Version names exactly this content of the objects that were read. It is the same as long as nothing that matters changed.
 	Version string
 }

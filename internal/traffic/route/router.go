@@ -108,13 +108,13 @@ func (r *router) Read(ctx context.Context) (Observed, error) {
 	}
 	out := Observed{Exists: found.base() != nil, Managed: found.marked, InstanceID: found.mark.Instance}
 	out.Version = digest([]any{r.live.GetUID(), r.live.Object["spec"], found.mark})
-	out.Split, out.Changed = found.split()
+	out.Split, out.Drift = found.split()
 	if found.adopting {
-		out.Changed = append(out.Changed, r.takenOver())
+		out.Drift = append(out.Drift, r.takenOver())
 	}
 	if !r.shared {
 		for _, field := range r.differing(r.live) {
-			out.Changed = append(out.Changed, fmt.Sprintf("%s of %s are not as given", field, r.object()))
+			out.Drift = append(out.Drift, fmt.Sprintf("%s of %s are not as given", field, r.object()))
 		}
 	}
 	return out, nil

@@ -84,7 +84,7 @@ func (b *bench) read(r Router) Observed {
 func (b *bench) wantRead(r Router, want Split) Observed {
 	b.Helper()
 	seen := b.read(r)
-	if !seen.Split.Equal(want) || !seen.Exists || !seen.Managed || len(seen.Changed) > 0 || seen.InstanceID != "one" {
+	if !seen.Split.Equal(want) || !seen.Exists || !seen.Managed || len(seen.Drift) > 0 || seen.InstanceID != "one" {
 		b.Errorf("read %+v, want %+v", seen, want)
 	}
 	return seen
@@ -218,7 +218,7 @@ spec:
 			}
 			original := b.Put(test.kind.groupKind(), test.object(t))
 			r := test.router(b)
-			if seen := b.read(r); !seen.Exists || seen.Managed || seen.Split.Weight != 0 || len(seen.Changed) > 0 {
+			if seen := b.read(r); !seen.Exists || seen.Managed || seen.Split.Weight != 0 || len(seen.Drift) > 0 {
 				t.Errorf("before the first Set: %+v", seen)
 			}
 			for _, split := range []Split{{Weight: 10, Headers: []HeaderMatch{onTrue}}, {Weight: 60, Headers: []HeaderMatch{onTrue, beta}}, {Weight: 100}, {Weight: 5, Headers: []HeaderMatch{beta}}} {
@@ -331,7 +331,7 @@ spec:
 	// What others did to our subset is seen, and put right by the next Set.
 	b.Edit(destinationRules.groupKind(), "theirs", `{"spec":{"subsets":[{"name":"eu","labels":{"zone":"eu"}},{"name":"v1","labels":{"version":"v1"}},{"name":"v2","labels":{"version":"v9"}}]}}`)
 	again := b.istio(config)
-	if seen := b.read(again); len(seen.Changed) != 1 || !strings.Contains(seen.Changed[0], "DestinationRule theirs") {
+	if seen := b.read(again); len(seen.Drift) != 1 || !strings.Contains(seen.Drift[0], "DestinationRule theirs") {
 		t.Errorf("read %+v", seen)
 	}
 	b.set(again, Split{Weight: 10})
@@ -386,7 +386,7 @@ func TestRouters_KeepRoutesThatOthersPutIntoAnOwnObject(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.Edit(virtualServices.groupKind(), "app", string(text))
-	if seen := b.read(r); len(seen.Changed) != 1 || !strings.Contains(seen.Changed[0], "hosts of VirtualService app") {
+	if seen := b.read(r); len(seen.Drift) != 1 || !strings.Contains(seen.Drift[0], "hosts of VirtualService app") {
 		t.Errorf("read %+v", seen)
 	}
 	b.set(r, Split{Weight: 20})

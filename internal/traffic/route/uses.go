@@ -18,6 +18,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 )
 
 // Use is one route that sends requests to certain pods.
@@ -248,7 +249,7 @@ func (u *uses) readServices(ctx context.Context) error {
 	u.selectors, u.previews = map[string]map[string]string{}, map[string]map[string]string{}
 	for _, service := range services.Items {
 		u.selectors[service.Name] = service.Spec.Selector
-		if of := service.Labels[LabelBlueGreen]; of != "" && service.Labels[labelManagedBy] == environment.FieldManager {
+		if of := service.Labels[record.LabelBlueGreen]; of != "" && service.Labels[cluster.LabelManagedBy] == cluster.FieldManager {
 			u.previews[of] = service.Spec.Selector
 		}
 	}

@@ -38,9 +38,10 @@ type session struct {
 	stale []string
 }
 
-// Apply makes spec.Active live: pods ready, analyzed on the preview Service, selector, endpoints, analyzed again. What fails after the switch
-// is switched back at once. It resumes what an interrupted apply has left. Errors: *pods.ServiceMissingError, *route.ForeignError (the preview
-// Service), explained errors that need no type, those of operation.Begin, record.Read, record.Stored.Check and route.Router.
+// Apply makes spec.Active live: pods ready, analyzed on the preview Service, selector, endpoints, analyzed again. What fails
+// after the switch is switched back at once. It resumes what an interrupted apply has left. Errors: *pods.ServiceMissingError,
+// *route.ForeignError (the preview Service), explained errors that need no type, those of operation.Begin, record.Read,
+// record.Stored.Check and route.Router.
 func Apply(ctx context.Context, target Target, spec Spec, options Options) (_ *Result, err error) {
 	if spec.Quarantine <= 0 {
 		spec.Quarantine = DefaultQuarantine
@@ -122,8 +123,8 @@ func (s *session) open() (err error) {
 	return err
 }
 
-// asPlanned refuses a switch that the plan did not show, because others made another color live since. What is live already as wanted, and a
-// rollback that was interrupted, overwrite nothing of others.
+// asPlanned refuses a switch that the plan did not show, because others made another color live since. What is live already as
+// wanted, and a rollback that was interrupted, overwrite nothing of others.
 func (s *session) asPlanned() error {
 	planned, color := s.options.Planned, s.service.color
 	if planned == nil || color == *planned || color == s.spec.Active || s.state.Phase == rollingBack {
@@ -324,8 +325,8 @@ func (s *session) makeLive(ctx context.Context) error {
 	return nil
 }
 
-// confirm waits until only the new pods are behind the Service. What a route does is known to proxies alone: then it is enough that the color
-// has a ready pod.
+// confirm waits until only the new pods are behind the Service. What a route does is known to proxies alone: then it is enough
+// that the color has a ready pod.
 func (s *session) confirm(ctx context.Context) error {
 	if s.reached == nothing {
 		s.op.Say("resuming the switch to %s that an earlier apply had begun", s.spec.Active)

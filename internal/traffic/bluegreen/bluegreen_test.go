@@ -103,7 +103,8 @@ func newPair(t *testing.T) *pair {
 		ObjectMeta: metav1.ObjectMeta{Name: "app", Annotations: map[string]string{"example.com/mine": "yes"}},
 		Spec:       corev1.ServiceSpec{Selector: map[string]string{"app": "app"}, Ports: []corev1.ServicePort{{Name: "http", Port: 80}}},
 	}
-	if _, err := b.Kubernetes.CoreV1().Services(b.Handle.Namespace).Create(t.Context(), service, metav1.CreateOptions{FieldManager: "somebody"}); err != nil {
+	if _, err := b.Kubernetes.CoreV1().Services(b.Handle.Namespace).Create(t.Context(), service,
+		metav1.CreateOptions{FieldManager: "somebody"}); err != nil {
 		t.Fatal(err)
 	}
 	return c
@@ -118,7 +119,9 @@ func (c *pair) pod(color string) {
 		ObjectMeta: metav1.ObjectMeta{Name: color, Labels: map[string]string{"app": "app", DefaultLabel: color}},
 		Spec: corev1.PodSpec{
 			TerminationGracePeriodSeconds: &now,
-			Containers:                    []corev1.Container{{Name: "app", Image: "registry.company.com/data-collection:v1.1.1", Args: []string{"serve"}}},
+			Containers: []corev1.Container{
+				{Name: "app", Image: "registry.company.com/data-collection:v1.1.1", Args: []string{"serve"}},
+			},
 		},
 	}
 	if _, err := all.Create(c.Context(), pod, metav1.CreateOptions{}); err != nil {
@@ -186,7 +189,8 @@ func TestBlueGreen_WritesOneKeyOfTheSelectorOnly(t *testing.T) {
 	c.mustApply(Spec{Active: Green})
 	c.wantLive(Green)
 	after := c.service()
-	if after.Spec.Selector["app"] != "app" || len(after.Spec.Selector) != 2 || after.Annotations["example.com/mine"] != "yes" || after.Spec.ClusterIP != before.Spec.ClusterIP {
+	if after.Spec.Selector["app"] != "app" || len(after.Spec.Selector) != 2 || after.Annotations["example.com/mine"] != "yes" ||
+		after.Spec.ClusterIP != before.Spec.ClusterIP {
 		t.Errorf("more than the color was changed: %+v, before %+v", after, before)
 	}
 }
@@ -288,7 +292,8 @@ func TestRoutesTo_FindsTheLiveColor(t *testing.T) {
 		t.Errorf("while others serve: %v", found)
 	}
 	now := int64(0)
-	if err := c.Kubernetes.CoreV1().Pods(c.Handle.Namespace).Delete(t.Context(), Green, metav1.DeleteOptions{GracePeriodSeconds: &now}); err != nil {
+	if err := c.Kubernetes.CoreV1().Pods(c.Handle.Namespace).Delete(t.Context(), Green,
+		metav1.DeleteOptions{GracePeriodSeconds: &now}); err != nil {
 		t.Fatal(err)
 	}
 	if found := uses(Green); len(found) != 1 || !found[0].Live || found[0].Object != "Service app" {
@@ -310,7 +315,9 @@ func TestBlueGreen_RefusesWhatIsNotItsOwn(t *testing.T) {
 	c := newPair(t)
 	c.pod(Blue)
 	services := c.Kubernetes.CoreV1().Services(c.Handle.Namespace)
-	foreign := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "app-preview"}, Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}}}
+	foreign := &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Name: "app-preview"}, Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}},
+	}
 	if _, err := services.Create(t.Context(), foreign, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -345,7 +352,8 @@ func TestBlueGreen_SwitchesARoute(t *testing.T) {
 	c.target.Route = func(client dynamic.Interface) (route.Router, error) {
 		return route.NewIstio(c.Cluster, client, route.IstioConfig{
 			Owner: route.Owner{Handle: c.Handle, Name: "app", InstanceID: "one"}, Host: "app", Settle: -1,
-			Stable: route.Track{Labels: map[string]string{DefaultLabel: Blue}, Subset: Blue}, Canary: route.Track{Labels: map[string]string{DefaultLabel: Green}, Subset: Green},
+			Stable: route.Track{Labels: map[string]string{DefaultLabel: Blue}, Subset: Blue},
+			Canary: route.Track{Labels: map[string]string{DefaultLabel: Green}, Subset: Green},
 		})
 	}
 	c.mustApply(Spec{Active: Blue})

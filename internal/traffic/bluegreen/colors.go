@@ -82,8 +82,8 @@ func (c colors) behind(ctx context.Context, service, color string) (own []corev1
 	return own, len(names) - len(others), others, nil
 }
 
-// idle are the Deployments of a color that is not live, as long as they run what lost the traffic: a version that was brought up next to the
-// live one since then is not scaled down.
+// idle are the Deployments of a color that is not live, as long as they run what lost the traffic: a version that was brought up
+// next to the live one since then is not scaled down.
 func (c colors) idle(ctx context.Context, color, lost string) ([]appsv1.Deployment, error) {
 	found, err := c.deployments(ctx, color)
 	if err != nil {

@@ -27,8 +27,9 @@ func (e *abortedError) verdict() analysis.Verdict {
 func errNoCommonLabels(service, label string) error {
 	return &explain.Error{
 		Happened: fmt.Sprintf("Service %s does not say which pods both colors have in common.", service),
-		Observed: fmt.Sprintf("Its selector has no label besides %s, so that it would choose pods of other applications with the same color.", label),
-		Advice:   "Give the Service a selector that all pods of the application have, for example slipway.dev/app.",
+		Observed: fmt.Sprintf("Its selector has no label besides %s, so that it would choose pods of other applications with the same color.",
+			label),
+		Advice: "Give the Service a selector that all pods of the application have, for example slipway.dev/app.",
 	}
 }
 
@@ -51,12 +52,13 @@ func errSwitchedSincePlan(service, planned, live, wanted string) error {
 	}
 }
 
-// errNotReady says that something that was waited for did not come about in time: "Service app-preview has 2 ready pods of green and no others".
-// seen is what was seen last, in sentences.
+// errNotReady says that something that was waited for did not come about in time: "Service app-preview has 2 ready pods of green
+// and no others". seen is what was seen last, in sentences.
 func errNotReady(what, seen, service, live string) error {
 	return &explain.Error{
 		Happened: fmt.Sprintf("The time was over before %s.", what), Observed: strings.TrimSpace(seen),
-		Advice: fmt.Sprintf("Service %s has %s in its selector. See why the pods are not ready, or raise the timeout; then apply again.", service, live),
+		Advice: fmt.Sprintf("Service %s has %s in its selector. See why the pods are not ready, or raise the timeout; then apply again.", service,
+			live),
 	}
 }
 
@@ -78,7 +80,8 @@ func errFailed(f failure, rolledBack bool) error {
 	var happened string
 	switch {
 	case rolledBack:
-		happened = fmt.Sprintf("%s failed after the switch. Service %s was switched back: %s is live.", explain.Capitalize(f.color), f.service, orNone(f.live))
+		happened = fmt.Sprintf("%s failed after the switch. Service %s was switched back: %s is live.", explain.Capitalize(f.color), f.service,
+			orNone(f.live))
 	case f.after:
 		happened = fmt.Sprintf("%s failed after the switch, and Service %s was not switched back.", explain.Capitalize(f.color), f.service)
 	default:
@@ -87,7 +90,8 @@ func errFailed(f failure, rolledBack bool) error {
 	}
 	advice := "Correct it and apply again."
 	if !f.until.IsZero() {
-		advice += fmt.Sprintf(" The same pods are not switched to until %s, unless the analysis or retry_token changes.", f.until.Format(time.RFC3339))
+		advice += fmt.Sprintf(" The same pods are not switched to until %s, unless the analysis or retry_token changes.",
+			f.until.Format(time.RFC3339))
 	}
 	return &explain.Error{Happened: happened, Observed: f.reason + f.verdict.Evidence(), Advice: advice}
 }
@@ -99,7 +103,8 @@ func errInconclusive(color, service, live string, after bool, reason string) err
 		when = "after the switch"
 	}
 	return &explain.Error{
-		Happened: fmt.Sprintf("The analysis of %s %s was inconclusive. Service %s stays as it is: %s is live.", color, when, service, orNone(live)),
+		Happened: fmt.Sprintf("The analysis of %s %s was inconclusive. Service %s stays as it is: %s is live.", color, when, service,
+			orNone(live)),
 		Observed: reason, Advice: "Apply again to repeat the analysis, or set on_inconclusive.",
 	}
 }

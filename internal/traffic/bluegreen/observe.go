@@ -47,7 +47,11 @@ func Observe(ctx context.Context, target Target, keep *time.Duration, now time.T
 		return out, nil
 	}
 	s := recorded.Content
-	of := colors{reader: pods.Reader{Cluster: target.Cluster, Client: client, Namespace: target.Handle.Namespace}, target: target, common: service.common}
+	of := colors{
+		reader: pods.Reader{Cluster: target.Cluster, Client: client, Namespace: target.Handle.Namespace},
+		target: target,
+		common: service.common,
+	}
 	if s.Target == out.Active {
 		switch s.Phase {
 		case switching, verifying:

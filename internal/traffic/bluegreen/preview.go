@@ -23,7 +23,8 @@ type preview struct {
 	target Target
 }
 
-// choose makes the Service, or brings it up to date, with the pods of a color. Errors: *route.ForeignError, others as from cluster.Classify.
+// choose makes the Service, or brings it up to date, with the pods of a color. Errors: *route.ForeignError, others as from
+// cluster.Classify.
 func (p preview) choose(ctx context.Context, live *liveService, color string) error {
 	all := p.client.CoreV1().Services(p.target.Handle.Namespace)
 	selector := maps.Clone(live.common)

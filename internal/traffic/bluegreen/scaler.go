@@ -39,8 +39,8 @@ func (s scaler) autoscalers(ctx context.Context) (map[string]autoscalingv2.Horiz
 	return out, nil
 }
 
-// up gives Deployments at zero their replicas from before back, and one that an autoscaler owns as many as the live color has: an idle color
-// has shrunk. It returns how many ready pods are needed, never more than the Deployments can have.
+// up gives Deployments at zero their replicas from before back, and one that an autoscaler owns as many as the live color has: an
+// idle color has shrunk. It returns how many ready pods are needed, never more than the Deployments can have.
 func (s scaler) up(ctx context.Context, found []appsv1.Deployment, before map[string]int32, needed int) (int, error) {
 	autoscalers, err := s.autoscalers(ctx)
 	if err != nil {

@@ -36,8 +36,8 @@ type liveService struct {
 	route route.Router
 }
 
-// readService reads the live Service. With Target.Route, it also reads the route, through client. Errors: *pods.ServiceMissingError, those of
-// route.Router.Read, others as from cluster.Classify.
+// readService reads the live Service. With Target.Route, it also reads the route, through client. Errors:
+// *pods.ServiceMissingError, those of route.Router.Read, others as from cluster.Classify.
 func readService(ctx context.Context, reads kubernetes.Interface, client dynamic.Interface, target Target) (*liveService, error) {
 	found, err := reads.CoreV1().Services(target.Handle.Namespace).Get(ctx, target.Service, metav1.GetOptions{})
 	if cluster.IsNotFound(err) {

@@ -29,9 +29,9 @@ type session struct {
 	stored          *stored
 }
 
-// Apply divides requests as wanted: step by step, each with ready pods and analyzed. What fails is rolled back at once. It resumes what an
-// interrupted apply has left. Errors: *pods.ServiceMissingError, *CapacityError, explained errors that need no type, those of operation.Begin,
-// record.Read, record.Stored.Check and route.Router.
+// Apply divides requests as wanted: step by step, each with ready pods and analyzed. What fails is rolled back at once. It
+// resumes what an interrupted apply has left. Errors: *pods.ServiceMissingError, *CapacityError, explained errors that need no
+// type, those of operation.Begin, record.Read, record.Stored.Check and route.Router.
 func Apply(ctx context.Context, target Target, spec Spec, options Options) (_ *Result, err error) {
 	if spec.Quarantine <= 0 {
 		spec.Quarantine = DefaultQuarantine
@@ -70,8 +70,8 @@ func Apply(ctx context.Context, target Target, spec Spec, options Options) (_ *R
 	return result, err
 }
 
-// Remove sends all requests to the stable side, as its capacity allows, and then removes what is ours. forgotten says that the split belongs to
-// another resource, so that nothing was changed. Errors: as from Apply.
+// Remove sends all requests to the stable side, as its capacity allows, and then removes what is ours. forgotten says that the
+// split belongs to another resource, so that nothing was changed. Errors: as from Apply.
 func Remove(ctx context.Context, target Target, options Options) (forgotten bool, err error) {
 	s, err := beginSession(ctx, target, options, true)
 	if err != nil {

@@ -1,7 +1,8 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package canary divides the requests to one host between a stable track and a canary, in planned steps, and rolls back when the canary fails.
+// Package canary divides the requests to one host between a stable track and a canary, in planned steps, and rolls back when the
+// canary fails.
 package canary
 
 import (

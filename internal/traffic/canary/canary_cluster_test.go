@@ -54,7 +54,10 @@ func newTracked(t *testing.T, k schema.GroupKind) *tracked {
 	for name, selector := range map[string]map[string]string{
 		"data-collection": {"app": "dc"}, "app-stable": {"app": "dc", "version": "v1"}, "app-canary": {"app": "dc", "version": "v2"},
 	} {
-		service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.ServiceSpec{Selector: selector, Ports: []corev1.ServicePort{{Name: "http", Port: 80}}}}
+		service := &corev1.Service{
+			ObjectMeta: metav1.ObjectMeta{Name: name},
+			Spec:       corev1.ServiceSpec{Selector: selector, Ports: []corev1.ServicePort{{Name: "http", Port: 80}}},
+		}
 		if _, err := c.Kubernetes.CoreV1().Services(c.Handle.Namespace).Create(t.Context(), service, metav1.CreateOptions{}); err != nil {
 			t.Fatal(err)
 		}
@@ -83,7 +86,8 @@ func (c *tracked) deploy(track, probe string) {
 
 func (c *tracked) patch(track, merge string) {
 	c.Helper()
-	if _, err := c.Kubernetes.AppsV1().Deployments(c.Handle.Namespace).Patch(c.Context(), track, types.StrategicMergePatchType, []byte(merge), metav1.PatchOptions{}); err != nil {
+	if _, err := c.Kubernetes.AppsV1().Deployments(c.Handle.Namespace).Patch(c.Context(), track, types.StrategicMergePatchType, []byte(merge),
+		metav1.PatchOptions{}); err != nil {
 		c.Fatal(err)
 	}
 }
@@ -124,7 +128,8 @@ func (c *tracked) options(timeout time.Duration, when map[string]func()) Options
 
 func (c *tracked) mustApply(spec Spec) {
 	c.Helper()
-	if result, err := Apply(c.Context(), c.target, spec, c.options(time.Minute, nil)); err != nil || result.Split == nil || result.Split.Weight != spec.Weight {
+	if result, err := Apply(c.Context(), c.target, spec, c.options(time.Minute, nil)); err != nil || result.Split == nil ||
+		result.Split.Weight != spec.Weight {
 		c.Fatalf("got %+v, %v, want %d%%", result, err, spec.Weight)
 	}
 }
@@ -182,7 +187,8 @@ func TestCanary_WithoutReadyPodsGetsNoRequests(t *testing.T) {
 			t.Helper()
 			before := c.written()
 			result, err := Apply(t.Context(), c.target, spec, c.options(5*time.Second, nil))
-			traffictest.WantError[*CapacityError](t, err, append(parts, fmt.Sprintf("Split app was not moved to %d%%", to), "0% of the requests go to the canary", "apply again")...)
+			traffictest.WantError[*CapacityError](t, err, append(parts, fmt.Sprintf("Split app was not moved to %d%%", to),
+				"0% of the requests go to the canary", "apply again")...)
 			if after := c.written(); !reflect.DeepEqual(after, before) {
 				t.Errorf("the route was written: %v, before %v", after, before)
 			}
@@ -192,17 +198,20 @@ func TestCanary_WithoutReadyPodsGetsNoRequests(t *testing.T) {
 			c.wantRest(0)
 		}
 		// Not even a route is made that was not there.
-		refuse(Spec{Weight: 10}, 10, "The canary has 0 pods ready and needs 1 for 10% of the requests", "no ready endpoints of Service "+service+" are pod v2-", "is not ready)")
+		refuse(Spec{Weight: 10}, 10, "The canary has 0 pods ready and needs 1 for 10% of the requests",
+			"no ready endpoints of Service "+service+" are pod v2-", "is not ready)")
 		if c.Live(k, "app") != nil {
 			t.Error("a route was made")
 		}
 		c.mustApply(Spec{})
-		refuse(Spec{Weight: 10, Steps: []Step{{Weight: 5}}, Headers: []route.HeaderMatch{route.HeaderMatch{Name: "canary", Value: "true"}}}, 5, "The canary has no ready pod, and headers send requests to it", "pod v2-")
+		refuse(Spec{Weight: 10, Steps: []Step{{Weight: 5}}, Headers: []route.HeaderMatch{route.HeaderMatch{Name: "canary", Value: "true"}}}, 5,
+			"The canary has no ready pod, and headers send requests to it", "pod v2-")
 		c.scale("v2", 0)
 		c.until("the canary has no pod", func(now pods.Capacity) bool { return now.Canary.Pods == 0 })
 		refuse(Spec{Weight: 10}, 10, "Service "+service+" has no pod with the labels app=dc, version=v2")
 
-		c.patch("v2", fmt.Sprintf(`{"spec":{"replicas":1,"template":{"spec":{"containers":[{"name":"app","readinessProbe":{"httpGet":{"path":%q,"port":8080}}}]}}}}`, harness.Answering))
+		c.patch("v2", fmt.Sprintf(`{"spec":{"replicas":1,"template":{"spec":{"containers":[{"name":"app",`+
+			`"readinessProbe":{"httpGet":{"path":%q,"port":8080}}}]}}}}`, harness.Answering))
 		c.until("the canary is ready", func(now pods.Capacity) bool { return now.Canary.Ready == 1 })
 		c.mustApply(Spec{Weight: 10, Headers: []route.HeaderMatch{route.HeaderMatch{Name: "canary", Value: "true"}}})
 		c.wantRest(10)
@@ -225,7 +234,8 @@ func TestCanary_HaltsWhereTheStableSideIsDownWhenItAborts(t *testing.T) {
 			c.abort("errors on the dashboard")
 		}}))
 		traffictest.WantExplained(t, err, "failed at 50%, and the old weights were not put back", "aborted by hand: errors on the dashboard")
-		halted := []string{"were not sent back to the stable side", "The stable side has no ready pod: Service ", "has no pod with the labels app=dc, version=v1",
+		halted := []string{"were not sent back to the stable side", "The stable side has no ready pod: Service ",
+			"has no pod with the labels app=dc, version=v1",
 			"50% of the requests go to the canary", "Bring the stable side up, then apply with weight 0"}
 		traffictest.WantExplained(t, err, halted...)
 		if result.Split == nil || result.Split.Weight != 50 {
@@ -263,7 +273,8 @@ func (c *tracked) abort(why string) {
 	if err != nil {
 		c.Fatal(err)
 	}
-	if _, err := c.Kubernetes.CoreV1().ConfigMaps(c.Handle.Namespace).Patch(c.Context(), record.OfCanary.Object("app"), types.MergePatchType, text, metav1.PatchOptions{}); err != nil {
+	if _, err := c.Kubernetes.CoreV1().ConfigMaps(c.Handle.Namespace).Patch(c.Context(), record.OfCanary.Object("app"), types.MergePatchType,
+		text, metav1.PatchOptions{}); err != nil {
 		c.Fatal(err)
 	}
 }
@@ -302,7 +313,8 @@ func TestCanary_LeavesAWeightThatAHandSetMeanwhile(t *testing.T) {
 		options := c.options(time.Minute, nil)
 		options.Planned = &Planned{Split: route.Split{Weight: 5}}
 		result, err := Apply(t.Context(), c.target, Spec{Weight: 10}, options)
-		traffictest.WantExplained(t, err, "was changed by somebody else after the plan of split app was made", "When it was planned, 5% of the requests go to the canary; now 40%", "Plan again")
+		traffictest.WantExplained(t, err, "was changed by somebody else after the plan of split app was made",
+			"When it was planned, 5% of the requests go to the canary; now 40%", "Plan again")
 		traffictest.WantSame(t, edited.Object["spec"], c.Live(k, "app").Object["spec"])
 		if result.Split == nil || result.Split.Weight != 40 {
 			t.Errorf("the result is %+v, want 40%%", result)

@@ -30,7 +30,8 @@ func TestDecide(t *testing.T) {
 		"steps interrupted":                  {situation{recorded: up, split: at(30), wanted: at(100), reached: nothing}, resume},
 		"steps interrupted, moved by others": {situation{recorded: up, split: at(70), wanted: at(100), reached: nothing}, begin},
 		"rollback interrupted": {
-			situation{recorded: state{Phase: rollingBack, Baseline: &route.Split{}}, split: at(30), wanted: at(100), reached: nothing}, finishRollback,
+			situation{recorded: state{Phase: rollingBack, Baseline: &route.Split{}}, split: at(30), wanted: at(100), reached: nothing},
+			finishRollback,
 		},
 		"rollback interrupted at its end": {
 			situation{recorded: state{Phase: rollingBack, Baseline: &route.Split{}}, wanted: at(100), reached: nothing}, begin,

@@ -63,7 +63,8 @@ func errFailed(f failure, rolledBack bool) error {
 	}
 	advice := "Correct it and apply again."
 	if !f.until.IsZero() {
-		advice += fmt.Sprintf(" The same pods get no more requests until %s, unless the analysis or retry_token changes.", f.until.Format(time.RFC3339))
+		advice += fmt.Sprintf(" The same pods get no more requests until %s, unless the analysis or retry_token changes.",
+			f.until.Format(time.RFC3339))
 	}
 	return &explain.Error{Happened: happened, Observed: f.reason + f.verdict.Evidence(), Advice: advice}
 }
@@ -91,14 +92,15 @@ func errQuarantined(split string, observed route.Split, q Quarantine) error {
 func errStableDown(split string, observed, baseline route.Split, stable pods.TrackCapacity) error {
 	return &explain.Error{
 		Happened: fmt.Sprintf("The requests of split %s were not sent back to the stable side.", split),
-		Observed: fmt.Sprintf("The stable side has no ready pod%s. To send it more would be worse than what is now: %s.", stable.Because(), observed),
+		Observed: fmt.Sprintf("The stable side has no ready pod%s. To send it more would be worse than what is now: %s.", stable.Because(),
+			observed),
 		Advice: fmt.Sprintf("Bring the stable side up, then apply with weight %d; or release a better version as the canary.",
 			baseline.Weight),
 	}
 }
 
-// errChangedSincePlan says that others changed the route after the plan was made. Nothing was written. object is for example "route primary of
-// VirtualService edge", drift what the plan did not see.
+// errChangedSincePlan says that others changed the route after the plan was made. Nothing was written. object is for example
+// "route primary of VirtualService edge", drift what the plan did not see.
 func errChangedSincePlan(split, object string, planned route.Split, seen route.Observed, drift []string) error {
 	now := seen.Split.String()
 	if !seen.Exists {

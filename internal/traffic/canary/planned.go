@@ -19,8 +19,8 @@ type Planned struct {
 	Rewritten bool
 }
 
-// check refuses a route in which others changed what is ours after the plan. It is no change that the split is already as wanted, or that an
-// interrupted apply of ours moved it; nil checks nothing.
+// check refuses a route in which others changed what is ours after the plan. It is no change that the split is already as wanted,
+// or that an interrupted apply of ours moved it; nil checks nothing.
 func (p *Planned) check(split, object string, recorded *state, wanted route.Split, seen route.Observed) error {
 	if p == nil || recorded.Phase == rollingBack || recorded.resumes(seen.Split) {
 		return nil

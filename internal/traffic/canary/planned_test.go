@@ -22,11 +22,18 @@ func TestCanary_PlannedRefusesWhatThePlanDidNotSee(t *testing.T) {
 		record  *state
 		want    string
 	}{
-		"as planned":               {Planned{Split: route.Split{Weight: 5}}, route.Observed{Exists: true, Split: route.Split{Weight: 5}}, &state{}, ""},
-		"another weight":           {Planned{}, route.Observed{Exists: true, Split: route.Split{Weight: 5}}, &state{}, "now 5% of the requests"},
-		"another header":           {Planned{}, route.Observed{Exists: true, Split: route.Split{Headers: two[:1]}}, &state{}, "and those with canary: true"},
-		"gone":                     {Planned{Split: route.Split{Weight: 5}}, route.Observed{}, &state{}, "now the route does not exist"},
-		"more than the plan saw":   {Planned{Drift: []string{"a"}}, route.Observed{Exists: true, Drift: []string{"a", "b"}}, &state{}, "Since then: b."},
+		"as planned": {
+			Planned{Split: route.Split{Weight: 5}}, route.Observed{Exists: true, Split: route.Split{Weight: 5}}, &state{}, "",
+		},
+		"another weight": {Planned{}, route.Observed{Exists: true, Split: route.Split{Weight: 5}}, &state{}, "now 5% of the requests"},
+		"another header": {
+			Planned{}, route.Observed{Exists: true, Split: route.Split{Headers: two[:1]}}, &state{},
+			"and those with canary: true",
+		},
+		"gone": {Planned{Split: route.Split{Weight: 5}}, route.Observed{}, &state{}, "now the route does not exist"},
+		"more than the plan saw": {
+			Planned{Drift: []string{"a"}}, route.Observed{Exists: true, Drift: []string{"a", "b"}}, &state{}, "Since then: b.",
+		},
 		"what the plan saw":        {Planned{Drift: []string{"a", "b"}}, route.Observed{Exists: true, Drift: []string{"b"}}, &state{}, ""},
 		"the route in other words": {Planned{Rewritten: true}, route.Observed{Exists: true, Drift: []string{"b"}}, &state{}, ""},
 		"moved, in other words":    {Planned{Rewritten: true}, route.Observed{Exists: true, Split: route.Split{Weight: 5}}, &state{}, "now 5%"},
@@ -34,7 +41,10 @@ func TestCanary_PlannedRefusesWhatThePlanDidNotSee(t *testing.T) {
 		"moved by a run cut off":   {Planned{}, route.Observed{Exists: true, Split: route.Split{Weight: 20}}, interrupted(shifting), ""},
 		"beyond the run cut off":   {Planned{}, route.Observed{Exists: true, Split: route.Split{Weight: 60}}, interrupted(shifting), "now 60%"},
 		"on the way back":          {Planned{}, route.Observed{Exists: true, Split: route.Split{Weight: 60}}, interrupted(rollingBack), ""},
-		"two values of one header": {Planned{Split: route.Split{Headers: []route.HeaderMatch{{Name: "canary", Value: "true or yes"}}}}, route.Observed{Exists: true, Split: route.Split{Headers: two}}, &state{}, ""},
+		"two values of one header": {
+			Planned{Split: route.Split{Headers: []route.HeaderMatch{{Name: "canary", Value: "true or yes"}}}},
+			route.Observed{Exists: true, Split: route.Split{Headers: two}}, &state{}, "",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := test.planned.check("app", "a route", test.record, route.Split{Weight: 50}, test.seen)

@@ -52,7 +52,8 @@ func (c *leaping) After(d time.Duration) <-chan time.Time {
 func newProgression(from route.Split, spec Spec, ready pods.Capacity) (*progression, *memoryRouter) {
 	router := &memoryRouter{now: from}
 	p := &progression{
-		name: "app", spec: spec, state: &state{}, reached: nothing, seen: route.Observed{Exists: true, Managed: true, Split: from}, clock: &leaping{now: time.Unix(1e9, 0)}, router: router,
+		name: "app", spec: spec, state: &state{}, reached: nothing, seen: route.Observed{Exists: true, Managed: true, Split: from},
+		clock: &leaping{now: time.Unix(1e9, 0)}, router: router,
 		capacity:    func(context.Context) (pods.Capacity, error) { return ready, nil },
 		content:     func(context.Context) (string, error) { return "v1:one", nil },
 		save:        func(context.Context, ...string) error { return nil },
@@ -171,7 +172,10 @@ func TestProgression_GoesBackAtOnceToPodsThatServedItBefore(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			grown := func(stable int) pods.Capacity {
-				return pods.Capacity{Stable: pods.TrackCapacity{Ready: stable, Pods: stable, Grows: true}, Canary: pods.TrackCapacity{Ready: 2, Pods: 2, Grows: true}}
+				return pods.Capacity{
+					Stable: pods.TrackCapacity{Ready: stable, Pods: stable, Grows: true},
+					Canary: pods.TrackCapacity{Ready: 2, Pods: 2, Grows: true},
+				}
 			}
 			ready := grown(2)
 			p, router := newProgression(route.Split{}, Spec{Weight: 50, Quarantine: time.Hour}, ready)
@@ -190,7 +194,8 @@ func TestProgression_GoesBackAtOnceToPodsThatServedItBefore(t *testing.T) {
 }
 
 func TestProgression_AbortStopsItAtOnce(t *testing.T) {
-	p, router := newProgression(route.Split{}, Spec{Weight: 100, Steps: []Step{{Weight: 10, Pause: time.Hour}}, Quarantine: time.Hour}, both(2))
+	p, router := newProgression(route.Split{}, Spec{Weight: 100, Steps: []Step{{Weight: 10, Pause: time.Hour}}, Quarantine: time.Hour},
+		both(2))
 	p.abort = func(context.Context) (string, bool, error) {
 		return "errors on the dashboard", router.now.Weight == 10, nil
 	}
@@ -202,7 +207,8 @@ func TestProgression_AbortStopsItAtOnce(t *testing.T) {
 }
 
 func TestProgression_ResumesFromTheObservedWeight(t *testing.T) {
-	p, router := newProgression(route.Split{Weight: 50}, Spec{Weight: 100, Steps: []Step{{Weight: 10}, {Weight: 50}}, Quarantine: time.Hour}, both(2))
+	p, router := newProgression(route.Split{Weight: 50}, Spec{Weight: 100, Steps: []Step{{Weight: 10}, {Weight: 50}}, Quarantine: time.Hour},
+		both(2))
 	*p.state = state{Phase: shifting, Baseline: &route.Split{}, Passed: 10, Step: 50}
 	p.analyze = verdictAt(router, 50, analysis.Rollback)
 	if err := p.run(t.Context()); err == nil || router.now.Weight != 0 {
@@ -231,7 +237,8 @@ func TestProgression_AnalyzesAnewWhatAHandMovedMeanwhile(t *testing.T) {
 }
 
 func TestProgression_ACanaryWithoutReadyPodsGetsNoTraffic(t *testing.T) {
-	p, router := newProgression(route.Split{}, Spec{Weight: 10}, pods.Capacity{Stable: pods.TrackCapacity{Ready: 2, Pods: 2}, Canary: pods.TrackCapacity{Pods: 2}})
+	p, router := newProgression(route.Split{}, Spec{Weight: 10},
+		pods.Capacity{Stable: pods.TrackCapacity{Ready: 2, Pods: 2}, Canary: pods.TrackCapacity{Pods: 2}})
 	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
 	defer cancel()
 	if err := p.run(ctx); err == nil || router.now.Weight != 0 {

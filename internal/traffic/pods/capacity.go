@@ -64,8 +64,8 @@ func (c Capacity) short(from, weight int) (name string, track TrackCapacity, sha
 	return "", TrackCapacity{}, 0, 0
 }
 
-// Reach returns the weight nearest to "to" that the tracks can carry, starting at "from", which is returned where there is none; missing then
-// says what is not ready. headers says that the canary gets requests whatever the weight is.
+// Reach returns the weight nearest to "to" that the tracks can carry, starting at "from", which is returned where there is none;
+// missing then says what is not ready. headers says that the canary gets requests whatever the weight is.
 func (c Capacity) Reach(from, to int, headers bool) (weight int, missing string) {
 	if headers && c.Canary.Ready == 0 {
 		return from, "the canary has no ready pod, and headers send requests to it" + c.Canary.Because()
@@ -83,7 +83,8 @@ func (c Capacity) Reach(from, to int, headers bool) (weight int, missing string)
 			break
 		}
 	}
-	return weight, fmt.Sprintf("%s has %s ready and needs %d for %d%% of the requests%s", name, count(track.Ready), needs, share, track.Because())
+	return weight, fmt.Sprintf("%s has %s ready and needs %d for %d%% of the requests%s", name, count(track.Ready), needs, share,
+		track.Because())
 }
 
 // Because names the pods that are not ready, after a colon. It is empty where all are ready.

@@ -9,21 +9,37 @@ import (
 )
 
 func TestCapacity_NamesTheSideThatIsMissing(t *testing.T) {
-	up, down := TrackCapacity{Ready: 2, Pods: 2}, TrackCapacity{Pods: 2, Lacking: "no ready endpoints of Service a are pod b (CrashLoopBackOff)"}
+	up, down := TrackCapacity{Ready: 2, Pods: 2},
+		TrackCapacity{Pods: 2, Lacking: "no ready endpoints of Service a are pod b (CrashLoopBackOff)"}
 	for name, test := range map[string]struct {
 		capacity       Capacity
 		from, to, want int
 		says           string
 	}{
-		"canary on the way up":      {Capacity{Stable: up, Canary: down}, 0, 10, 0, "the canary has 0 pods ready and needs 1 for 10% of the requests: no ready endpoints of Service a are pod b"},
-		"stable on the way up":      {Capacity{Stable: down, Canary: up}, 0, 10, 0, "the stable side has 0 pods ready and needs 1 for 90% of the requests: no ready"},
-		"stable on the way down":    {Capacity{Stable: down, Canary: up}, 100, 0, 100, "the stable side has 0 pods ready and needs 2 for 100% of the requests: no ready"},
-		"canary where it is":        {Capacity{Stable: up, Canary: down}, 10, 10, 10, "the canary has 0 pods ready and needs 1 for 10% of the requests"},
-		"stable where it is":        {Capacity{Stable: down, Canary: up}, 10, 10, 10, "the stable side has 0 pods ready and needs 1 for 90% of the requests"},
+		"canary on the way up": {
+			Capacity{Stable: up, Canary: down}, 0, 10, 0,
+			"the canary has 0 pods ready and needs 1 for 10% of the requests: no ready endpoints of Service a are pod b",
+		},
+		"stable on the way up": {
+			Capacity{Stable: down, Canary: up}, 0, 10, 0,
+			"the stable side has 0 pods ready and needs 1 for 90% of the requests: no ready",
+		},
+		"stable on the way down": {
+			Capacity{Stable: down, Canary: up}, 100, 0, 100,
+			"the stable side has 0 pods ready and needs 2 for 100% of the requests: no ready",
+		},
+		"canary where it is": {
+			Capacity{Stable: up, Canary: down}, 10, 10, 10, "the canary has 0 pods ready and needs 1 for 10% of the requests",
+		},
+		"stable where it is": {
+			Capacity{Stable: down, Canary: up}, 10, 10, 10,
+			"the stable side has 0 pods ready and needs 1 for 90% of the requests",
+		},
 		"all to the one that is up": {Capacity{Stable: down, Canary: up}, 0, 100, 100, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got, missing := test.capacity.Reach(test.from, test.to, false); got != test.want || !strings.HasPrefix(missing, test.says) || (missing == "") != (test.says == "") {
+			if got, missing := test.capacity.Reach(test.from, test.to, false); got != test.want || !strings.HasPrefix(missing, test.says) ||
+				(missing == "") != (test.says == "") {
 				t.Errorf("got %d, %q, want %d, %q", got, missing, test.want, test.says)
 			}
 		})

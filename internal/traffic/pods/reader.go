@@ -57,8 +57,8 @@ func (r Reader) Deployments(ctx context.Context, wanted map[string]string) ([]ap
 	return slices.DeleteFunc(list.Items, func(d appsv1.Deployment) bool { return !selector.Matches(labels.Set(d.Spec.Template.Labels)) }), nil
 }
 
-// Content names the version that runs in the pods with labels: a digest of the pod templates of their Deployments. It is empty where there are
-// none.
+// Content names the version that runs in the pods with labels: a digest of the pod templates of their Deployments. It is empty
+// where there are none.
 func (r Reader) Content(ctx context.Context, wanted map[string]string) (string, error) {
 	found, err := r.Deployments(ctx, wanted)
 	if err != nil || len(found) == 0 {
@@ -78,7 +78,8 @@ func (r Reader) Content(ctx context.Context, wanted map[string]string) (string, 
 
 // Endpoints returns the names of the pods that a Service sends requests to. An endpoint without a pod is named by its addresses.
 func (r Reader) Endpoints(ctx context.Context, service string) ([]string, error) {
-	list, err := r.Client.DiscoveryV1().EndpointSlices(r.Namespace).List(ctx, metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + service})
+	list, err := r.Client.DiscoveryV1().EndpointSlices(r.Namespace).List(ctx,
+		metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + service})
 	if err != nil {
 		return nil, r.Cluster.Classify(fmt.Errorf("listing the endpoints of Service %s: %w", service, err))
 	}

@@ -45,5 +45,6 @@ func (r *router) claim(p *patch, found *routing) {
 
 func (r *router) notDivided(live *unstructured.Unstructured) error {
 	return &ShapeError{Object: r.object(), Reason: fmt.Sprintf(
-		"It was imported, and none of its %d %ss sends its requests to the two tracks any more.", len(routesOf(r.dialect, live)), r.dialect.word())}
+		"It was imported, and none of its %d %ss sends its requests to the two tracks any more.", len(routesOf(r.dialect, live)),
+		r.dialect.word())}
 }

@@ -88,27 +88,36 @@ func TestImport_TakesOverAVirtualServiceMadeByHand(t *testing.T) {
 func TestImport_TakesOverOneRouteAndLeavesTheOthers(t *testing.T) {
 	t.Parallel()
 	r := imported(t, istioConfig("primary"))
-	other := "\n  - {name: other, match: [{uri: {prefix: /a}}], rewrite: {uri: /}, route: [{destination: {host: data-collection, subset: v2}}]}"
-	live := set(t, r, shared(t, other+strings.Replace(byHand, "- timeout", "- name: primary\n    timeout", 1)), Split{Weight: 25, Headers: []HeaderMatch{onTrue}})
+	other := "\n  - {name: other, match: [{uri: {prefix: /a}}], rewrite: {uri: /}, route: [{destination: {host: data-collection, " +
+		"subset: v2}}]}"
+	live := set(t, r, shared(t, other+strings.Replace(byHand, "- timeout", "- name: primary\n    timeout", 1)),
+		Split{Weight: 25, Headers: []HeaderMatch{onTrue}})
 	wantRoutes(t, r, live, strings.Replace(other, "\n  ", "\n", 1)+strings.Replace(taken, "name: app\n", "name: primary\n", 1))
 	if r.owner.owns(live) {
 		t.Error("the whole object became ours")
 	}
 	live = restore(t, planner(t, istioConfig("primary")), live)
-	wantRoutes(t, r, live, strings.Replace(other, "\n  ", "\n", 1)+"\n- {name: primary, timeout: 5s, route: [{destination: {host: data-collection, subset: v1}}]}")
+	wantRoutes(t, r, live,
+		strings.Replace(other, "\n  ", "\n", 1)+"\n- {name: primary, timeout: 5s, route: [{destination: {host: data-collection, subset: v1}}]}")
 }
 
 func TestImport_LeavesWhatIsNoHeaderRouteOfASplit(t *testing.T) {
 	t.Parallel()
-	base := "\n  - route: [{destination: {host: data-collection, subset: v1}, weight: 90}, {destination: {host: data-collection, subset: v2}, weight: 10}]"
+	base := "\n  - route: [{destination: {host: data-collection, subset: v1}, weight: 90}, {destination: {host: data-collection, " +
+		"subset: v2}, weight: 10}]"
 	for name, header := range map[string]string{
-		"a prefix":             "- {match: [{headers: {canary: {prefix: t}}}], route: [{destination: {host: data-collection, subset: v2}}]}",
-		"another path":         "- {match: [{headers: {canary: {exact: \"true\"}}, uri: {prefix: /a}}], route: [{destination: {host: data-collection, subset: v2}}]}",
-		"a rewrite":            "- {match: [{headers: {canary: {exact: \"true\"}}}], rewrite: {uri: /}, route: [{destination: {host: data-collection, subset: v2}}]}",
-		"two headers at once":  "- {match: [{headers: {canary: {exact: \"true\"}, x-beta: {exact: \"yes\"}}}], route: [{destination: {host: data-collection, subset: v2}}]}",
-		"two values":           "- {match: [{headers: {canary: {exact: a}}}, {headers: {canary: {exact: b}}}], route: [{destination: {host: data-collection, subset: v2}}]}",
-		"another pod":          "- {match: [{headers: {canary: {exact: \"true\"}}}], route: [{destination: {host: other, subset: v2}}]}",
-		"also another matcher": "- {match: [{headers: {canary: {exact: \"true\"}}}, {uri: {prefix: /a}}], route: [{destination: {host: data-collection, subset: v2}}]}",
+		"a prefix": "- {match: [{headers: {canary: {prefix: t}}}], route: [{destination: {host: data-collection, subset: v2}}]}",
+		"another path": "- {match: [{headers: {canary: {exact: \"true\"}}, uri: {prefix: /a}}], route: [{destination: {host: " +
+			"data-collection, subset: v2}}]}",
+		"a rewrite": "- {match: [{headers: {canary: {exact: \"true\"}}}], rewrite: {uri: /}, route: [{destination: {host: " +
+			"data-collection, subset: v2}}]}",
+		"two headers at once": "- {match: [{headers: {canary: {exact: \"true\"}, x-beta: {exact: \"yes\"}}}], route: [{destination: " +
+			"{host: data-collection, subset: v2}}]}",
+		"two values": "- {match: [{headers: {canary: {exact: a}}}, {headers: {canary: {exact: b}}}], route: [{destination: " +
+			"{host: data-collection, subset: v2}}]}",
+		"another pod": "- {match: [{headers: {canary: {exact: \"true\"}}}], route: [{destination: {host: other, subset: v2}}]}",
+		"also another matcher": "- {match: [{headers: {canary: {exact: \"true\"}}}, {uri: {prefix: /a}}], route: [{destination: " +
+			"{host: data-collection, subset: v2}}]}",
 	} {
 		r := imported(t, istioConfig("primary"))
 		live := shared(t, "  "+header+strings.Replace(base, "- route", "- name: primary\n    route", 1))
@@ -126,11 +135,19 @@ func TestImport_LeavesWhatIsNoHeaderRouteOfASplit(t *testing.T) {
 
 func TestImport_RefusesWhatItCannotTell(t *testing.T) {
 	t.Parallel()
-	const v1, v2 = "{destination: {host: data-collection, subset: v1}, weight: 90}", "{destination: {host: data-collection, subset: v2}, weight: 10}"
+	const v1, v2 = "{destination: {host: data-collection, subset: v1}, weight: 90}", "{destination: {host: data-collection, " +
+		"subset: v2}, weight: 10}"
 	for name, test := range map[string]struct{ http, want string }{
-		"two divided":      {"  - {match: [{uri: {prefix: /a}}], route: [" + v1 + ", " + v2 + "]}\n  - {route: [" + v1 + ", " + v2 + "]}", "places 0 and 1"},
-		"the name is used": {"  - {name: app, match: [{uri: {prefix: /a}}], route: [{destination: {host: other}}]}\n  - {route: [" + v1 + ", " + v2 + "]}", "not the one that is divided"},
-		"header name is used": {"  - {name: app-canary-header, match: [{uri: {prefix: /a}}], route: [{destination: {host: other}}]}\n  - {route: [" + v1 + ", " + v2 + "]}",
+		"two divided": {
+			"  - {match: [{uri: {prefix: /a}}], route: [" + v1 + ", " + v2 + "]}\n  - {route: [" + v1 + ", " + v2 + "]}",
+			"places 0 and 1",
+		},
+		"the name is used": {
+			"  - {name: app, match: [{uri: {prefix: /a}}], route: [{destination: {host: other}}]}\n  - {route: [" + v1 + ", " + v2 + "]}",
+			"not the one that is divided",
+		},
+		"header name is used": {"  - {name: app-canary-header, match: [{uri: {prefix: /a}}], route: [{destination: {host: other}}]}\n" +
+			"  - {route: [" + v1 + ", " + v2 + "]}",
 			"does not do what"},
 	} {
 		_, err := imported(t, istioConfig("")).look(own(t, test.http))
@@ -139,7 +156,8 @@ func TestImport_RefusesWhatItCannotTell(t *testing.T) {
 		}
 	}
 	// A route for one path beside the divided one is told from it.
-	found, err := imported(t, istioConfig("")).look(own(t, "  - {match: [{uri: {prefix: /a}}], route: [{destination: {host: data-collection, subset: v1}}]}\n  - {route: ["+v1+", "+v2+"]}"))
+	found, err := imported(t, istioConfig("")).look(own(t,
+		"  - {match: [{uri: {prefix: /a}}], route: [{destination: {host: data-collection, subset: v1}}]}\n  - {route: ["+v1+", "+v2+"]}"))
 	if err != nil || found.place.base != 1 {
 		t.Errorf("%+v, %v", found, err)
 	}
@@ -237,7 +255,8 @@ func TestCanaryRoute_IsTheSameHoweverItIsWritten(t *testing.T) {
 		t.Error("the same route counts as another one")
 	}
 	for name, change := range map[string]func(*IstioConfig){
-		"host": func(c *IstioConfig) { c.Host = "b" }, "namespace": func(c *IstioConfig) { c.Host = "a.other" }, "route": func(c *IstioConfig) { c.Route = "r" },
+		"host": func(c *IstioConfig) { c.Host = "b" }, "namespace": func(c *IstioConfig) { c.Host = "a.other" },
+		"route":  func(c *IstioConfig) { c.Route = "r" },
 		"subset": func(c *IstioConfig) { c.Canary.Subset = "v2" }, "labels": func(c *IstioConfig) { c.Stable.Labels = nil },
 		"hosts": func(c *IstioConfig) { c.Hosts = []string{"x"} }, "gateways": func(c *IstioConfig) { c.Gateways = []string{"g", "mesh"} },
 	} {

@@ -90,7 +90,10 @@ func canDivide(d dialect, object string, route map[string]any) error {
 		case toStable, toCanary:
 		case toWhole:
 			if len(destinations) > 1 {
-				return &ShapeError{Object: object, Reason: "It divides its requests already, between destinations of which not all are tracks of this split."}
+				return &ShapeError{
+					Object: object,
+					Reason: "It divides its requests already, between destinations of which not all are tracks of this split.",
+				}
 			}
 		default:
 			return &ShapeError{Object: object, Reason: "It sends requests to a destination that is not the host of this split."}

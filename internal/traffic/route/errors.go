@@ -52,8 +52,10 @@ func (e *ForeignError) Explain() (happened, observed, advice string) {
 		return happened, fmt.Sprintf("Its mark says that it is managed for %s.", e.Whose),
 			"Use another name. What is managed for another environment or another split is never taken over."
 	}
-	return happened, fmt.Sprintf("It exists, and does not carry the labels of this split (%s, %s).", environment.LabelClient, environment.LabelStage),
-		"Use another name, remove it, or name the route in it that should be divided: then only this route is changed, and the rest stays as it is."
+	return happened, fmt.Sprintf("It exists, and does not carry the labels of this split (%s, %s).", environment.LabelClient,
+			environment.LabelStage),
+		"Use another name, remove it, or name the route in it that should be divided: then only this route is changed, and the rest " +
+			"stays as it is."
 }
 
 func (e *ForeignError) Error() string { return explain.Text(e.Explain()) }
@@ -86,7 +88,8 @@ type MissingError struct {
 // Explain returns the three parts of the error.
 func (e *MissingError) Explain() (happened, observed, advice string) {
 	if e.Route == "" {
-		return fmt.Sprintf("%s does not exist.", explain.Capitalize(e.Object)), "The route that should be divided is in it, and it is somebody else's to make.",
+		return fmt.Sprintf("%s does not exist.", explain.Capitalize(e.Object)), "The route that should be divided is in it, and it is " +
+				"somebody else's to make.",
 			"Deploy what makes it first, or leave the route out: then Slipway makes an object of its own."
 	}
 	happened = fmt.Sprintf("%s has no route %s.", explain.Capitalize(e.Object), e.Route)
@@ -97,7 +100,8 @@ func (e *MissingError) Explain() (happened, observed, advice string) {
 	if e.Unnamed > 0 {
 		observed += fmt.Sprintf(" %d have no name.", e.Unnamed)
 	}
-	return happened, observed, "Correct the name, or give the route this name where it is defined: a route without a name cannot be told from the others " +
+	return happened, observed, "Correct the name, or give the route this name where it is defined: a route without a name cannot " +
+		"be told from the others " +
 		"once somebody adds one."
 }
 
@@ -161,7 +165,8 @@ type SubsetError struct {
 // Explain returns the three parts of the error.
 func (e *SubsetError) Explain() (happened, observed, advice string) {
 	return fmt.Sprintf("Subset %s of host %s is somebody else's.", e.Subset, e.Host),
-		fmt.Sprintf("%s defines it with the labels %s; this split needs %s. Where a subset is defined twice, Istio takes one of them without a word.", e.Object, e.Labels, e.Want),
+		fmt.Sprintf("%s defines it with the labels %s; this split needs %s. Where a subset is defined twice, Istio takes one of them "+
+			"without a word.", e.Object, e.Labels, e.Want),
 		"Give the track another subset name, or the labels of the subset that is there."
 }
 

@@ -19,8 +19,8 @@ import (
 
 // Source says where a split is that has no record: one that was divided by hand. All of it may be empty where it can be found out.
 type Source struct {
-	// VirtualService and Route, or HTTPRoute and Rule or RuleIndex, are as in IstioConfig and GatewayConfig. Without a route the object has the name
-	// of the split, and is to be ours.
+	// VirtualService and Route, or HTTPRoute and Rule or RuleIndex, are as in IstioConfig and GatewayConfig. Without a route the
+	// object has the name of the split, and is to be ours.
 	VirtualService, Route string
 	HTTPRoute, Rule       string
 	RuleIndex             *int
@@ -39,8 +39,9 @@ type Found struct {
 	Left []string
 }
 
-// Find looks for a divided route by what the namespace has. It writes nothing. It returns nil where no object is named and none has the name of
-// the split. Errors: *MissingError, *ForeignError, *InvalidError, those of Router.Read, others as from cluster.Classify.
+// Find looks for a divided route by what the namespace has. It writes nothing. It returns nil where no object is named and none
+// has the name of the split. Errors: *MissingError, *ForeignError, *InvalidError, those of Router.Read, others as from
+// cluster.Classify.
 func Find(ctx context.Context, c *cluster.Cluster, owner Owner, source Source) (*Found, error) {
 	access, err := newObjects(c, nil, owner.Handle)
 	if err != nil {
@@ -159,7 +160,8 @@ func (f *finder) look(ctx context.Context) (*Found, error) {
 	case r.dialect.unfit(base) != "":
 		return nil, &ShapeError{Object: r.Object(), Reason: r.dialect.unfit(base)}
 	case !exactWeight(r.dialect, base):
-		return nil, f.refuse(fmt.Sprintf("The weights of %s are no whole percentages: about %d%% go to the canary.", r.Object(), weightOf(r.dialect, base)),
+		return nil, f.refuse(fmt.Sprintf("The weights of %s are no whole percentages: about %d%% go to the canary.", r.Object(),
+			weightOf(r.dialect, base)),
 			"Make them whole percentages first, so that taking it over moves nothing.")
 	}
 	for i, route := range found.routes() {
@@ -167,7 +169,8 @@ func (f *finder) look(ctx context.Context) (*Found, error) {
 		if i == found.place.base || i == found.place.header {
 			continue
 		}
-		if slices.ContainsFunc(objectsIn(entry[r.dialect.destinations()]), func(to map[string]any) bool { return r.dialect.role(to) == toCanary }) {
+		if slices.ContainsFunc(objectsIn(entry[r.dialect.destinations()]),
+			func(to map[string]any) bool { return r.dialect.role(to) == toCanary }) {
 			name := nameOf(route)
 			if name == "" {
 				name = fmt.Sprintf("number %d", i)
@@ -215,7 +218,8 @@ func (f *finder) pair(what string, used, there []string) (stable, canary string,
 		canary = other(stable)
 	}
 	if stable == "" || canary == "" || stable == canary {
-		return "", "", f.refuse(fmt.Sprintf("%s sends requests to the %ss %s, and nothing says which of them is the canary.", f.object(), what, namesOrNone(used)),
+		return "", "", f.refuse(fmt.Sprintf("%s sends requests to the %ss %s, and nothing says which of them is the canary.", f.object(), what,
+			namesOrNone(used)),
 			fmt.Sprintf("Name both behind a question mark in the import id: …?stable=<%[1]s>&canary=<%[1]s>.", what))
 	}
 	return stable, canary, nil

@@ -10,8 +10,9 @@ import (
 	"strings"
 )
 
-// findByHand finds the routes of a split that somebody divided without us: the base route by what it was called in the import or, in an object
-// that is to be ours, by what it does; the header route by what it does, since it can have any name. Errors: *AmbiguousError.
+// findByHand finds the routes of a split that somebody divided without us: the base route by what it was called in the import or,
+// in an object that is to be ours, by what it does; the header route by what it does, since it can have any name. Errors:
+// *AmbiguousError.
 func findByHand(d dialect, routes []any, ref reference, shared bool, object string) (place, error) {
 	found := place{base: -1, header: -1}
 	var err error
@@ -34,7 +35,8 @@ func findByHand(d dialect, routes []any, ref reference, shared bool, object stri
 	for i, route := range routes {
 		if ref.header != "" && nameOf(route) == ref.header && i != found.header {
 			return place{}, &AmbiguousError{Object: object, Route: ref.header, Reason: fmt.Sprintf(
-				"It has a %s of this name already, which does not do what the %s %s does for some headers; this split needs the name for its headers.", d.word(), d.word(), ref)}
+				"It has a %s of this name already, which does not do what the %s %s does for some headers; this split needs the name for its headers.",
+				d.word(), d.word(), ref)}
 		}
 	}
 	return found, nil
@@ -51,8 +53,8 @@ func findPlaceByHand(d dialect, routes []any, index int, object string) int {
 	return -1
 }
 
-// findDivided finds the one route that is divided between the tracks; among several, the one that has the name of the split, else the one from
-// which both have requests.
+// findDivided finds the one route that is divided between the tracks; among several, the one that has the name of the split, else
+// the one from which both have requests.
 func findDivided(d dialect, routes []any, ref reference, object string) (int, error) {
 	var candidates []int
 	for i, route := range routes {

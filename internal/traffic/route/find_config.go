@@ -36,9 +36,11 @@ func (f *finder) inIstio(ctx context.Context) error {
 	}
 	switch {
 	case len(hosts) == 0:
-		return f.refuse(fmt.Sprintf("No route of %s leads to a subset of a host.", f.object()), "What is not divided yet needs no import: declare the resource and apply.")
+		return f.refuse(fmt.Sprintf("No route of %s leads to a subset of a host.", f.object()),
+			"What is not divided yet needs no import: declare the resource and apply.")
 	case len(hosts) > 1:
-		return f.refuse(fmt.Sprintf("%s leads to subsets of several hosts: %s.", f.object(), strings.Join(hosts, ", ")), "Name the route that is divided: …?virtual_service=…&route=….")
+		return f.refuse(fmt.Sprintf("%s leads to subsets of several hosts: %s.", f.object(), strings.Join(hosts, ", ")),
+			"Name the route that is divided: …?virtual_service=…&route=….")
 	}
 	config := &IstioConfig{Host: hosts[0], Route: f.source.Route}
 	if name := f.live.GetName(); name != f.owner.Name {
@@ -107,7 +109,8 @@ func (f *finder) istioTracks(ctx context.Context, config *IstioConfig, used []st
 	}
 	for _, name := range []string{stable, canary} {
 		if len(labels[name]) == 0 {
-			return f.refuse(fmt.Sprintf("No DestinationRule of namespace %s defines subset %s of host %s by labels of its pods. Defined are: %s.", f.owner.Handle.Namespace, name, config.Host, namesOrNone(there)),
+			return f.refuse(fmt.Sprintf("No DestinationRule of namespace %s defines subset %s of host %s by labels of its pods. Defined are: %s.",
+				f.owner.Handle.Namespace, name, config.Host, namesOrNone(there)),
 				"Define it first, or name the subsets: …?stable=<subset>&canary=<subset>.")
 		}
 	}
@@ -147,7 +150,12 @@ func (f *finder) inGateway() error {
 	if err != nil {
 		return err
 	}
-	config := &GatewayConfig{Rule: f.source.Rule, RuleIndex: f.source.RuleIndex, Stable: Track{Service: stable, Port: ports[stable]}, Canary: Track{Service: canary, Port: ports[canary]}}
+	config := &GatewayConfig{
+		Rule:      f.source.Rule,
+		RuleIndex: f.source.RuleIndex,
+		Stable:    Track{Service: stable, Port: ports[stable]},
+		Canary:    Track{Service: canary, Port: ports[canary]},
+	}
 	if config.Stable.Port == 0 {
 		config.Stable.Port = config.Canary.Port
 	}

@@ -14,7 +14,8 @@ import (
 
 func httpRoute(t testing.TB, rules string) *unstructured.Unstructured {
 	t.Helper()
-	return parse(t, "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: shared, namespace: dc}\nspec:\n  rules:\n"+rules)
+	return parse(t,
+		"apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: shared, namespace: dc}\nspec:\n  rules:\n"+rules)
 }
 
 func TestGateway_CopiesTheRuleForTheHeaders(t *testing.T) {
@@ -57,16 +58,23 @@ func TestGateway_RefusesRulesItCannotDivide(t *testing.T) {
 		rule string
 		is   func(*testing.T, error)
 	}{
-		"redirect":   {"{name: primary, filters: [{type: RequestRedirect}]}", func(t *testing.T, err error) { traffictest.WantError[*ShapeError](t, err, "redirects") }},
+		"redirect": {
+			"{name: primary, filters: [{type: RequestRedirect}]}",
+			func(t *testing.T, err error) { traffictest.WantError[*ShapeError](t, err, "redirects") },
+		},
 		"no backend": {"{name: primary}", func(t *testing.T, err error) { traffictest.WantError[*ShapeError](t, err, "no destination") }},
 		"a backend that is no Service": {"{name: primary, backendRefs: [{group: multicluster.x-k8s.io, kind: ServiceImport, name: app}]}",
 			func(t *testing.T, err error) { traffictest.WantError[*ShapeError](t, err, "not the host") }},
-		"another namespace": {"{name: primary, backendRefs: [{name: app, namespace: client-b}]}", func(t *testing.T, err error) { traffictest.WantError[*ShapeError](t, err, "not the host") }},
+		"another namespace": {
+			"{name: primary, backendRefs: [{name: app, namespace: client-b}]}",
+			func(t *testing.T, err error) { traffictest.WantError[*ShapeError](t, err, "not the host") },
+		},
 		"three backends": {"{name: primary, backendRefs: [{name: app-stable}, {name: app-canary}, {name: third}]}",
 			func(t *testing.T, err error) {
 				traffictest.WantError[*ShapeError](t, err, "divides its requests already")
 			}},
-		"regular expression": {"{name: primary, matches: [{headers: [{name: Canary, type: RegularExpression, value: t.*}]}], backendRefs: [{name: app}]}",
+		"regular expression": {"{name: primary, matches: [{headers: [{name: Canary, type: RegularExpression, value: t.*}]}], " +
+			"backendRefs: [{name: app}]}",
 			func(t *testing.T, err error) { traffictest.WantError[*HeaderClashError](t, err, "regular expression") }},
 		"another value": {"{name: primary, matches: [{headers: [{name: CANARY, value: no}]}], backendRefs: [{name: app}]}",
 			func(t *testing.T, err error) {
@@ -78,7 +86,10 @@ func TestGateway_RefusesRulesItCannotDivide(t *testing.T) {
 			func(t *testing.T, err error) {
 				traffictest.WantError[*HeaderClashError](t, err, "80 match blocks", "can have 64")
 			}},
-		"no such rule": {"{name: other, backendRefs: [{name: app}]}", func(t *testing.T, err error) { traffictest.WantError[*MissingError](t, err, "named routes are other") }},
+		"no such rule": {
+			"{name: other, backendRefs: [{name: app}]}",
+			func(t *testing.T, err error) { traffictest.WantError[*MissingError](t, err, "named routes are other") },
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -91,7 +102,8 @@ func TestGateway_RefusesRulesItCannotDivide(t *testing.T) {
 
 func TestGateway_FindsARuleWithoutANameAgain(t *testing.T) {
 	t.Parallel()
-	const primary = "{matches: [{path: {type: PathPrefix, value: /}}], backendRefs: [{group: '', kind: Service, name: app, port: 80, weight: 1}]}"
+	const primary = "{matches: [{path: {type: PathPrefix, value: /}}], backendRefs: [{group: '', kind: Service, name: app, port: " +
+		"80, weight: 1}]}"
 	second := 1
 	r := planner(t, gatewayConfig("", &second))
 	live := set(t, r, httpRoute(t, "  - {backendRefs: [{name: first}]}\n  - "+primary), Split{Weight: 10, Headers: []HeaderMatch{onTrue}})

@@ -140,7 +140,8 @@ func matchesValue(match map[string]any, header HeaderMatch) (bool, error) {
 	if len(match) == 0 {
 		return true, nil
 	}
-	return false, fmt.Errorf("the route matches the same header by another rule than an exact value or a prefix; Istio takes one rule for a header")
+	return false, fmt.Errorf("the route matches the same header by another rule than an exact value or a prefix; Istio takes one " +
+		"rule for a header")
 }
 
 func (istio) headersOf(block map[string]any) []HeaderMatch {

@@ -131,16 +131,19 @@ func TestIstio_RefusesRoutesItCannotTell(t *testing.T) {
 			},
 		},
 		"twice": {
-			"  - {name: primary, match: [{uri: {prefix: /a}}], route: [{destination: {host: data-collection}}]}\n  - {name: primary, route: [{destination: {host: data-collection}}]}",
+			"  - {name: primary, match: [{uri: {prefix: /a}}], route: [{destination: {host: data-collection}}]}\n" +
+				"  - {name: primary, route: [{destination: {host: data-collection}}]}",
 			func(t *testing.T, err error) { traffictest.WantError[*AmbiguousError](t, err, "places 0 and 1") },
 		},
 		"the header route twice": {
-			"  - {name: app-canary-header, route: [{destination: {host: data-collection}}]}\n  - {name: app-canary-header, route: [{destination: {host: data-collection}}]}\n" +
+			"  - {name: app-canary-header, route: [{destination: {host: data-collection}}]}\n" +
+				"  - {name: app-canary-header, route: [{destination: {host: data-collection}}]}\n" +
 				"  - {name: primary, route: [{destination: {host: data-collection}}]}",
 			func(t *testing.T, err error) { traffictest.WantError[*AmbiguousError](t, err, "app-canary-header") },
 		},
 		"the header route is somebody else's": {
-			"  - {name: app-canary-header, route: [{destination: {host: data-collection}}]}\n  - {name: primary, route: [{destination: {host: data-collection}}]}",
+			"  - {name: app-canary-header, route: [{destination: {host: data-collection}}]}\n" +
+				"  - {name: primary, route: [{destination: {host: data-collection}}]}",
 			func(t *testing.T, err error) {
 				traffictest.WantError[*AmbiguousError](t, err, "app-canary-header", "does not lead to the canary")
 			},
@@ -166,7 +169,8 @@ func TestIstio_RefusesRoutesItCannotTell(t *testing.T) {
 			},
 		},
 		"divided otherwise": {
-			"  - {name: primary, route: [{destination: {host: data-collection, subset: v1}, weight: 50}, {destination: {host: data-collection, subset: eu}, weight: 50}]}",
+			"  - {name: primary, route: [{destination: {host: data-collection, subset: v1}, weight: 50}, {destination: {host: " +
+				"data-collection, subset: eu}, weight: 50}]}",
 			func(t *testing.T, err error) {
 				traffictest.WantError[*ShapeError](t, err, "divides its requests already")
 			},
@@ -222,13 +226,31 @@ func TestIstio_RefusesRoutesItCannotTell(t *testing.T) {
 func TestIstio_AndsHeadersIntoEveryMatchBlock(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ match, want string }{
-		"no block":       {``, `[{headers: {canary: {exact: "true"}}}, {headers: {x-beta: {exact: "yes"}}}]`},
-		"empty list":     {`match: []`, `[{headers: {canary: {exact: "true"}}}, {headers: {x-beta: {exact: "yes"}}}]`},
-		"two blocks":     {`match: [{uri: {prefix: /a}}, {port: 80}]`, `[{uri: {prefix: /a}, headers: {canary: {exact: "true"}}}, {port: 80, headers: {canary: {exact: "true"}}}, {uri: {prefix: /a}, headers: {x-beta: {exact: "yes"}}}, {port: 80, headers: {x-beta: {exact: "yes"}}}]`},
-		"same header":    {`match: [{headers: {canary: {exact: "true"}}}, {headers: {canary: {exact: "no"}}}]`, `[{headers: {canary: {exact: "true"}}}, {headers: {canary: {exact: "true"}, x-beta: {exact: "yes"}}}, {headers: {canary: {exact: "no"}, x-beta: {exact: "yes"}}}]`},
-		"prefix":         {`match: [{headers: {canary: {prefix: t}}}]`, `[{headers: {canary: {exact: "true"}}}, {headers: {canary: {prefix: t}, x-beta: {exact: "yes"}}}]`},
-		"presence":       {`match: [{headers: {canary: {}}}]`, `[{headers: {canary: {exact: "true"}}}, {headers: {canary: {}, x-beta: {exact: "yes"}}}]`},
-		"without others": {`match: [{withoutHeaders: {canary: {exact: x}}}]`, `[{withoutHeaders: {canary: {exact: x}}, headers: {canary: {exact: "true"}}}, {withoutHeaders: {canary: {exact: x}}, headers: {x-beta: {exact: "yes"}}}]`},
+		"no block":   {``, `[{headers: {canary: {exact: "true"}}}, {headers: {x-beta: {exact: "yes"}}}]`},
+		"empty list": {`match: []`, `[{headers: {canary: {exact: "true"}}}, {headers: {x-beta: {exact: "yes"}}}]`},
+		"two blocks": {
+			`match: [{uri: {prefix: /a}}, {port: 80}]`,
+			`[{uri: {prefix: /a}, headers: {canary: {exact: "true"}}}, {port: 80, headers: {canary: {exact: "true"}}}, {uri: {prefix: ` +
+				`/a}, headers: {x-beta: {exact: "yes"}}}, {port: 80, headers: {x-beta: {exact: "yes"}}}]`,
+		},
+		"same header": {
+			`match: [{headers: {canary: {exact: "true"}}}, {headers: {canary: {exact: "no"}}}]`,
+			`[{headers: {canary: {exact: "true"}}}, {headers: {canary: {exact: "true"}, x-beta: {exact: "yes"}}}, {headers: {canary: ` +
+				`{exact: "no"}, x-beta: {exact: "yes"}}}]`,
+		},
+		"prefix": {
+			`match: [{headers: {canary: {prefix: t}}}]`,
+			`[{headers: {canary: {exact: "true"}}}, {headers: {canary: {prefix: t}, x-beta: {exact: "yes"}}}]`,
+		},
+		"presence": {
+			`match: [{headers: {canary: {}}}]`,
+			`[{headers: {canary: {exact: "true"}}}, {headers: {canary: {}, x-beta: {exact: "yes"}}}]`,
+		},
+		"without others": {
+			`match: [{withoutHeaders: {canary: {exact: x}}}]`,
+			`[{withoutHeaders: {canary: {exact: x}}, headers: {canary: {exact: "true"}}}, {withoutHeaders: {canary: {exact: x}}, ` +
+				`headers: {x-beta: {exact: "yes"}}}]`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -237,9 +259,11 @@ func TestIstio_AndsHeadersIntoEveryMatchBlock(t *testing.T) {
 			if match != "" {
 				match = ", " + match
 			}
-			live := set(t, r, shared(t, "  - {name: primary, route: [{destination: {host: data-collection}}]"+match+"}"), Split{Headers: []HeaderMatch{beta, onTrue, beta}})
-			wantRoutes(t, r, live, "- {name: app-canary-header, route: [{destination: {host: data-collection, subset: v2}}], match: "+test.want+"}\n"+
-				"- {name: primary, route: [{destination: {host: data-collection, subset: v1}, weight: 100}]"+match+"}")
+			live := set(t, r, shared(t, "  - {name: primary, route: [{destination: {host: data-collection}}]"+match+"}"),
+				Split{Headers: []HeaderMatch{beta, onTrue, beta}})
+			wantRoutes(t, r, live,
+				"- {name: app-canary-header, route: [{destination: {host: data-collection, subset: v2}}], match: "+test.want+"}\n"+
+					"- {name: primary, route: [{destination: {host: data-collection, subset: v1}, weight: 100}]"+match+"}")
 			found, err := r.look(live)
 			if err != nil {
 				t.Fatal(err)
@@ -278,7 +302,10 @@ func TestIstio_SaysWhatOthersChanged(t *testing.T) {
 			return routes
 		}, 10, 1, 0, true},
 		"written anew by its owner": {func(routes []any) []any {
-			return routeList(map[string]any{"name": "primary", "route": []any{map[string]any{"destination": map[string]any{"host": "data-collection", "port": map[string]any{"number": int64(9)}}}}})
+			return routeList(map[string]any{
+				"name":  "primary",
+				"route": []any{map[string]any{"destination": map[string]any{"host": "data-collection", "port": map[string]any{"number": int64(9)}}}},
+			})
 		}, 0, 0, 1, true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -321,7 +348,8 @@ func routeList(entries ...any) []any { return entries }
 func TestIstio_RestoresWithoutItsMark(t *testing.T) {
 	t.Parallel()
 	r := planner(t, istioConfig("primary"))
-	live := set(t, r, shared(t, "  - {name: primary, route: [{destination: {host: data-collection}}]}"), Split{Weight: 10, Headers: []HeaderMatch{onTrue}})
+	live := set(t, r, shared(t, "  - {name: primary, route: [{destination: {host: data-collection}}]}"),
+		Split{Weight: 10, Headers: []HeaderMatch{onTrue}})
 	live.SetAnnotations(nil)
 	live = restore(t, r, live)
 	wantRoutes(t, r, live, "- {name: primary, route: [{destination: {host: data-collection, subset: v1}}]}")
@@ -330,15 +358,18 @@ func TestIstio_RestoresWithoutItsMark(t *testing.T) {
 func TestIstio_LeavesTheLastRouteThatOthersLeft(t *testing.T) {
 	t.Parallel()
 	r := planner(t, istioConfig("primary"))
-	live := set(t, r, shared(t, "  - {name: primary, route: [{destination: {host: data-collection}}]}"), Split{Weight: 10, Headers: []HeaderMatch{onTrue}})
+	live := set(t, r, shared(t, "  - {name: primary, route: [{destination: {host: data-collection}}]}"),
+		Split{Weight: 10, Headers: []HeaderMatch{onTrue}})
 	entry(live.Object["spec"])["http"] = routesOf(r.dialect, live)[:1]
 	live = restore(t, r, live)
-	wantRoutes(t, r, live, `- {name: app-canary-header, match: [{headers: {canary: {exact: "true"}}}], route: [{destination: {host: data-collection}}]}`)
+	wantRoutes(t, r, live,
+		`- {name: app-canary-header, match: [{headers: {canary: {exact: "true"}}}], route: [{destination: {host: data-collection}}]}`)
 }
 
 func TestIstio_RefusesAnotherInstanceUnlessItTakesOver(t *testing.T) {
 	t.Parallel()
-	live := set(t, planner(t, istioConfig("primary")), shared(t, "  - {name: primary, route: [{destination: {host: data-collection}}]}"), Split{Weight: 10})
+	live := set(t, planner(t, istioConfig("primary")), shared(t, "  - {name: primary, route: [{destination: {host: data-collection}}]}"),
+		Split{Weight: 10})
 	config := istioConfig("primary")
 	config.Owner.InstanceID = "two"
 	_, _, err := planner(t, config).plan(t.Context(), live, Split{Weight: 20})
@@ -357,7 +388,8 @@ func TestIstio_RefusesAnotherInstanceUnlessItTakesOver(t *testing.T) {
 func TestIstio_TakesOverASplitMadeByHand(t *testing.T) {
 	t.Parallel()
 	r := planner(t, istioConfig("primary"))
-	live := shared(t, "  - name: primary\n    route: [{destination: {host: data-collection, subset: v1}, weight: 80}, {destination: {host: data-collection, subset: v2}, weight: 20}]")
+	live := shared(t, "  - name: primary\n    route: [{destination: {host: data-collection, subset: v1}, weight: 80}, "+
+		"{destination: {host: data-collection, subset: v2}, weight: 20}]")
 	found, err := r.look(live)
 	if err != nil {
 		t.Fatal(err)

@@ -145,7 +145,8 @@ func whose(object *unstructured.Unstructured) string {
 	if labels[environment.LabelClient] == "" || labels[record.LabelCanary] == "" {
 		return ""
 	}
-	return fmt.Sprintf("client %s, stage %s, split %s", labels[environment.LabelClient], labels[environment.LabelStage], labels[record.LabelCanary])
+	return fmt.Sprintf("client %s, stage %s, split %s", labels[environment.LabelClient], labels[environment.LabelStage],
+		labels[record.LabelCanary])
 }
 
 // ownedBy says in words what else writes an object, so that it cannot become ours; empty where nothing is known to.

@@ -34,7 +34,9 @@ func (k kind) groupKind() schema.GroupKind { return schema.GroupKind{Group: k.gr
 var (
 	virtualServices  = kind{group: "networking.istio.io", name: "VirtualService", versions: []string{"v1", "v1beta1"}, routed: "Istio"}
 	destinationRules = kind{group: "networking.istio.io", name: "DestinationRule", versions: []string{"v1", "v1beta1"}, routed: "Istio"}
-	httpRoutes       = kind{group: "gateway.networking.k8s.io", name: "HTTPRoute", versions: []string{"v1", "v1beta1"}, routed: "the Gateway API"}
+	httpRoutes       = kind{
+		group: "gateway.networking.k8s.io", name: "HTTPRoute", versions: []string{"v1", "v1beta1"}, routed: "the Gateway API",
+	}
 )
 
 // objects reads and writes the objects of an environment's namespace.
@@ -127,7 +129,9 @@ func (o *objects) explain(k kind, err error) error {
 }
 
 // create makes an object of our own. Errors: *ConflictError where somebody was faster.
-func (o *objects) create(ctx context.Context, k kind, name string, owner Owner, annotations map[string]string, spec map[string]any) (*unstructured.Unstructured, error) {
+func (o *objects) create(
+	ctx context.Context, k kind, name string, owner Owner, annotations map[string]string, spec map[string]any,
+) (*unstructured.Unstructured, error) {
 	resource, found, err := o.resource(k)
 	if err != nil {
 		return nil, err
@@ -154,7 +158,10 @@ const mostTries = 5
 
 // change writes what plan makes of an object, which was read as live. Where it was changed meanwhile, and same says that this does not
 // concern the patch, the patch is made anew. A plan without operations writes nothing. Errors: *ConflictError.
-func (o *objects) change(ctx context.Context, k kind, live *unstructured.Unstructured, same sameness, plan func(*unstructured.Unstructured) (*patch, []operation, error)) (*unstructured.Unstructured, error) {
+func (o *objects) change(
+	ctx context.Context, k kind, live *unstructured.Unstructured, same sameness,
+	plan func(*unstructured.Unstructured) (*patch, []operation, error),
+) (*unstructured.Unstructured, error) {
 	resource, _, err := o.resource(k)
 	if err != nil {
 		return nil, err
@@ -181,7 +188,8 @@ func (o *objects) remove(ctx context.Context, k kind, live *unstructured.Unstruc
 	}
 	_, err = retry(ctx, o, k, live, sameContent, func(live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 		uid, version := live.GetUID(), live.GetResourceVersion()
-		err := resource.Delete(ctx, live.GetName(), metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid, ResourceVersion: &version}})
+		err := resource.Delete(ctx, live.GetName(),
+			metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid, ResourceVersion: &version}})
 		if cluster.IsNotFound(err) {
 			return live, nil
 		}
@@ -194,7 +202,10 @@ func (o *objects) remove(ctx context.Context, k kind, live *unstructured.Unstruc
 type sameness func(a, b *unstructured.Unstructured) bool
 
 // retry writes, and writes again where only that changed which does not matter.
-func retry(ctx context.Context, o *objects, k kind, live *unstructured.Unstructured, same sameness, write func(*unstructured.Unstructured) (*unstructured.Unstructured, error)) (*unstructured.Unstructured, error) {
+func retry(
+	ctx context.Context, o *objects, k kind, live *unstructured.Unstructured, same sameness,
+	write func(*unstructured.Unstructured) (*unstructured.Unstructured, error),
+) (*unstructured.Unstructured, error) {
 	object := k.name + " " + live.GetName()
 	for try := 1; ; try++ {
 		written, err := write(live)

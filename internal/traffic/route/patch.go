@@ -59,7 +59,8 @@ func escape(key string) string {
 }
 
 // conditional is the patch with tests before it: it does nothing to another object than the one that was read, and nothing where
-// its spec or our own annotation has changed, nor where one of the further tests fails. Where the status alone has, which the mesh writes at any time, the patch holds.
+// its spec or our own annotation has changed, nor where one of the further tests fails. Where the status alone has, which the
+// mesh writes at any time, the patch holds.
 func (p *patch) conditional(tests ...operation) []operation {
 	annotations := p.live.GetAnnotations()
 	out := []operation{{Op: "test", Path: "/metadata/uid", Value: string(p.live.GetUID())}}

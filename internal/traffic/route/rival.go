@@ -18,8 +18,8 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 )
 
-// RivalError says that another object has the requests that one of our own would be for. Within a mesh, Istio takes one VirtualService for a
-// host, the oldest; so it is with the HTTPRoutes of a Service that match all requests.
+// RivalError says that another object has the requests that one of our own would be for. Within a mesh, Istio takes one
+// VirtualService for a host, the oldest; so it is with the HTTPRoutes of a Service that match all requests.
 type RivalError struct {
 	// Object is the one that was to be made, Rival the one that is there, for example "VirtualService data-collection".
 	Object, Rival string
@@ -35,8 +35,10 @@ func (e *RivalError) Explain() (happened, observed, advice string) {
 		arguments = [2]string{"http_route", "rule"}
 	}
 	return fmt.Sprintf("%s was not made: %s has routes for the same requests.", explain.Capitalize(e.Object), e.Rival),
-		fmt.Sprintf("Both are for %s within the mesh, which takes one of the two without a word, so that weights would be without effect.", e.Host),
-		fmt.Sprintf("Name %s in %s, and in %s what should be divided in it: then only this is changed. Or remove it, if this is to take its place. Nothing was changed.", name, arguments[0], arguments[1])
+		fmt.Sprintf("Both are for %s within the mesh, which takes one of the two without a word, so that weights would be without effect.",
+			e.Host),
+		fmt.Sprintf("Name %s in %s, and in %s what should be divided in it: then only this is changed. Or remove it, if this is to "+
+			"take its place. Nothing was changed.", name, arguments[0], arguments[1])
 }
 
 func (e *RivalError) Error() string { return explain.Text(e.Explain()) }
@@ -44,8 +46,8 @@ func (e *RivalError) Error() string { return explain.Text(e.Explain()) }
 // meshGateway stands for all proxies of the mesh; a VirtualService that names no gateway is for them.
 const meshGateway = "mesh"
 
-// rival looks for an object of the namespace that routes requests which ours, not made yet, would be for. Errors: *RivalError. Those that mine says
-// true for are let be. Who may not list them is not refused for that.
+// rival looks for an object of the namespace that routes requests which ours, not made yet, would be for. Errors: *RivalError.
+// Those that mine says true for are let be. Who may not list them is not refused for that.
 func (r *router) rival(ctx context.Context, mine func(*unstructured.Unstructured) bool) error {
 	all, err := r.all(ctx, r.kind)
 	var forbidden *cluster.ForbiddenError
@@ -72,7 +74,8 @@ func (r *router) rival(ctx context.Context, mine func(*unstructured.Unstructured
 	return nil
 }
 
-// sharedHost is the full name of a host that the mesh has from two VirtualServices, empty where there is none. Those of a gateway are put together.
+// sharedHost is the full name of a host that the mesh has from two VirtualServices, empty where there is none. Those of a gateway
+// are put together.
 func sharedHost(ours, theirs map[string]any, namespace string) string {
 	inMesh := func(spec map[string]any) bool {
 		gateways := listed(spec["gateways"])
@@ -91,8 +94,8 @@ func sharedHost(ours, theirs map[string]any, namespace string) string {
 	return ""
 }
 
-// sharedService is a Service whose requests two HTTPRoutes take, and the second one all of them; empty where there is none. That a Gateway has
-// several is usual: they differ in hosts and paths.
+// sharedService is a Service whose requests two HTTPRoutes take, and the second one all of them; empty where there is none. That
+// a Gateway has several is usual: they differ in hosts and paths.
 func sharedService(ours, theirs map[string]any, namespace string) string {
 	if !slices.ContainsFunc(objectsIn(theirs["rules"]), takesAll) {
 		return ""
@@ -101,7 +104,8 @@ func sharedService(ours, theirs map[string]any, namespace string) string {
 		for _, other := range objectsIn(theirs["parentRefs"]) {
 			port, ported := number(one["port"])
 			itsPort, itsPorted := number(other["port"])
-			if one["kind"] == "Service" && other["kind"] == "Service" && one["name"] == other["name"] && namespaceIn(one, namespace) == namespaceIn(other, namespace) &&
+			if one["kind"] == "Service" && other["kind"] == "Service" && one["name"] == other["name"] &&
+				namespaceIn(one, namespace) == namespaceIn(other, namespace) &&
 				(!ported || !itsPorted || port == itsPort) {
 				return fmt.Sprintf("Service %s", one["name"])
 			}
@@ -119,7 +123,8 @@ func namespaceIn(parent map[string]any, standard string) string {
 
 func takesAll(rule map[string]any) bool {
 	matches := objectsIn(rule["matches"])
-	return len(matches) == 0 || slices.ContainsFunc(matches, func(m map[string]any) bool { return reflect.DeepEqual(m, gateway{}.unlimited()) })
+	return len(matches) == 0 || slices.ContainsFunc(matches,
+		func(m map[string]any) bool { return reflect.DeepEqual(m, gateway{}.unlimited()) })
 }
 
 func listed(value any) (out []string) {
@@ -132,9 +137,10 @@ func listed(value any) (out []string) {
 	return out
 }
 
-// CheckRivals finds out at plan what a route would be refused for when it is divided first: another object for the same requests, subsets of the
-// tracks' names that mean other pods, or destinations of a shared route that cannot be divided. What is managed for the same environment may be what
-// this one replaces, so it is left to the apply. Errors: *RivalError, *SubsetError, *ForeignError, *ShapeError, those of Router.Read.
+// CheckRivals finds out at plan what a route would be refused for when it is divided first: another object for the same requests,
+// subsets of the tracks' names that mean other pods, or destinations of a shared route that cannot be divided. What is managed
+// for the same environment may be what this one replaces, so it is left to the apply. Errors: *RivalError, *SubsetError,
+// *ForeignError, *ShapeError, those of Router.Read.
 func CheckRivals(ctx context.Context, made Router) error {
 	plain, err := plainRouter(made)
 	if err != nil {

@@ -24,15 +24,18 @@ func TestIstio_MakesNoRouteBesideAnotherForTheSameRequests(t *testing.T) {
 		"the same host, written in full": {other: "hosts: [data-collection.NAMESPACE.svc.cluster.local]", refused: true},
 		"another host":                   {other: "hosts: [another]"},
 		"the same host, at a gateway":    {other: "hosts: [data-collection]\n  gateways: [edge/public]"},
-		"the same host and gateway, whose routes Istio puts together": {other: "hosts: [data-collection]\n  gateways: [NAMESPACE/public]", gateways: []string{"public"}},
-		"every host, which exact ones beat":                           {other: "hosts: ['*']\n  gateways: [mesh]"},
+		"the same host and gateway, whose routes Istio puts together": {
+			other: "hosts: [data-collection]\n  gateways: [NAMESPACE/public]", gateways: []string{"public"},
+		},
+		"every host, which exact ones beat": {other: "hosts: ['*']\n  gateways: [mesh]"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t)
 			spec := strings.ReplaceAll(test.other, "NAMESPACE", b.owner.Handle.Namespace)
-			b.Put(virtualServices.groupKind(), parse(t, "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: theirs}\nspec:\n  "+spec+
-				"\n  http:\n  - route: [{destination: {host: data-collection}}]\n"))
+			b.Put(virtualServices.groupKind(),
+				parse(t, "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: theirs}\nspec:\n  "+spec+
+					"\n  http:\n  - route: [{destination: {host: data-collection}}]\n"))
 			config := istioConfig("")
 			config.Gateways = test.gateways
 			err := b.istio(config).Set(t.Context(), Split{Weight: 10})
@@ -59,10 +62,12 @@ func TestSharedHost_IsOneThatTheMeshHasTwice(t *testing.T) {
 		hosts, gateways []string
 		other, want     string
 	}{
-		"the same":                     {nil, nil, "{hosts: [data-collection]}", "host data-collection.dc.svc"},
-		"in full":                      {nil, nil, "{hosts: [other, data-collection.dc.svc.cluster.local]}", "host data-collection.dc.svc"},
-		"one of more":                  {[]string{"collect.example.com"}, nil, "{hosts: [collect.example.com]}", "host collect.example.com"},
-		"both for the mesh too":        {nil, []string{"edge", "mesh"}, "{hosts: [data-collection], gateways: [mesh]}", "host data-collection.dc.svc"},
+		"the same":    {nil, nil, "{hosts: [data-collection]}", "host data-collection.dc.svc"},
+		"in full":     {nil, nil, "{hosts: [other, data-collection.dc.svc.cluster.local]}", "host data-collection.dc.svc"},
+		"one of more": {[]string{"collect.example.com"}, nil, "{hosts: [collect.example.com]}", "host collect.example.com"},
+		"both for the mesh too": {
+			nil, []string{"edge", "mesh"}, "{hosts: [data-collection], gateways: [mesh]}", "host data-collection.dc.svc",
+		},
 		"another host":                 {nil, nil, "{hosts: [data-collection-2]}", ""},
 		"the same in another place":    {nil, nil, "{hosts: [data-collection.other.svc]}", ""},
 		"a gateway, which joins them":  {nil, []string{"edge"}, "{hosts: [data-collection], gateways: [edge]}", ""},
@@ -93,7 +98,8 @@ func TestSharedService_IsOneWhoseRequestsBothTake(t *testing.T) {
 		"another Service":        {"{group: '', kind: Service, name: other}", all, ""},
 		"no rule, so no request": {"{group: '', kind: Service, name: app}", "rules: []", ""},
 	} {
-		other := parse(t, fmt.Sprintf("apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: other, namespace: dc}\nspec: {parentRefs: [%s], %s}", test.parent, test.rules))
+		other := parse(t, fmt.Sprintf("apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\n"+
+			"metadata: {name: other, namespace: dc}\nspec: {parentRefs: [%s], %s}", test.parent, test.rules))
 		wanted := parents(GatewayConfig{Parents: []Parent{{Kind: "Gateway", Name: "app"}, {Kind: "Service", Name: "app", Port: 80}}})
 		theirs, _ := other.Object["spec"].(map[string]any)
 		if got := sharedService(map[string]any{"parentRefs": wanted}, theirs, "dc"); got != test.want {
@@ -115,7 +121,8 @@ func TestGateway_MakesNoRouteBesideAnotherForTheSameRequests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	traffictest.WantError[*RivalError](t, second.Set(t.Context(), Split{Weight: 10}), "HTTPRoute app has routes for the same requests", "Service data-collection", "http_route")
+	traffictest.WantError[*RivalError](t, second.Set(t.Context(), Split{Weight: 10}), "HTTPRoute app has routes for the same requests",
+		"Service data-collection", "http_route")
 	if b.Live(httpRoutes.groupKind(), "second") != nil {
 		t.Error("it was made all the same")
 	}
@@ -170,7 +177,9 @@ spec: {host: data-collection, subsets: [{name: v2, labels: {version: another}}]}
 func TestCheckRivals_FindsARouteThatCannotBeDivided(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.Put(virtualServices.groupKind(), shared(t, "  - {name: primary, route: [{destination: {host: data-collection}}]}\n  - {name: other, route: [{destination: {host: a}, weight: 30}, {destination: {host: b}, weight: 70}]}"))
+	b.Put(virtualServices.groupKind(), shared(t,
+		"  - {name: primary, route: [{destination: {host: data-collection}}]}\n"+
+			"  - {name: other, route: [{destination: {host: a}, weight: 30}, {destination: {host: b}, weight: 70}]}"))
 	for route, refused := range map[string]bool{"primary": false, "other": true} {
 		config := istioConfig(route)
 		planned := b.planned(Config{Istio: &config}, Owner{Handle: b.owner.Handle, Name: "app"})

@@ -203,7 +203,8 @@ func (r *router) make(ctx context.Context, split Split) error {
 	}
 	spec := runtime.DeepCopyJSON(r.spec)
 	spec[r.dialect.list()] = routes
-	made, err := r.create(ctx, r.kind, r.name, r.owner, map[string]string{AnnotationSplits: text, environment.AnnotationInstance: r.owner.InstanceID}, spec)
+	made, err := r.create(ctx, r.kind, r.name, r.owner,
+		map[string]string{AnnotationSplits: text, environment.AnnotationInstance: r.owner.InstanceID}, spec)
 	if err != nil {
 		return err
 	}

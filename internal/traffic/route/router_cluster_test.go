@@ -108,7 +108,8 @@ func TestRouters_OwnTheirObjects(t *testing.T) {
 			}
 			versions := map[string]bool{}
 			for _, split := range []Split{
-				{Weight: 0}, {Weight: 10, Headers: []HeaderMatch{onTrue}}, {Weight: 50, Headers: []HeaderMatch{onTrue, beta}}, {Weight: 100}, {Weight: 0},
+				{Weight: 0}, {Weight: 10, Headers: []HeaderMatch{onTrue}}, {Weight: 50, Headers: []HeaderMatch{onTrue, beta}}, {Weight: 100},
+				{Weight: 0},
 				{Weight: 10, Headers: []HeaderMatch{beta}},
 			} {
 				b.set(r, split)
@@ -181,7 +182,8 @@ func TestRouters_RefuseObjectsOfOthers(t *testing.T) {
 
 func TestRouters_ShareAnObject(t *testing.T) {
 	t.Parallel()
-	http := strings.ReplaceAll(strings.ReplaceAll(twoOwners, "    somethingNew: {of: [next, year]}\n", ""), "    unknownField: {kept: true}\n", "")
+	http := strings.ReplaceAll(strings.ReplaceAll(twoOwners, "    somethingNew: {of: [next, year]}\n", ""), "    unknownField: {kept: true}\n",
+		"")
 	rules := `apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata: {name: shared}
@@ -203,8 +205,14 @@ spec:
 		router func(*bench) Router
 		base   int
 	}{
-		"istio":           {virtualServices, func(t *testing.T) *unstructured.Unstructured { return shared(t, http) }, func(b *bench) Router { return b.istio(istioConfig("primary")) }, 1},
-		"gateway by name": {httpRoutes, func(t *testing.T) *unstructured.Unstructured { return parse(t, rules) }, func(b *bench) Router { return b.gateway(gatewayConfig("primary", nil)) }, 1},
+		"istio": {
+			virtualServices, func(t *testing.T) *unstructured.Unstructured { return shared(t, http) },
+			func(b *bench) Router { return b.istio(istioConfig("primary")) }, 1,
+		},
+		"gateway by name": {
+			httpRoutes, func(t *testing.T) *unstructured.Unstructured { return parse(t, rules) },
+			func(b *bench) Router { return b.gateway(gatewayConfig("primary", nil)) }, 1,
+		},
 		"gateway by place": {httpRoutes, func(t *testing.T) *unstructured.Unstructured {
 			return parse(t, strings.ReplaceAll(rules, "name: primary\n    ", ""))
 		}, func(b *bench) Router { return b.gateway(gatewayConfig("", &second)) }, 1},
@@ -221,7 +229,10 @@ spec:
 			if seen := b.read(r); !seen.Exists || seen.Managed || seen.Split.Weight != 0 || len(seen.Drift) > 0 {
 				t.Errorf("before the first Set: %+v", seen)
 			}
-			for _, split := range []Split{{Weight: 10, Headers: []HeaderMatch{onTrue}}, {Weight: 60, Headers: []HeaderMatch{onTrue, beta}}, {Weight: 100}, {Weight: 5, Headers: []HeaderMatch{beta}}} {
+			for _, split := range []Split{
+				{Weight: 10, Headers: []HeaderMatch{onTrue}}, {Weight: 60, Headers: []HeaderMatch{onTrue, beta}}, {Weight: 100},
+				{Weight: 5, Headers: []HeaderMatch{beta}},
+			} {
 				b.set(r, split)
 				b.wantRead(test.router(b), split)
 			}
@@ -252,7 +263,8 @@ spec:
 			before := changed[timeout]
 			changed[timeout] = edited
 			b.replace(test.kind, field, routes)
-			traffictest.WantError[*ConflictError](t, r.Set(t.Context(), Split{Weight: 30, Headers: []HeaderMatch{onTrue}}), "changed by somebody else")
+			traffictest.WantError[*ConflictError](t, r.Set(t.Context(), Split{Weight: 30, Headers: []HeaderMatch{onTrue}}),
+				"changed by somebody else")
 			traffictest.WantSame(t, routes, b.routes(test.kind, field))
 			if name == "gateway by place" {
 				// Moved, changed, and without a name: nothing tells it from the others any more.
@@ -329,7 +341,9 @@ spec:
 	traffictest.WantSame(t, spec, b.Live(destinationRules.groupKind(), "theirs").Object["spec"])
 
 	// What others did to our subset is seen, and put right by the next Set.
-	b.Edit(destinationRules.groupKind(), "theirs", `{"spec":{"subsets":[{"name":"eu","labels":{"zone":"eu"}},{"name":"v1","labels":{"version":"v1"}},{"name":"v2","labels":{"version":"v9"}}]}}`)
+	b.Edit(destinationRules.groupKind(), "theirs",
+		`{"spec":{"subsets":[{"name":"eu","labels":{"zone":"eu"}},{"name":"v1","labels":{"version":"v1"}},{"name":"v2",`+
+			`"labels":{"version":"v9"}}]}}`)
 	again := b.istio(config)
 	if seen := b.read(again); len(seen.Drift) != 1 || !strings.Contains(seen.Drift[0], "DestinationRule theirs") {
 		t.Errorf("read %+v", seen)
@@ -351,7 +365,9 @@ spec:
 func TestIstio_RefusesASubsetThatMeansOtherPods(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.Put(destinationRules.groupKind(), parse(t, "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: theirs}\nspec: {host: data-collection, subsets: [{name: v2, labels: {version: old}}]}"))
+	b.Put(destinationRules.groupKind(), parse(t,
+		"apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: theirs}\n"+
+			"spec: {host: data-collection, subsets: [{name: v2, labels: {version: old}}]}"))
 	err := b.istio(istioConfig("")).Set(t.Context(), Split{Weight: 10})
 	traffictest.WantError[*SubsetError](t, err, "Subset v2 of host data-collection", "DestinationRule theirs", "version=old", "version=v2")
 	if b.Live(virtualServices.groupKind(), "app") != nil {
@@ -380,8 +396,14 @@ func TestRouters_KeepRoutesThatOthersPutIntoAnOwnObject(t *testing.T) {
 	r := b.istio(istioConfig(""))
 	b.set(r, Split{Weight: 10, Headers: []HeaderMatch{onTrue}})
 	live := b.Live(virtualServices.groupKind(), "app")
-	theirs := map[string]any{"name": "theirs", "match": []any{map[string]any{"uri": map[string]any{"prefix": "/x"}}}, "route": []any{map[string]any{"destination": map[string]any{"host": "x"}}}}
-	text, err := json.Marshal(map[string]any{"spec": map[string]any{"hosts": []any{"data-collection", "more"}, "http": slices.Insert(routesOf(istio{}, live), 0, any(theirs))}})
+	theirs := map[string]any{
+		"name":  "theirs",
+		"match": []any{map[string]any{"uri": map[string]any{"prefix": "/x"}}},
+		"route": []any{map[string]any{"destination": map[string]any{"host": "x"}}},
+	}
+	text, err := json.Marshal(map[string]any{"spec": map[string]any{
+		"hosts": []any{"data-collection", "more"}, "http": slices.Insert(routesOf(istio{}, live), 0, any(theirs)),
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -395,7 +417,10 @@ func TestRouters_KeepRoutesThatOthersPutIntoAnOwnObject(t *testing.T) {
 		t.Fatal(err)
 	}
 	left := b.Live(virtualServices.groupKind(), "app")
-	traffictest.WantSame(t, []any{theirs, map[string]any{"name": "app", "route": []any{map[string]any{"destination": map[string]any{"host": "data-collection"}}}}}, routesOf(istio{}, left))
+	traffictest.WantSame(t, []any{
+		theirs,
+		map[string]any{"name": "app", "route": []any{map[string]any{"destination": map[string]any{"host": "data-collection"}}}},
+	}, routesOf(istio{}, left))
 	if b.owner.owns(left) || left.GetAnnotations()[AnnotationSplits] != "" {
 		t.Errorf("our marks are left: %v, %v", left.GetLabels(), left.GetAnnotations())
 	}
@@ -404,8 +429,10 @@ func TestRouters_KeepRoutesThatOthersPutIntoAnOwnObject(t *testing.T) {
 func TestRouters_SayThatAKindIsMissing(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	_, err := b.get(b.Context(), kind{group: "networking.istio.invalid", name: "VirtualService", versions: []string{"v1", "v1beta1"}, routed: "Istio"}, "app")
-	traffictest.WantError[*KindMissingError](t, err, "The cluster has no VirtualService.", "networking.istio.invalid/v1, networking.istio.invalid/v1beta1", "Install Istio")
+	_, err := b.get(b.Context(),
+		kind{group: "networking.istio.invalid", name: "VirtualService", versions: []string{"v1", "v1beta1"}, routed: "Istio"}, "app")
+	traffictest.WantError[*KindMissingError](t, err, "The cluster has no VirtualService.",
+		"networking.istio.invalid/v1, networking.istio.invalid/v1beta1", "Install Istio")
 
 	older := virtualServices
 	older.versions = []string{"v7", "v1beta1"}

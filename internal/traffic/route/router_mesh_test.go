@@ -110,15 +110,20 @@ func TestRouters_MoveCallsWithoutLosingOne(t *testing.T) {
 			begin, beginTesters := users.Report(), testers.Report()
 
 			r := router(b)
-			for _, split := range []Split{{Weight: 0}, {Weight: 10, Headers: []HeaderMatch{onTrue}}, {Weight: 100}, {Weight: 0, Headers: []HeaderMatch{onTrue}}} {
+			for _, split := range []Split{
+				{Weight: 0}, {Weight: 10, Headers: []HeaderMatch{onTrue}}, {Weight: 100},
+				{Weight: 0, Headers: []HeaderMatch{onTrue}},
+			} {
 				b.set(r, split)
 				share := float64(split.Weight) / 100
-				users.Until(fmt.Sprintf("%d%% reach the canary", split.Weight), 500, func(seen mesh.Report) bool { return seen.Within(newOne, share) == nil })
+				users.Until(fmt.Sprintf("%d%% reach the canary", split.Weight), 500,
+					func(seen mesh.Report) bool { return seen.Within(newOne, share) == nil })
 				withHeader := share
 				if len(split.Headers) > 0 {
 					withHeader = 1
 				}
-				testers.Until(fmt.Sprintf("the header is minded at %d%%", split.Weight), 50, func(seen mesh.Report) bool { return seen.Within(newOne, withHeader) == nil })
+				testers.Until(fmt.Sprintf("the header is minded at %d%%", split.Weight), 50,
+					func(seen mesh.Report) bool { return seen.Within(newOne, withHeader) == nil })
 				if seen := users.Next(1000); seen.Within(newOne, share) != nil {
 					t.Error(seen.Within(newOne, share))
 				}
@@ -126,10 +131,12 @@ func TestRouters_MoveCallsWithoutLosingOne(t *testing.T) {
 			if err := r.Restore(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			users.Until("calls reach all pods of the Service", 200, func(seen mesh.Report) bool { return seen.Share(newOne) > 0.2 && seen.Share(oldOne) > 0.2 })
+			users.Until("calls reach all pods of the Service", 200,
+				func(seen mesh.Report) bool { return seen.Share(newOne) > 0.2 && seen.Share(oldOne) > 0.2 })
 
 			during, withHeader := users.Report().Since(begin), testers.Report().Since(beginTesters)
-			t.Logf("FIGURE %d calls while the route was made, moved and removed, %d failed", during.Requests+withHeader.Requests, during.Failed+withHeader.Failed)
+			t.Logf("FIGURE %d calls while the route was made, moved and removed, %d failed", during.Requests+withHeader.Requests,
+				during.Failed+withHeader.Failed)
 			if during.Failed > 0 || withHeader.Failed > 0 {
 				t.Errorf("calls failed: %+v, with the header %+v", during, withHeader)
 			}

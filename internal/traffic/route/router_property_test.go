@@ -174,7 +174,8 @@ func gatewayWorld(t testing.TB, seed uint64) *world {
 	return &world{
 		t: t, random: random, router: planner(t, gatewayConfig("primary", nil)),
 		live: parse(t, "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: shared, namespace: dc}\nspec:\n  rules:\n"+
-			"  - {name: primary, matches: [{path: {type: PathPrefix, value: /}}], backendRefs: [{group: '', kind: Service, name: app, port: 80, weight: 1}]}\n"),
+			"  - {name: primary, matches: [{path: {type: PathPrefix, value: /}}], backendRefs: [{group: '', kind: Service, name: app, "+
+			"port: 80, weight: 1}]}\n"),
 		ours: func(route map[string]any) bool { return slices.Contains(names, nameOf(route)) },
 		foreign: func(i int) map[string]any {
 			return runtime.DeepCopyJSON(map[string]any{

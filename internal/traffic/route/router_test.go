@@ -32,7 +32,8 @@ func testOwner() Owner {
 func istioConfig(route string) IstioConfig {
 	config := IstioConfig{
 		Owner: testOwner(), Host: "data-collection", Route: route,
-		Stable: Track{Subset: "v1", Labels: map[string]string{"version": "v1"}}, Canary: Track{Subset: "v2", Labels: map[string]string{"version": "v2"}},
+		Stable: Track{Subset: "v1", Labels: map[string]string{"version": "v1"}},
+		Canary: Track{Subset: "v2", Labels: map[string]string{"version": "v2"}},
 		Settle: -1,
 	}
 	if route != "" {
@@ -105,7 +106,8 @@ func parse(t testing.TB, text string) *unstructured.Unstructured {
 
 func shared(t testing.TB, http string) *unstructured.Unstructured {
 	t.Helper()
-	return parse(t, "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: shared, namespace: dc}\nspec:\n  hosts: [data-collection]\n  http:\n"+http)
+	return parse(t, "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: shared, namespace: dc}\nspec:\n"+
+		"  hosts: [data-collection]\n  http:\n"+http)
 }
 
 // apply does with a patch what an API server does.

@@ -44,9 +44,9 @@ func (u Use) String() string {
 	return fmt.Sprintf("split %s sends it %d%% of the requests (%s)", u.Split, u.Weight, u.Object)
 }
 
-// To finds the routes divided by Slipway, in the namespace of an environment, that send requests to pods with one of these sets of
-// labels, and the Services of blue-green switches that have such pods alone. Routes of others are not looked at, and a kind of route that the cluster does not have has none. Errors as from
-// cluster.Classify.
+// To finds the routes divided by Slipway, in the namespace of an environment, that send requests to pods with one of these sets
+// of labels, and the Services of blue-green switches that have such pods alone. Routes of others are not looked at, and a kind of
+// route that the cluster does not have has none. Errors as from cluster.Classify.
 func To(ctx context.Context, c *cluster.Cluster, handle environment.Handle, pods []map[string]string) ([]Use, error) {
 	access, err := newObjects(c, nil, handle)
 	if err != nil {
@@ -139,7 +139,9 @@ func isBase(d dialect, route map[string]any, m mark) bool {
 }
 
 // ofRoute is the percentage of a route's requests that comes to the pods.
-func (u *uses) ofRoute(ctx context.Context, d dialect, route map[string]any, reaches func(context.Context, map[string]any) (bool, error)) (int, error) {
+func (u *uses) ofRoute(
+	ctx context.Context, d dialect, route map[string]any, reaches func(context.Context, map[string]any) (bool, error),
+) (int, error) {
 	destinations := objectsIn(route[d.destinations()])
 	var sum, ours int64
 	for _, destination := range destinations {
@@ -256,8 +258,8 @@ func (u *uses) readServices(ctx context.Context) error {
 	return nil
 }
 
-// switched finds the Services that a blue-green switch has given to the pods, and to nobody else who is ready. Where it switches a route, its
-// Service has the pods of both colors, and no label of one.
+// switched finds the Services that a blue-green switch has given to the pods, and to nobody else who is ready. Where it switches
+// a route, its Service has the pods of both colors, and no label of one.
 func (u *uses) switched(ctx context.Context) ([]Use, error) {
 	if err := u.readServices(ctx); err != nil {
 		return nil, err

@@ -18,7 +18,10 @@ func (b *bench) service(name string, selector map[string]string) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.ServiceSpec{Selector: selector, Ports: []corev1.ServicePort{{Port: 80}}}}
+	service := &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec:       corev1.ServiceSpec{Selector: selector, Ports: []corev1.ServicePort{{Port: 80}}},
+	}
 	if _, err := client.CoreV1().Services(b.owner.Handle.Namespace).Create(b.Context(), service, metav1.CreateOptions{}); err != nil {
 		b.Fatal(err)
 	}
@@ -44,7 +47,9 @@ func TestRoutesTo_FindsWhatSendsToAReleasesPods(t *testing.T) {
 	b.service("app-stable", map[string]string{"app": "dc", "version": "v1"})
 	b.service("app-canary", map[string]string{"app": "dc", "version": "v2"})
 	// A route of somebody else, to all of them, is none of ours.
-	b.Put(virtualServices.groupKind(), shared(t, "  - {name: primary, route: [{destination: {host: data-collection}}]}\n  - {name: other, route: [{destination: {host: data-collection}}]}"))
+	b.Put(virtualServices.groupKind(), shared(t,
+		"  - {name: primary, route: [{destination: {host: data-collection}}]}\n"+
+			"  - {name: other, route: [{destination: {host: data-collection}}]}"))
 	b.wantUses("v1")
 
 	mesh := b.istio(istioConfig("primary"))
@@ -56,7 +61,10 @@ func TestRoutesTo_FindsWhatSendsToAReleasesPods(t *testing.T) {
 		{Split{Weight: 0}, []Use{{"app", inService, 100, false, false}}, nil},
 		{Split{Weight: 1}, []Use{{"app", inService, 99, false, false}}, []Use{{"app", inService, 1, false, false}}},
 		{Split{Weight: 100}, nil, []Use{{"app", inService, 100, false, false}}},
-		{Split{Weight: 30, Headers: []HeaderMatch{onTrue}}, []Use{{"app", inService, 70, false, false}}, []Use{{"app", inService, 100, true, false}, {"app", inService, 30, false, false}}},
+		{
+			Split{Weight: 30, Headers: []HeaderMatch{onTrue}}, []Use{{"app", inService, 70, false, false}},
+			[]Use{{"app", inService, 100, true, false}, {"app", inService, 30, false, false}},
+		},
 	} {
 		b.set(mesh, step.split)
 		b.wantUses("v1", step.v1...)

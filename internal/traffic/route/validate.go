@@ -109,7 +109,8 @@ func nameProblem(name string) string {
 	case strings.HasPrefix(name, ":"):
 		return fmt.Sprintf("%q is no header; Istio matches method, path and authority by fields of their own.", name)
 	case name != strings.ToLower(name):
-		return fmt.Sprintf("%q has capitals, and Istio matches header names in lower case only: write %q. It matches the header in any spelling.", name, strings.ToLower(name))
+		return fmt.Sprintf("%q has capitals, and Istio matches header names in lower case only: write %q. It matches the header in any spelling.",
+			name, strings.ToLower(name))
 	case !headerName.MatchString(name):
 		return fmt.Sprintf("%q is no name of an HTTP header: letters, digits and !#$%%&'*+-.^_`|~ are possible.", name)
 	}
@@ -139,34 +140,49 @@ func (c IstioConfig) Validate() []Problem {
 	for i, host := range c.Hosts {
 		field := fmt.Sprintf("hosts[%d]", i)
 		out = append(out, hostProblems(field, host)...)
-		if namespace := c.Owner.Handle.Namespace; host != "" && slices.ContainsFunc(append([]string{c.Host}, c.Hosts[:i]...), func(before string) bool {
-			return fullHost(before, namespace) == fullHost(host, namespace)
-		}) {
-			out = append(out, Problem{Field: field, Text: fmt.Sprintf("%q is given twice; the VirtualService has the host of the tracks anyway.", host)})
+		if namespace := c.Owner.Handle.Namespace; host != "" &&
+			slices.ContainsFunc(append([]string{c.Host}, c.Hosts[:i]...), func(before string) bool {
+				return fullHost(before, namespace) == fullHost(host, namespace)
+			}) {
+			out = append(out,
+				Problem{Field: field, Text: fmt.Sprintf("%q is given twice; the VirtualService has the host of the tracks anyway.", host)})
 		}
 	}
 	for i, name := range c.Gateways {
 		if name != "mesh" && !gatewayName.MatchString(name) && len(validation.IsDNS1123Subdomain(name)) > 0 {
-			out = append(out, Problem{Field: fmt.Sprintf("gateways[%d]", i), Text: fmt.Sprintf("%q is no gateway: write \"<name>\", \"<namespace>/<name>\" or \"mesh\".", name)})
+			out = append(out, Problem{
+				Field: fmt.Sprintf("gateways[%d]", i),
+				Text:  fmt.Sprintf("%q is no gateway: write \"<name>\", \"<namespace>/<name>\" or \"mesh\".", name),
+			})
 		}
 	}
 	if c.Route != "" && len(c.Gateways)+len(c.Hosts) > 0 {
-		out = append(out, Problem{Field: "route", Text: "A route in somebody else's VirtualService has the gateways and hosts of that one; leave gateways and hosts out."})
+		out = append(out, Problem{
+			Field: "route",
+			Text:  "A route in somebody else's VirtualService has the gateways and hosts of that one; leave gateways and hosts out.",
+		})
 	}
 	out = append(out, objectName("virtual_service", c.VirtualService)...)
 	out = append(out, objectName("destination_rule", c.DestinationRule)...)
 	if c.Route == "" && c.VirtualService != "" && c.VirtualService != c.Owner.Name {
-		out = append(out, Problem{Field: "route", Text: "A VirtualService is named, and no route in it. An own VirtualService has the name of the split."})
+		out = append(out,
+			Problem{Field: "route", Text: "A VirtualService is named, and no route in it. An own VirtualService has the name of the split."})
 	}
 	if c.stableSubset() == c.canarySubset() {
 		out = append(out, Problem{Field: "canary.subset", Text: "Both tracks have the same subset."})
 	}
 	for _, track := range tracks(c.Stable, c.Canary) {
 		if track.Subset != "" && len(validation.IsDNS1123Label(track.Subset)) > 0 {
-			out = append(out, Problem{Field: track.field + ".subset", Text: fmt.Sprintf("%q is no name of a subset: lower case letters, digits and hyphens.", track.Subset)})
+			out = append(out, Problem{
+				Field: track.field + ".subset",
+				Text:  fmt.Sprintf("%q is no name of a subset: lower case letters, digits and hyphens.", track.Subset),
+			})
 		}
 		if track.Service != "" || track.Port != 0 {
-			out = append(out, Problem{Field: track.field + ".service", Text: "With Istio, labels and not a Service tell the tracks apart; leave service and port out."})
+			out = append(out, Problem{
+				Field: track.field + ".service",
+				Text:  "With Istio, labels and not a Service tell the tracks apart; leave service and port out.",
+			})
 		}
 	}
 	return append(out, trackLabels(c.Stable, c.Canary)...)
@@ -183,16 +199,21 @@ func (c GatewayConfig) Validate() []Problem {
 	case c.RuleIndex != nil && (*c.RuleIndex < 0 || *c.RuleIndex > 15):
 		out = append(out, Problem{Field: "rule_index", Text: fmt.Sprintf("%d is no place of a rule: an HTTPRoute has at most 16.", *c.RuleIndex)})
 	case shared && len(c.Parents)+len(c.Hostnames) > 0:
-		out = append(out, Problem{Field: "parents", Text: "A rule in somebody else's HTTPRoute has the parents and hostnames of that one; leave parents and hostnames out."})
+		out = append(out, Problem{
+			Field: "parents",
+			Text:  "A rule in somebody else's HTTPRoute has the parents and hostnames of that one; leave parents and hostnames out.",
+		})
 	case !shared && c.HTTPRoute != "" && c.HTTPRoute != c.Owner.Name:
 		out = append(out, Problem{Field: "rule", Text: "An HTTPRoute is named, and no rule in it. An own HTTPRoute has the name of the split."})
 	case !shared && len(c.Parents) == 0:
-		out = append(out, Problem{Field: "parents", Text: "An own HTTPRoute must be attached to something: the Service that clients call, or a Gateway."})
+		out = append(out,
+			Problem{Field: "parents", Text: "An own HTTPRoute must be attached to something: the Service that clients call, or a Gateway."})
 	}
 	out = append(out, objectName("http_route", c.HTTPRoute)...)
 	for i, parent := range c.Parents {
 		if parent.Kind != "Service" && parent.Kind != "Gateway" {
-			out = append(out, Problem{Field: fmt.Sprintf("parents[%d].kind", i), Text: fmt.Sprintf("%q is neither Service nor Gateway.", parent.Kind)})
+			out = append(out,
+				Problem{Field: fmt.Sprintf("parents[%d].kind", i), Text: fmt.Sprintf("%q is neither Service nor Gateway.", parent.Kind)})
 		}
 		if parent.Name == "" {
 			out = append(out, Problem{Field: fmt.Sprintf("parents[%d].name", i), Text: "The name is empty."})
@@ -210,18 +231,27 @@ func (c GatewayConfig) Validate() []Problem {
 			out = append(out, Problem{Field: track.field + ".port", Text: fmt.Sprintf("%d is no port; it must be between 1 and 65535.", track.Port)})
 		}
 		if len(track.Labels) > 0 || track.Subset != "" {
-			out = append(out, Problem{Field: track.field + ".labels", Text: "With the Gateway API, a Service and not labels tells the tracks apart; leave labels and subset out."})
+			out = append(out, Problem{
+				Field: track.field + ".labels",
+				Text:  "With the Gateway API, a Service and not labels tells the tracks apart; leave labels and subset out.",
+			})
 		}
 	}
 	if c.Stable.Service == c.Canary.Service && c.Stable.Service != "" {
-		out = append(out, Problem{Field: "canary.service", Text: "Both tracks have the same Service. The Gateway API knows no subsets: each track needs one of its own."})
+		out = append(out, Problem{
+			Field: "canary.service",
+			Text:  "Both tracks have the same Service. The Gateway API knows no subsets: each track needs one of its own.",
+		})
 	}
 	return out
 }
 
 func (o Owner) validate() []Problem {
 	if len(validation.IsDNS1123Label(o.Name)) > 0 {
-		return []Problem{{Field: "name", Text: fmt.Sprintf("%q is no name of a split: at most 63 lower case letters, digits and hyphens.", o.Name)}}
+		return []Problem{{
+			Field: "name",
+			Text:  fmt.Sprintf("%q is no name of a split: at most 63 lower case letters, digits and hyphens.", o.Name),
+		}}
 	}
 	return nil
 }

@@ -29,8 +29,9 @@ func (b *bench) byIstio(client kubernetes.Interface, pod string, header HeaderMa
 			"uid": "1", "operation": "CREATE", "name": "app", "namespace": b.owner.Handle.Namespace,
 			"kind": map[string]any{"group": "networking.istio.io", "version": "v1", "kind": "VirtualService"},
 			"object": map[string]any{
-				"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": map[string]any{"name": "app", "namespace": b.owner.Handle.Namespace},
-				"spec": map[string]any{"hosts": []any{"app"}, "http": []any{route}},
+				"apiVersion": "networking.istio.io/v1", "kind": "VirtualService",
+				"metadata": map[string]any{"name": "app", "namespace": b.owner.Handle.Namespace},
+				"spec":     map[string]any{"hosts": []any{"app"}, "http": []any{route}},
 			},
 		},
 	})
@@ -91,7 +92,8 @@ func TestValidateHeaders_AgreesWithIstioAndTheGatewayAPI(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	istiods, err := client.CoreV1().Pods("istio-system").List(t.Context(), metav1.ListOptions{LabelSelector: "app=istiod", FieldSelector: "status.phase=Running"})
+	istiods, err := client.CoreV1().Pods("istio-system").List(t.Context(),
+		metav1.ListOptions{LabelSelector: "app=istiod", FieldSelector: "status.phase=Running"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +103,8 @@ func TestValidateHeaders_AgreesWithIstioAndTheGatewayAPI(t *testing.T) {
 	refusals := map[string]int{}
 	names := []string{
 		"canary", "x-canary", "x_y.z~1", "!#$%&'*+-.^_`|~09", strings.Repeat("a", 256),
-		"", "x canary", "x:canary", "x/canary", "x(canary)", "x\"", "größe", "x\ty", "x\n", " canary", "canary ", "x,y", "@request.auth.claims.sub", ":custom",
+		"", "x canary", "x:canary", "x/canary", "x(canary)", "x\"", "größe", "x\ty", "x\n", " canary", "canary ", "x,y",
+		"@request.auth.claims.sub", ":custom",
 		strings.Repeat("a", 257), "Canary", ":authority", ":path", "host",
 	}
 	values := []string{"true", "a b\tc", "ü", "{}\"", strings.Repeat("a", 4096), "", strings.Repeat("a", 4097), "a\nb", " a"}
@@ -114,7 +117,9 @@ func TestValidateHeaders_AgreesWithIstioAndTheGatewayAPI(t *testing.T) {
 	}
 	for _, header := range all {
 		here := len(ValidateHeaders("headers", []HeaderMatch{header})) == 0
-		for who, refused := range map[string]string{"Istio": b.byIstio(client, istiods.Items[0].Name, header), "the Gateway API": b.byGateway(header)} {
+		for who, refused := range map[string]string{
+			"Istio": b.byIstio(client, istiods.Items[0].Name, header), "the Gateway API": b.byGateway(header),
+		} {
 			if refused != "" {
 				refusals[who]++
 			}
@@ -132,12 +137,18 @@ func TestValidateHeaders_AgreesWithIstioAndTheGatewayAPI(t *testing.T) {
 func TestCheckHeaders_SeesWhatTheRouteItselfAsksFor(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.Put(virtualServices.groupKind(), shared(t, "  - {name: primary, match: [{headers: {canary: {regex: \"t.*\"}, x-beta: {prefix: ye}}}], route: [{destination: {host: data-collection}}]}"))
+	b.Put(virtualServices.groupKind(), shared(t,
+		"  - {name: primary, match: [{headers: {canary: {regex: \"t.*\"}, x-beta: {prefix: ye}}}], route: [{destination: {host: "+
+			"data-collection}}]}"))
 	config := istioConfig("primary")
 	owner := Owner{Handle: b.owner.Handle, Name: "app"}
-	traffictest.WantError[*HeaderClashError](t, CheckHeaders(t.Context(), b.planned(Config{Istio: &config}, owner), []HeaderMatch{onTrue}), "matches the same header by another rule")
-	traffictest.WantError[*HeaderClashError](t, CheckHeaders(t.Context(), b.planned(Config{Istio: &config}, owner), []HeaderMatch{{Name: "x-beta", Value: "no"}}), "demand another value")
-	for name, headers := range map[string][]HeaderMatch{"of a value that it asks for": {beta}, "of another name": {{Name: "x-other", Value: "1"}}, "none": nil} {
+	traffictest.WantError[*HeaderClashError](t, CheckHeaders(t.Context(), b.planned(Config{Istio: &config}, owner), []HeaderMatch{onTrue}),
+		"matches the same header by another rule")
+	traffictest.WantError[*HeaderClashError](t,
+		CheckHeaders(t.Context(), b.planned(Config{Istio: &config}, owner), []HeaderMatch{{Name: "x-beta", Value: "no"}}), "demand another value")
+	for name, headers := range map[string][]HeaderMatch{
+		"of a value that it asks for": {beta}, "of another name": {{Name: "x-other", Value: "1"}}, "none": nil,
+	} {
 		if err := CheckHeaders(t.Context(), b.planned(Config{Istio: &config}, owner), headers); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -1,8 +1,8 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package traffictest is what the tests of routes, canaries and blue-green switches have in common: a namespace on the test cluster in which
-// the kinds of Istio and of the Gateway API are known, and the objects that others write into it.
+// Package traffictest is what the tests of routes, canaries and blue-green switches have in common: a namespace on the test
+// cluster in which the kinds of Istio and of the Gateway API are known, and the objects that others write into it.
 package traffictest
 
 import (
@@ -95,7 +95,8 @@ func (b *Bench) Live(kind schema.GroupKind, name string) *unstructured.Unstructu
 	return live
 }
 
-// OurWrites is what a write of Slipway leaves on an object. It leaves out what istiod does, which reports on the object's status at any time.
+// OurWrites is what a write of Slipway leaves on an object. It leaves out what istiod does, which reports on the object's status
+// at any time.
 func OurWrites(live *unstructured.Unstructured) []any {
 	out := []any{live.GetGeneration(), live.GetLabels(), live.GetAnnotations()}
 	for _, fields := range live.GetManagedFields() {

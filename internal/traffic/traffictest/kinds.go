@@ -92,7 +92,9 @@ func (b *Bench) install(file string, kind schema.GroupKind) error {
 	if err != nil {
 		return err
 	}
-	definitions := b.Dynamic.Resource(schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"})
+	definitions := b.Dynamic.Resource(schema.GroupVersionResource{
+		Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions",
+	})
 	decoder := utilyaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096)
 	for {
 		definition := &unstructured.Unstructured{}
@@ -108,7 +110,8 @@ func (b *Bench) install(file string, kind schema.GroupKind) error {
 		if name != kind.Kind {
 			continue
 		}
-		if _, err := definitions.Apply(b.Context(), definition.GetName(), definition, metav1.ApplyOptions{FieldManager: "slipway-test", Force: true}); err != nil {
+		if _, err := definitions.Apply(b.Context(), definition.GetName(), definition,
+			metav1.ApplyOptions{FieldManager: "slipway-test", Force: true}); err != nil {
 			return err
 		}
 		return wait.PollUntilContextTimeout(b.Context(), 100*time.Millisecond, time.Minute, true, func(context.Context) (bool, error) {

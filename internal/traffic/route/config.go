@@ -111,3 +111,14 @@ func sortedTexts(texts []string) []string {
 	}
 	return out
 }
+
+// Track is a set of pods in a namespace.
+type Track struct {
+	// Labels are on its pods, and not on those of the other track.
+	Labels map[string]string
+	// Subset is the name of a subset of the DestinationRule; Istio only. Empty is "stable" or "canary".
+	Subset string
+	// Service and Port are a Service that has only pods of this track; Gateway API only.
+	Service string
+	Port    int32
+}

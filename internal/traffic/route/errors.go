@@ -60,21 +60,15 @@ func (e *ForeignError) Explain() (happened, observed, advice string) {
 
 func (e *ForeignError) Error() string { return explain.Text(e.Explain()) }
 
-// InstanceError says that a route is managed by another resource instance than the one in this state.
-type InstanceError struct {
-	Object string
-	// Want is the id in state, Got the one on the route.
-	Want, Got string
+// errAnotherInstance says that a route is managed by another resource than the one in this state. got is the id on the route, want the one in
+// the state.
+func errAnotherInstance(object, want, got string) error {
+	return &explain.Error{
+		Happened: fmt.Sprintf("%s is managed by another Terraform state.", explain.Capitalize(object)),
+		Observed: fmt.Sprintf("Its annotation has the id %s; this state has %s. Another state took it over, or this state is an old copy.", got, want),
+		Advice:   "Use the state that manages it. If this is the one, forget the resource (terraform state rm) and import it again.",
+	}
 }
-
-// Explain returns the three parts of the error.
-func (e *InstanceError) Explain() (happened, observed, advice string) {
-	return fmt.Sprintf("%s is managed by another Terraform state.", explain.Capitalize(e.Object)),
-		fmt.Sprintf("Its mark has the id %s; this state has %s. Another state took it over, or this state is an old copy.", e.Got, e.Want),
-		"Use the state that manages it. If this is the one, forget the resource (terraform state rm) and import it again."
-}
-
-func (e *InstanceError) Error() string { return explain.Text(e.Explain()) }
 
 // MissingError says that a shared object, or the route in it, does not exist.
 type MissingError struct {

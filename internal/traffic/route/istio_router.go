@@ -25,9 +25,6 @@ type istioRouter struct {
 	settle  time.Duration
 }
 
-func (c IstioConfig) stableSubset() string { return cmp.Or(c.Stable.Subset, "stable") }
-func (c IstioConfig) canarySubset() string { return cmp.Or(c.Canary.Subset, "canary") }
-
 // NewIstio makes the router for a route of an Istio VirtualService. It sends no request. Client is the one to write with, for example
 // one that stops writing when the namespace's Lease is lost; nil is the cluster's. The caller holds the Lease. Errors: *InvalidError.
 func NewIstio(c *cluster.Cluster, client dynamic.Interface, config IstioConfig) (Router, error) {
@@ -136,7 +133,7 @@ func (r *istioRouter) check(ctx context.Context, split Split) error {
 		if err := r.guard(ctx); err != nil {
 			return err
 		}
-		return r.rival(ctx, func(*unstructured.Unstructured) bool { return false })
+		return findRival(ctx, r.router, func(*unstructured.Unstructured) bool { return false })
 	}
 	_, _, err := r.plan(ctx, r.live, split)
 	return err
@@ -190,4 +187,20 @@ func (r *istioRouter) wait(ctx context.Context) error {
 	case <-timer.C:
 		return nil
 	}
+}
+
+// unfit says what a shared route that nobody divides yet cannot be divided for. Errors: *ShapeError.
+func (r *istioRouter) unfit(ctx context.Context) error {
+	if r.live == nil || !r.shared {
+		return nil
+	}
+	if marked, err := readMarks(r.live); err != nil || len(marked) > 0 {
+		return err
+	}
+	_, _, err := r.plan(ctx, r.live, Split{})
+	var shape *ShapeError
+	if errors.As(err, &shape) {
+		return shape
+	}
+	return nil // What else there is may be right by then.
 }

@@ -373,7 +373,7 @@ func TestIstio_RefusesAnotherInstanceUnlessItTakesOver(t *testing.T) {
 	config := istioConfig("primary")
 	config.Owner.InstanceID = "two"
 	_, _, err := planner(t, config).plan(t.Context(), live, Split{Weight: 20})
-	traffictest.WantError[*InstanceError](t, err, "has the id one", "this state has two")
+	traffictest.WantExplained(t, err, "has the id one", "this state has two", "managed by another Terraform state")
 	config.Owner.TakeOver = true
 	live = set(t, planner(t, config), live, Split{Weight: 10})
 	found, err := planner(t, config).look(live)

@@ -11,7 +11,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 )
@@ -118,25 +117,6 @@ func withoutField(object map[string]any, field string) map[string]any {
 		}
 	}
 	return out
-}
-
-// Labels are those of an object that is the split's own.
-func (o Owner) Labels() map[string]string {
-	return map[string]string{
-		environment.LabelClient: o.Handle.Client, environment.LabelStage: o.Handle.Stage,
-		cluster.LabelManagedBy: cluster.FieldManager, record.LabelCanary: o.Name,
-	}
-}
-
-// owns reports that an object is this split's own.
-func (o Owner) owns(object *unstructured.Unstructured) bool {
-	labels := object.GetLabels()
-	for key, value := range o.Labels() {
-		if labels[key] != value {
-			return false
-		}
-	}
-	return true
 }
 
 // whose says in words for whom an object is managed, empty where it has no labels of ours.

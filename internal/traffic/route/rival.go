@@ -46,34 +46,6 @@ func (e *RivalError) Error() string { return explain.Text(e.Explain()) }
 // meshGateway stands for all proxies of the mesh; a VirtualService that names no gateway is for them.
 const meshGateway = "mesh"
 
-// rival looks for an object of the namespace that routes requests which ours, not made yet, would be for. Errors: *RivalError.
-// Those that mine says true for are let be. Who may not list them is not refused for that.
-func (r *router) rival(ctx context.Context, mine func(*unstructured.Unstructured) bool) error {
-	all, err := r.all(ctx, r.kind)
-	var forbidden *cluster.ForbiddenError
-	if errors.As(err, &forbidden) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	both := sharedHost
-	if r.kind.name == httpRoutes.name {
-		both = sharedService
-	}
-	for i := range all {
-		other := &all[i]
-		spec, _ := other.Object["spec"].(map[string]any)
-		if other.GetName() == r.name || len(routesOf(r.dialect, other)) == 0 || mine(other) {
-			continue
-		}
-		if host := both(r.spec, spec, r.handle.Namespace); host != "" {
-			return &RivalError{Object: r.object(), Rival: r.kind.name + " " + other.GetName(), Host: host}
-		}
-	}
-	return nil
-}
-
 // sharedHost is the full name of a host that the mesh has from two VirtualServices, empty where there is none. Those of a gateway
 // are put together.
 func sharedHost(ours, theirs map[string]any, namespace string) string {
@@ -155,7 +127,7 @@ func CheckRivals(ctx context.Context, made Router) error {
 		return err
 	}
 	if plain.live == nil && !plain.shared {
-		if err := plain.rival(ctx, ours); err != nil {
+		if err := findRival(ctx, plain, ours); err != nil {
 			return err
 		}
 	}
@@ -177,18 +149,30 @@ func CheckRivals(ctx context.Context, made Router) error {
 	return err
 }
 
-// unfit says what a shared route that nobody divides yet cannot be divided for. Errors: *ShapeError.
-func (r *istioRouter) unfit(ctx context.Context) error {
-	if r.live == nil || !r.shared {
+// findRival looks for an object of the namespace that routes requests which ours, not made yet, would be for. Errors: *RivalError.
+// Those that mine says true for are let be. Who may not list them is not refused for that.
+func findRival(ctx context.Context, r *router, mine func(*unstructured.Unstructured) bool) error {
+	all, err := r.all(ctx, r.kind)
+	var forbidden *cluster.ForbiddenError
+	if errors.As(err, &forbidden) {
 		return nil
 	}
-	if marked, err := readMarks(r.live); err != nil || len(marked) > 0 {
+	if err != nil {
 		return err
 	}
-	_, _, err := r.plan(ctx, r.live, Split{})
-	var shape *ShapeError
-	if errors.As(err, &shape) {
-		return shape
+	both := sharedHost
+	if r.kind.name == httpRoutes.name {
+		both = sharedService
 	}
-	return nil // What else there is may be right by then.
+	for i := range all {
+		other := &all[i]
+		spec, _ := other.Object["spec"].(map[string]any)
+		if other.GetName() == r.name || len(routesOf(r.dialect, other)) == 0 || mine(other) {
+			continue
+		}
+		if host := both(r.spec, spec, r.handle.Namespace); host != "" {
+			return &RivalError{Object: r.object(), Rival: r.kind.name + " " + other.GetName(), Host: host}
+		}
+	}
+	return nil
 }

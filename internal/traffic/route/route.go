@@ -10,9 +10,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
-
-	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 )
 
 // Split is how the traffic to a host is divided between the stable track and the canary. The zero value sends all to stable.
@@ -92,7 +89,7 @@ type Observed struct {
 // meanwhile, and fails with *ConflictError; Read again, and decide again. What others did to other routes of a shared object, and
 // statuses that a mesh writes, are no conflict. Not safe for concurrent use.
 //
-// Errors of all methods, all with Explain: *KindMissingError (CRDs are not installed), *ForeignError, *InstanceError,
+// Errors of all methods, all with Explain: *KindMissingError (CRDs are not installed), *ForeignError,
 // *MissingError, *AmbiguousError, *ShapeError, *SubsetError, *HeaderClashError, *ConflictError,
 // *environment.NamespaceForeignError and its siblings, others as from cluster.Classify.
 type Router interface {
@@ -109,77 +106,4 @@ type Router interface {
 	Restore(ctx context.Context) error
 	// Object names the route in messages, for example "route primary of VirtualService data-collection".
 	Object() string
-}
-
-// Owner says for whom a route is managed.
-type Owner struct {
-	// Handle is the environment; everything is in its namespace.
-	Handle environment.Handle
-	// Name is that of the split, a DNS label, unique in the environment. Own objects have this name.
-	Name string
-	// InstanceID is the id of the resource in Terraform's state. A route that carries another one is refused (*InstanceError),
-	// unless TakeOver is set, as it is in a Create.
-	InstanceID string
-	TakeOver   bool
-	// Adopt is the UID of an object that was divided by hand and imported: its first Set makes it ours, or the route in it. Another
-	// object, and one that is managed for somebody, is refused as ever.
-	Adopt string
-}
-
-// Track is a set of pods in a namespace.
-type Track struct {
-	// Labels are on its pods, and not on those of the other track.
-	Labels map[string]string
-	// Subset is the name of a subset of the DestinationRule; Istio only. Empty is "stable" or "canary".
-	Subset string
-	// Service and Port are a Service that has only pods of this track; Gateway API only.
-	Service string
-	Port    int32
-}
-
-// IstioConfig is a route of an Istio VirtualService; see NewIstio.
-type IstioConfig struct {
-	Owner Owner
-	// Host is the name of the Service that both tracks are behind, short or full.
-	Host string
-	// VirtualService is its name, Owner.Name where empty.
-	VirtualService string
-	// Route is the name of one route in a VirtualService that others own. Only this route is changed, and a header route is put
-	// before it. Empty: the VirtualService is our own.
-	Route string
-	// Gateways and Hosts are for an own VirtualService: Gateways as in Istio, the mesh where empty; Hosts beside Host.
-	Gateways, Hosts []string
-	// DestinationRule is the name of the one that gets the subsets, Owner.Name where empty. It is made where it does not exist, and
-	// subsets are added to it where it is somebody else's.
-	DestinationRule string
-	Stable, Canary  Track
-	// Settle is how long a subset must have been there before a route refers to it, and a route gone before its subset goes:
-	// proxies hear of both one after the other. Two seconds where zero; negative does not wait.
-	Settle time.Duration
-}
-
-// GatewayConfig is a rule of a Gateway API HTTPRoute; see NewGateway.
-type GatewayConfig struct {
-	Owner Owner
-	// HTTPRoute is its name, Owner.Name where empty.
-	HTTPRoute string
-	// Rule is the name of one rule in an HTTPRoute that others own; RuleIndex is its place, from 0, where the rule has no name
-	// (counted without the header rule that is put before it). Without both the HTTPRoute is our own.
-	Rule      string
-	RuleIndex *int
-	// Parents and Hostnames are for an own HTTPRoute. A parent is a Service (of a mesh: GAMMA) or a Gateway.
-	Parents        []Parent
-	Hostnames      []string
-	Stable, Canary Track
-}
-
-// Parent is what an HTTPRoute is attached to.
-type Parent struct {
-	// Kind is "Service" or "Gateway".
-	Kind string
-	// Namespace is the environment's where empty.
-	Name, Namespace string
-	// Port is that of a Service, SectionName the listener of a Gateway; both may be empty.
-	Port        int32
-	SectionName string
 }

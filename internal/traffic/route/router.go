@@ -5,6 +5,7 @@ package route
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -66,7 +67,7 @@ func (r *router) load(ctx context.Context) error {
 
 // look finds our routes in an object. Errors: *ForeignError, *AmbiguousError.
 func (r *router) look(live *unstructured.Unstructured) (*routing, error) {
-	adopting := r.adopts(live)
+	adopting := r.owner.adopts(live, r.shared)
 	if !r.shared && !adopting && !r.owner.owns(live) {
 		return nil, &ForeignError{Object: r.object(), Whose: whose(live)}
 	}
@@ -110,7 +111,7 @@ func (r *router) Read(ctx context.Context) (Observed, error) {
 	out.Version = digest([]any{r.live.GetUID(), r.live.Object["spec"], found.mark})
 	out.Split, out.Drift = found.split()
 	if found.adopting {
-		out.Drift = append(out.Drift, r.takenOver())
+		out.Drift = append(out.Drift, found.takenOver(r.shared))
 	}
 	if !r.shared {
 		for _, field := range r.differing(r.live) {
@@ -151,7 +152,7 @@ func sameMembers(a, b any) bool {
 // mayWrite refuses a route that another resource instance has taken over.
 func (r *router) mayWrite(found *routing) error {
 	if got := found.mark.Instance; found.marked && !r.owner.TakeOver && r.owner.InstanceID != "" && got != "" && got != r.owner.InstanceID {
-		return &InstanceError{Object: found.route(), Want: r.owner.InstanceID, Got: got}
+		return errAnotherInstance(found.route(), r.owner.InstanceID, got)
 	}
 	return nil
 }
@@ -198,7 +199,7 @@ func (r *router) make(ctx context.Context, split Split) error {
 	if err := r.guard(ctx); err != nil {
 		return err
 	}
-	if err := r.rival(ctx, func(*unstructured.Unstructured) bool { return false }); err != nil {
+	if err := findRival(ctx, r, func(*unstructured.Unstructured) bool { return false }); err != nil {
 		return err
 	}
 	spec := runtime.DeepCopyJSON(r.spec)
@@ -241,13 +242,13 @@ func (r *router) plan(ctx context.Context, live *unstructured.Unstructured, spli
 	var m mark
 	switch {
 	case found.adopting && !r.shared && found.base() == nil:
-		return nil, nil, r.notDivided(live)
+		return nil, nil, found.notDivided()
 	case !r.shared && found.base() == nil:
 		m, err = r.remake(p, found, split)
 	default:
 		claimed := found.adopting && !r.shared
 		if claimed {
-			r.claim(p, found)
+			found.claim(p, r.owner)
 		}
 		m, err = found.divideBy(p, split, r.owner, !r.shared)
 		if claimed {
@@ -325,17 +326,6 @@ func (r *router) remark(p *patch, m *mark) error {
 	return nil
 }
 
-// tests are that our routes still stand where they were found.
-func (r *routing) tests() []operation {
-	var out []operation
-	for _, at := range []int{r.place.header, r.place.base} {
-		if name := nameOf(r.entry(at)); name != "" {
-			out = append(out, operation{Op: "test", Path: entryPath(r.dialect, at) + "/name", Value: name})
-		}
-	}
-	return out
-}
-
 // sameRoute reports that our routes and our mark are the same in two readings. What others did with theirs is their affair.
 func (r *router) sameRoute(a, b *unstructured.Unstructured) bool {
 	if a.GetUID() != b.GetUID() {
@@ -355,3 +345,89 @@ func (r *router) sameRoute(a, b *unstructured.Unstructured) bool {
 
 // Prepare has nothing to make: a route names Services, which are not ours.
 func (r *router) Prepare(context.Context, Split) (written bool, err error) { return false, nil }
+
+// Restore takes back what Set did, see Router.
+func (r *router) Restore(ctx context.Context) error {
+	r.guarded = false
+	var err error
+	for range mostTries {
+		err = r.restoreOnce(ctx)
+		var conflict *ConflictError
+		if !errors.As(err, &conflict) {
+			return err
+		}
+	}
+	return err
+}
+
+// restoreOnce reads anew: whatever became of the route meanwhile, our part in it goes.
+func (r *router) restoreOnce(ctx context.Context) error {
+	err := r.load(ctx)
+	var missing *KindMissingError
+	if errors.As(err, &missing) {
+		return nil // Without the kind there is no object of it.
+	}
+	if err != nil || r.live == nil {
+		return err
+	}
+	found, err := r.look(r.live)
+	var foreign *ForeignError
+	if errors.As(err, &foreign) {
+		return nil // It was ours once, if ever.
+	}
+	if err != nil {
+		return err
+	}
+	if err := r.mayWrite(found); err != nil {
+		return err
+	}
+	if gone, err := r.gone(ctx); gone || err != nil {
+		return err
+	}
+	if !r.shared && !found.hasOthers() {
+		if err := r.remove(ctx, r.kind, r.live); err != nil {
+			return err
+		}
+		r.live = nil
+		return nil
+	}
+	written, err := r.change(ctx, r.kind, r.live, sameContent, r.takeOut)
+	if err != nil {
+		return err
+	}
+	r.live = written
+	return nil
+}
+
+// gone reports that the namespace is gone or going, which takes the route with it.
+func (r *router) gone(ctx context.Context) (bool, error) {
+	err := r.guard(ctx)
+	var missing *environment.NamespaceMissingError
+	var terminating *environment.NamespaceTerminatingError
+	if errors.As(err, &missing) || errors.As(err, &terminating) {
+		return true, nil
+	}
+	return false, err
+}
+
+// takeOut is the patch that leaves an object to its others.
+func (r *router) takeOut(live *unstructured.Unstructured) (*patch, []operation, error) {
+	found, err := r.look(live)
+	if err != nil {
+		return nil, nil, err
+	}
+	p := newPatch(live)
+	if !r.shared {
+		// Requests that no route matches are refused; so the base route stays, and leads where requests went without any route.
+		found.mark.Before, _ = r.plain[r.dialect.destinations()].([]any)
+		for label := range r.owner.Labels() {
+			p.remove("/metadata/labels/" + escape(label))
+		}
+		p.annotate(environment.AnnotationInstance, "")
+	}
+	found.undivide(p)
+	if err := r.remark(p, nil); err != nil {
+		return nil, nil, err
+	}
+	return p, found.tests(), nil
+}

@@ -5,7 +5,9 @@ package route
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"strconv"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -172,4 +174,59 @@ func (r *routing) undivide(p *patch) {
 		}
 		p.replace(entryPath(r.dialect, r.place.header)+"/"+field, runtime.DeepCopyJSONValue(before))
 	}
+}
+
+// hasOthers reports that there are routes in the object that are not ours.
+func (r *routing) hasOthers() bool {
+	ours := 0
+	for _, at := range []int{r.place.base, r.place.header} {
+		if at >= 0 {
+			ours++
+		}
+	}
+	return len(r.routes()) > ours
+}
+
+// tests are that our routes still stand where they were found.
+func (r *routing) tests() []operation {
+	var out []operation
+	for _, at := range []int{r.place.header, r.place.base} {
+		if name := nameOf(r.entry(at)); name != "" {
+			out = append(out, operation{Op: "test", Path: entryPath(r.dialect, at) + "/name", Value: name})
+		}
+	}
+	return out
+}
+
+// takenOver says in words what the first Set after an import does.
+func (r *routing) takenOver(shared bool) string {
+	if shared {
+		return fmt.Sprintf("the %s %s of %s is to be taken over, as it was imported", r.dialect.word(), r.ref, r.object)
+	}
+	return r.object + " is to be taken over, as it was imported"
+}
+
+// claim makes an object ours that somebody else made: its labels, and the name of the route that is divided.
+func (r *routing) claim(p *patch, owner Owner) {
+	labels := owner.Labels()
+	if len(p.live.GetLabels()) == 0 {
+		values := map[string]any{}
+		for key, value := range labels {
+			values[key] = value
+		}
+		p.add("/metadata/labels", values)
+	} else {
+		for _, key := range slices.Sorted(maps.Keys(labels)) {
+			p.add("/metadata/labels/"+escape(key), labels[key])
+		}
+	}
+	if nameOf(r.base()) != r.ref.name {
+		p.add(entryPath(r.dialect, r.place.base)+"/name", r.ref.name)
+	}
+}
+
+func (r *routing) notDivided() error {
+	return &ShapeError{Object: r.object, Reason: fmt.Sprintf(
+		"It was imported, and none of its %d %ss sends its requests to the two tracks any more.", len(r.routes()),
+		r.dialect.word())}
 }

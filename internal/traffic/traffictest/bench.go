@@ -38,7 +38,7 @@ func New(t *testing.T) *Bench {
 	if b.Dynamic, err = b.Cluster.Dynamic(); err != nil {
 		t.Fatal(err)
 	}
-	b.installKinds()
+	installKinds(b)
 	return b
 }
 

@@ -40,7 +40,7 @@ var kindsInstalled struct {
 
 // installKinds makes the kinds of Istio and of the Gateway API that the routers use known to the cluster, from the modules of which istiod
 // is built.
-func (b *Bench) installKinds() {
+func installKinds(b *Bench) {
 	b.Helper()
 	kindsInstalled.Lock()
 	defer kindsInstalled.Unlock()
@@ -57,7 +57,7 @@ func (b *Bench) installKinds() {
 		for _, kind := range from.kinds {
 			_, err := b.mapping(kind)
 			if meta.IsNoMatchError(err) {
-				err = b.install(filepath.Join(b.moduleFolder(from.module), from.file), kind)
+				err = install(b, filepath.Join(moduleFolder(b, from.module), from.file), kind)
 			}
 			if err != nil {
 				b.Fatal(err)
@@ -68,7 +68,7 @@ func (b *Bench) installKinds() {
 }
 
 // moduleFolder is where a module of which istiod is built lies.
-func (b *Bench) moduleFolder(module string) string {
+func moduleFolder(b *Bench, module string) string {
 	b.Helper()
 	var folder string
 	for _, args := range [][]string{{"mod", "download", module}, {"list", "-m", "-f", "{{.Dir}}", module}} {
@@ -86,7 +86,7 @@ func (b *Bench) moduleFolder(module string) string {
 }
 
 // install applies the definition of one kind and waits until it is served.
-func (b *Bench) install(file string, kind schema.GroupKind) error {
+func install(b *Bench, file string, kind schema.GroupKind) error {
 	b.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {

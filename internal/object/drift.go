@@ -32,7 +32,7 @@ func Drifts(live, restored, shown map[string]any, ignored func(Drift) bool) []Dr
 	var out []Drift
 	for _, e := range compare(nil, ownFields(live), ownFields(restored), nil) {
 		for _, leaf := range leavesOf(e) {
-			if leaf.isOrder() || sameQuantity(leaf.before, leaf.after) || leaf.isEmpty() {
+			if leaf.isOrder() || SameValue(leaf.before, leaf.after) || leaf.isEmpty() {
 				continue
 			}
 			d := Drift{Path: leaf.path.String(), Live: present(leaf.before), Restored: present(leaf.after), at: leaf.path}
@@ -133,8 +133,8 @@ func isSecretData(path treePath) bool {
 	return len(path) > 0 && slices.Contains([]string{"data", "stringData", "binaryData"}, path[0].name)
 }
 
-// sameQuantity reports that two leaves are the same quantity in two spellings: the API server writes 1000m as 1.
-func sameQuantity(a, b any) bool {
+// SameValue compares two values. Two spellings of one quantity are the same: the API server writes 1000m as 1.
+func SameValue(a, b any) bool {
 	if equal(a, b) {
 		return true
 	}
@@ -161,19 +161,7 @@ func masked(shown map[string]any, path treePath) bool {
 		}
 		at = child(at, step)
 	}
-	return hasMask(at)
-}
-
-func hasMask(v any) bool {
-	switch v := v.(type) {
-	case string:
-		return v == MaskSecret
-	case map[string]any:
-		return slices.ContainsFunc(slices.Collect(maps.Values(v)), hasMask)
-	case []any:
-		return slices.ContainsFunc(v, hasMask)
-	}
-	return false
+	return HasMask(at, MaskSecret)
 }
 
 // child follows one step of a path; nil if there is nothing.

@@ -145,3 +145,20 @@ func equal(a, b any) bool {
 	right, errRight := Canonical(b)
 	return errLeft == nil && errRight == nil && left == right
 }
+
+// HasMask reports one of the masks in a value or anywhere below it.
+func HasMask(v any, masks ...string) bool {
+	switch v := v.(type) {
+	case string:
+		return slices.Contains(masks, v)
+	case map[string]any:
+		for _, below := range v {
+			if HasMask(below, masks...) {
+				return true
+			}
+		}
+	case []any:
+		return slices.ContainsFunc(v, func(below any) bool { return HasMask(below, masks...) })
+	}
+	return false
+}

@@ -230,7 +230,7 @@ func (d *Comparison) fetch(ctx context.Context, o *Object) error {
 	o.Live = live
 	if o.Want == nil {
 		filled, whole := object.FillMasks(o.shown, live.Object)
-		if !hasAnyMask(o.shown) || whole && writtenOnlyByUs(live) {
+		if !object.HasMask(o.shown, object.MaskSecret, object.MaskRevision) || whole && writtenOnlyByUs(live) {
 			o.Want = filled
 		}
 	}

@@ -100,23 +100,6 @@ func isHook(o map[string]any) bool {
 	return annotations[helmrelease.HookAnnotation] != nil
 }
 
-// hasAnyMask reports a mask of either kind anywhere in a value.
-func hasAnyMask(v any) bool {
-	switch v := v.(type) {
-	case string:
-		return v == object.MaskSecret || v == object.MaskRevision
-	case map[string]any:
-		for _, child := range v {
-			if hasAnyMask(child) {
-				return true
-			}
-		}
-	case []any:
-		return slices.ContainsFunc(v, hasAnyMask)
-	}
-	return false
-}
-
 // writtenOnlyByUs reports that nobody but Slipway has set any field outside the subresources, so that what Slipway wrote there is
 // still what is there. The managed fields show which values others have set.
 func writtenOnlyByUs(live *unstructured.Unstructured) bool {

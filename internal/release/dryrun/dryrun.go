@@ -123,7 +123,7 @@ func (t *run) changed() []object.Key {
 		o := t.next.ByKey[key]
 		stored, there := t.base[t.identify(o.Object)]
 		masked := strings.Contains(t.next.Objects[key], object.MaskSecret)
-		if (t.outside && !o.Hook || there && masked) && !sameValue(stored, o.Object) {
+		if (t.outside && !o.Hook || there && masked) && !object.SameValue(stored, o.Object) {
 			out = append(out, key)
 		}
 	}

@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strconv"
 
-	"k8s.io/apimachinery/pkg/api/resource"
-
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 )
 
@@ -79,10 +77,10 @@ func (w *overwriteSearch) compare(path string, base, live, result any, masks []a
 			return
 		}
 	}
-	if sameValue(live, result) || sameValue(base, live) || base == object.MaskRevision {
+	if object.SameValue(live, result) || object.SameValue(base, live) || base == object.MaskRevision {
 		return
 	}
-	if slices.ContainsFunc(masks, hasMask) {
+	if slices.ContainsFunc(masks, func(m any) bool { return object.HasMask(m, object.MaskSecret) }) {
 		w.add(path, object.MaskSecret, object.MaskSecret)
 		return
 	}
@@ -93,19 +91,6 @@ func (w *overwriteSearch) add(path, live, target string) {
 	w.found = append(w.found, Overwrite{Object: w.key, Path: path, Live: live, Target: target})
 }
 
-// hasMask reports a mask in a value or anywhere below it.
-func hasMask(v any) bool {
-	switch v := v.(type) {
-	case string:
-		return v == object.MaskSecret
-	case map[string]any:
-		return slices.ContainsFunc(slices.Collect(maps.Values(v)), hasMask)
-	case []any:
-		return slices.ContainsFunc(v, hasMask)
-	}
-	return false
-}
-
 func inMap(v any, key string) any {
 	m, _ := v.(map[string]any)
 	return m[key]
@@ -114,7 +99,7 @@ func inMap(v any, key string) any {
 func inList(v any, key string, id any) any {
 	list, _ := v.([]any)
 	for _, item := range list {
-		if sameValue(inMap(item, key), id) {
+		if object.SameValue(inMap(item, key), id) {
 			return item
 		}
 	}
@@ -171,28 +156,4 @@ func fieldPath(key string) string {
 		}
 	}
 	return "." + key
-}
-
-// sameValue compares by canonical JSON, and quantities by their amount: the API server writes 2000m as 2.
-func sameValue(a, b any) bool {
-	left, errLeft := object.Canonical(a)
-	right, errRight := object.Canonical(b)
-	if errLeft != nil || errRight != nil {
-		return false
-	}
-	if left == right {
-		return true
-	}
-	one, okOne := quantity(a)
-	two, okTwo := quantity(b)
-	return okOne && okTwo && one.Cmp(two) == 0
-}
-
-func quantity(v any) (resource.Quantity, bool) {
-	switch v.(type) {
-	case string, int64, float64:
-		q, err := resource.ParseQuantity(fmt.Sprint(v))
-		return q, err == nil
-	}
-	return resource.Quantity{}, false
 }

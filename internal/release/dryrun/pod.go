@@ -50,8 +50,8 @@ func (p *podCheck) add(key object.Key, o object.Rendered, base, next, live map[s
 	}
 	kind, _ := o.Object["kind"].(string)
 	l := &load{key: key, hook: o.Hook, kind: kind, namespace: p.run.identify(o.Object).Namespace, next: next, live: live}
-	l.templateChanged = base == nil || !sameValue(object.PodTemplate(base), template)
-	if !l.templateChanged && sameValue(inMap(base["spec"], "replicas"), inMap(o.Object["spec"], "replicas")) {
+	l.templateChanged = base == nil || !object.SameValue(object.PodTemplate(base), template)
+	if !l.templateChanged && object.SameValue(inMap(base["spec"], "replicas"), inMap(o.Object["spec"], "replicas")) {
 		return
 	}
 	p.mu.Lock()

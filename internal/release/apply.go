@@ -10,9 +10,11 @@ import (
 	"strings"
 	"time"
 
+	"helm.sh/helm/v3/pkg/action"
 	helmrelease "helm.sh/helm/v3/pkg/release"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/operation"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
@@ -63,7 +65,7 @@ func (a *applyRun) apply(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if err := a.checkChart(); err != nil {
+	if err := (content{run: a}).checkChart(); err != nil {
 		return err
 	}
 	if err := a.begin(ctx); err != nil {
@@ -127,17 +129,17 @@ func (a *applyRun) act(action Action, seen situation) (ended bool, err error) {
 		return true, &QuarantinedError{Release: a.target.Name, Quarantine: *a.quarantined()}
 	case FinishRollback:
 		a.rollbackFinished = true
-		return false, a.finishRollback(seen, a.quarantined())
+		return false, rollback{run: a}.finish(seen, a.quarantined())
 	case RefusePending:
-		return true, a.refusePending(seen)
+		return true, recovery{run: a}.refusePending(seen)
 	case FinishRemoval:
-		err = a.finishRemoval(seen)
+		err = recovery{run: a}.finishRemoval(seen)
 	case MarkFailed:
-		err = a.recoverPending(seen)
+		err = recovery{run: a}.pending(seen)
 	case AwaitHooks:
-		err = a.recoverFailed(seen)
+		err = recovery{run: a}.failed(seen)
 	case Verify, Keep:
-		return true, a.keep(action, seen)
+		return true, verification{run: a}.keep(action, seen)
 	default:
 		return true, a.deploy(seen)
 	}
@@ -171,7 +173,7 @@ func (a *applyRun) observe() (seen situation, observed Observed, err error) {
 	}
 	observed = Observed{
 		condition:    seen.condition,
-		Ours:         a.began(seen.last.number),
+		Ours:         recovery{run: a}.began(seen.last.number),
 		Age:          time.Since(seen.last.created),
 		LeavePending: a.options.FailOnPending,
 		HooksEnded:   a.hooksEnded == seen.last.number,
@@ -181,10 +183,10 @@ func (a *applyRun) observe() (seen situation, observed Observed, err error) {
 	if observed.Quarantined {
 		return seen, observed, nil
 	}
-	if observed.Same, err = a.unchanged(seen, a.capabilities); err != nil {
+	if observed.Same, err = (content{run: a}).deployed(seen, a.capabilities); err != nil {
 		return seen, observed, err
 	}
-	from, due := a.verificationDue(seen.last.number)
+	from, due := verification{run: a}.due(seen.last.number)
 	observed.VerificationDue, observed.VerificationBegun = due, due && from.Since != a.started
 	return seen, observed, nil
 }
@@ -207,7 +209,7 @@ func (a *applyRun) connect() error {
 
 // render renders the content, and refuses what the plan did not show.
 func (a *applyRun) render(seen situation) error {
-	if err := a.renderAsPlanned(seen, a.capabilities); err != nil {
+	if err := (content{run: a}).render(seen, a.capabilities); err != nil {
 		return err
 	}
 	if err := dryrun.CheckNamespaces(a.op.Context(), a.target, a.rendering); err != nil {
@@ -238,7 +240,7 @@ func (a *applyRun) deploy(seen situation) error {
 	if err := a.recordBegin(seen); err != nil {
 		return err
 	}
-	ran := a.makeCRDs()
+	ran := definitions{run: a}.write()
 	var result *helmrelease.Release
 	if ran == nil {
 		result, ran = a.runHelm(seen)
@@ -259,7 +261,7 @@ func (a *applyRun) conclude(number int, result *helmrelease.Release, ran error) 
 	if ran != nil {
 		failure = a.session.explain(ran, number)
 	}
-	is, err := a.session.settle(ctx, number, result, ran)
+	is, err := settling{session: a.session}.settle(ctx, number, result, ran)
 	if is.number != 0 {
 		a.outcome.Revision, a.outcome.Status = is.number, is.status.String()
 		a.outcome.Changed = is.number == number
@@ -272,20 +274,20 @@ func (a *applyRun) conclude(number int, result *helmrelease.Release, ran error) 
 		failure = errors.Join(failure, err)
 		return errors.Join(failure, a.recordFailed(is.number, failure))
 	}
-	switch j, taken := a.rolloutResult(failure, is.number == number); {
+	switch j, taken := (rollback{run: a}).afterRollout(failure, is.number == number); {
 	case taken:
-		return a.rollBackOrLeave(number, j, failure)
+		return rollback{run: a}.conclude(number, j, failure)
 	case failure != nil:
 		return errors.Join(failure, a.recordFailed(is.number, failure))
 	case a.options.Verification.Verifies():
 		next := *a.found.Content
-		return a.verify(number, &next, record.Verification{Since: now()})
+		return verification{run: a}.verify(number, &next, record.Verification{Since: now()})
 	}
 	stored, err := a.session.stored(number)
 	if err != nil {
 		return err
 	}
-	return a.accept(number, stored, "")
+	return verification{run: a}.accept(number, stored, "")
 }
 
 // pruneOld deletes revisions beyond the history's limit.
@@ -421,4 +423,94 @@ func (a *applyRun) abortReason(ctx context.Context) (reason string, aborted bool
 		reason = "no reason was given"
 	}
 	return reason, aborted, err
+}
+
+// renew gives the operation a new context, since the one before may have ended with its deadline, and with it new clients and a new
+// Helm. Without a limit it ends only with the caller's.
+func (a *applyRun) renew(limit time.Duration) error {
+	if err := a.op.Renew(limit); err != nil {
+		return err
+	}
+	a.session.waiter.Pending = nil
+	attempted := a.session.kube.Attempted
+	if err := a.session.connect(a.capabilities); err != nil {
+		return err
+	}
+	a.session.kube.Attempted = attempted
+	return nil
+}
+
+// rollingBack reports that a rollback was begun and has not ended.
+func (a *applyRun) rollingBack() bool {
+	return a.found.Content != nil && a.found.Content.Phase == record.RollingBack
+}
+
+// lookAt reads what is there.
+func (a *applyRun) lookAt(ctx context.Context) error {
+	seen, revisions, found, err := observe(ctx, a.target)
+	if err != nil {
+		return err
+	}
+	a.found, a.revisions = found, revisions
+	a.outcome.Revision, a.outcome.Status = seen.Revision, seen.Status
+	return nil
+}
+
+// checkOwner returns why the release is not this resource's, nil where it is. It tells our releases from others: by the record, and where that was lost by the labels that we give revisions.
+// On an update the state itself says that the release is ours, for example after an import.
+func (a *applyRun) checkOwner() error {
+	update := a.options.ClusterUID != ""
+	if a.found.Exists() || update {
+		return a.found.Check(record.Claim{InstanceID: a.options.InstanceID, Create: !update, MadeInThisRun: a.options.MadeInThisRun})
+	}
+	return checkUnrecorded(a.target, a.revisions)
+}
+
+// runHelm installs or upgrades. It never uses RunWithContext, which returns while a goroutine of it goes on writing: Run ends
+// when Client does, and that ends with the operation's context.
+func (a *applyRun) runHelm(s situation) (*helmrelease.Release, error) {
+	chart, err := a.spec.Chart.Load()
+	if err != nil {
+		return nil, fmt.Errorf("loading chart %s: %w", a.spec.Chart.Name, err)
+	}
+	labels := map[string]string{
+		environment.LabelClient: a.target.Handle.Client,
+		environment.LabelStage:  a.target.Handle.Stage,
+		labelSeal:               newSealKey(),
+	}
+	var result *helmrelease.Release
+	if s.installs() {
+		a.op.Doing(fmt.Sprintf("installing revision %d", s.next()))
+		install := action.NewInstall(a.session.helm)
+		install.ReleaseName = a.target.Name
+		install.Namespace = a.target.Handle.Namespace
+		install.Replace = s.next() > 1
+		install.SkipCRDs = true // They are ours, see makeCRDs.
+		install.Wait = true
+		install.WaitForJobs = true
+		install.DisableOpenAPIValidation = true
+		install.Timeout = a.op.Timeout()
+		install.Labels = labels
+		install.Description = fmt.Sprintf("Installed by Slipway (%s)", a.op.Holder())
+		result, err = install.Run(chart, content{run: a}.values())
+	} else {
+		a.op.Doing(fmt.Sprintf("upgrading to revision %d", s.next()))
+		upgrade := action.NewUpgrade(a.session.helm)
+		a.session.kube.ExpectBuilt()
+		upgrade.Namespace = a.target.Handle.Namespace
+		upgrade.ResetValues = true
+		upgrade.SkipCRDs = true
+		upgrade.Wait = true
+		upgrade.WaitForJobs = true
+		upgrade.DisableOpenAPIValidation = true
+		upgrade.Timeout = a.op.Timeout()
+		upgrade.Labels = labels
+		upgrade.Description = fmt.Sprintf("Upgraded by Slipway (%s)", a.op.Holder())
+		result, err = upgrade.Run(a.target.Name, chart, content{run: a}.values())
+	}
+	if err != nil && result != nil && result.Info != nil && result.Info.Status == helmrelease.StatusDeployed {
+		// Only the last write of the storage failed, which settle repeats.
+		return result, nil
+	}
+	return result, err
 }

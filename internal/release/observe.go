@@ -16,6 +16,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 )
 
 var secretsResource = schema.GroupVersionResource{Version: "v1", Resource: "secrets"}
@@ -107,4 +108,18 @@ func observeForCreate(ctx context.Context, target Target) (*Observation, error) 
 		}
 	}
 	return seen, nil
+}
+
+// checkUnrecorded refuses a release without a record that does not carry our labels either.
+func checkUnrecorded(target Target, revisions []revision) error {
+	if len(revisions) == 0 {
+		return nil
+	}
+	last := revisions[len(revisions)-1]
+	if last.status == helmrelease.StatusUninstalled || last.byHandle(target.Handle) {
+		return nil
+	}
+	return &ownership.Error{Release: target.Name, Namespace: target.Handle.Namespace, Revision: last.number, Status: last.status.String(), Advice: fmt.Sprintf(
+		"Import it (id %s/%s/%s), give this release another name, or uninstall the other one.",
+		target.Handle.Cluster.Context, target.Handle.Namespace, target.Name)}
 }

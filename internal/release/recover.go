@@ -4,11 +4,21 @@
 package release
 
 import (
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	helmrelease "helm.sh/helm/v3/pkg/release"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/operation"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/rollout"
 )
+
+// recovery brings what an earlier apply, or another tool, left half done to a state from which Helm can go on.
+type recovery struct{ run *applyRun }
 
 // foreignPendingAge is from which age on a pending revision of another tool counts as left behind. Helm's own default timeout is
 // 5 minutes, and hooks have it for themselves again. Its Lease would tell, but other tools have none.
@@ -16,69 +26,69 @@ const foreignPendingAge = 15 * time.Minute
 
 // began reports that Slipway began a revision. Its pending revisions are free: we hold the Lease, so the apply that made them does not run
 // any more.
-func (a *applyRun) began(number int) bool {
-	last := a.found.Content
-	return last != nil && (last.Revision == number || a.rollingBack() && number > last.Revision)
+func (r recovery) began(number int) bool {
+	last := r.run.found.Content
+	return last != nil && (last.Revision == number || r.run.rollingBack() && number > last.Revision)
 }
 
-// recoverFailed waits for hooks that outlived their apply, and says what is taken over. A status "unknown", which Helm leaves when it
+// failed waits for hooks that outlived their apply, and says what is taken over. A status "unknown", which Helm leaves when it
 // could not write, becomes "failed", since Helm goes on from nothing else.
-func (a *applyRun) recoverFailed(seen situation) error {
+func (r recovery) failed(seen situation) error {
 	number := seen.last.number
 	if seen.last.status == helmrelease.StatusUnknown {
-		if err := a.session.markFailed(number, "its state was unknown"); err != nil {
+		if err := r.run.session.markFailed(number, "its state was unknown"); err != nil {
 			return err
 		}
 	}
 	// A hook goes on in the cluster when the apply that waited for it gives up.
-	idle, err := a.awaitHooks(seen)
+	idle, err := r.awaitHooks(seen)
 	if err != nil {
 		return err
 	}
-	a.outcome.Recovered = append(a.outcome.Recovered, idle...)
+	r.run.outcome.Recovered = append(r.run.outcome.Recovered, idle...)
 	if seen.condition == failedInstall {
-		a.recovered("revision %d had failed to install; what it had made was taken over", number)
+		r.run.recovered("revision %d had failed to install; what it had made was taken over", number)
 	}
 	return nil
 }
 
-// recoverPending waits for hooks that still run, and marks the revision failed. Marking first would let the next operation
+// pending waits for hooks that still run, and marks the revision failed. Marking first would let the next operation
 // delete a running migration and start a second one.
-func (a *applyRun) recoverPending(seen situation) error {
+func (r recovery) pending(seen situation) error {
 	number, whose := seen.last.number, "another tool, which left no record"
-	if a.began(number) {
-		whose = a.found.Content.Holder
+	if r.began(number) {
+		whose = r.run.found.Content.Holder
 	}
-	idle, err := a.awaitHooks(seen)
+	idle, err := r.awaitHooks(seen)
 	if err != nil {
 		return err
 	}
 	reason := fmt.Sprintf("the apply of %s, begun %s, ended without finishing it (it was %s)",
 		whose, seen.last.created.UTC().Format(time.RFC3339), seen.last.status)
-	if err := a.session.markFailed(number, reason); err != nil {
+	if err := r.run.session.markFailed(number, reason); err != nil {
 		return err
 	}
-	a.recovered("revision %d: %s; it was marked failed, and this apply went on from there", number, reason)
-	a.outcome.Recovered = append(a.outcome.Recovered, idle...)
+	r.run.recovered("revision %d: %s; it was marked failed, and this apply went on from there", number, reason)
+	r.run.outcome.Recovered = append(r.run.outcome.Recovered, idle...)
 	return nil
 }
 
 // awaitHooks waits for the hooks of the newest revision, and names those that were not waited for.
-func (a *applyRun) awaitHooks(seen situation) (idle []string, err error) {
-	stored, err := a.session.stored(seen.last.number)
+func (r recovery) awaitHooks(seen situation) (idle []string, err error) {
+	stored, err := r.run.session.stored(seen.last.number)
 	if err != nil {
 		return nil, err
 	}
-	if idle, err = a.waitForOldHooks(seen, stored); err == nil {
-		a.hooksEnded = seen.last.number
+	if idle, err = r.waitForOldHooks(seen, stored); err == nil {
+		r.run.hooksEnded = seen.last.number
 	}
 	return idle, err
 }
 
 // refusePending says why the pending revision of another tool is left alone.
-func (a *applyRun) refusePending(seen situation) error {
-	refusal := &PendingError{Release: a.target.Name, Revision: seen.last.number, Status: seen.last.status.String(), Since: seen.last.created}
-	if a.options.FailOnPending {
+func (r recovery) refusePending(seen situation) error {
+	refusal := &PendingError{Release: r.run.target.Name, Revision: seen.last.number, Status: seen.last.status.String(), Since: seen.last.created}
+	if r.run.options.FailOnPending {
 		refusal.Reason = "It was not begun by Slipway, and on_pending is \"fail\". Nothing was changed."
 		refusal.Advice = "Find out whether the tool that began it still runs. When it does not, set on_pending = \"recover\" and apply again."
 		return refusal
@@ -90,15 +100,82 @@ func (a *applyRun) refusePending(seen situation) error {
 }
 
 // finishRemoval goes on with a removal that ended half way.
-func (a *applyRun) finishRemoval(seen situation) error {
-	notes, err := a.session.keepAttempted(seen)
+func (r recovery) finishRemoval(seen situation) error {
+	notes, err := r.run.session.keepAttempted(seen)
 	if err != nil {
 		return err
 	}
-	if err := a.session.uninstall(); err != nil {
-		return fmt.Errorf("finishing the removal of release %s that was begun before: %w", a.target.Name, err)
+	if err := r.run.session.uninstall(); err != nil {
+		return fmt.Errorf("finishing the removal of release %s that was begun before: %w", r.run.target.Name, err)
 	}
-	a.recovered("a removal of revision %d had ended half way; it was finished, and the release installed anew", seen.last.number)
-	a.outcome.Recovered = append(a.outcome.Recovered, notes...)
+	r.run.recovered("a removal of revision %d had ended half way; it was finished, and the release installed anew", seen.last.number)
+	r.run.outcome.Recovered = append(r.run.outcome.Recovered, notes...)
 	return nil
+}
+
+// waitForOldHooks waits for the Jobs and Pods that a half-done revision had started. Those that cannot start (an image that cannot be
+// pulled) are not waited for, and named.
+func (r recovery) waitForOldHooks(s situation, stored *helmrelease.Release) (idle []string, err error) {
+	var running []string
+	for {
+		now, stuck, err := r.oldHooks(stored)
+		if err != nil && r.run.op.Context().Err() == nil {
+			return nil, err
+		}
+		if err == nil {
+			running = now
+		}
+		if err == nil && len(running) == 0 {
+			for _, name := range stuck {
+				idle = append(idle, "its hook "+name+" had never started and was not waited for")
+			}
+			return idle, nil
+		}
+		if ended := r.run.op.Ended(); ended != nil {
+			if r.run.op.Interrupted() || !errors.Is(ended, operation.ErrDeadline) {
+				return nil, ended
+			}
+			return nil, &PendingError{
+				Release: r.run.target.Name, Revision: s.last.number, Status: s.last.status.String(), Since: s.last.created, Running: running,
+				Reason: "The apply that began it has ended, but hooks of it still run, and going on would stop them and start them a second time.",
+				Advice: "Let them end, or delete them when you know that they may be stopped, and apply again.",
+			}
+		}
+		r.run.op.Doing(fmt.Sprintf("waiting for hooks of revision %d that still run: %s", s.last.number, strings.Join(running, ", ")))
+		rollout.Pause(r.run.op.Context(), rollout.PollEvery)
+	}
+}
+
+// oldHooks looks which Jobs and Pods of a revision's hooks still run, and which have not begun and cannot.
+func (r recovery) oldHooks(stored *helmrelease.Release) (running, stuck []string, err error) {
+	for _, hook := range stored.Hooks {
+		if hook.Kind != "Job" && hook.Kind != "Pod" || !isOperationHook(hook) {
+			continue
+		}
+		objects, err := object.ParseManifest(hook.Manifest, r.run.target.Handle.Namespace)
+		if err != nil {
+			return nil, nil, fmt.Errorf("reading hook %s of revision %d: %w", hook.Name, stored.Version, err)
+		}
+		for _, o := range objects {
+			_, kind, namespace, name := o.Key.Parts()
+			if namespace == "" {
+				namespace = r.run.target.Handle.Namespace
+			}
+			active, started, err := r.run.session.waiter.Hook(r.run.op.Context(), kind, namespace, name)
+			switch {
+			case err != nil:
+				return nil, nil, r.run.target.Cluster.Classify(fmt.Errorf("reading %s of revision %d: %w", o.Key.Short(), stored.Version, err))
+			case active && started:
+				running = append(running, o.Key.Short())
+			case active:
+				stuck = append(stuck, o.Key.Short())
+			}
+		}
+	}
+	return running, stuck, nil
+}
+
+// isOperationHook leaves out tests, which no operation waits for.
+func isOperationHook(h *helmrelease.Hook) bool {
+	return slices.ContainsFunc(h.Events, func(e helmrelease.HookEvent) bool { return e != helmrelease.HookTest })
 }

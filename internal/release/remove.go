@@ -20,6 +20,9 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/verify"
 )
 
+// removal is one Remove while it runs.
+type removal struct{ session *session }
+
 func remove(ctx context.Context, target Target, options RemoveOptions) (forgotten bool, err error) {
 	s, err := begin(ctx, target, sessionOptions{
 		clusterUID: options.ClusterUID, timeout: options.Timeout, progress: options.Progress, mayBeGone: true,
@@ -34,93 +37,93 @@ func remove(ctx context.Context, target Target, options RemoveOptions) (forgotte
 	if s.op.Gone {
 		return false, nil
 	}
-	return s.remove(options)
+	return removal{session: s}.remove(options)
 }
 
-func (s *session) remove(options RemoveOptions) (forgotten bool, err error) {
-	seen, _, found, err := observe(s.op.Context(), s.target)
+func (r removal) remove(options RemoveOptions) (forgotten bool, err error) {
+	seen, _, found, err := observe(r.session.op.Context(), r.session.target)
 	if err != nil || seen.Absent() {
 		return false, err
 	}
 	if options.InstanceID != "" && found.Check(record.Claim{InstanceID: options.InstanceID}) != nil {
 		return true, nil // Another state has taken it over.
 	}
-	capabilities, err := s.target.Cluster.Capabilities(s.op.Context())
+	capabilities, err := r.session.target.Cluster.Capabilities(r.session.op.Context())
 	if err != nil {
 		return false, err
 	}
-	if err := s.connect(&capabilities); err != nil {
+	if err := r.session.connect(&capabilities); err != nil {
 		return false, err
 	}
 	if seen.Revision != 0 {
-		stored, err := s.stored(seen.Revision)
+		stored, err := r.session.stored(seen.Revision)
 		if err != nil {
 			return false, err
 		}
-		s.learnSecrets(seen, stored)
-		if err := s.refuseRouted(options, stored); err != nil {
+		r.learnSecrets(seen, stored)
+		if err := r.refuseRouted(options, stored); err != nil {
 			return false, err
 		}
-		if err := s.uninstall(); err != nil {
-			return false, s.explainRemoval(err, seen.Revision)
+		if err := r.session.uninstall(); err != nil {
+			return false, r.explain(err, seen.Revision)
 		}
 	}
-	ctx, stop := s.op.Afterward(0)
+	ctx, stop := r.session.op.Afterward(0)
 	defer stop()
-	left, err := listRevisions(ctx, s.target)
+	left, err := listRevisions(ctx, r.session.target)
 	if err != nil {
 		return false, err
 	}
 	if len(left) > 0 {
 		last := left[len(left)-1]
-		return false, fmt.Errorf("release %s is still there after Helm's uninstall (revision %d, %s): apply again", s.target.Name, last.number, last.status)
+		return false, fmt.Errorf("release %s is still there after Helm's uninstall (revision %d, %s): apply again", r.session.target.Name, last.number, last.status)
 	}
 	// The record goes last: as long as it is there, the next run knows whose the rest is.
-	if found, err = record.Read[record.Release](ctx, s.op.Reads, placeOf(s.target)); err != nil {
+	if found, err = record.Read[record.Release](ctx, r.session.op.Reads, placeOf(r.session.target)); err != nil {
 		return false, err
 	}
-	return false, found.Remove(ctx, s.op.Durable)
+	return false, found.Remove(ctx, r.session.op.Durable)
 }
 
 // learnSecrets keeps what the release holds out of the errors of its removal: a failed hook is shown with its log.
-func (s *session) learnSecrets(seen *Observation, stored *helmrelease.Release) {
+func (r removal) learnSecrets(seen *Observation, stored *helmrelease.Release) {
 	raw := &render.Raw{Manifest: stored.Manifest, Hooks: stored.Hooks}
-	if err := raw.Parse(s.target.Handle.Namespace); err != nil {
+	if err := raw.Parse(r.session.target.Handle.Namespace); err != nil {
 		// A release of another tool may hold an object twice. It is removed all the same.
-		s.op.Paced("secrets", "its Secrets are not known: "+err.Error())
+		r.session.op.Paced("secrets", "its Secrets are not known: "+err.Error())
 	}
 	var secret map[string]any
 	if seen.Record != nil {
 		_, secret = helmstore.SplitValues(stored.Config, seen.Record.SecretPaths)
 	}
-	s.secrets = helmstore.SecretsOf(raw, secret)
+	r.session.secrets = helmstore.SecretsOf(raw, secret)
 }
 
 // refuseRouted keeps a release to which requests are still sent. Who asks holds the namespace's Lease, so that no split moves meanwhile.
-func (s *session) refuseRouted(options RemoveOptions, stored *helmrelease.Release) error {
+func (r removal) refuseRouted(options RemoveOptions, stored *helmrelease.Release) error {
 	if options.Routed == nil {
 		return nil
 	}
-	pods, err := podLabels(stored.Manifest, s.target.Handle.Namespace)
+	pods, err := podLabels(stored.Manifest, r.session.target.Handle.Namespace)
 	if err != nil {
 		// As above: it is removed all the same.
-		s.op.Paced("routes", "whether requests are sent to it is not known: "+err.Error())
+		r.session.op.Paced("routes", "whether requests are sent to it is not known: "+err.Error())
 		pods = nil
 	}
 	if len(pods) == 0 {
 		return nil
 	}
-	uses, err := options.Routed(s.op.Context(), pods)
+	uses, err := options.Routed(r.session.op.Context(), pods)
 	var forbidden *cluster.ForbiddenError
 	switch {
 	case errors.As(err, &forbidden):
 		// Who may not look at routes has divided none.
-		s.op.Paced("routes", "whether requests are sent to it is not known: "+err.Error())
+		r.session.op.Paced("routes", "whether requests are sent to it is not known: "+err.Error())
 		return nil
 	case err != nil:
 		return err
 	case len(uses) > 0:
-		return &RoutedError{Release: s.target.Name, Uses: uses}
+		return &RoutedError{Release: r.session.target.Name, Uses: uses}
 	}
 	return nil
 }
@@ -145,8 +148,8 @@ func podLabels(manifest, namespace string) ([]map[string]string, error) {
 	return out, nil
 }
 
-func (s *session) explainRemoval(ran error, number int) error {
-	explained := s.explain(ran, number)
+func (r removal) explain(ran error, number int) error {
+	explained := r.session.explain(ran, number)
 	var canceled *CanceledError
 	if errors.As(explained, &canceled) {
 		canceled.Removal = true

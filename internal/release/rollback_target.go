@@ -31,22 +31,6 @@ type candidate struct {
 	stored   *helmrelease.Release
 }
 
-// findTarget is the newest known-good revision before the failed one, proved to be what it was when it was good, and fit to be
-// restored. A *RollbackError says why there is none; other errors say that it could not be seen. An older one is never chosen
-// instead: it is further away from what the environment's data and neighbors look like by now.
-func (a *applyRun) findTarget(last *record.Release, failed int) (record.KnownGood, error) {
-	good, known := last.Before(failed)
-	if !known {
-		return record.KnownGood{}, &RollbackError{Release: a.target.Name, Refused: true,
-			Advice: "The revision was left as it is. Fix the version and apply again."}
-	}
-	c := candidate{target: a.target, releases: a.session.helm.Releases, good: good}
-	if err := c.check(a.op.Context(), true); err != nil {
-		return good, err
-	}
-	return good, nil
-}
-
 // check refuses a revision that cannot or must not be restored. Owners are asked for with one request for each object.
 func (c *candidate) check(ctx context.Context, owners bool) error {
 	if err := c.read(); err != nil {

@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"helm.sh/helm/v3/pkg/action"
@@ -14,9 +16,13 @@ import (
 	"helm.sh/helm/v3/pkg/storage/driver"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/operation"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/redact"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/helmkube"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/rollout"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/verify"
@@ -120,3 +126,137 @@ func (s *session) checks(release *helmrelease.Release, version string) verify.En
 		Target: s.target, Op: s.op, Graces: s.waiter.Graces, Secrets: s.secrets, Release: release, Version: version,
 	}
 }
+
+// keepAttempted reads what failed revisions may have made, before they are written over.
+func (s *session) keepAttempted(seen situation) (notes []string, err error) {
+	for _, number := range seen.attempted[max(0, len(seen.attempted)-maxAttempted):] {
+		stored, err := s.stored(number)
+		if err != nil {
+			return nil, err
+		}
+		list, err := s.kube.BuildServed(stored.Manifest)
+		var unreadable *object.ParseError
+		var twice *object.DuplicateKeyError
+		if errors.As(err, &unreadable) || errors.As(err, &twice) {
+			notes = append(notes, fmt.Sprintf(
+				"what revision %d may have left was not cleaned up, since its objects cannot be told apart: %v", number, err))
+			continue
+		}
+		if err != nil {
+			return nil, s.target.Cluster.Classify(fmt.Errorf("reading the objects of revision %d of release %s: %w", number, s.target.Name, err))
+		}
+		s.kube.Attempted = append(s.kube.Attempted, list...)
+	}
+	return notes, nil
+}
+
+// explain turns what Helm returned, which is text, into what really went wrong.
+func (s *session) explain(ran error, number int) error {
+	cause := s.op.Ended()
+	switch {
+	case s.op.Interrupted():
+		return &CanceledError{Release: s.target.Name, Revision: number, During: s.op.Now(), Cause: cause}
+	case isOwnError(ran):
+		return ran
+	case errors.Is(cause, operation.ErrDeadline):
+		return &DeadlineError{Release: s.target.Name, Revision: number, Timeout: s.op.Timeout(), During: s.op.Now(), Objects: s.waiter.Pending, blamed: s.waiter.Blamed}
+	}
+	var (
+		notReady *rollout.NotReadyError
+		refused  *helmkube.RefusedError
+	)
+	failure := s.kube.Failure()
+	switch {
+	case errors.As(failure, &notReady) && notReady.Hook:
+		return &HookError{Release: s.target.Name, Revision: number, Event: hookEvent(ran), Cause: s.redact(notReady.Cause), Objects: notReady.Reports}
+	case errors.As(failure, &notReady):
+		return &RolloutError{Release: s.target.Name, Revision: number, Cause: s.redact(notReady.Cause), Objects: notReady.Reports, kind: notReady.Kind}
+	case cause != nil:
+		return cause // The Lease was lost, and with it the right to write.
+	case errors.As(failure, &refused) && cluster.IsTransient(refused.Cause):
+		return s.target.Cluster.Classify(refused.Cause)
+	case errors.As(failure, &refused) && refused.Hook:
+		return &HookError{Release: s.target.Name, Revision: number, Event: hookEvent(ran), Cause: s.redact(refused.Error())}
+	case errors.As(failure, &refused):
+		return &RolloutError{Release: s.target.Name, Revision: number, Cause: s.redact(refused.Error()), Refused: true}
+	case failure != nil && cluster.IsTransient(failure):
+		return s.target.Cluster.Classify(failure)
+	}
+	text := s.redact(explain.Library(ran))
+	if strings.Contains(text, "exists and cannot be imported into the current release") {
+		return &ownership.Error{Release: s.target.Name, Namespace: s.target.Handle.Namespace, Reason: text,
+			Advice: "Remove that object, or leave it out of the chart, or give it to this release by Helm's label and annotations. Apply again then."}
+	}
+	if cluster.IsTransient(ran) {
+		return s.target.Cluster.Classify(ran)
+	}
+	return fmt.Errorf("writing revision %d of release %s: %s", number, s.target.Name, text)
+}
+
+// isOwnError reports that an error says what it means already.
+func isOwnError(err error) bool {
+	var (
+		pending  *PendingError
+		canceled *CanceledError
+	)
+	return errors.As(err, &pending) || errors.As(err, &canceled)
+}
+
+// hookEvent finds the kind of hook in Helm's error.
+func hookEvent(ran error) string {
+	text := ran.Error()
+	events := []string{"pre-install", "post-install", "pre-upgrade", "post-upgrade", "pre-delete", "post-delete"}
+	i := slices.IndexFunc(events, func(e string) bool {
+		return strings.Contains(text, "failed "+e) || strings.Contains(text, e+" hooks failed")
+	})
+	if i < 0 {
+		return ""
+	}
+	return events[i]
+}
+
+// markUnfit writes the result of a verification into Helm's storage: the revision has failed, though its pods are ready.
+func (s *session) markUnfit(number int, reason string) error {
+	stored, err := s.stored(number)
+	if err != nil {
+		return err
+	}
+	if stored.Info.Status == helmrelease.StatusFailed {
+		return nil
+	}
+	stored.SetStatus(helmrelease.StatusFailed, "Slipway: "+explain.Shorten(s.redact(explain.FirstLine(reason)), record.MaxReason))
+	if err := s.helm.Releases.Update(stored); err != nil {
+		return s.target.Cluster.Classify(fmt.Errorf("marking revision %d of release %s as failed: %w", number, s.target.Name, err))
+	}
+	return nil
+}
+
+// markFailed writes a revision's end into Helm's storage, with the name of the apply that died.
+func (s *session) markFailed(number int, reason string) error {
+	stored, err := s.stored(number)
+	if err != nil {
+		return err
+	}
+	stored.SetStatus(helmrelease.StatusFailed, fmt.Sprintf("Slipway: %s. Marked failed by %s.", reason, s.op.Holder()))
+	if err := s.helm.Releases.Update(stored); err != nil {
+		return s.target.Cluster.Classify(fmt.Errorf("marking revision %d of release %s as failed: %w", number, s.target.Name, err))
+	}
+	return nil
+}
+
+// uninstall removes the release with its history, and waits until its objects are gone.
+func (s *session) uninstall() error {
+	s.op.Doing("uninstalling")
+	u := action.NewUninstall(s.helm)
+	u.Wait = true
+	u.Timeout = s.op.Timeout()
+	u.DeletionPropagation = "background"
+	_, err := u.Run(s.target.Name)
+	if errors.Is(err, driver.ErrReleaseNotFound) {
+		return nil
+	}
+	return err
+}
+
+// maxAttempted is how many failed revisions in a row are looked at for what they left.
+const maxAttempted = 5

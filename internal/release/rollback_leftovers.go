@@ -17,27 +17,30 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 )
 
-// leftBehind names what the failed revision made and a rollback does not take away. What cannot be read is left out: the list is
+// leftovers are what a failed revision made and a rollback does not remove.
+type leftovers struct{ run *applyRun }
+
+// list names what the failed revision made and a rollback does not take away. What cannot be read is left out: the list is
 // for people, and nothing depends on it.
-func (a *applyRun) leftBehind(failed, restored int) []string {
+func (l leftovers) list(failed, restored int) []string {
 	var out []string
-	for _, name := range a.made {
+	for _, name := range l.run.made {
 		out = append(out, "CustomResourceDefinition/"+name+": CRDs stay")
 	}
-	was, errWas := a.session.stored(failed)
-	is, errIs := a.session.stored(restored)
+	was, errWas := l.run.session.stored(failed)
+	is, errIs := l.run.session.stored(restored)
 	if errWas != nil || errIs != nil {
 		return append(out, "its objects could not be read, so there may be more")
 	}
 	kept := map[object.Key]bool{}
-	now, err := object.ParseManifest(is.Manifest, a.target.Handle.Namespace)
+	now, err := object.ParseManifest(is.Manifest, l.run.target.Handle.Namespace)
 	if err != nil {
 		return out
 	}
 	for _, o := range now {
 		kept[o.Key] = true
 	}
-	objects, err := object.ParseManifest(was.Manifest, a.target.Handle.Namespace)
+	objects, err := object.ParseManifest(was.Manifest, l.run.target.Handle.Namespace)
 	if err != nil {
 		return out
 	}
@@ -49,10 +52,10 @@ func (a *applyRun) leftBehind(failed, restored int) []string {
 			out = append(out, o.Key.Short()+": it carries "+kube.ResourcePolicyAnno+"="+kube.KeepPolicy)
 		}
 		if o.Object["kind"] == "StatefulSet" {
-			out = append(out, a.claimsOf(o.Object)...)
+			out = append(out, l.claims(o.Object)...)
 		}
 	}
-	return append(out, a.hooksLeft(was)...)
+	return append(out, l.hooks(was)...)
 }
 
 func annotationsOf(o map[string]any) map[string]string {
@@ -67,14 +70,14 @@ func annotationsOf(o map[string]any) map[string]string {
 	return out
 }
 
-// hooksLeft names the hooks of a revision that are still in the cluster.
-func (a *applyRun) hooksLeft(stored *helmrelease.Release) []string {
+// hooks names the hooks of a revision that are still in the cluster.
+func (l leftovers) hooks(stored *helmrelease.Release) []string {
 	var out []string
 	for _, hook := range stored.Hooks {
 		if hook.Kind != "Job" && hook.Kind != "Pod" {
 			continue
 		}
-		active, _, err := a.session.waiter.Hook(a.op.Context(), hook.Kind, a.target.Handle.Namespace, hook.Name)
+		active, _, err := l.run.session.waiter.Hook(l.run.op.Context(), hook.Kind, l.run.target.Handle.Namespace, hook.Name)
 		if err != nil {
 			continue
 		}
@@ -82,26 +85,26 @@ func (a *applyRun) hooksLeft(stored *helmrelease.Release) []string {
 			out = append(out, hook.Kind+"/"+hook.Name+": a hook that still runs")
 			continue
 		}
-		if a.hookThere(hook.Kind, hook.Name) {
+		if l.exists(hook.Kind, hook.Name) {
 			out = append(out, hook.Kind+"/"+hook.Name+": a hook that has ended")
 		}
 	}
 	return out
 }
 
-func (a *applyRun) hookThere(kind, name string) bool {
-	namespace := a.target.Handle.Namespace
+func (l leftovers) exists(kind, name string) bool {
+	namespace := l.run.target.Handle.Namespace
 	var err error
 	if kind == "Job" {
-		_, err = a.op.Reads.BatchV1().Jobs(namespace).Get(a.op.Context(), name, metav1.GetOptions{})
+		_, err = l.run.op.Reads.BatchV1().Jobs(namespace).Get(l.run.op.Context(), name, metav1.GetOptions{})
 	} else {
-		_, err = a.op.Reads.CoreV1().Pods(namespace).Get(a.op.Context(), name, metav1.GetOptions{})
+		_, err = l.run.op.Reads.CoreV1().Pods(namespace).Get(l.run.op.Context(), name, metav1.GetOptions{})
 	}
 	return err == nil || !cluster.IsNotFound(err)
 }
 
-// claimsOf names the volumes of a StatefulSet.
-func (a *applyRun) claimsOf(o map[string]any) []string {
+// claims names the volumes of a StatefulSet.
+func (l leftovers) claims(o map[string]any) []string {
 	var set appsv1.StatefulSet
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o, &set); err != nil {
 		return nil
@@ -110,7 +113,7 @@ func (a *applyRun) claimsOf(o map[string]any) []string {
 	if err != nil || len(set.Spec.VolumeClaimTemplates) == 0 || selector.Empty() || selector.String() == labels.Nothing().String() {
 		return nil
 	}
-	list, err := a.op.Reads.CoreV1().PersistentVolumeClaims(a.target.Handle.Namespace).List(a.op.Context(), metav1.ListOptions{LabelSelector: selector.String()})
+	list, err := l.run.op.Reads.CoreV1().PersistentVolumeClaims(l.run.target.Handle.Namespace).List(l.run.op.Context(), metav1.ListOptions{LabelSelector: selector.String()})
 	if err != nil {
 		return nil
 	}

@@ -7,21 +7,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"helm.sh/helm/v3/pkg/action"
 	helmrelease "helm.sh/helm/v3/pkg/release"
+	"helm.sh/helm/v3/pkg/storage/driver"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
-	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/operation"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/redact"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/dryrun"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
-	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/rollout"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/verify"
 )
 
@@ -55,7 +55,9 @@ type applyRun struct {
 	rollbackFinished bool
 }
 
-// apply reads as the story of what must happen, in the order in which it must.
+func (a *applyRun) journal() journal { return journal{run: a} }
+
+// apply checks what needs no cluster, takes the Lease, and acts.
 func (a *applyRun) apply(ctx context.Context) (err error) {
 	if err := a.options.Verification.ValidateChecks(); err != nil {
 		return err
@@ -237,7 +239,7 @@ func (a *applyRun) deploy(seen situation) error {
 		a.recovered("revision %d was uninstalled before with its history kept; the release was installed again over it", seen.last.number)
 	}
 	a.outcome.Recovered = append(a.outcome.Recovered, notes...)
-	if err := a.recordBegin(seen); err != nil {
+	if err := a.journal().begin(seen); err != nil {
 		return err
 	}
 	ran := definitions{run: a}.write()
@@ -272,13 +274,13 @@ func (a *applyRun) conclude(number int, result *helmrelease.Release, ran error) 
 	}
 	if err != nil {
 		failure = errors.Join(failure, err)
-		return errors.Join(failure, a.recordFailed(is.number, failure))
+		return errors.Join(failure, a.journal().fail(is.number, failure))
 	}
 	switch j, taken := (rollback{run: a}).afterRollout(failure, is.number == number); {
 	case taken:
 		return rollback{run: a}.conclude(number, j, failure)
 	case failure != nil:
-		return errors.Join(failure, a.recordFailed(is.number, failure))
+		return errors.Join(failure, a.journal().fail(is.number, failure))
 	case a.options.Verification.Verifies():
 		next := *a.found.Content
 		return verification{run: a}.verify(number, &next, record.Verification{Since: now()})
@@ -288,141 +290,6 @@ func (a *applyRun) conclude(number int, result *helmrelease.Release, ran error) 
 		return err
 	}
 	return verification{run: a}.accept(number, stored, "")
-}
-
-// pruneOld deletes revisions beyond the history's limit.
-func (a *applyRun) pruneOld() {
-	ctx, stop := a.op.Afterward(0)
-	defer stop()
-	if err := prune(ctx, a.target, a.session.helm.Releases, a.options.MaxHistory, a.found.Content); err != nil {
-		// Old revisions are only ballast; the release is as it should be.
-		a.op.Paced("prune", "old revisions could not be deleted, the next apply tries again: "+err.Error())
-	}
-}
-
-// recordBegin writes down what is about to happen, so that whoever comes after a crash knows who did what.
-func (a *applyRun) recordBegin(s situation) error {
-	next := a.newRecord()
-	next.Phase, next.Revision = record.Upgrading, s.next()
-	if s.installs() {
-		next.Phase = record.Installing
-	}
-	run := a.newRun(s)
-	run.Revision = s.next()
-	next.Begin(run)
-	a.outcome.Kind = run.Kind
-	// An annotation from before this run was not meant for it.
-	return a.found.Save(a.op.Context(), a.op.Durable, next, a.options.InstanceID, record.AnnotationAbort, record.AnnotationQuarantine)
-}
-
-func (a *applyRun) newRun(s situation) record.Run {
-	return record.Run{
-		Revision: s.last.number, Version: a.spec.Version, Started: a.started, Outcome: record.OutcomeUnverified,
-		Kind: a.found.Content.KindOf(s.installs(), a.spec.Version, a.rendering.Digest),
-	}
-}
-
-// newRecord is a record of this apply that keeps what earlier ones proved.
-func (a *applyRun) newRecord() *record.Release {
-	next := &record.Release{
-		NamespaceUID: a.outcome.NamespaceUID,
-		Holder:       a.op.Holder(),
-		Started:      a.started,
-		Digest:       a.rendering.Digest,
-		Version:      a.spec.Version,
-		Chart: record.Chart{
-			Source:  a.spec.Source,
-			Name:    a.spec.Chart.Name,
-			Version: a.spec.Chart.Version,
-			Digest:  a.spec.Chart.Digest,
-		},
-		SecretPaths: values.Leaves(values.Merge(a.spec.Sensitive, a.spec.WriteOnly)),
-	}
-	if a.options.Verification.Verifies() {
-		next.Key, next.PolicyHash = a.key, a.options.Verification.Hash()
-	}
-	if before := a.found.Content; before != nil {
-		next.KnownGood, next.Runs = before.KnownGood, before.Runs
-		if q := before.Quarantine; q != nil && !a.found.Cleared() && q.Key != a.key && time.Now().Before(q.Expires) {
-			next.Quarantine, next.RetryToken = q, before.RetryToken
-		}
-	}
-	return next
-}
-
-// recordFailed writes down that it went wrong.
-func (a *applyRun) recordFailed(number int, failure error) error {
-	next := *a.found.Content
-	text := a.session.redact(failure.Error())
-	outcome := record.OutcomeFailed
-	var canceled *CanceledError
-	if errors.As(failure, &canceled) {
-		outcome = record.OutcomeCanceled
-	}
-	// Helm may have failed before it stored the revision; then the one before is still the newest.
-	run := record.Run{Outcome: outcome, Stage: verify.StageRollout, Reason: explain.FirstLine(explain.Shorten(text, record.MaxFailure))}
-	next.Fail(next.Revision, number, run, text, now())
-	return a.save(&next)
-}
-
-// knownGood is the entry of a stored revision that has this apply's content.
-func (a *applyRun) knownGood(stored *helmrelease.Release) (record.KnownGood, error) {
-	sealed, err := seal(stored)
-	if err != nil {
-		return record.KnownGood{}, err
-	}
-	content := a.newRecord()
-	return record.KnownGood{
-		Revision: stored.Version, Version: content.Version, Digest: content.Digest, At: now(),
-		Chart: content.Chart, SecretPaths: content.SecretPaths, Seal: sealed,
-	}, nil
-}
-
-func (a *applyRun) exists(number int) bool {
-	for _, r := range a.revisions {
-		if r.number == number {
-			return true
-		}
-	}
-	return false
-}
-
-// recordUnchanged refreshes the record where the cluster has everything already: inputs may have changed all the same.
-func (a *applyRun) recordUnchanged(s situation) error {
-	next := a.newRecord()
-	next.Phase, next.Revision, next.Finished = record.Deployed, s.last.number, now()
-	if len(next.KnownGood) == 0 || next.KnownGood[0].Revision != s.last.number {
-		stored, err := a.session.stored(s.last.number)
-		if err != nil {
-			return err
-		}
-		good, err := a.knownGood(stored)
-		if err != nil {
-			return err
-		}
-		next.Remember(good, a.exists)
-	}
-	a.outcome.Revision, a.outcome.Status = s.last.number, s.last.status.String()
-	return a.found.Save(a.op.Context(), a.op.Durable, next, a.options.InstanceID)
-}
-
-// save writes the record, also when the operation's context has ended.
-func (a *applyRun) save(next *record.Release, consumed ...string) error {
-	ctx, stop := a.op.Afterward(0)
-	defer stop()
-	return a.found.Save(ctx, a.op.Durable, next, a.options.InstanceID, consumed...)
-}
-
-// now is a time as records keep it. It is never zero in a run that has ended.
-func now() time.Time { return time.Now().UTC() }
-
-// abortReason reads whether the run was aborted by an annotation on the record.
-func (a *applyRun) abortReason(ctx context.Context) (reason string, aborted bool, err error) {
-	reason, aborted, err = record.Aborted(ctx, a.op.Reads, placeOf(a.target))
-	if strings.TrimSpace(reason) == "" {
-		reason = "no reason was given"
-	}
-	return reason, aborted, err
 }
 
 // renew gives the operation a new context, since the one before may have ended with its deadline, and with it new clients and a new
@@ -513,4 +380,59 @@ func (a *applyRun) runHelm(s situation) (*helmrelease.Release, error) {
 		return result, nil
 	}
 	return result, err
+}
+
+// ApplyOptions steer Apply.
+type ApplyOptions struct {
+	// InstanceID is the resource's id in state; on create a new one. It is written into the record: what an earlier Create or
+	// another state left is taken over by that, and a Delete with the old id then only forgets it.
+	InstanceID string
+	// ClusterUID is checked against the live one before anything is written; empty on create. On an update a record with
+	// another instance id is refused: another state manages the release now.
+	ClusterUID string
+	// MadeInThisRun reports on create that an instance id is that of another release which this run of Terraform has made: two
+	// resources have the same name then, and nothing is taken over. Nil: none is.
+	MadeInThisRun func(instanceID string) bool
+	// Planned are the objects that the plan showed (known entries only); anything else is refused (*PlanMismatchError).
+	// Nil: no check. PlannedChartDigest likewise.
+	Planned            map[object.Key]string
+	PlannedChartDigest string
+	// Timeout for hooks and readiness together.
+	Timeout time.Duration
+	// FailOnPending refuses to recover a pending release of another tool (on_pending = "fail").
+	FailOnPending bool
+	// MaxHistory is how many revisions are kept (default 10); the deployed, the newest known-good and the one before, and
+	// pending ones are always kept.
+	MaxHistory int
+	// Progress receives short sentences ("waiting for Deployment/x: 1 of 2 pods ready"), at most one every 10 s per topic.
+	Progress func(string)
+	// Verification watches the new revision, and takes it back when it does badly. Timeout is for the rollout alone.
+	Verification verify.Policy
+
+	// CorrectDrift puts custom resources back that were changed by hand, which Helm's own upgrade and rollback do not do, except
+	// for what IgnoreDrift covers. Drift of a release whose content does not change is for Correct.
+	CorrectDrift bool
+	IgnoreDrift  []object.IgnoreRule
+
+	// Seams for tests of this package: failing storage, short graces.
+	storage func(driver.Driver) driver.Driver
+	graces  *rollout.Graces
+}
+
+// Apply brings a release to spec: checks cluster, namespace and ownership, takes the Lease, classifies what is there (absent,
+// foreign, failed install, deployed, pending …), recovers it by kind, and installs or upgrades. It returns after the
+// Helm action has returned, never before, and after the record tells the truth. The Outcome is valid also beside an error
+// wherever something is there. Errors: *ownership.Error (the release is not ours), *PlanMismatchError, *PendingError,
+// *RolloutError (objects with their events and last log lines), *HookError, *CanceledError (interrupt: records and
+// stops), *DeadlineError, *UnrecordedError (Helm's storage failed at the end), *record.ForeignError, *record.NewerError,
+// *cluster.HeldError and others of package cluster and environment.
+//
+// With a verification policy the revision is verified after that, and is known-good only when smoke tests, analysis and acceptance passed. Errors
+// then: *AnalysisConfigError and *analysis.InvalidPolicyError (nothing was written), *QuarantinedError (likewise), *VerificationError (which
+// stage, what was seen, what was restored). A failed rollout is rolled back as well where it has a rollback policy; the
+// *VerificationError wraps the *RolloutError, *HookError or *DeadlineError then.
+func Apply(ctx context.Context, target Target, spec Spec, options ApplyOptions) (*Outcome, error) {
+	a := &applyRun{target: target, spec: spec, options: options, outcome: &Outcome{InstanceID: options.InstanceID}}
+	err := a.apply(ctx)
+	return a.outcome, err
 }

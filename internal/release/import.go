@@ -12,6 +12,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/helmstore"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
@@ -68,4 +69,23 @@ func observeForImport(ctx context.Context, target Target) (*Observation, error) 
 		return nil, refuse(fmt.Sprintf("no revision of it is deployed (revision %d is %s). Install it by an apply instead", seen.Revision, seen.Status))
 	}
 	return seen, nil
+}
+
+// Imported is what Import found.
+type Imported struct {
+	Observation *Observation
+	// Values is the user-supplied configuration of the release without what was given as secret; nil where there is no record
+	// that says what was.
+	Values  map[string]any
+	Chart   record.Chart
+	Objects map[object.Key]string
+	Digest  string
+	Version string
+}
+
+// Import reads an existing deployed release for terraform import. A release without our record is accepted only in a
+// namespace that belongs to the handle. Objects are masked (Secret data, and leaves at which a Secret's decoded value
+// appears). Errors: *NotImportableError, *record.ForeignError, those of environment.Check, others as from cluster.Classify.
+func Import(ctx context.Context, target Target) (*Imported, error) {
+	return importRelease(ctx, target)
 }

@@ -123,3 +123,73 @@ func checkUnrecorded(target Target, revisions []revision) error {
 		"Import it (id %s/%s/%s), give this release another name, or uninstall the other one.",
 		target.Handle.Cluster.Context, target.Handle.Namespace, target.Name)}
 }
+
+// Observation is what Read needs to know of a release, at the cost of two requests: a metadata LIST of Helm's Secrets and a
+// GET of the record.
+type Observation struct {
+	// Revision is the newest one, 0 where there is none; Status its Helm status ("deployed", "failed", "pending-upgrade").
+	Revision int
+	Status   string
+	// Deployed is the newest revision with status deployed, 0 where there is none.
+	Deployed int
+	// Record is ours, nil where there is none.
+	Record *record.Release
+	// Cleared says that somebody has released the content from quarantine.
+	Cleared bool
+}
+
+// Absent reports that neither a revision nor a record is there.
+func (o *Observation) Absent() bool { return o.Revision == 0 && o.Record == nil }
+
+// Outside reports that the newest revision was not made by Slipway, or not recorded.
+func (o *Observation) Outside() bool {
+	if o.Record != nil && o.Record.Phase == record.RollingBack && o.Revision > o.Record.Revision {
+		return false // A rollback was begun after the revision that it takes back.
+	}
+	return o.Revision != 0 && (o.Record == nil || o.Record.Revision != o.Revision)
+}
+
+// Working reports that a revision is deployed under a record that says so: somebody has it in a state, or had.
+func (o *Observation) Working() bool {
+	if o.Deployed == 0 || o.Record == nil {
+		return false
+	}
+	switch o.Record.Phase {
+	case record.Deployed, record.Verifying, record.Unverified, record.RolledBack:
+		return true
+	}
+	return false
+}
+
+// Verification says in words how sure it is that the newest revision is healthy: "verified" (its verification passed), "unverified since
+// <RFC 3339>" (its run was cut off, or was inconclusive; the next apply resumes it), "" (it has no verification, was made outside, or failed).
+func (o *Observation) Verification() string {
+	if o.Record == nil || o.Outside() {
+		return ""
+	}
+	switch o.Record.Phase {
+	case record.Verifying, record.Unverified:
+		since := o.Record.Started
+		if o.Record.Verification != nil {
+			since = o.Record.Verification.Since
+		}
+		return "unverified since " + since.UTC().Format(time.RFC3339)
+	case record.Deployed, record.RolledBack:
+		if o.Record.PolicyHash != "" {
+			return "verified"
+		}
+	}
+	return ""
+}
+
+// Observe reads a release. A release that does not exist is no error (see Absent). Errors as from cluster.Classify;
+// *record.ForeignError where the record belongs to another client or stage.
+func Observe(ctx context.Context, target Target) (*Observation, error) {
+	out, _, _, err := observe(ctx, target)
+	return out, err
+}
+
+// ObserveForCreate is Observe for a plan that creates the release. Errors besides those of Observe: *ownership.Error where the// release is not ours, *record.NewerError.
+func ObserveForCreate(ctx context.Context, target Target) (*Observation, error) {
+	return observeForCreate(ctx, target)
+}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	helmrelease "helm.sh/helm/v3/pkg/release"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -155,4 +156,21 @@ func (r removal) explain(ran error, number int) error {
 		canceled.Removal = true
 	}
 	return explained
+}
+
+// RemoveOptions steer Remove.
+type RemoveOptions struct {
+	InstanceID string
+	ClusterUID string
+	Timeout    time.Duration
+	Progress   func(string)
+	// Routed says in words what sends requests to pods with one of these sets of labels; nil asks nobody. While there is such a thing
+	// the release is not removed (*RoutedError).
+	Routed func(ctx context.Context, pods []map[string]string) ([]string, error)
+}
+
+// Remove uninstalls a release, waits until its objects are gone, and deletes the record. A release that is absent is no
+// error; one that carries another instance id is left alone (forgotten = true).
+func Remove(ctx context.Context, target Target, options RemoveOptions) (forgotten bool, err error) {
+	return remove(ctx, target, options)
 }

@@ -81,7 +81,7 @@ func (r rollback) conclude(number int, j verify.Result, cause error) error {
 	}
 	next := *r.run.found.Content
 	next.RollBack(number, record.Run{Outcome: j.Outcome, Stage: j.Stage, Reason: failure.Reason}, failure.Quarantine, r.run.options.Verification.RetryToken)
-	if err := r.run.save(&next, record.AnnotationAbort); err != nil {
+	if err := r.run.journal().save(&next, record.AnnotationAbort); err != nil {
 		return errors.Join(failure, err)
 	}
 	return r.restore(number, good, j.At, failure)
@@ -94,7 +94,7 @@ func (r rollback) restore(failed int, good record.KnownGood, detected time.Time,
 		failure.RollbackFailed = err
 		next := *r.run.found.Content
 		next.Finished, next.Failure = now(), explain.Shorten(r.run.session.redact(failure.Error()), record.MaxFailure)
-		return errors.Join(failure, r.run.save(&next))
+		return errors.Join(failure, r.run.journal().save(&next))
 	}
 	failure.Restored = &Restoration{
 		Revision: restored, From: good.Revision, Version: good.Version, Digest: good.Digest, Chart: good.Chart,
@@ -123,7 +123,7 @@ func (r rollback) leave(number int, j verify.Result, failure *VerificationError)
 	next.End(number, func(r *record.Run) {
 		r.Outcome, r.Stage, r.Reason, r.Finished = j.Outcome, j.Stage, failure.Reason, next.Finished
 	})
-	return errors.Join(failure, markErr, r.run.save(&next, record.AnnotationAbort))
+	return errors.Join(failure, markErr, r.run.journal().save(&next, record.AnnotationAbort))
 }
 
 func (r rollback) quarantine(number int, j verify.Result) *record.Quarantine {

@@ -46,7 +46,7 @@ func (v validation) validate(failed int, good record.KnownGood, failure *Verific
 			if v.run.op.Context().Err() != nil {
 				err = &CanceledError{Release: v.run.target.Name, Revision: restored.Revision, During: v.run.op.Now(), Cause: err}
 			}
-			return errors.Join(failure, err, v.run.save(&next))
+			return errors.Join(failure, err, v.run.journal().save(&next))
 		}
 	}
 	next := *v.run.found.Content
@@ -73,16 +73,16 @@ func (v validation) validate(failed int, good record.KnownGood, failure *Verific
 		restored.Validated, restored.Validation = true, "Its validation passed."
 	}
 	if outcome == record.OutcomeRolledBack {
-		next.Remember(good, v.run.exists)
+		next.Remember(good, v.run.journal().exists)
 	}
 	next.Failure = explain.Shorten(v.run.session.redact(failure.Error()), record.MaxFailure)
 	next.End(failed, func(r *record.Run) {
 		r.Outcome, r.Finished, r.Restored, r.RestoredVersion = outcome, next.Finished, restored.Revision, restored.Version
 	})
-	if err := v.run.save(&next); err != nil {
+	if err := v.run.journal().save(&next); err != nil {
 		return errors.Join(failure, err)
 	}
-	v.run.pruneOld()
+	v.run.journal().prune()
 	return failure
 }
 

@@ -24,14 +24,14 @@ func (v verification) keep(action Action, s situation) error {
 		return v.run.session.explain(err, s.last.number)
 	}
 	if action == Keep {
-		return v.run.recordUnchanged(s)
+		return v.run.journal().keep(s)
 	}
 	from, _ := v.due(s.last.number)
 	v.run.outcome.Revision, v.run.outcome.Status, v.run.outcome.Resumed = s.last.number, s.last.status.String(), true
-	next := v.run.newRecord()
+	next := v.run.journal().newRecord()
 	next.Runs = v.run.found.Content.Runs
 	if len(next.Runs) == 0 || next.Runs[0].Revision != s.last.number {
-		next.Begin(v.run.newRun(s))
+		next.Begin(v.run.journal().newRun(s))
 	}
 	v.run.outcome.Recovered = append(v.run.outcome.Recovered, fmt.Sprintf(
 		"revision %d had not been verified to the end (since %s); this apply went on with that, and made no new revision", s.last.number, from.Since.UTC().Format("15:04:05 MST")))
@@ -69,7 +69,7 @@ func (v verification) verify(number int, next *record.Release, from record.Verif
 		return err
 	}
 	next.Verify(number, from)
-	if err := v.run.save(next); err != nil {
+	if err := v.run.journal().save(next); err != nil {
 		return err
 	}
 	checks := verify.Run{Policy: v.run.options.Verification, Env: v.run.session.checks(stored, v.run.spec.Version), From: from, Abort: v.run.abortReason}
@@ -77,7 +77,7 @@ func (v verification) verify(number int, next *record.Release, from record.Verif
 		v.run.op.Doing("verifying revision " + fmt.Sprint(number) + ": " + stage)
 		next := *v.run.found.Content
 		next.Verification = &record.Verification{Since: from.Since, Stage: stage, Samples: from.Samples}
-		return v.run.save(&next)
+		return v.run.journal().save(&next)
 	}
 	j, err := checks.Verify(v.run.op.Context())
 	if err == nil {
@@ -110,21 +110,21 @@ func (v verification) suspend(number int, j verify.Result, cause error) error {
 		cause = &UnverifiedError{Release: v.run.target.Name, Revision: number, Since: verifying.Since, Stage: verifying.Stage,
 			Cause: &CanceledError{Release: v.run.target.Name, Revision: number, During: v.run.op.Now(), Cause: cause}}
 	}
-	return errors.Join(cause, v.run.save(&next))
+	return errors.Join(cause, v.run.journal().save(&next))
 }
 
 // accept makes a revision known-good. note says why it was accepted although not everything is known; empty in the usual case.
 func (v verification) accept(number int, stored *helmrelease.Release, note string) error {
-	good, err := v.run.knownGood(stored)
+	good, err := v.run.journal().knownGood(stored)
 	if err != nil {
 		return err
 	}
 	next := *v.run.found.Content
-	next.Accept(good, v.run.exists, note, now())
-	if err := v.run.save(&next, record.AnnotationAbort); err != nil {
+	next.Accept(good, v.run.journal().exists, note, now())
+	if err := v.run.journal().save(&next, record.AnnotationAbort); err != nil {
 		return err
 	}
 	v.run.outcome.Unjudged = note
-	v.run.pruneOld()
+	v.run.journal().prune()
 	return nil
 }

@@ -117,7 +117,7 @@ func TestCanary_WhatWouldBeRefusedFailsAtItsArgument(t *testing.T) {
 		"a share for too long":  {share(body{"for": "5m"}), "analysis[0].sample_ratio[0].for", "could never fail"},
 		"a share without time": {
 			share(body{"canary_query": "a:requests", "stable_query": "b:requests"}), "analysis[0].sample_ratio[0].for",
-			"over which time",
+			"the time over which",
 		},
 		"a significance":     {share(body{"significance": 0.2}), "analysis[0].sample_ratio[0].significance", "at most 0.1"},
 		"a tolerance":        {share(body{"tolerance": 1}), "analysis[0].sample_ratio[0].tolerance", "below 1"},

@@ -57,6 +57,34 @@ func (d *testDatabase) eventually(sql, want string) {
 	}
 }
 
+// attempts waits until the runner has waited for a lock so many times: each attempt begins its statement anew.
+func (d *testDatabase) attempts(wanted int) error {
+	watch, err := pgx.Connect(d.Context(), server.URL(d.name))
+	if err != nil {
+		return err
+	}
+	seen := map[time.Time]bool{}
+	for deadline := time.Now().Add(20 * time.Second); len(seen) < wanted; time.Sleep(10 * time.Millisecond) {
+		var began *time.Time
+		err := watch.QueryRow(d.Context(),
+			"SELECT max(query_start) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'").Scan(&began)
+		switch {
+		case err != nil:
+			return errors.Join(err, watch.Close(d.Context()))
+		case began != nil:
+			seen[*began] = true
+		case time.Now().After(deadline):
+			return errors.Join(fmt.Errorf("%d of %d attempts waited for the lock", len(seen), wanted), watch.Close(d.Context()))
+		}
+	}
+	return watch.Close(d.Context())
+}
+
+func commit(session *pgx.Conn) error {
+	_, err := session.Exec(context.Background(), "COMMIT")
+	return err
+}
+
 func TestUp_GivesWayToALockAndRetries(t *testing.T) {
 	for name, change := range map[string]*sqlfile.File{
 		"in a transaction":      file("00001_add.sql", "CREATE TABLE t (a int);\nALTER TABLE customers ADD COLUMN country text;\n"),
@@ -67,10 +95,10 @@ func TestUp_GivesWayToALockAndRetries(t *testing.T) {
 			other := d.session()
 			d.exec(other, "BEGIN; SELECT * FROM customers LIMIT 1")
 			released := make(chan error, 1)
-			time.AfterFunc(time.Second, func() {
-				_, err := other.Exec(context.Background(), "COMMIT")
-				released <- err
-			})
+			go func() {
+				// The lock is kept until a second attempt waits for it: however slow the machine is, there was one retry.
+				released <- errors.Join(d.attempts(2), commit(other))
+			}()
 			result := d.mustUp(change)
 			if err := <-released; err != nil {
 				t.Error(err)

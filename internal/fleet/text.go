@@ -27,5 +27,3 @@ func plural(n int, noun string) string {
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
 }
-
-func capital(text string) string { return strings.ToUpper(text[:1]) + text[1:] }

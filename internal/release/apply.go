@@ -158,7 +158,7 @@ func (a *applyRun) observe() (seen situation, observed Observed, err error) {
 		return seen, observed, err
 	}
 	if a.foreign = a.checkOwner(); a.foreign != nil {
-		return seen, Observed{Foreign: true}, nil
+		return seen, Observed{Foreign: true}, nil //nolint:nilerr // Being foreign is a state; the action that follows returns the error.
 	}
 	if a.session.helm == nil {
 		if err := a.connect(); err != nil {
@@ -289,7 +289,7 @@ func (a *applyRun) conclude(number int, result *helmrelease.Release, ran error) 
 	if err != nil {
 		return err
 	}
-	return verification{run: a}.accept(number, stored, "")
+	return verification{run: a}.accept(stored, "")
 }
 
 // renew gives the operation a new context, since the one before may have ended with its deadline, and with it new clients and a new

@@ -15,37 +15,37 @@ import (
 type State string
 
 const (
-	// Foreign: the release, or the record, is somebody else's. → RefuseForeign
+	// Foreign: the release, or the record, is somebody else's. → RefuseForeign.
 	Foreign State = "foreign"
-	// Absent: there is no revision. → Install
+	// Absent: there is no revision. → Install.
 	Absent State = "absent"
-	// Uninstalled: Helm removed it and kept its history. → Install over it
+	// Uninstalled: Helm removed it and kept its history. → Install over it.
 	Uninstalled State = "uninstalled"
-	// RemovalCutOff: a removal ended half way. → FinishRemoval
+	// RemovalCutOff: a removal ended half way. → FinishRemoval.
 	RemovalCutOff State = "removal cut off"
 	// PendingInstall and PendingUpgrade: an apply ended before its revision did. It was Slipway's, and we hold the Lease, or it is another
-	// tool's and old. → MarkFailed, so that Helm can go on
+	// tool's and old. → MarkFailed, so that Helm can go on.
 	PendingInstall State = "pending install"
 	PendingUpgrade State = "pending upgrade"
-	// PendingOfAnother: another tool began it, and may still be at work, or the configuration leaves it alone. → RefusePending
+	// PendingOfAnother: another tool began it, and may still be at work, or the configuration leaves it alone. → RefusePending.
 	PendingOfAnother State = "pending of another tool"
-	// FailedInstall and FailedUpgrade: a revision failed, and hooks of it may still run. → AwaitHooks
+	// FailedInstall and FailedUpgrade: a revision failed, and hooks of it may still run. → AwaitHooks.
 	FailedInstall State = "failed install"
 	FailedUpgrade State = "failed upgrade"
-	// ReadyToReinstall and ReadyToUpgrade: a revision failed, and its hooks have ended. → Install over it, Upgrade
+	// ReadyToReinstall and ReadyToUpgrade: a revision failed, and its hooks have ended. → Install over it, Upgrade.
 	ReadyToReinstall State = "failed install, hooks ended"
 	ReadyToUpgrade   State = "failed upgrade, hooks ended"
-	// Outdated: another content is deployed. → Upgrade
+	// Outdated: another content is deployed. → Upgrade.
 	Outdated State = "deployed with other content"
-	// Unchanged: the content is deployed, and nothing is left to verify. → Keep
+	// Unchanged: the content is deployed, and nothing is left to verify. → Keep.
 	Unchanged State = "deployed unchanged"
-	// Unverified: the content is deployed, and was never verified by this policy. → Verify
+	// Unverified: the content is deployed, and was never verified by this policy. → Verify.
 	Unverified State = "deployed unchanged, not verified"
-	// VerificationCutOff: the content is deployed, and its verification was interrupted. → Verify from there
+	// VerificationCutOff: the content is deployed, and its verification was interrupted. → Verify from there.
 	VerificationCutOff State = "deployed unchanged, verification cut off"
-	// Quarantined: the content failed its verification not long ago. → RefuseQuarantined
+	// Quarantined: the content failed its verification not long ago. → RefuseQuarantined.
 	Quarantined State = "quarantined"
-	// RollbackCutOff: the content is quarantined, and the rollback of it has not come to its end. → FinishRollback
+	// RollbackCutOff: the content is quarantined, and the rollback of it has not come to its end. → FinishRollback.
 	RollbackCutOff State = "quarantined, rollback cut off"
 )
 

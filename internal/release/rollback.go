@@ -102,8 +102,8 @@ func (r rollback) restore(failed int, good record.KnownGood, detected time.Time,
 	}
 	r.run.outcome.Restored, r.run.outcome.Changed = failure.Restored, true
 	r.run.outcome.Revision, r.run.outcome.Status = restored, helmrelease.StatusDeployed.String()
-	failure.LeftBehind = leftovers{run: r.run}.list(failed, restored)
-	return validation{run: r.run}.validate(failed, good, failure)
+	failure.LeftBehind = leftovers(r).list(failed, restored)
+	return validation(r).validate(failed, good, failure)
 }
 
 // leave ends a run whose revision stays. One that failed is so for Helm too, and the next apply takes it over; one that could not be
@@ -170,7 +170,7 @@ func (r rollback) finish(s situation, held *record.Quarantine) error {
 		failure.Restored = &Restoration{Revision: s.last.number, From: good.Revision, Version: good.Version, Digest: good.Digest, Chart: good.Chart,
 			Detected: held.At, Ready: now()}
 		r.run.outcome.Restored, r.run.outcome.Revision, r.run.outcome.Status = failure.Restored, s.last.number, s.last.status.String()
-		return onlyTrouble(validation{run: r.run}.validate(failed, good, failure), failure)
+		return onlyTrouble(validation(r).validate(failed, good, failure), failure)
 	}
 	r.run.outcome.Recovered = append(r.run.outcome.Recovered, begun)
 	if s.last.status.IsPending() {

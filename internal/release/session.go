@@ -109,7 +109,7 @@ func (s *session) stored(number int) (*helmrelease.Release, error) {
 }
 
 // redact takes secrets out of a text. Which ones there are is known only some time after the session has begun.
-func (s *session) redact(text string) string { return s.redact(text) }
+func (s *session) redact(text string) string { return s.secrets.Text(text) }
 
 // canceled says that an interrupt ended the operation.
 func (s *session) canceled(err error) error {

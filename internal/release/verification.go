@@ -20,7 +20,7 @@ type verification struct{ run *applyRun }
 // verified is resumed, and not repeated.
 func (v verification) keep(action Action, s situation) error {
 	// A chart may bring other definitions although its templates render to the same.
-	if err := (definitions{run: v.run}).write(); err != nil {
+	if err := definitions(v).write(); err != nil {
 		return v.run.session.explain(err, s.last.number)
 	}
 	if action == Keep {
@@ -87,9 +87,9 @@ func (v verification) verify(number int, next *record.Release, from record.Verif
 	case err != nil:
 		return v.suspend(number, j, err)
 	case j.Outcome == record.OutcomePassed:
-		return v.accept(number, stored, j.Note)
+		return v.accept(stored, j.Note)
 	}
-	return rollback{run: v.run}.conclude(number, j, nil)
+	return rollback(v).conclude(number, j, nil)
 }
 
 // suspend ends a run that was cut off while it was verified. The next apply goes on with it.
@@ -114,7 +114,7 @@ func (v verification) suspend(number int, j verify.Result, cause error) error {
 }
 
 // accept makes a revision known-good. note says why it was accepted although not everything is known; empty in the usual case.
-func (v verification) accept(number int, stored *helmrelease.Release, note string) error {
+func (v verification) accept(stored *helmrelease.Release, note string) error {
 	good, err := v.run.journal().knownGood(stored)
 	if err != nil {
 		return err

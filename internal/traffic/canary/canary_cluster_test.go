@@ -204,7 +204,7 @@ func TestCanary_WithoutReadyPodsGetsNoRequests(t *testing.T) {
 			t.Error("a route was made")
 		}
 		c.mustApply(Spec{})
-		refuse(Spec{Weight: 10, Steps: []Step{{Weight: 5}}, Headers: []route.HeaderMatch{route.HeaderMatch{Name: "canary", Value: "true"}}}, 5,
+		refuse(Spec{Weight: 10, Steps: []Step{{Weight: 5}}, Headers: []route.HeaderMatch{{Name: "canary", Value: "true"}}}, 5,
 			"The canary has no ready pod, and headers send requests to it", "pod v2-")
 		c.scale("v2", 0)
 		c.until("the canary has no pod", func(now pods.Capacity) bool { return now.Canary.Pods == 0 })
@@ -213,7 +213,7 @@ func TestCanary_WithoutReadyPodsGetsNoRequests(t *testing.T) {
 		c.patch("v2", fmt.Sprintf(`{"spec":{"replicas":1,"template":{"spec":{"containers":[{"name":"app",`+
 			`"readinessProbe":{"httpGet":{"path":%q,"port":8080}}}]}}}}`, harness.Answering))
 		c.until("the canary is ready", func(now pods.Capacity) bool { return now.Canary.Ready == 1 })
-		c.mustApply(Spec{Weight: 10, Headers: []route.HeaderMatch{route.HeaderMatch{Name: "canary", Value: "true"}}})
+		c.mustApply(Spec{Weight: 10, Headers: []route.HeaderMatch{{Name: "canary", Value: "true"}}})
 		c.wantRest(10)
 	})
 }

@@ -95,11 +95,11 @@ func testChart(t *testing.T) *helmchart.Chart {
 	return chart
 }
 
-// begin begins an operation as an apply does.
+// begin begins an operation as an apply does. Each has a subject of its own: one that checks lasts as long as its test.
 func (b *bench) begin() (*operation.Operation, *rollout.Waiter) {
 	b.t.Helper()
 	op, err := operation.Begin(b.t.Context(), operation.Options{
-		Cluster: b.target.Cluster, Handle: b.target.Handle, Subject: "release " + b.target.Name + " of " + b.t.Name(), Timeout: 10 * time.Minute,
+		Cluster: b.target.Cluster, Handle: b.target.Handle, Subject: harness.Name("release"), Timeout: 10 * time.Minute,
 		Progress: func(s string) { b.t.Log("  progress: " + s) },
 	})
 	if err != nil {

@@ -89,14 +89,14 @@ func (r reader) fetchGroup(ctx context.Context, p place, group []*watched) error
 			live, err = nil, nil
 		}
 		if err != nil {
-			return fmt.Errorf("reading %s: %o", r.key(group[0].info).Short(), err)
+			return fmt.Errorf("reading %s: %w", r.key(group[0].info).Short(), err)
 		}
 		group[0].live = live
 		return nil
 	}
 	list, err := client.List(ctx, metav1.ListOptions{LabelSelector: helmLabel + "=" + helmLabelValue})
 	if err != nil {
-		return fmt.Errorf("listing %s: %o", p.gvr.Resource, err)
+		return fmt.Errorf("listing %s: %w", p.gvr.Resource, err)
 	}
 	byName := make(map[string]*unstructured.Unstructured, len(list.Items))
 	for i := range list.Items {
@@ -132,7 +132,7 @@ func (r reader) allPods(ctx context.Context, live *unstructured.Unstructured) ([
 	if live.GetKind() == "Pod" {
 		var p corev1.Pod
 		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(live.Object, &p); err != nil {
-			return nil, "", fmt.Errorf("reading Pod/%s: %o", live.GetName(), err)
+			return nil, "", fmt.Errorf("reading Pod/%s: %w", live.GetName(), err)
 		}
 		return []corev1.Pod{p}, "", nil
 	}
@@ -142,7 +142,7 @@ func (r reader) allPods(ctx context.Context, live *unstructured.Unstructured) ([
 	}
 	list, err := r.kubernetes.CoreV1().Pods(live.GetNamespace()).List(ctx, metav1.ListOptions{LabelSelector: selector})
 	if err != nil {
-		return nil, "", fmt.Errorf("listing the pods of %s/%s: %o", live.GetKind(), live.GetName(), err)
+		return nil, "", fmt.Errorf("listing the pods of %s/%s: %w", live.GetKind(), live.GetName(), err)
 	}
 	return list.Items, selector, nil
 }
@@ -182,7 +182,7 @@ func (r reader) templateLabel(ctx context.Context, live *unstructured.Unstructur
 func (r reader) newestReplicaSet(ctx context.Context, live *unstructured.Unstructured, selector string) (*appsv1.ReplicaSet, error) {
 	list, err := r.kubernetes.AppsV1().ReplicaSets(live.GetNamespace()).List(ctx, metav1.ListOptions{LabelSelector: selector})
 	if err != nil {
-		return nil, fmt.Errorf("listing the replica sets of Deployment/%s: %o", live.GetName(), err)
+		return nil, fmt.Errorf("listing the replica sets of Deployment/%s: %w", live.GetName(), err)
 	}
 	for i := range list.Items {
 		set := &list.Items[i]
@@ -199,7 +199,7 @@ func (r reader) refusedPods(ctx context.Context, live *unstructured.Unstructured
 		FieldSelector: "type=Warning,reason=FailedCreate,involvedObject.uid=" + string(live.GetUID()),
 	})
 	if err != nil {
-		return "", fmt.Errorf("listing the events of %s/%s: %o", live.GetKind(), live.GetName(), err)
+		return "", fmt.Errorf("listing the events of %s/%s: %w", live.GetKind(), live.GetName(), err)
 	}
 	var newest *corev1.Event
 	for i := range list.Items {
@@ -228,7 +228,7 @@ func SelectorOf(live *unstructured.Unstructured) (string, error) {
 	}
 	var selector metav1.LabelSelector
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(fields, &selector); err != nil {
-		return "", fmt.Errorf("reading the selector of %s/%s: %o", live.GetKind(), live.GetName(), err)
+		return "", fmt.Errorf("reading the selector of %s/%s: %w", live.GetKind(), live.GetName(), err)
 	}
 	return metav1.FormatLabelSelector(&selector), nil
 }

@@ -30,7 +30,7 @@ var unseen = status{unseen: true, text: "its controller has not seen the change 
 func statusOf[T any](live *unstructured.Unstructured, assess func(*T) status) (status, error) {
 	var typed T
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(live.Object, &typed); err != nil {
-		return status{}, fmt.Errorf("reading %s/%s: %o", live.GetKind(), live.GetName(), err)
+		return status{}, fmt.Errorf("reading %s/%s: %w", live.GetKind(), live.GetName(), err)
 	}
 	return assess(&typed), nil
 }

@@ -135,7 +135,7 @@ func (w *Waiter) PodEnd(ctx context.Context, name string) (corev1.PodPhase, erro
 		}
 		pod, err := w.Kubernetes.CoreV1().Pods(w.Namespace).Get(ctx, name, metav1.GetOptions{})
 		if err != nil {
-			return corev1.PodUnknown, fmt.Errorf("reading Pod/%s: %o", name, err)
+			return corev1.PodUnknown, fmt.Errorf("reading Pod/%s: %w", name, err)
 		}
 		if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
 			return pod.Status.Phase, nil
@@ -251,7 +251,7 @@ func (w *Waiter) stop(ctx context.Context, cause error, open []*watched, hook bo
 	if errors.Is(cause, operation.ErrDeadline) {
 		w.Pending, w.Blamed = w.diagnose(ctx, open, nil), !hook && w.blames(ctx, open)
 		if hook {
-			return fmt.Errorf("waiting for a hook: %o", cause)
+			return fmt.Errorf("waiting for a hook: %w", cause)
 		}
 	}
 	return cause

@@ -16,9 +16,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 	"github.com/jackc/pgx/v5"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 )
 
 // holds opens a session that holds something until the function that it returns is called.
@@ -250,12 +248,7 @@ func TestMigration_BaselineAndSoak(t *testing.T) {
 		resource.TestStep{Config: m.config()},
 		resource.TestStep{
 			PreConfig: func() {
-				record := &corev1.ConfigMap{ // as slipway_release writes it
-					ObjectMeta: metav1.ObjectMeta{Name: "slipway-release-app", Labels: map[string]string{"slipway.dev/release": "app"}},
-					Data: map[string]string{
-						"record": fmt.Sprintf(`{"knownGood":[{"version":"v1.1.0","at":%q}]}`, time.Now().UTC().Format(time.RFC3339)),
-					},
-				}
+				record := m.releaseRecord(fmt.Sprintf(`[{"version":"v1.1.0","at":%q}]`, time.Now().UTC().Format(time.RFC3339)))
 				if _, err := testKubernetes(t).CoreV1().ConfigMaps(m.namespace).Create(t.Context(), record, metav1.CreateOptions{}); err != nil {
 					t.Fatal(err)
 				}
@@ -286,8 +279,7 @@ func TestMigration_BaselineAndSoak(t *testing.T) {
 				if err := maps.Delete(t.Context(), "slipway-migration-contract", metav1.DeleteOptions{}); err != nil {
 					t.Fatal(err)
 				}
-				old := []byte(`{"data":{"record":"{\"knownGood\":[{\"version\":\"v1.0.0\"}]}"}}`)
-				if _, err := maps.Patch(t.Context(), "slipway-release-app", types.MergePatchType, old, metav1.PatchOptions{}); err != nil {
+				if _, err := maps.Update(t.Context(), m.releaseRecord(`[{"version":"v1.0.0"}]`), metav1.UpdateOptions{}); err != nil {
 					t.Fatal(err)
 				}
 			},

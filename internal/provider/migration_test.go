@@ -37,6 +37,18 @@ type testMigration struct {
 	server                 *postgres.Server
 }
 
+// releaseRecord is the record of release app as slipway_release writes it, with these known-good revisions.
+func (m *testMigration) releaseRecord(knownGood string) *corev1.ConfigMap {
+	return &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Name: "slipway-release-app", Labels: map[string]string{
+			"slipway.dev/release": "app", "app.kubernetes.io/managed-by": "slipway",
+		}},
+		Data: map[string]string{
+			"record": fmt.Sprintf(`{"schemaVersion":2,"client":%q,"stage":"prod","knownGood":%s}`, m.client, knownGood),
+		},
+	}
+}
+
 const (
 	createOrders = "-- +goose Up\nCREATE TABLE orders (id bigint PRIMARY KEY, legacy text);\n"
 	indexOrders  = "-- +goose NO TRANSACTION\n-- +goose Up\nCREATE INDEX CONCURRENTLY orders_legacy ON orders (legacy);\n"
@@ -273,10 +285,7 @@ func TestMigration_ContractWaitsForOldVersions(t *testing.T) {
 				if _, err := client.CoreV1().Pods(m.namespace).Create(t.Context(), old, metav1.CreateOptions{}); err != nil {
 					t.Fatal(err)
 				}
-				record := &corev1.ConfigMap{ // as slipway_release writes it
-					ObjectMeta: metav1.ObjectMeta{Name: "slipway-release-app", Labels: map[string]string{"slipway.dev/release": "app"}},
-					Data:       map[string]string{"record": `{"knownGood":[{"version":"v1.0.1","at":"2026-01-01T00:00:00Z"},{"version":"v0.9.0"}]}`},
-				}
+				record := m.releaseRecord(`[{"version":"v1.0.1","at":"2026-01-01T00:00:00Z"},{"version":"v0.9.0"}]`)
 				if _, err := client.CoreV1().ConfigMaps(m.namespace).Create(t.Context(), record, metav1.CreateOptions{}); err != nil {
 					t.Fatal(err)
 				}

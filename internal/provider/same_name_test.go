@@ -48,6 +48,7 @@ resource "slipway_canary" %q {
 			Config:      head + split("app") + split("second"),
 			ExpectError: sameRun,
 		},
+		{PreConfig: func() { removeServedPod(t, namespace) }, Config: head},
 	}})
 }
 
@@ -73,6 +74,7 @@ resource "slipway_blue_green" %q {
 			Config:      head + colors("app") + colors("second"),
 			ExpectError: sameRun,
 		},
+		{PreConfig: func() { removeServedPod(t, namespace) }, Config: head},
 	}})
 }
 

@@ -33,7 +33,8 @@ type fileRun struct {
 func (f *fileRun) apply() error {
 	a := f.run
 	a.result.Validated = a.content.Validated
-	if !a.stored.Exists() && a.options.Gate != nil && len(a.options.Recorded) > 0 {
+	remembered := !a.stored.Exists() && a.options.Gate != nil && len(a.options.Recorded) > 0
+	if remembered {
 		a.content.Applied = maps.Clone(a.options.Recorded)
 		a.markIrreversible(strings.Join(slices.Sorted(maps.Keys(a.content.Applied)), ", "))
 	}
@@ -42,7 +43,7 @@ func (f *fileRun) apply() error {
 	if err != nil {
 		return err
 	}
-	if !a.stored.Exists() {
+	if !a.stored.Exists() && !remembered {
 		pending = f.dir.Files // the database knows which of them are applied
 	}
 	left, err := a.jobs.list()

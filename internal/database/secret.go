@@ -21,7 +21,7 @@ import (
 const (
 	LabelDatabase = "slipway.dev/database"
 	labelRole     = "slipway.dev/database-role"
-	labelManaged  = "app.kubernetes.io/managed-by"
+	labelManaged  = cluster.LabelManagedBy
 
 	annotationVersion = "slipway.dev/password-version"
 	annotationRecord  = "slipway.dev/database-record"

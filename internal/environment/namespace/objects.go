@@ -11,11 +11,12 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 )
 
 const (
-	labelManagedBy  = "app.kubernetes.io/managed-by"
+	labelManagedBy  = cluster.LabelManagedBy
 	labelPartOf     = "slipway.dev/part-of"
 	partEnvironment = "environment"
 

@@ -51,7 +51,7 @@ const (
 
 // The label that Helm requires on the objects of a release, next to the annotations.
 const (
-	LabelManagedBy = "app.kubernetes.io/managed-by"
+	LabelManagedBy = cluster.LabelManagedBy
 	ManagedByHelm  = "Helm"
 )
 

@@ -21,12 +21,13 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 )
 
 // helmLabel is on every object of every release but hooks, so that one LIST can stand for many GETs.
 const (
-	helmLabel      = "app.kubernetes.io/managed-by"
+	helmLabel      = cluster.LabelManagedBy
 	helmLabelValue = "Helm"
 )
 

@@ -140,7 +140,8 @@ func (r *run) ensureInside(ctx context.Context) (err error) {
 		return err
 	}
 	if !seen.privileged() {
-		if err := inner.together(ctx, fmt.Sprintf("granting privileges in database %q", r.spec.Name), r.privileges(len(seen.defaults) == 0)...); err != nil {
+		if err := inner.together(ctx, fmt.Sprintf("granting privileges in database %q", r.spec.Name),
+			r.privileges(len(seen.defaults) == 0)...); err != nil {
 			return err
 		}
 	}
@@ -191,7 +192,8 @@ BEGIN
 		FOR item IN SELECT nspname FROM pg_namespace WHERE nspowner = owner LOOP
 			EXECUTE format('GRANT USAGE ON SCHEMA %%I TO %%I', item.nspname, app);
 		END LOOP;
-		FOR item IN SELECT oid::regclass AS name, relname, relkind FROM pg_class WHERE relowner = owner AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S') LOOP
+		FOR item IN SELECT oid::regclass AS name, relname, relkind FROM pg_class
+			WHERE relowner = owner AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S') LOOP
 			IF item.relname = ANY (%[4]s) THEN
 				EXECUTE format('GRANT SELECT ON %%s TO %%I', item.name, app);
 			ELSIF item.relkind = 'S' THEN

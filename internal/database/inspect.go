@@ -67,7 +67,8 @@ func inspect(ctx context.Context, conn *pgx.Conn, spec Spec) (*facts, error) {
 
 func (f *facts) inspectRoles(ctx context.Context, conn *pgx.Conn, names ...string) error {
 	rows, err := conn.Query(ctx, `
-		SELECT rolname, rolcanlogin, rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls, coalesce(shobj_description(oid, 'pg_authid'), '')
+		SELECT rolname, rolcanlogin, rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls,
+			coalesce(shobj_description(oid, 'pg_authid'), '')
 		FROM pg_roles WHERE rolname = ANY ($1)`, names)
 	if err != nil {
 		return err
@@ -190,7 +191,8 @@ func inspectInside(ctx context.Context, conn *pgx.Conn, spec Spec) (*inside, err
 	out := &inside{defaults: map[string][]string{}}
 	failed := func(err error) error { return fmt.Errorf("looking into database %s: %w", spec.Name, err) }
 	err := conn.QueryRow(ctx, `
-		SELECT coalesce(bool_and(has_schema_privilege($1, oid, 'USAGE')), true), (SELECT coalesce(array_agg(extname::text ORDER BY extname), '{}') FROM pg_extension)
+		SELECT coalesce(bool_and(has_schema_privilege($1, oid, 'USAGE')), true),
+			(SELECT coalesce(array_agg(extname::text ORDER BY extname), '{}') FROM pg_extension)
 		FROM pg_namespace WHERE nspname = 'public'`, spec.AppRole).Scan(&out.schemaUsage, &out.extensions)
 	if err != nil {
 		return nil, failed(err)

@@ -228,7 +228,7 @@ func TestEnvironment_IsNotRemovedWithSomebodyInIt(t *testing.T) {
 
 func TestEnvironment_AHangingDeletionNamesWhatHangs(t *testing.T) {
 	client, namespace := testClient(t)
-	config := environmentConfig(t, client, namespace, unprotected+`timeouts = { delete = "8s", create = "4s" }`)
+	config := environmentConfig(t, client, namespace, unprotected+`timeouts = { delete = "40s", create = "4s" }`)
 	kubernetes := testKubernetes(t)
 	hanging := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "hanging", Finalizers: []string{"example.com/never"}}}
 	resource.ParallelTest(t, resource.TestCase{

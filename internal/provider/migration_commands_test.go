@@ -68,7 +68,10 @@ resource "slipway_migration" "tool" {
   commands = {
     version  = %q
     check    = ["/data-collection", "sql", "expect", "SELECT ready FROM gate"]
-    run      = ["/data-collection", "sql", "INSERT INTO done VALUES ('$(SLIPWAY_PHASE)', '$(SLIPWAY_VERSION)')", "SELECT '$(DATABASE_URL)'", "SELECT 1 / works::int FROM gate"]
+    run = [
+      "/data-collection", "sql", "INSERT INTO done VALUES ('$(SLIPWAY_PHASE)', '$(SLIPWAY_VERSION)')",
+      "SELECT '$(DATABASE_URL)'", "SELECT 1 / works::int FROM gate",
+    ]
     validate = ["/data-collection", "sql", "expect", "SELECT valid FROM gate"]
     %s
   }

@@ -137,7 +137,8 @@ func verificationValue(seen *release.Observation) types.String {
 		return types.StringValue(text)
 	}
 	if seen.Record != nil && !seen.Outside() && len(seen.Record.Runs) > 0 {
-		if last := seen.Record.Runs[0]; last.Revision == seen.Revision && last.Outcome == record.OutcomeFailed && last.Stage != verify.StageRollout {
+		if last := seen.Record.Runs[0]; last.Revision == seen.Revision && last.Outcome == record.OutcomeFailed &&
+			last.Stage != verify.StageRollout {
 			return types.StringValue(verificationFailed + ": " + last.Reason)
 		}
 	}

@@ -323,7 +323,8 @@ func (a *applyRun) lookAt(ctx context.Context) error {
 	return nil
 }
 
-// checkOwner returns why the release is not this resource's, nil where it is. It tells our releases from others: by the record, and where that was lost by the labels that we give revisions.
+// checkOwner returns why the release is not this resource's, nil where it is. It tells our releases from others by the record, and
+// where the record is lost by the labels that we give revisions.
 // On an update the state itself says that the release is ours, for example after an import.
 func (a *applyRun) checkOwner() error {
 	update := a.options.ClusterUID != ""
@@ -427,9 +428,10 @@ type ApplyOptions struct {
 // stops), *DeadlineError, *UnrecordedError (Helm's storage failed at the end), *record.ForeignError, *record.NewerError,
 // *cluster.HeldError and others of package cluster and environment.
 //
-// With a verification policy the revision is verified after that, and is known-good only when smoke tests, analysis and acceptance passed. Errors
-// then: *AnalysisConfigError and *analysis.InvalidPolicyError (nothing was written), *QuarantinedError (likewise), *VerificationError (which
-// stage, what was seen, what was restored). A failed rollout is rolled back as well where it has a rollback policy; the
+// With a verification policy the revision is verified after that, and is known-good only when smoke tests, analysis and acceptance
+// passed. Errors then: *AnalysisConfigError and *analysis.InvalidPolicyError (nothing was written), *QuarantinedError (likewise),
+// *VerificationError (which stage, what was seen, what was restored). A failed rollout is rolled back as well where it has a
+// rollback policy; the
 // *VerificationError wraps the *RolloutError, *HookError or *DeadlineError then.
 func Apply(ctx context.Context, target Target, spec Spec, options ApplyOptions) (*Outcome, error) {
 	a := &applyRun{target: target, spec: spec, options: options, outcome: &Outcome{InstanceID: options.InstanceID}}

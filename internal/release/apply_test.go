@@ -25,7 +25,8 @@ func TestApply_InstallsUpgradesAndLeavesAloneWhatIsTheSame(t *testing.T) {
 		t.Errorf("install: %+v", first)
 	}
 	seen := b.wantEnd(1, "deployed", record.Deployed)
-	if r := seen.Record; r.InstanceID != b.id || r.NamespaceUID != first.NamespaceUID || r.Digest != first.Rendering.Digest || r.Chart.Name != "app" || r.Finished.IsZero() {
+	if r := seen.Record; r.InstanceID != b.id || r.NamespaceUID != first.NamespaceUID || r.Digest != first.Rendering.Digest ||
+		r.Chart.Name != "app" || r.Finished.IsZero() {
 		t.Errorf("the record is incomplete: %+v", r)
 	}
 
@@ -56,7 +57,9 @@ func TestApply_InstallsUpgradesAndLeavesAloneWhatIsTheSame(t *testing.T) {
 func TestApply_RefusesWhatThePlanDidNotShow(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	planned, err := render.Chart(t.Context(), with(t), render.Options{ReleaseName: "app", Namespace: b.namespace(), Install: true, Revision: 1, CapabilitiesMayChange: true, OperationMayChange: true})
+	planned, err := render.Chart(t.Context(), with(t),
+		render.Options{ReleaseName: "app", Namespace: b.namespace(), Install: true, Revision: 1, CapabilitiesMayChange: true,
+			OperationMayChange: true})
 	if err != nil {
 		t.Fatal(err)
 	}

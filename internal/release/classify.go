@@ -34,7 +34,8 @@ const (
 )
 
 func (c condition) String() string {
-	return [...]string{"absent", "uninstalled", "uninstalling", "pending install", "pending upgrade", "failed install", "failed upgrade", "deployed"}[c]
+	return [...]string{"absent", "uninstalled", "uninstalling", "pending install", "pending upgrade", "failed install", "failed upgrade",
+		"deployed"}[c]
 }
 
 // situation is a condition with what it was judged by.
@@ -109,7 +110,8 @@ func classify(revisions []revision, releases *storage.Storage, name string) (sit
 			s.condition = failedInstall
 		}
 	default:
-		return s, fmt.Errorf("revision %d of release %s has the status %q, which no known version of Helm writes", s.last.number, name, s.last.status)
+		return s, fmt.Errorf("revision %d of release %s has the status %q, which no known version of Helm writes", s.last.number, name,
+			s.last.status)
 	}
 	return s, nil
 }

@@ -70,8 +70,10 @@ func TestClassify_FindsOneActionForEachHistory(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got.condition != tc.want || got.installs() != tc.installs || got.next() != tc.next || got.deployed != tc.deployed || !slices.Equal(got.attempted, tc.attempted) {
-				t.Errorf("got %s, installs %v, next %d, deployed %d, attempted %v", got.condition, got.installs(), got.next(), got.deployed, got.attempted)
+			if got.condition != tc.want || got.installs() != tc.installs || got.next() != tc.next || got.deployed != tc.deployed ||
+				!slices.Equal(got.attempted, tc.attempted) {
+				t.Errorf("got %s, installs %v, next %d, deployed %d, attempted %v", got.condition, got.installs(), got.next(), got.deployed,
+					got.attempted)
 			}
 		})
 	}
@@ -120,7 +122,8 @@ func TestSurplus_KeepsWhatMayBeNeeded(t *testing.T) {
 		{"superseded failed failed failed deployed", 2, []int{1, 5}, []int{2, 3, 4}},
 		{"superseded superseded deployed failed failed", 1, []int{3, 2}, []int{1, 4}},
 		{"pending-install superseded deployed", 1, nil, []int{2}},
-		{"superseded superseded superseded superseded superseded superseded superseded superseded superseded superseded superseded deployed", 0, nil, []int{1, 2}},
+		{"superseded superseded superseded superseded superseded superseded superseded superseded superseded superseded superseded deployed", 0,
+			nil, []int{1, 2}},
 	} {
 		t.Run(tc.states+" to "+strconv.Itoa(tc.limit), func(t *testing.T) {
 			revisions, _ := history(t, tc.states)

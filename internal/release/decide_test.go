@@ -36,7 +36,8 @@ func TestDecide_HasOneActionForEachState(t *testing.T) {
 		{"of another tool, young", Observed{condition: pendingUpgrade, Age: time.Minute}, PendingOfAnother, RefusePending},
 		{"of another tool, old", Observed{condition: pendingUpgrade, Age: time.Hour}, PendingUpgrade, MarkFailed},
 		{"an install of another tool, old", Observed{condition: pendingInstall, Age: time.Hour}, PendingInstall, MarkFailed},
-		{"of another tool, old, left alone", Observed{condition: pendingInstall, Age: time.Hour, LeavePending: true}, PendingOfAnother, RefusePending},
+		{"of another tool, old, left alone", Observed{condition: pendingInstall, Age: time.Hour, LeavePending: true}, PendingOfAnother,
+			RefusePending},
 		{"pending, its hooks have ended", Observed{condition: pendingUpgrade, Ours: true, HooksEnded: true}, PendingUpgrade, MarkFailed},
 
 		{"a failed first install", Observed{condition: failedInstall}, FailedInstall, AwaitHooks},
@@ -46,7 +47,8 @@ func TestDecide_HasOneActionForEachState(t *testing.T) {
 
 		{"other content", Observed{condition: deployed}, Outdated, Upgrade},
 		{"other content, not verified", Observed{condition: deployed, VerificationDue: true}, Outdated, Upgrade},
-		{"other content, its verification cut off", Observed{condition: deployed, VerificationDue: true, VerificationBegun: true}, Outdated, Upgrade},
+		{"other content, its verification cut off", Observed{condition: deployed, VerificationDue: true, VerificationBegun: true}, Outdated,
+			Upgrade},
 		{"the same content", Observed{condition: deployed, Same: true}, Unchanged, Keep},
 		{"the same content, with a new policy", Observed{condition: deployed, Same: true, VerificationDue: true}, Unverified, Verify},
 		{"the same content, its verification cut off",
@@ -55,8 +57,10 @@ func TestDecide_HasOneActionForEachState(t *testing.T) {
 
 		{"quarantined", Observed{condition: deployed, Quarantined: true}, Quarantined, RefuseQuarantined},
 		{"quarantined, and failed", Observed{condition: failedUpgrade, Quarantined: true}, Quarantined, RefuseQuarantined},
-		{"quarantined, and its rollback cut off", Observed{condition: deployed, Quarantined: true, RollingBack: true}, RollbackCutOff, FinishRollback},
-		{"quarantined, and its rollback pending", Observed{condition: pendingUpgrade, Ours: true, Quarantined: true, RollingBack: true}, RollbackCutOff, FinishRollback},
+		{"quarantined, and its rollback cut off", Observed{condition: deployed, Quarantined: true, RollingBack: true}, RollbackCutOff,
+			FinishRollback},
+		{"quarantined, and its rollback pending", Observed{condition: pendingUpgrade, Ours: true, Quarantined: true, RollingBack: true},
+			RollbackCutOff, FinishRollback},
 	} {
 		if state, action := tc.observed.State(), Decide(tc.observed); state != tc.state || action != tc.action {
 			t.Errorf("%s: %s → %s, want %s → %s", tc.name, state, action, tc.state, tc.action)

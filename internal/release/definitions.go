@@ -112,23 +112,25 @@ func (w definitions) replace(info *resource.Info, d render.Definition) (bool, er
 	}
 	at := writer.Resource(info.Mapping.Resource)
 	wrote := false
-	err = retry.OnError(retry.DefaultBackoff, func(err error) bool { return apierrors.IsConflict(err) && w.run.op.Ended() == nil }, func() error {
-		live, err := at.Get(w.run.op.Context(), d.Name, metav1.GetOptions{})
-		if err != nil {
+	err = retry.OnError(retry.DefaultBackoff, func(err error) bool { return apierrors.IsConflict(err) && w.run.op.Ended() == nil },
+		func() error {
+			live, err := at.Get(w.run.op.Context(), d.Name, metav1.GetOptions{})
+			if err != nil {
+				return err
+			}
+			if problem := render.WhyNotReplaced(d, live); problem != "" {
+				return errors.New(problem)
+			}
+			next := render.Replacement(d, live, render.WriterOf(w.run.target, w.run.spec))
+			tried, err := at.Update(w.run.op.Context(), next,
+				metav1.UpdateOptions{FieldManager: environment.FieldManager, DryRun: []string{metav1.DryRunAll}})
+			if err != nil || tried.GetGeneration() == live.GetGeneration() {
+				return err
+			}
+			_, err = at.Update(w.run.op.Context(), next, metav1.UpdateOptions{FieldManager: environment.FieldManager})
+			wrote = err == nil
 			return err
-		}
-		if problem := render.WhyNotReplaced(d, live); problem != "" {
-			return errors.New(problem)
-		}
-		next := render.Replacement(d, live, render.WriterOf(w.run.target, w.run.spec))
-		tried, err := at.Update(w.run.op.Context(), next, metav1.UpdateOptions{FieldManager: environment.FieldManager, DryRun: []string{metav1.DryRunAll}})
-		if err != nil || tried.GetGeneration() == live.GetGeneration() {
-			return err
-		}
-		_, err = at.Update(w.run.op.Context(), next, metav1.UpdateOptions{FieldManager: environment.FieldManager})
-		wrote = err == nil
-		return err
-	})
+		})
 	if err != nil {
 		return false, w.run.session.kube.Fail(&helmkube.RefusedError{Object: w.run.session.kube.KeyOf(info), Verb: "replace", Cause: err})
 	}

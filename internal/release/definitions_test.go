@@ -164,7 +164,8 @@ func TestApply_ReplacingCRDsKeepsWhatOthersWroteAndRespectsOwners(t *testing.T) 
 	}
 	patch := func(text string) {
 		t.Helper()
-		if _, err := client.Resource(crdResource).Patch(t.Context(), b.name(), types.MergePatchType, []byte(text), metav1.PatchOptions{}); err != nil {
+		if _, err := client.Resource(crdResource).Patch(t.Context(), b.name(), types.MergePatchType, []byte(text),
+			metav1.PatchOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -222,7 +222,8 @@ func (c *correcting) refusal(o *drift.Object, verb string, err error) error {
 	case c.op.Ended() != nil:
 		return c.op.Ended()
 	}
-	return &CorrectionError{Release: c.target.Name, Problem: c.session.redact(fmt.Sprintf("The API server refused to %s %s: %s", verb, o.Key.Short(), cluster.AnswerText(err)))}
+	return &CorrectionError{Release: c.target.Name, Problem: c.session.redact(fmt.Sprintf("The API server refused to %s %s: %s", verb,
+		o.Key.Short(), cluster.AnswerText(err)))}
 }
 
 // waitCorrected waits for what was written.
@@ -240,7 +241,8 @@ func (c *correcting) waitCorrected(d *drift.Comparison) error {
 	err := c.session.waiter.Ready(c.op.Context(), infos)
 	var notReady *rollout.NotReadyError
 	if errors.As(err, &notReady) {
-		return &RolloutError{Release: c.target.Name, Revision: c.done.Revision, Cause: c.session.redact(notReady.Cause), Objects: notReady.Reports}
+		return &RolloutError{Release: c.target.Name, Revision: c.done.Revision, Cause: c.session.redact(notReady.Cause),
+			Objects: notReady.Reports}
 	}
 	return err
 }
@@ -268,7 +270,8 @@ type CorrectionError struct {
 // Explain says it in three paragraphs.
 func (e *CorrectionError) Explain() (happened, observed, advice string) {
 	return fmt.Sprintf("Differences of release %s from what was rendered could not all be put back.", e.Release), e.Problem,
-		"No revision was made. Plan again: the plan shows what still differs. What another controller sets all the time belongs into drift_ignore."
+		"No revision was made. Plan again: the plan shows what still differs. What another controller sets all the time belongs into " +
+			"drift_ignore."
 }
 
 func (e *CorrectionError) Error() string { return explain.Text(e.Explain()) }

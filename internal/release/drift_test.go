@@ -150,7 +150,8 @@ func (d *drifted) wantDrift(want map[string]string) {
 func (d *drifted) correct() *Correction {
 	d.t.Helper()
 	done, err := Correct(d.t.Context(), d.target, CorrectOptions{
-		InstanceID: d.id, ClusterUID: d.uid, Rendered: d.outcome.Rendering.Objects, Ignore: d.ignore, Timeout: time.Minute, graces: shortGraces,
+		InstanceID: d.id, ClusterUID: d.uid, Rendered: d.outcome.Rendering.Objects, Ignore: d.ignore, Timeout: 3 * time.Minute,
+		graces: shortGraces,
 	})
 	if err != nil {
 		d.t.Fatal(err)
@@ -321,7 +322,8 @@ func TestDrift_ReplicasOfAnAutoscalerAndIgnoredPathsAreNone(t *testing.T) {
 		Spec: autoscalingv1.HorizontalPodAutoscalerSpec{
 			MaxReplicas: 3, MinReplicas: new(int32(2)), ScaleTargetRef: autoscalingv1.CrossVersionObjectReference{APIVersion: "apps/v1",
 				Kind: "Deployment", Name: "app"}}}
-	if _, err := d.client.AutoscalingV1().HorizontalPodAutoscalers(d.namespace()).Create(t.Context(), hpa, metav1.CreateOptions{}); err != nil {
+	if _, err := d.client.AutoscalingV1().HorizontalPodAutoscalers(d.namespace()).Create(t.Context(), hpa,
+		metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	d.wantDrift(nil)
@@ -416,7 +418,7 @@ func TestCorrect_RefusesAReleaseThatChangedMeanwhile(t *testing.T) {
 	wantError[*record.OwnerError](t, err)
 
 	broken := newDrifted(t)
-	if _, err := broken.apply(t.Context(), driftSpec(t, map[string]any{"readinessPath": "/not-there"}), timeout(3*time.Second)); err == nil {
+	if _, err := broken.apply(t.Context(), driftSpec(t, map[string]any{"readinessPath": "/not-there"}), timeout(20*time.Second)); err == nil {
 		t.Fatal("a release that does not become ready was applied")
 	}
 	_, err = Correct(t.Context(), broken.target, CorrectOptions{InstanceID: broken.id, ClusterUID: broken.uid})
@@ -439,8 +441,9 @@ func TestDrift_WithoutTheRightToTryIsShownAsComputed(t *testing.T) {
 	if x := found.Found[0]; x.Object != "v1/ConfigMap/app" || x.Text != `(sensitive value) → "info"` {
 		t.Errorf("found %+v", x)
 	}
-	wantText(t, strings.Join(found.Skipped, "\n"), "were not validated", "Secrets and other masked leaves were compared only where nobody else "+
-		"has written")
+	wantText(t, strings.Join(found.Skipped, "\n"), "were not validated",
+		"Secrets and other masked leaves were compared only where nobody else "+
+			"has written")
 }
 
 // refusing reaches the same place as somebody who lacks some rights.

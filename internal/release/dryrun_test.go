@@ -203,7 +203,8 @@ func TestDryRun_LeavesReplicasToTheAutoscaler(t *testing.T) {
 	b := newBench(t)
 	previous := b.deployed(dryRunChart(t, map[string]any{"hpa": true}))
 	scale := []byte(`{"spec":{"replicas":3}}`)
-	if _, err := b.client.AppsV1().Deployments(b.namespace()).Patch(t.Context(), "app", types.MergePatchType, scale, metav1.PatchOptions{}); err != nil {
+	if _, err := b.client.AppsV1().Deployments(b.namespace()).Patch(t.Context(), "app", types.MergePatchType, scale,
+		metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if result := b.dryRun(previous, dryRunChart(t, map[string]any{"hpa": true, "image": "v2"})); len(result.Overwrites) > 0 {
@@ -282,7 +283,8 @@ func TestDryRun_CountsQuotaForTheWholeRollout(t *testing.T) {
 func TestDryRun_AsksForOnePodOfEachChangedTemplate(t *testing.T) {
 	b := newBench(t)
 	patch := []byte(`{"metadata":{"labels":{"pod-security.kubernetes.io/enforce":"restricted"}}}`)
-	if _, err := b.client.CoreV1().Namespaces().Patch(t.Context(), b.namespace(), types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+	if _, err := b.client.CoreV1().Namespaces().Patch(t.Context(), b.namespace(), types.MergePatchType, patch,
+		metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	result := b.dryRun(nil, dryRunChart(t, nil))

@@ -25,7 +25,8 @@ func (e *PlanMismatchError) Explain() (happened, observed, advice string) {
 	if e.Chart != "" {
 		return "The chart is not the one that was planned.", e.Chart, advice
 	}
-	return "The chart renders to something else than the plan showed.", "Planned → rendered now:\n  " + strings.Join(e.Differences, "\n  "), advice
+	return "The chart renders to something else than the plan showed.", "Planned → rendered now:\n  " + strings.Join(e.Differences, "\n  "),
+		advice
 }
 
 func (e *PlanMismatchError) Error() string { return explain.Text(e.Explain()) }
@@ -78,7 +79,8 @@ func (e *CanceledError) Explain() (happened, observed, advice string) {
 		observed = "No revision had been begun."
 		advice = "Apply again."
 	default:
-		observed = fmt.Sprintf("Revision %d is recorded as failed, and nothing of it goes on in the background. It was not rolled back.", e.Revision)
+		observed = fmt.Sprintf("Revision %d is recorded as failed, and nothing of it goes on in the background. It was not rolled back.",
+			e.Revision)
 		advice = "Apply again: it goes on from there."
 	}
 	return happened, observed, advice

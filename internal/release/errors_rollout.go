@@ -55,7 +55,8 @@ func (e *HookError) Explain() (happened, observed, advice string) {
 	if e.Event != "" {
 		hook = e.Event + " hook"
 	}
-	return fmt.Sprintf("A %s of revision %d of release %s failed: %s", hook, e.Revision, e.Release, e.Cause), rollout.Text(e.Objects), afterFailure
+	return fmt.Sprintf("A %s of revision %d of release %s failed: %s", hook, e.Revision, e.Release, e.Cause), rollout.Text(e.Objects),
+		afterFailure
 }
 
 func (e *HookError) Error() string { return explain.Text(e.Explain()) }
@@ -76,7 +77,8 @@ type DeadlineError struct {
 
 // Explain says it in three paragraphs.
 func (e *DeadlineError) Explain() (happened, observed, advice string) {
-	return fmt.Sprintf("Revision %d of release %s was not done after %s; the time ran out while %s.", e.Revision, e.Release, e.Timeout, e.During),
+	return fmt.Sprintf("Revision %d of release %s was not done after %s; the time ran out while %s.", e.Revision, e.Release, e.Timeout,
+			e.During),
 		rollout.Text(e.Objects), afterFailure + " Where it only needs longer, raise it in timeouts."
 }
 

@@ -70,7 +70,8 @@ func (e *VerificationError) restored() string {
 		if r.Version != "" {
 			text = fmt.Sprintf("Version %s was restored from revision %d as revision %d", r.Version, r.From, r.Revision)
 		}
-		return fmt.Sprintf("%s; all its pods were ready %s after the failure was clear. %s", text, r.Ready.Sub(r.Detected).Round(100*time.Millisecond), explain.Sentence(r.Validation))
+		return fmt.Sprintf("%s; all its pods were ready %s after the failure was clear. %s", text,
+			r.Ready.Sub(r.Detected).Round(100*time.Millisecond), explain.Sentence(r.Validation))
 	}
 }
 
@@ -112,7 +113,8 @@ func (e *VerificationError) advice() string {
 		}
 		out = append(out, "Look at the release now: what is live may not work.")
 	case e.Inconclusive && e.Restored == nil:
-		out = append(out, "Apply again to judge it again; no new revision is made. Where there is too little traffic, let a probe make some, or choose another on_inconclusive.")
+		out = append(out, "Apply again to judge it again; no new revision is made. Where there is too little traffic, let a probe make some, "+
+			"or choose another on_inconclusive.")
 	case e.Stage == verify.StageRollout:
 		out = append(out, "Fix the named problem and apply again.")
 	default:
@@ -178,7 +180,8 @@ type RollbackInvalidError struct {
 
 // Explain says it in three paragraphs.
 func (e *RollbackInvalidError) Explain() (happened, observed, advice string) {
-	return fmt.Sprintf("Revision %d was restored as revision %d, and does not do well either: its %s failed: %s", e.From, e.Revision, e.Stage, explain.Sentence(e.Reason)),
+	return fmt.Sprintf("Revision %d was restored as revision %d, and does not do well either: its %s failed: %s", e.From, e.Revision, e.Stage,
+			explain.Sentence(e.Reason)),
 		e.Evidence.Text(),
 		"What is wrong is probably not the version: look at what it depends on. Nothing more is rolled back."
 }
@@ -199,7 +202,8 @@ func (e *QuarantinedError) Explain() (happened, observed, advice string) {
 	if q.Version != "" {
 		what = "Version " + q.Version
 	}
-	return fmt.Sprintf("%s is not deployed again to release %s: it failed as revision %d at %s.", what, e.Release, q.Revision, q.At.UTC().Format(time.RFC3339)),
+	return fmt.Sprintf("%s is not deployed again to release %s: it failed as revision %d at %s.", what, e.Release, q.Revision,
+			q.At.UTC().Format(time.RFC3339)),
 		explain.Sentence(q.Reason), releaseFromQuarantine(q, e.Release)
 }
 
@@ -226,7 +230,8 @@ type UnverifiedError struct {
 // Explain says it in three paragraphs.
 func (e *UnverifiedError) Explain() (happened, observed, advice string) {
 	return fmt.Sprintf("The verification of revision %d of release %s was interrupted in its %s.", e.Revision, e.Release, e.Stage),
-		fmt.Sprintf("All its pods were ready at %s. It was left as it is, neither accepted nor rolled back, and nothing goes on in the background.",
+		fmt.Sprintf("All its pods were ready at %s. It was left as it is, neither accepted nor rolled back, and nothing goes on in the "+
+			"background.",
 			e.Since.UTC().Format(time.RFC3339)),
 		"Apply again: the verification goes on from there, and no new revision is made."
 }

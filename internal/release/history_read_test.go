@@ -24,7 +24,8 @@ func TestHistory_TellsWhatBecameOfEachRevision(t *testing.T) {
 	b.mustApply(secret)
 	bad := with(t, map[string]any{"readinessPath": "/not-there"})
 	bad.Version = "v1.2.0"
-	if _, err := b.apply(t.Context(), bad, timeout(3*time.Second), func(o *ApplyOptions) { o.Verification = verify.Policy{Rollback: &verify.RollbackPolicy{}} }); err == nil {
+	if _, err := b.apply(t.Context(), bad, timeout(20*time.Second),
+		func(o *ApplyOptions) { o.Verification = verify.Policy{Rollback: &verify.RollbackPolicy{}} }); err == nil {
 		t.Fatal("a version that does not become ready was applied")
 	}
 	counted, count := countingTarget(t, b.target)
@@ -33,10 +34,12 @@ func TestHistory_TellsWhatBecameOfEachRevision(t *testing.T) {
 		t.Fatalf("%d requests, %v: %+v", count.Load(), err, entries)
 	}
 	restored, failed, first := entries[0], entries[1], entries[2]
-	if restored.Kind != record.KindRollback || restored.Version != "v1.1.1" || !restored.Current || restored.Status != "deployed" || !strings.Contains(restored.Reason, "revision 2") {
+	if restored.Kind != record.KindRollback || restored.Version != "v1.1.1" || !restored.Current || restored.Status != "deployed" ||
+		!strings.Contains(restored.Reason, "revision 2") {
 		t.Errorf("restored: %+v", restored)
 	}
-	if failed.Outcome != record.OutcomeRolledBack || failed.Restored != 3 || failed.Version != "v1.2.0" || failed.Stage != verify.StageRollout || failed.Reason == "" || failed.Finished.IsZero() || failed.Current {
+	if failed.Outcome != record.OutcomeRolledBack || failed.Restored != 3 || failed.Version != "v1.2.0" ||
+		failed.Stage != verify.StageRollout || failed.Reason == "" || failed.Finished.IsZero() || failed.Current {
 		t.Errorf("failed: %+v", failed)
 	}
 	if first.Kind != record.KindInstall || first.Outcome != record.OutcomePassed || !first.KnownGood || first.Version != "v1.1.1" {

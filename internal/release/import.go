@@ -66,7 +66,8 @@ func observeForImport(ctx context.Context, target Target) (*Observation, error) 
 	case seen.Revision == 0:
 		return nil, refuse("there is no such release")
 	case seen.Deployed == 0:
-		return nil, refuse(fmt.Sprintf("no revision of it is deployed (revision %d is %s). Install it by an apply instead", seen.Revision, seen.Status))
+		return nil, refuse(fmt.Sprintf("no revision of it is deployed (revision %d is %s). Install it by an apply instead", seen.Revision,
+			seen.Status))
 	}
 	return seen, nil
 }

@@ -32,7 +32,8 @@ func (j journal) begin(s situation) error {
 	next.Begin(run)
 	j.run.outcome.Kind = run.Kind
 	// An annotation from before this run was not meant for it.
-	return j.run.found.Save(j.run.op.Context(), j.run.op.Durable, next, j.run.options.InstanceID, record.AnnotationAbort, record.AnnotationQuarantine)
+	return j.run.found.Save(j.run.op.Context(), j.run.op.Durable, next, j.run.options.InstanceID, record.AnnotationAbort,
+		record.AnnotationQuarantine)
 }
 
 func (j journal) newRun(s situation) record.Run {

@@ -119,9 +119,10 @@ func checkUnrecorded(target Target, revisions []revision) error {
 	if last.status == helmrelease.StatusUninstalled || last.byHandle(target.Handle) {
 		return nil
 	}
-	return &ownership.Error{Release: target.Name, Namespace: target.Handle.Namespace, Revision: last.number, Status: last.status.String(), Advice: fmt.Sprintf(
-		"Import it (id %s/%s/%s), give this release another name, or uninstall the other one.",
-		target.Handle.Cluster.Context, target.Handle.Namespace, target.Name)}
+	return &ownership.Error{Release: target.Name, Namespace: target.Handle.Namespace, Revision: last.number, Status: last.status.String(),
+		Advice: fmt.Sprintf(
+			"Import it (id %s/%s/%s), give this release another name, or uninstall the other one.",
+			target.Handle.Cluster.Context, target.Handle.Namespace, target.Name)}
 }
 
 // Observation is what Read needs to know of a release, at the cost of two requests: a metadata LIST of Helm's Secrets and a
@@ -162,7 +163,8 @@ func (o *Observation) Working() bool {
 }
 
 // Verification says in words how sure it is that the newest revision is healthy: "verified" (its verification passed), "unverified since
-// <RFC 3339>" (its run was cut off, or was inconclusive; the next apply resumes it), "" (it has no verification, was made outside, or failed).
+// <RFC 3339>" (its run was cut off, or was inconclusive; the next apply resumes it), "" (it has no verification, was made outside,
+// or failed).
 func (o *Observation) Verification() string {
 	if o.Record == nil || o.Outside() {
 		return ""
@@ -189,7 +191,8 @@ func Observe(ctx context.Context, target Target) (*Observation, error) {
 	return out, err
 }
 
-// ObserveForCreate is Observe for a plan that creates the release. Errors besides those of Observe: *ownership.Error where the// release is not ours, *record.NewerError.
+// ObserveForCreate is Observe for a plan that creates the release. Errors besides those of Observe: *ownership.Error where the
+// release is not ours, *record.NewerError.
 func ObserveForCreate(ctx context.Context, target Target) (*Observation, error) {
 	return observeForCreate(ctx, target)
 }

@@ -33,7 +33,8 @@ const (
 
 // shortGraces let tests of failures end soon.
 var shortGraces = &rollout.Graces{
-	Image: 2 * time.Second, Config: 2 * time.Second, Refused: 2 * time.Second, Unschedulable: 2 * time.Second, Vanished: 2 * time.Second, Crashes: 1,
+	Image: 2 * time.Second, Config: 2 * time.Second, Refused: 2 * time.Second, Unschedulable: 2 * time.Second, Vanished: 2 * time.Second,
+	Crashes: 1,
 }
 
 // bench is a namespace on the test cluster with everything to work on a release in it.
@@ -92,7 +93,7 @@ func loadOperationSpec(ctx context.Context, cache, name string, values map[strin
 
 // apply is what the provider does in Create, and in Update once the release is in state.
 func (b *bench) apply(ctx context.Context, spec Spec, change ...func(*ApplyOptions)) (*Outcome, error) {
-	options := ApplyOptions{InstanceID: b.id, ClusterUID: b.uid, Timeout: time.Minute, graces: shortGraces, Progress: func(s string) {
+	options := ApplyOptions{InstanceID: b.id, ClusterUID: b.uid, Timeout: 3 * time.Minute, graces: shortGraces, Progress: func(s string) {
 		b.t.Log("  progress: " + s)
 	}}
 	for _, c := range change {
@@ -100,7 +101,8 @@ func (b *bench) apply(ctx context.Context, spec Spec, change ...func(*ApplyOptio
 	}
 	start := time.Now()
 	outcome, err := Apply(ctx, b.target, spec, options)
-	b.t.Logf("apply: revision %d, %s, changed %v, after %s: %v", outcome.Revision, outcome.Status, outcome.Changed, time.Since(start).Round(time.Millisecond), err)
+	b.t.Logf("apply: revision %d, %s, changed %v, after %s: %v", outcome.Revision, outcome.Status, outcome.Changed,
+		time.Since(start).Round(time.Millisecond), err)
 	for _, r := range outcome.Recovered {
 		b.t.Log("  recovered: " + r)
 	}

@@ -24,9 +24,11 @@ func TestContentKey_ChangesWithWhatAVersionIsAndIsJudgedBy(t *testing.T) {
 		spec := Spec{Version: "v1.2.0", Chart: &chart.Chart{Digest: "sha256:1"}}
 		rendering := &render.Result{Digest: "c1:1"}
 		guard := verify.Policy{
-			SmokeTests: []verify.Check{{Name: "ready", HTTP: &verify.HTTPCheck{URL: "https://example.com/", Header: http.Header{"Authorization": {"one"}}}}},
+			SmokeTests: []verify.Check{{Name: "ready", HTTP: &verify.HTTPCheck{URL: "https://example.com/",
+				Header: http.Header{"Authorization": {"one"}}}}},
 			Analysis: &verify.Analysis{
-				Policy:     analysis.Policy{Duration: time.Minute, Interval: time.Second, Metrics: []analysis.Metric{{Name: "errors", Query: "up", Above: &limit}}},
+				Policy: analysis.Policy{Duration: time.Minute, Interval: time.Second,
+					Metrics: []analysis.Metric{{Name: "errors", Query: "up", Above: &limit}}},
 				Prometheus: &verify.PrometheusSource{Address: "https://example.com", Password: "one"},
 			},
 			Rollback: &verify.RollbackPolicy{},
@@ -68,8 +70,9 @@ func TestContentKey_ChangesWithWhatAVersionIsAndIsJudgedBy(t *testing.T) {
 func TestSeal_IsOfTheContentAndNotOfTheState(t *testing.T) {
 	t.Parallel()
 	stored := func() *helmrelease.Release {
-		return &helmrelease.Release{Name: "app", Version: 1, Labels: map[string]string{labelSeal: "key"}, Config: map[string]any{"a": 1}, Manifest: "a: b",
-			Info: &helmrelease.Info{Status: helmrelease.StatusDeployed}, Hooks: []*helmrelease.Hook{{Path: "h", Manifest: "c: d"}}}
+		return &helmrelease.Release{Name: "app", Version: 1, Labels: map[string]string{labelSeal: "key"}, Config: map[string]any{"a": 1},
+			Manifest: "a: b",
+			Info:     &helmrelease.Info{Status: helmrelease.StatusDeployed}, Hooks: []*helmrelease.Hook{{Path: "h", Manifest: "c: d"}}}
 	}
 	base, err := seal(stored())
 	if err != nil || !strings.HasPrefix(base, sealVersion) {

@@ -87,7 +87,8 @@ func (r recovery) awaitHooks(seen situation) (idle []string, err error) {
 
 // refusePending says why the pending revision of another tool is left alone.
 func (r recovery) refusePending(seen situation) error {
-	refusal := &PendingError{Release: r.run.target.Name, Revision: seen.last.number, Status: seen.last.status.String(), Since: seen.last.created}
+	refusal := &PendingError{Release: r.run.target.Name, Revision: seen.last.number, Status: seen.last.status.String(),
+		Since: seen.last.created}
 	if r.run.options.FailOnPending {
 		refusal.Reason = "It was not begun by Slipway, and on_pending is \"fail\". Nothing was changed."
 		refusal.Advice = "Find out whether the tool that began it still runs. When it does not, set on_pending = \"recover\" and apply again."
@@ -95,7 +96,8 @@ func (r recovery) refusePending(seen situation) error {
 	}
 	refusal.Reason = fmt.Sprintf("It was not begun by Slipway, and it is %s old, too young to say that the tool that began it has died. "+
 		"Nothing was changed.", time.Since(seen.last.created).Round(time.Second))
-	refusal.Advice = fmt.Sprintf("Wait until that tool has ended, and apply again. From %s on it counts as left behind and is recovered.", foreignPendingAge)
+	refusal.Advice = fmt.Sprintf("Wait until that tool has ended, and apply again. From %s on it counts as left behind and is recovered.",
+		foreignPendingAge)
 	return refusal
 }
 

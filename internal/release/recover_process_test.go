@@ -58,7 +58,8 @@ func runChild(text string) error {
 	if err := json.Unmarshal([]byte(text), &order); err != nil {
 		return err
 	}
-	c, err := cluster.NewConnections(cluster.Config{ConfigPaths: []string{os.Getenv(harness.KubeconfigVariable)}, UserAgent: "slipway-test-child"}).
+	c, err := cluster.NewConnections(cluster.Config{ConfigPaths: []string{os.Getenv(harness.KubeconfigVariable)},
+		UserAgent: "slipway-test-child"}).
 		Cluster(context.Background(), cluster.Coordinate{Context: order.Context})
 	if err != nil {
 		return err
@@ -72,7 +73,7 @@ func runChild(text string) error {
 	if err != nil {
 		return err
 	}
-	options := ApplyOptions{InstanceID: order.ID, Timeout: time.Minute, graces: shortGraces, Progress: func(sentence string) {
+	options := ApplyOptions{InstanceID: order.ID, Timeout: 3 * time.Minute, graces: shortGraces, Progress: func(sentence string) {
 		fmt.Println("progress:", sentence)
 		if order.Die != "" && strings.HasPrefix(sentence, order.Die) {
 			dieNow()

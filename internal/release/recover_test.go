@@ -30,7 +30,8 @@ func TestApply_StopsWhenItIsInterrupted(t *testing.T) {
 		reason string
 		at     func(*bench) bool
 	}{
-		{"in a hook", with(t, jobHook("migrate", "pre-install,pre-upgrade", "sleep", "8s")), "running the hook Job/app-migrate", (*bench).hookRuns},
+		{"in a hook", with(t, jobHook("migrate", "pre-install,pre-upgrade", "sleep", "8s")), "running the hook Job/app-migrate",
+			(*bench).hookRuns},
 		{"in the wait", with(t, slow), "waiting for 1 object to become ready", (*bench).deploymentThere},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -99,7 +100,8 @@ func TestApply_GoesOnAfterItsProcessWasKilled(t *testing.T) {
 			}
 			err := child.Wait()
 			var exit *exec.ExitError
-			if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL { //nolint:forcetypeassert // On Linux it is one.
+			if !errors.As(err, &exit) ||
+				exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL { //nolint:forcetypeassert // On Linux it is one.
 				t.Fatalf("the child was not killed: %v\n%s", err, childOutput(child))
 			}
 			seen, err := Observe(t.Context(), b.target)
@@ -171,12 +173,12 @@ func TestApply_DoesNotWaitForEverForAHook(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.mustApply(with(t))
-	_, err := b.apply(t.Context(), with(t, jobHook("migrate", "pre-upgrade", "sleep", "1h")), timeout(12*time.Second))
+	_, err := b.apply(t.Context(), with(t, jobHook("migrate", "pre-upgrade", "sleep", "1h")), timeout(30*time.Second))
 	deadline := asError[*DeadlineError](t, err)
 	wantText(t, deadline.During, "Job/app-migrate")
 	// What a hook that hangs is at shows only in its log.
 	wantText(t, deadline.Error(), "1 pod runs", "pod app-migrate-", "is Running", "container")
-	_, err = b.apply(t.Context(), with(t, jobHook("migrate", "pre-upgrade", "sleep", "1h")), timeout(3*time.Second))
+	_, err = b.apply(t.Context(), with(t, jobHook("migrate", "pre-upgrade", "sleep", "1h")), timeout(10*time.Second))
 	pending := asError[*PendingError](t, err)
 	if len(pending.Running) != 1 || pending.Running[0] != "Job/app-migrate" {
 		t.Errorf("running: %v", pending.Running)
@@ -310,7 +312,8 @@ func onceStorage(fail func(*helmrelease.Release, bool) bool) func(*helmrelease.R
 }
 
 func (b *bench) hookRuns() bool {
-	pods, err := b.client.CoreV1().Pods(b.namespace()).List(b.t.Context(), metav1.ListOptions{LabelSelector: "batch.kubernetes.io/job-name=app-migrate"})
+	pods, err := b.client.CoreV1().Pods(b.namespace()).List(b.t.Context(),
+		metav1.ListOptions{LabelSelector: "batch.kubernetes.io/job-name=app-migrate"})
 	return err == nil && len(pods.Items) > 0 && pods.Items[0].Status.Phase == corev1.PodRunning
 }
 

@@ -77,7 +77,8 @@ func (r removal) remove(options RemoveOptions) (forgotten bool, err error) {
 	}
 	if len(left) > 0 {
 		last := left[len(left)-1]
-		return false, fmt.Errorf("release %s is still there after Helm's uninstall (revision %d, %s): apply again", r.session.target.Name, last.number, last.status)
+		return false, fmt.Errorf("release %s is still there after Helm's uninstall (revision %d, %s): apply again", r.session.target.Name,
+			last.number, last.status)
 	}
 	// The record goes last: as long as it is there, the next run knows whose the rest is.
 	if found, err = record.Read[record.Release](ctx, r.session.op.Reads, placeOf(r.session.target)); err != nil {

@@ -45,7 +45,8 @@ func TestRemove_LeavesNothingBehindAndOthersAlone(t *testing.T) {
 
 	// Another release took one of its objects over meanwhile.
 	patch := []byte(`{"metadata":{"annotations":{"meta.helm.sh/release-name":"other"}}}`)
-	if _, err := b.client.CoreV1().ConfigMaps(b.namespace()).Patch(t.Context(), "taken-over", types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+	if _, err := b.client.CoreV1().ConfigMaps(b.namespace()).Patch(t.Context(), "taken-over", types.MergePatchType, patch,
+		metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if forgotten, err := b.remove(b.id); err != nil || forgotten {
@@ -86,12 +87,13 @@ func TestRemove_KeepsAReleaseToWhichRequestsAreSent(t *testing.T) {
 	want := deployment.Items[0].Spec.Template.Labels
 	uses := []string{"split app sends it 10% of the requests (VirtualService app)"}
 	remove := func() error {
-		_, err := Remove(t.Context(), b.target, RemoveOptions{InstanceID: b.id, Timeout: time.Minute, Routed: func(_ context.Context, pods []map[string]string) ([]string, error) {
-			if len(pods) != 1 || !maps.Equal(pods[0], want) {
-				t.Errorf("asked for %v, want %v", pods, want)
-			}
-			return uses, nil
-		}})
+		_, err := Remove(t.Context(), b.target, RemoveOptions{InstanceID: b.id, Timeout: time.Minute,
+			Routed: func(_ context.Context, pods []map[string]string) ([]string, error) {
+				if len(pods) != 1 || !maps.Equal(pods[0], want) {
+					t.Errorf("asked for %v, want %v", pods, want)
+				}
+				return uses, nil
+			}})
 		return err
 	}
 	routed := asError[*RoutedError](t, remove())
@@ -173,7 +175,8 @@ func TestImport_ReadsWithoutSecrets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Chart.Digest != spec.Chart.Digest || got.Chart.Source.Path == "" || got.Version != "v1.1.1" || got.Observation.Deployed != 1 || got.Digest == "" {
+	if got.Chart.Digest != spec.Chart.Digest || got.Chart.Source.Path == "" || got.Version != "v1.1.1" || got.Observation.Deployed != 1 ||
+		got.Digest == "" {
 		t.Errorf("imported: %+v", got)
 	}
 	if _, there := got.Values["token"]; there || got.Values["image"] != harness.Image() {
@@ -188,7 +191,8 @@ func TestImport_ReadsWithoutSecrets(t *testing.T) {
 	wantText(t, got.Objects["apps/v1/Deployment/app"], object.MaskSecret)
 
 	// Without our record nobody knows which values are secret.
-	if err := b.client.CoreV1().ConfigMaps(b.namespace()).Delete(t.Context(), record.OfRelease.Object("app"), metav1.DeleteOptions{}); err != nil {
+	if err := b.client.CoreV1().ConfigMaps(b.namespace()).Delete(t.Context(), record.OfRelease.Object("app"),
+		metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	got, err = Import(t.Context(), b.target)
@@ -207,7 +211,9 @@ func TestApply_KeepsHistoryThatARollbackMayNeed(t *testing.T) {
 	b.mustApply(with(t), keepTwo)
 	b.mustApply(with(t, config("debug")), keepTwo)
 	for range 3 {
-		if _, err := b.apply(t.Context(), with(t, config("warn"), map[string]any{"extra": []any{map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"name": "No_Name"}}}}), keepTwo); err == nil {
+		if _, err := b.apply(t.Context(), with(t, config("warn"),
+			map[string]any{"extra": []any{map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"name": "No_Name"}}}}),
+			keepTwo); err == nil {
 			t.Fatal("it did not fail")
 		}
 	}
@@ -284,17 +290,19 @@ func TestApply_KeepsReplicasThatAnAutoscalerSet(t *testing.T) {
 	b := newBench(t)
 	hpa := map[string]any{
 		"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": map[string]any{"name": "app"},
-		"spec": map[string]any{"minReplicas": 1, "maxReplicas": 5, "scaleTargetRef": map[string]any{"apiVersion": "apps/v1", "kind": "Deployment", "name": "app"}},
+		"spec": map[string]any{"minReplicas": 1, "maxReplicas": 5,
+			"scaleTargetRef": map[string]any{"apiVersion": "apps/v1", "kind": "Deployment", "name": "app"}},
 	}
 	b.mustApply(with(t, map[string]any{"extra": []any{hpa}}))
-	scale := &autoscalingv1.Scale{ObjectMeta: metav1.ObjectMeta{Name: "app", Namespace: b.namespace()}, Spec: autoscalingv1.ScaleSpec{Replicas: 3}}
+	scale := &autoscalingv1.Scale{ObjectMeta: metav1.ObjectMeta{Name: "app", Namespace: b.namespace()},
+		Spec: autoscalingv1.ScaleSpec{Replicas: 3}}
 	if _, err := b.client.AppsV1().Deployments(b.namespace()).UpdateScale(t.Context(), "app", scale, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	for _, broken := range []map[string]any{{"readinessPath": "/not-there"}, config("debug")} {
-		limit := 30 * time.Second
+		limit := 3 * time.Minute
 		if broken["readinessPath"] != nil {
-			limit = 4 * time.Second
+			limit = 20 * time.Second
 		}
 		_, err := b.apply(t.Context(), with(t, map[string]any{"extra": []any{hpa}}, broken), timeout(limit))
 		if (err != nil) != (broken["readinessPath"] != nil) {

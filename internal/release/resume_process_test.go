@@ -51,7 +51,8 @@ func TestApply_GoesOnAfterAGuardedProcessWasKilled(t *testing.T) {
 			}
 			err := child.Wait()
 			var exit *exec.ExitError
-			if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL { //nolint:forcetypeassert // On Linux it is one.
+			if !errors.As(err, &exit) ||
+				exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL { //nolint:forcetypeassert // On Linux it is one.
 				t.Fatalf("the child was not killed: %v\n%s", err, childOutput(child))
 			}
 

@@ -80,7 +80,8 @@ func (r rollback) conclude(number int, j verify.Result, cause error) error {
 		failure.Quarantine = r.quarantine(number, j)
 	}
 	next := *r.run.found.Content
-	next.RollBack(number, record.Run{Outcome: j.Outcome, Stage: j.Stage, Reason: failure.Reason}, failure.Quarantine, r.run.options.Verification.RetryToken)
+	next.RollBack(number, record.Run{Outcome: j.Outcome, Stage: j.Stage, Reason: failure.Reason}, failure.Quarantine,
+		r.run.options.Verification.RetryToken)
 	if err := r.run.journal().save(&next, record.AnnotationAbort); err != nil {
 		return errors.Join(failure, err)
 	}
@@ -161,20 +162,23 @@ func (r rollback) finish(s situation, held *record.Quarantine) error {
 		return err
 	}
 	begun := fmt.Sprintf(
-		"the rollback of revision %d to revision %d, begun by %s, had not come to its end; this apply finished it", failed, good.Revision, last.Holder)
+		"the rollback of revision %d to revision %d, begun by %s, had not come to its end; this apply finished it", failed, good.Revision,
+		last.Holder)
 	if s.last.status == helmrelease.StatusDeployed && s.last.number > failed {
 		if mine, err := r.isRestored(s.last.number, good); err != nil || !mine {
 			return err // Somebody else has deployed something meanwhile, which is left alone.
 		}
 		r.run.outcome.Recovered = append(r.run.outcome.Recovered, begun)
-		failure.Restored = &Restoration{Revision: s.last.number, From: good.Revision, Version: good.Version, Digest: good.Digest, Chart: good.Chart,
+		failure.Restored = &Restoration{Revision: s.last.number, From: good.Revision, Version: good.Version, Digest: good.Digest,
+			Chart:    good.Chart,
 			Detected: held.At, Ready: now()}
 		r.run.outcome.Restored, r.run.outcome.Revision, r.run.outcome.Status = failure.Restored, s.last.number, s.last.status.String()
 		return onlyTrouble(validation(r).validate(failed, good, failure), failure)
 	}
 	r.run.outcome.Recovered = append(r.run.outcome.Recovered, begun)
 	if s.last.status.IsPending() {
-		if err := r.run.session.markFailed(s.last.number, "the rollback to revision "+fmt.Sprint(good.Revision)+" ended without finishing it"); err != nil {
+		if err := r.run.session.markFailed(s.last.number,
+			"the rollback to revision "+fmt.Sprint(good.Revision)+" ended without finishing it"); err != nil {
 			return err
 		}
 	}
@@ -194,7 +198,8 @@ func (r rollback) isRestored(number int, good record.KnownGood) (bool, error) {
 
 // onlyTrouble drops a failure whose rollback went well.
 func onlyTrouble(err error, failure *VerificationError) error {
-	if same, ok := err.(*VerificationError); ok && same == failure && failure.RollbackFailed == nil { //nolint:errorlint // It is that very one.
+	if same, ok := err.(*VerificationError); ok && same == failure &&
+		failure.RollbackFailed == nil { //nolint:errorlint // It is that very one.
 		return nil
 	}
 	return err

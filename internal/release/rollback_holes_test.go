@@ -165,7 +165,8 @@ func (b *bench) serve(crds schema.GroupVersionResource, group string) (remove fu
 	crd := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": map[string]any{"name": "gadgets." + group},
 		"spec": map[string]any{
-			"group": group, "scope": "Namespaced", "names": map[string]any{"kind": "Gadget", "plural": "gadgets", "singular": "gadget", "listKind": "GadgetList"},
+			"group": group, "scope": "Namespaced", "names": map[string]any{"kind": "Gadget", "plural": "gadgets", "singular": "gadget",
+				"listKind": "GadgetList"},
 			"versions": []any{map[string]any{"name": "v1", "served": true, "storage": true,
 				"schema": map[string]any{"openAPIV3Schema": map[string]any{"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}},
 		},
@@ -209,7 +210,8 @@ func TestRollback_SucceedsOnlyOntoPodsThatAreReady(t *testing.T) {
 				"template": map[string]any{"metadata": map[string]any{"labels": map[string]any{"app": "app"}}, "spec": map[string]any{
 					"terminationGracePeriodSeconds": 0,
 					"containers": []any{map[string]any{"name": "app", "image": harness.Image(), "args": []any{"serve"},
-						"env":            []any{map[string]any{"name": "READINESS_DELAY", "valueFrom": map[string]any{"configMapKeyRef": map[string]any{"name": "outside", "key": "delay", "optional": true}}}},
+						"env": []any{map[string]any{"name": "READINESS_DELAY",
+							"valueFrom": map[string]any{"configMapKeyRef": map[string]any{"name": "outside", "key": "delay", "optional": true}}}},
 						"readinessProbe": map[string]any{"periodSeconds": 1, "httpGet": map[string]any{"path": path, "port": 8080}}}},
 				}},
 			},
@@ -235,13 +237,13 @@ func TestRollback_SucceedsOnlyOntoPodsThatAreReady(t *testing.T) {
 	b.mustApply(with(t, lenient("/readyz")), guarded(watchesPods(2*time.Second)))
 	b.configMap("outside", map[string]string{"delay": "1h"})
 	guard := watchesPods(2 * time.Second)
-	guard.Rollback.Timeout = 8 * time.Second
-	outcome, err := b.apply(t.Context(), with(t, lenient("/not-there")), guarded(guard), timeout(6*time.Second))
+	guard.Rollback.Timeout = 25 * time.Second
+	outcome, err := b.apply(t.Context(), with(t, lenient("/not-there")), guarded(guard), timeout(20*time.Second))
 	failed := asError[*RollbackError](t, err)
 	if failed.Refused || outcome.Restored != nil {
 		t.Errorf("%+v, outcome %+v", failed, outcome)
 	}
-	wantText(t, err.Error(), "The rollback to revision 1 did not come to its end", "not done after 8s")
+	wantText(t, err.Error(), "The rollback to revision 1 did not come to its end", "not done after 25s")
 	if got := b.helmStatus("app", 3); got != "failed" {
 		t.Errorf("revision 3 is %s", got)
 	}
@@ -259,7 +261,8 @@ func (b *bench) configMap(name string, data map[string]string) {
 	for k, v := range data {
 		content[k] = v
 	}
-	object := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"name": name}, "data": content}}
+	object := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "ConfigMap",
+		"metadata": map[string]any{"name": name}, "data": content}}
 	if _, err := client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}).Namespace(b.namespace()).
 		Create(b.t.Context(), object, metav1.CreateOptions{}); err != nil {
 		b.t.Fatal(err)
@@ -271,11 +274,13 @@ func TestRollback_KeepsTheReplicasThatAnAutoscalerOwns(t *testing.T) {
 	scaled := map[string]any{"extra": []any{serviceFor("app"), map[string]any{
 		"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": map[string]any{"name": "app"}, "spec": map[string]any{
 			"minReplicas": 1, "maxReplicas": 5, "scaleTargetRef": map[string]any{"apiVersion": "apps/v1", "kind": "Deployment", "name": "app"},
-			"metrics": []any{map[string]any{"type": "Resource", "resource": map[string]any{"name": "cpu", "target": map[string]any{"type": "Utilization", "averageUtilization": 80}}}},
+			"metrics": []any{map[string]any{"type": "Resource",
+				"resource": map[string]any{"name": "cpu", "target": map[string]any{"type": "Utilization", "averageUtilization": 80}}}},
 		},
 	}}}
 	scale := func(b *bench) {
-		to := &autoscalingv1.Scale{ObjectMeta: metav1.ObjectMeta{Name: "app", Namespace: b.namespace()}, Spec: autoscalingv1.ScaleSpec{Replicas: 3}}
+		to := &autoscalingv1.Scale{ObjectMeta: metav1.ObjectMeta{Name: "app", Namespace: b.namespace()},
+			Spec: autoscalingv1.ScaleSpec{Replicas: 3}}
 		if _, err := b.client.AppsV1().Deployments(b.namespace()).UpdateScale(t.Context(), "app", to, metav1.UpdateOptions{}); err != nil {
 			t.Fatal(err)
 		}

@@ -113,7 +113,8 @@ func (l leftovers) claims(o map[string]any) []string {
 	if err != nil || len(set.Spec.VolumeClaimTemplates) == 0 || selector.Empty() || selector.String() == labels.Nothing().String() {
 		return nil
 	}
-	list, err := l.run.op.Reads.CoreV1().PersistentVolumeClaims(l.run.target.Handle.Namespace).List(l.run.op.Context(), metav1.ListOptions{LabelSelector: selector.String()})
+	list, err := l.run.op.Reads.CoreV1().PersistentVolumeClaims(l.run.target.Handle.Namespace).List(l.run.op.Context(),
+		metav1.ListOptions{LabelSelector: selector.String()})
 	if err != nil {
 		return nil
 	}

@@ -24,7 +24,8 @@ func refuseBack(ctx context.Context, target Target, last *record.Release, versio
 	}
 	err := (&candidate{target: target, good: good}).checkMigrations(ctx)
 	if refused, ok := errors.AsType[*RollbackError](err); ok {
-		refused.Advice = "Nothing was changed. Go forward with a version that works. Where this one is known to work with the migrated schema, take the annotation " +
+		refused.Advice = "Nothing was changed. Go forward with a version that works. Where this one is known to work with the migrated schema, " +
+			"take the annotation " +
 			record.AnnotationIrreversibleSince + " off the migration's ConfigMap in the namespace, and apply again."
 	}
 	return err

@@ -59,7 +59,8 @@ func TestRollback_TakesNothingThatBelongsToAnotherRelease(t *testing.T) {
 func (b *bench) foreignTakeover(t *testing.T, service string) {
 	t.Helper()
 	patch := []byte(`{"metadata":{"annotations":{"` + ownership.AnnotationReleaseName + `":"other"}}}`)
-	if _, err := b.client.CoreV1().Services(b.namespace()).Patch(t.Context(), service, "application/merge-patch+json", patch, metav1.PatchOptions{}); err != nil {
+	if _, err := b.client.CoreV1().Services(b.namespace()).Patch(t.Context(), service, "application/merge-patch+json", patch,
+		metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -125,9 +126,11 @@ func TestRollback_IsRefusedBehindAnIrreversibleMigration(t *testing.T) {
 	b := newBench(t)
 	b.mustApply(served(t, config("good")), guarded(asksReady()))
 	b.configMap("orders", nil)
-	mark := `{"metadata":{"labels":{"` + record.LabelMigration + `":"orders"},"annotations":{"` + record.AnnotationIrreversibleSince + `":"` + time.Now().UTC().Format(time.RFC3339) + `","` +
+	mark := `{"metadata":{"labels":{"` + record.LabelMigration + `":"orders"},"annotations":{"` + record.AnnotationIrreversibleSince + `":"` +
+		time.Now().UTC().Format(time.RFC3339) + `","` +
 		record.AnnotationIrreversibleReason + `":"20260301.sql drops a column","` + record.AnnotationIrreversibleSafeAfter + `":"v1.2.0"}}}`
-	if _, err := b.client.CoreV1().ConfigMaps(b.namespace()).Patch(t.Context(), "orders", "application/merge-patch+json", []byte(mark), metav1.PatchOptions{}); err != nil {
+	if _, err := b.client.CoreV1().ConfigMaps(b.namespace()).Patch(t.Context(), "orders", "application/merge-patch+json", []byte(mark),
+		metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	ready, err := RollbackReady(t.Context(), b.target, mustObserve(b))

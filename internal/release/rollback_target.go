@@ -61,7 +61,8 @@ func (c *candidate) refuse(reason string) error {
 func (c *candidate) read() error {
 	stored, err := c.releases.Get(c.target.Name, c.good.Revision)
 	if errors.Is(err, driver.ErrReleaseNotFound) {
-		return c.refuse(fmt.Sprintf("Revision %d, the last one known to work, is not in Helm's storage any more: another tool has deleted it.", c.good.Revision))
+		return c.refuse(fmt.Sprintf("Revision %d, the last one known to work, is not in Helm's storage any more: another tool has deleted it.",
+			c.good.Revision))
 	}
 	if err != nil {
 		return c.target.Cluster.Classify(fmt.Errorf("reading revision %d of release %s: %w", c.good.Revision, c.target.Name, err))
@@ -75,7 +76,8 @@ func (c *candidate) read() error {
 		return err
 	}
 	if sealed != c.good.Seal {
-		return c.refuse(fmt.Sprintf("Revision %d in Helm's storage is not the one that was known to work: its content has been changed, or another release was installed under its name.",
+		return c.refuse(fmt.Sprintf("Revision %d in Helm's storage is not the one that was known to work: its content has been changed, or "+
+			"another release was installed under its name.",
 			c.good.Revision))
 	}
 	return nil
@@ -102,7 +104,8 @@ func (c *candidate) checkServed(objects []object.Rendered) error {
 		}
 	}
 	if len(gone) > 0 {
-		return c.refuse(fmt.Sprintf("Revision %d has objects of kinds that the cluster does not serve any more: %s.", c.good.Revision, strings.Join(gone, ", ")))
+		return c.refuse(fmt.Sprintf("Revision %d has objects of kinds that the cluster does not serve any more: %s.", c.good.Revision,
+			strings.Join(gone, ", ")))
 	}
 	return nil
 }
@@ -155,7 +158,8 @@ func (c *candidate) checkOwners(ctx context.Context, objects []object.Rendered) 
 		return c.target.Cluster.Classify(err)
 	}
 	if owned = slices.DeleteFunc(owned, func(s string) bool { return s == "" }); len(owned) > 0 {
-		return c.refuse(fmt.Sprintf("Revision %d would take back what is not this release's any more: %s.", c.good.Revision, strings.Join(owned, "; ")))
+		return c.refuse(fmt.Sprintf("Revision %d would take back what is not this release's any more: %s.", c.good.Revision,
+			strings.Join(owned, "; ")))
 	}
 	return nil
 }

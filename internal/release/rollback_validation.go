@@ -51,7 +51,8 @@ func (v validation) validate(failed int, good record.KnownGood, failure *Verific
 	}
 	next := *v.run.found.Content
 	next.Phase, next.Verification, next.Finished = record.RolledBack, nil, now()
-	next.Revision, next.Version, next.Digest, next.Chart, next.SecretPaths = restored.Revision, good.Version, good.Digest, good.Chart, good.SecretPaths
+	next.Revision, next.Version, next.Digest, next.Chart, next.SecretPaths = restored.Revision, good.Version, good.Digest, good.Chart,
+		good.SecretPaths
 	next.Key = ""
 	outcome := record.OutcomeRolledBack
 	switch {
@@ -61,7 +62,8 @@ func (v validation) validate(failed int, good record.KnownGood, failure *Verific
 		next.Quarantine, next.RetryToken, failure.Quarantine = nil, "", nil
 		restored.Validation = "It does not do well either."
 		failure.RollbackFailed = &RollbackInvalidError{
-			Release: v.run.target.Name, Revision: restored.Revision, From: restored.From, Stage: j.Stage, Reason: v.run.session.redact(j.Reason), Evidence: j.Evidence,
+			Release: v.run.target.Name, Revision: restored.Revision, From: restored.From, Stage: j.Stage, Reason: v.run.session.redact(j.Reason),
+			Evidence: j.Evidence,
 		}
 	case j.Outcome == record.OutcomeInconclusive:
 		next.PolicyHash = ""

@@ -95,7 +95,8 @@ func (s *session) connect(capabilities *cluster.Capabilities) error {
 	if err != nil {
 		return err
 	}
-	s.helm = s.kube.Configuration(helmkube.NewStorage(s.op.Durable, s.target.Handle.Namespace, s.storage), render.HelmCapabilities(capabilities))
+	s.helm = s.kube.Configuration(helmkube.NewStorage(s.op.Durable, s.target.Handle.Namespace, s.storage),
+		render.HelmCapabilities(capabilities))
 	return nil
 }
 
@@ -159,7 +160,8 @@ func (s *session) explain(ran error, number int) error {
 	case isOwnError(ran):
 		return ran
 	case errors.Is(cause, operation.ErrDeadline):
-		return &DeadlineError{Release: s.target.Name, Revision: number, Timeout: s.op.Timeout(), During: s.op.Now(), Objects: s.waiter.Pending, blamed: s.waiter.Blamed}
+		return &DeadlineError{Release: s.target.Name, Revision: number, Timeout: s.op.Timeout(), During: s.op.Now(), Objects: s.waiter.Pending,
+			blamed: s.waiter.Blamed}
 	}
 	var (
 		notReady *rollout.NotReadyError
@@ -168,9 +170,11 @@ func (s *session) explain(ran error, number int) error {
 	failure := s.kube.Failure()
 	switch {
 	case errors.As(failure, &notReady) && notReady.Hook:
-		return &HookError{Release: s.target.Name, Revision: number, Event: hookEvent(ran), Cause: s.redact(notReady.Cause), Objects: notReady.Reports}
+		return &HookError{Release: s.target.Name, Revision: number, Event: hookEvent(ran), Cause: s.redact(notReady.Cause),
+			Objects: notReady.Reports}
 	case errors.As(failure, &notReady):
-		return &RolloutError{Release: s.target.Name, Revision: number, Cause: s.redact(notReady.Cause), Objects: notReady.Reports, kind: notReady.Kind}
+		return &RolloutError{Release: s.target.Name, Revision: number, Cause: s.redact(notReady.Cause), Objects: notReady.Reports,
+			kind: notReady.Kind}
 	case cause != nil:
 		return cause // The Lease was lost, and with it the right to write.
 	case errors.As(failure, &refused) && cluster.IsTransient(refused.Cause):
@@ -185,7 +189,8 @@ func (s *session) explain(ran error, number int) error {
 	text := s.redact(explain.Library(ran))
 	if strings.Contains(text, "exists and cannot be imported into the current release") {
 		return &ownership.Error{Release: s.target.Name, Namespace: s.target.Handle.Namespace, Reason: text,
-			Advice: "Remove that object, or leave it out of the chart, or give it to this release by Helm's label and annotations. Apply again then."}
+			Advice: "Remove that object, or leave it out of the chart, or give it to this release by Helm's label and annotations. " +
+				"Apply again then."}
 	}
 	if cluster.IsTransient(ran) {
 		return s.target.Cluster.Classify(ran)

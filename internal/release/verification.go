@@ -34,7 +34,8 @@ func (v verification) keep(action Action, s situation) error {
 		next.Begin(v.run.journal().newRun(s))
 	}
 	v.run.outcome.Recovered = append(v.run.outcome.Recovered, fmt.Sprintf(
-		"revision %d had not been verified to the end (since %s); this apply went on with that, and made no new revision", s.last.number, from.Since.UTC().Format("15:04:05 MST")))
+		"revision %d had not been verified to the end (since %s); this apply went on with that, and made no new revision", s.last.number,
+		from.Since.UTC().Format("15:04:05 MST")))
 	return v.verify(s.last.number, next, from)
 }
 
@@ -72,7 +73,8 @@ func (v verification) verify(number int, next *record.Release, from record.Verif
 	if err := v.run.journal().save(next); err != nil {
 		return err
 	}
-	checks := verify.Run{Policy: v.run.options.Verification, Env: v.run.session.checks(stored, v.run.spec.Version), From: from, Abort: v.run.abortReason}
+	checks := verify.Run{Policy: v.run.options.Verification, Env: v.run.session.checks(stored, v.run.spec.Version), From: from,
+		Abort: v.run.abortReason}
 	checks.Reached = func(stage string) error {
 		v.run.op.Doing("verifying revision " + fmt.Sprint(number) + ": " + stage)
 		next := *v.run.found.Content

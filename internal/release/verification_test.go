@@ -22,7 +22,7 @@ func asksReady() verify.Policy {
 	return verify.Policy{
 		SmokeTests: []verify.Check{{Name: "ready", Timeout: 20 * time.Second, HTTP: &verify.HTTPCheck{Name: "ready",
 			Service: &analysis.Service{Name: "app", Port: "8080", Path: "/readyz"}, Timeout: 2 * time.Second}}},
-		Rollback: &verify.RollbackPolicy{Timeout: 40 * time.Second},
+		Rollback: &verify.RollbackPolicy{Timeout: 2 * time.Minute},
 	}
 }
 
@@ -31,12 +31,13 @@ func watchesPods(duration time.Duration) verify.Policy {
 	return verify.Policy{
 		Analysis: &verify.Analysis{
 			Policy: analysis.Policy{
-				Health:   &analysis.Health{Checks: []string{"pods"}, ConsecutiveFailures: 1, ErrorBudget: 10 * time.Second, NoDataBudget: 10 * time.Second},
+				Health: &analysis.Health{Checks: []string{"pods"}, ConsecutiveFailures: 1, ErrorBudget: 10 * time.Second,
+					NoDataBudget: 10 * time.Second},
 				Duration: duration, Interval: time.Second,
 			},
 			Pods: &verify.PodsCheck{Grace: time.Second},
 		},
-		Rollback: &verify.RollbackPolicy{Timeout: 40 * time.Second},
+		Rollback: &verify.RollbackPolicy{Timeout: 2 * time.Minute},
 	}
 }
 
@@ -86,7 +87,8 @@ func (b *bench) restored(outcome *Outcome, err error, stage string, revision, fr
 	}
 	seen := b.wantEnd(revision, "deployed", record.RolledBack)
 	kept := seen.Record
-	if kept.Digest != failure.Restored.Digest || kept.Version != failure.Restored.Version || seen.Verification() != "verified" || !seen.Working() {
+	if kept.Digest != failure.Restored.Digest || kept.Version != failure.Restored.Version || seen.Verification() != "verified" ||
+		!seen.Working() {
 		b.t.Errorf("the record does not tell of the restored revision: %q %+v", seen.Verification(), kept)
 	}
 	run := kept.Runs[0]
@@ -94,7 +96,8 @@ func (b *bench) restored(outcome *Outcome, err error, stage string, revision, fr
 		b.t.Errorf("the run does not tell what happened: %+v", run)
 	}
 	failed, err := b.storage().Get("app", run.Revision)
-	if err != nil || failed.Info.Status != "failed" || stage != verify.StageRollout && !strings.Contains(failed.Info.Description, "Slipway: ") {
+	if err != nil || failed.Info.Status != "failed" || stage != verify.StageRollout &&
+		!strings.Contains(failed.Info.Description, "Slipway: ") {
 		b.t.Errorf("Helm does not know that revision %d has failed: %v", run.Revision, err)
 	}
 	return failure
@@ -105,7 +108,8 @@ func TestApply_IsKnownGoodOnlyWhenItsGuardHasPassed(t *testing.T) {
 	b := newBench(t)
 	guard := asksReady()
 	guard.Analysis = watchesPods(2 * time.Second).Analysis
-	guard.Acceptance = &verify.Check{Name: "users", Timeout: 30 * time.Second, Job: &verify.JobCheck{Image: harness.Image(), Args: []string{"sleep", "100ms"}}}
+	guard.Acceptance = &verify.Check{Name: "users", Timeout: 30 * time.Second,
+		Job: &verify.JobCheck{Image: harness.Image(), Args: []string{"sleep", "100ms"}}}
 	outcome := b.mustApply(served(t), guarded(guard))
 	if outcome.Kind != record.KindInstall || outcome.Resumed || outcome.Restored != nil {
 		t.Errorf("outcome: %+v", outcome)
@@ -118,7 +122,8 @@ func TestApply_IsKnownGoodOnlyWhenItsGuardHasPassed(t *testing.T) {
 	if good := kept.KnownGood[0]; good.Seal == "" || good.Chart.Name != "app" || good.Digest != kept.Digest {
 		t.Errorf("known good: %+v", good)
 	}
-	if run := kept.Runs[0]; len(kept.Runs) != 1 || run.Outcome != record.OutcomePassed || run.Kind != record.KindInstall || run.Finished.IsZero() {
+	if run := kept.Runs[0]; len(kept.Runs) != 1 || run.Outcome != record.OutcomePassed || run.Kind != record.KindInstall ||
+		run.Finished.IsZero() {
 		t.Errorf("runs: %+v", kept.Runs)
 	}
 
@@ -139,7 +144,8 @@ func TestApply_RollsBackAVersionThatFailsItsSmokeTest(t *testing.T) {
 
 	outcome, err := b.apply(t.Context(), notReadyVersion(t), guarded(asksReady()))
 	failure := b.restored(outcome, err, verify.StageSmokeTest, 3, 1)
-	wantText(t, err.Error(), "Revision 2", "v1.2.0", "smoke test", "503", "v1.1.1 was restored from revision 1 as revision 3", "Its validation passed", "quarantined until", "quarantine=cleared")
+	wantText(t, err.Error(), "Revision 2", "v1.2.0", "smoke test", "503", "v1.1.1 was restored from revision 1 as revision 3",
+		"Its validation passed", "quarantined until", "quarantine=cleared")
 	if got := b.liveLevel(); got != "good" {
 		t.Errorf("its config did not come back: %s", got)
 	}
@@ -189,7 +195,8 @@ func TestApply_RollsBackAVersionThatFailsItsAnalysis(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.mustApply(with(t, config("good")), guarded(watchesPods(2*time.Second)))
-	outcome, err := b.apply(t.Context(), with(t, config("bad"), map[string]any{"readinessPath": "/readyz"}, environmentOf("FAIL_READINESS_AFTER", "4s")),
+	outcome, err := b.apply(t.Context(), with(t, config("bad"), map[string]any{"readinessPath": "/readyz"},
+		environmentOf("FAIL_READINESS_AFTER", "4s")),
 		guarded(watchesPods(time.Minute)))
 	failure := b.restored(outcome, err, verify.StageAnalysis, 3, 1)
 	if v := failure.Evidence.Verdict; v == nil || v.Trigger == nil || len(v.Trigger.Samples) < 2 || failure.Quarantine == nil {
@@ -208,10 +215,13 @@ func TestApply_RollsBackARolloutThatFails(t *testing.T) {
 		held bool
 		want []string
 	}{
-		{"pods that run and are never ready", map[string]any{"readinessPath": "/not-there"}, 20 * time.Second, true, []string{"time ran out", "Readiness probe failed"}},
+		{"pods that run and are never ready", map[string]any{"readinessPath": "/not-there"}, 20 * time.Second, true,
+			[]string{"time ran out", "Readiness probe failed"}},
 		{"a crash loop", map[string]any{"args": []any{"no-such-command"}}, time.Minute, true, []string{"CrashLoopBackOff", "no-such-command"}},
-		{"an image that cannot be pulled", map[string]any{"image": "registry.company.com/data-collection:v9.9.9"}, time.Minute, false, []string{"ErrImagePull"}},
-		{"a hook that fails", jobHook("migrate", "pre-upgrade", "no-such-command"), time.Minute, false, []string{"hook", "Job/app-migrate: a hook that has ended"}},
+		{"an image that cannot be pulled", map[string]any{"image": "registry.company.com/data-collection:v9.9.9"}, time.Minute, false,
+			[]string{"ErrImagePull"}},
+		{"a hook that fails", jobHook("migrate", "pre-upgrade", "no-such-command"), time.Minute, false,
+			[]string{"hook", "Job/app-migrate: a hook that has ended"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -237,7 +247,8 @@ func TestApply_RollsBackARolloutWithoutAnyChecks(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.mustApply(with(t, config("good")))
-	outcome, err := b.apply(t.Context(), with(t, config("bad"), map[string]any{"args": []any{"no-such-command"}}), guarded(verify.Policy{Rollback: &verify.RollbackPolicy{}}))
+	outcome, err := b.apply(t.Context(), with(t, config("bad"), map[string]any{"args": []any{"no-such-command"}}),
+		guarded(verify.Policy{Rollback: &verify.RollbackPolicy{}}))
 	failure := asError[*VerificationError](t, err)
 	if outcome.Restored == nil || outcome.Restored.Validated || outcome.Revision != 3 || failure.Quarantine == nil {
 		t.Errorf("%+v, outcome %+v", failure, outcome)
@@ -254,7 +265,8 @@ func TestApply_KeepsSecretsOutOfWhatAGuardSays(t *testing.T) {
 	b := newBench(t)
 	b.mustApply(served(t), guarded(asksReady()))
 	guard := asksReady()
-	guard.SmokeTests = []verify.Check{{Name: "job", Timeout: 30 * time.Second, Job: &verify.JobCheck{Image: harness.Image(), Args: []string{secret}}}}
+	guard.SmokeTests = []verify.Check{{Name: "job", Timeout: 30 * time.Second,
+		Job: &verify.JobCheck{Image: harness.Image(), Args: []string{secret}}}}
 	spec := served(t, config("debug"))
 	spec.Sensitive = map[string]any{"token": secret}
 	_, err := b.apply(t.Context(), spec, guarded(guard))
@@ -301,7 +313,8 @@ func TestApply_StopsWhenWhatItRestoredDoesBadlyToo(t *testing.T) {
 	guard.SmokeTests[0].HTTP.Service.Path = "/nowhere"
 	outcome, err := b.apply(t.Context(), served(t, config("bad")), guarded(guard))
 	invalid := asError[*RollbackInvalidError](t, err)
-	if invalid.Revision != 3 || invalid.From != 1 || invalid.Stage != verify.StageSmokeTest || outcome.Revision != 3 || outcome.Status != "deployed" {
+	if invalid.Revision != 3 || invalid.From != 1 || invalid.Stage != verify.StageSmokeTest || outcome.Revision != 3 ||
+		outcome.Status != "deployed" {
 		t.Errorf("%+v, outcome %+v", invalid, outcome)
 	}
 	wantText(t, err.Error(), "does not do well either", "404", "Nothing more is rolled back")
@@ -309,7 +322,8 @@ func TestApply_StopsWhenWhatItRestoredDoesBadlyToo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if seen.Record.Phase != record.Failed || seen.Record.KnownGood[0].Revision != 1 || seen.Record.Runs[0].Outcome != record.OutcomeFailed || seen.Record.Quarantine != nil {
+	if seen.Record.Phase != record.Failed || seen.Record.KnownGood[0].Revision != 1 || seen.Record.Runs[0].Outcome != record.OutcomeFailed ||
+		seen.Record.Quarantine != nil {
 		t.Errorf("the record: %+v", seen.Record)
 	}
 	b.mustApply(served(t, config("fixed")), guarded(asksReady()))

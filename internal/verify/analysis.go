@@ -84,7 +84,8 @@ func (a *Analysis) checkHealth(p *problems) {
 	p.block = "analysis.health.http"
 	for i := range a.Probes {
 		p.index = i
-		p.add(a.Pods != nil && a.Probes[i].Name == podsCheck, "name", "%q is the name of the check of the release's pods: choose another one.", podsCheck)
+		p.add(a.Pods != nil && a.Probes[i].Name == podsCheck, "name", "%q is the name of the check of the release's pods: choose another one.",
+			podsCheck)
 		p.add(!taken(a.Probes[i].Name), "name", "the policy does not count the check %q, or counts it for another one.", a.Probes[i].Name)
 		p.request("", &a.Probes[i])
 	}

@@ -22,7 +22,8 @@ func errorRate(duration time.Duration, source *PrometheusSource) *Analysis {
 	return &Analysis{
 		Policy: analysis.Policy{
 			Metrics: []analysis.Metric{{
-				Name: "error_rate", Query: `(sum(rate(` + requests + `,code=~"5.."}[4s])) or vector(0)) / sum(rate(` + requests + `}[4s]))`, Above: &limit, For: 6 * time.Second,
+				Name: "error_rate", Query: `(sum(rate(` + requests + `,code=~"5.."}[4s])) or vector(0)) / sum(rate(` + requests + `}[4s]))`,
+				Above: &limit, For: 6 * time.Second,
 				RequestsQuery: `sum(increase(` + requests + `}[4s]))`, MinRequests: 5, ErrorBudget: 15 * time.Second, NoDataBudget: 15 * time.Second,
 			}},
 			Duration: duration, Interval: time.Second, OnInconclusive: analysis.HoldInconclusive,
@@ -36,7 +37,8 @@ func (b *bench) load() {
 	b.t.Helper()
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "load"}, Spec: corev1.PodSpec{
 		RestartPolicy: corev1.RestartPolicyNever, TerminationGracePeriodSeconds: new(int64(0)),
-		Containers: []corev1.Container{{Name: "load", Image: harness.Image(), Args: []string{"load", "-duration", "10m", "-rate", "20", "http://app/records"}}},
+		Containers: []corev1.Container{{Name: "load", Image: harness.Image(),
+			Args: []string{"load", "-duration", "10m", "-rate", "20", "http://app/records"}}},
 	}}
 	if _, err := b.client.CoreV1().Pods(b.namespace()).Create(b.t.Context(), pod, metav1.CreateOptions{}); err != nil {
 		b.t.Fatal(err)
@@ -88,7 +90,8 @@ func TestBake_WithTheClustersPrometheus(t *testing.T) {
 				t.Fatalf("%+v", verdict)
 			}
 			wantText(t, verdict.Trigger.Query, b.namespace(), `version="v1.1.1"`)
-			t.Logf("first failing sample %s, trigger %s after the start", verdict.Trigger.Since.Sub(start).Round(time.Millisecond), verdict.Trigger.At.Sub(start).Round(time.Millisecond))
+			t.Logf("first failing sample %s, trigger %s after the start", verdict.Trigger.Since.Sub(start).Round(time.Millisecond),
+				verdict.Trigger.At.Sub(start).Round(time.Millisecond))
 
 			// A run that died at its start knows at once when it is taken up.
 			resumed := time.Now()
@@ -108,16 +111,23 @@ func TestPreflight_AsksTheQueriesOnce(t *testing.T) {
 		t.Errorf("a query without data is refused: %v", err)
 	}
 	several := errorRate(time.Minute, source)
-	several.Policy.Metrics[0].Query = "prometheus_http_requests_total or up or {__name__=~\"scrape.*\"} or label_replace(vector(1),\"a\",\"b\",\"\",\"\") or vector(2)"
-	wantText(t, asError[*AnalysisConfigError](t, several.Preflight(t.Context(), b.target, "v1.1.1")).Error(), "analysis.metric[0].query", "series")
-	wantText(t, asError[*AnalysisConfigError](t, errorRate(time.Minute, source).Preflight(t.Context(), b.target, "")).Error(), "{{ version }}", "not known")
+	several.Policy.Metrics[0].Query = "prometheus_http_requests_total or up or {__name__=~\"scrape.*\"} or " +
+		"label_replace(vector(1),\"a\",\"b\",\"\",\"\") or vector(2)"
+	wantText(t, asError[*AnalysisConfigError](t, several.Preflight(t.Context(), b.target, "v1.1.1")).Error(), "analysis.metric[0].query",
+		"series")
+	wantText(t, asError[*AnalysisConfigError](t, errorRate(time.Minute, source).Preflight(t.Context(), b.target, "")).Error(), "{{ version }}",
+		"not known")
 	shared := errorRate(2*time.Minute, source)
-	shared.Policy.Metrics[0].Above, shared.Policy.Metrics[0].Baseline = nil, &analysis.Baseline{Query: several.Policy.Metrics[0].Query, MaxDifference: new(float64), RequestsQuery: "vector(1)"}
-	shared.Policy.SampleRatio = &analysis.SampleRatio{CanaryQuery: "sum(increase(up[5s]))", StableQuery: several.Policy.Metrics[0].Query, For: time.Minute}
-	wantText(t, asError[*AnalysisConfigError](t, shared.Preflight(t.Context(), b.target, "v1.1.1")).Error(), "analysis.metric[0].baseline.query", "analysis.sample_ratio[0].stable_query", "series")
+	shared.Policy.Metrics[0].Above, shared.Policy.Metrics[0].Baseline = nil,
+		&analysis.Baseline{Query: several.Policy.Metrics[0].Query, MaxDifference: new(float64), RequestsQuery: "vector(1)"}
+	shared.Policy.SampleRatio = &analysis.SampleRatio{CanaryQuery: "sum(increase(up[5s]))", StableQuery: several.Policy.Metrics[0].Query,
+		For: time.Minute}
+	wantText(t, asError[*AnalysisConfigError](t, shared.Preflight(t.Context(), b.target, "v1.1.1")).Error(),
+		"analysis.metric[0].baseline.query", "analysis.sample_ratio[0].stable_query", "series")
 
 	silent := errorRate(time.Minute, &PrometheusSource{Address: "http://127.0.0.1:1"})
-	wantText(t, asError[*UntriedQueriesError](t, silent.Preflight(t.Context(), b.target, "v1.1.1")).Error(), "could not be asked", "error_rate", "on_inconclusive")
+	wantText(t, asError[*UntriedQueriesError](t, silent.Preflight(t.Context(), b.target, "v1.1.1")).Error(), "could not be asked",
+		"error_rate", "on_inconclusive")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := silent.Preflight(ctx, b.target, "v1.1.1"); err == nil {

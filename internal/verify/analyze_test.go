@@ -27,7 +27,8 @@ import (
 func watching(duration time.Duration) *Analysis {
 	return &Analysis{
 		Policy: analysis.Policy{
-			Health:   &analysis.Health{Checks: []string{"pods", "ready"}, ConsecutiveFailures: 3, ErrorBudget: 5 * time.Second, NoDataBudget: 5 * time.Second},
+			Health: &analysis.Health{Checks: []string{"pods", "ready"}, ConsecutiveFailures: 3, ErrorBudget: 5 * time.Second,
+				NoDataBudget: 5 * time.Second},
 			Duration: duration, Interval: time.Second, OnInconclusive: analysis.HoldInconclusive,
 		},
 		Pods:   &PodsCheck{Grace: 2 * time.Second},
@@ -39,7 +40,8 @@ func (b *bench) bake(ctx context.Context, env Environment, a *Analysis, options 
 	b.t.Helper()
 	start := time.Now()
 	verdict, samples, err := bake(ctx, env, a, options)
-	b.t.Logf("%s, %s after %s with %d samples: %s %v", verdict.Outcome, verdict.Action, time.Since(start).Round(time.Millisecond), len(samples), verdict.Reason, err)
+	b.t.Logf("%s, %s after %s with %d samples: %s %v", verdict.Outcome, verdict.Action, time.Since(start).Round(time.Millisecond),
+		len(samples), verdict.Reason, err)
 	return verdict, samples, err
 }
 
@@ -65,7 +67,8 @@ func TestBake_WatchesPodsAndProbes(t *testing.T) {
 			"one that stops being ready", []map[string]any{faults("FAIL_READINESS_AFTER", "8s"), {"readinessPath": "/readyz"}},
 			analysis.Failed, []string{"pods", "ready"}, "",
 		},
-		{"one whose readiness only a probe sees", []map[string]any{faults("FAIL_READINESS_AFTER", "8s")}, analysis.Failed, []string{"ready"}, "HTTP 503"},
+		{"one whose readiness only a probe sees", []map[string]any{faults("FAIL_READINESS_AFTER", "8s")}, analysis.Failed, []string{"ready"},
+			"HTTP 503"},
 		// It is back at once after the first crash, and waits for 10 s after the second.
 		{"one that crashes", []map[string]any{faults("CRASH_AFTER", "9s")}, analysis.Failed, []string{"pods", "ready"}, ""},
 	} {
@@ -111,11 +114,13 @@ func TestBake_EndsWithItsContextAndGoesOnFromItsSamples(t *testing.T) {
 	}
 
 	aborted := false
-	verdict, all, err := b.bake(t.Context(), env, watching(20*time.Second), bakeOptions{Start: start, Earlier: samples, Abort: func(context.Context) (string, bool, error) {
-		defer func() { aborted = true }()
-		return "the dashboard said so", aborted, nil
-	}})
-	if err != nil || verdict.Outcome != analysis.Failed || verdict.Trigger.Rule != analysis.Manual || len(all) <= len(samples) || !slices.Equal(all[:len(samples)], samples) {
+	verdict, all, err := b.bake(t.Context(), env, watching(20*time.Second),
+		bakeOptions{Start: start, Earlier: samples, Abort: func(context.Context) (string, bool, error) {
+			defer func() { aborted = true }()
+			return "the dashboard said so", aborted, nil
+		}})
+	if err != nil || verdict.Outcome != analysis.Failed || verdict.Trigger.Rule != analysis.Manual || len(all) <= len(samples) ||
+		!slices.Equal(all[:len(samples)], samples) {
 		t.Errorf("%+v, %d samples, %v", verdict, len(all), err)
 	}
 }
@@ -216,7 +221,8 @@ func (b *bench) prometheusSource() *PrometheusSource {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return &PrometheusSource{Service: &analysis.Service{Namespace: service.Namespace, Name: service.Name, Port: "http"}, Timeout: 5 * time.Second}
+	return &PrometheusSource{Service: &analysis.Service{Namespace: service.Namespace, Name: service.Name, Port: "http"},
+		Timeout: 5 * time.Second}
 }
 
 func TestBake_AsksRarely(t *testing.T) {
@@ -232,7 +238,8 @@ func TestBake_AsksRarely(t *testing.T) {
 	// The shape of the default: pods, a probe, a metric with the number of requests; ten times as fast.
 	a.Prometheus = source
 	a.Policy.Metrics = []analysis.Metric{{
-		Name: "up", Query: `min(up{namespace="{{ namespace }}"})`, Below: &limit, For: 3 * time.Second, ErrorBudget: time.Minute, NoDataBudget: time.Minute,
+		Name: "up", Query: `min(up{namespace="{{ namespace }}"})`, Below: &limit, For: 3 * time.Second, ErrorBudget: time.Minute,
+		NoDataBudget:  time.Minute,
 		RequestsQuery: "vector(10)", MinRequests: 1,
 	}}
 	before := len(requests())

@@ -37,7 +37,8 @@ const (
 
 // shortGraces let tests of failures end soon.
 var shortGraces = rollout.Graces{
-	Image: 2 * time.Second, Config: 2 * time.Second, Refused: 2 * time.Second, Unschedulable: 2 * time.Second, Vanished: 2 * time.Second, Crashes: 1,
+	Image: 2 * time.Second, Config: 2 * time.Second, Refused: 2 * time.Second, Unschedulable: 2 * time.Second, Vanished: 2 * time.Second,
+	Crashes: 1,
 }
 
 // Spec is a release of the test chart.
@@ -125,8 +126,9 @@ func (b *bench) mustApply(spec Spec) installed {
 		}
 	}()
 	kube, err := helmkube.New(helmkube.Options{
-		Context: op.Context(), Cluster: b.target.Cluster, Config: op.Config(operation.WhileItRuns), Release: b.target.Name, Namespace: b.namespace(),
-		Waiter: waiter, Ended: op.Ended, Redact: func(text string) string { return text }, Doing: op.Doing,
+		Context: op.Context(), Cluster: b.target.Cluster, Config: op.Config(operation.WhileItRuns), Release: b.target.Name,
+		Namespace: b.namespace(),
+		Waiter:    waiter, Ended: op.Ended, Redact: func(text string) string { return text }, Doing: op.Doing,
 	})
 	if err != nil {
 		b.t.Fatal(err)
@@ -172,7 +174,8 @@ func (b *bench) checkingRevision(target ownership.Release, revision int, spec Sp
 		}
 	})
 	return Environment{
-		Target: target, Op: op, Graces: waiter.Graces, Secrets: redact.New(spec.Sensitive, spec.WriteOnly), Release: stored, Version: spec.Version,
+		Target: target, Op: op, Graces: waiter.Graces, Secrets: redact.New(spec.Sensitive, spec.WriteOnly), Release: stored,
+		Version: spec.Version,
 	}
 }
 

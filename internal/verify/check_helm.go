@@ -104,7 +104,8 @@ func (r *checkRun) clearTest(test *helmrelease.Hook, objects kube.ResourceList) 
 			return fmt.Errorf("reading %s: %w", r.kube.KeyOf(info).Short(), err)
 		}
 		if !strings.Contains(accessor.GetAnnotations()[helmrelease.HookAnnotation], "test") {
-			return r.notMade(fmt.Sprintf("%s exists and was not made by a test: the test %s would overwrite it", r.kube.KeyOf(info).Short(), test.Name))
+			return r.notMade(fmt.Sprintf("%s exists and was not made by a test: the test %s would overwrite it", r.kube.KeyOf(info).Short(),
+				test.Name))
 		}
 		old.Append(info)
 	}
@@ -140,7 +141,8 @@ func (r *checkRun) dropTests(tests []*helmrelease.Hook, policy helmrelease.HookD
 			return fmt.Errorf("removing the test %s: %w", test.Name, err)
 		}
 		if _, errs := clean.Delete(objects); len(errs) > 0 {
-			r.env.Op.Paced("drop "+test.Name, "the test "+test.Name+" could not be removed, the next run does: "+r.env.Secrets.Text(errors.Join(errs...).Error()))
+			r.env.Op.Paced("drop "+test.Name, "the test "+test.Name+" could not be removed, the next run does: "+
+				r.env.Secrets.Text(errors.Join(errs...).Error()))
 		}
 	}
 	return nil

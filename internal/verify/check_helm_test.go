@@ -94,7 +94,8 @@ func TestHelmTest_TellsAFailureFromATestThatCannotBeMade(t *testing.T) {
 	t.Parallel()
 	const token = "tok-4711-secret"
 	broken := podTest("broken", "0", "before-hook-creation")
-	broken["spec"].(map[string]any)["containers"].([]any)[0].(map[string]any)["image"] = "registry.company.com/data-collection:v9.9.9" //nolint:forcetypeassert // Made above.
+	broken["spec"].(map[string]any)["containers"].([]any)[0].(map[string]any)["image"] = //nolint:forcetypeassert // Made above.
+		"registry.company.com/data-collection:v9.9.9"
 	for _, tc := range []struct {
 		name    string
 		values  map[string]any
@@ -108,7 +109,8 @@ func TestHelmTest_TellsAFailureFromATestThatCannotBeMade(t *testing.T) {
 			"an unknown name", moreObjects(podTest("known", "0", "before-hook-creation", "version")),
 			Check{HelmTest: &HelmTest{Filter: []string{"unknown"}}}, false, 5 * time.Second, []string{`no test "unknown"`, "known"},
 		},
-		{"an image that cannot be pulled", moreObjects(broken), Check{HelmTest: &HelmTest{}}, false, 20 * time.Second, []string{"v9.9.9", "could not be made"}},
+		{"an image that cannot be pulled", moreObjects(broken), Check{HelmTest: &HelmTest{}}, false, 20 * time.Second,
+			[]string{"v9.9.9", "could not be made"}},
 		{
 			"a test that never ends", moreObjects(podTest("endless", "0", "hook-failed", "sleep", "10m")),
 			Check{HelmTest: &HelmTest{}, Timeout: 20 * time.Second}, true, 40 * time.Second, []string{"endless", "was not done after 20s"},
@@ -152,7 +154,8 @@ func TestHelmTest_LeavesAloneWhatNoTestMade(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer foreign.cancel()
-	objects, err := foreign.kube.Build(strings.NewReader(strings.ReplaceAll(hookManifest(t, env, "app"), "helm.sh/hook: test", "note: mine")), false)
+	objects, err := foreign.kube.Build(strings.NewReader(strings.ReplaceAll(hookManifest(t, env, "app"), "helm.sh/hook: test", "note: mine")),
+		false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,8 @@ func asked(path, contains string, statuses ...int) Check {
 func (b *bench) scale(replicas int32) {
 	b.t.Helper()
 	_, err := b.client.AppsV1().Deployments(b.namespace()).UpdateScale(b.t.Context(), "app",
-		&autoscalingv1.Scale{ObjectMeta: metav1.ObjectMeta{Name: "app", Namespace: b.namespace()}, Spec: autoscalingv1.ScaleSpec{Replicas: replicas}}, metav1.UpdateOptions{})
+		&autoscalingv1.Scale{ObjectMeta: metav1.ObjectMeta{Name: "app", Namespace: b.namespace()},
+			Spec: autoscalingv1.ScaleSpec{Replicas: replicas}}, metav1.UpdateOptions{})
 	if err != nil {
 		b.t.Error(err)
 	}
@@ -93,7 +94,8 @@ func TestHTTPCheck_AnAddress(t *testing.T) {
 		}
 		_, _ = fmt.Fprintf(w, "you sent %s", r.Header.Get("X-Token")) // The test sees when it is missing.
 	})}
-	check := Check{Name: "address", HTTP: &HTTPCheck{URL: "http://" + address + "/?key=" + token, Header: http.Header{"X-Token": {token}}, Contains: "you sent"}}
+	check := Check{Name: "address", HTTP: &HTTPCheck{URL: "http://" + address + "/?key=" + token, Header: http.Header{"X-Token": {token}},
+		Contains: "you sent"}}
 
 	late := check
 	late.Timeout = 3 * time.Second

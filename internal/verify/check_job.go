@@ -83,7 +83,8 @@ func (r *checkRun) joinJob(wanted *batchv1.Job) (joined bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("reading Job %s: %w", wanted.Name, err)
 	}
-	if found.Labels[cluster.LabelManagedBy] != environment.FieldManager || found.Labels[record.LabelRelease] != wanted.Labels[record.LabelRelease] {
+	if found.Labels[cluster.LabelManagedBy] != environment.FieldManager ||
+		found.Labels[record.LabelRelease] != wanted.Labels[record.LabelRelease] {
 		return false, r.notMade(fmt.Sprintf("the Job %s exists and was not made by Slipway", wanted.Name))
 	}
 	if found.DeletionTimestamp == nil && rollout.JobActive(found) &&
@@ -98,7 +99,8 @@ func (r *checkRun) joinJob(wanted *batchv1.Job) (joined bool, err error) {
 }
 
 func (r *checkRun) createJob(wanted *batchv1.Job) error {
-	_, err := r.env.Op.Gated.BatchV1().Jobs(wanted.Namespace).Create(r.ctx, wanted, metav1.CreateOptions{FieldManager: environment.FieldManager})
+	_, err := r.env.Op.Gated.BatchV1().Jobs(wanted.Namespace).Create(r.ctx, wanted,
+		metav1.CreateOptions{FieldManager: environment.FieldManager})
 	return err
 }
 
@@ -108,9 +110,11 @@ func (r *checkRun) removeJob(name string) error {
 	ctx, stop := r.env.Op.Afterward(0)
 	defer stop()
 	background := metav1.DeletePropagationBackground
-	err := r.env.Op.Durable.BatchV1().Jobs(r.env.Target.Handle.Namespace).Delete(ctx, name, metav1.DeleteOptions{PropagationPolicy: &background})
+	err := r.env.Op.Durable.BatchV1().Jobs(r.env.Target.Handle.Namespace).Delete(ctx, name,
+		metav1.DeleteOptions{PropagationPolicy: &background})
 	if err != nil && !apierrors.IsNotFound(err) {
-		r.env.Op.Paced("remove "+name, fmt.Sprintf("the Job %s could not be removed, the cluster does %s after its end: %s", name, jobKept, explain.Library(err)))
+		r.env.Op.Paced("remove "+name, fmt.Sprintf("the Job %s could not be removed, the cluster does %s after its end: %s", name, jobKept,
+			explain.Library(err)))
 	}
 	return nil
 }

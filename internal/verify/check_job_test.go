@@ -44,7 +44,8 @@ func (b *bench) wantNoJobs() {
 func (b *bench) restrict() {
 	b.t.Helper()
 	patch := `{"metadata":{"labels":{"pod-security.kubernetes.io/enforce":"restricted"}}}`
-	if _, err := b.client.CoreV1().Namespaces().Patch(b.t.Context(), b.namespace(), types.MergePatchType, []byte(patch), metav1.PatchOptions{}); err != nil {
+	if _, err := b.client.CoreV1().Namespaces().Patch(b.t.Context(), b.namespace(), types.MergePatchType, []byte(patch),
+		metav1.PatchOptions{}); err != nil {
 		b.t.Fatal(err)
 	}
 }
@@ -86,11 +87,13 @@ func TestJobCheck_PassesUnderTheRestrictedStandardAndLeavesNothing(t *testing.T)
 		}
 	}
 	pod := object.Spec.Template.Spec
-	if *pod.AutomountServiceAccountToken || *object.Spec.BackoffLimit != 0 || *object.Spec.ActiveDeadlineSeconds != 360 || object.Spec.TTLSecondsAfterFinished == nil {
+	if *pod.AutomountServiceAccountToken || *object.Spec.BackoffLimit != 0 || *object.Spec.ActiveDeadlineSeconds != 360 ||
+		object.Spec.TTLSecondsAfterFinished == nil {
 		t.Errorf("%+v", object.Spec)
 	}
 	// The names and labels are ones that the API server takes.
-	if _, err := b.client.BatchV1().Jobs(b.namespace()).Create(t.Context(), object, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}}); err != nil {
+	if _, err := b.client.BatchV1().Jobs(b.namespace()).Create(t.Context(), object,
+		metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}}); err != nil {
 		t.Error(err)
 	}
 }
@@ -107,11 +110,13 @@ func TestJobCheck_TellsARefusalFromAJobThatCannotRun(t *testing.T) {
 		want    []string
 	}{
 		{
-			name: "exit code 1", job: JobCheck{Image: harness.Image(), Args: []string{"probe", "-retry", "1s", "http://app.invalid/?token=" + token}},
+			name: "exit code 1", job: JobCheck{Image: harness.Image(),
+				Args: []string{"probe", "-retry", "1s", "http://app.invalid/?token=" + token}},
 			refused: true, want: []string{"did not pass", "last lines of container check", "exit code 1"},
 		},
 		{
-			name: "an end that does not come", job: JobCheck{Image: harness.Image(), Args: []string{"load", "-duration", "10m", "http://127.0.0.1:1/"}},
+			name: "an end that does not come", job: JobCheck{Image: harness.Image(),
+				Args: []string{"load", "-duration", "10m", "http://127.0.0.1:1/"}},
 			timeout: 20 * time.Second, refused: true, want: []string{"was not done after 20s"},
 		},
 		{
@@ -123,7 +128,8 @@ func TestJobCheck_TellsARefusalFromAJobThatCannotRun(t *testing.T) {
 			want: []string{"could not be made", "/no/such/program"},
 		},
 		{
-			name: "a quota", job: JobCheck{Image: harness.Image(), Args: []string{"version"}}, want: []string{"could not be made", "exceeded quota: none"},
+			name: "a quota", job: JobCheck{Image: harness.Image(), Args: []string{"version"}},
+			want: []string{"could not be made", "exceeded quota: none"},
 			prepare: func(b *bench) {
 				quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: "none"}, Spec: corev1.ResourceQuotaSpec{
 					Hard: corev1.ResourceList{corev1.ResourcePods: resource.MustParse("1")},
@@ -143,10 +149,12 @@ func TestJobCheck_TellsARefusalFromAJobThatCannotRun(t *testing.T) {
 			want: []string{"could not be made", `serviceaccount "nobody" not found`},
 		},
 		{
-			name: "a Job of somebody else", job: JobCheck{Image: harness.Image(), Args: []string{"version"}}, want: []string{"was not made by Slipway"},
+			name: "a Job of somebody else", job: JobCheck{Image: harness.Image(), Args: []string{"version"}},
+			want: []string{"was not made by Slipway"},
 			prepare: func(b *bench) {
 				env := b.checkingRevision(b.target, 1, with(b.t))
-				run, err := env.beginCheck(b.t.Context(), StageSmokeTest, Check{Name: "gate", Job: &JobCheck{Image: harness.Image(), Args: []string{"version"}}})
+				run, err := env.beginCheck(b.t.Context(), StageSmokeTest,
+					Check{Name: "gate", Job: &JobCheck{Image: harness.Image(), Args: []string{"version"}}})
 				if err != nil {
 					b.t.Fatal(err)
 				}

@@ -83,6 +83,7 @@ func (b *bench) stealLease() {
 func podService(name string) map[string]any {
 	return map[string]any{
 		"apiVersion": "v1", "kind": "Service", "metadata": map[string]any{"name": name},
-		"spec": map[string]any{"selector": map[string]any{"app": "app"}, "ports": []any{map[string]any{"name": "http", "port": 80, "targetPort": 8080}}},
+		"spec": map[string]any{"selector": map[string]any{"app": "app"},
+			"ports": []any{map[string]any{"name": "http", "port": 80, "targetPort": 8080}}},
 	}
 }

@@ -96,7 +96,8 @@ func (p *problems) check(c Check) {
 	p.add(kinds != 1, "", "exactly one of helm_test, http and job is needed, and there are %d.", kinds)
 	if c.HTTP != nil {
 		p.request("http.", c.HTTP)
-		p.add(c.HTTP.Contains != "" && slices.ContainsFunc(c.HTTP.Statuses, bodiless), "http.contains", "an answer with status 204 or 304 has no body.")
+		p.add(c.HTTP.Contains != "" && slices.ContainsFunc(c.HTTP.Statuses, bodiless), "http.contains",
+			"an answer with status 204 or 304 has no body.")
 	}
 	if c.Job != nil {
 		p.job(c.Job)

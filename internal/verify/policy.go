@@ -1,8 +1,8 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package verify decides whether a new version is healthy: smoke tests, an analysis run over its pods, probes and metrics, and an acceptance
-// check, with the evidence for what they found. Releases, canaries and blue-green switches use it.
+// Package verify decides whether a new version is healthy: smoke tests, an analysis run over its pods, probes and metrics, and an
+// acceptance check, with the evidence for what they found. Releases, canaries and blue-green switches use it.
 package verify
 
 import (
@@ -174,7 +174,8 @@ func (p RollbackPolicy) Limit() time.Duration {
 // hashVersion names the way in which Hash makes a hash.
 const hashVersion = "v1:"
 
-// Hash names what a policy verifies, without credentials. What it does afterwards is no part of it. It is empty where the// policy verifies nothing.
+// Hash names what a policy verifies, without credentials. What it does afterwards is no part of it. It is empty where the
+// policy verifies nothing.
 func (g Policy) Hash() string {
 	if !g.Verifies() {
 		return ""

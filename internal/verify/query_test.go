@@ -12,7 +12,8 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
 )
 
-var queryValues = QueryValues{Namespace: "data-collection-client-a", Release: "app", Client: "client-a", Stage: "prod", Version: "v1.2.0+build.7"}
+var queryValues = QueryValues{Namespace: "data-collection-client-a", Release: "app", Client: "client-a", Stage: "prod",
+	Version: "v1.2.0+build.7"}
 
 func TestExpandQuery_WritesAValueSoThatItMeansItself(t *testing.T) {
 	t.Parallel()

@@ -157,7 +157,8 @@ func (v Run) aborted(ctx context.Context) (Result, bool, error) {
 	if err != nil || !aborted {
 		return Result{}, false, nil //nolint:nilerr // The next question sees the annotation.
 	}
-	return Result{Outcome: record.OutcomeFailed, Stage: StageManual, Reason: reason, Rollback: true, Quarantine: true, At: time.Now().UTC()}, true, nil
+	return Result{Outcome: record.OutcomeFailed, Stage: StageManual, Reason: reason, Rollback: true, Quarantine: true, At: time.Now().UTC()},
+		true, nil
 }
 
 const (

@@ -12,7 +12,8 @@ import (
 )
 
 // samplers makes the checks of a policy, whose queries hold no placeholders any more. release frees what they hold on to.
-func (a *Analysis) samplers(ctx context.Context, env Environment, policy analysis.Policy) (made []analysis.Sampler, release func(), err error) {
+func (a *Analysis) samplers(ctx context.Context, env Environment, policy analysis.Policy) (made []analysis.Sampler, release func(),
+	err error) {
 	var closers []func()
 	release = func() {
 		for _, c := range closers {

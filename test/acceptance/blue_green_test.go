@@ -49,7 +49,10 @@ resource "slipway_release" %[1]q {
   name        = %[2]q
   chart       = { path = %[3]q }
   version     = %[4]q
-  values      = { autoscaling = { enabled = false }, replicaCount = 2, preStopSleepSeconds = 2, terminationGracePeriodSeconds = 4, slipway = { role = %[5]q, app = %[6]q, track = %[1]q } %[7]s }
+  values = {
+    autoscaling = { enabled = false }, replicaCount = 2, preStopSleepSeconds = 2, terminationGracePeriodSeconds = 4
+    slipway = { role = %[5]q, app = %[6]q, track = %[1]q } %[7]s
+  }
   depends_on  = [%[8]s]
 }
 `, track.name, name, harness.SampleChart(), track.version, role, releaseName, track.values, strings.Join(releases, ", "))

@@ -146,7 +146,8 @@ spec:
 				" destination_rule = \"pods\"\n}",
 			label("stable")+"\nsubset = \"v1\"", label("canary")+"\nsubset = \"v2\"") +
 		importedSplit("ruled", "ruled",
-			"headers = { canary = \"true\" }\ngateway_api {\n parent {\n  kind = \"Service\"\n  name = \""+releaseName+"\"\n  namespace = \""+c.namespace+"\"\n  port = 8080\n }\n}",
+			"headers = { canary = \"true\" }\ngateway_api {\n parent {\n  kind = \"Service\"\n  name = \""+releaseName+"\"\n  namespace = \""+
+				c.namespace+"\"\n  port = 8080\n }\n}",
 			"service = \""+releaseName+"-stable-pods\"\nport = 9090", "service = \""+releaseName+"-canary-pods\"\nport = 9090")
 	w.write("main.tf", c.twoTracks("v1.2.0", config))
 
@@ -205,7 +206,8 @@ spec:
 		t.Errorf("another route is no replacement:\n%s", text)
 	}
 	c.byHand(virtualServices, fmt.Sprintf("apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: picky}\n"+
-		"spec:\n  hosts: [%[1]s]\n  http: [{name: a, match: [{headers: {canary: {regex: t.*}}}], route: [{destination: {host: %[1]s}}]}]", releaseName))
+		"spec:\n  hosts: [%[1]s]\n  http: [{name: a, match: [{headers: {canary: {regex: t.*}}}], route: [{destination: {host: %[1]s}}]}]",
+		releaseName))
 	w.write("main.tf",
 		c.twoTracks("v1.2.0",
 			config+importedSplit("picky", "picky",

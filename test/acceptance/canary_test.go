@@ -32,7 +32,10 @@ resource "slipway_release" %[1]q {
   name        = %[2]q
   chart       = { path = %[3]q }
   version     = %[4]q
-  values      = { autoscaling = { enabled = false }, replicaCount = 2, preStopSleepSeconds = 2, terminationGracePeriodSeconds = 4, slipway = { role = %[5]q, app = %[6]q, track = %[1]q } }
+  values = {
+    autoscaling = { enabled = false }, replicaCount = 2, preStopSleepSeconds = 2, terminationGracePeriodSeconds = 4
+    slipway = { role = %[5]q, app = %[6]q, track = %[1]q }
+  }
   depends_on  = [%[7]s]
 }
 `, resource, name, harness.SampleChart(), version, role, releaseName, map[bool]string{true: "slipway_release.stable"}[role == "track"])

@@ -157,7 +157,8 @@ func plannerTriesAndWritesNothing(t *testing.T, planner *cluster.Cluster, namesp
 		{Group: "rbac.authorization.k8s.io", Version: "v1", Resource: "clusterrolebindings"},
 	} {
 		for _, options := range []metav1.DeleteOptions{{}, {DryRun: dry}} {
-			if err := client.Resource(way).Delete(t.Context(), "slipway-planner-dry-run-only", options); !isA[*cluster.ForbiddenError](cluster.Classify(err)) {
+			if err := client.Resource(way).Delete(t.Context(), "slipway-planner-dry-run-only",
+				options); !isA[*cluster.ForbiddenError](cluster.Classify(err)) {
 				t.Errorf("a planner may delete %s: %v", way.Resource, err)
 			}
 		}

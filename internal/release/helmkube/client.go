@@ -1,8 +1,8 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package helmkube is Helm's way to the cluster, in the form in which a release needs it: it stops with the operation, names the object of each
-// error, waits with package rollout, and cleans up what failed revisions left.
+// Package helmkube is Helm's way to the cluster, in the form in which a release needs it: it stops with the operation, names the
+// object of each error, waits with package rollout, and cleans up what failed revisions left.
 package helmkube
 
 import (

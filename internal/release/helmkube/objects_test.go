@@ -26,7 +26,8 @@ func infoOf(apiVersion, kind, name string, spec map[string]any) *resource.Info {
 	return &resource.Info{
 		Namespace: "shop", Name: name,
 		Mapping: &meta.RESTMapping{GroupVersionKind: gvk, Scope: meta.RESTScopeNamespace},
-		Object:  &unstructured.Unstructured{Object: map[string]any{"apiVersion": apiVersion, "kind": kind, "metadata": map[string]any{"name": name}, "spec": spec}},
+		Object: &unstructured.Unstructured{Object: map[string]any{"apiVersion": apiVersion, "kind": kind,
+			"metadata": map[string]any{"name": name}, "spec": spec}},
 	}
 }
 
@@ -34,7 +35,8 @@ func TestDropHPAReplicas_OnlyWhereAnAutoscalerSetsThem(t *testing.T) {
 	deployment := func(name string) *resource.Info {
 		return infoOf("apps/v1", "Deployment", name, map[string]any{"replicas": int64(2)})
 	}
-	rendered := infoOf("autoscaling/v2", "HorizontalPodAutoscaler", "h", map[string]any{"scaleTargetRef": map[string]any{"kind": "Deployment", "name": "rendered"}})
+	rendered := infoOf("autoscaling/v2", "HorizontalPodAutoscaler", "h",
+		map[string]any{"scaleTargetRef": map[string]any{"kind": "Deployment", "name": "rendered"}})
 	original := kube.ResourceList{deployment("rendered"), deployment("live"), deployment("fixed")}
 	target := kube.ResourceList{deployment("rendered"), deployment("live"), deployment("fixed"), deployment("new"), rendered}
 	asked := 0
@@ -44,8 +46,10 @@ func TestDropHPAReplicas_OnlyWhereAnAutoscalerSetsThem(t *testing.T) {
 			t.Errorf("asked for namespace %q", namespace)
 		}
 		return []autoscalingv2.HorizontalPodAutoscaler{
-			{Spec: autoscalingv2.HorizontalPodAutoscalerSpec{ScaleTargetRef: autoscalingv2.CrossVersionObjectReference{Kind: "Deployment", Name: "live"}}},
-			{Spec: autoscalingv2.HorizontalPodAutoscalerSpec{ScaleTargetRef: autoscalingv2.CrossVersionObjectReference{Kind: "Deployment", Name: "new"}}},
+			{Spec: autoscalingv2.HorizontalPodAutoscalerSpec{ScaleTargetRef: autoscalingv2.CrossVersionObjectReference{Kind: "Deployment",
+				Name: "live"}}},
+			{Spec: autoscalingv2.HorizontalPodAutoscalerSpec{ScaleTargetRef: autoscalingv2.CrossVersionObjectReference{Kind: "Deployment",
+				Name: "new"}}},
 		}, nil
 	}
 	if err := dropHPAReplicas(t.Context(), source, original, target); err != nil {

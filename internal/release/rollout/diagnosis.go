@@ -146,7 +146,8 @@ func (d *diagnosis) eventLines(namespace string, involved []types.UID) []string 
 			continue
 		}
 		seen[text] = true
-		line := fmt.Sprintf("event %s %s: %s", eventTime(e).UTC().Format("15:04:05"), e.Reason, explain.Shorten(strings.TrimSpace(e.Message), maxEventBytes))
+		line := fmt.Sprintf("event %s %s: %s", eventTime(e).UTC().Format("15:04:05"), e.Reason,
+			explain.Shorten(strings.TrimSpace(e.Message), maxEventBytes))
 		if e.Count > 1 {
 			line += fmt.Sprintf(" (%d times)", e.Count)
 		}

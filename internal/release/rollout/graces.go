@@ -84,7 +84,8 @@ func (g Graces) deployment(d *appsv1.Deployment) status {
 		switch {
 		case c.Type == appsv1.DeploymentProgressing && c.Reason == "ProgressDeadlineExceeded":
 			// It may be left from the revision before, where the pod template is the same.
-			out.trouble = &trouble{kind: "deadline", text: "no progress for " + fmt.Sprint(deadlineOf(d)) + " s (progressDeadlineSeconds): " + out.text, grace: g.Refused}
+			out.trouble = &trouble{kind: "deadline", text: "no progress for " + fmt.Sprint(deadlineOf(d)) + " s (progressDeadlineSeconds): " +
+				out.text, grace: g.Refused}
 			return out
 		case c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue:
 			out.trouble = &trouble{kind: troubleRefused, text: "its pods are refused: " + c.Message, grace: g.Refused}

@@ -149,7 +149,8 @@ func (r reader) allPods(ctx context.Context, live *unstructured.Unstructured) ([
 }
 
 // presentPods leaves out the pods of earlier templates.
-func (r reader) presentPods(ctx context.Context, live *unstructured.Unstructured, selector string, pods []corev1.Pod) ([]corev1.Pod, error) {
+func (r reader) presentPods(ctx context.Context, live *unstructured.Unstructured, selector string, pods []corev1.Pod) ([]corev1.Pod,
+	error) {
 	if len(pods) == 0 {
 		return nil, nil
 	}

@@ -92,7 +92,8 @@ func daemonSet(d *appsv1.DaemonSet) status {
 	if s.ObservedGeneration < d.Generation {
 		return unseen
 	}
-	out := status{text: fmt.Sprintf("%d of %d pods updated, %d available", s.UpdatedNumberScheduled, s.DesiredNumberScheduled, s.NumberAvailable)}
+	out := status{text: fmt.Sprintf("%d of %d pods updated, %d available", s.UpdatedNumberScheduled, s.DesiredNumberScheduled,
+		s.NumberAvailable)}
 	if d.Spec.UpdateStrategy.Type != appsv1.OnDeleteDaemonSetStrategyType && s.UpdatedNumberScheduled < s.DesiredNumberScheduled {
 		return out
 	}
@@ -156,7 +157,8 @@ func custom(live *unstructured.Unstructured) status {
 		return unseen
 	}
 	if c := findCondition(live, "Stalled"); c != nil && c.Status == metav1.ConditionTrue {
-		return status{text: "its controller has given up", trouble: &trouble{kind: "stalled", text: "its controller has given up" + afterColon(c.Reason, c.Message)}}
+		return status{text: "its controller has given up",
+			trouble: &trouble{kind: "stalled", text: "its controller has given up" + afterColon(c.Reason, c.Message)}}
 	}
 	if c := findCondition(live, "Reconciling"); c != nil && c.Status == metav1.ConditionTrue {
 		return status{text: "its controller is at work" + afterColon(c.Reason, c.Message)}

@@ -186,7 +186,7 @@ func TestCanary_WithoutReadyPodsGetsNoRequests(t *testing.T) {
 		refuse := func(spec Spec, to int, parts ...string) {
 			t.Helper()
 			before := c.written()
-			result, err := Apply(t.Context(), c.target, spec, c.options(5*time.Second, nil))
+			result, err := Apply(t.Context(), c.target, spec, c.options(15*time.Second, nil))
 			traffictest.WantError[*CapacityError](t, err, append(parts, fmt.Sprintf("Split app was not moved to %d%%", to),
 				"0% of the requests go to the canary", "apply again")...)
 			if after := c.written(); !reflect.DeepEqual(after, before) {

@@ -199,7 +199,8 @@ func TestImport_TakesOverAnHTTPRouteMadeByHand(t *testing.T) {
   - matches: [{path: {type: PathPrefix, value: /}, headers: [{name: canary, type: Exact, value: "true"}]}]
     backendRefs: [{group: "", kind: Service, name: app-canary, port: 80, weight: 7}]
   - matches: [{path: {type: PathPrefix, value: /}}]
-    backendRefs: [{group: "", kind: Service, name: app-stable, port: 80, weight: 9}, {group: "", kind: Service, name: app-canary, port: 80, weight: 1}]`
+    backendRefs: [{group: "", kind: Service, name: app-stable, port: 80, weight: 9},
+      {group: "", kind: Service, name: app-canary, port: 80, weight: 1}]`
 	want := Split{Weight: 10, Headers: []HeaderMatch{onTrue}}
 	for name, config := range map[string]GatewayConfig{"own": gatewayConfig("", nil), "by place": gatewayConfig("", ptr.To(0))} {
 		r := imported(t, config)

@@ -60,13 +60,14 @@ func (e *ForeignError) Explain() (happened, observed, advice string) {
 
 func (e *ForeignError) Error() string { return explain.Text(e.Explain()) }
 
-// errAnotherInstance says that a route is managed by another resource than the one in this state. got is the id on the route, want the one in
-// the state.
+// errAnotherInstance says that a route is managed by another resource than the one in this state. got is the id on the route, want
+// the one in the state.
 func errAnotherInstance(object, want, got string) error {
 	return &explain.Error{
 		Happened: fmt.Sprintf("%s is managed by another Terraform state.", explain.Capitalize(object)),
-		Observed: fmt.Sprintf("Its annotation has the id %s; this state has %s. Another state took it over, or this state is an old copy.", got, want),
-		Advice:   "Use the state that manages it. If this is the one, forget the resource (terraform state rm) and import it again.",
+		Observed: fmt.Sprintf("Its annotation has the id %s; this state has %s. Another state took it over, or this state is an old copy.", got,
+			want),
+		Advice: "Use the state that manages it. If this is the one, forget the resource (terraform state rm) and import it again.",
 	}
 }
 

@@ -403,7 +403,8 @@ func (f *finder) inGateway() error {
 		in, _ := parent["namespace"].(string)
 		section, _ := parent["sectionName"].(string)
 		at, _ := number(parent["port"])
-		config.Parents = append(config.Parents, Parent{Kind: kind, Name: name, Namespace: in, SectionName: section, Port: int32(max(0, min(at, 65535)))}) //nolint:gosec // bounded
+		config.Parents = append(config.Parents, Parent{Kind: kind, Name: name, Namespace: in, SectionName: section,
+			Port: int32(max(0, min(at, 65535)))}) //nolint:gosec // bounded
 	}
 	return nil
 }

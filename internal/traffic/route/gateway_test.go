@@ -23,7 +23,8 @@ func TestGateway_CopiesTheRuleForTheHeaders(t *testing.T) {
 	r := planner(t, gatewayConfig("primary", nil))
 	live := set(t, r, httpRoute(t, `
   - name: primary
-    matches: [{path: {type: PathPrefix, value: /v1}, headers: [{name: Tenant, value: a, type: Exact}]}, {path: {type: Exact, value: /health}, method: GET}]
+    matches: [{path: {type: PathPrefix, value: /v1}, headers: [{name: Tenant, value: a, type: Exact}]},
+      {path: {type: Exact, value: /health}, method: GET}]
     filters: [{type: URLRewrite, urlRewrite: {hostname: inner}}]
     timeouts: {request: 3s}
     fromNextYear: {kept: true}
@@ -41,7 +42,8 @@ func TestGateway_CopiesTheRuleForTheHeaders(t *testing.T) {
   - {path: {type: Exact, value: /health}, method: GET, headers: [{name: canary, value: "true", type: Exact}]}
   backendRefs: [{group: "", kind: Service, name: app-canary, port: 80, weight: 1, filters: [{type: ExtensionRef}]}]`+fixed+`
 - name: primary
-  matches: [{path: {type: PathPrefix, value: /v1}, headers: [{name: Tenant, value: a, type: Exact}]}, {path: {type: Exact, value: /health}, method: GET}]
+  matches: [{path: {type: PathPrefix, value: /v1}, headers: [{name: Tenant, value: a, type: Exact}]},
+    {path: {type: Exact, value: /health}, method: GET}]
   backendRefs:
   - {group: "", kind: Service, name: app-stable, port: 80, weight: 90, filters: [{type: ExtensionRef}]}
   - {group: "", kind: Service, name: app-canary, port: 80, weight: 10, filters: [{type: ExtensionRef}]}`+fixed)

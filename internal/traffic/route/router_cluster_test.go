@@ -192,7 +192,8 @@ spec:
   rules:
   - {name: first, matches: [{path: {type: PathPrefix, value: /admin}}], backendRefs: [{name: admin, port: 80}]}
   - name: primary
-    matches: [{path: {type: PathPrefix, value: /v1}, headers: [{name: tenant, value: a}]}, {path: {type: Exact, value: /health}, method: GET}]
+    matches: [{path: {type: PathPrefix, value: /v1}, headers: [{name: tenant, value: a}]},
+      {path: {type: Exact, value: /health}, method: GET}]
     filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: x-by, value: app}]}}]
     timeouts: {request: 3s}
     backendRefs: [{name: app, port: 80}]

@@ -35,7 +35,8 @@ func (e *InvalidError) Explain() (happened, observed, advice string) {
 	for _, problem := range e.Problems {
 		lines = append(lines, problem.Field+": "+problem.Text)
 	}
-	return fmt.Sprintf("%s cannot be divided as asked.", explain.Capitalize(e.Object)), strings.Join(lines, "\n"), "Correct it. Nothing was changed."
+	return fmt.Sprintf("%s cannot be divided as asked.", explain.Capitalize(e.Object)), strings.Join(lines, "\n"),
+		"Correct it. Nothing was changed."
 }
 
 func (e *InvalidError) Error() string { return explain.Text(e.Explain()) }

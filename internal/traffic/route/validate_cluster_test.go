@@ -38,7 +38,8 @@ func (b *bench) byIstio(client kubernetes.Interface, pod string, header HeaderMa
 	if err != nil {
 		b.Fatal(err)
 	}
-	raw, err := client.CoreV1().RESTClient().Post().Namespace("istio-system").Resource("pods").Name(pod+":8080").SubResource("proxy").Suffix("validate").
+	raw, err := client.CoreV1().RESTClient().Post().Namespace("istio-system").Resource("pods").Name(pod+
+		":8080").SubResource("proxy").Suffix("validate").
 		SetHeader("Content-Type", "application/json").Body(review).DoRaw(b.Context())
 	if err != nil {
 		b.Fatalf("%v: %s", err, raw)

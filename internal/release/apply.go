@@ -104,12 +104,18 @@ func (a *applyRun) begin(ctx context.Context) (err error) {
 
 // underLease observes, decides, acts, and observes again, until an action ends the apply.
 func (a *applyRun) underLease() error {
+	var before State
 	for {
 		seen, observed, err := a.observe()
 		if err != nil {
 			return err
 		}
-		action := Decide(observed)
+		// Each action leads to another state. Without this check, an action that changes nothing repeats until the deadline.
+		state, action := observed.State(), Decide(observed)
+		if state == before {
+			return errNoProgress(a.target.Name, seen.last.number, state, action)
+		}
+		before = state
 		if action.deploys() && !a.mayDeploy {
 			if err := refuseBack(a.op.Context(), a.target, a.found.Content, a.spec.Version, a.rendering.Digest); err != nil {
 				return err

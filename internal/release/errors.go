@@ -121,3 +121,13 @@ func (e *NotImportableError) Explain() (happened, observed, advice string) {
 }
 
 func (e *NotImportableError) Error() string { return explain.Text(e.Explain()) }
+
+// errNoProgress says that an action did not change the state of a release, for example because Helm's storage did not keep a write.
+func errNoProgress(release string, revision int, state State, action Action) error {
+	return &explain.Error{
+		Happened: fmt.Sprintf("Release %s was not applied.", release),
+		Observed: fmt.Sprintf("Revision %d is %s, also after this apply was to %s. Helm's storage did not keep what was written, or another "+
+			"program writes it at the same time.", revision, state, action),
+		Advice: fmt.Sprintf("Make sure that no other program writes the Secrets sh.helm.release.v1.%s.*, and apply again.", release),
+	}
+}

@@ -278,6 +278,34 @@ func TestApply_TwoAtOnceGoOneAfterTheOther(t *testing.T) {
 	b.wantEnd(4, "deployed", record.Deployed)
 }
 
+func TestApply_EndsWhereStorageDoesNotKeepWhatIsWritten(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.mustApply(with(t))
+	stored, err := b.storage().Get("app", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored.SetStatus(helmrelease.StatusPendingUpgrade, "as a killed apply leaves it")
+	if err := b.storage().Update(stored); err != nil {
+		t.Fatal(err)
+	}
+	_, err = b.apply(t.Context(), with(t, config("debug")), func(o *ApplyOptions) {
+		o.storage = func(d driver.Driver) driver.Driver { return &forgetfulStorage{Driver: d} }
+	})
+	if err == nil {
+		t.Fatal("it did not fail")
+	}
+	wantText(t, err.Error(), "Release app was not applied", "Revision 1 is pending upgrade", "sh.helm.release.v1.app.*")
+	b.mustApply(with(t, config("debug")))
+	b.wantEnd(2, "deployed", record.Deployed)
+}
+
+// forgetfulStorage reports each update as done, and does not make it.
+type forgetfulStorage struct{ driver.Driver }
+
+func (s *forgetfulStorage) Update(string, *helmrelease.Release) error { return nil }
+
 // failingStorage fails the writes that are asked for.
 type failingStorage struct {
 	driver.Driver

@@ -431,7 +431,7 @@ type ApplyOptions struct {
 // Helm action has returned, never before, and after the record tells the truth. The Outcome is valid also beside an error
 // wherever something is there. Errors: *ownership.Error (the release is not ours), *PlanMismatchError, *PendingError,
 // *RolloutError (objects with their events and last log lines), *HookError, *CanceledError (interrupt: records and
-// stops), *DeadlineError, *UnrecordedError (Helm's storage failed at the end), *record.ForeignError, *record.NewerError,
+// stops), *DeadlineError, an explained error where Helm's storage failed at the end, *record.ForeignError, *record.NewerError,
 // *cluster.HeldError and others of package cluster and environment.
 //
 // With a verification policy the revision is verified after that, and is known-good only when smoke tests, analysis and acceptance

@@ -89,23 +89,16 @@ func (e *CanceledError) Explain() (happened, observed, advice string) {
 func (e *CanceledError) Error() string { return explain.Text(e.Explain()) }
 func (e *CanceledError) Unwrap() error { return e.Cause }
 
-// UnrecordedError says that Helm's storage could not be brought up to date at the end of an operation.
-type UnrecordedError struct {
-	Release  string
-	Revision int
-	// Want is the status that the revision should have in storage.
-	Want  string
-	Cause error
+// errUnrecorded says that Helm's storage could not be brought up to date at the end of an operation. want is the status that the
+// revision should have there.
+func errUnrecorded(release string, revision int, want string, cause error) error {
+	return &explain.Error{
+		Happened: fmt.Sprintf("Revision %d of release %s is %s, but Helm's storage does not say so.", revision, release, want),
+		Observed: cause.Error(),
+		Advice:   "Apply again: it repairs the storage.",
+		Cause:    cause,
+	}
 }
-
-// Explain says it in three paragraphs.
-func (e *UnrecordedError) Explain() (happened, observed, advice string) {
-	return fmt.Sprintf("Revision %d of release %s is %s, but Helm's storage does not say so.", e.Revision, e.Release, e.Want),
-		e.Cause.Error(), "Apply again: it puts the storage right."
-}
-
-func (e *UnrecordedError) Error() string { return explain.Text(e.Explain()) }
-func (e *UnrecordedError) Unwrap() error { return e.Cause }
 
 // NotImportableError says that there is no release that could be imported.
 type NotImportableError struct {

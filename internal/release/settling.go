@@ -48,9 +48,8 @@ func (t settling) settle(ctx context.Context, number int, result *helmrelease.Re
 		}
 		last = err
 	}
-	return settled{number: number, status: helmrelease.StatusUnknown}, &UnrecordedError{
-		Release: t.session.target.Name, Revision: number, Want: want.String(), Cause: t.session.target.Cluster.Classify(last),
-	}
+	return settled{number: number, status: helmrelease.StatusUnknown}, errUnrecorded(
+		t.session.target.Name, number, want.String(), t.session.target.Cluster.Classify(last))
 }
 
 func (t settling) once(revisions []revision, number int, want helmrelease.Status, result *helmrelease.Release, ran error) (settled, error) {

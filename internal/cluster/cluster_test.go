@@ -20,22 +20,15 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
 )
 
-// testCluster connects to the cluster of SLIPWAY_TEST_KUBECONFIG.
+// testCluster connects to the test cluster.
 func testCluster(t *testing.T) *Cluster {
 	t.Helper()
-	path := os.Getenv("SLIPWAY_TEST_KUBECONFIG")
-	if path == "" {
-		t.Skip("SLIPWAY_TEST_KUBECONFIG is not set: no cluster to test against")
-	}
-	config, err := clientcmd.LoadFromFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	connections := NewConnections(Config{ConfigPaths: []string{path}, UserAgent: "slipway-test"})
-	c, err := connections.Cluster(t.Context(), Coordinate{Context: config.CurrentContext})
+	connections := NewConnections(Config{ConfigPaths: []string{harness.Kubeconfig(t)}, UserAgent: "slipway-test"})
+	c, err := connections.Cluster(t.Context(), Coordinate{Context: harness.Context(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

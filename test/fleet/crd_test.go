@@ -18,52 +18,33 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/yaml"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/gitops"
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
 )
 
 // TestApplicationSets_AreAcceptedByTheirCRD creates the sets on a cluster that has Argo CD's CRD and refuses unknown fields.
 func TestApplicationSets_AreAcceptedByTheirCRD(t *testing.T) {
-	kubeconfig := os.Getenv("SLIPWAY_TEST_KUBECONFIG")
-	if kubeconfig == "" {
-		t.Skip("SLIPWAY_TEST_KUBECONFIG is not set: no cluster to test against")
-	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
-	if err != nil {
-		t.Fatal(err)
-	}
-	client, err := dynamic.NewForConfig(config)
+	client, err := dynamic.NewForConfig(harness.Config(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	installCRD(ctx, t, client)
 
-	namespaces := client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "namespaces"})
-	namespace := &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"generateName": "argocd-"},
-	}}
-	made, err := namespaces.Create(ctx, namespace, metav1.CreateOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := namespaces.Delete(context.WithoutCancel(ctx), made.GetName(), metav1.DeleteOptions{}); err != nil {
-			t.Error(err)
-		}
-	})
+	namespace := harness.Name("argocd")
+	harness.Namespace(t, namespace, "client-a", "dev")
 	_, f := repository(t)
-	f.GitOps.Namespace, f.GitOps.Automated = made.GetName(), true
+	f.GitOps.Namespace, f.GitOps.Automated = namespace, true
 	text, err := gitops.ApplicationSets(f)
 	if err != nil {
 		t.Fatal(err)
 	}
 	sets := client.Resource(schema.GroupVersionResource{
 		Group: "argoproj.io", Version: "v1alpha1", Resource: "applicationsets",
-	}).Namespace(made.GetName())
+	}).Namespace(namespace)
 	create := func(set *unstructured.Unstructured) error {
 		_, err := sets.Create(ctx, set, metav1.CreateOptions{FieldValidation: "Strict", DryRun: []string{metav1.DryRunAll}})
 		return err

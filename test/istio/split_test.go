@@ -4,7 +4,6 @@
 package istio
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"strconv"
@@ -12,16 +11,15 @@ import (
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/yaml"
+
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
 )
 
 const (
@@ -30,20 +28,6 @@ const (
 	canary  = "v1.2.0"
 	sampled = 10_000 // calls
 )
-
-func connect(t *testing.T) *rest.Config {
-	t.Helper()
-	path := os.Getenv("SLIPWAY_TEST_KUBECONFIG")
-	if path == "" {
-		t.Skip("SLIPWAY_TEST_KUBECONFIG names no cluster")
-	}
-	config, err := clientcmd.BuildConfigFromFlags("", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	config.QPS, config.Burst = 50, 100
-	return config
-}
 
 // place is a namespace with two versions of the sample service behind one Service and one of each version's own.
 type place struct {
@@ -55,19 +39,8 @@ type place struct {
 
 func newPlace(t *testing.T) place {
 	t.Helper()
-	config := connect(t)
-	p := place{t: t, kube: kubernetes.NewForConfigOrDie(config), dynamic: dynamic.NewForConfigOrDie(config)}
-	ns, err := p.kube.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "istio-"}},
-		metav1.CreateOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.namespace = ns.Name
-	t.Cleanup(func() {
-		if err := p.kube.CoreV1().Namespaces().Delete(context.WithoutCancel(t.Context()), ns.Name, metav1.DeleteOptions{}); err != nil {
-			t.Error(err)
-		}
-	})
+	p := place{t: t, kube: harness.Kubernetes(t), dynamic: dynamic.NewForConfigOrDie(harness.Config(t)), namespace: harness.Name("istio")}
+	harness.Namespace(t, p.namespace, "client-a", "dev")
 	service := schema.GroupVersionResource{Version: "v1", Resource: "services"}
 	ports := "ports: [{name: grpc, port: 9090, appProtocol: grpc}]"
 	p.create(service, "{apiVersion: v1, kind: Service, metadata: {name: svc}, spec: {selector: {app: svc}, "+ports+"}}")

@@ -14,7 +14,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -57,7 +56,14 @@ func newKillable(t *testing.T) *killable {
 	k.judge = fmt.Sprintf("analysis {\n duration = \"2s\"\n interval = \"1s\"\n health {\n consecutive_failures = 1\n http {\n"+
 		" name = \"answer\"\n url = %q\n }\n }\n }", answer.URL)
 	k.apply()
-	for track, version := range map[string]string{"stable": "v1.1.1", "canary": "v1.2.0"} {
+	c.tracks(releaseName, map[string]string{"stable": "v1.1.1", "canary": "v1.2.0"})
+	return k
+}
+
+// tracks makes a Deployment of each track, by its version, and a Service that selects the pods of all of them.
+func (c tenant) tracks(service string, versions map[string]string) {
+	c.t.Helper()
+	for track, version := range versions {
 		labels := map[string]string{"app": releaseName, trackLabel: track}
 		deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: track}, Spec: appsv1.DeploymentSpec{
 			Selector: &metav1.LabelSelector{MatchLabels: labels},
@@ -67,17 +73,23 @@ func newKillable(t *testing.T) *killable {
 				}}},
 			}},
 		}}
-		if _, err := harness.Kubernetes(t).AppsV1().Deployments(c.namespace).Create(t.Context(), deployment, metav1.CreateOptions{}); err != nil {
-			t.Fatal(err)
+		if _, err := harness.Kubernetes(c.t).AppsV1().Deployments(c.namespace).Create(c.t.Context(), deployment,
+			metav1.CreateOptions{}); err != nil {
+			c.t.Fatal(err)
 		}
 	}
-	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: releaseName}, Spec: corev1.ServiceSpec{
+	c.service(service)
+}
+
+// service makes a Service that selects the pods of all tracks.
+func (c tenant) service(name string) {
+	c.t.Helper()
+	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.ServiceSpec{
 		Selector: map[string]string{"app": releaseName}, Ports: []corev1.ServicePort{{Name: "grpc", Port: 9090}},
 	}}
-	if _, err := harness.Kubernetes(t).CoreV1().Services(c.namespace).Create(t.Context(), service, metav1.CreateOptions{}); err != nil {
-		t.Fatal(err)
+	if _, err := harness.Kubernetes(c.t).CoreV1().Services(c.namespace).Create(c.t.Context(), service, metav1.CreateOptions{}); err != nil {
+		c.t.Fatal(err)
 	}
-	return k
 }
 
 // split configures a weight; none below zero.
@@ -110,16 +122,8 @@ resource "slipway_canary" "app" {
 // ways (-1: there is no route). It is false where there are fewer changes.
 func (k *killable) killed(change int, ways ...int64) bool {
 	k.t.Helper()
-	started := make(chan *process, 1)
-	killed := k.relay.killAt(change, func() *process { return <-started })
-	p := k.start(strings.Fields(applyArgs)...)
-	started <- p
-	r := p.wait(2 * time.Minute)
-	if !killed() {
+	if !k.relay.killed(k.workspace, change, relayed.moves, strings.Fields(applyArgs)...) {
 		return false
-	}
-	if r.code == 0 {
-		k.t.Fatalf("the apply succeeded although its provider was killed:\n%s", r.text)
 	}
 	if got := k.liveWeight(k.t.Context()); !slices.Contains(ways, got) {
 		k.t.Errorf("killed at change %d: the canary has %d%%, want one of %v", change, got, ways)
@@ -174,11 +178,11 @@ func (k *killable) whole(change int) {
 
 // leaseRunsOut takes away the dead run's Lease, for which the next run would wait for half a minute. That it does is shown by
 // TestCanary_MovesCallsWithoutAFailure.
-func (k *killable) leaseRunsOut() {
-	k.t.Helper()
-	if err := harness.Kubernetes(k.t).CoordinationV1().Leases(k.namespace).DeleteCollection(k.t.Context(), metav1.DeleteOptions{},
+func (c tenant) leaseRunsOut() {
+	c.t.Helper()
+	if err := harness.Kubernetes(c.t).CoordinationV1().Leases(c.namespace).DeleteCollection(c.t.Context(), metav1.DeleteOptions{},
 		metav1.ListOptions{}); err != nil {
-		k.t.Fatal(err)
+		c.t.Fatal(err)
 	}
 }
 

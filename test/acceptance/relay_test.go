@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -34,9 +35,10 @@ type relay struct {
 
 	mu   sync.Mutex
 	seen []relayed
-	// kill is called once left is down to zero, by one for each change of traffic; nil where nobody is to be killed.
-	kill func()
-	left int
+	// kill is called once left is down to zero, by one for each request that counts; nil where nobody is to be killed.
+	kill   func()
+	counts func(relayed) bool
+	left   int
 }
 
 // relayed is a request that went through.
@@ -44,6 +46,11 @@ type relayed struct{ method, resource, name string }
 
 // changes reports a request that writes.
 func (r relayed) changes() bool { return r.method != http.MethodGet }
+
+// writes reports a change of an object. Leases, and questions that are asked by a POST, are none.
+func (r relayed) writes() bool {
+	return r.changes() && r.resource != "leases" && !strings.HasPrefix(r.resource, "selfsubject")
+}
 
 // moves reports a change of a split: of its routes, its subsets, or its record, whose name is not in the path of the request that makes it.
 func (r relayed) moves() bool {
@@ -92,7 +99,7 @@ func (r *relay) RoundTrip(request *http.Request) (*http.Response, error) {
 	r.mu.Lock()
 	r.seen = append(r.seen, passed)
 	var kill func()
-	if r.kill != nil && passed.moves() {
+	if r.kill != nil && r.counts(passed) {
 		if r.left--; r.left == 0 {
 			kill, r.kill = r.kill, nil
 		}
@@ -109,8 +116,14 @@ func (r *relay) RoundTrip(request *http.Request) (*http.Response, error) {
 // parsedRequest takes the path of a request apart; tried is one that is only tried, as in a plan.
 func parsedRequest(method string, at *url.URL) (_ relayed, tried bool) {
 	parts := strings.Split(strings.Trim(at.Path, "/"), "/")
-	if i := slices.Index(parts, "namespaces"); i >= 0 && len(parts) > i+2 {
-		parts = parts[i+2:]
+	switch {
+	case parts[0] == "api" && len(parts) > 2:
+		parts = parts[2:]
+	case parts[0] == "apis" && len(parts) > 3:
+		parts = parts[3:]
+	}
+	if parts[0] == "namespaces" && len(parts) > 2 {
+		parts = parts[2:]
 	}
 	out := relayed{method: method, resource: parts[0]}
 	if len(parts) > 1 {
@@ -119,12 +132,12 @@ func parsedRequest(method string, at *url.URL) (_ relayed, tried bool) {
 	return out, at.Query().Has("dryRun")
 }
 
-// killAt kills the provider of a command when it has made so many changes of traffic.
-func (r *relay) killAt(change int, p func() *process) (killed func() bool) {
+// killAt kills the provider of a command when it has made so many requests that count.
+func (r *relay) killAt(change int, counts func(relayed) bool, p func() *process) (killed func() bool) {
 	done := make(chan struct{})
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.left, r.kill = change, func() {
+	r.left, r.counts, r.kill = change, counts, func() {
 		defer close(done)
 		p().killProvider()
 	}
@@ -145,6 +158,24 @@ func (r *relay) forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.seen = nil
+}
+
+// killed runs a command of a workspace whose provider is killed at a request that counts, and waits for its end. It is false where
+// there are fewer of them.
+func (r *relay) killed(w *workspace, change int, counts func(relayed) bool, args ...string) bool {
+	r.t.Helper()
+	started := make(chan *process, 1)
+	killed := r.killAt(change, counts, func() *process { return <-started })
+	p := w.start(args...)
+	started <- p
+	ended := p.wait(3 * time.Minute)
+	if !killed() {
+		return false
+	}
+	if ended.code == 0 {
+		r.t.Fatalf("%v succeeded although its provider was killed:\n%s", args, ended.text)
+	}
+	return true
 }
 
 // requests are those since the last forget.

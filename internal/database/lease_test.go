@@ -14,7 +14,7 @@ func TestOperation_WaitingForTheLeaseDoesNotReduceItsTime(t *testing.T) {
 	t.Parallel()
 	c := newTestClient(t)
 	c.mustEnsure()
-	c.options.Timeout = 6 * time.Second
+	c.options.Timeout = 15 * time.Second
 	for _, test := range []struct {
 		name string
 		run  func() error

@@ -59,11 +59,11 @@ func TestOperation_WaitingForTheLeaseDoesNotReduceItsTime(t *testing.T) {
 		timeout time.Duration
 		run     func(timeout time.Duration) error
 	}{
-		{"Ensure", 4 * time.Second, func(timeout time.Duration) error {
+		{"Ensure", 12 * time.Second, func(timeout time.Duration) error {
 			_, err := Ensure(t.Context(), c, spec, EnsureOptions{InstanceID: "one", Update: true, Timeout: timeout})
 			return err
 		}},
-		{"Remove", 14 * time.Second, func(timeout time.Duration) error {
+		{"Remove", 25 * time.Second, func(timeout time.Duration) error {
 			_, err := Remove(t.Context(), c, spec.Handle, RemoveOptions{InstanceID: "one", NamespaceUID: ensured.NamespaceUID, Timeout: timeout})
 			return err
 		}},

@@ -15,7 +15,7 @@ func TestOperation_WaitingForTheLeaseDoesNotReduceItsTime(t *testing.T) {
 	t.Parallel()
 	made := tenant.New(t, "migration")
 	target := Target{Cluster: made.Cluster, Handle: made.Handle, Name: "contract"}
-	options := Options{InstanceID: "one", Create: true, Timeout: 4 * time.Second}
+	options := Options{InstanceID: "one", Create: true, Timeout: 12 * time.Second}
 	for name, run := range map[string]func() error{
 		"Apply": func() error {
 			_, err := Apply(t.Context(), target, &Directory{}, options)

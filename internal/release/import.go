@@ -17,7 +17,10 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
-func importRelease(ctx context.Context, target Target) (*Imported, error) {
+// Import reads an existing deployed release for terraform import. A release without our record is accepted only in a
+// namespace that belongs to the handle. Objects are masked (Secret data, and leaves at which a Secret's decoded value
+// appears). Errors: *NotImportableError, *record.ForeignError, those of environment.Check, others as from cluster.Classify.
+func Import(ctx context.Context, target Target) (*Imported, error) {
 	if _, err := environment.Check(ctx, target.Cluster, target.Handle); err != nil {
 		return nil, err
 	}
@@ -82,11 +85,4 @@ type Imported struct {
 	Objects map[object.Key]string
 	Digest  string
 	Version string
-}
-
-// Import reads an existing deployed release for terraform import. A release without our record is accepted only in a
-// namespace that belongs to the handle. Objects are masked (Secret data, and leaves at which a Secret's decoded value
-// appears). Errors: *NotImportableError, *record.ForeignError, those of environment.Check, others as from cluster.Classify.
-func Import(ctx context.Context, target Target) (*Imported, error) {
-	return importRelease(ctx, target)
 }

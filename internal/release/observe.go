@@ -96,8 +96,9 @@ func observe(ctx context.Context, target Target) (*Observation, []revision, *rec
 	return out, revisions, found, nil
 }
 
-// observeForCreate refuses what Apply would refuse to take over on create.
-func observeForCreate(ctx context.Context, target Target) (*Observation, error) {
+// ObserveForCreate is Observe for a plan that creates the release. Errors besides those of Observe: *ownership.Error where the
+// release is not ours, *record.NewerError.
+func ObserveForCreate(ctx context.Context, target Target) (*Observation, error) {
 	seen, revisions, found, err := observe(ctx, target)
 	if err != nil {
 		return nil, err
@@ -189,10 +190,4 @@ func (o *Observation) Verification() string {
 func Observe(ctx context.Context, target Target) (*Observation, error) {
 	out, _, _, err := observe(ctx, target)
 	return out, err
-}
-
-// ObserveForCreate is Observe for a plan that creates the release. Errors besides those of Observe: *ownership.Error where the
-// release is not ours, *record.NewerError.
-func ObserveForCreate(ctx context.Context, target Target) (*Observation, error) {
-	return observeForCreate(ctx, target)
 }

@@ -24,7 +24,9 @@ import (
 // removal is one Remove while it runs.
 type removal struct{ session *session }
 
-func remove(ctx context.Context, target Target, options RemoveOptions) (forgotten bool, err error) {
+// Remove uninstalls a release, waits until its objects are gone, and deletes the record. A release that is absent is no
+// error; one that carries another instance id is left alone (forgotten = true).
+func Remove(ctx context.Context, target Target, options RemoveOptions) (forgotten bool, err error) {
 	s, err := begin(ctx, target, sessionOptions{
 		clusterUID: options.ClusterUID, timeout: options.Timeout, progress: options.Progress, mayBeGone: true,
 	})
@@ -168,10 +170,4 @@ type RemoveOptions struct {
 	// Routed says in words what sends requests to pods with one of these sets of labels; nil asks nobody. While there is such a thing
 	// the release is not removed (*RoutedError).
 	Routed func(ctx context.Context, pods []map[string]string) ([]string, error)
-}
-
-// Remove uninstalls a release, waits until its objects are gone, and deletes the record. A release that is absent is no
-// error; one that carries another instance id is left alone (forgotten = true).
-func Remove(ctx context.Context, target Target, options RemoveOptions) (forgotten bool, err error) {
-	return remove(ctx, target, options)
 }

@@ -11,18 +11,21 @@ import (
 
 var digestForm = regexp.MustCompile(`^sha256:([0-9a-f]{64})$`)
 
-// cachePath is the file of an archive with this digest; empty if there is no cache.
-func (l *Loader) cachePath(digest string) string {
+// cache keeps archives by digest in a folder. Without a folder, it keeps none.
+type cache struct{ folder string }
+
+// path is the file of an archive with this digest; empty if there is no cache.
+func (c cache) path(digest string) string {
 	hash := digestForm.FindStringSubmatch(digest)
-	if hash == nil || l.cacheDir == "" {
+	if hash == nil || c.folder == "" {
 		return ""
 	}
-	return filepath.Join(l.cacheDir, "sha256", hash[1]+".tgz")
+	return filepath.Join(c.folder, "sha256", hash[1]+".tgz")
 }
 
-// cached returns the archive with this digest, or nil. A file whose content does not match its name is removed.
-func (l *Loader) cached(digest string) []byte {
-	path := l.cachePath(digest)
+// archive returns the archive with this digest, or nil. A file whose content does not match its name is removed.
+func (c cache) archive(digest string) []byte {
+	path := c.path(digest)
 	if path == "" {
 		return nil
 	}
@@ -40,8 +43,8 @@ func (l *Loader) cached(digest string) []byte {
 
 // store keeps an archive. It cannot fail, see NewLoader. Another process may store the same archive at the same moment: the file
 // is complete when it appears, by a rename.
-func (l *Loader) store(digest string, archive []byte) {
-	path := l.cachePath(digest)
+func (c cache) store(digest string, archive []byte) {
+	path := c.path(digest)
 	if path == "" || os.MkdirAll(filepath.Dir(path), 0o755) != nil {
 		return
 	}

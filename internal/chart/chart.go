@@ -13,6 +13,8 @@ import (
 
 	helmchart "helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chart/loader"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
 )
 
 // Chart is a loaded chart. Helm changes charts while it renders: use Load for a fresh copy. Safe for concurrent use.
@@ -67,6 +69,45 @@ func (c *Chart) Load() (*helmchart.Chart, error) {
 	})
 	return parsed, nil
 }
+
+// DefaultValues are the chart's own, with its subcharts' defaults under their names (aliases respected), including those that
+// a condition or tag disables.
+func (c *Chart) DefaultValues() map[string]any {
+	return values.Merge(c.facts.defaults)
+}
+
+// UnknownKeys lists the keys of v that the chart does not know; none if the chart does not describe its values.
+func (c *Chart) UnknownKeys(v map[string]any) []values.UnknownKey {
+	if c.facts.known == nil {
+		return nil
+	}
+	return values.UnknownKeys(v, c.facts.known)
+}
+
+// LendsValues reports that a dependency's values are imported into those of the chart (import-values), so that the chart's
+// values are not only those of its values.yaml.
+func (c *Chart) LendsValues() (bool, error) {
+	parsed, err := c.Load()
+	if err != nil {
+		return false, err
+	}
+	for _, dependency := range parsed.Metadata.Dependencies {
+		if dependency != nil && len(dependency.ImportValues) > 0 {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// ValidateValues checks values against values.schema.json of the chart and its subcharts, and for unknown keys. The
+// returned problems are sorted by path.
+func (c *Chart) ValidateValues(v map[string]any) []Problem {
+	problems := unknownKeys(c, v)
+	return inOrder(append(problems, schemaProblems(c, v)...))
+}
+
+// NewValidator compiles the chart's schema once. Errors: *InvalidError for a chart that cannot be read.
+func (c *Chart) NewValidator() (*Validator, error) { return newValidator(c) }
 
 // missingDependencies names the dependencies of Chart.yaml that are not in charts/.
 func missingDependencies(c *helmchart.Chart) []string {

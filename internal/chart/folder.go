@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"helm.sh/helm/v3/pkg/chart/loader"
 
@@ -26,8 +27,14 @@ type folderOnce struct {
 	chart       *Chart
 }
 
-// readPath reads a folder or archive, unless the fingerprint of its files has not changed.
-func (l *Loader) readPath(given, path string) (*Chart, error) {
+// folders are the charts that this process has read from paths. Safe for concurrent use.
+type folders struct {
+	mu   sync.Mutex
+	read map[string]folderOnce // by absolute path
+}
+
+// chart reads a folder or archive, unless the fingerprint of its files has not changed.
+func (f *folders) chart(given, path string) (*Chart, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &NotFoundError{Place: given, Available: siblings(path)}
@@ -36,9 +43,9 @@ func (l *Loader) readPath(given, path string) (*Chart, error) {
 		return nil, &SourceError{Field: "path", Reason: fmt.Sprintf("cannot read %s: %v", given, cause(err))}
 	}
 	fingerprint := fingerprintOf(path)
-	l.mu.Lock()
-	once := l.folders[path]
-	l.mu.Unlock()
+	f.mu.Lock()
+	once := f.read[path]
+	f.mu.Unlock()
 	if once.chart != nil && fingerprint != "" && once.fingerprint == fingerprint {
 		return once.chart, nil
 	}
@@ -50,9 +57,9 @@ func (l *Loader) readPath(given, path string) (*Chart, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.mu.Lock()
-	l.folders[path] = folderOnce{fingerprint: fingerprint, chart: c}
-	l.mu.Unlock()
+	f.mu.Lock()
+	f.read[path] = folderOnce{fingerprint: fingerprint, chart: c}
+	f.mu.Unlock()
 	return c, nil
 }
 

@@ -31,12 +31,6 @@ func gatherFacts(c *helmchart.Chart) chartFacts {
 	return facts
 }
 
-// DefaultValues are the chart's own, with its subcharts' defaults under their names (aliases respected), including those that
-// a condition or tag disables.
-func (c *Chart) DefaultValues() map[string]any {
-	return values.Merge(c.facts.defaults)
-}
-
 func defaultsOf(c *helmchart.Chart) map[string]any {
 	below := map[string]any{}
 	for name, sub := range subcharts(c) {

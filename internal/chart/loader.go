@@ -6,7 +6,6 @@ package chart
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,45 +21,36 @@ const fetchTimeout = 2 * time.Minute
 
 // Loader locates charts; it is shared by the process, and each source is resolved once. Safe for concurrent use.
 type Loader struct {
-	cacheDir   string
-	registries []Registry
-	client     *http.Client
+	cache        cache
+	folders      folders
+	registries   ociRegistries
+	repositories repositories
 
 	flights singleflight.Group
 	mu      sync.Mutex
-	pulled  map[Source]*Chart          // of repositories, for the life of the process
-	byHash  map[string]*Chart          // of repositories, by digest
-	folders map[string]folderOnce      // by absolute path
-	indexes map[string]*repo.IndexFile // by repository
-}
-
-// Registry is the credential of a chart repository or OCI registry.
-type Registry struct {
-	// URL is "oci://host[/path]" or "https://host[/path]"; the longest prefix of a source applies.
-	URL      string
-	Username string
-	Password string
+	pulled  map[Source]*Chart // of repositories, for the life of the process
+	byHash  map[string]*Chart // of repositories, by digest
 }
 
 // NewLoader makes a loader that keeps pulled charts, by digest, under cacheDir (default: os.UserCacheDir()/slipway/charts).
 // If there is no such directory, or it cannot be written, charts are kept for the life of the process only: the cache is never
 // required, it only saves requests.
 func NewLoader(cacheDir string, registries []Registry) *Loader {
-	l := &Loader{
-		cacheDir:   cacheDir,
-		registries: registries,
-		client:     newHTTPClient(),
-		pulled:     map[Source]*Chart{},
-		byHash:     map[string]*Chart{},
-		folders:    map[string]folderOnce{},
-		indexes:    map[string]*repo.IndexFile{},
-	}
 	if cacheDir == "" {
 		if base, err := os.UserCacheDir(); err == nil {
-			l.cacheDir = filepath.Join(base, "slipway", "charts")
+			cacheDir = filepath.Join(base, "slipway", "charts")
 		}
 	}
-	return l
+	client := newHTTPClient()
+	oci := ociRegistries{client: client, credentials: registries}
+	return &Loader{
+		cache:        cache{folder: cacheDir},
+		folders:      folders{read: map[string]folderOnce{}},
+		registries:   oci,
+		repositories: repositories{client: client, credentials: registries, registries: oci, indexes: map[string]*repo.IndexFile{}},
+		pulled:       map[Source]*Chart{},
+		byHash:       map[string]*Chart{},
+	}
 }
 
 // Get returns the chart of a source. If digest is not empty, the chart must have it: a cached chart is used without a request, and
@@ -84,7 +74,7 @@ func (l *Loader) fromPath(ctx context.Context, source Source, digest string) (*C
 		return nil, &SourceError{Field: "path", Reason: fmt.Sprintf("cannot make %q absolute: %v", source.Path, err)}
 	}
 	c, err := shared(ctx, &l.flights, "path "+path, func(context.Context) (*Chart, error) {
-		return l.readPath(source.Path, path)
+		return l.folders.chart(source.Path, path)
 	})
 	if err != nil {
 		return nil, err
@@ -103,7 +93,7 @@ func (l *Loader) fromRepository(ctx context.Context, source Source, digest strin
 		if c := l.known(source, digest); c != nil {
 			return c, nil
 		}
-		if archive := l.cached(digest); archive != nil {
+		if archive := l.cache.archive(digest); archive != nil {
 			c, err := fromArchive(source.place(), archive)
 			if err == nil {
 				l.remember(source, c)
@@ -121,7 +111,7 @@ func (l *Loader) fromRepository(ctx context.Context, source Source, digest strin
 		if err := checkIdentity(c, source); err != nil {
 			return nil, err
 		}
-		l.store(c.Digest, archive)
+		l.cache.store(c.Digest, archive)
 		l.remember(source, c)
 		return c, nil
 	})
@@ -158,9 +148,9 @@ func (l *Loader) fetch(ctx context.Context, source Source) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	if strings.HasPrefix(source.Repository, "oci://") {
-		return l.pull(ctx, source)
+		return l.registries.pull(ctx, source)
 	}
-	return l.download(ctx, source)
+	return l.repositories.download(ctx, source)
 }
 
 func checkDigest(c *Chart, source Source, digest string) error {

@@ -18,16 +18,22 @@ import (
 	"oras.land/oras-go/v2/registry/remote/errcode"
 )
 
+// ociRegistries downloads charts from OCI registries.
+type ociRegistries struct {
+	client      *http.Client
+	credentials credentials
+}
+
 // pull downloads a packed chart from an OCI registry.
-func (l *Loader) pull(ctx context.Context, source Source) ([]byte, error) {
+func (o ociRegistries) pull(ctx context.Context, source Source) ([]byte, error) {
 	repository := strings.TrimPrefix(source.place(), "oci://") + "/" + source.Name
 	// A tag cannot contain "+"; Helm uses "_".
-	return l.pullReference(ctx, source, repository+":"+strings.ReplaceAll(source.Version, "+", "_"))
+	return o.pullReference(ctx, source, repository+":"+strings.ReplaceAll(source.Version, "+", "_"))
 }
 
 // pullReference pulls "host/path:tag".
-func (l *Loader) pullReference(ctx context.Context, source Source, reference string) ([]byte, error) {
-	client, credential, err := l.registryClient(ctx, reference)
+func (o ociRegistries) pullReference(ctx context.Context, source Source, reference string) ([]byte, error) {
+	client, credential, err := o.newClient(ctx, reference)
 	if err != nil {
 		return nil, err
 	}
@@ -50,16 +56,16 @@ func (l *Loader) pullReference(ctx context.Context, source Source, reference str
 	return archive, err
 }
 
-// registryClient makes a client for one pull. Helm's client takes no context: its transport does.
-func (l *Loader) registryClient(ctx context.Context, reference string) (*registry.Client, *Registry, error) {
+// newClient makes a client for one pull. Helm's client takes no context: its transport does.
+func (o ociRegistries) newClient(ctx context.Context, reference string) (*registry.Client, *Registry, error) {
 	host, _, _ := strings.Cut(reference, "/")
 	options := []registry.ClientOption{
-		registry.ClientOptHTTPClient(&http.Client{Transport: contextTransport{ctx: ctx, base: l.client.Transport}}),
+		registry.ClientOptHTTPClient(&http.Client{Transport: contextTransport{ctx: ctx, base: o.client.Transport}}),
 	}
 	if isLoopback(host) {
 		options = append(options, registry.ClientOptPlainHTTP())
 	}
-	credential := l.credential("oci://" + reference)
+	credential := o.credentials.of("oci://" + reference)
 	if credential != nil {
 		options = append(options, registry.ClientOptBasicAuth(credential.Username, credential.Password))
 	}

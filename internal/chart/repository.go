@@ -14,6 +14,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"helm.sh/helm/v3/pkg/repo"
@@ -39,9 +40,19 @@ func newHTTPClient() *http.Client {
 	}}
 }
 
+// repositories downloads charts from repositories with an index.yaml. Safe for concurrent use.
+type repositories struct {
+	client      *http.Client
+	credentials credentials
+	registries  ociRegistries // for archives that an index names by an OCI address
+
+	mu      sync.Mutex
+	indexes map[string]*repo.IndexFile // by repository
+}
+
 // download downloads a packed chart from an index.yaml repository.
-func (l *Loader) download(ctx context.Context, source Source) ([]byte, error) {
-	index, err := l.index(ctx, source.place())
+func (r *repositories) download(ctx context.Context, source Source) ([]byte, error) {
+	index, err := r.index(ctx, source.place())
 	if err != nil {
 		return nil, err
 	}
@@ -62,9 +73,9 @@ func (l *Loader) download(ctx context.Context, source Source) ([]byte, error) {
 			continue
 		}
 		if reference, ok := strings.CutPrefix(address, "oci://"); ok {
-			return l.pullReference(ctx, source, reference)
+			return r.registries.pullReference(ctx, source, reference)
 		}
-		archive, status, err := l.get(ctx, address, maxArchive)
+		archive, status, err := r.get(ctx, address, maxArchive)
 		switch {
 		case err != nil:
 			failure = err
@@ -91,10 +102,10 @@ func checkIndexDigest(source Source, want string, archive []byte) error {
 }
 
 // index reads a repository's index.yaml, once in the life of the process.
-func (l *Loader) index(ctx context.Context, repository string) (*repo.IndexFile, error) {
-	l.mu.Lock()
-	known := l.indexes[repository]
-	l.mu.Unlock()
+func (r *repositories) index(ctx context.Context, repository string) (*repo.IndexFile, error) {
+	r.mu.Lock()
+	known := r.indexes[repository]
+	r.mu.Unlock()
 	if known != nil {
 		return known, nil
 	}
@@ -102,7 +113,7 @@ func (l *Loader) index(ctx context.Context, repository string) (*repo.IndexFile,
 	if err != nil {
 		return nil, &SourceError{Field: "repository", Reason: "it is no address"}
 	}
-	content, status, err := l.get(ctx, address, maxIndex)
+	content, status, err := r.get(ctx, address, maxIndex)
 	if err != nil {
 		return nil, err
 	}
@@ -116,9 +127,9 @@ func (l *Loader) index(ctx context.Context, repository string) (*repo.IndexFile,
 	if err != nil {
 		return nil, &UnreachableError{Address: repository, Err: fmt.Errorf("what it returns as index.yaml is none: %w", err)}
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.indexes[repository] = index
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.indexes[repository] = index
 	return index, nil
 }
 
@@ -183,25 +194,25 @@ func shorten(versions []string) []string {
 
 // get fetches an address. It retries after a temporary failure. status is 200, or 404 or 410 without content;
 // anything else is an error.
-func (l *Loader) get(ctx context.Context, address string, limit int64) (content []byte, status int, err error) {
+func (r *repositories) get(ctx context.Context, address string, limit int64) (content []byte, status int, err error) {
 	err = retry(ctx, func() error {
-		content, status, err = l.getOnce(ctx, address, limit)
+		content, status, err = r.getOnce(ctx, address, limit)
 		return err
 	})
 	return content, status, err
 }
 
-func (l *Loader) getOnce(ctx context.Context, address string, limit int64) ([]byte, int, error) {
+func (r *repositories) getOnce(ctx context.Context, address string, limit int64) ([]byte, int, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, 0, &SourceError{Field: "repository", Reason: "it is no address"}
 	}
-	credential := l.credential(address)
+	credential := r.credentials.of(address)
 	if credential != nil {
 		request.SetBasicAuth(credential.Username, credential.Password)
 	}
 	shown := redactURL(address)
-	response, err := l.client.Do(request)
+	response, err := r.client.Do(request)
 	if err != nil {
 		return nil, 0, unreachable(shown, err)
 	}
@@ -223,21 +234,6 @@ func (l *Loader) getOnce(ctx context.Context, address string, limit int64) ([]by
 		return nil, 0, &InvalidError{Chart: shown, Reason: fmt.Sprintf("it has more than %d bytes", limit)}
 	}
 	return content, response.StatusCode, nil
-}
-
-// credential finds the registry entry with the longest prefix, at a boundary of path elements.
-func (l *Loader) credential(address string) *Registry {
-	var found *Registry
-	longest := -1
-	for i, registry := range l.registries {
-		prefix := strings.TrimSuffix(registry.URL, "/")
-		rest, ok := strings.CutPrefix(address, prefix)
-		if ok && prefix != "" && (rest == "" || rest[0] == '/' ||
-			rest[0] == ':' && strings.HasPrefix(prefix, "oci://") && strings.Count(prefix, "/") > 2) && len(prefix) > longest {
-			found, longest = &l.registries[i], len(prefix)
-		}
-	}
-	return found
 }
 
 type statusError int

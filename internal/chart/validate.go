@@ -29,13 +29,6 @@ type Problem struct {
 	Unknown bool // an unknown key, with the nearest known one in Text
 }
 
-// ValidateValues checks values against values.schema.json of the chart and its subcharts, and for unknown keys. The
-// returned problems are sorted by path.
-func (c *Chart) ValidateValues(v map[string]any) []Problem {
-	problems := c.unknownKeys(v)
-	return inOrder(append(problems, c.schemaProblems(v)...))
-}
-
 // inOrder sorts problems, which schemas report in a random order, and removes repetitions.
 func inOrder(problems []Problem) []Problem {
 	slices.SortStableFunc(problems, func(a, b Problem) int {
@@ -44,7 +37,7 @@ func inOrder(problems []Problem) []Problem {
 	return slices.CompactFunc(problems, func(a, b Problem) bool { return a.Path == b.Path && (a.Text == b.Text || a.Unknown && b.Unknown) })
 }
 
-func (c *Chart) unknownKeys(v map[string]any) []Problem {
+func unknownKeys(c *Chart, v map[string]any) []Problem {
 	if c.facts.known == nil {
 		return nil
 	}
@@ -60,7 +53,7 @@ func (c *Chart) unknownKeys(v map[string]any) []Problem {
 }
 
 // schemaProblems does what Helm does before it renders: values with all defaults, each chart's schema on its part.
-func (c *Chart) schemaProblems(v map[string]any) []Problem {
+func schemaProblems(c *Chart, v map[string]any) []Problem {
 	parsed, err := c.Load()
 	if err != nil {
 		return []Problem{{Text: err.Error()}}

@@ -11,29 +11,6 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
 )
 
-// UnknownKeys lists the keys of v that the chart does not know; none if the chart does not describe its values.
-func (c *Chart) UnknownKeys(v map[string]any) []values.UnknownKey {
-	if c.facts.known == nil {
-		return nil
-	}
-	return values.UnknownKeys(v, c.facts.known)
-}
-
-// LendsValues reports that a dependency's values are imported into those of the chart (import-values), so that the chart's
-// values are not only those of its values.yaml.
-func (c *Chart) LendsValues() (bool, error) {
-	parsed, err := c.Load()
-	if err != nil {
-		return false, err
-	}
-	for _, dependency := range parsed.Metadata.Dependencies {
-		if dependency != nil && len(dependency.ImportValues) > 0 {
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
 // Validator checks the values of many environments against one chart. Safe for concurrent use.
 type Validator struct {
 	chart  *Chart
@@ -41,8 +18,7 @@ type Validator struct {
 	simple bool // a chart without subcharts: there is only its own schema
 }
 
-// NewValidator compiles the chart's schema once. Errors: *InvalidError for a chart that cannot be read.
-func (c *Chart) NewValidator() (*Validator, error) {
+func newValidator(c *Chart) (*Validator, error) {
 	parsed, err := c.Load()
 	if err != nil {
 		return nil, err
@@ -83,5 +59,5 @@ func (v *Validator) Validate(data map[string]any, complete bool) []Problem {
 			return nil
 		}
 	}
-	return inOrder(v.chart.schemaProblems(data))
+	return inOrder(schemaProblems(v.chart, data))
 }

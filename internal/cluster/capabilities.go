@@ -4,8 +4,6 @@
 package cluster
 
 import (
-	"context"
-	"fmt"
 	"maps"
 	"slices"
 
@@ -20,36 +18,7 @@ type Capabilities struct {
 	APIVersions []string
 }
 
-// Capabilities are what charts can query about a cluster, cached for the process. A group whose own API server does not
-// answer is left out, as Helm does. Errors as from Classify.
-func (c *Cluster) Capabilities(ctx context.Context) (Capabilities, error) {
-	c.mu.Lock()
-	known := c.capabilities
-	c.mu.Unlock()
-	if known != nil {
-		return *known, nil
-	}
-	answer, err := c.ask(ctx, "capabilities", func(context.Context) (any, error) {
-		found, err := c.discoverCapabilities()
-		if err != nil {
-			return nil, c.Classify(fmt.Errorf("reading the API resources of the cluster: %w", err))
-		}
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.capabilities = found
-		return found, nil
-	})
-	if err != nil {
-		return Capabilities{}, err
-	}
-	found, ok := answer.(*Capabilities)
-	if !ok {
-		return Capabilities{}, fmt.Errorf("capabilities of %s: unexpected %T", c.config.Host, answer)
-	}
-	return *found, nil
-}
-
-func (c *Cluster) discoverCapabilities() (*Capabilities, error) {
+func discoverCapabilities(c *Cluster) (*Capabilities, error) {
 	client, err := c.Discovery()
 	if err != nil {
 		return nil, err

@@ -7,9 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 
@@ -26,70 +24,6 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/restmapper"
 )
-
-// Connections makes and shares one Cluster per Coordinate for the life of the process. Safe for concurrent use.
-type Connections struct {
-	config Config
-
-	mu       sync.Mutex
-	clusters map[string]*Cluster
-}
-
-// NewConnections keeps config; it reads no file and sends no request.
-func NewConnections(config Config) *Connections {
-	return &Connections{config: config, clusters: map[string]*Cluster{}}
-}
-
-// Cluster returns the shared Cluster of a coordinate. It reads kubeconfig but sends no request. Errors:
-// *NoCoordinateError, *UnknownContextError, *UnknownConnectionError, *KubeconfigError, *UnsupportedError.
-func (c *Connections) Cluster(ctx context.Context, coordinate Coordinate) (*Cluster, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	switch {
-	case coordinate.Context != "" && coordinate.EKS != nil:
-		return nil, &NoCoordinateError{Both: true}
-	case coordinate.EKS != nil:
-		return nil, &UnsupportedError{What: "cluster.eks"}
-	case coordinate.Context == "":
-		return nil, &NoCoordinateError{}
-	}
-
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if known, ok := c.clusters[coordinate.Context]; ok {
-		return known, nil
-	}
-	config, err := c.restConfig(coordinate.Context)
-	if err != nil {
-		return nil, err
-	}
-	shared, err := share(config, c.config.UserAgent)
-	if err != nil {
-		return nil, &KubeconfigError{Context: coordinate.Context, Cause: err}
-	}
-	made := &Cluster{coordinate: coordinate, config: shared, leases: map[string]*sharedLease{}, timing: defaultTiming}
-	c.clusters[coordinate.Context] = made
-	return made, nil
-}
-
-func (c *Connections) restConfig(context string) (*rest.Config, error) {
-	paths := c.config.ConfigPaths
-	if len(paths) == 0 {
-		paths = defaultPaths()
-	}
-	connection, ok := c.config.Clusters[context]
-	if !ok {
-		if c.config.ClustersUnknown || c.config.PathsUnknown {
-			return nil, &UnknownConnectionError{Name: context}
-		}
-		return contextConfig(paths, context, slices.Sorted(maps.Keys(c.config.Clusters)))
-	}
-	if connection.Unknown || c.config.PathsUnknown && connection.Host == "" && connection.ConfigPath == "" {
-		return nil, &UnknownConnectionError{Name: context}
-	}
-	return connectionConfig(context, connection, paths)
-}
 
 // Cluster is one API server with everything that is shared between the operations on it: transport, typed, dynamic and
 // metadata clients, discovery and REST mapper, each built on first use. Safe for concurrent use.
@@ -267,6 +201,35 @@ func (c *Cluster) RESTMapper() (meta.ResettableRESTMapper, error) {
 	})
 }
 
+// Capabilities are what charts can query about a cluster, cached for the process. A group whose own API server does not
+// answer is left out, as Helm does. Errors as from Classify.
+func (c *Cluster) Capabilities(ctx context.Context) (Capabilities, error) {
+	c.mu.Lock()
+	known := c.capabilities
+	c.mu.Unlock()
+	if known != nil {
+		return *known, nil
+	}
+	answer, err := c.ask(ctx, "capabilities", func(context.Context) (any, error) {
+		found, err := discoverCapabilities(c)
+		if err != nil {
+			return nil, c.Classify(fmt.Errorf("reading the API resources of the cluster: %w", err))
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.capabilities = found
+		return found, nil
+	})
+	if err != nil {
+		return Capabilities{}, err
+	}
+	found, ok := answer.(*Capabilities)
+	if !ok {
+		return Capabilities{}, fmt.Errorf("capabilities of %s: unexpected %T", c.config.Host, answer)
+	}
+	return *found, nil
+}
+
 // Invalidate drops what discovery, REST mapper and Capabilities know.
 func (c *Cluster) Invalidate() {
 	if mapper, made := c.mapper.made(); made {
@@ -280,6 +243,63 @@ func (c *Cluster) Invalidate() {
 	c.capabilities = nil
 }
 
+// Hold takes the Lease of a namespace or joins it where this process holds it already, waiting for another holder until
+// ctx ends. A Lease is taken over only after it was seen unchanged for 30 s on our own clock, so no clocks are compared.
+// It is renewed every 10 s until the last user has released it. waiting may be nil; it is called, at most every 10 s,
+// with the holder that is waited for. Errors: *HeldError when ctx ends first, others as from Classify.
+func (c *Cluster) Hold(ctx context.Context, namespace string, waiting func(holder string)) (*Lease, error) {
+	shared := c.sharedLease(namespace)
+	if err := shared.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer shared.unlock()
+
+	// A session whose renewals fail cannot be joined; its users find out by Valid. A new one takes the Lease again.
+	if current := shared.current; current != nil && current.valid() == nil {
+		current.users++
+		return &Lease{session: current}, nil
+	}
+	client, err := c.Kubernetes()
+	if err != nil {
+		return nil, err
+	}
+	lock := leaseLock{
+		leases:    client.CoordinationV1().Leases(namespace),
+		namespace: namespace,
+		holder:    c.holderName(),
+		user:      newUser(),
+		timing:    c.timing,
+		classify:  c.Classify,
+	}
+	sent, err := lock.take(ctx, waiting)
+	if err != nil {
+		return nil, err
+	}
+	renewing, stop := context.WithCancel(context.WithoutCancel(ctx))
+	made := &session{lock: lock, shared: shared, users: 1, stop: stop, stopped: make(chan struct{}), renewed: sent}
+	shared.current = made
+	go made.renew(renewing)
+	return &Lease{session: made}, nil
+}
+
+func (c *Cluster) sharedLease(namespace string) *sharedLease {
+	c.leaseMu.Lock()
+	defer c.leaseMu.Unlock()
+	shared, ok := c.leases[namespace]
+	if !ok {
+		shared = &sharedLease{turn: make(chan struct{}, 1)}
+		c.leases[namespace] = shared
+	}
+	return shared
+}
+
+func (c *Cluster) holderName() string {
+	if c.holder != "" {
+		return c.holder
+	}
+	return processHolder()
+}
+
 // httpClient uses the transport of config as it is, with what a caller wrapped around it. The clients' default would add
 // a second layer of user agent and bookkeeping per client.
 func httpClient(config *rest.Config) *http.Client {
@@ -288,31 +308,4 @@ func httpClient(config *rest.Config) *http.Client {
 		next = config.WrapTransport(next)
 	}
 	return &http.Client{Transport: next}
-}
-
-// once builds a value on first use. A failure is not kept.
-type once[T any] struct {
-	mu    sync.Mutex
-	value T
-	done  bool
-}
-
-func (o *once[T]) get(build func() (T, error)) (T, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.done {
-		return o.value, nil
-	}
-	value, err := build()
-	if err != nil {
-		return value, err
-	}
-	o.value, o.done = value, true
-	return value, nil
-}
-
-func (o *once[T]) made() (T, bool) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.value, o.done
 }

@@ -75,63 +75,6 @@ func HoldTimeout(operation time.Duration) time.Duration {
 	return max(operation, defaultTiming.takeover*3/2)
 }
 
-// Hold takes the Lease of a namespace or joins it where this process holds it already, waiting for another holder until
-// ctx ends. A Lease is taken over only after it was seen unchanged for 30 s on our own clock, so no clocks are compared.
-// It is renewed every 10 s until the last user has released it. waiting may be nil; it is called, at most every 10 s,
-// with the holder that is waited for. Errors: *HeldError when ctx ends first, others as from Classify.
-func (c *Cluster) Hold(ctx context.Context, namespace string, waiting func(holder string)) (*Lease, error) {
-	shared := c.sharedLease(namespace)
-	if err := shared.lock(ctx); err != nil {
-		return nil, err
-	}
-	defer shared.unlock()
-
-	// A session whose renewals fail cannot be joined; its users find out by Valid. A new one takes the Lease again.
-	if current := shared.current; current != nil && current.valid() == nil {
-		current.users++
-		return &Lease{session: current}, nil
-	}
-	client, err := c.Kubernetes()
-	if err != nil {
-		return nil, err
-	}
-	lock := leaseLock{
-		leases:    client.CoordinationV1().Leases(namespace),
-		namespace: namespace,
-		holder:    c.holderName(),
-		user:      newUser(),
-		timing:    c.timing,
-		classify:  c.Classify,
-	}
-	sent, err := lock.take(ctx, waiting)
-	if err != nil {
-		return nil, err
-	}
-	renewing, stop := context.WithCancel(context.WithoutCancel(ctx))
-	made := &session{lock: lock, shared: shared, users: 1, stop: stop, stopped: make(chan struct{}), renewed: sent}
-	shared.current = made
-	go made.renew(renewing)
-	return &Lease{session: made}, nil
-}
-
-func (c *Cluster) sharedLease(namespace string) *sharedLease {
-	c.leaseMu.Lock()
-	defer c.leaseMu.Unlock()
-	shared, ok := c.leases[namespace]
-	if !ok {
-		shared = &sharedLease{turn: make(chan struct{}, 1)}
-		c.leases[namespace] = shared
-	}
-	return shared
-}
-
-func (c *Cluster) holderName() string {
-	if c.holder != "" {
-		return c.holder
-	}
-	return processHolder()
-}
-
 func (s *sharedLease) lock(ctx context.Context) error {
 	select {
 	case <-ctx.Done():

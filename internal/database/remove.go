@@ -21,78 +21,81 @@ import (
 func Remove(ctx context.Context, c *cluster.Cluster, spec Spec, options Options) (forgotten bool, err error) {
 	r := &run{spec: spec.withDefaults(), options: options, cluster: c}
 	err = r.during(ctx, true, func(ctx context.Context) (err error) {
-		forgotten, err = r.remove(ctx)
+		forgotten, err = removal{r}.do(ctx)
 		return err
 	})
 	return forgotten, err
 }
 
-func (r *run) remove(ctx context.Context) (forgotten bool, err error) {
-	found, err := inspect(ctx, r.admin.conn, r.spec)
+// removal drops the database of the run, its roles and their Secrets.
+type removal struct{ run *run }
+
+func (m removal) do(ctx context.Context) (forgotten bool, err error) {
+	found, err := inspect(ctx, m.run.admin.conn, m.run.spec)
 	if err != nil {
 		return false, err
 	}
-	if owner := found.roles[r.spec.OwnerRole]; owner.exists || found.exists {
-		if found.instance(r.spec) != r.options.InstanceID {
+	if owner := found.roles[m.run.spec.OwnerRole]; owner.exists || found.exists {
+		if found.instance(m.run.spec) != m.run.options.InstanceID {
 			return true, nil
 		}
-		if r.options.Protected {
-			return false, &ProtectedError{Database: r.spec.Name}
+		if m.run.options.Protected {
+			return false, &ProtectedError{Database: m.run.spec.Name}
 		}
-		if err := r.drop(ctx, found); err != nil {
+		if err := m.drop(ctx, found); err != nil {
 			return false, err
 		}
 	}
-	if r.op.Gone {
+	if m.run.op.Gone {
 		return false, nil // the Secrets went with the namespace
 	}
-	secrets, err := listSecrets(ctx, r.cluster, r.op.Reads, r.spec.Handle, r.spec.Name)
+	secrets, err := listSecrets(ctx, m.run.cluster, m.run.op.Reads, m.run.spec.Handle, m.run.spec.Name)
 	if err != nil {
 		return false, err
 	}
 	for _, secret := range secrets {
-		if owner := secret.Annotations[environment.AnnotationInstance]; owner != "" && owner != r.options.InstanceID {
+		if owner := secret.Annotations[environment.AnnotationInstance]; owner != "" && owner != m.run.options.InstanceID {
 			continue
 		}
-		if err := r.alive(); err != nil {
+		if err := m.run.alive(); err != nil {
 			return false, fmt.Errorf("removing Secret %s/%s: %w", secret.Namespace, secret.Name, err)
 		}
-		if err := removeSecret(ctx, r.cluster, r.op.Gated, secret); err != nil {
+		if err := removeSecret(ctx, m.run.cluster, m.run.op.Gated, secret); err != nil {
 			return false, err
 		}
 	}
 	return false, nil
 }
 
-func (r *run) drop(ctx context.Context, found *facts) error {
-	name := ident(r.spec.Name)
+func (m removal) drop(ctx context.Context, found *facts) error {
+	name := ident(m.run.spec.Name)
 	adopted := found.claim != nil && found.claim.Origin == originAdopted
-	if m := found.roles[r.spec.OwnerRole].claim; m != nil && m.Origin == originAdopted && found.claim == nil {
+	if owner := found.roles[m.run.spec.OwnerRole].claim; owner != nil && owner.Origin == originAdopted && found.claim == nil {
 		adopted = true
 	}
 	if found.exists {
-		if found.owner != r.spec.OwnerRole {
-			return &OwnerError{Database: r.spec.Name, Owner: found.owner, Want: r.spec.OwnerRole, Superuser: found.ownerSuper}
+		if found.owner != m.run.spec.OwnerRole {
+			return &OwnerError{Database: m.run.spec.Name, Owner: found.owner, Want: m.run.spec.OwnerRole, Superuser: found.ownerSuper}
 		}
 		if adopted {
-			if err := r.admin.exec(ctx, fmt.Sprintf("removing the comment of database %q", r.spec.Name),
+			if err := m.run.admin.exec(ctx, fmt.Sprintf("removing the comment of database %q", m.run.spec.Name),
 				"COMMENT ON DATABASE "+name+" IS NULL"); err != nil {
 				return err
 			}
-		} else if err := r.dropDatabase(ctx); err != nil {
+		} else if err := m.dropDatabase(ctx); err != nil {
 			return err
 		}
 	}
-	for _, role := range []string{r.spec.AppRole, r.spec.OwnerRole} {
+	for _, role := range []string{m.run.spec.AppRole, m.run.spec.OwnerRole} {
 		facts := found.roles[role]
-		if !facts.exists || facts.claim == nil || !facts.claim.of(r.spec.Handle) || facts.claim.Database != r.spec.Name {
+		if !facts.exists || facts.claim == nil || !facts.claim.of(m.run.spec.Handle) || facts.claim.Database != m.run.spec.Name {
 			continue
 		}
 		sql, doing := "DROP ROLE "+ident(role), "dropping"
 		if adopted || facts.claim.Origin == originAdopted {
 			sql, doing = "COMMENT ON ROLE "+ident(role)+" IS NULL", "removing the comment of"
 		}
-		err := r.admin.exec(ctx, fmt.Sprintf("%s role %q", doing, role), sql)
+		err := m.run.admin.exec(ctx, fmt.Sprintf("%s role %q", doing, role), sql)
 		if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == stateDependentObjects {
 			return &DependentError{Role: role, Detail: refused.Detail}
 		}
@@ -112,24 +115,24 @@ const (
 )
 
 // dropDatabase never ends somebody's session.
-func (r *run) dropDatabase(ctx context.Context) error {
+func (m removal) dropDatabase(ctx context.Context) error {
 	for start := time.Now(); ; {
-		connected, own, err := sessions(ctx, r.admin.conn, r.spec.Name)
+		connected, own, err := sessions(ctx, m.run.admin.conn, m.run.spec.Name)
 		if err != nil {
 			return err
 		}
 		if len(connected) == 0 {
-			err := r.admin.exec(ctx, fmt.Sprintf("dropping database %q", r.spec.Name), "DROP DATABASE "+ident(r.spec.Name))
+			err := m.run.admin.exec(ctx, fmt.Sprintf("dropping database %q", m.run.spec.Name), "DROP DATABASE "+ident(m.run.spec.Name))
 			if codeOf(err) != stateObjectInUse {
 				return err
 			}
 		}
 		if waited := time.Since(start); waited > ownClosingTime || waited > closingTime && !own {
-			return &ConnectedError{Database: r.spec.Name, Sessions: connected}
+			return &ConnectedError{Database: m.run.spec.Name, Sessions: connected}
 		}
 		select {
 		case <-ctx.Done():
-			return &ConnectedError{Database: r.spec.Name, Sessions: connected}
+			return &ConnectedError{Database: m.run.spec.Name, Sessions: connected}
 		case <-time.After(sessionsPause):
 		}
 	}

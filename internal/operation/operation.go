@@ -10,9 +10,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
@@ -105,14 +108,14 @@ func (options Options) withDefaults() Options {
 }
 
 func (o *Operation) begin() (err error) {
-	o.note("checking cluster and namespace")
+	o.report.note("checking cluster and namespace")
 	if err := o.prove(); err != nil {
 		return err
 	}
 	if o.Reads, err = o.options.Cluster.Kubernetes(); err != nil {
 		return err
 	}
-	o.note("waiting for another operation on " + o.options.Subject)
+	o.report.note("waiting for another operation on " + o.options.Subject)
 	if o.unlock, err = lockSubject(o.caller, o.options); err != nil {
 		return err
 	}
@@ -150,7 +153,7 @@ func (o *Operation) hold() (err error) {
 		return nil
 	}
 	namespace := o.options.Handle.Namespace
-	o.note("waiting for the Lease of namespace " + namespace)
+	o.report.note("waiting for the Lease of namespace " + namespace)
 	holding, stop := context.WithTimeoutCause(o.caller, cluster.HoldTimeout(o.options.Timeout), ErrDeadline)
 	defer stop()
 	waited := false
@@ -165,6 +168,17 @@ func (o *Operation) hold() (err error) {
 		after, stop := o.Afterward(0)
 		defer stop()
 		return errors.Join(err, o.lease.Release(after))
+	}
+	return nil
+}
+
+// connect makes the clients.
+func (o *Operation) connect() (err error) {
+	if o.Gated, err = cluster.NewKubernetes(o.Config(WhileItRuns)); err != nil {
+		return fmt.Errorf("making a client: %w", err)
+	}
+	if o.Durable, err = cluster.NewKubernetes(o.Config(WhileHeld)); err != nil {
+		return fmt.Errorf("making a client: %w", err)
 	}
 	return nil
 }
@@ -223,6 +237,27 @@ func (o *Operation) TimedOut() bool {
 	return o.ctx.Err() != nil && errors.Is(context.Cause(o.ctx), ErrDeadline)
 }
 
+// Config is a configuration for clients that write as long as writes says.
+func (o *Operation) Config(writes Writes) *rest.Config {
+	config := o.options.Cluster.RESTConfig()
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		if writes == WhileItRuns {
+			return cluster.Gate(o.ctx, o.lease, next)
+		}
+		return &timeLimit{limit: durableTimeout, next: cluster.Gate(context.WithoutCancel(o.ctx), o.lease, next)}
+	})
+	return config
+}
+
+// Dynamic is a client for objects of any kind that writes as long as writes says.
+func (o *Operation) Dynamic(writes Writes) (dynamic.Interface, error) {
+	client, err := dynamic.NewForConfig(o.Config(writes))
+	if err != nil {
+		return nil, fmt.Errorf("making a client: %w", err)
+	}
+	return client, nil
+}
+
 // Afterward returns a context for what has to be done although the operation's own has ended: recording what happened, rolling back.
 // limit is how long it may take, Options.Cleanup where zero.
 func (o *Operation) Afterward(limit time.Duration) (context.Context, context.CancelFunc) {
@@ -231,6 +266,21 @@ func (o *Operation) Afterward(limit time.Duration) (context.Context, context.Can
 	}
 	return context.WithTimeout(context.WithoutCancel(o.caller), limit)
 }
+
+// Say reports a sentence at once.
+func (o *Operation) Say(format string, args ...any) { o.report.say(format, args...) }
+
+// Paced reports a sentence, at most one in 10 s on each topic.
+func (o *Operation) Paced(topic, sentence string) { o.report.paced(topic, sentence) }
+
+// Doing reports what is being done and remembers it for Now.
+func (o *Operation) Doing(what string) {
+	o.report.note(what)
+	o.report.paced(what, what)
+}
+
+// Now is what was being done last, for errors.
+func (o *Operation) Now() string { return o.report.now() }
 
 // Finish ends the operation's context and gives the Lease back. Nothing of the operation may still run.
 func (o *Operation) Finish() error {

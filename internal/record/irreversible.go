@@ -27,37 +27,8 @@ type Irreversible struct {
 	Reason string
 }
 
-// MarkIrreversible annotates the record with the next Save.
-func (s *Stored[R]) MarkIrreversible(since time.Time, safeAfter, reason string) {
-	s.Annotate(AnnotationIrreversibleSince, since.UTC().Format(time.RFC3339))
-	s.Annotate(AnnotationIrreversibleSafeAfter, safeAfter)
-	s.Annotate(AnnotationIrreversibleReason, reason)
-}
-
+// irreversibleKeys are the annotations of Stored.MarkIrreversible.
 var irreversibleKeys = []string{AnnotationIrreversibleSince, AnnotationIrreversibleSafeAfter, AnnotationIrreversibleReason}
-
-// IrreversibleAnnotations returns the annotations of MarkIrreversible that the record has, for RestoreIrreversible.
-func (s *Stored[R]) IrreversibleAnnotations() map[string]string {
-	out := map[string]string{}
-	for _, key := range irreversibleKeys {
-		if value := s.Annotation(key); value != "" {
-			out[key] = value
-		}
-	}
-	return out
-}
-
-// RestoreIrreversible makes the annotations of MarkIrreversible those that IrreversibleAnnotations returned earlier, with the next Save.
-// Without any, the record is not one of an irreversible migration any more.
-func (s *Stored[R]) RestoreIrreversible(earlier map[string]string) {
-	for _, key := range irreversibleKeys {
-		if value, had := earlier[key]; had {
-			s.Annotate(key, value)
-		} else {
-			s.RemoveAnnotation(key)
-		}
-	}
-}
 
 // ListIrreversible reads the irreversible migrations of the handle's namespace, in the order of their names. It reads annotations only, so
 // that a record of a newer version counts. Errors as from cluster.Classify.

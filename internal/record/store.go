@@ -189,6 +189,36 @@ func (s *Stored[R]) change(key string, value *string) {
 // Cleared reports that somebody has released the content from quarantine, with AnnotationQuarantine.
 func (s *Stored[R]) Cleared() bool { return s.annotations[AnnotationQuarantine] == QuarantineCleared }
 
+// MarkIrreversible annotates the record with the next Save.
+func (s *Stored[R]) MarkIrreversible(since time.Time, safeAfter, reason string) {
+	s.Annotate(AnnotationIrreversibleSince, since.UTC().Format(time.RFC3339))
+	s.Annotate(AnnotationIrreversibleSafeAfter, safeAfter)
+	s.Annotate(AnnotationIrreversibleReason, reason)
+}
+
+// IrreversibleAnnotations returns the annotations of MarkIrreversible that the record has, for RestoreIrreversible.
+func (s *Stored[R]) IrreversibleAnnotations() map[string]string {
+	out := map[string]string{}
+	for _, key := range irreversibleKeys {
+		if value := s.Annotation(key); value != "" {
+			out[key] = value
+		}
+	}
+	return out
+}
+
+// RestoreIrreversible makes the annotations of MarkIrreversible those that IrreversibleAnnotations returned earlier, with the next Save.
+// Without any, the record is not one of an irreversible migration any more.
+func (s *Stored[R]) RestoreIrreversible(earlier map[string]string) {
+	for _, key := range irreversibleKeys {
+		if value, had := earlier[key]; had {
+			s.Annotate(key, value)
+		} else {
+			s.RemoveAnnotation(key)
+		}
+	}
+}
+
 // Claim says for whom a record is used.
 type Claim struct {
 	// InstanceID is the id of the resource in Terraform's state, a new one on create.

@@ -11,25 +11,15 @@ import (
 	"unicode/utf8"
 )
 
-// AppendYAML appends the node as a YAML document in one fixed form: keys sorted, two spaces of indent, texts that a
-// reader of YAML 1.1 or 1.2 could take for another type in double quotes, multi-line texts as blocks where that is exact. Equal
-// content gives equal bytes, and reading them returns the content.
-func (n *Node) AppendYAML(out []byte) []byte {
-	if n == nil || n.form == formMap && len(n.keys) == 0 {
-		return append(out, "{}\n"...)
-	}
-	return n.appendYAML(out, 0)
-}
-
 // appendYAML writes a node on lines of its own.
-func (n *Node) appendYAML(out []byte, indent int) []byte {
+func appendYAML(out []byte, n *Node, indent int) []byte {
 	switch n.form {
 	case formMap:
 		for i, key := range n.keys {
 			out = appendIndent(out, indent)
 			out = appendText(out, key)
 			out = append(out, ':')
-			out = n.items[i].appendBelow(out, indent)
+			out = appendBelow(out, n.items[i], indent)
 		}
 	case formList:
 		for _, item := range n.items {
@@ -39,11 +29,11 @@ func (n *Node) appendYAML(out []byte, indent int) []byte {
 				// The first key is next to the dash.
 				out = append(out, ' ')
 				start := len(out)
-				out = item.appendYAML(out, indent+2)
+				out = appendYAML(out, item, indent+2)
 				out = append(out[:start], out[start+indent+2:]...)
 				continue
 			}
-			out = item.appendBelow(out, indent)
+			out = appendBelow(out, item, indent)
 		}
 	default:
 		out = appendScalar(out, n.scalar)
@@ -53,11 +43,11 @@ func (n *Node) appendYAML(out []byte, indent int) []byte {
 }
 
 // appendBelow writes a node after a colon or dash at indent.
-func (n *Node) appendBelow(out []byte, indent int) []byte {
+func appendBelow(out []byte, n *Node, indent int) []byte {
 	switch {
 	case n.form == formMap && len(n.keys) > 0, n.form == formList && len(n.items) > 0:
 		out = append(out, '\n')
-		return n.appendYAML(out, indent+2)
+		return appendYAML(out, n, indent+2)
 	case n.form == formMap:
 		return append(out, " {}\n"...)
 	case n.form == formList:

@@ -259,6 +259,16 @@ func (n *Node) Equal(other *Node) bool {
 	return true
 }
 
+// AppendYAML appends the node as a YAML document in one fixed form: keys sorted, two spaces of indent, texts that a
+// reader of YAML 1.1 or 1.2 could take for another type in double quotes, multi-line texts as blocks where that is exact. Equal
+// content gives equal bytes, and reading them returns the content.
+func (n *Node) AppendYAML(out []byte) []byte {
+	if n == nil || n.form == formMap && len(n.keys) == 0 {
+		return append(out, "{}\n"...)
+	}
+	return appendYAML(out, n, 0)
+}
+
 // OneLine is the node as YAML on one line: {a: 1, b: [x, "on"]}.
 func (n *Node) OneLine() string { return string(n.appendOneLine(nil)) }
 

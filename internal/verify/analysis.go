@@ -7,32 +7,37 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
-	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/redact"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 )
 
 // podsCheck is the name of the health check by the release's own pods.
 const podsCheck = "pods"
 
-// AnalysisConfigError says what is wrong with an analysis' checks. It is known at plan time, but for what only Prometheus and the
-// cluster know (see Preflight).
-type AnalysisConfigError struct {
-	Problems []ConfigProblem
+// Analysis is a policy and how its checks are made. The release's own pods are a health check where Pods is not nil.
+type Analysis struct {
+	Policy analysis.Policy
+	// Pods watches the pods of the release's workloads, under the name "pods".
+	Pods *PodsCheck
+	// Probes are health checks by HTTP; their names are those of the policy.
+	Probes []HTTPCheck
+	// Prometheus answers the policy's metrics; nil where it has none.
+	Prometheus *PrometheusSource
 }
 
-// Explain says it in three paragraphs.
-func (e *AnalysisConfigError) Explain() (happened, observed, advice string) {
-	return "The analysis cannot be made as it is configured.", problemText(e.Problems), "Correct the block that is named."
+// PodsCheck is a health check by the state of the release's pods.
+type PodsCheck struct {
+	// MinReady is the least number of ready pods for each workload, 1 where zero.
+	MinReady int
+	// Grace is how long after its creation a pod may be not ready, one minute where zero.
+	Grace time.Duration
 }
-
-func (e *AnalysisConfigError) Error() string { return explain.Text(e.Explain()) }
 
 // Validate says at plan time what is wrong with an analysis, without a request. The error holds an *analysis.InvalidPolicyError, an
 // *AnalysisConfigError, or both.
@@ -114,45 +119,6 @@ func (a *Analysis) checkMetrics(p *problems) {
 	}
 }
 
-// syntax checks a query without its values. What is missing is said by the policy.
-func (p *problems) syntax(field, query string) {
-	if strings.TrimSpace(query) == "" {
-		return
-	}
-	expanded, err := ExpandQuery(query, QueryValues{Namespace: "n", Release: "r", Client: "c", Stage: "s", Version: "v"})
-	if err == nil {
-		err = analysis.ParseQuery(expanded)
-	}
-	p.query(field, err)
-}
-
-// query adds what is wrong with a query.
-func (p *problems) query(field string, err error) {
-	var placeholder *PlaceholderError
-	var query *analysis.QueryError
-	switch {
-	case errors.As(err, &placeholder):
-		p.add(true, field, "{{ %s }}: %s.", placeholder.Placeholder, placeholder.Problem)
-	case errors.As(err, &query):
-		p.add(true, field, "%s.", query.Problem)
-	}
-}
-
-func (s *PrometheusSource) check(p *problems) {
-	p.add((s.Service == nil) == (s.Address == ""), "url", "exactly one of service and url is needed.")
-	p.add(s.Timeout < 0, "timeout", "it is negative.")
-	config := s.config()
-	if s.Service != nil {
-		p.service("service.", *s.Service)
-		config.Address, config.Transport = "http://service", http.DefaultTransport
-	}
-	client, err := analysis.NewPrometheus(config)
-	if err == nil {
-		client.Close()
-	}
-	p.config("", err)
-}
-
 // ValidateObjects says at plan time whether there are pods to watch among the objects that the chart renders: *AnalysisConfigError.
 func (a *Analysis) ValidateObjects(objects map[object.Key]string) error {
 	if a.Pods == nil {
@@ -223,24 +189,6 @@ func (a *Analysis) Preflight(ctx context.Context, target ownership.Release, vers
 	return untried
 }
 
-// UntriedQueriesError says that Prometheus did not answer the queries of an analysis at plan time.
-type UntriedQueriesError struct {
-	// Cause is what the first query met.
-	Cause error
-}
-
-// Explain says it in three paragraphs.
-func (e *UntriedQueriesError) Explain() (happened, observed, advice string) {
-	return "Prometheus could not be asked.", e.Cause.Error() + ".",
-		"Check the address in analysis.prometheus and the right to it. While it cannot be asked, the metrics say nothing about a version, " +
-			"and on_inconclusive decides."
-}
-
-func (e *UntriedQueriesError) Error() string { return explain.Text(e.Explain()) }
-
-// Unwrap returns what the first query met.
-func (e *UntriedQueriesError) Unwrap() error { return e.Cause }
-
 // expanded is the policy with the placeholders of its queries filled in.
 func (a *Analysis) expanded(values QueryValues) (analysis.Policy, error) {
 	out := a.Policy
@@ -286,24 +234,71 @@ func (a *Analysis) UsesVersion() bool {
 	return slices.ContainsFunc(queries, func(q queryField) bool { return usesVersion(*q.text) })
 }
 
-func (s *PrometheusSource) config() analysis.PrometheusConfig {
-	return analysis.PrometheusConfig{
-		Address: s.Address, Username: s.Username, Password: s.Password, BearerToken: s.BearerToken,
-		Header: maps.Clone(s.Header), CA: s.CA, Timeout: s.Timeout,
+// Validation is the analysis of a revision that a rollback has restored: the same checks over window, which starts when it is
+// begun. Zero makes one pass of each health check. Fewer failures in a row are tolerated where the window has no time for more. A metric
+// whose rule needs more time than the window has is left out: it could only judge by what the other revision did. For the same reason
+// nothing is sampled until the queries of the others look back no further than to the start. Nil where nothing is left.
+func (a *Analysis) Validation(window time.Duration) *Analysis {
+	if a == nil {
+		return nil
 	}
+	restored := *a
+	policy := a.Policy
+	policy.InitialDelay, policy.Duration, policy.Metrics, policy.SampleRatio = 0, window, nil, nil
+	if window == 0 {
+		// Long enough for the first sample of each check to be begun, too short for a second.
+		policy.Duration = analysis.MinInterval / 4
+	}
+	if policy.Health != nil && policy.Interval > 0 {
+		health := *policy.Health
+		health.ConsecutiveFailures = min(health.ConsecutiveFailures, int(policy.Duration/policy.Interval))
+		policy.Health = &health
+	}
+	for _, m := range a.Policy.Metrics {
+		if window > 0 && max(m.For, m.Over) <= window {
+			policy.Metrics = append(policy.Metrics, m)
+			for _, q := range metricQueries(&m) {
+				if reach := queryReach(*q.text); reach > 0 {
+					policy.InitialDelay = max(policy.InitialDelay, reach+policy.Interval)
+				}
+			}
+		}
+	}
+	restored.Policy = policy
+	if policy.Health == nil && len(policy.Metrics) == 0 {
+		return nil
+	}
+	return &restored
 }
 
-// connect makes no request.
-func (s *PrometheusSource) connect(target ownership.Release) (*analysis.Prometheus, error) {
-	config := s.config()
-	var err error
-	if s.Service != nil {
-		if config.Address, err = proxyAddress(target, *s.Service); err == nil {
-			config.Transport, err = proxyTransport(target.Cluster)
-		}
-		if err != nil {
-			return nil, err
-		}
+// Watch makes the checks of an analysis on the pods of w until there is a verdict. A nil analysis passes. Errors:
+// *AnalysisConfigError, *analysis.InvalidPolicyError (nothing was watched), and *analysis.InterruptedError, with which the verdict is
+// pending: ctx has ended, or the Lease is lost.
+func (a *Analysis) Watch(ctx context.Context, w Watched) (analysis.Verdict, []analysis.Sample, error) {
+	if a == nil {
+		return analysis.Verdict{Outcome: analysis.Passed, Action: analysis.Accept, Reason: "There is nothing to watch."}, nil, nil
 	}
-	return analysis.NewPrometheus(config)
+	pending := analysis.Verdict{Outcome: analysis.Pending, Action: analysis.Wait}
+	policy, err := a.expanded(queryValuesOf(w.Target, w.Version))
+	if err != nil {
+		return pending, nil, err
+	}
+	policy = policy.AtWeight(w.Weight, w.HeaderRouted)
+	env := Environment{Target: w.Target, Secrets: redact.New(), Version: w.Version}
+	others := *a
+	others.Pods = nil
+	samplers, release, err := makeSamplers(ctx, env, &others, policy)
+	if err != nil {
+		return pending, nil, err
+	}
+	defer release()
+	if a.Pods != nil {
+		samplers = append(samplers, &analysis.PodReadiness{Name: podsCheck, Pods: w.Pods, MinReady: a.Pods.MinReady, Grace: a.Pods.Grace})
+	}
+	held, stop := whileHeld(ctx, w.Lost)
+	defer stop()
+	return analysis.Run(held, analysis.Options{Policy: policy, Samplers: samplers, Abort: w.Abort, Start: w.Start, Progress: w.Progress})
 }
+
+// PolicyKey names what an analysis judges by, without credentials. It is empty where a is nil.
+func (a *Analysis) PolicyKey() string { return Policy{Analysis: a}.Hash() }

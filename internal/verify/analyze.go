@@ -37,7 +37,7 @@ func bake(ctx context.Context, env Environment, a *Analysis, options bakeOptions
 	if err != nil {
 		return pending, options.Earlier, err
 	}
-	samplers, release, err := a.samplers(ctx, env, policy)
+	samplers, release, err := makeSamplers(ctx, env, a, policy)
 	if err != nil {
 		return pending, options.Earlier, err
 	}
@@ -68,41 +68,4 @@ func whileHeld(ctx context.Context, lost func() error) (context.Context, func())
 		cancel(nil)
 		<-done
 	}
-}
-
-// Validation is the analysis of a revision that a rollback has restored: the same checks over window, which starts when it is
-// begun. Zero makes one pass of each health check. Fewer failures in a row are tolerated where the window has no time for more. A metric
-// whose rule needs more time than the window has is left out: it could only judge by what the other revision did. For the same reason
-// nothing is sampled until the queries of the others look back no further than to the start. Nil where nothing is left.
-func (a *Analysis) Validation(window time.Duration) *Analysis {
-	if a == nil {
-		return nil
-	}
-	restored := *a
-	policy := a.Policy
-	policy.InitialDelay, policy.Duration, policy.Metrics, policy.SampleRatio = 0, window, nil, nil
-	if window == 0 {
-		// Long enough for the first sample of each check to be begun, too short for a second.
-		policy.Duration = analysis.MinInterval / 4
-	}
-	if policy.Health != nil && policy.Interval > 0 {
-		health := *policy.Health
-		health.ConsecutiveFailures = min(health.ConsecutiveFailures, int(policy.Duration/policy.Interval))
-		policy.Health = &health
-	}
-	for _, m := range a.Policy.Metrics {
-		if window > 0 && max(m.For, m.Over) <= window {
-			policy.Metrics = append(policy.Metrics, m)
-			for _, q := range metricQueries(&m) {
-				if reach := queryReach(*q.text); reach > 0 {
-					policy.InitialDelay = max(policy.InitialDelay, reach+policy.Interval)
-				}
-			}
-		}
-	}
-	restored.Policy = policy
-	if policy.Health == nil && len(policy.Metrics) == 0 {
-		return nil
-	}
-	return &restored
 }

@@ -20,23 +20,32 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/helmkube"
 )
 
+// HelmTest runs the chart's test hooks.
+type HelmTest struct {
+	// Filter runs only tests of these names; empty runs all. A chart without any test fails.
+	Filter []string
+}
+
 // helmTests runs the tests of the revision under judgment, in Helm's order (weight, then name) and with Helm's deletion policies,
 // but not by Helm's ReleaseTesting. That action tests whatever revision is the newest; writes when each test ran into the stored
 // release, before and after each one, so that the release is not what it was when its digest was taken; and while a filter is set
 // it stores the release without the hooks that the filter leaves out: a process that dies in a test loses them for good, those of
 // a later rollback included. Here the stored release is only read.
-func (r *checkRun) helmTests() error {
-	tests, err := chosenTests(r.env.Release, r.check.HelmTest.Filter)
+type helmTests struct{ run *checkRun }
+
+// do returns nil if all tests have passed.
+func (t helmTests) do() error {
+	tests, err := chosenTests(t.run.env.Release, t.run.check.HelmTest.Filter)
 	if err != nil {
-		return r.notMade(err.Error())
+		return t.run.notMade(err.Error())
 	}
 	for i, test := range tests {
-		if err := r.helmTest(test); err != nil {
+		if err := t.one(test); err != nil {
 			// As Helm does, what is to go after a success goes for those that had one, too.
-			return errors.Join(err, r.dropTests(tests[:i], helmrelease.HookSucceeded))
+			return errors.Join(err, t.drop(tests[:i], helmrelease.HookSucceeded))
 		}
 	}
-	return r.dropTests(tests, helmrelease.HookSucceeded)
+	return t.drop(tests, helmrelease.HookSucceeded)
 }
 
 // chosenTests are the tests of a release that a filter names, in the order in which they run.
@@ -69,27 +78,27 @@ func chosenTests(stored *helmrelease.Release, filter []string) ([]*helmrelease.H
 	return tests, nil
 }
 
-func (r *checkRun) helmTest(test *helmrelease.Hook) error {
-	r.env.Op.Doing(fmt.Sprintf("running the chart's test %s", test.Name))
-	objects, err := r.kube.Build(strings.NewReader(test.Manifest), false)
+func (t helmTests) one(test *helmrelease.Hook) error {
+	t.run.env.Op.Doing(fmt.Sprintf("running the chart's test %s", test.Name))
+	objects, err := t.run.kube.Build(strings.NewReader(test.Manifest), false)
 	if err != nil {
-		return r.explainPods("the test "+test.Name, err, nil)
+		return t.run.explainPods("the test "+test.Name, err, nil)
 	}
-	if err := r.clearTest(test, objects); err != nil {
-		return r.explainPods("removing an earlier test "+test.Name, err, nil)
+	if err := t.clear(test, objects); err != nil {
+		return t.run.explainPods("removing an earlier test "+test.Name, err, nil)
 	}
-	if _, err := r.kube.Create(objects); err != nil {
-		return r.explainPods("the test "+test.Name, err, nil)
+	if _, err := t.run.kube.Create(objects); err != nil {
+		return t.run.explainPods("the test "+test.Name, err, nil)
 	}
-	if err := r.waiter.Hooks(r.ctx, objects); err != nil {
-		return errors.Join(r.explainPods("the test "+test.Name, err, objects), r.dropTests([]*helmrelease.Hook{test}, helmrelease.HookFailed))
+	if err := t.run.waiter.Hooks(t.run.ctx, objects); err != nil {
+		return errors.Join(t.run.explainPods("the test "+test.Name, err, objects), t.drop([]*helmrelease.Hook{test}, helmrelease.HookFailed))
 	}
 	return nil
 }
 
-// clearTest removes what an earlier run left under the names of a test, whatever its deletion policy: it would be in the way. An object
+// clear removes what an earlier run left under the names of a test, whatever its deletion policy: it would be in the way. An object
 // that no test made stays, and is named.
-func (r *checkRun) clearTest(test *helmrelease.Hook, objects kube.ResourceList) error {
+func (t helmTests) clear(test *helmrelease.Hook, objects kube.ResourceList) error {
 	var old kube.ResourceList
 	for _, info := range objects {
 		live, err := resource.NewHelper(info.Client, info.Mapping).Get(info.Namespace, info.Name)
@@ -97,14 +106,14 @@ func (r *checkRun) clearTest(test *helmrelease.Hook, objects kube.ResourceList) 
 			continue
 		}
 		if err != nil {
-			return &helmkube.RefusedError{Object: r.kube.KeyOf(info), Verb: "read", Hook: true, Cause: err}
+			return &helmkube.RefusedError{Object: t.run.kube.KeyOf(info), Verb: "read", Hook: true, Cause: err}
 		}
 		accessor, err := meta.Accessor(live)
 		if err != nil {
-			return fmt.Errorf("reading %s: %w", r.kube.KeyOf(info).Short(), err)
+			return fmt.Errorf("reading %s: %w", t.run.kube.KeyOf(info).Short(), err)
 		}
 		if !strings.Contains(accessor.GetAnnotations()[helmrelease.HookAnnotation], "test") {
-			return r.notMade(fmt.Sprintf("%s exists and was not made by a test: the test %s would overwrite it", r.kube.KeyOf(info).Short(),
+			return t.run.notMade(fmt.Sprintf("%s exists and was not made by a test: the test %s would overwrite it", t.run.kube.KeyOf(info).Short(),
 				test.Name))
 		}
 		old.Append(info)
@@ -112,26 +121,26 @@ func (r *checkRun) clearTest(test *helmrelease.Hook, objects kube.ResourceList) 
 	if len(old) == 0 {
 		return nil
 	}
-	if _, errs := r.kube.Delete(old); len(errs) > 0 {
+	if _, errs := t.run.kube.Delete(old); len(errs) > 0 {
 		return errors.Join(errs...)
 	}
-	return r.waiter.Gone(r.ctx, old)
+	return t.run.waiter.Gone(t.run.ctx, old)
 }
 
-// dropTests deletes what tests made whose policy says so. Their end is not waited for: the next run does where it must.
-func (r *checkRun) dropTests(tests []*helmrelease.Hook, policy helmrelease.HookDeletePolicy) error {
+// drop deletes what tests made whose policy says so. Their end is not waited for: the next run does where it must.
+func (t helmTests) drop(tests []*helmrelease.Hook, policy helmrelease.HookDeletePolicy) error {
 	var doomed []*helmrelease.Hook
 	for _, test := range tests {
 		if slices.Contains(test.DeletePolicies, policy) && test.Kind != "CustomResourceDefinition" {
 			doomed = append(doomed, test)
 		}
 	}
-	if len(doomed) == 0 || r.caller.Err() != nil {
+	if len(doomed) == 0 || t.run.caller.Err() != nil {
 		return nil
 	}
-	ctx, stop := r.env.Op.Afterward(0)
+	ctx, stop := t.run.env.Op.Afterward(0)
 	defer stop()
-	clean, err := r.client(ctx, operation.WhileHeld)
+	clean, err := t.run.client(ctx, operation.WhileHeld)
 	if err != nil {
 		return err
 	}
@@ -141,8 +150,8 @@ func (r *checkRun) dropTests(tests []*helmrelease.Hook, policy helmrelease.HookD
 			return fmt.Errorf("removing the test %s: %w", test.Name, err)
 		}
 		if _, errs := clean.Delete(objects); len(errs) > 0 {
-			r.env.Op.Paced("drop "+test.Name, "the test "+test.Name+" could not be removed, the next run does: "+
-				r.env.Secrets.Text(errors.Join(errs...).Error()))
+			t.run.env.Op.Paced("drop "+test.Name, "the test "+test.Name+" could not be removed, the next run does: "+
+				t.run.env.Secrets.Text(errors.Join(errs...).Error()))
 		}
 	}
 	return nil

@@ -19,11 +19,50 @@ import (
 // httpRetryEvery is the pause between two attempts of an HTTP smoke test.
 const httpRetryEvery = time.Second
 
-// http asks once and believes the answer: a wrong status and a body without what is wanted fail at once. Where nothing answers
+// HTTPCheck is one GET request, to a Service of the cluster through the API server, or to a URL.
+type HTTPCheck struct {
+	Name string
+	// Service is asked through the API server's service proxy. Its namespace is the environment's where empty. Exactly one
+	// of Service and URL is set.
+	Service *analysis.Service
+	URL     string
+	// Header is sent along; its values count as secret.
+	Header http.Header
+	// Statuses pass. Without any, 200 to 399 do.
+	Statuses []int
+	// Contains must be in the answer's body where it is set. Only smoke tests look at the body.
+	Contains string
+	Timeout  time.Duration
+}
+
+// probe makes the sampler of a check, and says how the connections that it keeps are closed. Errors: *analysis.ConfigError.
+func (h *HTTPCheck) probe(target ownership.Release) (*analysis.HTTPProbe, func(), error) {
+	probe := &analysis.HTTPProbe{
+		Name: h.Name, URL: h.URL, Header: h.Header, Statuses: h.Statuses, Contains: h.Contains, Timeout: h.Timeout,
+	}
+	if h.Service == nil {
+		// Each request makes a connection of its own: a kept one would go to the same pod again and again.
+		transport := &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}
+		probe.Client = &http.Client{Transport: transport}
+		return probe, transport.CloseIdleConnections, probe.Validate()
+	}
+	address, err := proxyAddress(target, *h.Service)
+	if err != nil {
+		return nil, nil, err
+	}
+	transport, err := proxyTransport(target.Cluster)
+	if err != nil {
+		return nil, nil, err
+	}
+	probe.URL, probe.Proxied, probe.Client = address, true, &http.Client{Transport: transport}
+	return probe, func() {}, probe.Validate()
+}
+
+// askHTTP asks once and believes the answer: a wrong status and a body without what is wanted fail at once. Where nothing answers
 // (connection refused, no endpoint, no answer in time) it asks again until the check's time is over, since routes follow the readiness of
 // pods with a delay. Where it is not the service's fault (a right is missing, a name is unknown, a certificate is not trusted), it
 // gives up after the grace that refusals have.
-func (r *checkRun) http() error {
+func askHTTP(r *checkRun) error {
 	probe, closeIdle, err := r.check.HTTP.probe(r.env.Target)
 	if err != nil {
 		return r.notMade(err.Error())
@@ -55,29 +94,6 @@ func (r *checkRun) http() error {
 	out := r.notMade(fmt.Sprintf("%s (asked for %s)", last.Evidence, r.check.timeout()))
 	out.Refused = last.Kind == analysis.Fail
 	return out
-}
-
-// probe makes the sampler of a check, and says how the connections that it keeps are closed. Errors: *analysis.ConfigError.
-func (h *HTTPCheck) probe(target ownership.Release) (*analysis.HTTPProbe, func(), error) {
-	probe := &analysis.HTTPProbe{
-		Name: h.Name, URL: h.URL, Header: h.Header, Statuses: h.Statuses, Contains: h.Contains, Timeout: h.Timeout,
-	}
-	if h.Service == nil {
-		// Each request makes a connection of its own: a kept one would go to the same pod again and again.
-		transport := &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}
-		probe.Client = &http.Client{Transport: transport}
-		return probe, transport.CloseIdleConnections, probe.Validate()
-	}
-	address, err := proxyAddress(target, *h.Service)
-	if err != nil {
-		return nil, nil, err
-	}
-	transport, err := proxyTransport(target.Cluster)
-	if err != nil {
-		return nil, nil, err
-	}
-	probe.URL, probe.Proxied, probe.Client = address, true, &http.Client{Transport: transport}
-	return probe, func() {}, probe.Validate()
 }
 
 // proxyAddress is the URL of a Service behind the API server. Its namespace is the environment's where it has none.

@@ -37,25 +37,42 @@ const (
 	jobKept = 10 * time.Minute
 )
 
-// job runs the check's Job, or goes on waiting for the one that a killed run has left running, and removes it.
-func (r *checkRun) job() (err error) {
-	wanted, err := r.jobObject()
+// JobCheck runs a Job in the environment's namespace; exit code 0 is a pass. The container gets SLIPWAY_CLIENT,
+// SLIPWAY_STAGE, SLIPWAY_RELEASE, SLIPWAY_VERSION and SLIPWAY_NAMESPACE beside Env. It runs under the Pod Security Standard
+// "restricted" (the image must name a numeric user other than 0), with at most 1 CPU and 512 MiB, without a service mesh's sidecar,
+// and without a token unless ServiceAccount is set.
+type JobCheck struct {
+	Image          string
+	Command        []string
+	Args           []string
+	Env            map[string]string
+	ServiceAccount string
+	// PullSecrets are names of Secrets in the namespace.
+	PullSecrets []string
+}
+
+// jobRun is the Job of a check while it runs.
+type jobRun struct{ run *checkRun }
+
+// do runs the check's Job, or goes on waiting for the one that a killed run has left running, and removes it.
+func (j jobRun) do() (err error) {
+	wanted, err := j.object()
 	if err != nil {
 		return err
 	}
 	info := jobInfo(wanted)
-	defer func() { err = errors.Join(err, r.removeJob(wanted.Name)) }()
-	joined, err := r.joinJob(wanted)
+	defer func() { err = errors.Join(err, j.remove(wanted.Name)) }()
+	joined, err := j.join(wanted)
 	if err == nil && !joined {
-		if err = r.createJob(wanted); err != nil {
-			return r.explainPods("the Job "+wanted.Name, &helmkube.RefusedError{Object: r.kube.KeyOf(info), Verb: "create", Cause: err}, nil)
+		if err = j.create(wanted); err != nil {
+			return j.run.explainPods("the Job "+wanted.Name, &helmkube.RefusedError{Object: j.run.kube.KeyOf(info), Verb: "create", Cause: err}, nil)
 		}
 	}
 	if err == nil {
-		err = r.waiter.Hooks(r.ctx, []*cliresource.Info{info})
+		err = j.run.waiter.Hooks(j.run.ctx, []*cliresource.Info{info})
 	}
 	if err != nil {
-		return r.explainPods("the Job "+wanted.Name, err, []*cliresource.Info{info})
+		return j.run.explainPods("the Job "+wanted.Name, err, []*cliresource.Info{info})
 	}
 	return nil
 }
@@ -72,11 +89,11 @@ func jobInfo(j *batchv1.Job) *cliresource.Info {
 	}
 }
 
-// joinJob looks for a Job that a killed run has left. One that still runs the very same check is joined; what is over, or would run
+// join looks for a Job that a killed run has left. One that still runs the very same check is joined; what is over, or would run
 // something else, is removed first: a result that is older than this run says nothing about now.
-func (r *checkRun) joinJob(wanted *batchv1.Job) (joined bool, err error) {
-	jobs := r.env.Op.Reads.BatchV1().Jobs(wanted.Namespace)
-	found, err := jobs.Get(r.ctx, wanted.Name, metav1.GetOptions{})
+func (j jobRun) join(wanted *batchv1.Job) (joined bool, err error) {
+	jobs := j.run.env.Op.Reads.BatchV1().Jobs(wanted.Namespace)
+	found, err := jobs.Get(j.run.ctx, wanted.Name, metav1.GetOptions{})
 	if cluster.IsNotFound(err) {
 		return false, nil
 	}
@@ -85,59 +102,60 @@ func (r *checkRun) joinJob(wanted *batchv1.Job) (joined bool, err error) {
 	}
 	if found.Labels[cluster.LabelManagedBy] != environment.FieldManager ||
 		found.Labels[record.LabelRelease] != wanted.Labels[record.LabelRelease] {
-		return false, r.notMade(fmt.Sprintf("the Job %s exists and was not made by Slipway", wanted.Name))
+		return false, j.run.notMade(fmt.Sprintf("the Job %s exists and was not made by Slipway", wanted.Name))
 	}
 	if found.DeletionTimestamp == nil && rollout.JobActive(found) &&
 		found.Annotations[annotationCheckHash] == wanted.Annotations[annotationCheckHash] {
-		r.env.Op.Paced("joined", "waiting for the Job "+wanted.Name+", which an earlier run has started")
+		j.run.env.Op.Paced("joined", "waiting for the Job "+wanted.Name+", which an earlier run has started")
 		return true, nil
 	}
-	if err := r.removeJob(wanted.Name); err != nil {
+	if err := j.remove(wanted.Name); err != nil {
 		return false, err
 	}
-	return false, r.waiter.Gone(r.ctx, []*cliresource.Info{jobInfo(wanted)})
+	return false, j.run.waiter.Gone(j.run.ctx, []*cliresource.Info{jobInfo(wanted)})
 }
 
-func (r *checkRun) createJob(wanted *batchv1.Job) error {
-	_, err := r.env.Op.Gated.BatchV1().Jobs(wanted.Namespace).Create(r.ctx, wanted,
+func (j jobRun) create(wanted *batchv1.Job) error {
+	_, err := j.run.env.Op.Gated.BatchV1().Jobs(wanted.Namespace).Create(j.run.ctx, wanted,
 		metav1.CreateOptions{FieldManager: environment.FieldManager})
 	return err
 }
 
-// removeJob deletes a Job with its pods, also when the check's time is over or the operation was interrupted. One that cannot be
+// remove deletes a Job with its pods, also when the check's time is over or the operation was interrupted. One that cannot be
 // deleted is so by the cluster some time after its end, or by the next run.
-func (r *checkRun) removeJob(name string) error {
-	ctx, stop := r.env.Op.Afterward(0)
+func (j jobRun) remove(name string) error {
+	ctx, stop := j.run.env.Op.Afterward(0)
 	defer stop()
 	background := metav1.DeletePropagationBackground
-	err := r.env.Op.Durable.BatchV1().Jobs(r.env.Target.Handle.Namespace).Delete(ctx, name,
+	err := j.run.env.Op.Durable.BatchV1().Jobs(j.run.env.Target.Handle.Namespace).Delete(ctx, name,
 		metav1.DeleteOptions{PropagationPolicy: &background})
 	if err != nil && !apierrors.IsNotFound(err) {
-		r.env.Op.Paced("remove "+name, fmt.Sprintf("the Job %s could not be removed, the cluster does %s after its end: %s", name, jobKept,
+		j.run.env.Op.Paced("remove "+name, fmt.Sprintf("the Job %s could not be removed, the cluster does %s after its end: %s", name, jobKept,
 			explain.Library(err)))
 	}
 	return nil
 }
 
-// jobObject is the Job of a check. It satisfies the Pod Security Standard "restricted", and has no token unless it is given a
+// object is the Job of a check. It satisfies the Pod Security Standard "restricted", and has no token unless it is given a
 // ServiceAccount.
-func (r *checkRun) jobObject() (*batchv1.Job, error) {
-	spec := r.check.Job
-	handle := r.env.Target.Handle
+func (j jobRun) object() (*batchv1.Job, error) {
+	spec := j.run.check.Job
+	handle := j.run.env.Target.Handle
 	values := map[string]string{
 		"SLIPWAY_CLIENT": handle.Client, "SLIPWAY_STAGE": handle.Stage, "SLIPWAY_NAMESPACE": handle.Namespace,
-		"SLIPWAY_RELEASE": r.env.Target.Name, "SLIPWAY_VERSION": r.env.Version,
+		"SLIPWAY_RELEASE": j.run.env.Target.Name, "SLIPWAY_VERSION": j.run.env.Version,
 	}
 	maps.Copy(values, spec.Env)
 	labels := map[string]string{
 		environment.LabelClient: handle.Client, environment.LabelStage: handle.Stage,
-		cluster.LabelManagedBy: environment.FieldManager, record.LabelRelease: r.env.Target.Name, record.LabelCheck: checkLabel(r.check.Name),
+		cluster.LabelManagedBy: environment.FieldManager, record.LabelRelease: j.run.env.Target.Name,
+		record.LabelCheck: checkLabel(j.run.check.Name),
 	}
 	out := task.Spec{
-		Namespace: handle.Namespace, Name: r.jobName(), Labels: labels, Container: "check",
+		Namespace: handle.Namespace, Name: j.name(), Labels: labels, Container: "check",
 		Image: spec.Image, Command: spec.Command, Args: spec.Args, Env: values,
 		ServiceAccount: spec.ServiceAccount, Token: spec.ServiceAccount != "", PullSecrets: spec.PullSecrets,
-		Grace: 5 * time.Second, Deadline: r.check.timeout() + jobMargin,
+		Grace: 5 * time.Second, Deadline: j.run.check.timeout() + jobMargin,
 	}.Job()
 	out.Spec.TTLSecondsAfterFinished = new(int32(jobKept.Seconds()))
 	text, err := json.Marshal(out.Spec)
@@ -151,14 +169,14 @@ func (r *checkRun) jobObject() (*batchv1.Job, error) {
 
 var notInNames = regexp.MustCompile(`[^a-z0-9]+`)
 
-// jobName is the same for the same check of the same revision, so that a run finds what another one has left.
-func (r *checkRun) jobName() string {
+// name is the same for the same check of the same revision, so that a run finds what another one has left.
+func (j jobRun) name() string {
 	revision := 0
-	if r.env.Release != nil {
-		revision = r.env.Release.Version
+	if j.run.env.Release != nil {
+		revision = j.run.env.Release.Version
 	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%s\n%d", r.env.Target.Name, r.stage, r.check.Name, revision))
-	readable := strings.Trim(notInNames.ReplaceAllLiteralString(strings.ToLower(r.env.Target.Name+"-"+r.check.Name), "-"), "-")
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%s\n%d", j.run.env.Target.Name, j.run.stage, j.run.check.Name, revision))
+	readable := strings.Trim(notInNames.ReplaceAllLiteralString(strings.ToLower(j.run.env.Target.Name+"-"+j.run.check.Name), "-"), "-")
 	// Pods of Jobs get six letters more, and their names are labels.
 	readable = strings.TrimRight(readable[:min(len(readable), 36)], "-")
 	return fmt.Sprintf("%s-r%d-%s", readable, revision, hex.EncodeToString(sum[:4]))

@@ -70,7 +70,7 @@ func TestJobCheck_PassesUnderTheRestrictedStandardAndLeavesNothing(t *testing.T)
 		t.Fatal(err)
 	}
 	defer run.cancel()
-	object, err := run.jobObject()
+	object, err := jobRun{run}.object()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,12 +159,12 @@ func TestJobCheck_TellsARefusalFromAJobThatCannotRun(t *testing.T) {
 					b.t.Fatal(err)
 				}
 				defer run.cancel()
-				object, err := run.jobObject()
+				object, err := jobRun{run}.object()
 				if err != nil {
 					b.t.Fatal(err)
 				}
 				object.Labels = map[string]string{"made-by": "hand"}
-				if err := run.createJob(object); err != nil {
+				if err := (jobRun{run}).create(object); err != nil {
 					b.t.Fatal(err)
 				}
 			},
@@ -205,11 +205,11 @@ func TestJobCheck_JoinsWhatAKilledRunLeftRunning(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer run.cancel()
-		object, err := run.jobObject()
+		object, err := jobRun{run}.object()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := run.createJob(object); err != nil {
+		if err := (jobRun{run}).create(object); err != nil {
 			t.Fatal(err)
 		}
 		return object

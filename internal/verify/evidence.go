@@ -30,16 +30,6 @@ type Evidence struct {
 	Log   []string
 }
 
-// CheckFailure is what a smoke test or the acceptance gate said.
-type CheckFailure struct {
-	Stage, Check string
-	// Problem is a sentence; Log the last lines of the pod that ran it, without secrets.
-	Problem string
-	Log     []string
-	// Refused is false where the check could not be made at all, which says nothing about the version.
-	Refused bool
-}
-
 // Text prints evidence: a table of the samples that decided, or the log of the check.
 func (e Evidence) Text() string {
 	var lines []string

@@ -10,10 +10,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"time"
-
-	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
 )
 
 // Policy says how a new revision is verified once its pods are ready, and what happens when that fails. The zero value
@@ -33,53 +30,6 @@ type Policy struct {
 	RetryToken string
 }
 
-// Analysis is a policy and how its checks are made. The release's own pods are a health check where Pods is not nil.
-type Analysis struct {
-	Policy analysis.Policy
-	// Pods watches the pods of the release's workloads, under the name "pods".
-	Pods *PodsCheck
-	// Probes are health checks by HTTP; their names are those of the policy.
-	Probes []HTTPCheck
-	// Prometheus answers the policy's metrics; nil where it has none.
-	Prometheus *PrometheusSource
-}
-
-// PodsCheck is a health check by the state of the release's pods.
-type PodsCheck struct {
-	// MinReady is the least number of ready pods for each workload, 1 where zero.
-	MinReady int
-	// Grace is how long after its creation a pod may be not ready, one minute where zero.
-	Grace time.Duration
-}
-
-// HTTPCheck is one GET request, to a Service of the cluster through the API server, or to a URL.
-type HTTPCheck struct {
-	Name string
-	// Service is asked through the API server's service proxy. Its namespace is the environment's where empty. Exactly one
-	// of Service and URL is set.
-	Service *analysis.Service
-	URL     string
-	// Header is sent along; its values count as secret.
-	Header http.Header
-	// Statuses pass. Without any, 200 to 399 do.
-	Statuses []int
-	// Contains must be in the answer's body where it is set. Only smoke tests look at the body.
-	Contains string
-	Timeout  time.Duration
-}
-
-// PrometheusSource says how a Prometheus is reached: a Service through the API server's service proxy, or an address with
-// credentials of its own. Exactly one of Service and Address is set. Credentials are kept in memory only.
-type PrometheusSource struct {
-	Service *analysis.Service
-	Address string
-	// Username, Password, BearerToken, Header and CA belong to Address.
-	Username, Password, BearerToken string
-	Header                          http.Header
-	CA                              []byte
-	Timeout                         time.Duration
-}
-
 // Check is one smoke test, or the acceptance gate. Exactly one of HelmTest, HTTP and Job is set.
 type Check struct {
 	Name     string
@@ -88,26 +38,6 @@ type Check struct {
 	Job      *JobCheck
 	// Timeout is for all attempts together, 5 minutes where zero; 30 seconds for HTTP.
 	Timeout time.Duration
-}
-
-// HelmTest runs the chart's test hooks.
-type HelmTest struct {
-	// Filter runs only tests of these names; empty runs all. A chart without any test fails.
-	Filter []string
-}
-
-// JobCheck runs a Job in the environment's namespace; exit code 0 is a pass. The container gets SLIPWAY_CLIENT,
-// SLIPWAY_STAGE, SLIPWAY_RELEASE, SLIPWAY_VERSION and SLIPWAY_NAMESPACE beside Env. It runs under the Pod Security Standard
-// "restricted" (the image must name a numeric user other than 0), with at most 1 CPU and 512 MiB, without a service mesh's sidecar,
-// and without a token unless ServiceAccount is set.
-type JobCheck struct {
-	Image          string
-	Command        []string
-	Args           []string
-	Env            map[string]string
-	ServiceAccount string
-	// PullSecrets are names of Secrets in the namespace.
-	PullSecrets []string
 }
 
 // RollbackPolicy says how a failed revision is taken back: to the newest known-good revision, never to Helm's guess.
@@ -144,6 +74,26 @@ func (g Policy) Longest(rollout time.Duration) time.Duration {
 		}
 	}
 	return total
+}
+
+// ValidateChecks says what is wrong with smoke tests and acceptance: *CheckConfigError, nil where nothing is.
+func (g Policy) ValidateChecks() error {
+	p := &problems{block: "smoke_test"}
+	names := map[string]bool{}
+	for i, check := range g.SmokeTests {
+		p.index = i
+		p.add(names[check.Name], "name", "two smoke tests are called %q.", check.Name)
+		names[check.Name] = true
+		p.check(check)
+	}
+	if g.Acceptance != nil {
+		p.block, p.index = "acceptance", 0
+		p.check(*g.Acceptance)
+	}
+	if len(p.list) == 0 {
+		return nil
+	}
+	return &CheckConfigError{Problems: p.list}
 }
 
 const (

@@ -4,7 +4,6 @@
 package verify
 
 import (
-	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
@@ -24,21 +23,6 @@ type QueryValues struct {
 func queryValuesOf(t ownership.Release, version string) QueryValues {
 	return QueryValues{Namespace: t.Handle.Namespace, Release: t.Name, Client: t.Handle.Client, Stage: t.Handle.Stage, Version: version}
 }
-
-// PlaceholderError says what is wrong with a placeholder of a query.
-type PlaceholderError struct {
-	// Placeholder is what stands between the braces.
-	Placeholder string
-	Problem     string
-}
-
-// Explain says it in three paragraphs.
-func (e *PlaceholderError) Explain() (happened, observed, advice string) {
-	return "A placeholder of a query cannot be filled in.", fmt.Sprintf("{{ %s }}: %s.", e.Placeholder, e.Problem),
-		"Use {{ namespace }}, {{ release }}, {{ client }}, {{ stage }} or {{ version }}, within the quotes of a label's value."
-}
-
-func (e *PlaceholderError) Error() string { return explain.Text(e.Explain()) }
 
 // ExpandQuery fills in the placeholders {{ namespace }}, {{ release }}, {{ client }}, {{ stage }} and {{ version }} of a PromQL query.
 // They stand in the value of a label: namespace="{{ namespace }}". A value is written so that it means itself and nothing else: escaped as

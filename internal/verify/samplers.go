@@ -11,9 +11,11 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/redact"
 )
 
-// samplers makes the checks of a policy, whose queries hold no placeholders any more. release frees what they hold on to.
-func (a *Analysis) samplers(ctx context.Context, env Environment, policy analysis.Policy) (made []analysis.Sampler, release func(),
-	err error) {
+// makeSamplers makes the checks of an analysis. The queries of policy hold no placeholders any more. release frees what the checks hold
+// on to.
+func makeSamplers(ctx context.Context, env Environment, a *Analysis, policy analysis.Policy) (
+	made []analysis.Sampler, release func(), err error,
+) {
 	var closers []func()
 	release = func() {
 		for _, c := range closers {

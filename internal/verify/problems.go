@@ -4,6 +4,7 @@
 package verify
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -12,20 +13,7 @@ import (
 	"strings"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
-	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 )
-
-// CheckConfigError says at plan time what is wrong with smoke tests and the acceptance gate.
-type CheckConfigError struct {
-	Problems []ConfigProblem
-}
-
-// Explain says it in three paragraphs.
-func (e *CheckConfigError) Explain() (happened, observed, advice string) {
-	return "A check of the release is not configured right.", problemText(e.Problems), "Correct the block that is named."
-}
-
-func (e *CheckConfigError) Error() string { return explain.Text(e.Explain()) }
 
 // ConfigProblem is one thing that is wrong, in the words of the configuration.
 type ConfigProblem struct {
@@ -62,26 +50,6 @@ func (p *problems) add(wrong bool, field, format string, values ...any) {
 	if wrong {
 		p.list = append(p.list, ConfigProblem{Block: p.block, Index: p.index, Field: field, Text: fmt.Sprintf(format, values...)})
 	}
-}
-
-// ValidateChecks says what is wrong with smoke tests and acceptance: *CheckConfigError, nil where nothing is.
-func (g Policy) ValidateChecks() error {
-	p := &problems{block: "smoke_test"}
-	names := map[string]bool{}
-	for i, check := range g.SmokeTests {
-		p.index = i
-		p.add(names[check.Name], "name", "two smoke tests are called %q.", check.Name)
-		names[check.Name] = true
-		p.check(check)
-	}
-	if g.Acceptance != nil {
-		p.block, p.index = "acceptance", 0
-		p.check(*g.Acceptance)
-	}
-	if len(p.list) == 0 {
-		return nil
-	}
-	return &CheckConfigError{Problems: p.list}
 }
 
 func (p *problems) check(c Check) {
@@ -164,6 +132,30 @@ func (p *problems) config(prefix string, err error) {
 
 // argumentNames are those of the configuration for fields of package analysis that are called otherwise.
 var argumentNames = map[string]string{"address": "url", "ca": "ca_pem", "headers": "headers_wo", "bearer_token": "bearer_token_wo"}
+
+// syntax checks a query without its values. What is missing is said by the policy.
+func (p *problems) syntax(field, query string) {
+	if strings.TrimSpace(query) == "" {
+		return
+	}
+	expanded, err := ExpandQuery(query, QueryValues{Namespace: "n", Release: "r", Client: "c", Stage: "s", Version: "v"})
+	if err == nil {
+		err = analysis.ParseQuery(expanded)
+	}
+	p.query(field, err)
+}
+
+// query adds what is wrong with a query.
+func (p *problems) query(field string, err error) {
+	var placeholder *PlaceholderError
+	var query *analysis.QueryError
+	switch {
+	case errors.As(err, &placeholder):
+		p.add(true, field, "{{ %s }}: %s.", placeholder.Placeholder, placeholder.Problem)
+	case errors.As(err, &query):
+		p.add(true, field, "%s.", query.Problem)
+	}
+}
 
 func canonical(h http.Header) map[string][]string {
 	out := map[string][]string{}

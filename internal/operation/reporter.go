@@ -25,16 +25,15 @@ func newReporter(pass func(string)) *reporter {
 	return &reporter{pass: pass, last: map[string]time.Time{}}
 }
 
-// Say reports a sentence at once.
-func (o *Operation) Say(format string, args ...any) {
-	if o.report.pass != nil {
-		o.report.pass(fmt.Sprintf(format, args...))
+// say passes a sentence on at once.
+func (r *reporter) say(format string, args ...any) {
+	if r.pass != nil {
+		r.pass(fmt.Sprintf(format, args...))
 	}
 }
 
-// Paced reports a sentence, at most one in 10 s on each topic.
-func (o *Operation) Paced(topic, sentence string) {
-	r := o.report
+// paced passes a sentence on, at most one in reportEvery on each topic.
+func (r *reporter) paced(topic, sentence string) {
 	if r.pass == nil {
 		return
 	}
@@ -47,21 +46,16 @@ func (o *Operation) Paced(topic, sentence string) {
 	r.pass(sentence)
 }
 
-// Doing reports what is being done and remembers it for Now.
-func (o *Operation) Doing(what string) {
-	o.note(what)
-	o.Paced(what, what)
+// note remembers what is being done.
+func (r *reporter) note(what string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.doing = what
 }
 
-func (o *Operation) note(what string) {
-	o.report.mu.Lock()
-	defer o.report.mu.Unlock()
-	o.report.doing = what
-}
-
-// Now is what was being done last, for errors.
-func (o *Operation) Now() string {
-	o.report.mu.Lock()
-	defer o.report.mu.Unlock()
-	return o.report.doing
+// now is what was being done last.
+func (r *reporter) now() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.doing
 }

@@ -95,7 +95,7 @@ func (r *CanaryResource) Schema(ctx context.Context, _ resource.SchemaRequest, r
 					"of pauses and analyses. When it is over, the old weights are restored.",
 				UpdateDescription: "How long all steps may take, analyses included, for example `\"1h\"`. Default: `\"10m\"` and the time " +
 					"of pauses and analyses. When it is over, the old weights are restored.",
-				DeleteDescription: "How long it may take until the stable side has all requests. Default: `\"10m\"`.",
+				DeleteDescription: "How long it may take until the stable track has all requests. Default: `\"10m\"`.",
 			}),
 
 			"cluster_uid": schema.StringAttribute{

@@ -142,7 +142,7 @@ func (r *CanaryResource) plan(ctx context.Context, plan, state *canaryModel, wan
 }
 
 // routesElsewhere are the blocks that make another route of it than the one in the state: then all requests first go to the
-// stable side of the old one, by a replacement. The same route written in another way is none.
+// stable track of the old one, by a replacement. The same route written in another way is none.
 func (m canaryModel) routesElsewhere(ctx context.Context, state canaryModel, wanted canaryWanted) (at path.Paths, diags diag.Diagnostics) {
 	reader := &blockReader{ctx: ctx}
 	before := state.route(reader)

@@ -188,7 +188,7 @@ spec:
 		before := c.find(virtualServices, "edge")
 		text := w.refused(saved...)
 		for _, part := range append(parts,
-			"Route intake of VirtualService edge was changed by somebody else after the plan of split data-collection was made. Nothing "+
+			"Another user or program changed route intake of VirtualService edge after the plan of split data-collection was made. Nothing "+
 				"was written.",
 			"When it was planned,", "Plan again") {
 			if !strings.Contains(text, part) {

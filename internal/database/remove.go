@@ -111,7 +111,7 @@ const (
 	sessionsPause  = 200 * time.Millisecond
 )
 
-// dropDatabase never ends somebody's session.
+// dropDatabase never ends the session of a user.
 func (r *run) dropDatabase(ctx context.Context) error {
 	for start := time.Now(); ; {
 		connected, own, err := sessions(ctx, r.admin.conn, r.spec.Name)

@@ -142,7 +142,7 @@ func TestMigration_ItsPodIsLost(t *testing.T) {
 	}
 }
 
-// Somebody deletes the Job while it runs: the apply says so, and the next one resumes.
+// Another user deletes the Job while it runs: the apply says so, and the next one resumes.
 func TestMigration_ItsJobIsDeleted(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short mode: the program that drives the provider makes no difference to this")
@@ -158,7 +158,7 @@ func TestMigration_ItsJobIsDeleted(t *testing.T) {
 	})
 	config := m.config(m.block(kindExpand, "lock_timeout = \"2m\""))
 	m.run(
-		resource.TestStep{Config: config, ExpectError: errorText("the Job was deleted while it ran, by somebody else")},
+		resource.TestStep{Config: config, ExpectError: errorText("another user or program deleted the Job while it ran")},
 		resource.TestStep{
 			PreConfig: func() {
 				if err := <-deleted; err != nil {
@@ -179,8 +179,8 @@ func TestMigration_ItsJobIsDeleted(t *testing.T) {
 	)
 }
 
-// Somebody holds a lock on a table: the migration gives way, again and again, and the user sees it. When it is free, the next
-// apply goes on.
+// Another session holds a lock on a table: the migration gives way, again and again, and the user sees it. When it is free, the next
+// apply resumes.
 func TestMigration_ReportsALockOfAnotherSession(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short mode: the program that drives the provider makes no difference to this")
@@ -306,7 +306,7 @@ func TestMigration_BaselineAndSoak(t *testing.T) {
 }
 
 // A contract migration runs nothing where no file is for it.
-func TestMigration_ContractTakesMarkedFilesOnly(t *testing.T) {
+func TestMigration_ContractTakesContractFilesOnly(t *testing.T) {
 	t.Parallel()
 	m := newTestMigration(t)
 	m.write(map[string]string{"00001_orders.sql": createOrders})

@@ -79,7 +79,7 @@ type ConflictError struct {
 
 // Explain implements explain.Explainer.
 func (e *ConflictError) Explain() (happened, observed, advice string) {
-	return fmt.Sprintf("Somebody changed the record of %s %s meanwhile.", e.Noun, e.Name),
+	return fmt.Sprintf("Another user or program changed the record of %s %s meanwhile.", e.Noun, e.Name),
 		fmt.Sprintf("%s is not as it was read, and was not overwritten.", e.Object), "Apply again."
 }
 

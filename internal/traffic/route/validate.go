@@ -146,7 +146,7 @@ func hostProblems(field, host string) []Problem {
 	case host == "":
 		return []Problem{{Field: field, Text: "The host is empty."}}
 	case field == "host" && name != host:
-		return []Problem{{Field: field, Text: fmt.Sprintf("%q stands for many hosts; the tracks are behind one Service.", host)}}
+		return []Problem{{Field: field, Text: fmt.Sprintf("%q matches many hosts; the tracks are behind one Service.", host)}}
 	case len(validation.IsDNS1123Subdomain(name)) > 0:
 		return []Problem{{Field: field, Text: fmt.Sprintf("%q is no name of a host.", host)}}
 	}

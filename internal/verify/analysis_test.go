@@ -109,7 +109,7 @@ func TestAnalysis_ValidateObjectsWantsPodsToWatch(t *testing.T) {
 	}
 }
 
-func TestGuard_ValidateChecks(t *testing.T) {
+func TestPolicy_ValidateChecks(t *testing.T) {
 	t.Parallel()
 	good := Policy{
 		SmokeTests: []Check{{Name: "chart", HelmTest: &HelmTest{}}, {Name: "http", HTTP: &HTTPCheck{URL: "https://app/"}}},
@@ -130,7 +130,7 @@ func TestGuard_ValidateChecks(t *testing.T) {
 		"smoke_test[2].http.contains", "acceptance[0].name", "acceptance[0].job.image", `"a b" is not`, "SLIPWAY_STAGE is set by Slipway")
 }
 
-func TestValidation_JudgesOnlyByWhatTheWindowShows(t *testing.T) {
+func TestValidation_EvaluatesOnlyWhatTheWindowShows(t *testing.T) {
 	t.Parallel()
 	a := sound()
 	slow := a.Policy.Metrics[0]

@@ -37,7 +37,7 @@ const (
 	jobKept = 10 * time.Minute
 )
 
-// job runs the check's Job, or goes on waiting for the one that a killed run has left running, and removes it.
+// job runs the check's Job, or continues to wait for the one that a killed run has left running, and removes it.
 func (r *checkRun) job() (err error) {
 	wanted, err := r.jobObject()
 	if err != nil {

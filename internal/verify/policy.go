@@ -97,7 +97,7 @@ type HelmTest struct {
 }
 
 // JobCheck runs a Job in the environment's namespace; exit code 0 is a pass. The container gets SLIPWAY_CLIENT,
-// SLIPWAY_STAGE, SLIPWAY_RELEASE, SLIPWAY_VERSION and SLIPWAY_NAMESPACE beside Env. It runs under the Pod Security Standard
+// SLIPWAY_STAGE, SLIPWAY_RELEASE, SLIPWAY_VERSION and SLIPWAY_NAMESPACE in addition to Env. It runs under the Pod Security Standard
 // "restricted" (the image must name a numeric user other than 0), with at most 1 CPU and 512 MiB, without a service mesh's sidecar,
 // and without a token unless ServiceAccount is set.
 type JobCheck struct {
@@ -110,7 +110,7 @@ type JobCheck struct {
 	PullSecrets []string
 }
 
-// RollbackPolicy says how a failed revision is taken back: to the newest known-good revision, never to Helm's guess.
+// RollbackPolicy says how a failed revision is rolled back: to the newest known-good revision, never to Helm's guess.
 type RollbackPolicy struct {
 	// RunHooks runs the chart's rollback hooks; they are skipped otherwise, since one that fails blocks the rollback.
 	RunHooks bool
@@ -118,7 +118,7 @@ type RollbackPolicy struct {
 	Timeout time.Duration
 	// Validation is how long the restored revision is watched by the analysis' checks, over a window that starts after the
 	// rollback; its smoke tests and acceptance run as well. Zero makes one pass of each health check. A metric whose rule needs
-	// longer than this is left out: it could only judge by what the other revision did. The window starts when the queries look
+	// longer than this is left out: it could only evaluate what the other revision did. The window starts when the queries look
 	// back no further than to the rollback: with rate(x[1m]) one minute and an interval after it.
 	Validation time.Duration
 	// Quarantine is how long content that failed is not deployed again, 24 hours where zero.

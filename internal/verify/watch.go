@@ -24,7 +24,7 @@ type Watched struct {
 	// the analysis compares the share with it.
 	Weight       int
 	HeaderRouted bool
-	// Lost returns why the analysis must stop although its context has not ended, nil while it may go on: operation.Lost.
+	// Lost returns why the analysis must stop although its context has not ended, nil while it may continue: operation.Lost.
 	Lost func() error
 	// Start is when an analysis that was cut off had begun, zero for a new one.
 	Start time.Time
@@ -63,5 +63,5 @@ func (a *Analysis) Watch(ctx context.Context, w Watched) (analysis.Verdict, []an
 	return analysis.Run(held, analysis.Options{Policy: policy, Samplers: samplers, Abort: w.Abort, Start: w.Start, Progress: w.Progress})
 }
 
-// PolicyKey names what an analysis judges by, without credentials. It is empty where a is nil.
+// PolicyKey names what an analysis evaluates, without credentials. It is empty where a is nil.
 func (a *Analysis) PolicyKey() string { return Policy{Analysis: a}.Hash() }

@@ -15,7 +15,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
-// Blocks that occur at most once are lists of at most one element: in Terraform's single nested blocks a provider cannot tell an
+// Blocks that occur at most once are lists of at most one element: in Terraform's single nested blocks a provider cannot distinguish an
 // empty block from none, and `rollback {}` has a meaning.
 
 // analysisBlock is the block "analysis" of resources that watch what they changed.

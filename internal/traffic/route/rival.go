@@ -43,7 +43,7 @@ func (e *RivalError) Explain() (happened, observed, advice string) {
 
 func (e *RivalError) Error() string { return explain.Text(e.Explain()) }
 
-// meshGateway stands for all proxies of the mesh; a VirtualService that names no gateway is for them.
+// meshGateway means all proxies of the mesh; a VirtualService that names no gateway is for them.
 const meshGateway = "mesh"
 
 // sharedHost is the full name of a host that the mesh has from two VirtualServices, empty where there is none. Those of a gateway

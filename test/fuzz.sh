@@ -14,7 +14,7 @@ trap 'rm -rf "$work"' EXIT
 cache=$(go env GOCACHE)/fuzz
 failed=0 count=0
 for package in "$@"; do
-	# -fuzz makes go test build the program that is told what the code covers.
+	# -fuzz makes go test build the program that gets the coverage of the code.
 	go test -c -fuzz . -o "$work/program" "./$package"
 	[[ -x $work/program ]] || continue # has no tests
 	while read -r target; do

@@ -39,7 +39,7 @@ trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-step "building the test tools; Kubernetes, OpenTofu and Istio go on in the background"
+step "building the test tools; Kubernetes, OpenTofu and Istio continue in the background"
 go build -o "$work/" ./test/cluster/cmd/build ./test/cluster/cmd/cluster ./test/image/cmd/image
 "$work/build" kubernetes coredns opentofu istio >"$work/build.log" 2>&1 &
 builder=$!

@@ -87,7 +87,7 @@ resource "slipway_canary" "app" {
 
   # A canary with a share of the calls is analyzed like every new version. If it fails, it loses its share.
   dynamic "analysis" {
-    for_each = local.guarded && var.canary.weight > 0 ? [local.analysis] : []
+    for_each = local.verified && var.canary.weight > 0 ? [local.analysis] : []
 
     content {
       initial_delay   = analysis.value.initial_delay

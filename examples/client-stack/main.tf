@@ -9,8 +9,8 @@ locals {
     staging = { duration = "3m", lasting = "1m", validation = "1m", min_requests = 5 }
     prod    = { duration = "10m", lasting = "2m", validation = "2m", min_requests = 20 }
   }
-  stage   = lookup(local.stages, var.stage, local.stages.prod)
-  guarded = coalesce(var.guarded, var.stage != "dev")
+  stage    = lookup(local.stages, var.stage, local.stages.prod)
+  verified = coalesce(var.verified, var.stage != "dev")
 
   analysis = merge(var.analysis, {
     duration   = coalesce(var.analysis.duration, local.stage.duration)
@@ -66,7 +66,7 @@ resource "slipway_release" "app" {
 
   # The tests run when the pods are ready. The first failure fails the release.
   dynamic "smoke_test" {
-    for_each = local.guarded ? var.smoke_tests : []
+    for_each = local.verified ? var.smoke_tests : []
 
     content {
       name    = smoke_test.value.name
@@ -105,7 +105,7 @@ resource "slipway_release" "app" {
 
   # Then the new version is analyzed; with two colors, after it has the traffic.
   dynamic "analysis" {
-    for_each = local.guarded && var.strategy != "blue_green" ? [local.analysis] : []
+    for_each = local.verified && var.strategy != "blue_green" ? [local.analysis] : []
 
     content {
       initial_delay   = analysis.value.initial_delay
@@ -156,7 +156,7 @@ resource "slipway_release" "app" {
 
   # Finally, a Job can ask people or another system.
   dynamic "acceptance" {
-    for_each = local.guarded ? var.acceptance[*] : []
+    for_each = local.verified ? var.acceptance[*] : []
 
     content {
       timeout = acceptance.value.timeout
@@ -172,7 +172,7 @@ resource "slipway_release" "app" {
 
   # A failed version is rolled back to the last known-good version.
   dynamic "rollback" {
-    for_each = local.guarded ? var.rollback[*] : []
+    for_each = local.verified ? var.rollback[*] : []
 
     content {
       timeout    = rollback.value.timeout

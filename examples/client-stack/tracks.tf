@@ -70,7 +70,7 @@ resource "slipway_blue_green" "app" {
 
   # The new color's pods are analyzed before the switch …
   dynamic "preview_analysis" {
-    for_each = local.guarded ? [local.analysis] : []
+    for_each = local.verified ? [local.analysis] : []
 
     content {
       duration = coalesce(var.blue_green.preview, "30s")
@@ -86,7 +86,7 @@ resource "slipway_blue_green" "app" {
 
   # … and after it, like every new version. If they fail, the traffic is switched back.
   dynamic "analysis" {
-    for_each = local.guarded ? [local.analysis] : []
+    for_each = local.verified ? [local.analysis] : []
 
     content {
       initial_delay   = analysis.value.initial_delay

@@ -125,7 +125,7 @@ variable "secret_values_version" {
   default     = null
 }
 
-variable "guarded" {
+variable "verified" {
   description = "Verify new versions, and roll back automatically when verification fails. Default: in every stage except dev."
   type        = bool
   default     = null
@@ -170,7 +170,7 @@ variable "prometheus" {
 }
 
 variable "analysis" {
-  description = "Analysis of a new version. Defaults depend on the stage: in prod, the analysis takes 10 minutes, and an error rate above 5% for 2 minutes or more than 3 failed health checks in a row fail it. If error_rate has max_ratio or max_difference, a canary is also compared with stable. If sample_ratio is true, its share of the requests is compared with its weight. In the queries, {{window}} stands for error_rate.window, {{canary}} for the canary's release, and {{namespace}}, {{release}}, {{version}}, {{client}} and {{stage}} for those of the release."
+  description = "Analysis of a new version. Defaults depend on the stage: in prod, the analysis takes 10 minutes, and an error rate above 5% for 2 minutes or more than 3 failed health checks in a row fail it. If error_rate has max_ratio or max_difference, a canary is also compared with stable. If sample_ratio is true, its share of the requests is compared with its weight. In the queries, {{window}} is replaced by error_rate.window, {{canary}} by the canary's release, and {{namespace}}, {{release}}, {{version}}, {{client}} and {{stage}} by those of the release."
   type = object({
     initial_delay        = optional(string)
     duration             = optional(string)

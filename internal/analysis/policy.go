@@ -305,7 +305,7 @@ func (p Policy) Validate() error {
 }
 
 // AtWeight is p for a canary with this percentage of the requests. At 0 and 100 the share is not analyzed, since there is only one
-// side. At 100 no metric is compared with a baseline either: the stable side has no requests, and no data would end the run.
+// track. At 100 no metric is compared with a baseline either: the stable track has no requests, and no data would end the run.
 func (p Policy) AtWeight(weight int, headerRouted bool) Policy {
 	if weight >= 100 {
 		p.Metrics = slices.DeleteFunc(slices.Clone(p.Metrics), func(m Metric) bool { return m.Baseline != nil })

@@ -32,7 +32,7 @@ func sidesPolicy(canary, stable *service, weight int) Policy {
 	}
 }
 
-// Two services that get equally many requests are the two sides of a split, whose counters a real Prometheus has.
+// Two services that get equally many requests are the two tracks of a split, whose counters a real Prometheus has.
 func TestRun_ComparesTwoSidesWithARealPrometheus(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes half a minute")

@@ -21,15 +21,15 @@ const (
 
 // SampleRatio detects a sample ratio mismatch: the share of the requests that reach the canary differs from its weight. The cause
 // are callers that do not use the route, a cache or retries before it, or pods that are not scraped, and no other metric of the two
-// sides can be compared.
+// tracks can be compared.
 //
 // Each sample is a binomial test on the requests of a window. It fails when the observed share has a probability below Significance even if
 // the true share is as far from the weight as Tolerance allows. The run fails when every sample over For fails; since
 // For is at least the window, the first and the last of them share no request, so that a false alarm in a whole run stays less likely
 // than Significance. Nothing is sampled until the window is after the start of the run, since the weight was different before.
-// Fewer requests than MinRequests, or too few to notice that a side gets none at all, are no data.
+// Fewer requests than MinRequests, or too few to notice that a track gets none at all, are no data.
 type SampleRatio struct {
-	// CanaryQuery and StableQuery count the requests of each side in a window, as with increase(…[1m]). No series count as no requests.
+	// CanaryQuery and StableQuery count the requests of each track in a window, as with increase(…[1m]). No series count as no requests.
 	CanaryQuery, StableQuery string
 	// Weight is the percentage of the canary, 1 to 99. Zero is for a policy whose weight is not known yet: its samples are errors.
 	Weight int
@@ -41,7 +41,7 @@ type SampleRatio struct {
 	// Tolerance is the allowed distance of the share from the weight, as a part of the smaller of the two shares: with 0.1 and a
 	// weight of 10, from 9 to 11 %. Counts that are computed from counters are not exact.
 	Tolerance float64
-	// MinRequests is the minimum number of requests of both sides together.
+	// MinRequests is the minimum number of requests of both tracks together.
 	MinRequests float64
 	// For is the span over which every sample must fail; zero means the window of the queries.
 	For time.Duration
@@ -96,7 +96,7 @@ func (r *SampleRatio) kind(s Sample) (kind Kind, evidence string) {
 		return NoData, exact(total) + " requests are fewer than " + exact(r.MinRequests)
 	}
 	if !r.suffices(total) {
-		return NoData, fmt.Sprintf("%s requests are too few to notice at a weight of %d%% that a side gets none", exact(total), r.Weight)
+		return NoData, fmt.Sprintf("%s requests are too few to notice at a weight of %d%% that a track gets none", exact(total), r.Weight)
 	}
 	p := r.probability(canary, total)
 	evidence = fmt.Sprintf("%s of %s requests (%s%%) reached the canary, its weight is %d%% (%s)",
@@ -107,7 +107,7 @@ func (r *SampleRatio) kind(s Sample) (kind Kind, evidence string) {
 	return Pass, evidence
 }
 
-// suffices reports that this number of requests is enough to notice that the smaller side gets none.
+// suffices reports that this number of requests is enough to notice that the smaller track gets none.
 func (r *SampleRatio) suffices(total float64) bool {
 	return r.probability(0, total) < r.Significance && (r.HeaderRouted || r.probability(total, total) < r.Significance)
 }
@@ -147,7 +147,7 @@ func (r *SampleRatio) reason(samples []Sample, length time.Duration) string {
 func (r *SampleRatio) validate(v *validation, p Policy) {
 	const at = CheckSampleRatio + "."
 	for field, query := range map[string]string{"canary_query": r.CanaryQuery, "stable_query": r.StableQuery} {
-		v.add(blank(query), ProblemMissing, at+field, "sample_ratio: %s is missing: set the query that counts the requests of that side.", field)
+		v.add(blank(query), ProblemMissing, at+field, "sample_ratio: %s is missing: set the query that counts the requests of that track.", field)
 	}
 	v.add(!(r.Significance > 0 && r.Significance <= 0.1), ProblemRange, at+"significance",
 		"sample_ratio: significance is not above 0 and at most 0.1.")

@@ -29,7 +29,7 @@ func sharePolicy(weight int) Policy {
 	return policy
 }
 
-// counted is a sample of so many requests on both sides.
+// counted is a sample of so many requests on both tracks.
 func counted(canary, stable float64) Sample {
 	return Sample{Check: CheckSampleRatio, Value: Number(canary), Series: 1, Baseline: Number(stable), BaselineSeries: 1}
 }
@@ -266,7 +266,7 @@ func TestSampleRatio_FalseAlarmsAreAsRareAsItsSignificance(t *testing.T) {
 	}
 }
 
-// More requests on the side that has too many never make a mismatch less likely.
+// More requests on the track that has too many never make a mismatch less likely.
 func TestSampleRatio_FartherOffIsLessLikely(t *testing.T) {
 	for seed := range uint64(300) {
 		random := rand.New(rand.NewPCG(seed, 3))

@@ -261,7 +261,7 @@ func evidence(s Sample) string {
 	return string(s.Kind)
 }
 
-// means are the averages of both sides.
+// means are the averages of both tracks.
 func means(samples []Sample) (value, baseline Number) {
 	for _, s := range samples {
 		value += s.Value / Number(len(samples))

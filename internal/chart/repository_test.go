@@ -167,7 +167,7 @@ func TestRepository_RefusesAnotherContent(t *testing.T) {
 	if !errors.As(err, &digest) || digest.Want != archiveDigest(first) || digest.Got != archiveDigest(second) {
 		t.Errorf("replaced under the same version: %v", err)
 	}
-	// The index still tells the digest of the second.
+	// The index still has the digest of the second.
 	if err := os.WriteFile(filepath.Join(r.dir, "web-1.2.0.tgz"), first, 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ type Config struct {
 	// Clusters are connections by name, for clusters that are in no kubeconfig. They take precedence over
 	// kubeconfig contexts of the same name.
 	Clusters map[string]Connection
-	// PathsUnknown and ClustersUnknown mark values that are not known yet. A context that might be defined by unknown values is
+	// PathsUnknown and ClustersUnknown are set for values that are not known yet. A context that might be defined by unknown values is
 	// an *UnknownConnectionError, since using a definition from elsewhere could lead to another cluster.
 	PathsUnknown    bool
 	ClustersUnknown bool
@@ -26,7 +26,7 @@ type Config struct {
 	UserAgent string
 }
 
-// Connection is one way to reach an API server. Unknown marks an entry whose values are not known yet (a plan in
+// Connection is one way to reach an API server. Unknown is set for an entry whose values are not known yet (a plan in
 // which the cluster does not exist yet); using it is an *UnknownConnectionError.
 type Connection struct {
 	Unknown bool

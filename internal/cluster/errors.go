@@ -10,7 +10,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 )
 
-// Callers tell the errors of this package apart by type (errors.As). Each explains itself in three parts: what happened, what was
+// Callers distinguish the errors of this package by type (errors.As). Each explains itself in three parts: what happened, what was
 // observed, and what to do. Error joins the parts; Explain keeps them apart, for diagnostics.
 
 // NoCoordinateError means that a coordinate names no cluster, or two at once.

@@ -51,7 +51,7 @@ type sharedLease struct {
 type session struct {
 	lock   leaseLock
 	shared *sharedLease
-	users  int // guarded by shared.turn
+	users  int // protected by shared.turn
 
 	stop    context.CancelFunc
 	stopped chan struct{}

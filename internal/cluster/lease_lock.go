@@ -97,7 +97,7 @@ func (l *leaseLock) try(ctx context.Context, version string, since time.Time) (s
 			_, err = l.leases.Update(ctx, l.stamp(current), metav1.UpdateOptions{FieldManager: FieldManager})
 		}
 		if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
-			continue // Somebody was faster; look again.
+			continue // Another run was faster; read it again.
 		}
 		return sent, nil, l.inTime(ctx, err)
 	}

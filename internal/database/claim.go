@@ -31,7 +31,7 @@ func (m claim) comment() (string, error) {
 	return claimPrefix + string(text), err
 }
 
-// parseClaim returns nil for a comment that is none of ours. One of ours that cannot be read is somebody else's claim: it belongs
+// parseClaim returns nil for a comment that is none of ours. One of ours that cannot be read is another owner's claim: it belongs
 // to nobody that asks.
 func parseClaim(comment string) *claim {
 	text, ours := strings.CutPrefix(comment, claimPrefix)

@@ -163,7 +163,7 @@ func TestEnsure_TakesNothingThatIsNotOurs(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := owner.Exec(t.Context(), "COMMENT ON ROLE "+ident(a.spec.OwnerRole)+" IS NULL"); err == nil {
-		t.Error("a client may take its mark off")
+		t.Error("a client may remove its comment")
 	}
 	if err := b.ensure(); !isA[*ForeignError](err) {
 		t.Errorf("with a forged comment: %v", err)
@@ -178,7 +178,7 @@ func TestEnsure_AdoptsOnlyWhenAskedAndNeverDropsIt(t *testing.T) {
 	c.psql("postgres", fmt.Sprintf("CREATE ROLE %q LOGIN PASSWORD 'x'", c.spec.OwnerRole))
 	c.psql("postgres", fmt.Sprintf("CREATE DATABASE %q", c.spec.Name))
 	c.psql(c.spec.Name, "CREATE TABLE old (id bigint)")
-	if err := c.ensure(); !isA[*UnmarkedError](err) {
+	if err := c.ensure(); !isA[*UnclaimedError](err) {
 		t.Fatalf("without adopt: %v", err)
 	}
 	c.spec.Adopt = true
@@ -200,7 +200,7 @@ func TestEnsure_AdoptsOnlyWhenAskedAndNeverDropsIt(t *testing.T) {
 	}
 	if got := c.psql("postgres",
 		fmt.Sprintf("SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = '%s'", c.spec.Name)); got != "" {
-		t.Errorf("a mark is left: %s", got)
+		t.Errorf("a comment is left: %s", got)
 	}
 }
 

@@ -33,7 +33,7 @@ type LoginError struct {
 	User, Database, Address string
 	// Reason is what the server says.
 	Reason string
-	// Password reports that it is the password that is not accepted, or that there is no such role: servers do not tell which.
+	// Password reports that it is the password that is not accepted, or that there is no such role: servers do not report which.
 	Password bool
 	// Closed reports that the database takes no connections from anybody.
 	Closed bool
@@ -95,17 +95,17 @@ func (e *ForeignError) Explain() (happened, observed, advice string) {
 
 func (e *ForeignError) Error() string { return explain.Text(e.Explain()) }
 
-// UnmarkedError means that something exists that Slipway did not make.
-type UnmarkedError struct{ What string }
+// UnclaimedError means that something exists that Slipway did not make.
+type UnclaimedError struct{ What string }
 
 // Explain implements the explanation that diagnostics print.
-func (e *UnmarkedError) Explain() (happened, observed, advice string) {
-	return fmt.Sprintf("The %s exists already.", e.What), "It carries no comment of Slipway: somebody else made it.",
+func (e *UnclaimedError) Explain() (happened, observed, advice string) {
+	return fmt.Sprintf("The %s exists already.", e.What), "It carries no comment of Slipway: another user or program made it.",
 		"Choose another name, or take it over on purpose with adopt = true. What is adopted gets new passwords, loses the right of " +
 			"everybody to connect, and is never dropped."
 }
 
-func (e *UnmarkedError) Error() string { return explain.Text(e.Explain()) }
+func (e *UnclaimedError) Error() string { return explain.Text(e.Explain()) }
 
 // OwnerError means that a database belongs to another role than owner_role.
 type OwnerError struct {
@@ -129,15 +129,16 @@ func (e *OwnerError) Error() string { return explain.Text(e.Explain()) }
 // InstanceError means that another resource or state manages the database.
 type InstanceError struct {
 	Database, Want, Got string
-	// SameRun: two resources of one configuration claim it.
+	// SameRun says that another resource of this run of Terraform has made it: two resources have one name.
 	SameRun bool
 }
 
 // Explain implements the explanation that diagnostics print.
 func (e *InstanceError) Explain() (happened, observed, advice string) {
 	if e.SameRun {
-		return fmt.Sprintf("Database %q is claimed by two resources.", e.Database), "Another resource of this run has made it a " +
-			"moment ago.", "Give one of them another name."
+		return fmt.Sprintf("Two resources of this configuration are database %s.", e.Database),
+			"Another resource of this run of Terraform has just created it. Nothing was changed.",
+			"Give one of them another name, or remove one of them."
 	}
 	return fmt.Sprintf("Database %q has another owner now.", e.Database),
 		fmt.Sprintf("The comment of its owner role carries the instance id %s, and this state has %s: another Terraform state has taken it "+
@@ -247,7 +248,7 @@ func errBusy(database string, cause error) error {
 func errSecretForeign(namespace, name string) error {
 	return &explain.Error{
 		Happened: fmt.Sprintf("Secret %s/%s is not this database's.", namespace, name),
-		Observed: "Its labels do not say so: somebody else made it, or it is of another database.",
+		Observed: "Its labels do not say so: another user or program made it, or it is of another database.",
 		Advice:   "Choose another name with owner_secret or app_secret, or remove the Secret if nobody needs it.",
 	}
 }

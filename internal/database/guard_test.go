@@ -37,7 +37,7 @@ func TestObserve_SeesWhatWasChangedAndEnsurePutsItBack(t *testing.T) {
 			"default privileges", fmt.Sprintf("ALTER DEFAULT PRIVILEGES FOR ROLE %q GRANT TRUNCATE ON TABLES TO %q", owner, app),
 			"privileges of role " + app + " were changed",
 		},
-		{"mark of the database", fmt.Sprintf("COMMENT ON DATABASE %q IS 'mine'", name), "lost its comment"},
+		{"comment of the database", fmt.Sprintf("COMMENT ON DATABASE %q IS 'mine'", name), "lost its comment"},
 		{"closed", fmt.Sprintf("ALTER DATABASE %q ALLOW_CONNECTIONS false", name), "takes no connections"},
 	} {
 		database := "postgres"
@@ -52,7 +52,7 @@ func TestObserve_SeesWhatWasChangedAndEnsurePutsItBack(t *testing.T) {
 			t.Errorf("%s: %v", test.what, err)
 		}
 		if drift := c.drift(); len(drift) > 0 {
-			t.Fatalf("%s, put back: %q", test.what, drift)
+			t.Fatalf("%s, corrected: %q", test.what, drift)
 		}
 	}
 	client, err := c.cluster.Kubernetes()

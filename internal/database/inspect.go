@@ -126,7 +126,7 @@ func (f *facts) mayTake(spec Spec) error {
 		case m == nil && spec.Adopt:
 			return nil
 		case m == nil:
-			return &UnmarkedError{What: what}
+			return &UnclaimedError{What: what}
 		case !m.of(spec.Handle) || m.Database != spec.Name:
 			return &ForeignError{What: what, Client: m.Client, Stage: m.Stage, Database: m.Database, MustBe: spec.Handle.Name()}
 		}

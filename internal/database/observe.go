@@ -149,7 +149,7 @@ func (o *Observation) enter(ctx context.Context, spec Spec, credentials []*crede
 	return conn, err
 }
 
-// compare tells what the server has otherwise.
+// compare returns what differs on the server.
 func (o *Observation) compare(spec Spec, found *facts, within *inside) {
 	for _, name := range []string{spec.OwnerRole, spec.AppRole} {
 		role := found.roles[name]

@@ -114,7 +114,7 @@ const (
 	sessionsPause  = 200 * time.Millisecond
 )
 
-// dropDatabase never ends somebody's session.
+// dropDatabase never ends the session of a user.
 func (m removal) dropDatabase(ctx context.Context) error {
 	for start := time.Now(); ; {
 		connected, own, err := sessions(ctx, m.run.admin.conn, m.run.spec.Name)

@@ -57,7 +57,8 @@ type NamespaceForeignError struct {
 func (e *NamespaceForeignError) Explain() (happened, observed, advice string) {
 	happened = fmt.Sprintf("Namespace %q does not belong to client %q, stage %q.", e.Namespace, e.Client, e.Stage)
 	if e.OwnerClient == "" && e.OwnerStage == "" {
-		return happened, fmt.Sprintf("The namespace exists, without the labels %s and %s: somebody else made it.", LabelClient, LabelStage),
+		return happened, fmt.Sprintf("The namespace exists, without the labels %s and %s: another user or program made it.",
+				LabelClient, LabelStage),
 			"Choose another namespace name, or take this one over on purpose with namespace = { name = \"" + e.Namespace + "\", adopt = true }. " +
 				"An adopted namespace is never deleted."
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 // GuardWorkspace returns a *WorkspaceError when workspace (from provider { workspace = terraform.workspace }) is set and
-// is not the handle's. An empty workspace means that the provider was not told, and guards nothing.
+// is not the handle's. An empty workspace means that the provider does not know it, and guards nothing.
 func GuardWorkspace(workspace string, h Handle) error {
 	if workspace == "" || workspace == h.Workspace() {
 		return nil

@@ -15,13 +15,13 @@ func TestGuardWorkspace(t *testing.T) {
 		workspace string
 		refused   bool
 	}{
-		"its own":                  {"client-a-prod", false},
-		"the provider is not told": {"", false},
-		"another client":           {"client-b-prod", true},
-		"another stage":            {"client-a-dev", true},
-		"default":                  {"default", true},
-		"a beginning of it":        {"client-a", true},
-		"other capitals":           {"Client-A-Prod", true},
+		"its own":                       {"client-a-prod", false},
+		"the provider does not know it": {"", false},
+		"another client":                {"client-b-prod", true},
+		"another stage":                 {"client-a-dev", true},
+		"default":                       {"default", true},
+		"a beginning of it":             {"client-a", true},
+		"other capitals":                {"Client-A-Prod", true},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

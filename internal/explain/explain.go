@@ -18,7 +18,7 @@ type Explainer interface {
 	Explain() (happened, observed, advice string)
 }
 
-// Error is an explained error that no caller tells apart by its type. A case that callers handle differently has a type of its own.
+// Error is an explained error that no caller distinguishes by its type. A case that callers handle differently has a type of its own.
 type Error struct {
 	// Happened is one sentence: what could not be done, and to which object.
 	Happened string

@@ -13,7 +13,7 @@ func Library(err error) string {
 	return strings.TrimSpace(strings.ReplaceAll(text, "\n\n", "\n"))
 }
 
-// Shorten cuts a text to limit bytes, and marks the cut by an ellipsis.
+// Shorten cuts a text to limit bytes, and ends the cut text with an ellipsis.
 func Shorten(text string, limit int) string {
 	if len(text) <= limit {
 		return text
@@ -36,7 +36,7 @@ func FirstLine(text string) string {
 	return line
 }
 
-// WithoutAdvice returns what an error says, without what it tells the reader to do.
+// WithoutAdvice returns what an error says, without its advice.
 func WithoutAdvice(err error) string {
 	explained, ok := err.(Explainer)
 	if !ok {

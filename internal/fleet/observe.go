@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// stamp is what a file system records of a file besides its content. The zero stamp is unknown.
+// stamp is what a file system records of a file in addition to its content. The zero stamp is unknown.
 type stamp struct {
 	Inode, Size uint64
 	// Modified and Changed in nanoseconds since 1970. Programs cannot set Changed, so that a new file

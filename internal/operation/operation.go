@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
 // Package operation is the frame of everything that changes an environment. An operation proves that it is in the right place,
-// holds the namespace's Lease, refuses writes once its time or its Lease is over, tells a deadline from an interrupt, and has time
+// holds the namespace's Lease, refuses writes once its time or its Lease is over, distinguishes a deadline from an interrupt, and has time
 // left to clean up. Each resource runs its changes inside one.
 package operation
 
@@ -70,7 +70,7 @@ type Operation struct {
 	Durable kubernetes.Interface
 
 	options Options
-	caller  context.Context // ends when somebody interrupts Terraform
+	caller  context.Context // ends when a user interrupts Terraform
 	ctx     context.Context // ends with caller, or with ErrDeadline
 	cancel  context.CancelFunc
 	unlock  func()
@@ -211,7 +211,7 @@ func (o *Operation) Renew(limit time.Duration) error {
 }
 
 // Ended returns why the operation must stop: the cause of its context's end, or that the Lease is lost. It is nil while the operation
-// may go on. What writes to something else than the cluster asks it before each write.
+// may continue. What writes to something else than the cluster asks it before each write.
 func (o *Operation) Ended() error {
 	if o.ctx.Err() != nil {
 		return context.Cause(o.ctx)
@@ -227,7 +227,7 @@ func (o *Operation) Lost() error {
 	return o.lease.Valid()
 }
 
-// Interrupted reports that somebody interrupted Terraform. It is false where the operation's own timeout has passed first.
+// Interrupted reports that Terraform was interrupted. It is false where the operation's own timeout has passed first.
 func (o *Operation) Interrupted() bool {
 	return o.ctx.Err() != nil && !errors.Is(context.Cause(o.ctx), ErrDeadline)
 }

@@ -66,7 +66,7 @@ func TestOperation_RefusesWritesAfterItsTimeoutButRecordsWhatHappened(t *testing
 	}
 }
 
-func TestOperation_TellsAnInterruptFromItsDeadline(t *testing.T) {
+func TestOperation_DistinguishesAnInterruptFromItsDeadline(t *testing.T) {
 	t.Parallel()
 	made := tenant.New(t, "operation")
 	c, handle := made.Cluster, made.Handle

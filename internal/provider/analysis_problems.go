@@ -38,7 +38,7 @@ func splitAnalysis(a *verify.Analysis) diag.Diagnostics {
 	if len(diags) == 0 && a.UsesVersion() {
 		diags.AddAttributeError(path.Root("analysis").AtListIndex(0), analysisSummary,
 			"A query has the placeholder {{ version }}, and a split has no version of its own.\n\n"+
-				"Write the version into the query, or tell the sides apart by another label, for example that of the track.")
+				"Write the version into the query, or distinguish the tracks by another label, for example that of the track.")
 	}
 	return diags
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
-// Blocks that occur at most once are lists of at most one element: in Terraform's single nested blocks a provider cannot tell an
+// Blocks that occur at most once are lists of at most one element: in Terraform's single nested blocks a provider cannot distinguish an
 // empty block from none, and `rollback {}` has a meaning.
 
 // analysisBlock is the block "analysis" of resources that watch what they changed.
@@ -185,7 +185,7 @@ func metricBlock() schema.ListNestedBlock {
 func baselineBlock() schema.ListNestedBlock {
 	return atMostOne("Compares the value with that of another query, in place of a fixed limit: a sample fails when it is strictly "+
 		"above `max_ratio` times the baseline's value plus `max_difference`; `for` and `over` "+
-		"are as ever. In a canary the baseline is the stable side; at the weight 100, where it has no requests, the metric is not "+
+		"are as ever. In a canary the baseline is the stable track; at the weight 100, where it has no requests, the metric is not "+
 		"analyzed. Where either query has no series, NaN or infinity, there is no data. A baseline of zero is a value: with "+
 		"`max_ratio` alone, everything above zero fails "+
 		"then, so give `max_difference` too where some errors are normal.",

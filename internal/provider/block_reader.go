@@ -58,7 +58,7 @@ func (r *blockReader) text(v types.String, standard string) string {
 	return v.ValueString()
 }
 
-// duration reads a duration; substitute stands for what is not known yet.
+// duration reads a duration; substitute replaces what is not known yet.
 func (r *blockReader) duration(v types.String, standard, substitute time.Duration) time.Duration {
 	switch {
 	case v.IsUnknown():

@@ -59,11 +59,13 @@ var (
 func (r *BlueGreenResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	before, after := analysisBlock(), analysisBlock()
 	before.MarkdownDescription = "Analyzes the new color on the preview Service, before the switch. An empty block watches its pods for 5 " +
-		"minutes. It is skipped where no other pods have the traffic, and where the same pods were live before without failing, since a " +
+		"minutes. It is skipped if no other pods have the traffic, and if the same pods were live before without failing, since a " +
 		"rollback must not wait."
 	after.MarkdownDescription = "Analyzes the new color after the switch. On failure the switch is rolled back at once, the apply " +
 		"fails with " +
-		"the evidence, and the same pods are quarantined until they, the analysis or `retry_token` change, or `quarantine` is over. An empty " +
+		"the evidence, and the same pods are quarantined until they, the analysis or `retry_token` change, or `quarantine` is over. The " +
+		"annotation " +
+		"`slipway.dev/abort` on the ConfigMap `slipway-blue-green-<service>` aborts the switch at once and restores the old color. An empty " +
 		"block watches its pods for 5 minutes. In queries, `{{ release }}` is the name of the Service, and there is no `{{ version }}`."
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "Decides which of two colors of pods is behind a Service. Both colors run at the same time, as two releases of " +
@@ -97,7 +99,7 @@ func (r *BlueGreenResource) Schema(ctx context.Context, _ resource.SchemaRequest
 				PlanModifiers: []planmodifier.String{stringplanmodifier.UseStateForUnknown(), stringplanmodifier.RequiresReplace()},
 			},
 			"label": schema.StringAttribute{
-				MarkdownDescription: "The label of the pods that tells the colors apart. Changing it replaces the resource. " +
+				MarkdownDescription: "The label of the pods that distinguishes the colors. Changing it replaces the resource. " +
 					"Default: `\"" + bluegreen.DefaultLabel + "\"`. Example: `\"color\"`.",
 				Optional:      true,
 				Computed:      true,

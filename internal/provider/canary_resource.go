@@ -95,7 +95,7 @@ func (r *CanaryResource) Schema(ctx context.Context, _ resource.SchemaRequest, r
 					"of pauses and analyses. When it is over, the old weights are restored.",
 				UpdateDescription: "How long all steps may take, analyses included, for example `\"1h\"`. Default: `\"10m\"` and the time " +
 					"of pauses and analyses. When it is over, the old weights are restored.",
-				DeleteDescription: "How long it may take until the stable side has all requests. Default: `\"10m\"`.",
+				DeleteDescription: "How long it may take until the stable track has all requests. Default: `\"10m\"`.",
 			}),
 
 			"cluster_uid": schema.StringAttribute{
@@ -168,7 +168,7 @@ func canaryIstioBlock() schema.ListNestedBlock {
 				Required:            true,
 			},
 			"virtual_service": schema.StringAttribute{
-				MarkdownDescription: "Name of the VirtualService that somebody else owns; needs `route`. Default: one of our own with the " +
+				MarkdownDescription: "Name of the VirtualService that another owner manages; needs `route`. Default: one of our own with the " +
 					"name of the split. Example: `\"edge\"`.",
 				Optional: true,
 			},
@@ -201,7 +201,7 @@ func canaryGatewayBlock() schema.ListNestedBlock {
 		"replaces the resource.", schema.NestedBlockObject{
 		Attributes: map[string]schema.Attribute{
 			"http_route": schema.StringAttribute{
-				MarkdownDescription: "Name of the HTTPRoute that somebody else owns; needs `rule` or `rule_index`. Default: one of our own " +
+				MarkdownDescription: "Name of the HTTPRoute that another owner manages; needs `rule` or `rule_index`. Default: one of our own " +
 					"with the name of the split. Example: `\"edge\"`.",
 				Optional: true,
 			},

@@ -54,7 +54,7 @@ func sampleRatioBlock() schema.ListNestedBlock {
 				Required: true,
 			},
 			"stable_query": schema.StringAttribute{
-				MarkdownDescription: "The same for the stable side, over the same time. Example: " +
+				MarkdownDescription: "The same for the stable track, over the same time. Example: " +
 					"`\"sum(increase(istio_requests_total{reporter='source',destination_service_namespace='{{ namespace " +
 					"}}',destination_version='v1'}[1m]))\"`.",
 				Required: true,
@@ -64,14 +64,14 @@ func sampleRatioBlock() schema.ListNestedBlock {
 				Optional:            true,
 			},
 			"tolerance": schema.Float64Attribute{
-				MarkdownDescription: "How far the share may be from the weight without being a mismatch, as a part of the smaller side's " +
+				MarkdownDescription: "How far the share may be from the weight without being a mismatch, as a part of the smaller track's " +
 					"share: with `0.1` and a weight of 10, from 9 to 11 %. What is tested is whether the share is " +
 					"beyond that, since counts that are taken from counters are not exact. From 0, below 1. Default: `0.1`. Example: `0.2`.",
 				Optional: true,
 			},
 			"min_requests": schema.Float64Attribute{
-				MarkdownDescription: "The smallest number of requests of both sides together with which a sample counts; below it, and " +
-					"where there are too few to notice that a side gets none, it is no data. " +
+				MarkdownDescription: "The smallest number of requests of both tracks together with which a sample counts; below it, and " +
+					"where there are too few to notice that a track gets none, it is no data. " +
 					"Default: `100`. Example: `1000`.",
 				Optional: true,
 			},

@@ -181,7 +181,7 @@ func canaryIn(p *place, config route.Config, adopt string) canary.Target {
 	return canary.Target{Cluster: p.live, Handle: p.subject.handle, Name: p.subject.name, Route: config, Adopt: adopt}
 }
 
-// Delete sends all requests to the stable side, and removes what is ours.
+// Delete sends all requests to the stable track, and removes what is ours.
 func (r *CanaryResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
 	var state canaryModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)

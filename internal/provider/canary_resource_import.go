@@ -69,7 +69,7 @@ func (r *CanaryResource) ImportState(ctx context.Context, req resource.ImportSta
 		resp.Diagnostics.AddWarning("Not all that leads to the canary of "+s.name+" in "+handle.Name()+" is part of the split",
 			fmt.Sprintf("Requests go to the canary also by %s, which does something else than to send it the requests with a header, or "+
 				"is not directly before the route that is divided.\n\n"+
-				"It is somebody else's, and stays as it is.", strings.Join(found.Left, ", ")))
+				"It belongs to another owner, and stays as it is.", strings.Join(found.Left, ", ")))
 	}
 	resp.Diagnostics.Append(model.setRoute(ctx, found.Target.Route)...)
 	model.observe(seen)

@@ -91,7 +91,7 @@ func (r *CanaryResource) ModifyPlan(ctx context.Context, req resource.ModifyPlan
 			resp.Diagnostics.AddWarning("The "+state.what()+" is replaced",
 				"Between the old route and the new one, which takes about two seconds or until the new tracks have ready pods, requests go "+
 					"to all pods of the Service, those of both tracks.\n\n"+
-					"Where the canary's version must not answer them, let its release go before.")
+					"If the canary's version must not answer them, remove its release first.")
 		}
 	}
 	resp.Diagnostics.Append(r.plan(ctx, &plan, state, wanted, adopt)...)
@@ -142,7 +142,7 @@ func (r *CanaryResource) plan(ctx context.Context, plan, state *canaryModel, wan
 }
 
 // routesElsewhere are the blocks that make another route of it than the one in the state: then all requests first go to the
-// stable side of the old one, by a replacement. The same route written in another way is none.
+// stable track of the old one, by a replacement. The same route written in another way is none.
 func (m canaryModel) routesElsewhere(ctx context.Context, state canaryModel, wanted canaryWanted) (at path.Paths, diags diag.Diagnostics) {
 	reader := &blockReader{ctx: ctx}
 	before := state.route(reader)

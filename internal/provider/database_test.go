@@ -256,7 +256,7 @@ resource "slipway_database" "this" {
 				if url := d.secret("client-a-db-app")["DATABASE_URL"]; !strings.HasSuffix(url, want) {
 					t.Error("the Secret names another place for pods")
 				}
-				// Somebody drops it.
+				// Another user drops it.
 				d.query("DROP DATABASE", `DROP DATABASE "client-a-db"`)
 			},
 			Config: environment + database,

@@ -56,7 +56,7 @@ func (e *valueError) Error() string {
 	return fmt.Sprintf("The value of %s %s", e.path, e.reason)
 }
 
-// toGo converts what stands at a path. It goes on past an unknown leaf, so that a set is refused in any case.
+// toGo converts the value at a path. It continues past an unknown leaf, so that a set is refused in any case.
 func toGo(ctx context.Context, at string, v attr.Value) (out any, known bool, err error) {
 	if dynamic, ok := v.(basetypes.DynamicValue); ok && !dynamic.IsNull() && !dynamic.IsUnknown() {
 		return toGo(ctx, at, dynamic.UnderlyingValue())

@@ -190,7 +190,7 @@ func TestEnvironment_AnotherWorkspaceCannotDestroy(t *testing.T) {
 	}
 }
 
-func TestEnvironment_IsNotRemovedWithSomebodyInIt(t *testing.T) {
+func TestEnvironment_IsNotRemovedWithOthersInIt(t *testing.T) {
 	client, namespace := testClient(t)
 	config := environmentConfig(t, client, namespace, unprotected)
 	kubernetes := testKubernetes(t)
@@ -293,7 +293,7 @@ func TestEnvironment_ImportRefusesBadIDs(t *testing.T) {
 			`There is no cluster context "arn:aws:eks:eu-west-1:1:cluster/x".`,
 		},
 		"missing namespace": {config, testContext(t) + "/no-such-namespace", `Namespace "no-such-namespace" does not exist.`},
-		"nobody's":          {config, testContext(t) + "/kube-system", "somebody else made it"},
+		"nobody's":          {config, testContext(t) + "/kube-system", "another user or program made it"},
 		"another client's":  {other, testContext(t) + "/" + namespace, "must not touch client"},
 	}
 	makeNamespace(t, namespace, map[string]string{environment.LabelClient: client, environment.LabelStage: "prod"})

@@ -273,7 +273,7 @@ func TestEnvironment_AdoptsANamespaceAndLetsItGo(t *testing.T) {
 					}
 				},
 				Config:      config(false),
-				ExpectError: errorText("somebody else made it"),
+				ExpectError: errorText("another user or program made it"),
 			},
 			{Config: config(true)},
 		},

@@ -150,7 +150,7 @@ func (r *EnvironmentResource) Read(ctx context.Context, req resource.ReadRequest
 	}
 	if observation.Terminating {
 		resp.Diagnostics.AddWarning("The environment "+spec.Handle.Name()+" is going away",
-			"Namespace "+spec.Handle.Namespace+" is being deleted, by somebody else or by an earlier run. Wait until it is gone and plan again: "+
+			"Namespace "+spec.Handle.Namespace+" is being deleted, by another user or by an earlier run. Wait until it is gone and plan again: "+
 				"the plan then makes the environment anew. `kubectl describe namespace "+spec.Handle.Namespace+"` says what it still waits for.")
 		return
 	}

@@ -77,7 +77,7 @@ const systemNamespace = "/api/v1/namespaces/kube-system"
 // fakeUID is the identity of the cluster that a testAPI pretends to be.
 const fakeUID = "0a3f0d5e-6a1c-4e9e-9a55-3f6f0c1d2e3f"
 
-// testAPI is the API server of the test cluster behind a proxy that can be told to misbehave.
+// testAPI is the API server of the test cluster behind a proxy that misbehaves on request.
 type testAPI struct {
 	url       string
 	expired   atomic.Bool // answers 401

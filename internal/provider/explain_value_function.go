@@ -14,7 +14,7 @@ import (
 
 var _ function.Function = (*explainValueFunction)(nil)
 
-// explainValueFunction tells where a value of an environment comes from.
+// explainValueFunction reports where a value of an environment comes from.
 type explainValueFunction struct{}
 
 // NewExplainValueFunction makes the function explain_value. It needs no configured provider.
@@ -26,8 +26,8 @@ func (*explainValueFunction) Metadata(_ context.Context, _ function.MetadataRequ
 
 func (*explainValueFunction) Definition(_ context.Context, _ function.DefinitionRequest, resp *function.DefinitionResponse) {
 	resp.Definition = function.Definition{
-		Summary: "Tells which layer, file and line set a value, and what it overrode",
-		MarkdownDescription: "Returns a text that tells for a value of an environment which layer, file and line set it, and what " +
+		Summary: "Reports which layer, file and line set a value, and what it overrode",
+		MarkdownDescription: "Returns a text that reports for a value of an environment which layer, file and line set it, and what " +
 			"each layer below says. It is meant for " +
 			"`terraform console`:\n\n" +
 			"```text\n" +
@@ -36,14 +36,14 @@ func (*explainValueFunction) Definition(_ context.Context, _ function.Definition
 			"  client-stage   clients/client-f/values-prod.yaml:2  sets it\n" +
 			"  stage          clients/stages/prod.yaml:4  is overridden: 10\n" +
 			"```\n\n" +
-			"What looks like a secret is masked. The command `slipway explain` tells the same.",
+			"What looks like a secret is masked. The command `slipway explain` reports the same.",
 		Parameters: []function.Parameter{
 			function.StringParameter{Name: "directory", MarkdownDescription: "Folder of `fleet.yaml`, relative to the working directory."},
 			function.StringParameter{Name: "client", MarkdownDescription: "Name of the client."},
 			function.StringParameter{Name: "stage", MarkdownDescription: "Stage."},
 			function.StringParameter{Name: "key",
 				MarkdownDescription: "Dotted path of the value; a dot in a key is written `\\.`. Where others are below it, each of them is listed; " +
-					"an empty path tells all."},
+					"an empty path reports all."},
 		},
 		Return: function.StringReturn{},
 	}

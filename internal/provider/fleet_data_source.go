@@ -57,7 +57,7 @@ func (*FleetDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, re
 					"stage":       text("Stage."),
 					"workspace":   text("The Terraform workspace that manages it."),
 					"tags":        texts("Tags of the client, and those of the stage over them."),
-					"facts":       texts("What is known of the environment besides: from `fleet.yaml`, `client.yaml` and its `.tfvars`."),
+					"facts":       texts("What else is known of the environment: from `fleet.yaml`, `client.yaml` and its `.tfvars`."),
 					"wave":        text("Name of the wave in which a release reaches it."),
 					"wave_number": schema.Int64Attribute{MarkdownDescription: "Place of that wave in the order, counted from 0.", Computed: true},
 					"values_file": text("Where `slipway generate` writes its values."),

@@ -67,7 +67,7 @@ func (*mergeValuesFunction) Run(ctx context.Context, req function.RunRequest, re
 			out.lay(node)
 		default:
 			if value, ok := node.(attr.Value); ok && mayBeObject(value) {
-				// What this layer holds decides about every key: go on only to find mistakes in the others.
+				// What this layer holds decides about every key: continue only to find mistakes in the others.
 				unknown = true
 				continue
 			}

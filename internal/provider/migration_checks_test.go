@@ -19,7 +19,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// testChecks are files of check and validate, beside the migrations.
+// testChecks are files of check and validate, next to the migrations.
 type testChecks struct {
 	*testMigration
 	checks string
@@ -158,7 +158,7 @@ func TestMigration_ChecksFromTheProvidersProcess(t *testing.T) {
 }
 
 // A contract migration that waits is not validated, and plans no change; a validation alone waits for no gate and is no step behind which
-// there is no way back.
+// there is no rollback.
 func TestMigration_AValidationAloneWaitsForNoGate(t *testing.T) {
 	t.Parallel()
 	c := newTestChecks(t)
@@ -176,7 +176,7 @@ func TestMigration_AValidationAloneWaitsForNoGate(t *testing.T) {
 		}
 		return record.Annotations["slipway.dev/irreversible-since"]
 	}
-	marked := ""
+	annotated := ""
 	c.run(
 		resource.TestStep{Config: c.config()},
 		resource.TestStep{
@@ -199,7 +199,7 @@ func TestMigration_AValidationAloneWaitsForNoGate(t *testing.T) {
 		},
 		resource.TestStep{
 			PreConfig: func() {
-				if marked = since(); marked == "" {
+				if annotated = since(); annotated == "" {
 					t.Error("the annotation for rollbacks is missing")
 				}
 				c.oldPod()
@@ -211,8 +211,8 @@ func TestMigration_AValidationAloneWaitsForNoGate(t *testing.T) {
 		},
 		resource.TestStep{
 			PreConfig: func() {
-				if now := since(); now != marked {
-					t.Errorf("the annotation was set anew: %s, then %s", marked, now)
+				if now := since(); now != annotated {
+					t.Errorf("the annotation was set anew: %s, then %s", annotated, now)
 				}
 				c.removeOldPod()
 			},

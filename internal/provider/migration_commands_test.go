@@ -28,7 +28,7 @@ import (
 type testTool struct {
 	*testMigration
 	kind string
-	// attributes beside commands, and the rest of commands.
+	// attributes next to commands, and the rest of commands.
 	attributes, rest string
 }
 
@@ -173,7 +173,7 @@ func TestMigrationCommands_RollBackOnlyWhereItIsAllowed(t *testing.T) {
 			PreConfig: func() {
 				tool.query("v1.1.0 to v1.0.0", "SELECT version FROM done WHERE phase = 'rollback'")
 				if image := tool.lastImage("rollback"); image != toolNew {
-					t.Errorf("the way back was made by %s", image)
+					t.Errorf("the rollback was made by %s", image)
 				}
 				if err := testKubernetes(t).CoreV1().ConfigMaps(tool.namespace).Delete(t.Context(), "slipway-migration-expand",
 					metav1.DeleteOptions{}); err != nil {
@@ -300,13 +300,13 @@ func TestMigrationCommands_ContractWaitsForOldVersionsAndRecordsThatItIsIrrevers
 	blocked := func(check knownvalue.Check) []statecheck.StateCheck {
 		return []statecheck.StateCheck{statecheck.ExpectKnownValue(toolAddress, tfjsonpath.New("blocked_by"), check)}
 	}
-	marked := func(want string) {
+	annotated := func(want string) {
 		t.Helper()
-		mark, err := client.CoreV1().ConfigMaps(tool.namespace).Get(t.Context(), "slipway-migration-contract", metav1.GetOptions{})
+		kept, err := client.CoreV1().ConfigMaps(tool.namespace).Get(t.Context(), "slipway-migration-contract", metav1.GetOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := mark.Annotations["slipway.dev/irreversible-reason"]; got != want || mark.Annotations["slipway.dev/irreversible-since"] == "" {
+		if got := kept.Annotations["slipway.dev/irreversible-reason"]; got != want || kept.Annotations["slipway.dev/irreversible-since"] == "" {
 			t.Errorf("the annotation for rollbacks says %q, want %q", got, want)
 		}
 	}
@@ -342,7 +342,7 @@ func TestMigrationCommands_ContractWaitsForOldVersionsAndRecordsThatItIsIrrevers
 			ConfigStateChecks: append(toolState("v1", "v1"), blocked(knownvalue.Null())...),
 		},
 		{
-			PreConfig:         func() { tool.runs(1); marked("v1 of contract") },
+			PreConfig:         func() { tool.runs(1); annotated("v1 of contract") },
 			Config:            tool.at("v2", toolOld),
 			ConfigStateChecks: toolState("v2", "v1", "v2"),
 		},
@@ -350,12 +350,12 @@ func TestMigrationCommands_ContractWaitsForOldVersionsAndRecordsThatItIsIrrevers
 	tool.rest = toolRollback + "allow_rollback = true\n"
 	tool.run(append(steps,
 		resource.TestStep{
-			PreConfig:         func() { marked("v2 of contract") },
+			PreConfig:         func() { annotated("v2 of contract") },
 			Config:            tool.at("v1", toolOld),
 			ConfigStateChecks: toolState("v1", "v1"),
 		},
 		resource.TestStep{
-			PreConfig: func() { marked("v1 of contract") },
+			PreConfig: func() { annotated("v1 of contract") },
 			Config:    tool.at("v1", toolOld),
 			PlanOnly:  true,
 		},

@@ -70,7 +70,7 @@ func TestMigrationCommands_AndFilesRefuseWhatIsForTheOther(t *testing.T) {
 		"a tool":                        {tool(nil, nil), nil},
 		"a tool with a URL":             {tool(body{"database_url_wo": "u", "runner": "job"}, body{"url_variable": "PG"}), nil},
 		"a tool that is not known":      {body{"commands": notKnown{}, "baseline": int64(1)}, nil},
-		"a way back":                    {tool(nil, body{"rollback": []any{"tool"}, "allow_rollback": true}), nil},
+		"a rollback":                    {tool(nil, body{"rollback": []any{"tool"}, "allow_rollback": true}), nil},
 
 		"both":                {merge(files(nil), tool(nil, nil)), []string{"commands: Either SQL files or a tool"}},
 		"neither":             {body{"database_url_wo": "u"}, []string{"directory: Nothing to migrate with"}},

@@ -60,7 +60,7 @@ func TestMigration_ImportsTheRecordOfAnotherState(t *testing.T) {
 	m.write(map[string]string{"00001_orders.sql": createOrders, "00002_index.sql": indexOrders, "00009_drop.sql": dropLegacy})
 	const contract = "slipway_migration.contract"
 	config := m.config(m.block(kindContract, direct+"safe_after = \"v1.0.0\"\n"))
-	mark := func() string {
+	annotation := func() string {
 		live, err := testKubernetes(t).CoreV1().ConfigMaps(m.namespace).Get(t.Context(), "slipway-migration-contract", metav1.GetOptions{})
 		if err != nil {
 			t.Fatal(err)
@@ -74,8 +74,8 @@ func TestMigration_ImportsTheRecordOfAnotherState(t *testing.T) {
 			PreConfig: func() {
 				m.applied("of another state", false, nil)
 				m.applied("of another state", true, &job.Gate{SafeAfter: "v1.0.0"})
-				if since = mark(); since == "" {
-					t.Error("there is no mark for rollbacks")
+				if since = annotation(); since == "" {
+					t.Error("there is no annotation for rollbacks")
 				}
 			},
 			Config: config, ResourceName: contract, ImportState: true, ImportStateId: m.namespace + "/contract",
@@ -96,7 +96,7 @@ func TestMigration_ImportsTheRecordOfAnotherState(t *testing.T) {
 		},
 		resource.TestStep{
 			PreConfig: func() {
-				if got := mark(); got != since {
+				if got := annotation(); got != since {
 					t.Errorf("the annotation for rollbacks is of %q, want %q", got, since)
 				}
 			},

@@ -20,7 +20,7 @@ import (
 )
 
 // holds opens a session that holds something until the function that it returns is called.
-func (m *testMigration) holds(sql string) (letGo func()) {
+func (m *testMigration) holds(sql string) (unlock func()) {
 	m.t.Helper()
 	conn, err := pgx.Connect(m.t.Context(), m.server.URL("postgres"))
 	if err != nil {
@@ -30,7 +30,7 @@ func (m *testMigration) holds(sql string) (letGo func()) {
 		m.t.Fatal(err)
 	}
 	closed := false
-	letGo = func() {
+	unlock = func() {
 		if !closed {
 			closed = true
 			if err := conn.Close(context.WithoutCancel(m.t.Context())); err != nil {
@@ -38,8 +38,8 @@ func (m *testMigration) holds(sql string) (letGo func()) {
 			}
 		}
 	}
-	m.t.Cleanup(letGo)
-	return letGo
+	m.t.Cleanup(unlock)
+	return unlock
 }
 
 // whenWaiting runs something once, as soon as a statement of a migration waits for a lock.
@@ -115,9 +115,9 @@ func TestMigration_ItsPodIsLost(t *testing.T) {
 			m.write(map[string]string{
 				"00001_first.sql": "-- +goose Up\nCREATE TABLE first (id bigint PRIMARY KEY);\n", "00002_locked.sql": test.file,
 			})
-			letGo := m.holds("SELECT pg_advisory_lock(1)")
+			unlock := m.holds("SELECT pg_advisory_lock(1)")
 			lost := m.whenWaiting(func(ctx context.Context, session string) error {
-				defer letGo()
+				defer unlock()
 				err := m.deletePods(ctx, test.atOnce)
 				if err == nil && !test.ends {
 					err = m.sessionEnded(ctx, session)
@@ -142,7 +142,7 @@ func TestMigration_ItsPodIsLost(t *testing.T) {
 	}
 }
 
-// Somebody deletes the Job while it runs: the apply says so, and the next one resumes.
+// Another user deletes the Job while it runs: the apply says so, and the next one resumes.
 func TestMigration_ItsJobIsDeleted(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short mode: the program that drives the provider makes no difference to this")
@@ -150,7 +150,7 @@ func TestMigration_ItsJobIsDeleted(t *testing.T) {
 	t.Parallel()
 	m := newTestMigration(t)
 	m.write(map[string]string{"00001_first.sql": "-- +goose Up\nCREATE TABLE first (id bigint PRIMARY KEY);\n", "00002_locked.sql": lockedAll})
-	letGo := m.holds("SELECT pg_advisory_lock(1)")
+	unlock := m.holds("SELECT pg_advisory_lock(1)")
 	deleted := m.whenWaiting(func(ctx context.Context, _ string) error {
 		background := metav1.DeletePropagationBackground
 		return testKubernetes(t).BatchV1().Jobs(m.namespace).DeleteCollection(ctx, metav1.DeleteOptions{PropagationPolicy: &background},
@@ -158,14 +158,14 @@ func TestMigration_ItsJobIsDeleted(t *testing.T) {
 	})
 	config := m.config(m.block(kindExpand, "lock_timeout = \"2m\""))
 	m.run(
-		resource.TestStep{Config: config, ExpectError: errorText("the Job was deleted while it ran, by somebody else")},
+		resource.TestStep{Config: config, ExpectError: errorText("another user or program deleted the Job while it ran")},
 		resource.TestStep{
 			PreConfig: func() {
 				if err := <-deleted; err != nil {
 					t.Error(err)
 				}
 				m.query("f", "SELECT to_regclass('locked') IS NOT NULL")
-				letGo()
+				unlock()
 			},
 			Config: config,
 			ConfigStateChecks: []statecheck.StateCheck{
@@ -179,8 +179,8 @@ func TestMigration_ItsJobIsDeleted(t *testing.T) {
 	)
 }
 
-// Somebody holds a lock on a table: the migration gives way, again and again, and the user sees it. When it is free, the next
-// apply goes on.
+// Another session holds a lock on a table: the migration gives way, again and again, and the user sees it. When it is free, the next
+// apply resumes.
 func TestMigration_ReportsALockOfAnotherSession(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short mode: the program that drives the provider makes no difference to this")
@@ -189,14 +189,14 @@ func TestMigration_ReportsALockOfAnotherSession(t *testing.T) {
 	m := newTestMigration(t)
 	m.query("CREATE TABLE", "CREATE TABLE orders (id bigint PRIMARY KEY)")
 	m.write(map[string]string{"00002_note.sql": "-- +goose Up\nALTER TABLE orders ADD COLUMN note text;\n"})
-	letGo := m.holds("BEGIN; LOCK TABLE orders IN ACCESS SHARE MODE")
+	unlock := m.holds("BEGIN; LOCK TABLE orders IN ACCESS SHARE MODE")
 	block := func(timeout string) string {
 		return m.config(m.block(kindExpand, fmt.Sprintf("lock_timeout = \"100ms\"\n timeouts = { create = %q }\n", timeout)))
 	}
 	m.run(
 		resource.TestStep{Config: block("15s"), ExpectError: errorText("a lock was not to be had; trying again")},
 		resource.TestStep{
-			PreConfig: letGo, Config: block("2m"),
+			PreConfig: unlock, Config: block("2m"),
 			ConfigStateChecks: []statecheck.StateCheck{
 				statecheck.ExpectKnownValue(expandAddress, tfjsonpath.New("applied"), appliedKeys("00002_note.sql")),
 			},
@@ -306,7 +306,7 @@ func TestMigration_BaselineAndSoak(t *testing.T) {
 }
 
 // A contract migration runs nothing where no file is for it.
-func TestMigration_ContractTakesMarkedFilesOnly(t *testing.T) {
+func TestMigration_ContractTakesContractFilesOnly(t *testing.T) {
 	t.Parallel()
 	m := newTestMigration(t)
 	m.write(map[string]string{"00001_orders.sql": createOrders})

@@ -223,7 +223,7 @@ func (r *MigrationResource) Schema(ctx context.Context, _ resource.SchemaRequest
 			},
 			"on_blocked": schema.StringAttribute{
 				MarkdownDescription: "For `contract`: what to do while an old version runs or could be rolled back to. `\"defer\"` " +
-					"(default) runs nothing, says why in `blocked_by`, and lets the apply go on; a later plan runs it. `\"fail\"` is an error.",
+					"(default) runs nothing, says why in `blocked_by`, and lets the apply continue; a later plan runs it. `\"fail\"` is an error.",
 				Optional:   true,
 				Computed:   true,
 				Default:    stringdefault.StaticString(blockedDefers),

@@ -56,7 +56,7 @@ func commandsAttribute() schema.SingleNestedAttribute {
 		Attributes: map[string]schema.Attribute{
 			"version": schema.StringAttribute{
 				MarkdownDescription: "What the schema is at when `run` has succeeded. Another version is pending, and so is the same one " +
-					"with another image, command or variable. One that ran before the present one is a way back, see `rollback`. " +
+					"with another image, command or variable. One that ran before the present one is a rollback, see `rollback`. " +
 					"Example: `\"v1.2.0\"`.",
 				Required:   true,
 				Validators: []validator.String{stringvalidator.LengthBetween(1, 100)},

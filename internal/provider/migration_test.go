@@ -323,12 +323,12 @@ func TestMigration_ContractWaitsForOldVersions(t *testing.T) {
 		resource.TestStep{
 			PreConfig: func() {
 				m.query("0", "SELECT count(*) FROM information_schema.columns WHERE column_name = 'legacy'")
-				mark, err := client.CoreV1().ConfigMaps(m.namespace).Get(t.Context(), "slipway-migration-contract", metav1.GetOptions{})
+				kept, err := client.CoreV1().ConfigMaps(m.namespace).Get(t.Context(), "slipway-migration-contract", metav1.GetOptions{})
 				if err != nil {
 					t.Fatal(err)
 				}
-				if mark.Annotations["slipway.dev/irreversible-since"] == "" || mark.Annotations["slipway.dev/irreversible-safe-after"] != "v1.1.0" {
-					t.Errorf("the annotation for rollbacks is not there: %v", slices.Sorted(maps.Keys(mark.Annotations)))
+				if kept.Annotations["slipway.dev/irreversible-since"] == "" || kept.Annotations["slipway.dev/irreversible-safe-after"] != "v1.1.0" {
+					t.Errorf("the annotation for rollbacks is not there: %v", slices.Sorted(maps.Keys(kept.Annotations)))
 				}
 			},
 			Config:           m.config(expand, contract),

@@ -189,7 +189,7 @@ type execModel struct {
 	Env        types.Map    `tfsdk:"env"`
 }
 
-// clusterConfig turns the configuration into connections. What is not known yet is marked, never left out: leaving it out
+// clusterConfig turns the configuration into connections. What is not known yet is Unknown, never left out: leaving it out
 // would lead to another cluster.
 func (m providerModel) clusterConfig(ctx context.Context) (cluster.Config, diag.Diagnostics) {
 	var diags diag.Diagnostics

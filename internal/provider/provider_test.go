@@ -69,7 +69,7 @@ func TestProvider_UnknownPartsOfTheConfigurationLeadNowhere(t *testing.T) {
 		unknown bool // an *UnknownConnectionError
 		missing bool // an *UnknownContextError
 	}{
-		"a known entry beside unknown ones": {
+		"a known entry next to unknown ones": {
 			providerModel{ConfigPaths: noPaths, Registries: noRegistries, Clusters: types.MapValueMust(of, elements)}, "known",
 			false, false,
 		},

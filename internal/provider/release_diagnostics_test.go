@@ -31,7 +31,7 @@ func TestChartDiagnostic_NamesWhatToCorrect(t *testing.T) {
 	}
 }
 
-func TestValuesDiagnostics_EndAQuestionWithItsOwnMark(t *testing.T) {
+func TestValuesDiagnostics_EndAQuestionWithItsOwnPunctuation(t *testing.T) {
 	c, err := chart.NewLoader("", nil).Get(t.Context(), chart.Source{Path: "../../examples/data-collection/chart/data-collection-service"}, "")
 	if err != nil {
 		t.Fatal(err)

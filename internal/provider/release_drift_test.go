@@ -73,7 +73,7 @@ func TestRelease_DriftIsShownAndCorrectedWhereAskedFor(t *testing.T) {
 			ConfigPlanChecks: plans(
 				plancheck.ExpectResourceAction(testReleaseAddress, plancheck.ResourceActionUpdate),
 				plancheck.ExpectKnownValue(testReleaseAddress, tfjsonpath.New("drift"), knownvalue.Null()),
-				says(`ConfigMap/plain: data.LOG_LEVEL "debug" → "info" is put back`),
+				says(`ConfigMap/plain: data.LOG_LEVEL "debug" → "info" is corrected`),
 			),
 			ConfigStateChecks: []statecheck.StateCheck{driftIs(nil), revision(1)},
 		},
@@ -87,7 +87,7 @@ func TestRelease_DriftIsShownAndCorrectedWhereAskedFor(t *testing.T) {
 			Config: r.config(body + "correct_drift = true"),
 			ConfigPlanChecks: plans(
 				plancheck.ExpectResourceAction(testReleaseAddress, plancheck.ResourceActionUpdate),
-				says("Secret/plain: data.password differs (sensitive value) is put back", "Deployment/plain is gone: it is made again"),
+				says("Secret/plain: data.password differs (sensitive value) is corrected", "Deployment/plain is gone: it is made again"),
 			),
 			ConfigStateChecks: []statecheck.StateCheck{driftIs(nil), revision(1)},
 		},

@@ -23,7 +23,7 @@ import (
 // defaultReleaseTimeout is how long an operation on a release may take where timeouts says nothing.
 const defaultReleaseTimeout = 5 * time.Minute
 
-// Create installs the release, or takes over what an earlier Create of the same release left at whatever step it stood. On
+// Create installs the release, or takes over what an earlier Create of the same release left at whatever step it was. On
 // failure it returns no state: a state that comes with an error is tainted, and the next apply would destroy the release.
 func (r *ReleaseResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
 	var plan releaseModel
@@ -159,8 +159,8 @@ func (r *ReleaseResource) apply(ctx context.Context, plan releaseModel, writeOnl
 		for _, recovered := range result.outcome.Recovered {
 			diags.AddWarning("Release "+plan.Name.ValueString()+" was found half done", recovered)
 		}
-		if unjudged := result.outcome.Unjudged; unjudged != "" {
-			diags.AddWarning("Release "+plan.Name.ValueString()+" was accepted without all its checks", unjudged+
+		if unchecked := result.outcome.Unchecked; unchecked != "" {
+			diags.AddWarning("Release "+plan.Name.ValueString()+" was accepted without all its checks", unchecked+
 				"\n\nSee that the metrics have data; on_inconclusive = \"hold\" or \"rollback\" does not accept such a version.")
 		}
 	}

@@ -31,16 +31,16 @@ import (
 func driftAttributes() map[string]schema.Attribute {
 	return map[string]schema.Attribute{
 		"detect_drift": schema.BoolAttribute{
-			MarkdownDescription: "Compare what is live with what was rendered, in every refresh, and show the differences in `drift` and " +
+			MarkdownDescription: "Compare the live objects with the rendered ones in every refresh, and show the differences in `drift` and " +
 				"as a warning. " +
 				"It costs one request for each object. Default: `false`. Example: `true`.",
 			Optional: true,
 		},
 		"correct_drift": schema.BoolAttribute{
-			MarkdownDescription: "Put back what differs: `drift` is planned to be empty, which shows as an update, and the apply writes " +
+			MarkdownDescription: "Correct drift: `drift` is planned to be empty, which shows as an update, and the apply writes " +
 				"just the leaves that differ. " +
 				"No revision is made and no hook runs. Includes `detect_drift`, and takes effect from the next plan on. Updates then also " +
-				"put custom resources back, which Helm alone does not do. " +
+				"correct custom resources, which Helm alone does not do. " +
 				"Default: `false`. Example: `true`.",
 			Optional: true,
 		},
@@ -57,8 +57,8 @@ func driftAttributes() map[string]schema.Attribute {
 
 func driftIgnoreBlock() schema.ListNestedBlock {
 	return schema.ListNestedBlock{
-		MarkdownDescription: "Leaves of live objects that may differ because somebody else sets them: they are neither drift nor put " +
-			"back. An update still writes what the chart renders there. " +
+		MarkdownDescription: "Leaves of live objects that may differ because another owner sets them: they are neither drift nor " +
+			"corrected. An update still writes what the chart renders there. " +
 			"Replicas that a HorizontalPodAutoscaler sets, and `caBundle`s that a controller injects into webhooks, are always ignored.",
 		NestedObject: schema.NestedBlockObject{
 			Validators: []validator.Object{ignoreRule{}},
@@ -172,7 +172,7 @@ func (r *ReleaseResource) readDrift(
 	}
 }
 
-// driftOf is nil where the cluster does not tell; the state then keeps what was seen before.
+// driftOf is nil if the cluster does not answer; the state then keeps what was seen before.
 func driftOf(
 	ctx context.Context, state releaseModel, target release.Target, seen *release.Observation,
 ) (*drift.Differences, diag.Diagnostics) {
@@ -208,7 +208,7 @@ func warnOfDrift(diags *diag.Diagnostics, state releaseModel, found *drift.Diffe
 	switch {
 	case len(lines) > 0 && !state.CorrectDrift.ValueBool():
 		diags.AddWarning("Release "+name+" is not live as it was rendered",
-			strings.Join(lines, "\n")+"\n\nLive → rendered. Nothing is planned for it: set correct_drift = true to have it put back, "+
+			strings.Join(lines, "\n")+"\n\nLive → rendered. Nothing is planned for it: set correct_drift = true to have it corrected, "+
 				"take it into the values, or ignore it by a block drift_ignore.")
 	case len(lasting) > 0:
 		diags.AddWarning("Objects of release "+name+" are not its own any more",
@@ -239,7 +239,7 @@ func driftValue(found []drift.Difference) types.Map {
 }
 
 // planDrift plans the attribute "drift" of a release whose content does not change. It is a function of the state: what Read saw is
-// planned to go where it is put back.
+// planned to go where it is corrected.
 func (m releaseModel) planDrift(state releaseModel, planned map[string]attr.Value) {
 	if !m.detectsDrift() {
 		planned["drift"] = types.MapNull(types.StringType)
@@ -258,7 +258,7 @@ func (m releaseModel) planDrift(state releaseModel, planned map[string]attr.Valu
 		name, leaf, whole := strings.Cut(key, ": ")
 		line := object.Key(name).Short() + " " + text + ": it is made again"
 		if whole {
-			line = fmt.Sprintf("%s: %s %s is put back", object.Key(name).Short(), leaf, text)
+			line = fmt.Sprintf("%s: %s %s is corrected", object.Key(name).Short(), leaf, text)
 		}
 		lines = append(lines, line)
 	}
@@ -346,7 +346,7 @@ func warnOfUnplanned(diags *diag.Diagnostics, handle environment.Handle, state r
 		}
 	}
 	if len(lines) > 0 {
-		diags.AddWarning(fmt.Sprintf("More of release %s in %s was put back than planned", state.Name.ValueString(), handle.Name()),
+		diags.AddWarning(fmt.Sprintf("More drift of release %s in %s was corrected than planned", state.Name.ValueString(), handle.Name()),
 			strings.Join(lines, "\n")+"\n\nIt was changed in the cluster after the plan.")
 	}
 }

@@ -22,7 +22,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
-// findAnother says before a create what the apply would find under the release's name: the release of somebody else is an
+// findAnother says before a create what the apply would find under the release's name: the release of another owner is an
 // error, and one of Slipway that works is a warning, because the create takes it over. What cannot be read is left to the dry run,
 // which says so.
 func (r *ReleaseResource) findAnother(

@@ -20,7 +20,7 @@ import (
 // ImportState imports "<context>/<namespace>/<name>", parsed from the right, because a context may contain slashes (those of EKS
 // are ARNs). Client and stage come from the namespace's labels, chart and version from the record of the release. Public values are
 // taken from Helm's record without those that were given as secret; where Slipway has no record of the release, values stay
-// empty, since nobody can tell which of them are secret.
+// empty, since nothing shows which of them are secret.
 func (r *ReleaseResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
 	s, diags := importForm{noun: "release", last: "release", example: "data-collection-service"}.parse(req.ID)
 	resp.Diagnostics.Append(diags...)

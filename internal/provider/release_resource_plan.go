@@ -179,7 +179,7 @@ type change struct {
 	facts        releaseFacts
 }
 
-// planChange renders, tells reviewers what changes, and runs it dry on the API server.
+// planChange renders, shows reviewers what changes, and runs it dry on the API server.
 func (r *ReleaseResource) planChange(ctx context.Context, private privateReader, resp *resource.ModifyPlanResponse, c change) {
 	plan, state, handle := c.plan, c.state, c.handle
 	live, unreachable := r.data.Connections.Cluster(ctx, handle.Cluster)
@@ -296,7 +296,7 @@ func recordedCapabilities(ctx context.Context, private privateReader) (*cluster.
 }
 
 // setPlanned sets single attributes; rewriting the whole plan would strip sensitivity from nested values. What is planned so
-// already is left alone, because each set walks through the whole plan.
+// already is left alone, because each set traverses the whole plan.
 func (m releaseModel) setPlanned(ctx context.Context, resp *resource.ModifyPlanResponse, planned map[string]attr.Value) {
 	proposed := m.attributes()
 	for name, value := range planned {

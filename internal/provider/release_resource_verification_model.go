@@ -105,7 +105,7 @@ func (g verificationReading) verifies() bool {
 	return len(g.SmokeTests) > 0 || g.Analysis != nil || g.Acceptance != nil
 }
 
-// readCheck reads a smoke test or acceptance. standard stands for a name that is not there or not known yet.
+// readCheck reads a smoke test or acceptance. standard replaces a name that is not there or not known yet.
 func readCheck(r *blockReader, c checkModel, standard string) verify.Check {
 	check := verify.Check{Name: r.text(c.Name, standard), Timeout: r.duration(c.Timeout, 0, 0), Job: readJob(r, c.Job)}
 	if h, ok := block[helmTestModel](r, c.HelmTest); ok {

@@ -57,7 +57,7 @@ func checkBlocks() map[string]schema.Block {
 					Validators:          []validator.List{listvalidator.SizeAtLeast(1), listvalidator.ValueStringsAre(stringvalidator.LengthAtLeast(1))},
 				},
 			}}),
-		"http": atMostOne("Passes when a GET request is answered as expected. It is tried again until the test's timeout.", httpObject(false)),
+		"http": atMostOne("Passes when a GET request is answered as expected. It is repeated until the test's timeout.", httpObject(false)),
 		"job":  jobBlock(),
 	}
 }

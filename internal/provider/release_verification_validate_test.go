@@ -251,7 +251,7 @@ func TestReleaseVerification_WhatMakesNoSenseIsRefusedAtItsArgument(t *testing.T
 		"a Prometheus nowhere": {
 			body{"analysis": body{"prometheus": body{}}}, "analysis[0].prometheus[0].url", "exactly one of service and url",
 		},
-		"credentials beside a Service": {
+		"credentials next to a Service": {
 			body{"analysis": body{"prometheus": body{"service": inCluster["service"], "bearer_token_wo": "t"}}},
 			"analysis[0].prometheus[0]", "give the address of Prometheus",
 		},

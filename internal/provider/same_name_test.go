@@ -11,7 +11,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 )
 
-// sameRun is what the error says where two resources of one configuration have one name.
+// sameRun is what the error says if two resources of one configuration have one name.
 var sameRun = errorText("Two resources of this configuration")
 
 // Two resources of one name would each undo what the other does, and both would look healthy.

@@ -28,7 +28,7 @@ func NewServer(version string) func() tfprotov6.ProviderServer {
 }
 
 // server is the framework's server with a short way through reading and planning a release that stays as it is, which is what
-// nearly all of a fleet is in nearly all plans. The framework walks through such a release value by value a dozen times to
+// nearly all of a fleet is in nearly all plans. The framework traverses such a release value by value a dozen times to
 // change nothing, and that cost more than everything that Slipway itself does for it.
 type server struct {
 	tfprotov6.ProviderServer
@@ -158,8 +158,8 @@ func (s releaseShape) defaultDiffers(config, prior tftypes.Value) bool {
 	return false
 }
 
-// question is put to ModifyPlan in its context: it is to tell a release that stays as it is from one that changes, and to
-// leave the work on a change (rendering, the trial on the API server) to the plan that follows.
+// question is put to ModifyPlan in its context: it is to distinguish a release that stays as it is from one that changes, and to
+// leave the work on a change (rendering, the dry run on the API server) to the plan that follows.
 type question struct{ changes bool }
 
 type questionKey struct{}

@@ -16,8 +16,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 )
 
-// ReadResource answers for a release with what Read says of it, where the framework would walk through its state several times
-// to send it back. A release that the framework has marked in private state, such as one just imported, is left to it.
+// ReadResource answers for a release with what Read says of it, where the framework would traverse its state several times
+// to send it back. A release for which the framework keeps something in private state, such as one just imported, is left to it.
 func (s *server) ReadResource(ctx context.Context, req *tfprotov6.ReadResourceRequest) (*tfprotov6.ReadResourceResponse, error) {
 	if resp := s.read(ctx, req); resp != nil {
 		return resp, nil
@@ -38,7 +38,7 @@ func (s *server) read(ctx context.Context, req *tfprotov6.ReadResourceRequest) *
 		return nil
 	}
 	private := storedPrivate{}
-	if len(req.Private) > 0 && json.Unmarshal(req.Private, &private) != nil || private.marked() {
+	if len(req.Private) > 0 && json.Unmarshal(req.Private, &private) != nil || private.fromFramework() {
 		return nil
 	}
 
@@ -89,8 +89,8 @@ func (p storedPrivate) SetKey(_ context.Context, key string, value []byte) diag.
 	return nil
 }
 
-// marked reports that the framework has stored something of its own, under a name that begins with a full stop.
-func (p storedPrivate) marked() bool {
+// fromFramework reports that the framework has stored something of its own, under a name that begins with a full stop.
+func (p storedPrivate) fromFramework() bool {
 	for key := range p {
 		if strings.HasPrefix(key, ".") {
 			return true

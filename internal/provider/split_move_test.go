@@ -141,7 +141,7 @@ resource "slipway_blue_green" "app" {
 	}})
 }
 
-// removeServedPod removes the pod of servedPod: an environment with a pod of somebody else is not removed.
+// removeServedPod removes the pod of servedPod: an environment with a pod of another owner is not removed.
 func removeServedPod(t *testing.T, namespace string) {
 	t.Helper()
 	if err := testKubernetes(t).CoreV1().Pods(namespace).Delete(t.Context(), "app", metav1.DeleteOptions{}); err != nil {

@@ -59,7 +59,7 @@ func (d *ValuesDataSource) Schema(_ context.Context, _ datasource.SchemaRequest,
 			},
 			"sources": schema.MapAttribute{
 				MarkdownDescription: "Where each value comes from: dotted path to layer, file and line, for example `autoscaling.maxReplicas` to " +
-					"`client-stage clients/client-f/values-prod.yaml:2`. What a value overrode is told by the function `explain_value`.",
+					"`client-stage clients/client-f/values-prod.yaml:2`. The function `explain_value` reports what a value overrode.",
 				Computed: true, ElementType: types.StringType,
 			},
 		},

@@ -31,7 +31,7 @@ func guardPlanAt(base path.Path, data *Data, handle environment.Handle) (diags d
 }
 
 // guardDestroy is guardPlan for a removal. handle comes from the state: this holds where the configuration has nothing to
-// say, because the resource is gone from it, or because Terraform was told not to refresh.
+// say, because the resource is gone from it, or because Terraform runs with -refresh=false.
 func guardDestroy(data *Data, handle environment.Handle) (diags diag.Diagnostics) {
 	if data == nil {
 		return nil

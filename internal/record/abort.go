@@ -12,7 +12,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// Aborted reads whether somebody has put AnnotationAbort on the record, and the reason. Errors as from cluster.Classify, also where
+// Aborted reads whether the record has AnnotationAbort, and the reason. Errors as from cluster.Classify, also where
 // there is no record.
 func Aborted(ctx context.Context, client kubernetes.Interface, place Place) (reason string, aborted bool, err error) {
 	found, err := client.CoreV1().ConfigMaps(place.Handle.Namespace).Get(ctx, place.Kind.Object(place.Name), metav1.GetOptions{})

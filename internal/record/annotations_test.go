@@ -56,7 +56,7 @@ func TestSave_KeepsItsOwnAnnotationsWhenPeopleAnnotateMeanwhile(t *testing.T) {
 		t.Fatalf("saved %v, %v", earlier, live().Annotations)
 	}
 
-	// Somebody annotates the record between this run's read and its write.
+	// Another user annotates the record between this run's read and its write.
 	conflicts := 0
 	client.PrependReactor("update", "configmaps", func(clienttesting.Action) (bool, runtime.Object, error) {
 		if conflicts++; conflicts > 1 {

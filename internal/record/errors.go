@@ -9,7 +9,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 )
 
-// ForeignError says that a ConfigMap with the name of a record is somebody else's, or that the record is of another client or stage.
+// ForeignError says that a ConfigMap with the name of a record belongs to another owner, or that the record is of another client or stage.
 type ForeignError struct {
 	// Object is "ConfigMap namespace/name".
 	Object string
@@ -71,7 +71,7 @@ func (e *OwnerError) Explain() (happened, observed, advice string) {
 
 func (e *OwnerError) Error() string { return explain.Text(e.Explain()) }
 
-// ConflictError says that somebody without the Lease changed a record while it was used.
+// ConflictError says that another user, without the Lease, changed a record while it was used.
 type ConflictError struct {
 	Object, Noun, Name string
 	Cause              error
@@ -79,7 +79,7 @@ type ConflictError struct {
 
 // Explain implements explain.Explainer.
 func (e *ConflictError) Explain() (happened, observed, advice string) {
-	return fmt.Sprintf("Somebody changed the record of %s %s meanwhile.", e.Noun, e.Name),
+	return fmt.Sprintf("Another user or program changed the record of %s %s meanwhile.", e.Noun, e.Name),
 		fmt.Sprintf("%s is not as it was read, and was not overwritten.", e.Object), "Apply again."
 }
 

@@ -20,7 +20,7 @@ const (
 const (
 	// AnnotationAbort ends the verification that runs, and rolls back. Its value is the reason; it may be empty.
 	AnnotationAbort = "slipway.dev/abort"
-	// AnnotationQuarantine, with the value QuarantineCleared, lets content be deployed again that failed its verification.
+	// AnnotationQuarantine, with the value QuarantineCleared, unblocks content that failed its verification.
 	AnnotationQuarantine = "slipway.dev/quarantine"
 	// QuarantineCleared is the value of AnnotationQuarantine.
 	QuarantineCleared = "cleared"

@@ -136,7 +136,7 @@ type Run struct {
 }
 
 // Quarantine is content that failed its verification. It is not deployed again before it expires, unless an input or the retry token
-// changes, or somebody puts AnnotationQuarantine on the record.
+// changes, or a user puts AnnotationQuarantine on the record.
 type Quarantine struct {
 	// Key is the content's key.
 	Key      string    `json:"key"`
@@ -247,7 +247,7 @@ func (r *Release) Rollback(version, digest string) (KnownGood, bool) {
 	return now, back
 }
 
-// KindOf tells what the deployment of this content is.
+// KindOf returns what the deployment of this content is.
 func (r *Release) KindOf(installs bool, version, digest string) string {
 	if _, back := r.Rollback(version, digest); back {
 		return KindRollback

@@ -133,12 +133,12 @@ func TestIrreversible_ForbidsWhatIsOlderAndNotSafe(t *testing.T) {
 		{"of unknown version", "2026-11-22T13:00:00Z", "v1.1.0", "", at, true},
 		{"a time that cannot be read", "yesterday", "", "v1.1.1", at, true},
 	} {
-		mark := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{LabelMigration: "orders"},
+		annotated := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{LabelMigration: "orders"},
 			Annotations: map[string]string{
 				AnnotationIrreversibleSince: tc.since, AnnotationIrreversibleSafeAfter: tc.safe,
 			}}}
-		mark.Name, mark.Namespace = "migration", "shop"
-		found, err := ListIrreversible(t.Context(), fake.NewClientset(mark), Place{Handle: environment.Handle{Namespace: "shop"}})
+		annotated.Name, annotated.Namespace = "migration", "shop"
+		found, err := ListIrreversible(t.Context(), fake.NewClientset(annotated), Place{Handle: environment.Handle{Namespace: "shop"}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -78,7 +78,7 @@ type Stored[R any] struct {
 	pending map[string]*string
 }
 
-// Read reads a record. One that does not exist is no error. Errors: *ForeignError (somebody else's ConfigMap, or the record of another
+// Read reads a record. One that does not exist is no error. Errors: *ForeignError (a ConfigMap of another owner, or the record of another
 // client or stage), *NewerError (written by a newer version of Slipway), others as from cluster.Classify.
 func Read[R any, P Content[R]](ctx context.Context, client kubernetes.Interface, place Place) (*Stored[R], error) {
 	found, err := client.CoreV1().ConfigMaps(place.Handle.Namespace).Get(ctx, place.Kind.Object(place.Name), metav1.GetOptions{})
@@ -186,7 +186,7 @@ func (s *Stored[R]) change(key string, value *string) {
 	s.pending[key] = value
 }
 
-// Cleared reports that somebody has released the content from quarantine, with AnnotationQuarantine.
+// Cleared reports that a user has unblocked the content, with AnnotationQuarantine.
 func (s *Stored[R]) Cleared() bool { return s.annotations[AnnotationQuarantine] == QuarantineCleared }
 
 // MarkIrreversible annotates the record with the next Save.

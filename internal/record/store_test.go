@@ -148,7 +148,7 @@ func TestStored_AnnotationsOfPeopleSurviveAWriteThatDidNotSeeThem(t *testing.T) 
 	}
 }
 
-func TestStored_AWriteDoesNotOverwriteWhatSomebodyElseWrote(t *testing.T) {
+func TestStored_AWriteDoesNotOverwriteWhatAnotherRunWrote(t *testing.T) {
 	t.Parallel()
 	for _, kind := range kinds {
 		at := place(t, kind)

@@ -329,7 +329,7 @@ func (a *applyRun) lookAt(ctx context.Context) error {
 	return nil
 }
 
-// checkOwner returns why the release is not this resource's, nil where it is. It tells our releases from others by the record, and
+// checkOwner returns why the release is not this resource's, nil where it is. It distinguishes our releases from others by the record, and
 // where the record is lost by the labels that we give revisions.
 // On an update the state itself says that the release is ours, for example after an import.
 func (a *applyRun) checkOwner() error {
@@ -340,7 +340,7 @@ func (a *applyRun) checkOwner() error {
 	return checkUnrecorded(a.target, a.revisions)
 }
 
-// runHelm installs or upgrades. It never uses RunWithContext, which returns while a goroutine of it goes on writing: Run ends
+// runHelm installs or upgrades. It never uses RunWithContext, which returns while a goroutine of it still writes: Run ends
 // when Client does, and that ends with the operation's context.
 func (a *applyRun) runHelm(s situation) (*helmrelease.Release, error) {
 	chart, err := a.spec.Chart.Load()
@@ -413,7 +413,7 @@ type ApplyOptions struct {
 	MaxHistory int
 	// Progress receives short sentences ("waiting for Deployment/x: 1 of 2 pods ready"), at most one every 10 s per topic.
 	Progress func(string)
-	// Verification watches the new revision, and takes it back when it does badly. Timeout is for the rollout alone.
+	// Verification watches the new revision, and rolls it back when it fails. Timeout is for the rollout alone.
 	Verification verify.Policy
 
 	// CorrectDrift puts custom resources back that were changed by hand, which Helm's own upgrade and rollback do not do, except
@@ -428,7 +428,7 @@ type ApplyOptions struct {
 
 // Apply brings a release to spec: checks cluster, namespace and ownership, takes the Lease, classifies what is there (absent,
 // foreign, failed install, deployed, pending …), recovers it by kind, and installs or upgrades. It returns after the
-// Helm action has returned, never before, and after the record tells the truth. The Outcome is valid also beside an error
+// Helm action has returned, never before, and after the record is correct. The Outcome is valid also with an error
 // wherever something is there. Errors: *ownership.Error (the release is not ours), *PlanMismatchError, *PendingError,
 // *RolloutError (objects with their events and last log lines), *HookError, *CanceledError (interrupt: records and
 // stops), *DeadlineError, an explained error where Helm's storage failed at the end, *record.ForeignError, *record.NewerError,

@@ -102,7 +102,7 @@ func TestApply_SaysWhyPodsAreRefused(t *testing.T) {
 	wantError[*RolloutError](t, err)
 	wantText(t, err.Error(), "exceeded quota: small", "pods=1")
 
-	// A Job has no condition for it: only its events tell.
+	// A Job has no condition for it: only its events show it.
 	if err := b.client.AppsV1().Deployments(b.namespace()).Delete(t.Context(), "app", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 	"helm.sh/helm/v3/pkg/storage"
 )
 
-// condition is what stands in the namespace under a release's name. One action follows from each.
+// condition is what exists in the namespace under a release's name. One action follows from each.
 type condition int
 
 const (
@@ -21,9 +21,9 @@ const (
 	uninstalled
 	// uninstalling: a removal that ended half way. → finish it, install.
 	uninstalling
-	// pendingInstall: a first install that ended without a word. → mark it failed, install over it, so that install hooks run.
+	// pendingInstall: a first install that ended silently. → mark it failed, install over it, so that install hooks run.
 	pendingInstall
-	// pendingUpgrade: an upgrade or rollback that ended without a word. → mark it failed, upgrade.
+	// pendingUpgrade: an upgrade or rollback that ended silently. → mark it failed, upgrade.
 	pendingUpgrade
 	// failedInstall: failed, and nothing before it ever worked. → install over it.
 	failedInstall
@@ -38,7 +38,7 @@ func (c condition) String() string {
 		"deployed"}[c]
 }
 
-// situation is a condition with what it was judged by.
+// situation is a condition with what it was derived from.
 type situation struct {
 	condition condition
 	// last is the newest revision, deployed the number of the newest deployed one (0: none).
@@ -65,7 +65,7 @@ func (s situation) next() int {
 	return s.last.number + 1
 }
 
-// classify judges the revisions of a release, oldest first. Storage is asked only where their states are not enough.
+// classify classifies the revisions of a release, oldest first. Storage is asked only where their states are not enough.
 func classify(revisions []revision, releases *storage.Storage, name string) (situation, error) {
 	if len(revisions) == 0 {
 		return situation{condition: absent}, nil

@@ -15,7 +15,7 @@ import (
 type State string
 
 const (
-	// Foreign: the release, or the record, is somebody else's. → RefuseForeign.
+	// Foreign: the release, or the record, belongs to another owner. → RefuseForeign.
 	Foreign State = "foreign"
 	// Absent: there is no revision. → Install.
 	Absent State = "absent"
@@ -24,7 +24,7 @@ const (
 	// RemovalCutOff: a removal ended half way. → FinishRemoval.
 	RemovalCutOff State = "removal cut off"
 	// PendingInstall and PendingUpgrade: an apply ended before its revision did. It was Slipway's, and we hold the Lease, or it is another
-	// tool's and old. → MarkFailed, so that Helm can go on.
+	// tool's and old. → MarkFailed, so that Helm can continue.
 	PendingInstall State = "pending install"
 	PendingUpgrade State = "pending upgrade"
 	// PendingOfAnother: another tool began it, and may still be at work, or the configuration leaves it alone. → RefusePending.
@@ -55,7 +55,7 @@ type Action string
 
 // The actions.
 const (
-	RefuseForeign     Action = "refuse what is somebody else's"
+	RefuseForeign     Action = "refuse what belongs to another owner"
 	RefusePending     Action = "refuse the pending revision of another tool"
 	RefuseQuarantined Action = "refuse quarantined content"
 	FinishRollback    Action = "finish the rollback"
@@ -70,7 +70,7 @@ const (
 
 // Observed is what one look found.
 type Observed struct {
-	// Foreign says that the release, or its record, is somebody else's. Nothing else is known then.
+	// Foreign says that the release, or its record, belongs to another owner. Nothing else is known then.
 	Foreign bool
 	// condition is what Helm's storage holds.
 	condition condition

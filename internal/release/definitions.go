@@ -122,9 +122,9 @@ func (w definitions) replace(info *resource.Info, d render.Definition) (bool, er
 				return errors.New(problem)
 			}
 			next := render.Replacement(d, live, render.WriterOf(w.run.target, w.run.spec))
-			tried, err := at.Update(w.run.op.Context(), next,
+			updated, err := at.Update(w.run.op.Context(), next,
 				metav1.UpdateOptions{FieldManager: environment.FieldManager, DryRun: []string{metav1.DryRunAll}})
-			if err != nil || tried.GetGeneration() == live.GetGeneration() {
+			if err != nil || updated.GetGeneration() == live.GetGeneration() {
 				return err
 			}
 			_, err = at.Update(w.run.op.Context(), next, metav1.UpdateOptions{FieldManager: environment.FieldManager})

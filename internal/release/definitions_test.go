@@ -49,7 +49,7 @@ func newCRDBench(t *testing.T, group string) *crdBench {
 
 func (b *crdBench) name() string { return "widgets." + b.group }
 
-// version is one version in the YAML of a definition. field is a property of spec beside size.
+// version is one version in the YAML of a definition. field is a property of spec next to size.
 func crdVersionYAML(name, field string, served, stored bool) string {
 	return fmt.Sprintf("    - {name: %s, served: %v, storage: %v, schema: {openAPIV3Schema: {type: object, properties: {spec: {type: "+
 		"object, properties: {size: {type: integer}, %s: {type: string}}}}}}}\n",

@@ -49,13 +49,13 @@ type CorrectOptions struct {
 type Correction struct {
 	// Revision is the deployed one; a correction makes none, and runs no hook.
 	Revision int
-	// Corrected was put back, Left was not (see Difference.Lasting).
+	// Corrected was corrected, Left was not (see Difference.Lasting).
 	Corrected, Left []drift.Difference
 }
 
-// Correct puts back what differs live from the deployed revision as Helm has stored it: only the leaves that differ and that no
+// Correct corrects what differs live from the deployed revision as Helm has stored it: only the leaves that differ and that no
 // rule ignores are written, objects that are gone are made again, and what was written is waited for until it is ready. Objects
-// that belong to somebody else now are left alone. It holds the Lease meanwhile. Errors: *CorrectionError (the API server refused
+// that belong to another owner now are left alone. It holds the Lease meanwhile. Errors: *CorrectionError (the API server refused
 // an object, or the release is not the one any more that was planned), *RolloutError (not ready afterwards), *ownership.Error,
 // *CanceledError, *DeadlineError, and those of Apply that look at the place.
 func Correct(ctx context.Context, target Target, options CorrectOptions) (*Correction, error) {
@@ -260,7 +260,7 @@ func (c *correcting) infos(o map[string]any) ([]*resource.Info, error) {
 	return list, nil
 }
 
-// CorrectionError says that drift was not put back. What had been put back before stays so.
+// CorrectionError says that drift was not corrected. What had been corrected before stays so.
 type CorrectionError struct {
 	Release string
 	// Problem is a sentence or more, without secrets.
@@ -269,7 +269,7 @@ type CorrectionError struct {
 
 // Explain says it in three paragraphs.
 func (e *CorrectionError) Explain() (happened, observed, advice string) {
-	return fmt.Sprintf("Differences of release %s from what was rendered could not all be put back.", e.Release), e.Problem,
+	return fmt.Sprintf("Cannot correct all differences of release %s from what was rendered.", e.Release), e.Problem,
 		"No revision was made. Plan again: the plan shows what still differs. What another controller sets all the time belongs into " +
 			"drift_ignore."
 }

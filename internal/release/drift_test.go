@@ -181,7 +181,7 @@ func TestDrift_NoneWithoutAChangeByHand(t *testing.T) {
 	d := newDrifted(t)
 	d.wantDrift(nil)
 
-	// What others add is none, whoever adds it.
+	// What others add is no drift, whoever it is.
 	d.kubectl("deployments", "app", types.MergePatchType,
 		`{"metadata":{"labels":{"team":"x"},"annotations":{"note":"y"}},`+
 			`"spec":{"template":{"metadata":{"annotations":{"kubectl.kubernetes.io/restartedAt":"now"}}}}}`)
@@ -197,7 +197,7 @@ func TestDrift_NoneWithoutAChangeByHand(t *testing.T) {
 	d.wantDrift(nil)
 }
 
-func TestDrift_ShowsEachLeafAndCorrectPutsItBack(t *testing.T) {
+func TestDrift_ShowsEachLeafAndCorrectRestoresIt(t *testing.T) {
 	t.Parallel()
 	const deployment = "apps/v1/Deployment/app: "
 	container := deployment + "spec.template.spec.containers[app]"
@@ -232,7 +232,7 @@ func TestDrift_ShowsEachLeafAndCorrectPutsItBack(t *testing.T) {
 		{"list in a custom resource", "servicemonitors", types.MergePatchType, `{"spec":{"endpoints":[{"port":"http"},{"port":"admin"}]}}`,
 			map[string]string{monitorsGroup + "/v1/ServiceMonitor/app: spec.endpoints[admin].path": `"/metrics" → (none)`, monitorsGroup +
 				"/v1/ServiceMonitor/app: spec.endpoints[admin].port": `"admin" → (none)`}},
-		{"Helm's mark", "configmaps", types.JSONPatchType, `[{"op":"remove","path":"/metadata/labels/app.kubernetes.io~1managed-by"}]`,
+		{"Helm's label", "configmaps", types.JSONPatchType, `[{"op":"remove","path":"/metadata/labels/app.kubernetes.io~1managed-by"}]`,
 			map[string]string{`v1/ConfigMap/app: metadata.labels["app.kubernetes.io/managed-by"]`: `(none) → "Helm"`}},
 	}
 	d := newDrifted(t)
@@ -291,7 +291,7 @@ func TestDrift_ObjectsThatAreGoneAreMadeAgain(t *testing.T) {
 	d.wantReady()
 	secret, err := d.client.CoreV1().Secrets(d.namespace()).Get(t.Context(), "app", metav1.GetOptions{})
 	if err != nil || string(secret.Data["token"]) != driftedSecret {
-		t.Errorf("the secret was not put back: %v", err)
+		t.Errorf("the secret was not corrected: %v", err)
 	}
 }
 
@@ -373,12 +373,12 @@ func TestDrift_CostsOneRequestForEachObject(t *testing.T) {
 	// A stranger in the Secret: Helm's record is asked what it was.
 	d.kubectl("secrets", "app", types.MergePatchType, `{"data":{"added":"eA=="}}`)
 	cost(objects + 3)
-	// A difference is tried, and its text is searched for secrets.
+	// A difference is validated by a dry run, and its text is searched for secrets.
 	d.kubectl("configmaps", "app", types.MergePatchType, `{"data":{"level":"debug"}}`)
 	cost(objects + 4)
 }
 
-func TestApply_PutsCustomResourcesBackWhereAskedTo(t *testing.T) {
+func TestApply_CorrectsCustomResourcesWhereAskedTo(t *testing.T) {
 	t.Parallel()
 	d := newDrifted(t)
 	interval := func() string {
@@ -402,7 +402,7 @@ func TestApply_PutsCustomResourcesBackWhereAskedTo(t *testing.T) {
 		o.CorrectDrift, o.IgnoreDrift = true, []object.IgnoreRule{{Kind: "ServiceMonitor"}}
 	})
 	if got := interval(); got != "5m" {
-		t.Errorf("the interval is ignored and was put back to %s", got)
+		t.Errorf("the interval is ignored and was corrected to %s", got)
 	}
 	d.mustApply(driftSpec(t, config("info")), func(o *ApplyOptions) { o.CorrectDrift = true })
 	if got := interval(); got != "30s" {
@@ -425,7 +425,7 @@ func TestCorrect_RefusesAReleaseThatChangedMeanwhile(t *testing.T) {
 	wantText(t, asError[*CorrectionError](t, err).Error(), "Revision 2 is failed")
 }
 
-func TestDrift_WithoutTheRightToTryIsShownAsComputed(t *testing.T) {
+func TestDrift_WithoutTheRightToDryRunIsShownAsComputed(t *testing.T) {
 	t.Parallel()
 	d := newDrifted(t)
 	d.kubectl("configmaps", "app", types.MergePatchType, `{"data":{"level":"debug"}}`)
@@ -446,7 +446,7 @@ func TestDrift_WithoutTheRightToTryIsShownAsComputed(t *testing.T) {
 			"has written")
 }
 
-// refusing reaches the same place as somebody who lacks some rights.
+// refusing reaches the same place as a user who lacks some rights.
 func refusing(t *testing.T, target Target, refuses func(*http.Request) bool) Target {
 	t.Helper()
 	host, err := url.Parse(target.Cluster.Host())

@@ -56,14 +56,14 @@ func (e *PendingError) Explain() (happened, observed, advice string) {
 
 func (e *PendingError) Error() string { return explain.Text(e.Explain()) }
 
-// CanceledError says that the operation was interrupted. What had been done is recorded; the next apply goes on from there.
+// CanceledError says that the operation was interrupted. What had been done is recorded; the next apply resumes from there.
 type CanceledError struct {
 	Release string
 	// Revision that was being made; 0 where none had been begun.
 	Revision int
 	// Removal says that the release was being uninstalled.
 	Removal bool
-	// During says what was going on.
+	// During says what was in progress.
 	During string
 	Cause  error
 }
@@ -73,15 +73,15 @@ func (e *CanceledError) Explain() (happened, observed, advice string) {
 	happened = fmt.Sprintf("Work on release %s was interrupted while %s.", e.Release, e.During)
 	switch {
 	case e.Removal:
-		observed = "Some of its objects may be gone already. Nothing of it goes on in the background."
+		observed = "Some of its objects may be gone already. Nothing of it continues in the background."
 		advice = "Run terraform destroy again to finish it."
 	case e.Revision == 0:
 		observed = "No revision had been begun."
 		advice = "Apply again."
 	default:
-		observed = fmt.Sprintf("Revision %d is recorded as failed, and nothing of it goes on in the background. It was not rolled back.",
+		observed = fmt.Sprintf("Revision %d is recorded as failed, and nothing of it continues in the background. It was not rolled back.",
 			e.Revision)
-		advice = "Apply again: it goes on from there."
+		advice = "Apply again: it resumes from there."
 	}
 	return happened, observed, advice
 }

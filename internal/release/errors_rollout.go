@@ -26,7 +26,7 @@ type RolloutError struct {
 	kind string
 }
 
-const afterFailure = "Nothing was rolled back. Fix the named problem and apply again: it goes on from what is there."
+const afterFailure = "Nothing was rolled back. Fix the named problem and apply again: the apply continues from what is there."
 
 // Explain says it in three paragraphs.
 func (e *RolloutError) Explain() (happened, observed, advice string) {
@@ -66,7 +66,7 @@ type DeadlineError struct {
 	Release  string
 	Revision int
 	Timeout  time.Duration
-	// During says what was going on.
+	// During says what was in progress.
 	During string
 	// Objects are those that were not ready.
 	Objects []rollout.ObjectReport

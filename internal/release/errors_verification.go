@@ -14,11 +14,11 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/verify"
 )
 
-// VerificationError says that a new revision did badly, or could not be judged, and what was done about it.
+// VerificationError says that the verification of a new revision failed or was inconclusive, and what was done about it.
 type VerificationError struct {
 	Release  string
 	Revision int
-	// Version of the application that did badly, empty where it is not known.
+	// Version of the application that failed, empty where it is not known.
 	Version string
 	// Stage is one of the Stage constants; Reason is the sentence that decided.
 	Stage  string
@@ -40,16 +40,16 @@ type VerificationError struct {
 
 // Explain says it in three paragraphs.
 func (e *VerificationError) Explain() (happened, observed, advice string) {
-	what := fmt.Sprintf("Revision %d of release %s", e.Revision, e.Release)
+	what := fmt.Sprintf("revision %d of release %s", e.Revision, e.Release)
 	if e.Version != "" {
 		what += " (" + e.Version + ")"
 	}
-	happened = fmt.Sprintf("%s failed its %s: %s", what, e.Stage, explain.Sentence(e.Reason))
+	happened = fmt.Sprintf("%s failed its %s: %s", explain.Capitalize(what), e.Stage, explain.Sentence(e.Reason))
 	if e.Inconclusive {
-		happened = fmt.Sprintf("%s could not be judged in its %s: %s", what, e.Stage, explain.Sentence(e.Reason))
+		happened = fmt.Sprintf("The %s of %s was inconclusive: %s", e.Stage, what, explain.Sentence(e.Reason))
 	}
 	if e.Stage == verify.StageManual {
-		happened = fmt.Sprintf("%s was aborted by hand: %s", what, explain.Sentence(e.Reason))
+		happened = fmt.Sprintf("%s was aborted by hand: %s", explain.Capitalize(what), explain.Sentence(e.Reason))
 	}
 	happened += " " + e.restored()
 	return happened, e.observed(), e.advice()
@@ -113,7 +113,7 @@ func (e *VerificationError) advice() string {
 		}
 		out = append(out, "Look at the release now: what is live may not work.")
 	case e.Inconclusive && e.Restored == nil:
-		out = append(out, "Apply again to judge it again; no new revision is made. Where there is too little traffic, let a probe make some, "+
+		out = append(out, "Apply again to verify it again; no new revision is made. If there is too little traffic, let a probe make some, "+
 			"or choose another on_inconclusive.")
 	case e.Stage == verify.StageRollout:
 		out = append(out, "Fix the named problem and apply again.")
@@ -168,7 +168,7 @@ func (e *RollbackError) Explain() (happened, observed, advice string) {
 func (e *RollbackError) Error() string { return explain.Text(e.Explain()) }
 func (e *RollbackError) Unwrap() error { return e.Cause }
 
-// RollbackInvalidError says that the restored revision does not do well either. It was left: there is nothing better to restore.
+// RollbackInvalidError says that the restored revision is also unhealthy. It was left: there is nothing better to restore.
 type RollbackInvalidError struct {
 	Release string
 	// Revision was restored from revision From.
@@ -180,7 +180,7 @@ type RollbackInvalidError struct {
 
 // Explain says it in three paragraphs.
 func (e *RollbackInvalidError) Explain() (happened, observed, advice string) {
-	return fmt.Sprintf("Revision %d was restored as revision %d, and does not do well either: its %s failed: %s", e.From, e.Revision, e.Stage,
+	return fmt.Sprintf("Revision %d was restored as revision %d, which is also unhealthy: its %s failed: %s", e.From, e.Revision, e.Stage,
 			explain.Sentence(e.Reason)),
 		e.Evidence.Text(),
 		"What is wrong is probably not the version: look at what it depends on. Nothing more is rolled back."
@@ -217,7 +217,7 @@ func releaseFromQuarantine(q record.Quarantine, release string) string {
 }
 
 // UnverifiedError says that the run was cut off while a deployed revision was watched. The revision was left, and the next apply
-// goes on watching it.
+// resumes the verification.
 type UnverifiedError struct {
 	Release  string
 	Revision int
@@ -230,16 +230,16 @@ type UnverifiedError struct {
 // Explain says it in three paragraphs.
 func (e *UnverifiedError) Explain() (happened, observed, advice string) {
 	return fmt.Sprintf("The verification of revision %d of release %s was interrupted in its %s.", e.Revision, e.Release, e.Stage),
-		fmt.Sprintf("All its pods were ready at %s. It was left as it is, neither accepted nor rolled back, and nothing goes on in the "+
+		fmt.Sprintf("All its pods were ready at %s. It was left as it is, neither accepted nor rolled back, and nothing continues in the "+
 			"background.",
 			e.Since.UTC().Format(time.RFC3339)),
-		"Apply again: the verification goes on from there, and no new revision is made."
+		"Apply again: the verification resumes from there, and no new revision is made."
 }
 
 func (e *UnverifiedError) Error() string { return explain.Text(e.Explain()) }
 func (e *UnverifiedError) Unwrap() error { return e.Cause }
 
-// isVerificationError reports that an error tells the story already, whatever it was caused by.
+// isVerificationError reports that an error explains what happened already, whatever it was caused by.
 func isVerificationError(err error) bool {
 	var (
 		failed     *VerificationError

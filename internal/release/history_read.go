@@ -60,7 +60,7 @@ func History(ctx context.Context, target Target, limit int) ([]HistoryEntry, err
 		e := entry(good.Revision)
 		e.KnownGood, e.Version = true, good.Version
 	}
-	// Newest first: an attempt that was resumed stands there once.
+	// Newest first: an attempt that was resumed is there once.
 	for _, run := range slices.Backward(last.Runs) {
 		if run.Revision == 0 {
 			continue

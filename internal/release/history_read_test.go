@@ -13,7 +13,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/verify"
 )
 
-func TestHistory_TellsWhatBecameOfEachRevision(t *testing.T) {
+func TestHistory_ReportsTheOutcomeOfEachRevision(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	if entries, err := History(t.Context(), b.target, 0); err != nil || len(entries) != 0 {

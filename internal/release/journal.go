@@ -20,7 +20,7 @@ import (
 // journal keeps the record of one apply: what it is about to do, and how it ended.
 type journal struct{ run *applyRun }
 
-// begin writes down what is about to happen, so that whoever comes after a crash knows who did what.
+// begin records what is about to happen, so that the run after a crash knows who did what.
 func (j journal) begin(s situation) error {
 	next := j.newRecord()
 	next.Phase, next.Revision = record.Upgrading, s.next()

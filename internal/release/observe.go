@@ -96,7 +96,7 @@ func observe(ctx context.Context, target Target) (*Observation, []revision, *rec
 	return out, revisions, found, nil
 }
 
-// ObserveForCreate is Observe for a plan that creates the release. Errors besides those of Observe: *ownership.Error where the
+// ObserveForCreate is Observe for a plan that creates the release. Errors in addition to those of Observe: *ownership.Error where the
 // release is not ours, *record.NewerError.
 func ObserveForCreate(ctx context.Context, target Target) (*Observation, error) {
 	seen, revisions, found, err := observe(ctx, target)
@@ -136,7 +136,7 @@ type Observation struct {
 	Deployed int
 	// Record is ours, nil where there is none.
 	Record *record.Release
-	// Cleared says that somebody has released the content from quarantine.
+	// Cleared says that a user has unblocked the content.
 	Cleared bool
 }
 
@@ -146,12 +146,12 @@ func (o *Observation) Absent() bool { return o.Revision == 0 && o.Record == nil 
 // Outside reports that the newest revision was not made by Slipway, or not recorded.
 func (o *Observation) Outside() bool {
 	if o.Record != nil && o.Record.Phase == record.RollingBack && o.Revision > o.Record.Revision {
-		return false // A rollback was begun after the revision that it takes back.
+		return false // A rollback was begun after the revision that it undoes.
 	}
 	return o.Revision != 0 && (o.Record == nil || o.Record.Revision != o.Revision)
 }
 
-// Working reports that a revision is deployed under a record that says so: somebody has it in a state, or had.
+// Working reports that a revision is deployed under a record that says so: a Terraform state has it, or had.
 func (o *Observation) Working() bool {
 	if o.Deployed == 0 || o.Record == nil {
 		return false

@@ -10,7 +10,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
-// Outcome is what is there after Apply, also beside an error.
+// Outcome is what is there after Apply, also with an error.
 type Outcome struct {
 	InstanceID   string
 	ClusterUID   string
@@ -19,17 +19,17 @@ type Outcome struct {
 	Status       string
 	// Changed is false where the cluster already had exactly this content and no revision was made.
 	Changed bool
-	// Recovered says in words what was found half done and finished or put right; empty in the usual case.
+	// Recovered says in words what was found half done and finished or repaired; empty in the usual case.
 	Recovered []string
-	// Unjudged says why a version was accepted although not all of its checks could be made; empty in the usual case.
-	Unjudged string
-	// Rendering is what was installed, or tried.
+	// Unchecked says why a version was accepted although not all of its checks could be made; empty in the usual case.
+	Unchecked string
+	// Rendering is what was installed, or was to be.
 	Rendering *render.Result
 	// Kind is "install", "upgrade" or "rollback" (an earlier known-good version was deployed again); empty where nothing was done.
 	Kind string
 	// Resumed says that no revision was made, and the verification of the one that is there was finished.
 	Resumed bool
-	// Restored is what an automatic rollback put back; nil without one, and where it did not come to its end. Revision and Status
+	// Restored is what an automatic rollback restored; nil without one, and where it did not come to its end. Revision and Status
 	// are those of the restored revision then. The content that is live is what the state held before if its digest is the same.
 	Restored *Restoration
 }

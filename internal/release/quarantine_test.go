@@ -17,7 +17,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/verify"
 )
 
-func TestContentKey_ChangesWithWhatAVersionIsAndIsJudgedBy(t *testing.T) {
+func TestContentKey_ChangesWithTheContentAndItsVerification(t *testing.T) {
 	t.Parallel()
 	limit := 0.05
 	keyOf := func(change func(*Spec, *render.Result, *verify.Policy)) string {

@@ -17,11 +17,11 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/rollout"
 )
 
-// recovery brings what an earlier apply, or another tool, left half done to a state from which Helm can go on.
+// recovery brings what an earlier apply, or another tool, left half done to a state from which Helm can continue.
 type recovery struct{ run *applyRun }
 
 // foreignPendingAge is from which age on a pending revision of another tool counts as left behind. Helm's own default timeout is
-// 5 minutes, and hooks have it for themselves again. Its Lease would tell, but other tools have none.
+// 5 minutes, and hooks have it for themselves again. Its Lease would show it, but other tools have none.
 const foreignPendingAge = 15 * time.Minute
 
 // began reports that Slipway began a revision. Its pending revisions are free: we hold the Lease, so the apply that made them does not run
@@ -32,7 +32,7 @@ func (r recovery) began(number int) bool {
 }
 
 // failed waits for hooks that outlived their apply, and says what is taken over. A status "unknown", which Helm leaves when it
-// could not write, becomes "failed", since Helm goes on from nothing else.
+// could not write, becomes "failed", since Helm continues from nothing else.
 func (r recovery) failed(seen situation) error {
 	number := seen.last.number
 	if seen.last.status == helmrelease.StatusUnknown {
@@ -40,7 +40,7 @@ func (r recovery) failed(seen situation) error {
 			return err
 		}
 	}
-	// A hook goes on in the cluster when the apply that waited for it gives up.
+	// A hook continues in the cluster when the apply that waited for it gives up.
 	idle, err := r.awaitHooks(seen)
 	if err != nil {
 		return err
@@ -68,7 +68,7 @@ func (r recovery) pending(seen situation) error {
 	if err := r.run.session.markFailed(number, reason); err != nil {
 		return err
 	}
-	r.run.recovered("revision %d: %s; it was marked failed, and this apply went on from there", number, reason)
+	r.run.recovered("revision %d: %s; it was marked failed, and this apply resumed from there", number, reason)
 	r.run.outcome.Recovered = append(r.run.outcome.Recovered, idle...)
 	return nil
 }
@@ -101,7 +101,7 @@ func (r recovery) refusePending(seen situation) error {
 	return refusal
 }
 
-// finishRemoval goes on with a removal that ended half way.
+// finishRemoval resumes a removal that ended half way.
 func (r recovery) finishRemoval(seen situation) error {
 	notes, err := r.run.session.keepAttempted(seen)
 	if err != nil {
@@ -139,7 +139,7 @@ func (r recovery) waitForOldHooks(s situation, stored *helmrelease.Release) (idl
 			}
 			return nil, &PendingError{
 				Release: r.run.target.Name, Revision: s.last.number, Status: s.last.status.String(), Since: s.last.created, Running: running,
-				Reason: "The apply that began it has ended, but hooks of it still run, and going on would stop them and start them a second time.",
+				Reason: "The apply that began it has ended, but hooks of it still run, and to continue would stop them and start them a second time.",
 				Advice: "Let them end, or delete them when you know that they may be stopped, and apply again.",
 			}
 		}

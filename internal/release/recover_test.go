@@ -69,8 +69,8 @@ func TestApply_StopsWhenItIsInterrupted(t *testing.T) {
 	}
 }
 
-// TestApply_GoesOnAfterItsProcessWasKilled kills a process at points of its way, and lets another one of the same run go on.
-func TestApply_GoesOnAfterItsProcessWasKilled(t *testing.T) {
+// TestApply_ResumesAfterItsProcessWasKilled kills a process at points of its way, and lets another one of the same run resume.
+func TestApply_ResumesAfterItsProcessWasKilled(t *testing.T) {
 	t.Parallel()
 	hook := jobHook("migrate", "pre-install,pre-upgrade", "sleep", "3s")
 	for _, tc := range []struct {
@@ -206,7 +206,7 @@ func TestApply_RecoversPendingReleasesOfOthersByAgeAndPolicy(t *testing.T) {
 	}
 }
 
-func TestApply_PutsRightWhatStorageLost(t *testing.T) {
+func TestApply_RepairsWhatStorageLost(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name string
@@ -247,7 +247,7 @@ func TestApply_PutsRightWhatStorageLost(t *testing.T) {
 	}
 }
 
-func TestApply_TwoAtOnceGoOneAfterTheOther(t *testing.T) {
+func TestApply_TwoAtOnceTakeTurns(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	// Another run is another holder: a child's parent is this process, and ours is another one.
@@ -358,7 +358,7 @@ func (b *bench) wantHookRan() {
 	}
 }
 
-// written is what an operation writes in a namespace, with the versions at which it stands.
+// written is what an operation writes in a namespace, with the versions that it has.
 func (b *bench) written() string {
 	b.t.Helper()
 	var out strings.Builder

@@ -15,30 +15,30 @@ import (
 )
 
 // A process of its own upgrades a release that works to one that fails its smoke test, and is killed on the way. The next apply, of
-// the same content, ends with what worked live again, and one with other content then goes on.
-func TestApply_GoesOnAfterAGuardedProcessWasKilled(t *testing.T) {
+// the same content, ends with what worked live again, and one with other content then continues.
+func TestApply_ResumesAfterAVerifyingProcessWasKilled(t *testing.T) {
 	t.Parallel()
 	slowHook := jobHook("check", "pre-rollback", "sleep", "6s")
 	for _, tc := range []struct {
 		name string
 		die  string
 		kill func(*bench) bool
-		// judged says that the verdict was known when the process died: the next apply finishes the rollback and holds the content.
-		// Otherwise it goes on with the verification.
-		judged   bool
+		// decided says that the verdict was known when the process died: the next apply finishes the rollback and quarantines the
+		// content. Otherwise it resumes the verification.
+		decided  bool
 		restored int
 	}{
 		{name: "after the rollout", die: "verifying revision 2", restored: 3},
-		{name: "after the verdict", die: "rolling back revision 2", judged: true, restored: 3},
-		{name: "before Helm rolls back", die: "rolling back to revision 1 as revision 3", judged: true, restored: 3},
-		{name: "in the rollback", kill: func(b *bench) bool { return b.helmStatus("app", 3) == "pending-rollback" }, judged: true, restored: 4},
-		{name: "before the rollback's last write", die: "rollback's last write", judged: true, restored: 4},
-		{name: "in the validation", die: "validating revision 3", judged: true, restored: 3},
+		{name: "after the verdict", die: "rolling back revision 2", decided: true, restored: 3},
+		{name: "before Helm rolls back", die: "rolling back to revision 1 as revision 3", decided: true, restored: 3},
+		{name: "in the rollback", kill: func(b *bench) bool { return b.helmStatus("app", 3) == "pending-rollback" }, decided: true, restored: 4},
+		{name: "before the rollback's last write", die: "rollback's last write", decided: true, restored: 4},
+		{name: "in the validation", die: "validating revision 3", decided: true, restored: 3},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t)
-			b.mustApply(served(t, config("good"), slowHook), guarded(asksReady()))
+			b.mustApply(served(t, config("good"), slowHook), verified(asksReady()))
 			bad := served(t, config("bad"), environmentOf("READINESS_DELAY", "1h"))
 			child := b.startOrder(childOrder{Values: bad.Values, Die: tc.die, Ready: true, Hooks: tc.kill != nil})
 			if tc.kill != nil {
@@ -56,8 +56,8 @@ func TestApply_GoesOnAfterAGuardedProcessWasKilled(t *testing.T) {
 				t.Fatalf("the child was not killed: %v\n%s", err, childOutput(child))
 			}
 
-			outcome, err := b.apply(t.Context(), bad, guarded(asksReady()))
-			if tc.judged {
+			outcome, err := b.apply(t.Context(), bad, verified(asksReady()))
+			if tc.decided {
 				wantError[*QuarantinedError](t, err)
 				if outcome.Restored == nil || len(outcome.Recovered) == 0 {
 					t.Errorf("it does not say that a rollback was finished: %+v", outcome)
@@ -75,7 +75,7 @@ func TestApply_GoesOnAfterAGuardedProcessWasKilled(t *testing.T) {
 			if run := seen.Record.Runs[0]; len(seen.Record.Runs) != 2 || run.Outcome != record.OutcomeRolledBack || run.Restored != tc.restored {
 				t.Errorf("runs: %+v", seen.Record.Runs)
 			}
-			b.mustApply(served(t, config("fixed")), guarded(asksReady()))
+			b.mustApply(served(t, config("fixed")), verified(asksReady()))
 			b.wantEnd(tc.restored+1, "deployed", record.Deployed)
 		})
 	}
@@ -87,7 +87,7 @@ func TestApply_VerifiesWhatAKilledProcessHadDeployed(t *testing.T) {
 		t.Run(die, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t)
-			b.mustApply(served(t, config("good")), guarded(asksReady()))
+			b.mustApply(served(t, config("good")), verified(asksReady()))
 			child := b.startOrder(childOrder{Values: served(t, config("better")).Values, Die: die, Ready: true})
 			if err := child.Wait(); err == nil {
 				t.Fatal("the child was not killed")
@@ -97,7 +97,7 @@ func TestApply_VerifiesWhatAKilledProcessHadDeployed(t *testing.T) {
 			if resumes && seen.Verification() == "" || seen.Record.KnownGood[0].Revision != 1 {
 				t.Errorf("%q %+v", seen.Verification(), seen.Record)
 			}
-			outcome := b.mustApply(served(t, config("better")), guarded(asksReady()))
+			outcome := b.mustApply(served(t, config("better")), verified(asksReady()))
 			if outcome.Resumed != resumes {
 				t.Errorf("outcome: %+v", outcome)
 			}
@@ -114,12 +114,12 @@ func TestApply_VerifiesWhatAKilledProcessHadDeployed(t *testing.T) {
 func TestApply_ReplacesAVersionThatWasNeverVerified(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.mustApply(served(t, config("good")), guarded(asksReady()))
+	b.mustApply(served(t, config("good")), verified(asksReady()))
 	child := b.startOrder(childOrder{Values: served(t, config("better")).Values, Die: "verifying revision 2", Ready: true})
 	if err := child.Wait(); err == nil {
 		t.Fatal("the child was not killed")
 	}
-	outcome, err := b.apply(t.Context(), notReadyVersion(t), guarded(asksReady()))
+	outcome, err := b.apply(t.Context(), notReadyVersion(t), verified(asksReady()))
 	b.wantRestored(outcome, err, verify.StageSmokeTest, 4, 1)
 	if runs := mustObserve(b).Record.Runs; len(runs) != 3 || runs[1].Outcome != record.OutcomeCanceled || runs[1].Reason == "" {
 		t.Errorf("runs: %+v", runs)

@@ -15,10 +15,10 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/verify"
 )
 
-func TestApply_CanBeAbortedInTheBake(t *testing.T) {
+func TestApply_CanBeAbortedDuringTheAnalysis(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.mustApply(with(t, config("good")), guarded(watchesPods(2*time.Second)))
+	b.mustApply(with(t, config("good")), verified(watchesPods(2*time.Second)))
 	b.annotate(record.AnnotationAbort, "left over from last week")
 	done := make(chan struct{})
 	go func() {
@@ -27,7 +27,7 @@ func TestApply_CanBeAbortedInTheBake(t *testing.T) {
 		b.annotate(record.AnnotationAbort, "orders are missing")
 	}()
 	start := time.Now()
-	outcome, err := b.apply(t.Context(), with(t, config("bad")), guarded(watchesPods(20*time.Minute)), timeout(30*time.Minute))
+	outcome, err := b.apply(t.Context(), with(t, config("bad")), verified(watchesPods(20*time.Minute)), timeout(30*time.Minute))
 	<-done
 	failure := b.restored(outcome, err, verify.StageManual, 3, 1)
 	wantText(t, err.Error(), "aborted by hand: orders are missing")
@@ -36,18 +36,18 @@ func TestApply_CanBeAbortedInTheBake(t *testing.T) {
 	}
 	kept, err := b.client.CoreV1().ConfigMaps(b.namespace()).Get(t.Context(), record.OfRelease.Object("app"), metav1.GetOptions{})
 	if err != nil || kept.Annotations[record.AnnotationAbort] != "" {
-		t.Errorf("the mark is still there: %v %v", kept.Annotations, err)
+		t.Errorf("the annotation is still there: %v %v", kept.Annotations, err)
 	}
 }
 
-func TestApply_HoldsWhatCouldNotBeJudgedAndJudgesItAgain(t *testing.T) {
+func TestApply_LeavesAnInconclusiveRevisionUnverifiedAndVerifiesItAgain(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.mustApply(served(t, config("good")), guarded(asksReady()))
+	b.mustApply(served(t, config("good")), verified(asksReady()))
 	guard := asksReady()
 	guard.SmokeTests = []verify.Check{{Name: "job", Timeout: 3 * time.Second,
 		Job: &verify.JobCheck{Image: "registry.company.com/no-such-image:v1"}}}
-	outcome, err := b.apply(t.Context(), served(t, config("debug")), guarded(guard))
+	outcome, err := b.apply(t.Context(), served(t, config("debug")), verified(guard))
 	failure := asError[*VerificationError](t, err)
 	if !failure.Inconclusive || failure.Quarantine != nil || outcome.Revision != 2 || outcome.Status != "deployed" || outcome.Restored != nil {
 		t.Errorf("%+v, outcome %+v", failure, outcome)
@@ -57,17 +57,17 @@ func TestApply_HoldsWhatCouldNotBeJudgedAndJudgesItAgain(t *testing.T) {
 		seen.Record.KnownGood[0].Revision != 1 {
 		t.Errorf("%v %+v", err, seen.Record)
 	}
-	outcome = b.mustApply(served(t, config("debug")), guarded(asksReady()))
+	outcome = b.mustApply(served(t, config("debug")), verified(asksReady()))
 	if !outcome.Resumed || outcome.Changed || outcome.Revision != 2 {
 		t.Errorf("outcome: %+v", outcome)
 	}
 	b.wantEnd(2, "deployed", record.Deployed)
 }
 
-func TestApply_GoesOnWithABakeThatWasInterrupted(t *testing.T) {
+func TestApply_ResumesAnInterruptedAnalysis(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.mustApply(with(t, config("good")), guarded(watchesPods(2*time.Second)))
+	b.mustApply(with(t, config("good")), verified(watchesPods(2*time.Second)))
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
 	go func() {
@@ -75,7 +75,7 @@ func TestApply_GoesOnWithABakeThatWasInterrupted(t *testing.T) {
 		time.Sleep(3 * time.Second)
 		interrupt()
 	}()
-	outcome, err := b.apply(ctx, with(t, config("debug")), guarded(watchesPods(20*time.Second)))
+	outcome, err := b.apply(ctx, with(t, config("debug")), verified(watchesPods(20*time.Second)))
 	unverified := asError[*UnverifiedError](t, err)
 	wantError[*CanceledError](t, err)
 	if outcome.Revision != 2 || outcome.Status != "deployed" || unverified.Stage != verify.StageAnalysis {
@@ -88,12 +88,12 @@ func TestApply_GoesOnWithABakeThatWasInterrupted(t *testing.T) {
 	}
 	since := seen.Record.Verification.Since
 
-	outcome = b.mustApply(with(t, config("debug")), guarded(watchesPods(20*time.Second)))
+	outcome = b.mustApply(with(t, config("debug")), verified(watchesPods(20*time.Second)))
 	if !outcome.Resumed || outcome.Revision != 2 || outcome.Changed {
 		t.Errorf("outcome: %+v", outcome)
 	}
 	if took := time.Since(since); took < 20*time.Second || took > 45*time.Second {
-		t.Errorf("the bake of 20s took %s in all", took)
+		t.Errorf("the analysis of 20s took %s in all", took)
 	}
 	seen = b.wantEnd(2, "deployed", record.Deployed)
 	if runs := seen.Record.Runs; len(runs) != 2 || runs[0].Outcome != record.OutcomePassed {
@@ -101,7 +101,7 @@ func TestApply_GoesOnWithABakeThatWasInterrupted(t *testing.T) {
 	}
 }
 
-// annotate puts a mark on the record, as kubectl does.
+// annotate puts an annotation on the record, as kubectl does.
 func (b *bench) annotate(key, value string) {
 	b.t.Helper()
 	patch := []byte(`{"metadata":{"annotations":{"` + key + `":"` + value + `"}}}`)

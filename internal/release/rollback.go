@@ -20,8 +20,8 @@ import (
 // rollback deals with a revision that failed: it restores the newest known-good one, or leaves the failed one.
 type rollback struct{ run *applyRun }
 
-// afterRollout says whether a failed rollout is taken back. An interrupt records and stops; what the cluster or somebody else is
-// the cause of is not put right by another revision. A first install has nothing to go back to.
+// afterRollout says whether a failed rollout is rolled back. An interrupt records and stops; what the cluster or another user is
+// the cause of is not repaired by another revision. A first install has nothing to go back to.
 func (r rollback) afterRollout(failure error, begun bool) (verify.Result, bool) {
 	if failure == nil || !begun || r.run.options.Verification.Rollback == nil || r.run.op.Interrupted() {
 		return verify.Result{}, false
@@ -50,8 +50,8 @@ func (r rollback) afterRollout(failure error, begun bool) (verify.Result, bool) 
 	return j, true
 }
 
-// conclude ends a run whose revision did badly or could not be judged: it is rolled back where that is due and possible, and left
-// where not. The error is a *VerificationError. What is to be done is written down first: whoever comes after a crash does it.
+// conclude ends a run whose verification failed or was inconclusive: the revision is rolled back where that is due and possible, and left
+// where not. The error is a *VerificationError. What is to be done is recorded first: the run after a crash does it.
 func (r rollback) conclude(number int, j verify.Result, cause error) error {
 	failure := &VerificationError{
 		Release: r.run.target.Name, Revision: number, Version: r.run.spec.Version, Stage: j.Stage, Reason: r.run.session.redact(j.Reason),
@@ -107,8 +107,8 @@ func (r rollback) restore(failed int, good record.KnownGood, detected time.Time,
 	return validation(r).validate(failed, good, failure)
 }
 
-// leave ends a run whose revision stays. One that failed is so for Helm too, and the next apply takes it over; one that could not be
-// judged is judged again by the next apply.
+// leave ends a run whose revision stays. One that failed is so for Helm too, and the next apply takes it over; one whose
+// verification was inconclusive is verified again by the next apply.
 func (r rollback) leave(number int, j verify.Result, failure *VerificationError) error {
 	next := *r.run.found.Content
 	var markErr error
@@ -166,7 +166,7 @@ func (r rollback) finish(s situation, held *record.Quarantine) error {
 		last.Holder)
 	if s.last.status == helmrelease.StatusDeployed && s.last.number > failed {
 		if mine, err := r.isRestored(s.last.number, good); err != nil || !mine {
-			return err // Somebody else has deployed something meanwhile, which is left alone.
+			return err // Another run has deployed something meanwhile, which is left alone.
 		}
 		r.run.outcome.Recovered = append(r.run.outcome.Recovered, begun)
 		failure.Restored = &Restoration{Revision: s.last.number, From: good.Revision, Version: good.Version, Digest: good.Digest,
@@ -247,9 +247,9 @@ func (r rollback) once(failed int, good record.KnownGood) (number int, again boo
 	if err != nil {
 		return 0, true, r.run.target.Cluster.Classify(err)
 	}
-	// Helm would count a failed revision that is called deployed as one that had worked. Where this cannot be written now, it is tried
+	// Helm would count a failed revision that is called deployed as one that had worked. Where this cannot be written now, it is written
 	// again at the end.
-	marked := r.run.session.markUnfit(failed, r.run.found.Content.Failure)
+	unwritten := r.run.session.markUnfit(failed, r.run.found.Content.Failure)
 	r.run.session.kube.Attempted = nil
 	if _, err := r.run.session.keepAttempted(s); err != nil {
 		return 0, true, err
@@ -282,7 +282,7 @@ func (r rollback) once(failed int, good record.KnownGood) (number int, again boo
 	if err != nil {
 		return 0, true, errors.Join(ran, err)
 	}
-	if is.number == number || marked != nil {
+	if is.number == number || unwritten != nil {
 		// A rollback that fails calls the revision before it superseded, as if it had worked.
 		if err := r.run.session.markUnfit(failed, r.run.found.Content.Failure); err != nil {
 			return 0, true, errors.Join(ran, err)
@@ -299,7 +299,7 @@ func (r rollback) failed(good record.KnownGood, cause error) error {
 	return &RollbackError{
 		Release: r.run.target.Name, Target: good.Revision, Cause: cause,
 		Reason: explain.Sentence(r.run.session.redact(explain.WithoutAdvice(cause))),
-		Advice: "Apply again: it finishes the rollback, or goes on to what is applied then.",
+		Advice: "Apply again: it finishes the rollback, or deploys what is applied then.",
 	}
 }
 

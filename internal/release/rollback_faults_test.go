@@ -20,7 +20,7 @@ import (
 
 func TestRollback_WritesNothingAfterAnInterrupt(t *testing.T) {
 	t.Parallel()
-	// Helm returns at once, and goes on in the background.
+	// Helm returns at once, and continues in the background.
 	alone := newBench(t)
 	alone.foreignInstall(with(t), "app")
 	ctx, cancel := context.WithCancel(t.Context())
@@ -44,7 +44,7 @@ func TestRollback_WritesNothingAfterAnInterrupt(t *testing.T) {
 	alone.eventually("the ghost writes", func() bool { return alone.liveLevel() == "ghost" })
 
 	b := newBench(t)
-	b.mustApply(with(t, config("good"), jobHook("check", "pre-rollback", "sleep", "10s")), guarded(watchesPods(2*time.Second)))
+	b.mustApply(with(t, config("good"), jobHook("check", "pre-rollback", "sleep", "10s")), verified(watchesPods(2*time.Second)))
 	hooks := watchesPods(2 * time.Second)
 	hooks.Rollback.RunHooks = true
 	ctx, interrupt := context.WithCancel(t.Context())
@@ -56,7 +56,7 @@ func TestRollback_WritesNothingAfterAnInterrupt(t *testing.T) {
 		interrupt()
 	}()
 	crash := with(t, config("bad"), map[string]any{"args": []any{"no-such-command"}})
-	_, err = b.apply(ctx, crash, guarded(hooks))
+	_, err = b.apply(ctx, crash, verified(hooks))
 	wantError[*CanceledError](t, err)
 	wantError[*VerificationError](t, err)
 	if b.helmStatus("app", 3) != "failed" || b.phase() != record.RollingBack {
@@ -67,7 +67,7 @@ func TestRollback_WritesNothingAfterAnInterrupt(t *testing.T) {
 	if after := b.written(); after != before {
 		t.Errorf("something was written after the end:\n%s\n%s", before, after)
 	}
-	outcome, err := b.apply(t.Context(), crash, guarded(watchesPods(2*time.Second)))
+	outcome, err := b.apply(t.Context(), crash, verified(watchesPods(2*time.Second)))
 	wantError[*QuarantinedError](t, err)
 	if outcome.Restored == nil {
 		t.Errorf("the rollback was not finished: %+v", outcome)
@@ -76,7 +76,7 @@ func TestRollback_WritesNothingAfterAnInterrupt(t *testing.T) {
 }
 
 // Storage fails at each write that a rollback makes. Afterwards an apply ends well.
-func TestRollback_GoesOnWhereStorageFails(t *testing.T) {
+func TestRollback_ContinuesIfStorageFails(t *testing.T) {
 	t.Parallel()
 	type fails = func(r *helmrelease.Release, creating bool) bool
 	rollsBack := func(r *helmrelease.Release) bool { return strings.HasPrefix(r.Info.Description, "Rollback to") }
@@ -102,8 +102,8 @@ func TestRollback_GoesOnWhereStorageFails(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t)
-			b.mustApply(served(t, config("good")), guarded(asksReady()))
-			outcome, err := b.apply(t.Context(), notReadyVersion(t), guarded(asksReady()), func(o *ApplyOptions) {
+			b.mustApply(served(t, config("good")), verified(asksReady()))
+			outcome, err := b.apply(t.Context(), notReadyVersion(t), verified(asksReady()), func(o *ApplyOptions) {
 				o.storage = func(d driver.Driver) driver.Driver { return &failingStorage{Driver: d, fail: tc.fail} }
 			})
 			if tc.ok {
@@ -114,7 +114,7 @@ func TestRollback_GoesOnWhereStorageFails(t *testing.T) {
 			if !errors.As(err, &failed) || !strings.Contains(err.Error(), errStorage.Error()) {
 				t.Errorf("it does not say that storage failed: %v", err)
 			}
-			outcome, err = b.apply(t.Context(), notReadyVersion(t), guarded(asksReady()))
+			outcome, err = b.apply(t.Context(), notReadyVersion(t), verified(asksReady()))
 			wantError[*QuarantinedError](t, err)
 			if outcome.Restored == nil || outcome.Status != "deployed" {
 				t.Errorf("outcome: %+v", outcome)
@@ -123,7 +123,7 @@ func TestRollback_GoesOnWhereStorageFails(t *testing.T) {
 				t.Errorf("live is %s", got)
 			}
 			b.wantEnd(outcome.Revision, "deployed", record.RolledBack)
-			b.mustApply(served(t, config("fixed")), guarded(asksReady()))
+			b.mustApply(served(t, config("fixed")), verified(asksReady()))
 			b.wantEnd(outcome.Revision+1, "deployed", record.Deployed)
 		})
 	}

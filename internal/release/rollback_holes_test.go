@@ -20,7 +20,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
 )
 
-// Each test shows first what Helm by itself does, and then what a guarded apply does in the same place.
+// Each test shows first what Helm by itself does, and then what a verified apply does in the same place.
 
 // upgradeByHelm is what the helm program does.
 func (b *bench) upgradeByHelm(name string, spec Spec, change ...func(*action.Upgrade)) error {
@@ -82,14 +82,14 @@ func TestRollback_IsNotBlockedByHooksThatFail(t *testing.T) {
 	}
 
 	b := newBench(t)
-	b.mustApply(served(t, blocking), guarded(asksReady()))
-	outcome, err := b.apply(t.Context(), notReadyVersion(t), guarded(asksReady()))
+	b.mustApply(served(t, blocking), verified(asksReady()))
+	outcome, err := b.apply(t.Context(), notReadyVersion(t), verified(asksReady()))
 	b.wantRestored(outcome, err, verify.StageSmokeTest, 3, 1)
 
-	// Whoever wants them to run gets an end that the next apply goes on from.
+	// Anyone who wants them to run gets a result from which the next apply resumes.
 	asked := asksReady()
 	asked.Rollback.RunHooks, asked.RetryToken = true, "with hooks"
-	_, err = b.apply(t.Context(), notReadyVersion(t), guarded(asked))
+	_, err = b.apply(t.Context(), notReadyVersion(t), verified(asked))
 	failed := asError[*RollbackError](t, err)
 	if failed.Refused || b.helmStatus("app", 5) != "failed" || b.helmStatus("app", 4) != "failed" {
 		t.Errorf("%+v, revision 5 is %s", failed, b.helmStatus("app", 5))
@@ -97,13 +97,13 @@ func TestRollback_IsNotBlockedByHooksThatFail(t *testing.T) {
 	wantText(t, err.Error(), "did not come to its end", "Job/app-check")
 	// The same content is held, but the rollback that is due is finished first.
 	asked.Rollback.RunHooks = false
-	outcome, err = b.apply(t.Context(), notReadyVersion(t), guarded(asked))
+	outcome, err = b.apply(t.Context(), notReadyVersion(t), verified(asked))
 	wantError[*QuarantinedError](t, err)
 	if outcome.Restored == nil || outcome.Restored.From != 3 || len(outcome.Recovered) == 0 {
 		t.Errorf("outcome: %+v", outcome)
 	}
 	b.wantEnd(6, "deployed", record.RolledBack)
-	b.mustApply(served(t, config("fixed")), guarded(asked))
+	b.mustApply(served(t, config("fixed")), verified(asked))
 	b.wantEnd(7, "deployed", record.Deployed)
 }
 
@@ -133,7 +133,7 @@ func TestRollback_IsRefusedWhereTheClusterNoLongerServesAKind(t *testing.T) {
 	group = strings.TrimPrefix(b.namespace(), "slipway-release-") + ".example.com"
 	remove = b.serve(crds, group)
 	b.target.Cluster.Invalidate()
-	b.mustApply(with(t, gadget(group)), guarded(asksReady()))
+	b.mustApply(with(t, gadget(group)), verified(asksReady()))
 	ready, err := RollbackReady(t.Context(), b.target, mustObserve(b))
 	if err != nil || !ready.Ready || ready.Revision != 1 {
 		t.Errorf("%+v %v", ready, err)
@@ -145,13 +145,13 @@ func TestRollback_IsRefusedWhereTheClusterNoLongerServesAKind(t *testing.T) {
 		t.Errorf("%+v %v", ready, err)
 	}
 	wantText(t, ready.Why, "Gadget")
-	outcome, err := b.apply(t.Context(), notReadyVersion(t), guarded(asksReady()))
+	outcome, err := b.apply(t.Context(), notReadyVersion(t), verified(asksReady()))
 	b.wantRefused(err, "Gadget", "does not serve any more", "go forward")
 	if outcome.Restored != nil || outcome.Revision != 2 || outcome.Status != "failed" {
 		t.Errorf("outcome: %+v", outcome)
 	}
 	b.wantEnd(2, "failed", record.Failed)
-	b.mustApply(served(t, config("fixed")), guarded(asksReady()))
+	b.mustApply(served(t, config("fixed")), verified(asksReady()))
 	b.wantEnd(3, "deployed", record.Deployed)
 }
 
@@ -234,11 +234,11 @@ func TestRollback_SucceedsOnlyOntoPodsThatAreReady(t *testing.T) {
 
 	// The same with a version that was good, until something around it was changed.
 	b := newBench(t)
-	b.mustApply(with(t, lenient("/readyz")), guarded(watchesPods(2*time.Second)))
+	b.mustApply(with(t, lenient("/readyz")), verified(watchesPods(2*time.Second)))
 	b.configMap("outside", map[string]string{"delay": "1h"})
 	guard := watchesPods(2 * time.Second)
 	guard.Rollback.Timeout = 25 * time.Second
-	outcome, err := b.apply(t.Context(), with(t, lenient("/not-there")), guarded(guard), timeout(20*time.Second))
+	outcome, err := b.apply(t.Context(), with(t, lenient("/not-there")), verified(guard), timeout(20*time.Second))
 	failed := asError[*RollbackError](t, err)
 	if failed.Refused || outcome.Restored != nil {
 		t.Errorf("%+v, outcome %+v", failed, outcome)
@@ -247,7 +247,7 @@ func TestRollback_SucceedsOnlyOntoPodsThatAreReady(t *testing.T) {
 	if got := b.helmStatus("app", 3); got != "failed" {
 		t.Errorf("revision 3 is %s", got)
 	}
-	b.mustApply(with(t, config("fixed")), guarded(watchesPods(2*time.Second)))
+	b.mustApply(with(t, config("fixed")), verified(watchesPods(2*time.Second)))
 	b.wantEnd(4, "deployed", record.Deployed)
 }
 
@@ -304,9 +304,9 @@ func TestRollback_KeepsTheReplicasThatAnAutoscalerOwns(t *testing.T) {
 	}
 
 	b := newBench(t)
-	b.mustApply(with(t, scaled), guarded(asksReady()))
+	b.mustApply(with(t, scaled), verified(asksReady()))
 	scale(b)
-	outcome, err := b.apply(t.Context(), with(t, scaled, config("bad"), environmentOf("READINESS_DELAY", "1h")), guarded(asksReady()))
+	outcome, err := b.apply(t.Context(), with(t, scaled, config("bad"), environmentOf("READINESS_DELAY", "1h")), verified(asksReady()))
 	b.wantRestored(outcome, err, verify.StageSmokeTest, 3, 1)
 	if got := replicas(b); got != 3 {
 		t.Errorf("%d replicas are left of 3", got)

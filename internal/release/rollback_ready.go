@@ -11,7 +11,7 @@ import (
 	"helm.sh/helm/v3/pkg/storage/driver"
 )
 
-// Readiness says whether a failed revision could be taken back.
+// Readiness says whether a failed revision could be rolled back.
 type Readiness struct {
 	Ready bool
 	// Revision and Version are those that would be restored; 0 and empty where there is none.
@@ -21,8 +21,8 @@ type Readiness struct {
 	Why string
 }
 
-// RollbackReady says what an automatic rollback would restore if the next revision failed, and what stands in its way. It costs two
-// requests: the revision, and the marks of irreversible migrations. Whether other releases have taken over objects meanwhile is
+// RollbackReady says what an automatic rollback would restore if the next revision failed, and what prevents it. It costs two
+// requests: the revision, and the annotations of irreversible migrations. Whether other releases have taken over objects meanwhile is
 // asked only by the rollback itself. Errors say that it cannot be seen.
 func RollbackReady(ctx context.Context, target Target, seen *Observation) (Readiness, error) {
 	good, known := seen.Record.Before(0)

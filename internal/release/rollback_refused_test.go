@@ -41,17 +41,17 @@ func TestRollback_TakesNothingThatBelongsToAnotherRelease(t *testing.T) {
 	}
 
 	b := newBench(t)
-	b.mustApply(with(t, shared), guarded(asksReady()))
+	b.mustApply(with(t, shared), verified(asksReady()))
 	b.eventually("the handover", func() bool {
 		b.foreignTakeover(t, "shared")
 		return owner(b) == "other"
 	})
-	outcome, err := b.apply(t.Context(), notReadyVersion(t), guarded(asksReady()))
-	b.wantRefused(err, "Service/shared belongs to release other", "take back what is not this release's")
+	outcome, err := b.apply(t.Context(), notReadyVersion(t), verified(asksReady()))
+	b.wantRefused(err, "Service/shared belongs to release other", "restore what does not belong to this release any more")
 	if owner(b) != "other" || outcome.Status != "failed" || outcome.Revision != 2 {
 		t.Errorf("the Service belongs to %s, outcome %+v", owner(b), outcome)
 	}
-	b.mustApply(served(t, config("fixed")), guarded(asksReady()))
+	b.mustApply(served(t, config("fixed")), verified(asksReady()))
 	b.wantEnd(3, "deployed", record.Deployed)
 }
 
@@ -80,11 +80,11 @@ func TestRollback_IsRefusedWhereTheKnownGoodRevisionIsGoneOrChanged(t *testing.T
 	// Ours is kept whatever the limit, for as long as it is needed.
 	b := newBench(t)
 	limit := func(o *ApplyOptions) { o.MaxHistory = 2 }
-	b.mustApply(served(t, config("good")), guarded(asksReady()), limit)
+	b.mustApply(served(t, config("good")), verified(asksReady()), limit)
 	retry := asksReady()
 	for i, text := range []string{"a", "b", "c"} {
 		retry.RetryToken = text
-		outcome, err := b.apply(t.Context(), notReadyVersion(t), guarded(retry), limit)
+		outcome, err := b.apply(t.Context(), notReadyVersion(t), verified(retry), limit)
 		b.wantRestored(outcome, err, verify.StageSmokeTest, 3+2*i, 1+2*i)
 	}
 	before := mustObserve(b)
@@ -114,22 +114,22 @@ func TestRollback_IsRefusedWhereTheKnownGoodRevisionIsGoneOrChanged(t *testing.T
 			newest := before.Record.KnownGood[0].Revision
 			tc.change(newest)
 			retry.RetryToken = tc.name
-			_, err := b.apply(t.Context(), notReadyVersion(t), guarded(retry))
+			_, err := b.apply(t.Context(), notReadyVersion(t), verified(retry))
 			b.wantRefused(err, tc.want)
 		})
 	}
-	b.mustApply(served(t, config("fixed")), guarded(retry))
+	b.mustApply(served(t, config("fixed")), verified(retry))
 }
 
 func TestRollback_IsRefusedBehindAnIrreversibleMigration(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.mustApply(served(t, config("good")), guarded(asksReady()))
+	b.mustApply(served(t, config("good")), verified(asksReady()))
 	b.configMap("orders", nil)
-	mark := `{"metadata":{"labels":{"` + record.LabelMigration + `":"orders"},"annotations":{"` + record.AnnotationIrreversibleSince + `":"` +
+	patch := `{"metadata":{"labels":{"` + record.LabelMigration + `":"orders"},"annotations":{"` + record.AnnotationIrreversibleSince + `":"` +
 		time.Now().UTC().Format(time.RFC3339) + `","` +
 		record.AnnotationIrreversibleReason + `":"20260301.sql drops a column","` + record.AnnotationIrreversibleSafeAfter + `":"v1.2.0"}}}`
-	if _, err := b.client.CoreV1().ConfigMaps(b.namespace()).Patch(t.Context(), "orders", "application/merge-patch+json", []byte(mark),
+	if _, err := b.client.CoreV1().ConfigMaps(b.namespace()).Patch(t.Context(), "orders", "application/merge-patch+json", []byte(patch),
 		metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -137,17 +137,17 @@ func TestRollback_IsRefusedBehindAnIrreversibleMigration(t *testing.T) {
 	if err != nil || ready.Ready {
 		t.Errorf("%+v %v", ready, err)
 	}
-	outcome, err := b.apply(t.Context(), notReadyVersion(t), guarded(asksReady()))
+	outcome, err := b.apply(t.Context(), notReadyVersion(t), verified(asksReady()))
 	b.wantRefused(err, "irreversible migration", "20260301.sql", "from v1.2.0 on")
 	if outcome.Status != "failed" || b.liveLevel() != "bad" {
 		t.Errorf("outcome %+v", outcome)
 	}
 	fixed := served(t, config("fixed"))
 	fixed.Version = "v1.2.1"
-	b.mustApply(fixed, guarded(asksReady()))
+	b.mustApply(fixed, verified(asksReady()))
 
 	// Deploying the earlier version again is a rollback as well.
-	_, err = b.apply(t.Context(), served(t, config("good")), guarded(asksReady()))
+	_, err = b.apply(t.Context(), served(t, config("good")), verified(asksReady()))
 	b.wantRefused(err, "irreversible migration", "20260301.sql", "Nothing was changed", "take the annotation")
 	if b.liveLevel() != "fixed" {
 		t.Errorf("%s is live", b.liveLevel())
@@ -156,7 +156,7 @@ func TestRollback_IsRefusedBehindAnIrreversibleMigration(t *testing.T) {
 		[]byte(`{"metadata":{"annotations":{"`+record.AnnotationIrreversibleSince+`":null}}}`), metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	b.mustApply(served(t, config("good")), guarded(asksReady()))
+	b.mustApply(served(t, config("good")), verified(asksReady()))
 	if b.liveLevel() != "good" {
 		t.Errorf("%s is live", b.liveLevel())
 	}

@@ -14,8 +14,8 @@ import (
 	helmrelease "helm.sh/helm/v3/pkg/release"
 )
 
-// labelSeal is a label on Helm's Secrets with the key of a revision's seal. Whoever can read it can read the revision too; the seal
-// itself stands in our record, which more people can read and which tells nothing about secret values without the key.
+// labelSeal is a label on Helm's Secrets with the key of a revision's seal. Anyone who can read it can read the revision too; the seal
+// itself is in our record, which more people can read and which reveals nothing about secret values without the key.
 const labelSeal = "slipway.dev/seal"
 
 const sealVersion = "s1:"

@@ -110,7 +110,7 @@ func (c *candidate) checkServed(objects []object.Rendered) error {
 	return nil
 }
 
-// checkOwners refuses a revision one of whose objects belongs to somebody else by now: Helm would take it back without a word.
+// checkOwners refuses a revision one of whose objects belongs to another owner by now: Helm would take it silently.
 func (c *candidate) checkOwners(ctx context.Context, objects []object.Rendered) error {
 	mapper, err := c.target.Cluster.RESTMapper()
 	if err != nil {
@@ -158,7 +158,7 @@ func (c *candidate) checkOwners(ctx context.Context, objects []object.Rendered) 
 		return c.target.Cluster.Classify(err)
 	}
 	if owned = slices.DeleteFunc(owned, func(s string) bool { return s == "" }); len(owned) > 0 {
-		return c.refuse(fmt.Sprintf("Revision %d would take back what is not this release's any more: %s.", c.good.Revision,
+		return c.refuse(fmt.Sprintf("Revision %d would restore what does not belong to this release any more: %s.", c.good.Revision,
 			strings.Join(owned, "; ")))
 	}
 	return nil

@@ -18,7 +18,7 @@ import (
 // validation verifies the revision that a rollback restored.
 type validation struct{ run *applyRun }
 
-// validate watches the restored revision, and writes down how the run ended. A restored revision that does badly too is left: there
+// validate watches the restored revision, and records how the run ended. A restored revision that is also unhealthy is left: there
 // is nothing better to restore. When the validation is cut off, the rollback counts as not ended, and the next apply validates.
 func (v validation) validate(failed int, good record.KnownGood, failure *VerificationError) error {
 	restored := failure.Restored
@@ -60,14 +60,14 @@ func (v validation) validate(failed int, good record.KnownGood, failure *Verific
 		next.Phase, outcome = record.Failed, record.OutcomeFailed
 		// What fails both versions is not the content's fault.
 		next.Quarantine, next.RetryToken, failure.Quarantine = nil, "", nil
-		restored.Validation = "It does not do well either."
+		restored.Validation = "It is also unhealthy."
 		failure.RollbackFailed = &RollbackInvalidError{
 			Release: v.run.target.Name, Revision: restored.Revision, From: restored.From, Stage: j.Stage, Reason: v.run.session.redact(j.Reason),
 			Evidence: j.Evidence,
 		}
 	case j.Outcome == record.OutcomeInconclusive:
 		next.PolicyHash = ""
-		restored.Validation = "Whether it does well could not be told: " + v.run.session.redact(j.Reason)
+		restored.Validation = "Its validation was inconclusive: " + v.run.session.redact(j.Reason)
 	case !policy.Verifies():
 		next.PolicyHash = ""
 		restored.Validation = "No checks are configured to validate it by."

@@ -48,7 +48,7 @@ type sessionOptions struct {
 	progress   func(string)
 	// mayBeGone allows a namespace that does not exist.
 	mayBeGone bool
-	// graces and storage are for tests; nil stands for the usual ones.
+	// graces and storage are for tests; nil means the usual ones.
 	graces  *rollout.Graces
 	storage func(driver.Driver) driver.Driver
 }
@@ -140,7 +140,7 @@ func (s *session) keepAttempted(seen situation) (notes []string, err error) {
 		var twice *object.DuplicateKeyError
 		if errors.As(err, &unreadable) || errors.As(err, &twice) {
 			notes = append(notes, fmt.Sprintf(
-				"what revision %d may have left was not cleaned up, since its objects cannot be told apart: %v", number, err))
+				"what revision %d may have left was not cleaned up, since its objects cannot be distinguished: %v", number, err))
 			continue
 		}
 		if err != nil {

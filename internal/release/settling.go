@@ -63,7 +63,7 @@ func (t settling) once(revisions []revision, number int, want helmrelease.Status
 	}
 	if mine == nil {
 		if ran != nil {
-			return newest, nil //nolint:nilerr // Helm failed before it stored the revision, and ran is told by who called.
+			return newest, nil //nolint:nilerr // Helm failed before it stored the revision, and the caller reports ran.
 		}
 		return newest, fmt.Errorf("revision %d of release %s is not in Helm's storage", number, t.session.target.Name)
 	}

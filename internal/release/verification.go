@@ -16,7 +16,7 @@ import (
 // verification verifies a deployed revision, and resumes where an earlier apply was cut off.
 type verification struct{ run *applyRun }
 
-// keep goes on from a revision that has the content already. It is verified where that is still due: a run that died while it was
+// keep continues from a revision that has the content already. It is verified where that is still due: a run that died while it was
 // verified is resumed, and not repeated.
 func (v verification) keep(action Action, s situation) error {
 	// A chart may bring other definitions although its templates render to the same.
@@ -34,7 +34,7 @@ func (v verification) keep(action Action, s situation) error {
 		next.Begin(v.run.journal().newRun(s))
 	}
 	v.run.outcome.Recovered = append(v.run.outcome.Recovered, fmt.Sprintf(
-		"revision %d had not been verified to the end (since %s); this apply went on with that, and made no new revision", s.last.number,
+		"revision %d had not been verified to the end (since %s); this apply resumed the verification, and made no new revision", s.last.number,
 		from.Since.UTC().Format("15:04:05 MST")))
 	return v.verify(s.last.number, next, from)
 }
@@ -54,7 +54,7 @@ func (v verification) due(number int) (record.Verification, bool) {
 	}
 	from := *last.Verification
 	if last.PolicyHash != v.run.options.Verification.Hash() || !v.run.options.Verification.Has(from.Stage) {
-		// Another policy is judged by from its beginning, though over the same time.
+		// The evaluation by another policy starts from its beginning, though over the same time.
 		from.Stage = ""
 	}
 	return from, true
@@ -94,7 +94,7 @@ func (v verification) verify(number int, next *record.Release, from record.Verif
 	return rollback(v).conclude(number, j, nil)
 }
 
-// suspend ends a run that was cut off while it was verified. The next apply goes on with it.
+// suspend ends a run that was cut off while it was verified. The next apply resumes it.
 func (v verification) suspend(number int, j verify.Result, cause error) error {
 	next := *v.run.found.Content
 	verifying := *next.Verification
@@ -126,7 +126,7 @@ func (v verification) accept(stored *helmrelease.Release, note string) error {
 	if err := v.run.journal().save(&next, record.AnnotationAbort); err != nil {
 		return err
 	}
-	v.run.outcome.Unjudged = note
+	v.run.outcome.Unchecked = note
 	v.run.journal().prune()
 	return nil
 }

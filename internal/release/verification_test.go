@@ -41,11 +41,11 @@ func watchesPods(duration time.Duration) verify.Policy {
 	}
 }
 
-func guarded(g verify.Policy) func(*ApplyOptions) {
+func verified(g verify.Policy) func(*ApplyOptions) {
 	return func(o *ApplyOptions) { o.Verification = g }
 }
 
-// served is the test chart with a Service; the readiness that the service tells of is not that of its pods.
+// served is the test chart with a Service; the readiness that the service reports is not that of its pods.
 func served(t *testing.T, layers ...map[string]any) Spec {
 	t.Helper()
 	return with(t, append([]map[string]any{{"extra": []any{serviceFor("app")}}}, layers...)...)
@@ -89,11 +89,11 @@ func (b *bench) restored(outcome *Outcome, err error, stage string, revision, fr
 	kept := seen.Record
 	if kept.Digest != failure.Restored.Digest || kept.Version != failure.Restored.Version || seen.Verification() != "verified" ||
 		!seen.Working() {
-		b.t.Errorf("the record does not tell of the restored revision: %q %+v", seen.Verification(), kept)
+		b.t.Errorf("the record does not report the restored revision: %q %+v", seen.Verification(), kept)
 	}
 	run := kept.Runs[0]
 	if run.Outcome != record.OutcomeRolledBack || run.Stage != stage || run.Restored != revision || run.Finished.IsZero() || run.Reason == "" {
-		b.t.Errorf("the run does not tell what happened: %+v", run)
+		b.t.Errorf("the run does not report what happened: %+v", run)
 	}
 	failed, err := b.storage().Get("app", run.Revision)
 	if err != nil || failed.Info.Status != "failed" || stage != verify.StageRollout &&
@@ -103,14 +103,14 @@ func (b *bench) restored(outcome *Outcome, err error, stage string, revision, fr
 	return failure
 }
 
-func TestApply_IsKnownGoodOnlyWhenItsGuardHasPassed(t *testing.T) {
+func TestApply_IsKnownGoodOnlyWhenItsVerificationHasPassed(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	guard := asksReady()
 	guard.Analysis = watchesPods(2 * time.Second).Analysis
 	guard.Acceptance = &verify.Check{Name: "users", Timeout: 30 * time.Second,
 		Job: &verify.JobCheck{Image: harness.Image(), Args: []string{"sleep", "100ms"}}}
-	outcome := b.mustApply(served(t), guarded(guard))
+	outcome := b.mustApply(served(t), verified(guard))
 	if outcome.Kind != record.KindInstall || outcome.Resumed || outcome.Restored != nil {
 		t.Errorf("outcome: %+v", outcome)
 	}
@@ -128,7 +128,7 @@ func TestApply_IsKnownGoodOnlyWhenItsGuardHasPassed(t *testing.T) {
 	}
 
 	guard.Acceptance.Job.Args = []string{"no-such-command"}
-	_, err := b.apply(t.Context(), served(t, config("debug")), guarded(guard))
+	_, err := b.apply(t.Context(), served(t, config("debug")), verified(guard))
 	failure := asError[*VerificationError](t, err)
 	var invalid *RollbackInvalidError
 	// The gate refuses everything now, the restored revision too.
@@ -140,9 +140,9 @@ func TestApply_IsKnownGoodOnlyWhenItsGuardHasPassed(t *testing.T) {
 func TestApply_RollsBackAVersionThatFailsItsSmokeTest(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.mustApply(served(t, config("good")), guarded(asksReady()))
+	b.mustApply(served(t, config("good")), verified(asksReady()))
 
-	outcome, err := b.apply(t.Context(), notReadyVersion(t), guarded(asksReady()))
+	outcome, err := b.apply(t.Context(), notReadyVersion(t), verified(asksReady()))
 	failure := b.restored(outcome, err, verify.StageSmokeTest, 3, 1)
 	wantText(t, err.Error(), "Revision 2", "v1.2.0", "smoke test", "503", "v1.1.1 was restored from revision 1 as revision 3",
 		"Its validation passed", "quarantined until", "quarantine=cleared")
@@ -154,9 +154,9 @@ func TestApply_RollsBackAVersionThatFailsItsSmokeTest(t *testing.T) {
 		t.Fatalf("quarantine: %+v", q)
 	}
 
-	// What failed is not tried again, until somebody says so.
+	// What failed is not deployed again, until a user asks for it.
 	before := b.written()
-	_, err = b.apply(t.Context(), notReadyVersion(t), guarded(asksReady()))
+	_, err = b.apply(t.Context(), notReadyVersion(t), verified(asksReady()))
 	held := asError[*QuarantinedError](t, err)
 	wantText(t, held.Error(), "v1.2.0", "revision 2", "503", "retry")
 	if after := b.written(); after != before {
@@ -164,25 +164,25 @@ func TestApply_RollsBackAVersionThatFailsItsSmokeTest(t *testing.T) {
 	}
 	retried := asksReady()
 	retried.RetryToken = "the probe was wrong"
-	outcome, err = b.apply(t.Context(), notReadyVersion(t), guarded(retried))
+	outcome, err = b.apply(t.Context(), notReadyVersion(t), verified(retried))
 	b.wantRestored(outcome, err, verify.StageSmokeTest, 5, 3)
 
 	b.annotate(record.AnnotationQuarantine, record.QuarantineCleared)
-	outcome, err = b.apply(t.Context(), notReadyVersion(t), guarded(retried))
+	outcome, err = b.apply(t.Context(), notReadyVersion(t), verified(retried))
 	b.wantRestored(outcome, err, verify.StageSmokeTest, 7, 5)
-	_, err = b.apply(t.Context(), notReadyVersion(t), guarded(retried))
+	_, err = b.apply(t.Context(), notReadyVersion(t), verified(retried))
 	wantError[*QuarantinedError](t, err) // The annotation counted once.
 
-	// Other content just runs, and ends the story.
+	// Other content just runs, and ends the quarantine.
 	fixed := served(t, config("fixed"))
 	fixed.Version = "v1.2.1"
-	outcome = b.mustApply(fixed, guarded(retried))
+	outcome = b.mustApply(fixed, verified(retried))
 	if outcome.Kind != record.KindUpgrade {
 		t.Errorf("kind: %s", outcome.Kind)
 	}
 	b.wantEnd(8, "deployed", record.Deployed)
 	// An earlier version that worked comes back, as a rollback.
-	outcome = b.mustApply(served(t, config("good")), guarded(retried))
+	outcome = b.mustApply(served(t, config("good")), verified(retried))
 	if outcome.Kind != record.KindRollback {
 		t.Errorf("kind: %s", outcome.Kind)
 	}
@@ -194,10 +194,10 @@ func TestApply_RollsBackAVersionThatFailsItsSmokeTest(t *testing.T) {
 func TestApply_RollsBackAVersionThatFailsItsAnalysis(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.mustApply(with(t, config("good")), guarded(watchesPods(2*time.Second)))
+	b.mustApply(with(t, config("good")), verified(watchesPods(2*time.Second)))
 	outcome, err := b.apply(t.Context(), with(t, config("bad"), map[string]any{"readinessPath": "/readyz"},
 		environmentOf("FAIL_READINESS_AFTER", "4s")),
-		guarded(watchesPods(time.Minute)))
+		verified(watchesPods(time.Minute)))
 	failure := b.restored(outcome, err, verify.StageAnalysis, 3, 1)
 	if v := failure.Evidence.Verdict; v == nil || v.Trigger == nil || len(v.Trigger.Samples) < 2 || failure.Quarantine == nil {
 		t.Errorf("there is no evidence: %+v", failure)
@@ -226,8 +226,8 @@ func TestApply_RollsBackARolloutThatFails(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t)
-			b.mustApply(with(t, config("good")), guarded(watchesPods(2*time.Second)))
-			outcome, err := b.apply(t.Context(), with(t, config("bad"), tc.broken), guarded(watchesPods(2*time.Second)), timeout(tc.timeout))
+			b.mustApply(with(t, config("good")), verified(watchesPods(2*time.Second)))
+			outcome, err := b.apply(t.Context(), with(t, config("bad"), tc.broken), verified(watchesPods(2*time.Second)), timeout(tc.timeout))
 			failure := b.restored(outcome, err, verify.StageRollout, 3, 1)
 			wantText(t, err.Error(), tc.want...)
 			if held := failure.Quarantine != nil; held != tc.held {
@@ -236,19 +236,19 @@ func TestApply_RollsBackARolloutThatFails(t *testing.T) {
 			if got := b.liveLevel(); got != "good" {
 				t.Errorf("live is %s", got)
 			}
-			b.mustApply(with(t, config("fixed")), guarded(watchesPods(2*time.Second)))
+			b.mustApply(with(t, config("fixed")), verified(watchesPods(2*time.Second)))
 			b.wantEnd(4, "deployed", record.Deployed)
 		})
 	}
 }
 
-// A guard that judges nothing still takes a failed rollout back.
+// A policy without checks still rolls back a failed rollout.
 func TestApply_RollsBackARolloutWithoutAnyChecks(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.mustApply(with(t, config("good")))
 	outcome, err := b.apply(t.Context(), with(t, config("bad"), map[string]any{"args": []any{"no-such-command"}}),
-		guarded(verify.Policy{Rollback: &verify.RollbackPolicy{}}))
+		verified(verify.Policy{Rollback: &verify.RollbackPolicy{}}))
 	failure := asError[*VerificationError](t, err)
 	if outcome.Restored == nil || outcome.Restored.Validated || outcome.Revision != 3 || failure.Quarantine == nil {
 		t.Errorf("%+v, outcome %+v", failure, outcome)
@@ -259,17 +259,17 @@ func TestApply_RollsBackARolloutWithoutAnyChecks(t *testing.T) {
 }
 
 // What a container or a service writes may be a secret; it is read for the error and for the record.
-func TestApply_KeepsSecretsOutOfWhatAGuardSays(t *testing.T) {
+func TestApply_KeepsSecretsOutOfWhatAVerificationReports(t *testing.T) {
 	t.Parallel()
 	const secret = "canary-0815-of-the-guard"
 	b := newBench(t)
-	b.mustApply(served(t), guarded(asksReady()))
+	b.mustApply(served(t), verified(asksReady()))
 	guard := asksReady()
 	guard.SmokeTests = []verify.Check{{Name: "job", Timeout: 30 * time.Second,
 		Job: &verify.JobCheck{Image: harness.Image(), Args: []string{secret}}}}
 	spec := served(t, config("debug"))
 	spec.Sensitive = map[string]any{"token": secret}
-	_, err := b.apply(t.Context(), spec, guarded(guard))
+	_, err := b.apply(t.Context(), spec, verified(guard))
 	wantError[*VerificationError](t, err)
 	kept, getErr := b.client.CoreV1().ConfigMaps(b.namespace()).Get(t.Context(), record.OfRelease.Object("app"), metav1.GetOptions{})
 	if getErr != nil {
@@ -290,7 +290,7 @@ func TestApply_KeepsSecretsOutOfWhatAGuardSays(t *testing.T) {
 func TestApply_LeavesAFirstInstallThatFailsToTheNextApply(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	outcome, err := b.apply(t.Context(), notReadyVersion(t), guarded(asksReady()))
+	outcome, err := b.apply(t.Context(), notReadyVersion(t), verified(asksReady()))
 	failure := asError[*VerificationError](t, err)
 	var none *RollbackError
 	if !errors.As(err, &none) || none.Target != 0 || failure.Quarantine != nil || outcome.Restored != nil || outcome.Status != "failed" {
@@ -298,26 +298,26 @@ func TestApply_LeavesAFirstInstallThatFailsToTheNextApply(t *testing.T) {
 	}
 	wantText(t, err.Error(), "no known-good revision", "503")
 	b.wantEnd(1, "failed", record.Failed)
-	outcome = b.mustApply(served(t), guarded(asksReady()))
+	outcome = b.mustApply(served(t), verified(asksReady()))
 	if outcome.Kind != record.KindInstall || len(outcome.Recovered) == 0 {
 		t.Errorf("outcome: %+v", outcome)
 	}
 	b.wantEnd(2, "deployed", record.Deployed)
 }
 
-func TestApply_StopsWhenWhatItRestoredDoesBadlyToo(t *testing.T) {
+func TestApply_StopsWhenWhatItRestoredFailsToo(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.mustApply(served(t, config("good")), guarded(asksReady()))
+	b.mustApply(served(t, config("good")), verified(asksReady()))
 	guard := asksReady()
 	guard.SmokeTests[0].HTTP.Service.Path = "/nowhere"
-	outcome, err := b.apply(t.Context(), served(t, config("bad")), guarded(guard))
+	outcome, err := b.apply(t.Context(), served(t, config("bad")), verified(guard))
 	invalid := asError[*RollbackInvalidError](t, err)
 	if invalid.Revision != 3 || invalid.From != 1 || invalid.Stage != verify.StageSmokeTest || outcome.Revision != 3 ||
 		outcome.Status != "deployed" {
 		t.Errorf("%+v, outcome %+v", invalid, outcome)
 	}
-	wantText(t, err.Error(), "does not do well either", "404", "Nothing more is rolled back")
+	wantText(t, err.Error(), "is also unhealthy", "404", "Nothing more is rolled back")
 	seen, err := Observe(t.Context(), b.target)
 	if err != nil {
 		t.Fatal(err)
@@ -326,7 +326,7 @@ func TestApply_StopsWhenWhatItRestoredDoesBadlyToo(t *testing.T) {
 		seen.Record.Quarantine != nil {
 		t.Errorf("the record: %+v", seen.Record)
 	}
-	b.mustApply(served(t, config("fixed")), guarded(asksReady()))
+	b.mustApply(served(t, config("fixed")), verified(asksReady()))
 	b.wantEnd(4, "deployed", record.Deployed)
 }
 

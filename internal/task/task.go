@@ -26,7 +26,7 @@ type Spec struct {
 	Container       string            // name of the container
 	Image           string
 	Command, Args   []string // Kubernetes expands $(NAME) in them; none: those of the image
-	// Env are values that are taken as they stand: Kubernetes expands nothing in them.
+	// Env are values that are taken as they are: Kubernetes expands nothing in them.
 	Env map[string]string
 	// SecretEnv are values that come from Secrets of the namespace.
 	SecretEnv map[string]SecretKey
@@ -39,11 +39,11 @@ type Spec struct {
 	User int64
 	// Memory is the limit. Default 512Mi.
 	Memory string
-	// Grace is how long the program has to end when it is told to.
+	// Grace is how long the program has to end after SIGTERM.
 	Grace time.Duration
 	// Deadline ends the Job. It is for those whose process has died: longer than its maker waits for it.
 	Deadline time.Duration
-	// Retries are tries beside the first one. A pod that loses its node is made again in any case: that is no answer.
+	// Retries are attempts in addition to the first one. A pod that loses its node is made again in any case: that is no answer.
 	Retries int32
 }
 
@@ -106,7 +106,7 @@ func (s Spec) Job() *batchv1.Job {
 // variables are sorted, so that the same Spec makes the same Job.
 func (s Spec) variables() []corev1.EnvVar {
 	var out []corev1.EnvVar
-	// Secrets come first: a command may refer to all, and Kubernetes expands what stands before.
+	// Secrets come first: a command may refer to all, and Kubernetes expands what comes before.
 	for _, name := range slices.Sorted(maps.Keys(s.SecretEnv)) {
 		key := s.SecretEnv[name]
 		out = append(out, corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{
@@ -126,7 +126,7 @@ type End struct {
 	Reason, Failure string
 }
 
-// EndOf is nil while a Job goes on.
+// EndOf is nil while a Job runs.
 func EndOf(j *batchv1.Job) *End {
 	for _, c := range j.Status.Conditions {
 		switch {

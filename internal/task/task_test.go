@@ -33,7 +33,7 @@ func TestJob_IsTheSameForTheSameProgramAndExpandsNoValue(t *testing.T) {
 	}
 }
 
-func TestEndOf_TellsHowAJobEnded(t *testing.T) {
+func TestEndOf_ReportsHowAJobEnded(t *testing.T) {
 	job := func(c ...batchv1.JobCondition) *batchv1.Job {
 		return &batchv1.Job{Status: batchv1.JobStatus{Conditions: c}}
 	}

@@ -109,7 +109,7 @@ func TestAnalysis_ValidateObjectsWantsPodsToWatch(t *testing.T) {
 	}
 }
 
-func TestValidation_JudgesOnlyByWhatTheWindowShows(t *testing.T) {
+func TestValidation_EvaluatesOnlyWhatTheWindowShows(t *testing.T) {
 	t.Parallel()
 	a := sound()
 	slow := a.Policy.Metrics[0]

@@ -15,7 +15,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
 )
 
-// errorRate is "more than 5% errors for 6 seconds", in the time of a test, of the version that is judged.
+// errorRate is "more than 5% errors for 6 seconds", in the time of a test, of the version that is analyzed.
 func errorRate(duration time.Duration, source *PrometheusSource) *Analysis {
 	limit := 0.05
 	requests := `http_requests_total{namespace="{{ namespace }}",version="{{ version }}"`
@@ -53,7 +53,7 @@ func scraped() map[string]any {
 	return map[string]any{"podAnnotations": map[string]any{"prometheus.io/scrape": "true", "prometheus.io/port": "8080"}}
 }
 
-func TestBake_WithTheClustersPrometheus(t *testing.T) {
+func TestAnalysis_WithTheClustersPrometheus(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name    string

@@ -53,7 +53,7 @@ func faults(pairs ...string) map[string]any {
 	return map[string]any{"env": list}
 }
 
-func TestBake_WatchesPodsAndProbes(t *testing.T) {
+func TestAnalysis_WatchesPodsAndProbes(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name    string
@@ -62,7 +62,7 @@ func TestBake_WatchesPodsAndProbes(t *testing.T) {
 		checks  []string
 		reason  string
 	}{
-		{"a release that does well", nil, analysis.Passed, nil, ""},
+		{"a healthy release", nil, analysis.Passed, nil, ""},
 		{
 			"one that stops being ready", []map[string]any{faults("FAIL_READINESS_AFTER", "8s"), {"readinessPath": "/readyz"}},
 			analysis.Failed, []string{"pods", "ready"}, "",
@@ -99,11 +99,11 @@ func TestBake_WatchesPodsAndProbes(t *testing.T) {
 	}
 }
 
-func TestBake_EndsWithItsContextAndGoesOnFromItsSamples(t *testing.T) {
+func TestAnalysis_EndsWithItsContextAndResumesFromItsSamples(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	env := b.checking(with(t, moreObjects(podService("app"))))
-	stop := errors.New("somebody pressed Ctrl-C")
+	stop := errors.New("a user pressed Ctrl-C")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	start := time.Now()
 	time.AfterFunc(3500*time.Millisecond, func() { cancel(stop) })
@@ -125,7 +125,7 @@ func TestBake_EndsWithItsContextAndGoesOnFromItsSamples(t *testing.T) {
 	}
 }
 
-func TestBake_EndsWhenTheLeaseIsLost(t *testing.T) {
+func TestAnalysis_EndsWhenTheLeaseIsLost(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	env := b.checking(with(t, moreObjects(podService("app"))))
@@ -135,7 +135,7 @@ func TestBake_EndsWhenTheLeaseIsLost(t *testing.T) {
 	wantError[*cluster.LostError](t, err)
 }
 
-func TestBake_SaysWhatIsWrongBeforeItWatches(t *testing.T) {
+func TestAnalysis_ReportsWhatIsWrongBeforeItWatches(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	env := b.checking(with(t, map[string]any{"deployment": false}))
@@ -153,7 +153,7 @@ func TestBake_SaysWhatIsWrongBeforeItWatches(t *testing.T) {
 	}
 }
 
-func TestBake_ScaledToZeroIsNoPass(t *testing.T) {
+func TestAnalysis_ScaledToZeroIsNoPass(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	env := b.checking(with(t, map[string]any{"replicas": 0}))
@@ -166,7 +166,7 @@ func TestBake_ScaledToZeroIsNoPass(t *testing.T) {
 }
 
 // With a window of zero each check is made once.
-func TestBake_OfARestoredRevision(t *testing.T) {
+func TestAnalysis_OfARestoredRevision(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	env := b.checking(with(t, moreObjects(podService("app"))))
@@ -225,7 +225,7 @@ func (b *bench) prometheusSource() *PrometheusSource {
 		Timeout: 5 * time.Second}
 }
 
-func TestBake_AsksRarely(t *testing.T) {
+func TestAnalysis_AsksRarely(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	source := b.prometheusSource()

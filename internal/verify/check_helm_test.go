@@ -90,7 +90,7 @@ func TestHelmTest_RunsByWeightAndLeavesTheStoredReleaseAlone(t *testing.T) {
 	}
 }
 
-func TestHelmTest_TellsAFailureFromATestThatCannotBeMade(t *testing.T) {
+func TestHelmTest_DistinguishesAFailureFromATestThatCannotBeMade(t *testing.T) {
 	t.Parallel()
 	const token = "tok-4711-secret"
 	broken := podTest("broken", "0", "before-hook-creation")

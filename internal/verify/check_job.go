@@ -38,7 +38,7 @@ const (
 )
 
 // JobCheck runs a Job in the environment's namespace; exit code 0 is a pass. The container gets SLIPWAY_CLIENT,
-// SLIPWAY_STAGE, SLIPWAY_RELEASE, SLIPWAY_VERSION and SLIPWAY_NAMESPACE beside Env. It runs under the Pod Security Standard
+// SLIPWAY_STAGE, SLIPWAY_RELEASE, SLIPWAY_VERSION and SLIPWAY_NAMESPACE in addition to Env. It runs under the Pod Security Standard
 // "restricted" (the image must name a numeric user other than 0), with at most 1 CPU and 512 MiB, without a service mesh's sidecar,
 // and without a token unless ServiceAccount is set.
 type JobCheck struct {
@@ -54,7 +54,7 @@ type JobCheck struct {
 // jobRun is the Job of a check while it runs.
 type jobRun struct{ run *checkRun }
 
-// do runs the check's Job, or goes on waiting for the one that a killed run has left running, and removes it.
+// do runs the check's Job, or continues to wait for the one that a killed run has left running, and removes it.
 func (j jobRun) do() (err error) {
 	wanted, err := j.object()
 	if err != nil {

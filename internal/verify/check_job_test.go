@@ -98,7 +98,7 @@ func TestJobCheck_PassesUnderTheRestrictedStandardAndLeavesNothing(t *testing.T)
 	}
 }
 
-func TestJobCheck_TellsARefusalFromAJobThatCannotRun(t *testing.T) {
+func TestJobCheck_DistinguishesARefusalFromAJobThatCannotRun(t *testing.T) {
 	t.Parallel()
 	const token = "tok-4711-secret"
 	for _, tc := range []struct {
@@ -149,7 +149,7 @@ func TestJobCheck_TellsARefusalFromAJobThatCannotRun(t *testing.T) {
 			want: []string{"could not be made", `serviceaccount "nobody" not found`},
 		},
 		{
-			name: "a Job of somebody else", job: JobCheck{Image: harness.Image(), Args: []string{"version"}},
+			name: "a Job of another owner", job: JobCheck{Image: harness.Image(), Args: []string{"version"}},
 			want: []string{"was not made by Slipway"},
 			prepare: func(b *bench) {
 				env := b.checkingRevision(b.target, 1, with(b.t))

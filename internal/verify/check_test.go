@@ -43,7 +43,7 @@ func TestRunCheck_AnInterruptSaysNothingAboutTheVersion(t *testing.T) {
 		{Name: "job", Job: &JobCheck{Image: harness.Image(), Args: []string{"sleep", "1m"}}},
 		{Name: "http", HTTP: &HTTPCheck{URL: "http://127.0.0.1:1/"}},
 	} {
-		stop := errors.New("somebody pressed Ctrl-C")
+		stop := errors.New("a user pressed Ctrl-C")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(3*time.Second, func() { cancel(stop) })
 		err := runCheck(ctx, env, StageSmokeTest, check)

@@ -20,7 +20,7 @@ import (
 )
 
 // releasePods is the health check by the pods of all workloads of a release. A workload's selector is enough to find the pods of the
-// revision that is judged: the rollout is over, so that all its pods are of the present template, and those that are ending do not count.
+// revision that is analyzed: the rollout is over, so that all its pods are of the present template, and those that are ending do not count.
 type releasePods struct {
 	workloads []podsOfWorkload
 }

@@ -40,7 +40,7 @@ type Check struct {
 	Timeout time.Duration
 }
 
-// RollbackPolicy says how a failed revision is taken back: to the newest known-good revision, never to Helm's guess.
+// RollbackPolicy says how a failed revision is rolled back: to the newest known-good revision, never to Helm's guess.
 type RollbackPolicy struct {
 	// RunHooks runs the chart's rollback hooks; they are skipped otherwise, since one that fails blocks the rollback.
 	RunHooks bool
@@ -48,7 +48,7 @@ type RollbackPolicy struct {
 	Timeout time.Duration
 	// Validation is how long the restored revision is watched by the analysis' checks, over a window that starts after the
 	// rollback; its smoke tests and acceptance run as well. Zero makes one pass of each health check. A metric whose rule needs
-	// longer than this is left out: it could only judge by what the other revision did. The window starts when the queries look
+	// longer than this is left out: it could only evaluate what the other revision did. The window starts when the queries look
 	// back no further than to the rollback: with rate(x[1m]) one minute and an interval after it.
 	Validation time.Duration
 	// Quarantine is how long content that failed is not deployed again, 24 hours where zero.

@@ -5,7 +5,7 @@ package verify
 
 import "testing"
 
-func TestGuard_ValidateChecks(t *testing.T) {
+func TestPolicy_ValidateChecks(t *testing.T) {
 	t.Parallel()
 	good := Policy{
 		SmokeTests: []Check{{Name: "chart", HelmTest: &HelmTest{}}, {Name: "http", HTTP: &HTTPCheck{URL: "https://app/"}}},

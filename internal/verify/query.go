@@ -134,14 +134,14 @@ func (q *quoting) step(query string, i int) int {
 
 func (q *quoting) write(name, value string) (string, error) {
 	if q.quote == 0 {
-		return "", &PlaceholderError{Placeholder: name, Problem: "it stands outside of quotes"}
+		return "", &PlaceholderError{Placeholder: name, Problem: "it is outside of quotes"}
 	}
 	if q.regular {
 		value = regexp.QuoteMeta(value)
 	}
 	if q.quote == '`' {
 		if strings.ContainsRune(value, '`') {
-			return "", &PlaceholderError{Placeholder: name, Problem: "its value cannot stand in backquotes"}
+			return "", &PlaceholderError{Placeholder: name, Problem: "its value cannot be in backquotes"}
 		}
 		return value, nil
 	}

@@ -21,7 +21,7 @@ type Result struct {
 	Outcome       string
 	Stage, Reason string
 	Evidence      Evidence
-	// Rollback says that the revision is to be taken back, quarantine that its content is not to come again.
+	// Rollback says that the revision is to be rolled back, quarantine that its content is not to come again.
 	Rollback, Quarantine bool
 	// At is when it was clear.
 	At time.Time

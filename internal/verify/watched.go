@@ -22,7 +22,7 @@ type Watched struct {
 	// the analysis compares the share with it.
 	Weight       int
 	HeaderRouted bool
-	// Lost returns why the analysis must stop although its context has not ended, nil while it may go on: operation.Lost.
+	// Lost returns why the analysis must stop although its context has not ended, nil while it may continue: operation.Lost.
 	Lost func() error
 	// Start is when an analysis that was cut off had begun, zero for a new one.
 	Start time.Time

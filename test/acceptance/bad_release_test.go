@@ -168,7 +168,7 @@ func TestBadRelease_IsRolledBackAutomatically(t *testing.T) {
 				c.held(w, test.version)
 			}
 
-			// The way out: a version that is put right.
+			// The way out: a version that is repaired.
 			w.write("main.tf", c.stack("v1.2.0", servedValues, g.hcl()))
 			better := c.whileServed("", func() { w.apply() })
 			better.keptAnswering(t)
@@ -246,7 +246,7 @@ func TestBadRelease_WhoseTargetIsUnhealthyTooIsLeftAndReported(t *testing.T) {
 	shared := withValues(`database = { existingSecret = "shared" }`)
 	w := newWorkspace(t, map[string]string{"main.tf": environmentOnly(c.stack("v1.1.1", shared, ""))})
 	w.apply()
-	// What both versions need. All pods that start after it broke do badly.
+	// What both versions need. All pods that start after it broke are unhealthy.
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "shared"}}
 	if _, err := harness.Kubernetes(t).CoreV1().Secrets(c.namespace).Create(t.Context(), secret, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
@@ -261,7 +261,7 @@ func TestBadRelease_WhoseTargetIsUnhealthyTooIsLeftAndReported(t *testing.T) {
 	if r.code == 0 {
 		t.Fatalf("the bad release was accepted:\n%s", r.text)
 	}
-	for _, part := range []string{"failed its analysis", "does not do well either", "Nothing more is rolled back"} {
+	for _, part := range []string{"failed its analysis", "is also unhealthy", "Nothing more is rolled back"} {
 		if !strings.Contains(unwrap(r.text), part) {
 			t.Errorf("the error does not say %q:\n%s", part, r.text)
 		}
@@ -271,7 +271,7 @@ func TestBadRelease_WhoseTargetIsUnhealthyTooIsLeftAndReported(t *testing.T) {
 		t.Errorf("there are %d revisions, want 3: one rollback and nothing more", got)
 	}
 
-	// Whoever put it right says so.
+	// The user who repaired it reports it.
 	c.shared("ERROR_SHARE", "0")
 	g.more = `retry_token = "the database is well again"`
 	w.write("main.tf", c.stack("v1.2.0", shared, g.hcl()))
@@ -302,7 +302,7 @@ func TestBadRelease_FirstInstallIsReportedAndTakenOver(t *testing.T) {
 	c := newTenant(t)
 	g := c.guard()
 	w := newWorkspace(t, map[string]string{"main.tf": c.stack("v1.2.1", servedValues, g.hcl())})
-	p := c.baking(w)
+	p := c.analyzing(w)
 	c.users(20)
 	r := p.wait(3 * time.Minute)
 	if r.code == 0 {

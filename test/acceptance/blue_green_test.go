@@ -28,7 +28,7 @@ const (
 // color is a release of the sample chart that is one track.
 type color struct {
 	name, version string
-	// values are those beside the ones that every track has, as HCL within an object.
+	// values are those in addition to the ones that every track has, as HCL within an object.
 	values string
 }
 
@@ -281,7 +281,7 @@ func TestBlueGreen_SwitchesBackWhatFailsAndQuarantinesIt(t *testing.T) {
 
 	c.whileServed("", func() { text = w.refused("apply", "-auto-approve", "-no-color", "-input=false") }).keptAnswering(t)
 	if !strings.Contains(text, "is quarantined") {
-		t.Errorf("the same pods were not held back:\n%s", text)
+		t.Errorf("the same pods were not quarantined:\n%s", text)
 	}
 	c.wantSelected(releaseName, "blue")
 
@@ -309,7 +309,7 @@ func TestBlueGreen_DoesNotSwitchToWhatFailsBefore(t *testing.T) {
 	}
 	c.wantSelected(releaseName, "blue")
 
-	// Somebody reports that it is repaired.
+	// A user reports that it is repaired.
 	w.write("main.tf", c.twoColors("green", analyzedAfter+"\n  retry_token = \"again\"", blue, color{name: "green", version: "v1.2.0"}))
 	w.apply()
 	c.wantSelected(releaseName, "green")
@@ -348,7 +348,7 @@ func TestBlueGreen_ProviderKilled_IsFinishedByTheNextApply(t *testing.T) {
 		// finished says that the next apply succeeds.
 		finished bool
 	}{
-		{step{"green is judged with the traffic", phase("verifying")}, color{name: "green", version: "v1.2.0"}, true},
+		{step{"green is analyzed with the traffic", phase("verifying")}, color{name: "green", version: "v1.2.0"}, true},
 		{
 			step{"green failed with the traffic", phase("verifying")},
 			color{name: "green", version: "v1.2.0", values: ", faults = { errorShare = 1 }"}, false,

@@ -22,10 +22,10 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/test/istio"
 )
 
-// logWayBack logs how long it took until the old weights were in effect at the client: from its first failed call, from the
+// logRollback logs how long it took until the old weights were in effect at the client: from its first failed call, from the
 // newest sample in the error, from the verdict and from the write of the old weights to the last call that the bad version
 // answered. Nothing is demanded of it.
-func (c tenant) logWayBack(text string, since time.Time, before, after istio.Report, bad string) {
+func (c tenant) logRollback(text string, since time.Time, before, after istio.Report, bad string) {
 	c.t.Helper()
 	answered := after.Versions[bad]
 	if answered.Requests == before.Versions[bad].Requests {
@@ -38,7 +38,7 @@ func (c tenant) logWayBack(text string, since time.Time, before, after istio.Rep
 		}
 		return fmt.Sprintf("%.2f s", answered.Last.Sub(when).Seconds())
 	}
-	verdict, written := c.wayBack(since)
+	verdict, written := c.rollbackTimes(since)
 	c.t.Logf("FIGURE %s: %d calls reached the bad version; the last one came after the first failed call: %s; after the newest "+
 		"sample (whole seconds): %s; after the verdict: %s; after the old weights were written: %s",
 		c.t.Name(), answered.Requests-before.Versions[bad].Requests, from(c.firstFailed(since, before.Failed)), from(newestSample(text)),
@@ -74,9 +74,9 @@ func newestSample(text string) time.Time {
 	return newest
 }
 
-// wayBack is when the API server had the last change of a VirtualService, and the last one of the split's record before it, which
-// says that the canary is taken back; zero where it does not say.
-func (c tenant) wayBack(since time.Time) (verdict, written time.Time) {
+// rollbackTimes is when the API server had the last change of a VirtualService, and the last one of the split's record before it, which
+// says that the canary is rolled back; zero where it does not say.
+func (c tenant) rollbackTimes(since time.Time) (verdict, written time.Time) {
 	all, err := cluster.List()
 	if err != nil {
 		return verdict, written
@@ -160,7 +160,7 @@ func (c tenant) editEdge(change func(routes []any) []any) {
 	}
 }
 
-// Somebody edits a shared VirtualService between a plan and its apply: what the plan would overwrite without having shown it is
+// Another user edits a shared VirtualService between a plan and its apply: what the plan would overwrite without having shown it is
 // refused, and what is none of the split's business is kept.
 func TestCanary_NoticesWhatOthersChangedAfterThePlan(t *testing.T) {
 	sameWithEveryProgram(t)
@@ -188,7 +188,7 @@ spec:
 		before := c.find(virtualServices, "edge")
 		text := w.refused(saved...)
 		for _, part := range append(parts,
-			"Route intake of VirtualService edge was changed by somebody else after the plan of split data-collection was made. Nothing "+
+			"Another user or program changed route intake of VirtualService edge after the plan of split data-collection was made. Nothing "+
 				"was written.",
 			"When it was planned,", "Plan again") {
 			if !strings.Contains(text, part) {

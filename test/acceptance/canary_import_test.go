@@ -90,7 +90,7 @@ resource "slipway_canary" %q {
 `, resource, name, route, stable, canary)
 }
 
-// Splits that somebody made by hand, one in an object that becomes ours, one in a route of a shared object, one in an HTTPRoute:
+// Splits that a user made by hand, one in an object that becomes ours, one in a route of a shared object, one in an HTTPRoute:
 // they are imported at the weights and headers that they have, and nothing moves when they are taken over.
 func TestCanary_ImportsWhatWasDividedByHand(t *testing.T) {
 	sameWithEveryProgram(t)
@@ -232,7 +232,7 @@ spec:
 		t.Errorf("the labels are %v", got)
 	}
 	if rule := c.find(destinationRules, "pods"); len(rule.GetLabels())+len(rule.GetAnnotations()) > 0 {
-		t.Errorf("the DestinationRule is marked: %v", rule.Object["metadata"])
+		t.Errorf("the DestinationRule is annotated or labeled: %v", rule.Object["metadata"])
 	}
 
 	// From now on there is a record.
@@ -260,7 +260,7 @@ spec:
 	w.must("destroy", "-auto-approve", "-no-color", "-input=false", "-target=slipway_canary.later")
 	c.routesAre(virtualServices, "later", "http", "- {route: ["+split+"]}")
 	if labels := c.find(virtualServices, "later").GetLabels(); len(labels) > 0 {
-		t.Errorf("it was marked: %v", labels)
+		t.Errorf("it was labeled: %v", labels)
 	}
 	w.write("main.tf", c.twoTracks("v1.2.0", strings.ReplaceAll(config, "weight      = 10", "weight      = 0")))
 	w.apply()

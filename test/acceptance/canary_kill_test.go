@@ -33,8 +33,8 @@ type killable struct {
 	t     *testing.T
 	relay *relay
 	// bad makes what the analyses look at bad.
-	bad   atomic.Bool
-	judge string
+	bad      atomic.Bool
+	analysis string
 }
 
 func newKillable(t *testing.T) *killable {
@@ -53,7 +53,7 @@ func newKillable(t *testing.T) *killable {
 		}
 	}))
 	t.Cleanup(answer.Close)
-	k.judge = fmt.Sprintf("analysis {\n duration = \"2s\"\n interval = \"1s\"\n health {\n consecutive_failures = 1\n http {\n"+
+	k.analysis = fmt.Sprintf("analysis {\n duration = \"2s\"\n interval = \"1s\"\n health {\n consecutive_failures = 1\n http {\n"+
 		" name = \"answer\"\n url = %q\n }\n }\n }", answer.URL)
 	k.apply()
 	c.tracks(releaseName, map[string]string{"stable": "v1.1.1", "canary": "v1.2.0"})
@@ -234,10 +234,10 @@ func TestCanary_ProviderKilledAfterEachChange_IsFinishedByTheNextApply(t *testin
 			}
 		}
 	})
-	t.Run("it walks to all requests and back", func(t *testing.T) {
+	t.Run("it shifts to all requests and back", func(t *testing.T) {
 		t.Parallel()
 		k := newKillable(t)
-		steps := "step {\n weight = 50\n }\n" + k.judge
+		steps := "step {\n weight = 50\n }\n" + k.analysis
 		k.split(10, steps)
 		k.apply()
 		up, down, said := 0, 0, 0
@@ -268,12 +268,12 @@ func TestCanary_ProviderKilledAfterEachChange_IsFinishedByTheNextApply(t *testin
 	t.Run("it fails and is rolled back", func(t *testing.T) {
 		t.Parallel()
 		k := newKillable(t)
-		k.split(10, k.judge)
+		k.split(10, k.analysis)
 		k.apply()
 		k.bad.Store(true)
 		kills := 0
 		for change, more := 1, true; more; change++ {
-			k.split(50, fmt.Sprintf("retry_token = \"%d\"\n", change)+k.judge)
+			k.split(50, fmt.Sprintf("retry_token = \"%d\"\n", change)+k.analysis)
 			if more = k.killed(change, 10, 50); more {
 				kills++
 				text := k.refused(strings.Fields(applyArgs)...)
@@ -284,11 +284,11 @@ func TestCanary_ProviderKilledAfterEachChange_IsFinishedByTheNextApply(t *testin
 			if got := k.liveWeight(t.Context()); got != 10 {
 				t.Errorf("killed at change %d: after the next apply the canary has %d%%, want 10", change, got)
 			}
-			k.split(10, fmt.Sprintf("retry_token = \"%d\"\n", change)+k.judge)
+			k.split(10, fmt.Sprintf("retry_token = \"%d\"\n", change)+k.analysis)
 			k.apply()
 			k.settled(10)
 		}
-		least(t, "a way back", kills, 5)
+		least(t, "a rollback", kills, 5)
 	})
 }
 
@@ -331,7 +331,7 @@ func TestCanary_OrderOfChanges(t *testing.T) {
 	}
 
 	// What a traffic shift costs. Nothing is demanded of it but that each step writes its weight once.
-	steps := "step {\n weight = 20\n }\nstep {\n weight = 40\n }\nstep {\n weight = 60\n }\n" + k.judge
+	steps := "step {\n weight = 20\n }\nstep {\n weight = 40\n }\nstep {\n weight = 60\n }\n" + k.analysis
 	k.split(0, steps)
 	k.apply()
 	k.relay.forget()

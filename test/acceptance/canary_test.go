@@ -133,7 +133,7 @@ func during(t *testing.T, users *istio.Client, what string, transition func()) {
 	}
 }
 
-// errorsOfTheBadVersion judges by the shares of failed calls that Prometheus has seen in the canary and in stable.
+// errorsOfTheBadVersion evaluates the shares of failed calls that Prometheus has seen in the canary and in stable.
 func errorsOfTheBadVersion(prometheus string) string {
 	failed := func(version string) string {
 		return fmt.Sprintf("(sum(rate(grpc_requests_total{namespace='{{namespace}}',version='%[1]s',code!='OK'}[3s])) or vector(0)) / "+
@@ -250,9 +250,9 @@ func TestCanary_MovesCallsWithoutAFailure(t *testing.T) {
 	if after := users.Next(300); after.Failed > 0 || after.Within("v1.1.1", 1) != nil {
 		t.Errorf("calls after the old weights were in effect again: %+v", after)
 	}
-	c.logWayBack(text, since, calls, users.Report(), "v1.2.1")
+	c.logRollback(text, since, calls, users.Report(), "v1.2.1")
 	if text := unwrap(w.refused(strings.Fields(applyArgs)...)); !strings.Contains(text, "is quarantined") {
-		t.Errorf("the second apply does not say that the canary is held back:\n%s", text)
+		t.Errorf("the second apply does not say that the canary is quarantined:\n%s", text)
 	}
 
 	// Without the split, the Service has the pods of both tracks, of which one is bad: it goes first.

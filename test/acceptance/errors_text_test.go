@@ -41,7 +41,7 @@ func lastSample(text string) (time.Time, bool) {
 	return at, err == nil
 }
 
-// timeless replaces what differs from run to run in a story, and shows lines that then are equal once. Which events a
+// timeless replaces what differs from run to run in an explanation, and shows lines that then are equal once. Which events a
 // cluster reported by a moment and what a container logged until then are such things.
 func timeless(c tenant, text string) string {
 	for _, r := range []struct{ pattern, with string }{

@@ -18,7 +18,7 @@ import (
 
 const shortTimeout = `timeouts = { create = "30s", update = "30s" }`
 
-// What only the cluster can refuse ends in an error that tells what a person would otherwise look up with kubectl.
+// What only the cluster can refuse ends in an error that reports what a person would otherwise look up with kubectl.
 func TestApply_FailingRollout_ShowsWhatThePodsReport(t *testing.T) {
 	for name, test := range map[string]struct {
 		version, values string
@@ -53,7 +53,7 @@ func TestApply_FailingRollout_ShowsWhatThePodsReport(t *testing.T) {
 	}
 }
 
-// An update that fails tells the truth: the state keeps the old version with the failed revision, and putting the old version
+// An update that fails reports what is live: the state keeps the old version with the failed revision, and putting the old version
 // back works.
 func TestApply_FailingUpdate_StateShowsWhatIsLive(t *testing.T) {
 	t.Parallel()

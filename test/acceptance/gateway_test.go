@@ -48,7 +48,7 @@ resource "slipway_canary" "app" {
 `, weight, releaseName)
 }
 
-// trackServices are a Service for each track beside that of the release, as backends of an HTTPRoute.
+// trackServices are a Service for each track in addition to that of the release, as backends of an HTTPRoute.
 func (c tenant) trackServices() {
 	c.t.Helper()
 	for _, track := range []string{"stable", "canary"} {
@@ -87,7 +87,7 @@ func (c tenant) ruleWeights() map[string]int64 {
 	return weights
 }
 
-// An HTTPRoute of the Gateway API divides calls as a VirtualService does: weights, headers, and the way back.
+// An HTTPRoute of the Gateway API divides calls as a VirtualService does: weights, headers, and the rollback.
 func TestCanary_DividesAnHTTPRoute(t *testing.T) {
 	sameWithEveryProgram(t)
 	t.Parallel()

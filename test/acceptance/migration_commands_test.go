@@ -35,13 +35,13 @@ func (c tenant) migration(version, url string) string {
 `, url, version))
 }
 
-// A provider that is killed while the tool runs leaves a Job that goes on. The next apply takes over how it ends, whether it still runs
+// A provider that is killed while the tool runs leaves a Job that continues. The next apply takes over how it ends, whether it still runs
 // or has ended meanwhile, and never starts a second one.
 func TestMigrationCommands_ProviderKilled_TheNextApplyJoinsTheRun(t *testing.T) {
 	sameWithEveryProgram(t)
 	for _, test := range []struct {
 		name string
-		// release lets the tool go on, when the second apply runs or before.
+		// release lets the tool continue, when the second apply runs or before.
 		during bool
 	}{{"which still runs", true}, {"which has ended", false}} {
 		t.Run(test.name, func(t *testing.T) {

@@ -84,7 +84,7 @@ func newMigrated(t *testing.T, server *postgres.Server) *migrated {
 	if m.holder, err = pgx.Connect(t.Context(), server.URL(m.database)); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = m.holder.Close(context.WithoutCancel(t.Context())) }) // it is closed already where the test went on
+	t.Cleanup(func() { _ = m.holder.Close(context.WithoutCancel(t.Context())) }) // it is closed already if the test called unlock
 	if _, err := m.holder.Exec(t.Context(), "SELECT pg_advisory_lock(1)"); err != nil {
 		t.Fatal(err)
 	}
@@ -101,8 +101,8 @@ func (m *migrated) psql(database, sql string) string {
 	return out
 }
 
-// letGo lets the second file go on.
-func (m *migrated) letGo() {
+// unlock lets the second file continue.
+func (m *migrated) unlock() {
 	m.t.Helper()
 	if err := m.holder.Close(m.t.Context()); err != nil {
 		m.t.Fatal(err)
@@ -227,12 +227,12 @@ func (m *migrated) instance(ctx context.Context) string {
 	return record.Annotations["slipway.dev/instance-id"]
 }
 
-// A provider that is killed while it migrates leaves a Job that goes on. The next apply joins it, or asks the database what it has done.
+// A provider that is killed while it migrates leaves a Job that continues. The next apply joins it, or asks the database what it has done.
 func TestMigration_ProviderKilled_IsFinishedByTheNextApply(t *testing.T) {
 	sameWithEveryProgram(t)
 	server := testServer(t)
 	completes := func(m *migrated) {
-		m.letGo()
+		m.unlock()
 		harness.Eventually(m.t, time.Minute, "the Job is complete", func(ctx context.Context) bool {
 			j := m.job(ctx)
 			return j != nil && j.Status.Succeeded == 1
@@ -277,7 +277,7 @@ func TestMigration_ProviderKilled_IsFinishedByTheNextApply(t *testing.T) {
 					now := m.instance(ctx)
 					return now != "" && now != before && m.waits(ctx)
 				})
-				m.letGo()
+				m.unlock()
 			}
 			if r := p.wait(2 * time.Minute); r.code != 0 {
 				t.Fatalf("the next apply ended with %d:\n%s", r.code, r.text)
@@ -311,7 +311,7 @@ func TestMigration_TwoAppliesAtOnce_RunEachFileOnce(t *testing.T) {
 	harness.Eventually(t, time.Minute, "the other apply is at work", func(context.Context) bool {
 		return strings.Contains(second.text(), "slipway_migration.expand: Creating...")
 	})
-	m.letGo()
+	m.unlock()
 	for _, p := range []*process{first, second} {
 		if r := p.wait(2 * time.Minute); r.code != 0 {
 			t.Fatalf("an apply ended with %d:\n%s", r.code, r.text)
@@ -323,7 +323,7 @@ func TestMigration_TwoAppliesAtOnce_RunEachFileOnce(t *testing.T) {
 	m.appliedOnce(other) // which was the last, so that the migration is its own
 }
 
-// A contract migration closes the way back: to what was known to work before it, for a version that fails and for a planned rollback.
+// A contract migration prevents a rollback: to what was known to work before it, for a version that fails and for a planned rollback.
 func TestRollback_IsRefusedBehindAContractMigration(t *testing.T) {
 	sameWithEveryProgram(t)
 	t.Parallel()
@@ -390,7 +390,7 @@ resource "slipway_migration" "contract" {
 		"Go forward with a version that works",
 	} {
 		if !strings.Contains(text, part) {
-			t.Errorf("the plan of the way back does not say %q:\n%s", part, text)
+			t.Errorf("the plan of the rollback does not say %q:\n%s", part, text)
 		}
 	}
 }

@@ -83,7 +83,7 @@ type answers struct {
 }
 
 // callsPerTransition is the least number of requests that each measured transition has to answer, from SLIPWAY_TEST_CALLS. Zero is what the
-// users happen to send: more would take processors from the tests that run beside.
+// users happen to send: more would take processors from the tests that run at the same time.
 func callsPerTransition(t *testing.T) int {
 	t.Helper()
 	text := os.Getenv("SLIPWAY_TEST_CALLS")
@@ -148,7 +148,7 @@ func (c tenant) served() report {
 	return newest
 }
 
-// outage is what the users had to bear beside what a bad version did to them.
+// outage is what the users had to bear in addition to what a bad version did to them.
 type outage struct {
 	before, after report
 	during        int    // requests while it was done; the rest came right after it

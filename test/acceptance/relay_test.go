@@ -25,7 +25,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
 )
 
-// relay stands between a provider and the API server. It keeps the requests, and can kill the provider at one of them: when the
+// relay is between a provider and the API server. It keeps the requests, and can kill the provider at one of them: when the
 // API server has carried it out and nobody knows yet.
 type relay struct {
 	t *testing.T
@@ -91,9 +91,9 @@ func newRelay(t *testing.T) *relay {
 
 // RoundTrip passes a request on.
 func (r *relay) RoundTrip(request *http.Request) (*http.Response, error) {
-	passed, tried := parsedRequest(request.Method, request.URL)
+	passed, dryRun := parsedRequest(request.Method, request.URL)
 	answer, err := r.next.RoundTrip(request)
-	if err != nil || tried {
+	if err != nil || dryRun {
 		return answer, err
 	}
 	r.mu.Lock()
@@ -113,8 +113,8 @@ func (r *relay) RoundTrip(request *http.Request) (*http.Response, error) {
 	return nil, errors.Join(errors.New("the provider was killed"), err, answer.Body.Close())
 }
 
-// parsedRequest takes the path of a request apart; tried is one that is only tried, as in a plan.
-func parsedRequest(method string, at *url.URL) (_ relayed, tried bool) {
+// parsedRequest takes the path of a request apart; dryRun says that it is a dry run, as in a plan.
+func parsedRequest(method string, at *url.URL) (_ relayed, dryRun bool) {
 	parts := strings.Split(strings.Trim(at.Path, "/"), "/")
 	switch {
 	case parts[0] == "api" && len(parts) > 2:
@@ -147,7 +147,7 @@ func (r *relay) killAt(change int, counts func(relayed) bool, p func() *process)
 		r.kill = nil
 		r.mu.Unlock()
 		if began {
-			<-done // the command may end before the killing is told
+			<-done // the command may end before the killing is reported
 		}
 		return began
 	}

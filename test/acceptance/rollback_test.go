@@ -42,8 +42,8 @@ const guardHCL = `
 const broken = `{ replicaCount = 1, autoscaling = { enabled = false }, preStopSleepSeconds = 1, terminationGracePeriodSeconds = ` +
 	`2, faults = { errorShare = 1 } }`
 
-// guardedRecord is the part of the record that these tests look at.
-type guardedRecord struct {
+// releaseRecord is the part of the record that these tests look at.
+type releaseRecord struct {
 	Phase string `json:"phase"`
 	Runs  []struct {
 		Revision int    `json:"revision"`
@@ -55,13 +55,13 @@ type guardedRecord struct {
 	} `json:"runs"`
 }
 
-func (c tenant) guardedRecord(ctx context.Context) guardedRecord {
+func (c tenant) releaseRecord(ctx context.Context) releaseRecord {
 	c.t.Helper()
 	cm, err := harness.Kubernetes(c.t).CoreV1().ConfigMaps(c.namespace).Get(ctx, "slipway-release-"+releaseName, metav1.GetOptions{})
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	var r guardedRecord
+	var r releaseRecord
 	if err := json.Unmarshal([]byte(cm.Data["record"]), &r); err != nil {
 		c.t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func (c tenant) guardedRecord(ctx context.Context) guardedRecord {
 }
 
 // A bad version, as a user experiences it: it is rolled back automatically, the next plan shows it as quarantined, an apply of it
-// stops before it changes anything, retry_token lets it through, and the return to an earlier version is a rollback too.
+// stops before it changes anything, retry_token unblocks it, and the return to an earlier version is a rollback too.
 func TestRollback_OfABadVersionExplainsWhatHappened(t *testing.T) {
 	t.Parallel()
 	c := newTenant(t)
@@ -137,7 +137,7 @@ func TestRollback_OfABadVersionExplainsWhatHappened(t *testing.T) {
 	}
 	w.apply()
 	w.noChanges()
-	if runs := c.guardedRecord(t.Context()).Runs; len(runs) != 4 || runs[0].Kind != "rollback" ||
+	if runs := c.releaseRecord(t.Context()).Runs; len(runs) != 4 || runs[0].Kind != "rollback" ||
 		runs[2].Outcome != "rolled back" && runs[2].Outcome != "failed" {
 		t.Errorf("the record shows other runs: %+v", runs)
 	}
@@ -229,8 +229,8 @@ func lines(text string, words ...string) string {
 
 // normalizeRun keeps the error, undoes its line breaks, and replaces what differs from run to run.
 func normalizeRun(c tenant, text string) string {
-	if _, story, found := strings.Cut(text, "\nError: "); found {
-		text = "Error: " + story
+	if _, explanation, found := strings.Cut(text, "\nError: "); found {
+		text = "Error: " + explanation
 	}
 	var paragraphs []string
 	for _, paragraph := range strings.Split(strings.TrimSpace(text), "\n\n") {

@@ -84,7 +84,7 @@ func TestTracks_PromoteACanaryWithoutAFailedCall(t *testing.T) {
 		t.Fatal("the canary was removed although it has the calls")
 	}
 
-	// One apply: stable is updated without calls, they walk back, and only then the canary goes.
+	// One apply: stable is updated without calls, traffic shifts back, and only then the canary goes.
 	c.inputs(w, "v1.2.0", withCanary("", 0))
 	since := time.Now()
 	during(t, users, "promotion", func() { w.apply() })

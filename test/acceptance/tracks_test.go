@@ -38,7 +38,7 @@ func (c tenant) stackModule() *workspace {
 	return newWorkspace(c.t, files)
 }
 
-// inputs are the variables of the module beside those that say where it is.
+// inputs are the variables of the module other than those that say where it is.
 func (c tenant) inputs(w *workspace, version string, more map[string]any) {
 	c.t.Helper()
 	values := map[string]any{
@@ -136,7 +136,7 @@ func TestTracks_ComeAndGoWithoutAFailedRequest(t *testing.T) {
 	}
 	w.noChanges()
 
-	// Back to the plain strategy: the Service goes on choosing the pods that are left.
+	// Back to the plain strategy: the Service continues to select the pods that are left.
 	c.inputs(w, "v1.2.0", nil)
 	c.whileServed("", func() { w.apply() }).keptAnswering(t)
 	w.noChanges()

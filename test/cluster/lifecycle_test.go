@@ -263,7 +263,7 @@ func hostState(t *testing.T) []string {
 	return state
 }
 
-// traces are what the cluster has on the host besides processes: link, routes and cgroups.
+// traces are what the cluster has on the host in addition to processes: link, routes and cgroups.
 func traces(t *testing.T, c *Cluster) []string {
 	t.Helper()
 	var found []string

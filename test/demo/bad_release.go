@@ -25,7 +25,7 @@ func releaseABadVersion(ctx context.Context, s *screen, d *deployments, p place)
 	if err := d.workspace(ctx, clientB.workspace()); err != nil {
 		return err
 	}
-	if err := letGo(ctx, p, clientB); err != nil {
+	if err := unblock(ctx, p, clientB); err != nil {
 		return err
 	}
 	untouched, err := generation(ctx, p, clientA)
@@ -101,8 +101,8 @@ func releaseABadVersion(ctx context.Context, s *screen, d *deployments, p place)
 	return err
 }
 
-// letGo ends the hold that an earlier demo left on its bad version, or this one would be refused at once.
-func letGo(ctx context.Context, p place, c client) error {
+// unblock ends the quarantine that an earlier demo left on its bad version, or this one would be refused at once.
+func unblock(ctx context.Context, p place, c client) error {
 	patch := []byte(`{"metadata":{"annotations":{"slipway.dev/quarantine":"cleared"}}}`)
 	_, err := p.client.CoreV1().ConfigMaps(c.namespace).Patch(ctx, "slipway-release-"+serviceName, types.MergePatchType, patch,
 		metav1.PatchOptions{})

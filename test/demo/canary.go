@@ -36,7 +36,7 @@ func releaseWithCanaries(ctx context.Context, s *screen, d *deployments, p place
 	if err := d.apply(ctx, clientB); err != nil {
 		return err
 	}
-	s.say("A pod makes 100 gRPC calls a second to client B's service; istiod tells it where to.")
+	s.say("A pod makes 100 gRPC calls a second to client B's service; istiod configures where they go.")
 	users, err := startCallers(ctx, p, clientB)
 	if err != nil {
 		return err

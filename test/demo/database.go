@@ -40,7 +40,7 @@ const (
 	// adminVariable is where the provider looks for the administrator's password.
 	adminVariable        = "SLIPWAY_DATABASE_ADMIN_PASSWORD"
 	databaseSettingsFile = "database.tfvars"
-	// serverFile tells later runs of the demo where the server is. The server ends when it, or the cluster, is gone.
+	// serverFile has the address of the server, for later runs of the demo. The server ends when it, or the cluster, is gone.
 	serverFile = "postgres.json"
 )
 
@@ -199,7 +199,7 @@ func spawnServer(home, address string) error {
 	return errors.Join(server.Start(), log.Close())
 }
 
-// servePostgres runs a server until the local cluster, or the file that tells of the server, is gone.
+// servePostgres runs a server until the local cluster, or the server's file, is gone.
 func servePostgres(ctx context.Context, address string) (err error) {
 	home, err := homeDir()
 	if err != nil {
@@ -251,7 +251,7 @@ func stopDatabase(ctx context.Context, home string) error {
 	return nil
 }
 
-// identity tells places apart whose state is of no use in the other.
+// identity distinguishes places whose state is of no use in the other.
 func (p *place) identity() string {
 	if p.database == nil {
 		return p.uid
@@ -282,7 +282,7 @@ func (p *place) shownEnv() []string {
 	return p.databaseEnv()
 }
 
-// useDatabase tells Terraform of the server. The password is in its environment only.
+// useDatabase configures the server in Terraform. The password is in its environment only.
 func (d *deployments) useDatabase(p *place) error {
 	if p.database == nil {
 		return nil

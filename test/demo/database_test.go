@@ -14,7 +14,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/test/postgres"
 )
 
-// A file that a killed run left may name an address at which somebody else listens now. Where the address is of no cluster
+// A file that a killed run left may name an address at which another process listens now. Where the address is of no cluster
 // any more, that may be the network's gateway, which takes every connection.
 func TestReadServer_TakesOnlyTheServerThatTheFileNames(t *testing.T) {
 	running := postgres.ForTest(t)

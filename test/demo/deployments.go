@@ -38,7 +38,7 @@ func demoSettings(p place) string {
 	if p.repository != "" {
 		image = fmt.Sprintf("  image           = { repository = %q }\n", p.repository)
 	}
-	return `# In production a new version is watched for ten minutes, and an error rate above 5% for two of them takes it back. Here the
+	return `# In production a new version is watched for ten minutes, and an error rate above 5% for two of them rolls it back. Here the
 # same takes seconds.
 analysis = {
   duration   = "10s"

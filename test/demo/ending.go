@@ -28,7 +28,7 @@ func tellWhatIsThere(s *screen, d *deployments, p place) error {
     export KUBECONFIG=%s%s
     kubectl get pods --all-namespaces --selector app.kubernetes.io/name=%s
 
-Go on deploying from the vendor's repository (the next demo puts the files back):
+Continue to deploy from the vendor's repository (the next demo puts the files back):
 
     cd %s
     export TF_CLI_CONFIG_FILE=$PWD/terraformrc %s

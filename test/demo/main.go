@@ -44,5 +44,5 @@ func main() {
 	}
 }
 
-// errUsage marks what the user can only correct before the demo starts.
+// errUsage is for what the user can only correct before the demo starts.
 var errUsage = errors.New("the demo cannot start")

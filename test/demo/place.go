@@ -29,13 +29,13 @@ type place struct {
 	// repository is the sample service's image without its tag; empty on the local cluster, which has the images.
 	repository string
 	client     kubernetes.Interface
-	// prometheus tells whether the cluster has one where clients.tf looks for it.
+	// prometheus says whether the cluster has one where clients.tf looks for it.
 	prometheus bool
-	// istio tells whether the cluster has one where the callers look for it.
+	// istio says whether the cluster has one where the callers look for it.
 	istio bool
 	// database is nil where the clients get none.
 	database *databaseServer
-	// uid tells clusters apart, whatever they are called.
+	// uid distinguishes clusters, whatever they are called.
 	uid string
 }
 

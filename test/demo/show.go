@@ -226,7 +226,7 @@ func lastLine(text string) string {
 	return text[strings.LastIndex(text, "\n")+1:]
 }
 
-// startIstio starts what tells clients where their calls go.
+// startIstio starts what routes the calls of clients.
 func startIstio(ctx context.Context, s *screen) error {
 	local, err := cluster.Open(clusterName)
 	if err != nil {

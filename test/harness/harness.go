@@ -49,7 +49,7 @@ func load(t testing.TB) *api.Config {
 	return config
 }
 
-// Impersonating writes a kubeconfig for the test cluster whose user acts as somebody else in the given groups, and returns its path.
+// Impersonating writes a kubeconfig for the test cluster whose user acts as another user in the given groups, and returns its path.
 func Impersonating(t testing.TB, user string, groups ...string) string {
 	t.Helper()
 	config := load(t)

@@ -21,7 +21,7 @@ import (
 
 // EnsureOptions steer Ensure.
 type EnsureOptions struct {
-	// InstanceID is the resource's id: a new one on create, which replaces the id of whoever managed a namespace of the
+	// InstanceID is the resource's id: a new one on create, which replaces the id of the resource that managed a namespace of the
 	// same client and stage before; the one in state on update.
 	InstanceID string
 	// Update refuses a namespace that is gone or carries another instance id. Without it, Ensure makes or takes over.
@@ -49,7 +49,7 @@ type Ensured struct {
 // Ensure makes the namespace and its objects what spec says, under the namespace's Lease. It waits for a namespace that is being deleted.
 // What a killed run left unfinished is finished by the next one. A namespace that has another owner now is refused. Errors:
 // *environment.NamespaceForeignError, *environment.NamespaceTerminatingError, *environment.NamespaceMissingError (update only),
-// *ObjectForeignError (a ServiceAccount that somebody else made), those of package operation, and refusals of the API server.
+// *ObjectForeignError (a ServiceAccount that another user or program made), those of package operation, and refusals of the API server.
 func Ensure(ctx context.Context, c *cluster.Cluster, spec Spec, options EnsureOptions) (*Ensured, error) {
 	op, err := operation.Begin(ctx, operation.Options{
 		Cluster: c, Handle: spec.Handle, ClusterUID: options.ClusterUID, Subject: "environment " + spec.Handle.Name(),
@@ -114,7 +114,7 @@ func takeNamespace(ctx context.Context, c *cluster.Cluster, spec Spec, options E
 		case errors.As(err, &missing) && !options.Update:
 			namespace, err = createNamespace(ctx, c, client, spec, options.InstanceID)
 			if apierrors.IsAlreadyExists(err) {
-				continue // Somebody was faster; look whose it is.
+				continue // Another run was faster; check whose it is.
 			}
 			return namespace, err
 		case err != nil:

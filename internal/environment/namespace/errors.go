@@ -62,7 +62,7 @@ func errNotEmpty(namespace string, remaining []string) error {
 	}
 }
 
-// ObjectForeignError means that an object that the environment should have exists and is somebody else's.
+// ObjectForeignError means that an object that the environment should have exists and belongs to another owner.
 type ObjectForeignError struct {
 	Namespace string
 	Kind      string
@@ -77,7 +77,7 @@ func (e *ObjectForeignError) Explain() (happened, observed, advice string) {
 	if e.Adoptable {
 		advice = "Choose another name, remove the object, or allow to take it over with namespace = { adopt = true }."
 	}
-	return fmt.Sprintf("%s %q in namespace %q was made by somebody else.", e.Kind, e.Name, e.Namespace),
+	return fmt.Sprintf("%s %q in namespace %q was made by another user or program.", e.Kind, e.Name, e.Namespace),
 		fmt.Sprintf("It does not carry the label %s=%s.", labelPartOf, partEnvironment),
 		advice
 }

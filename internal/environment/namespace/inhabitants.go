@@ -16,7 +16,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 )
 
-// inhabitant is a kind of object that somebody would miss when a namespace is deleted.
+// inhabitant is a kind of object that a user would miss when a namespace is deleted.
 type inhabitant struct {
 	resource schema.GroupVersionResource
 	what     string

@@ -36,7 +36,7 @@ func testSpec(t *testing.T, admin *cluster.Cluster) Spec {
 	return Spec{Handle: h, Network: Network{Ingress: TrafficDeny, Egress: TrafficAllow, DNS: true}}
 }
 
-func TestCheck_TellsWhoseANamespaceIs(t *testing.T) {
+func TestCheck_ReportsTheOwnerOfANamespace(t *testing.T) {
 	c := testCluster(t)
 	spec := testSpec(t, c)
 	h := spec.Handle
@@ -116,7 +116,7 @@ func TestEnsure_SecondTimeChangesNothing(t *testing.T) {
 	}
 }
 
-func TestEnsure_LeavesNothingHeld(t *testing.T) {
+func TestEnsure_ReleasesTheLease(t *testing.T) {
 	c := testCluster(t)
 	spec := testSpec(t, c)
 	if _, err := Ensure(t.Context(), c, spec, EnsureOptions{InstanceID: "one"}); err != nil {
@@ -135,7 +135,7 @@ func TestEnsure_LeavesNothingHeld(t *testing.T) {
 	}
 }
 
-func TestEnsure_RefusesAnAccountThatSomebodyElseMade(t *testing.T) {
+func TestEnsure_RefusesAnAccountOfAnotherOwner(t *testing.T) {
 	c := testCluster(t)
 	spec := testSpec(t, c)
 	if _, err := Ensure(t.Context(), c, spec, EnsureOptions{InstanceID: "one"}); err != nil {

@@ -25,7 +25,7 @@ const (
 	originCreated    = "created"
 	originAdopted    = "adopted"
 
-	// annotationNetwork and annotationLimits keep what was asked for beside what it was turned into (the API server completes
+	// annotationNetwork and annotationLimits keep what was asked for, next to what it was turned into (the API server completes
 	// a LimitRange), so that an import finds it again.
 	annotationNetwork = "slipway.dev/network"
 	annotationLimits  = "slipway.dev/limits"
@@ -95,7 +95,7 @@ func (w wanted) matches(h environment.Handle, live *unstructured.Unstructured) b
 	return w.same(specOf(live), w.spec) && covers(live.GetLabels(), want.GetLabels()) && covers(live.GetAnnotations(), w.annotations)
 }
 
-// mayReplace refuses an object of somebody else's; live is nil where there is none. Unlike a ServiceAccount, such an object
+// mayReplace refuses an object of another owner; live is nil where there is none. Unlike a ServiceAccount, such an object
 // cannot be shared, and what it says would be lost.
 func (w wanted) mayReplace(h environment.Handle, live *unstructured.Unstructured) error {
 	if live == nil || live.GetLabels()[labelPartOf] == partEnvironment || live.GetLabels()[environment.LabelClient] == h.Client {

@@ -166,7 +166,7 @@ func getNamespace(
 	return namespace, nil
 }
 
-// checkAnchor refuses a namespace of somebody else. One that lost its labels and still carries our instance id is ours.
+// checkAnchor refuses a namespace of another owner. One that lost its labels and still carries our instance id is ours.
 func checkAnchor(h environment.Handle, namespace *unstructured.Unstructured, instanceID string) error {
 	labels := namespace.GetLabels()
 	if labels[environment.LabelClient] == "" && labels[environment.LabelStage] == "" && instanceID != "" &&

@@ -79,7 +79,7 @@ func TestOperation_WaitingForTheLeaseDoesNotReduceItsTime(t *testing.T) {
 	}
 }
 
-func TestRemove_TellsADeadlineFromAnInterrupt(t *testing.T) {
+func TestRemove_DistinguishesADeadlineFromAnInterrupt(t *testing.T) {
 	t.Parallel()
 	c := testCluster(t)
 	spec := testSpec(t, c)

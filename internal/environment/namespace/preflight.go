@@ -13,8 +13,8 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 )
 
-// Preflight tells at plan what Ensure would refuse: a namespace that may not be taken, or an object in it that is somebody
-// else's. A spec of which only the handle is known is enough for the first. What it cannot ask is an error as from
+// Preflight reports at plan what Ensure would refuse: a namespace that may not be taken, or an object in it of another
+// owner. A spec of which only the handle is known is enough for the first. What it cannot ask is an error as from
 // cluster.Classify.
 func Preflight(ctx context.Context, c *cluster.Cluster, spec Spec, options EnsureOptions) error {
 	client, err := c.Dynamic()

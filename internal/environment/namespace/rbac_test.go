@@ -118,7 +118,7 @@ func plannerTriesAndWritesNothing(t *testing.T, planner *cluster.Cluster, namesp
 			"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"name": name}, "data": map[string]any{"a": "b"},
 		}}
 	}
-	if _, err := configMaps.Create(t.Context(), configMap("tried"), metav1.CreateOptions{DryRun: dry}); err != nil {
+	if _, err := configMaps.Create(t.Context(), configMap("dry-run"), metav1.CreateOptions{DryRun: dry}); err != nil {
 		t.Errorf("a dry run is refused: %v", err)
 	}
 	// The API server takes a moment until a new policy holds everywhere; until then the write must not be believed.

@@ -59,7 +59,7 @@ func managed(h environment.Handle, namespace *unstructured.Unstructured, instanc
 	return (live == "" || live == instanceID) && checkAnchor(h, namespace, instanceID) == nil
 }
 
-// Remove removes an environment. A namespace that Slipway made is deleted if nothing is left in it that somebody would miss, and Remove
+// Remove removes an environment. A namespace that Slipway made is deleted if nothing is left in it that a user would miss, and Remove
 // returns when it is gone. An adopted one loses our objects, labels and annotations and stays. A namespace that is gone is no error; one
 // that has another owner now is left alone (forgotten). A namespace that is not empty is refused. Errors: *ProtectedError,
 // *environment.NamespaceTerminatingError (it is not gone in time), those of package operation.

@@ -21,7 +21,7 @@ type Spec struct {
 	Handle environment.Handle
 	// Adopt allows to take over a namespace that exists and is nobody's.
 	Adopt bool
-	// Labels and Annotations of the namespace, beside Slipway's own.
+	// Labels and Annotations of the namespace, in addition to Slipway's own.
 	Labels      map[string]string
 	Annotations map[string]string
 	PodSecurity PodSecurity
@@ -90,7 +90,7 @@ func (s Spec) wanted() ([]wanted, error) {
 	return all, nil
 }
 
-// mayTakeAccount refuses a ServiceAccount of somebody else's that nobody said to adopt; live is nil where there is none.
+// mayTakeAccount refuses a ServiceAccount of another owner that is not to be adopted; live is nil where there is none.
 func (s Spec) mayTakeAccount(live *unstructured.Unstructured) error {
 	name := s.ServiceAccount.Name
 	if live == nil || live.GetAnnotations()[annotationOrigin] == originCreated || live.GetLabels()[labelPartOf] == partEnvironment ||

@@ -141,7 +141,7 @@ func (a *applyRun) written() *migrationRecord {
 	return new(a.content)
 }
 
-// markIrreversible tells rollbacks of releases that there is no rollback behind this migration.
+// markIrreversible annotates the record, so that no release is rolled back behind this migration.
 func (a *applyRun) markIrreversible(reason string) {
 	a.stored.MarkIrreversible(time.Now(), a.options.Gate.SafeAfter, reason)
 }

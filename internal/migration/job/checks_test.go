@@ -56,7 +56,7 @@ func TestReadChecks_RefusesWhatWouldCheckNothing(t *testing.T) {
 	}
 }
 
-func TestParseChecks_TellsTheLineThatIsNoSQL(t *testing.T) {
+func TestParseChecks_ReportsTheLineThatIsNoSQL(t *testing.T) {
 	good := checkFiles(t, map[string]string{"a.sql": "SELECT count(*) = 0 FROM orders WHERE number IS NULL;\n"})
 	if err := ParseChecks(t.Context(), good); err != nil {
 		t.Error(err)

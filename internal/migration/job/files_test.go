@@ -24,8 +24,8 @@ func directory(t *testing.T, files map[string]string) string {
 }
 
 const (
-	up     = "-- +goose Up\nSELECT 1;\n"
-	marked = "-- slipway:kind contract\n" + up
+	up       = "-- +goose Up\nSELECT 1;\n"
+	contract = "-- slipway:kind contract\n" + up
 )
 
 func TestRead_TakesTheFilesOfAKind(t *testing.T) {
@@ -34,9 +34,9 @@ func TestRead_TakesTheFilesOfAKind(t *testing.T) {
 		contract bool
 		want     []string
 	}{
-		"expand":   {files: map[string]string{"2.sql": up, "10.sql": up, "3.sql": marked}, want: []string{"2.sql", "10.sql"}},
-		"contract": {files: map[string]string{"2.sql": up, "3.sql": marked}, contract: true, want: []string{"3.sql"}},
-		"contract, where no file is marked: an additive one would forbid rollbacks": {
+		"expand":   {files: map[string]string{"2.sql": up, "10.sql": up, "3.sql": contract}, want: []string{"2.sql", "10.sql"}},
+		"contract": {files: map[string]string{"2.sql": up, "3.sql": contract}, contract: true, want: []string{"3.sql"}},
+		"contract, where no file is one: an additive one would forbid rollbacks": {
 			files: map[string]string{"2.sql": up, "3.sql": up}, contract: true,
 		},
 	} {

@@ -37,7 +37,7 @@ type jobs struct {
 	target  Target
 	options Options
 	op      *operation.Operation
-	// secretKeys are those whose values the program could print, besides the database's URL.
+	// secretKeys are those whose values the program could print, in addition to the database's URL.
 	secretKeys []SecretKey
 }
 
@@ -142,7 +142,7 @@ func replace(create, remove func() error) error {
 // stopped says why a Job was not waited for to its end.
 type stopped struct {
 	reason string
-	gone   bool  // somebody has deleted it: how it ended is not known
+	gone   bool  // another user has deleted it: how it ended is not known
 	cause  error // of the end of the wait; the Job may still run
 }
 
@@ -156,7 +156,7 @@ func (j *jobs) wait(name string) (*batchv1.Job, *stopped) {
 		switch {
 		case ctx.Err() != nil:
 		case cluster.IsNotFound(err):
-			return nil, &stopped{reason: "the Job was deleted while it ran, by somebody else", gone: true}
+			return nil, &stopped{reason: "another user or program deleted the Job while it ran", gone: true}
 		case err != nil:
 			lastErr = err // the Job runs although the API server does not answer
 		case ended(one):

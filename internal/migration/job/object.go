@@ -80,7 +80,7 @@ func (f fileJob) phases() []phaseFiles {
 }
 
 // configMaps are the pending files in as many ConfigMaps as it takes, then those of the phases, then the manifest of what is
-// known beside them.
+// known next to them.
 func (f fileJob) configMaps(known map[string]string) ([]*corev1.ConfigMap, error) {
 	name := f.name()
 	out := f.chunks(name, filesVolume, f.pending)

@@ -26,7 +26,7 @@ const (
 	NewestPostgres = 18
 )
 
-// Options are what is known besides the files.
+// Options are what is known in addition to the files.
 type Options struct {
 	// Postgres is the major version of the server. 0: not known; then forms of all versions are accepted.
 	Postgres int

@@ -152,7 +152,7 @@ func TestRules_MatchPostgreSQL(t *testing.T) {
 	}
 }
 
-// locksReported tells whether the linter finds an error of the class of locks.
+// locksReported reports whether the linter finds an error of the class of locks.
 func locksReported(t *testing.T, sql string) bool {
 	t.Helper()
 	report, err := Lint(t.Context(), nil, []*sqlfile.File{sqlfile.Parse("00001_x.sql", []byte("-- +goose Up\n"+sql+";\n"))}, Options{})

@@ -15,7 +15,7 @@ func sameOrBelow(a, b string) bool { return strings.HasPrefix(a, b) || strings.H
 // IsReplicas reports that a leaf is the number of pods of a workload.
 func IsReplicas(leaf object.Drift) bool { return leaf.Path == "spec.replicas" }
 
-// injected are leaves that charts leave open, or fill with a stand-in, for a controller to write a certificate into.
+// injected are leaves that charts leave open, or fill with a placeholder, for a controller to write a certificate into.
 var injected = []object.IgnoreRule{
 	{Kind: "MutatingWebhookConfiguration", Paths: []string{"webhooks[*].clientConfig.caBundle"}},
 	{Kind: "ValidatingWebhookConfiguration", Paths: []string{"webhooks[*].clientConfig.caBundle"}},

@@ -68,7 +68,7 @@ type definitionsRun struct {
 	target ownership.Release
 	spec   render.Spec
 	out    *DefinitionsResult
-	// answers tells refusals from missing rights.
+	// answers distinguishes refusals from missing rights.
 	answers *answers
 }
 

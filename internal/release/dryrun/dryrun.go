@@ -350,7 +350,7 @@ func (t *run) siblingOwner(ctx context.Context, live *unstructured.Unstructured)
 	return name
 }
 
-// whyNotServed tells a CRD that comes with the chart from a kind that nobody brings.
+// whyNotServed distinguishes a CRD that comes with the chart from a kind that nothing defines.
 func (t *run) whyNotServed(o object.Rendered) string {
 	gvk := object.GVKOf(o.Object)
 	kind := gvk.Kind + "." + gvk.Group

@@ -131,7 +131,7 @@ func belowItem(masks []any, key string, id any) []any {
 	return out
 }
 
-// mergeKey is the field that tells the items of a list apart, as Kubernetes merges them; empty where none does.
+// mergeKey is the field that distinguishes the items of a list, as Kubernetes merges them; empty where none does.
 func mergeKey(list []any) string {
 	for _, key := range []string{"name", "mountPath", "containerPort", "port", "ip", "topologyKey", "type"} {
 		seen := map[string]bool{}

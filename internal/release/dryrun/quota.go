@@ -26,7 +26,7 @@ type quotaCheck struct {
 }
 
 // all compares what the changed workloads need with what ResourceQuotas leave: the API server checks pod by pod, when they
-// are created, and a rollout that does not fit hangs. What counts is whether the rollout can go on, not whether it gets its whole
+// are created, and a rollout that does not fit hangs. What counts is whether the rollout can continue, not whether it gets its whole
 // surge: a Deployment that may do without one of its pods makes room for the next one by itself.
 func (q *quotaCheck) all(ctx context.Context) error {
 	namespace := q.run.target.Handle.Namespace
@@ -156,7 +156,7 @@ func replicasOf(o map[string]any) int64 {
 	return 1
 }
 
-// surges reports that a Deployment's rollout cannot go on without a pod more than it has: none may be missing meanwhile. A
+// surges reports that a Deployment's rollout cannot continue without a pod more than it has: none may be missing meanwhile. A
 // StatefulSet deletes each pod before it makes the new one.
 func surges(o map[string]any, replicas int64) bool {
 	if o["kind"] != "Deployment" {

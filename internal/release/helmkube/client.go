@@ -50,9 +50,9 @@ type Options struct {
 	// Release and Namespace say whose objects are written.
 	Release, Namespace string
 	Waiter             *rollout.Waiter
-	// Ended returns why the operation must stop, nil while it may go on.
+	// Ended returns why the operation must stop, nil while it may continue.
 	Ended func() error
-	// Redact takes secrets out of texts; Doing receives what is going on.
+	// Redact takes secrets out of texts; Doing receives what is in progress.
 	Redact func(string) string
 	Doing  func(string)
 }
@@ -220,7 +220,7 @@ func (k *Client) Update(original, target kube.ResourceList, force bool) (*kube.R
 			return result, k.Fail(&RefusedError{Object: k.KeyOf(info), Verb: "write", Cause: err})
 		}
 		if err := restore(); err != nil {
-			return result, k.Fail(&RefusedError{Object: k.KeyOf(info), Verb: "put back", Cause: err})
+			return result, k.Fail(&RefusedError{Object: k.KeyOf(info), Verb: "correct", Cause: err})
 		}
 	}
 	if err := k.removeAll(original.Difference(target), result); err != nil {
@@ -236,11 +236,11 @@ func (k *Client) updateOne(original kube.ResourceList, info *resource.Info, forc
 	if base := original.Get(info); base != nil {
 		before.Append(base)
 	}
-	tried := k.Attempted.Filter(func(other *resource.Info) bool { return sameObject(other, info) })
-	if len(tried) == 0 {
+	attempted := k.Attempted.Filter(func(other *resource.Info) bool { return sameObject(other, info) })
+	if len(attempted) == 0 {
 		return k.helm.Update(before, kube.ResourceList{info}, force)
 	}
-	merged, err := mergeOriginals(append(before, tried...))
+	merged, err := mergeOriginals(append(before, attempted...))
 	if err != nil {
 		return nil, err
 	}

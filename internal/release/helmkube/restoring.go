@@ -17,7 +17,7 @@ import (
 )
 
 // restoring restores custom resources while Helm upgrades or rolls back. For them Helm sends what changed between two manifests,
-// so that a field that is the same in both stays as somebody has changed it. Nil does nothing.
+// so that a field that is the same in both stays as another user has changed it. Nil does nothing.
 type restoring struct {
 	client *Client
 	ignore []object.IgnoreRule

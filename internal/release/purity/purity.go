@@ -36,7 +36,7 @@ var impureFunctions = []string{
 }
 
 const (
-	// UsesCapabilities marks what can depend on .Capabilities at all, OpaqueCapabilities what depends on it in a way that
+	// UsesCapabilities is on what can depend on .Capabilities at all, OpaqueCapabilities what depends on it in a way that
 	// rendering with other capabilities may fail to show.
 	UsesCapabilities   Taint = 1 << 62
 	OpaqueCapabilities Taint = 1 << 63

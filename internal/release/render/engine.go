@@ -32,7 +32,7 @@ type Input struct {
 	Capabilities *chartutil.Capabilities
 	// anyCluster says that the cluster is not known, so that a chart's kubeVersion cannot be checked.
 	anyCluster bool
-	// Perturbed renderings stand for inputs that nobody gave: neither the schema nor the chart's kubeVersion is checked.
+	// Perturbed renderings have inputs that nobody gave: neither the schema nor the chart's kubeVersion is checked.
 	Perturbed bool
 }
 

@@ -141,7 +141,7 @@ func TestRender_ErrorHoldsNoSecret(t *testing.T) {
 	}
 }
 
-func TestRender_SchemaDoesNotJudgeSentinels(t *testing.T) {
+func TestRender_SchemaDoesNotValidateSentinels(t *testing.T) {
 	spec := specWith(t, map[string]string{
 		"values.schema.json": `{"type":"object","properties":{"s":{"type":"string","pattern":"^canary$"}}}`,
 		"templates/one.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: one}\ndata: {s: {{ .Values.s | sha256sum }}}\n",

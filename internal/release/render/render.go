@@ -314,8 +314,8 @@ func (r *renderer) masks(ctx context.Context) (*masks, error) {
 }
 
 // perturbSecrets renders with sentinels in place of all secrets at once. A chart that refuses them (it takes the secret
-// apart, or checks it) gets other shapes of sentinels, then one secret replaced at a time. A secret that no sentinel can stand
-// in for is left to a search for it in the rendered text.
+// apart, or checks it) gets other shapes of sentinels, then one secret replaced at a time. A secret that no sentinel can replace
+// is left to a search for it in the rendered text.
 func (r *renderer) perturbSecrets(ctx context.Context, m *masks) error {
 	leaves := secretLeaves(r.spec.Sensitive, r.spec.WriteOnly)
 	if len(leaves) == 0 {

@@ -203,7 +203,7 @@ func TestRender_StopsWhenTheContextEnds(t *testing.T) {
 	}
 }
 
-func TestRender_TellsHooksOfTheSameNameApart(t *testing.T) {
+func TestRender_DistinguishesHooksOfTheSameName(t *testing.T) {
 	hook := "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: one\n  annotations: {helm.sh/hook: %s}\n"
 	spec := specWith(t, map[string]string{
 		"templates/a.yaml": strings.ReplaceAll(hook, "%s", "pre-install"),

@@ -18,7 +18,7 @@ import (
 // substring of it shows, and it has the secret's type, length and, in the first shape, its form, so that templates which take
 // it apart (b64dec, fromJson, int, urlParse, a regular expression) still render. Equal secrets have equal sentinels.
 
-// shape makes a sentinel of a string; shift tells two sentinels of one secret apart and is 1 or 2.
+// shape makes a sentinel of a string; shift distinguishes two sentinels of one secret and is 1 or 2.
 type shape func(secret string, shift int) string
 
 // shapes in the order in which they are used.

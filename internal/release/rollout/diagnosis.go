@@ -104,7 +104,7 @@ func (d *diagnosis) details(live *unstructured.Unstructured) []string {
 	}
 	slices.SortStableFunc(pods, func(a, b corev1.Pod) int { return cmp.Compare(podRank(&a), podRank(&b)) })
 	var shown []corev1.Pod
-	// A Job or hook that is not done has a pod that is well and goes on: what it is at shows in its log.
+	// A Job or hook that is not done has a pod that is healthy and runs: what it is at shows in its log.
 	unfinished := live.GetKind() == "Job" || live.GetAnnotations()[helmrelease.HookAnnotation] != ""
 	for i := range pods {
 		involved = append(involved, pods[i].UID)

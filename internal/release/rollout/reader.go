@@ -25,7 +25,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 )
 
-// helmLabel is on every object of every release but hooks, so that one LIST can stand for many GETs.
+// helmLabel is on every object of every release but hooks, so that one LIST can replace many GETs.
 const (
 	helmLabel      = cluster.LabelManagedBy
 	helmLabelValue = "Helm"
@@ -161,7 +161,7 @@ func (r reader) presentPods(ctx context.Context, live *unstructured.Unstructured
 	return slices.DeleteFunc(pods, func(p corev1.Pod) bool { return p.Labels[key] != value }), nil
 }
 
-// templateLabel is the label by which the pods of the present template are told from those of earlier ones, which may be broken
+// templateLabel is the label by which the pods of the present template are distinguished from those of earlier ones, which may be broken
 // without being in the way.
 func (r reader) templateLabel(ctx context.Context, live *unstructured.Unstructured, selector string) (key, value string, err error) {
 	switch live.GetKind() {

@@ -36,7 +36,7 @@ func statusOf[T any](live *unstructured.Unstructured, assess func(*T) status) (s
 }
 
 // isWaitable reports that an object has a state to wait for. Of the kinds that Kubernetes itself has, most are done when they
-// are written; kinds of others are judged by the usual conditions.
+// are written; kinds of others are evaluated by the usual conditions.
 func isWaitable(info *resource.Info) bool {
 	gvk := info.Mapping.GroupVersionKind
 	switch gvk.Group + "/" + gvk.Kind {

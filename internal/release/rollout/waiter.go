@@ -53,7 +53,7 @@ type Waiter struct {
 	Graces Graces
 	// Redact takes secrets out of a text; nil: there are none.
 	Redact func(string) string
-	// Say passes on a sentence on a topic, Doing what is going on. Both may be nil.
+	// Say passes on a sentence on a topic, Doing what is in progress. Both may be nil.
 	Say   func(topic, sentence string)
 	Doing func(what string)
 
@@ -246,7 +246,7 @@ func (w *Waiter) wait(ctx context.Context, all []*watched, hook bool) error {
 	}
 }
 
-// stop looks a last time at what was waited for, unless somebody waits for us to end.
+// stop looks a last time at what was waited for, unless Terraform waits for the provider to end.
 func (w *Waiter) stop(ctx context.Context, cause error, open []*watched, hook bool) error {
 	if errors.Is(cause, operation.ErrDeadline) {
 		w.Pending, w.Blamed = w.diagnose(ctx, open, nil), !hook && w.blames(ctx, open)
@@ -284,7 +284,7 @@ func (w *Waiter) look(ctx context.Context, all []*watched, hook bool) error {
 func (w *Waiter) assess(ctx context.Context, o *watched, hook bool) error {
 	if o.live == nil {
 		o.status = status{text: "does not exist", trouble: &trouble{
-			kind: troubleVanished, text: "it is not there any more: somebody deleted it, or its namespace", grace: w.Graces.Vanished,
+			kind: troubleVanished, text: "it does not exist any more: another user deleted it, or its namespace", grace: w.Graces.Vanished,
 		}}
 		return nil
 	}

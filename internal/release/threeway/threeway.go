@@ -58,7 +58,7 @@ func Patch(mapping *meta.RESTMapping, base, target, live map[string]any) ([]byte
 	return patch, kind, nil
 }
 
-// Restoring is the patch that puts back what of target is not live, and what it would make of live. Kinds that client-go
+// Restoring is the patch that restores what of target is not live, and what it would make of live. Kinds that client-go
 // knows get Helm's own patch. For all others Helm compares with its own last manifest only and would find nothing; they get what
 // target has laid over live: maps are merged, lists are replaced.
 func Restoring(mapping *meta.RESTMapping, target, live map[string]any) (

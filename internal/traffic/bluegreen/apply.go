@@ -137,7 +137,7 @@ func (s *session) situation() situation {
 	return situation{
 		recorded: *s.state, color: s.service.color, wanted: s.spec.Active, reached: s.reached,
 		before: s.spec.Before != nil, after: s.spec.After != nil,
-		serving: s.serving, proven: s.state.proven(s.spec.Active, s.content),
+		serving: s.serving, knownGood: s.state.knownGood(s.spec.Active, s.content),
 	}
 }
 
@@ -159,7 +159,7 @@ func (s *session) act(ctx context.Context, next action) error {
 	switch next {
 	case finishRollback:
 		s.op.Say("resuming the rollback that an earlier apply had begun")
-		return rollback{session: s}.putBack(ctx, operation.WhileItRuns)
+		return rollback{session: s}.restore(ctx, operation.WhileItRuns)
 	case prepare:
 		return s.prepare(ctx)
 	case analyzePreview:
@@ -184,7 +184,7 @@ func (s *session) colors() colors {
 
 func (s *session) preview() preview { return preview{client: s.op.Gated, target: s.target} }
 
-// waiter waits until the operation ends, or somebody aborts it.
+// waiter waits until the operation ends, or a user aborts it.
 func (s *session) waiter() waiter {
 	return waiter{
 		colors: s.colors(), service: s.target.Service, live: s.service.describe, say: s.op.Say, interrupted: s.op.Interrupted, abort: s.aborted,

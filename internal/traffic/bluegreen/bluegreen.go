@@ -23,7 +23,7 @@ const (
 	Green = "green"
 )
 
-// DefaultLabel tells the pods of the colors apart where the user names no other label.
+// DefaultLabel distinguishes the pods of the colors if the user names no other label.
 const DefaultLabel = "slipway.dev/track"
 
 // Defaults of Spec.
@@ -45,11 +45,11 @@ func Opposite(color string) string {
 type Target struct {
 	Cluster *cluster.Cluster
 	Handle  environment.Handle
-	// Service is the live one. It is somebody else's: only Label in its selector is written.
+	// Service is the live one. It belongs to another owner: only Label in its selector is written.
 	Service string
 	// Preview is a Service of our own that has the pods of the color that is not live.
 	Preview string
-	// Label tells the colors apart, on pods and in selectors; Values are its values by color, the color itself where there is none.
+	// Label distinguishes the colors, on pods and in selectors; Values are its values by color, the color itself where there is none.
 	Label  string
 	Values map[string]string
 	// Route makes the router of the route that is switched instead of the Service's selector; nil switches the selector. Blue is the
@@ -96,9 +96,9 @@ type Watched struct {
 	Pods analysis.PodLister
 	// Since is when an analysis that was interrupted had begun, zero for a new one.
 	Since time.Time
-	// Abort is asked whether somebody wants the analysis to fail.
+	// Abort is asked whether a user wants the analysis to fail.
 	Abort analysis.Abort
-	// Lost returns why the analysis must stop although its context has not ended, nil while it may go on.
+	// Lost returns why the analysis must stop although its context has not ended, nil while it may continue.
 	Lost func() error
 }
 

@@ -210,18 +210,18 @@ func TestBlueGreen_ActsOnTheVerdict(t *testing.T) {
 	traffictest.WantExplained(t, err, "failed after the switch")
 	c.wantLive(Blue)
 
-	// Nothing is held back for that.
+	// Nothing is quarantined for that.
 	_, err = c.apply(Spec{Active: Green, After: deciding(analysis.Inconclusive, analysis.Hold)})
 	traffictest.WantExplained(t, err, "was inconclusive")
 	seen, err := Observe(t.Context(), c.target, nil, time.Now())
 	if err != nil || seen.Active != Green || seen.Verification == "" {
-		t.Errorf("held after the switch: %+v, %v", seen, err)
+		t.Errorf("quarantined after the switch: %+v, %v", seen, err)
 	}
 	c.mustApply(Spec{Active: Green, After: deciding(analysis.Passed, analysis.Accept)})
 	c.wantLive(Green)
 }
 
-// The way back leads nowhere: blue has no ready pod any more.
+// No rollback is possible: blue has no ready pod any more.
 func TestBlueGreen_StaysWhereTheOtherColorIsNotReady(t *testing.T) {
 	t.Parallel()
 	c := newPair(t)
@@ -241,8 +241,8 @@ func TestBlueGreen_StaysWhereTheOtherColorIsNotReady(t *testing.T) {
 	}
 }
 
-// A run was killed on its way back from green: the next one goes on, whatever it wants itself.
-func TestBlueGreen_FinishesTheWayBack(t *testing.T) {
+// A run was killed during its rollback from green: the next one finishes the rollback, whatever it wants itself.
+func TestBlueGreen_FinishesAnInterruptedRollback(t *testing.T) {
 	t.Parallel()
 	c := newPair(t)
 	c.pod(Blue)
@@ -286,7 +286,7 @@ func TestRoutesTo_FindsTheLiveColor(t *testing.T) {
 	if found := uses(Green); len(found) > 0 {
 		t.Errorf("without a switch: %v", found)
 	}
-	// The pods of newPair are others' and ready: they go on serving.
+	// The pods of newPair are others' and ready: they continue to serve.
 	c.mustApply(Spec{Active: Green})
 	if found := uses(Green); len(found) > 0 {
 		t.Errorf("while others serve: %v", found)
@@ -464,7 +464,7 @@ func TestBlueGreen_IsAbortedByTheAnnotation(t *testing.T) {
 	}
 }
 
-// A pod that never gets ready is waited for until somebody aborts.
+// A pod that never gets ready is waited for until a user aborts.
 func TestBlueGreen_IsAbortedWhileItWaits(t *testing.T) {
 	t.Parallel()
 	c := newPair(t)

@@ -47,9 +47,9 @@ type situation struct {
 	reached  reached
 	// before and after say that there is an analysis on the preview Service, and one with the traffic.
 	before, after bool
-	// serving says that pods of the other color have the traffic; proven that this content was live before without failing. Both are known
+	// serving says that pods of the other color have the traffic; knownGood that this content was live before without failing. Both are known
 	// once the color is prepared.
-	serving, proven bool
+	serving, knownGood bool
 }
 
 // decide returns the next action. It asks nobody.
@@ -67,7 +67,7 @@ func decide(s situation) action {
 		}
 		return finish
 	case prepared:
-		if s.before && s.serving && !s.proven {
+		if s.before && s.serving && !s.knownGood {
 			return analyzePreview
 		}
 		return makeLive

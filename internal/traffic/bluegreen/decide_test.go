@@ -29,7 +29,7 @@ func TestDecide(t *testing.T) {
 		"prepared, without an analysis": {situation{color: Blue, wanted: Green, reached: prepared, serving: true}, makeLive},
 		"prepared":                      {situation{color: Blue, wanted: Green, reached: prepared, serving: true, before: true}, analyzePreview},
 		"prepared, and known to be good": {
-			situation{color: Blue, wanted: Green, reached: prepared, serving: true, proven: true, before: true}, makeLive,
+			situation{color: Blue, wanted: Green, reached: prepared, serving: true, knownGood: true, before: true}, makeLive,
 		},
 		"prepared, and nobody is served": {situation{color: Blue, wanted: Green, reached: prepared, before: true}, makeLive},
 		"accepted":                       {situation{color: Blue, wanted: Green, reached: accepted, serving: true, before: true}, makeLive},

@@ -13,21 +13,21 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 )
 
-// abortedError says that somebody put the abort annotation on the record.
+// abortedError says that the record has the abort annotation.
 type abortedError struct{ reason string }
 
 func (e *abortedError) Error() string { return "aborted by hand: " + e.reason }
 
-// verdict is that of an analysis which somebody aborted.
+// verdict is that of an analysis that a user aborted.
 func (e *abortedError) verdict() analysis.Verdict {
 	return analysis.Verdict{Outcome: analysis.Failed, Action: analysis.Rollback, Reason: "The apply was aborted by hand: " + e.reason}
 }
 
-// errNoCommonLabels says that a Service's selector has nothing besides the color, or no selector at all.
+// errNoCommonLabels says that a Service's selector has no label but the color, or no selector at all.
 func errNoCommonLabels(service, label string) error {
 	return &explain.Error{
 		Happened: fmt.Sprintf("Service %s does not say which pods both colors have in common.", service),
-		Observed: fmt.Sprintf("Its selector has no label besides %s, so that it would choose pods of other applications with the same color.",
+		Observed: fmt.Sprintf("Its selector has no label other than %s, so that it would choose pods of other applications with the same color.",
 			label),
 		Advice: "Give the Service a selector that all pods of the application have, for example slipway.dev/app.",
 	}
@@ -46,7 +46,7 @@ func errSelectsOneColor(service, label, color string) error {
 // errSwitchedSincePlan says that others made another color live after the plan. Nothing was written.
 func errSwitchedSincePlan(service, planned, live, wanted string) error {
 	return &explain.Error{
-		Happened: fmt.Sprintf("Somebody else switched Service %s after the plan was made. Nothing was written.", service),
+		Happened: fmt.Sprintf("Another user or program switched Service %s after the plan was made. Nothing was written.", service),
 		Observed: fmt.Sprintf("When it was planned, %s was live; now it is %s.", orNone(planned), orNone(live)),
 		Advice:   fmt.Sprintf("Plan again: the new plan shows that %s is made live instead.", wanted),
 	}

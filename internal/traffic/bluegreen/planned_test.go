@@ -26,7 +26,7 @@ func TestBlueGreen_DoesNotOverwriteWhatThePlanDidNotSee(t *testing.T) {
 		"no color any more":                 {new(Blue), "", Green, state{}, true},
 		"a value that is no color's":        {new(Blue), "purple", Green, state{}, true},
 		"it was no color's when planned":    {new("purple"), "purple", Green, state{}, false},
-		"the way back of a run before":      {new(Blue), Green, Blue, state{Phase: rollingBack, Target: Green}, false},
+		"the rollback of a run before":      {new(Blue), Green, Blue, state{Phase: rollingBack, Target: Green}, false},
 		"a switch of a run that nobody saw": {new(Blue), Green, Blue, state{Phase: verifying, Target: Green}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -41,7 +41,8 @@ func TestBlueGreen_DoesNotOverwriteWhatThePlanDidNotSee(t *testing.T) {
 				}
 				return
 			}
-			traffictest.WantExplained(t, err, "Somebody else switched Service app", "blue was live; now it is "+orNone(test.live), "Plan again")
+			traffictest.WantExplained(t, err, "Another user or program switched Service app", "blue was live; now it is "+orNone(test.live),
+				"Plan again")
 		})
 	}
 }

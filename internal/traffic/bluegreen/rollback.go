@@ -81,15 +81,15 @@ func (r rollback) begin(f failure) error {
 	ctx, cancel := s.op.Afterward(rollbackTimeout)
 	defer cancel()
 	s.op.Say("%s failed: switching Service %s back to %s", f.color, f.service, previousText(s.state.Previous))
-	if err := r.putBack(ctx, operation.WhileHeld); err != nil {
+	if err := r.restore(ctx, operation.WhileHeld); err != nil {
 		return errors.Join(errFailed(f, false), err)
 	}
 	f.live = s.service.color
 	return errFailed(f, true)
 }
 
-// putBack restores what was live before the switch, unless it has no ready pods.
-func (r rollback) putBack(ctx context.Context, writes operation.Writes) error {
+// restore restores what was live before the switch, unless it has no ready pods.
+func (r rollback) restore(ctx context.Context, writes operation.Writes) error {
 	s, client, w := r.session, r.session.op.Gated, r.session.waiter()
 	w.abort = nil
 	if writes == operation.WhileHeld {

@@ -21,7 +21,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/route"
 )
 
-// maxSelectorTries is how often a write is tried again because of changes that leave the label as it was.
+// maxSelectorTries is how often a write is repeated because of changes that leave the label as it was.
 const maxSelectorTries = 5
 
 // liveService is the Service that clients call, with what says which color is live: its selector, or a route to it.
@@ -113,7 +113,7 @@ func (s *liveService) previous(to string) *string {
 	return &color
 }
 
-// set makes a color live; nil takes the color out of the selector. Where somebody else has changed the color meanwhile, it fails with a
+// set makes a color live; nil takes the color out of the selector. If another user has changed the color meanwhile, it fails with a
 // *route.ConflictError.
 func (s *liveService) set(ctx context.Context, client kubernetes.Interface, target Target, color *string) error {
 	if s.route == nil {

@@ -68,8 +68,10 @@ func (s *state) due(keep *time.Duration, now time.Time) bool {
 	return keep != nil && s.Phase == steady && !s.SwitchedAt.IsZero() && !now.Before(s.SwitchedAt.Add(*keep))
 }
 
-// proven reports that a color was live with this content without failing.
-func (s *state) proven(color, content string) bool { return content != "" && s.Good[color] == content }
+// knownGood reports that a color was live with this content without failing.
+func (s *state) knownGood(color, content string) bool {
+	return content != "" && s.Good[color] == content
+}
 
 // begin records that a switch begins. previous is what was live, nil where nothing was; moved says that other pods have the traffic.
 func (s *state) begin(to string, previous *string, moved bool) {
@@ -92,7 +94,7 @@ func (s *state) finish(color, content, retryToken string) {
 	}
 }
 
-// fail records that a color has failed; without a quarantine the same content may be tried again.
+// fail records that a color has failed; without a quarantine the same content may be deployed again.
 func (s *state) fail(quarantine *Quarantine, retryToken string) {
 	if quarantine != nil {
 		s.Quarantine = quarantine

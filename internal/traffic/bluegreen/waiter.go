@@ -28,7 +28,7 @@ type waiter struct {
 	service string
 	live    func() string
 	say     func(format string, values ...any)
-	// interrupted says that somebody interrupted Terraform, and not that the time is over.
+	// interrupted says that Terraform was interrupted, and not that the time is over.
 	interrupted func() bool
 	// abort may be nil: then nobody can abort the wait.
 	abort analysis.Abort

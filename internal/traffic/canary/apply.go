@@ -70,7 +70,7 @@ func Apply(ctx context.Context, target Target, spec Spec, options Options) (_ *R
 	return result, err
 }
 
-// Remove sends all requests to the stable side, as its capacity allows, and then removes what is ours. forgotten says that the
+// Remove sends all requests to the stable track, as its capacity allows, and then removes what is ours. forgotten says that the
 // split belongs to another resource, so that nothing was changed. Errors: as from Apply.
 func Remove(ctx context.Context, target Target, options Options) (forgotten bool, err error) {
 	s, err := beginSession(ctx, target, options, true)

@@ -78,9 +78,9 @@ type Watched struct {
 	Split route.Split
 	// Since is when an analysis that was interrupted had begun, zero for a new one.
 	Since time.Time
-	// Abort is asked whether somebody wants the analysis to fail.
+	// Abort is asked whether a user wants the analysis to fail.
 	Abort analysis.Abort
-	// Lost returns why the analysis must stop although its context has not ended, nil while it may go on.
+	// Lost returns why the analysis must stop although its context has not ended, nil while it may continue.
 	Lost func() error
 }
 

@@ -158,7 +158,7 @@ func (c *tracked) wantRest(weight int) {
 		c.Fatal(err)
 	}
 	if seen.Route.Split.Weight != weight || seen.Verification != "" || seen.Quarantined != "" {
-		c.Errorf("it stands at %+v, want %d%% and nothing left to do", seen, weight)
+		c.Errorf("it is at %+v, want %d%% and nothing left to do", seen, weight)
 	}
 }
 
@@ -218,13 +218,13 @@ func TestCanary_WithoutReadyPodsGetsNoRequests(t *testing.T) {
 	})
 }
 
-// The annotation that aborts an apply is put on it after the stable side has lost its pods.
-func TestCanary_HaltsWhereTheStableSideIsDownWhenItAborts(t *testing.T) {
+// The annotation that aborts an apply is put on it after the stable track has lost its pods.
+func TestCanary_HaltsIfTheStableTrackIsDownWhenItAborts(t *testing.T) {
 	eachKind(t, func(t *testing.T, k schema.GroupKind) {
 		c := newTracked(t, k)
 		c.deploy("v1", harness.Answering)
 		c.deploy("v2", harness.Answering)
-		c.until("both sides serve", func(now pods.Capacity) bool { return now.Stable.Ready == 1 && now.Canary.Ready == 1 })
+		c.until("both tracks serve", func(now pods.Capacity) bool { return now.Stable.Ready == 1 && now.Canary.Ready == 1 })
 		c.mustApply(Spec{})
 
 		steps := Spec{Weight: 100, Steps: []Step{{Weight: 50, Pause: time.Hour}}}
@@ -233,17 +233,17 @@ func TestCanary_HaltsWhereTheStableSideIsDownWhenItAborts(t *testing.T) {
 			c.until("stable has no pod", func(now pods.Capacity) bool { return now.Stable.Pods == 0 })
 			c.abort("errors on the dashboard")
 		}}))
-		traffictest.WantExplained(t, err, "failed at 50%, and the old weights were not put back", "aborted by hand: errors on the dashboard")
-		halted := []string{"were not sent back to the stable side", "The stable side has no ready pod: Service ",
+		traffictest.WantExplained(t, err, "failed at 50%, and the old weights were not restored", "aborted by hand: errors on the dashboard")
+		halted := []string{"were not sent back to the stable track", "The stable track has no ready pod: Service ",
 			"has no pod with the labels app=dc, version=v1",
-			"50% of the requests go to the canary", "Bring the stable side up, then apply with weight 0"}
+			"50% of the requests go to the canary", "Bring the stable track up, then apply with weight 0"}
 		traffictest.WantExplained(t, err, halted...)
 		if result.Split == nil || result.Split.Weight != 50 {
 			t.Errorf("the result is %+v, want 50%%", result)
 		}
 		stays := c.written()
 
-		// Another apply does not do it either, as long as the stable side is down.
+		// Another apply does not do it either, as long as the stable track is down.
 		_, err = Apply(t.Context(), c.target, Spec{}, c.options(time.Minute, nil))
 		traffictest.WantExplained(t, err, halted...)
 		if after := c.written(); !reflect.DeepEqual(after, stays) {
@@ -251,7 +251,7 @@ func TestCanary_HaltsWhereTheStableSideIsDownWhenItAborts(t *testing.T) {
 		}
 		seen, err := Observe(t.Context(), c.target, "one", time.Now())
 		if err != nil || seen.Route.Split.Weight != 50 || !strings.Contains(seen.Verification, "rollback from 50%") {
-			t.Errorf("it stands at %+v, %v", seen, err)
+			t.Errorf("it is at %+v, %v", seen, err)
 		}
 
 		// Nor does the removal of the split.
@@ -288,9 +288,9 @@ func (c *tracked) handMoves(weight int) *unstructured.Unstructured {
 	}
 	live := c.Live(c.kind, "app")
 	routes, _ := entry(live.Object["spec"])[field].([]any)
-	sides, _ := entry(routes[len(routes)-1])[destinations].([]any)
+	tracks, _ := entry(routes[len(routes)-1])[destinations].([]any)
 	for i, each := range []int{100 - weight, weight} {
-		entry(sides[i])["weight"] = int64(each)
+		entry(tracks[i])["weight"] = int64(each)
 	}
 	text, err := json.Marshal(map[string]any{"spec": map[string]any{field: routes}})
 	if err != nil {
@@ -305,7 +305,7 @@ func TestCanary_LeavesAWeightThatAHandSetMeanwhile(t *testing.T) {
 		c := newTracked(t, k)
 		c.deploy("v1", harness.Answering)
 		c.deploy("v2", harness.Answering)
-		c.until("both sides serve", func(now pods.Capacity) bool { return now.Stable.Ready == 1 && now.Canary.Ready == 1 })
+		c.until("both tracks serve", func(now pods.Capacity) bool { return now.Stable.Ready == 1 && now.Canary.Ready == 1 })
 		c.mustApply(Spec{Weight: 5})
 
 		// After the plan, and before the apply.
@@ -313,7 +313,7 @@ func TestCanary_LeavesAWeightThatAHandSetMeanwhile(t *testing.T) {
 		options := c.options(time.Minute, nil)
 		options.Planned = &Planned{Split: route.Split{Weight: 5}}
 		result, err := Apply(t.Context(), c.target, Spec{Weight: 10}, options)
-		traffictest.WantExplained(t, err, "was changed by somebody else after the plan of split app was made",
+		traffictest.WantExplained(t, err, "Another user or program changed", "app after the plan of split app was made",
 			"When it was planned, 5% of the requests go to the canary; now 40%", "Plan again")
 		traffictest.WantSame(t, edited.Object["spec"], c.Live(k, "app").Object["spec"])
 		if result.Split == nil || result.Split.Weight != 40 {
@@ -332,7 +332,7 @@ func TestCanary_LeavesAWeightThatAHandSetMeanwhile(t *testing.T) {
 		// Between two steps.
 		_, err = Apply(t.Context(), c.target, Spec{Weight: 100, Steps: []Step{{Weight: 50, Pause: time.Millisecond}}},
 			c.options(time.Minute, map[string]func(){"waiting 1ms": func() { edited = c.handMoves(70) }}))
-		traffictest.WantError[*route.ConflictError](t, err, "app was changed by somebody else while it was worked on", "Apply again")
+		traffictest.WantError[*route.ConflictError](t, err, "Another user or program changed", "app during this operation", "Apply again")
 		traffictest.WantSame(t, edited.Object["spec"], c.Live(k, "app").Object["spec"])
 		c.mustApply(Spec{Weight: 100})
 		c.wantRest(100)

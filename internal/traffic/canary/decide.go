@@ -9,7 +9,7 @@ import "github.com/slipway-dev/terraform-provider-slipway/internal/traffic/route
 type action string
 
 const (
-	// finishRollback puts back the split from before, as an interrupted apply had begun to.
+	// finishRollback restores the split from before, as an interrupted apply had begun to.
 	finishRollback action = "finish the rollback"
 	// resume continues the steps of an interrupted apply, from what its record and the route say.
 	resume action = "resume"

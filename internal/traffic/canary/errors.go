@@ -32,7 +32,7 @@ func (e *CapacityError) Explain() (happened, observed, advice string) {
 
 func (e *CapacityError) Error() string { return explain.Text(e.Explain()) }
 
-// abortedError says that somebody put the abort annotation on the record.
+// abortedError says that the record has the abort annotation.
 type abortedError struct{ reason string }
 
 func (e *abortedError) Error() string { return "aborted by hand: " + e.reason }
@@ -57,7 +57,7 @@ type failure struct {
 
 // errFailed says that the canary did not pass, and whether the split from before is in effect again.
 func errFailed(f failure, rolledBack bool) error {
-	happened := fmt.Sprintf("The canary of split %s failed at %d%%, and the old weights were not put back.", f.split, f.weight)
+	happened := fmt.Sprintf("The canary of split %s failed at %d%%, and the old weights were not restored.", f.split, f.weight)
 	if rolledBack {
 		happened = fmt.Sprintf("The canary of split %s failed at %d%%. The old weights are back: %s.", f.split, f.weight, f.baseline)
 	}
@@ -88,13 +88,13 @@ func errQuarantined(split string, observed route.Split, q Quarantine) error {
 	}
 }
 
-// errStableDown says that the stable side has no ready pods, so that the requests stay where they are.
+// errStableDown says that the stable track has no ready pods, so that the requests stay where they are.
 func errStableDown(split string, observed, baseline route.Split, stable pods.TrackCapacity) error {
 	return &explain.Error{
-		Happened: fmt.Sprintf("The requests of split %s were not sent back to the stable side.", split),
-		Observed: fmt.Sprintf("The stable side has no ready pod%s. To send it more would be worse than what is now: %s.", stable.Because(),
+		Happened: fmt.Sprintf("The requests of split %s were not sent back to the stable track.", split),
+		Observed: fmt.Sprintf("The stable track has no ready pod%s. To send it more would be worse than what is now: %s.", stable.Because(),
 			observed),
-		Advice: fmt.Sprintf("Bring the stable side up, then apply with weight %d; or release a better version as the canary.",
+		Advice: fmt.Sprintf("Bring the stable track up, then apply with weight %d; or release a better version as the canary.",
 			baseline.Weight),
 	}
 }
@@ -111,8 +111,8 @@ func errChangedSincePlan(split, object string, planned route.Split, seen route.O
 		observed += fmt.Sprintf(" Since then: %s.", strings.Join(drift, ", "))
 	}
 	return &explain.Error{
-		Happened: fmt.Sprintf("%s was changed by somebody else after the plan of split %s was made. Nothing was written.",
-			explain.Capitalize(object), split),
+		Happened: fmt.Sprintf("Another user or program changed %s after the plan of split %s was made. Nothing was written.",
+			object, split),
 		Observed: observed, Advice: "Plan again: the new plan shows what is there now, and its apply continues from that.",
 	}
 }

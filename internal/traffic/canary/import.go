@@ -37,7 +37,7 @@ func Find(ctx context.Context, c *cluster.Cluster, handle environment.Handle, na
 	if recorded.Exists() && (recorded.Content.Route.Istio == nil) != (recorded.Content.Route.Gateway == nil) {
 		if source != (route.Source{}) {
 			return nil, route.ErrNotImportable(name, fmt.Sprintf("Its record, %s, says where it is divided.", target.place().Object()),
-				"Leave out what stands behind the question mark in the import id.")
+				"Leave out what follows the question mark in the import id.")
 		}
 		target.Route = recorded.Content.Route
 		return &Imported{Target: target, Instance: recorded.InstanceID()}, nil

@@ -10,7 +10,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/traffictest"
 )
 
-// A route that others take away, or change beside its weight, after the plan.
+// A route that others remove after the plan, or change in something other than its weight.
 func TestCanary_PlannedRefusesWhatThePlanDidNotSee(t *testing.T) {
 	interrupted := func(phase phase) *state {
 		return &state{Phase: phase, Baseline: &route.Split{}, Passed: 0, Step: 50}
@@ -40,7 +40,7 @@ func TestCanary_PlannedRefusesWhatThePlanDidNotSee(t *testing.T) {
 		"as wanted already":        {Planned{}, route.Observed{Exists: true, Split: route.Split{Weight: 50}}, &state{}, ""},
 		"moved by a run cut off":   {Planned{}, route.Observed{Exists: true, Split: route.Split{Weight: 20}}, interrupted(shifting), ""},
 		"beyond the run cut off":   {Planned{}, route.Observed{Exists: true, Split: route.Split{Weight: 60}}, interrupted(shifting), "now 60%"},
-		"on the way back":          {Planned{}, route.Observed{Exists: true, Split: route.Split{Weight: 60}}, interrupted(rollingBack), ""},
+		"during the rollback":      {Planned{}, route.Observed{Exists: true, Split: route.Split{Weight: 60}}, interrupted(rollingBack), ""},
 		"two values of one header": {
 			Planned{Split: route.Split{Headers: []route.HeaderMatch{{Name: "canary", Value: "true or yes"}}}},
 			route.Observed{Exists: true, Split: route.Split{Headers: two}}, &state{}, "",
@@ -54,7 +54,7 @@ func TestCanary_PlannedRefusesWhatThePlanDidNotSee(t *testing.T) {
 				}
 				return
 			}
-			traffictest.WantExplained(t, err, "was changed by somebody else", test.want)
+			traffictest.WantExplained(t, err, "Another user or program changed", test.want)
 		})
 	}
 	if err := (*Planned)(nil).check("app", "a route", nil, route.Split{}, route.Observed{}); err != nil {

@@ -30,14 +30,14 @@ type progression struct {
 	name  string
 	spec  Spec
 	state *state
-	// cleared says that somebody has released the content from quarantine.
+	// cleared says that a user has unblocked the content.
 	cleared  bool
 	seen     route.Observed
 	reached  reached
 	clock    analysis.Clock
 	router   route.Router
 	capacity func(ctx context.Context) (pods.Capacity, error)
-	// content names the version that runs on the canary's side.
+	// content names the version that runs on the canary track.
 	content func(ctx context.Context) (string, error)
 	// analyze may be nil.
 	analyze func(ctx context.Context, since time.Time) (analysis.Verdict, error)
@@ -48,7 +48,7 @@ type progression struct {
 	say  func(format string, values ...any)
 	// rollback returns a progression that may still write when the operation's time is over.
 	rollback func() (*progression, context.Context, context.CancelFunc)
-	// interrupted says that somebody interrupted Terraform, and not that the time is over.
+	// interrupted says that Terraform was interrupted, and not that the time is over.
 	interrupted func() bool
 
 	// running is the version that gets more requests, empty where none does.
@@ -79,7 +79,7 @@ func (p *progression) act(ctx context.Context, next action) error {
 	switch next {
 	case finishRollback:
 		p.say("resuming the rollback that an earlier apply had begun")
-		return p.putBack(ctx)
+		return p.restore(ctx)
 	case resume:
 		p.say("resuming the steps that an earlier apply had begun, at %d%%", p.seen.Split.Weight)
 		return p.admit(ctx, *p.state.Baseline)
@@ -211,7 +211,7 @@ func (p *progression) analyzeStep(ctx context.Context, step Step) error {
 	return nil
 }
 
-// outOfTime reports that ctx has ended by its deadline, and not because somebody interrupted Terraform.
+// outOfTime reports that ctx has ended by its deadline, and not because Terraform was interrupted.
 func (p *progression) outOfTime(ctx context.Context) bool {
 	return ctx.Err() != nil && !p.interrupted()
 }
@@ -255,7 +255,7 @@ func (p *progression) recordAfterward() error {
 	return back.record(ctx)
 }
 
-// rollBack quarantines content that failed, and puts the split back from before.
+// rollBack quarantines content that failed, and restores the split from before.
 func (p *progression) rollBack(f failure) error {
 	var quarantine *Quarantine
 	if f.verdict.Outcome == analysis.Failed {
@@ -267,14 +267,14 @@ func (p *progression) rollBack(f failure) error {
 	p.say("the canary failed at %d%%: %s", f.weight, f.reason)
 	back, ctx, cancel := p.rollback()
 	defer cancel()
-	if err := back.putBack(ctx); err != nil {
+	if err := back.restore(ctx); err != nil {
 		return errors.Join(errFailed(f, false), err)
 	}
 	return errFailed(f, true)
 }
 
-// putBack puts the split back from before, unless the stable side cannot serve.
-func (p *progression) putBack(ctx context.Context) (err error) {
+// restore restores the split from before, unless the stable track cannot serve.
+func (p *progression) restore(ctx context.Context) (err error) {
 	s := p.state
 	s.rollBack()
 	if err := p.record(ctx); err != nil {

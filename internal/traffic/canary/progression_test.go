@@ -92,8 +92,8 @@ func TestProgression_GoesThroughItsSteps(t *testing.T) {
 	}
 }
 
-// While proxies are told of the subsets, the canary's pods go.
-func TestProgression_LooksAtThePodsAgainWhenItsSubsetsAreThere(t *testing.T) {
+// While proxies learn of the subsets, the canary's pods go.
+func TestProgression_ChecksThePodsAgainWhenItsSubsetsExist(t *testing.T) {
 	p, router := newProgression(route.Split{}, Spec{Weight: 10}, both(1))
 	prepared := 0
 	router.prepare = func() bool {
@@ -114,7 +114,7 @@ func TestProgression_LooksAtThePodsAgainWhenItsSubsetsAreThere(t *testing.T) {
 	}
 }
 
-func TestProgression_PutsTheOldWeightBackAndQuarantinesTheContent(t *testing.T) {
+func TestProgression_RestoresTheOldWeightAndQuarantinesTheContent(t *testing.T) {
 	spec := Spec{Weight: 100, Steps: []Step{{Weight: 50}}, Quarantine: time.Hour}
 	p, router := newProgression(route.Split{Weight: 10}, spec, both(2))
 	p.analyze = verdictAt(router, 50, analysis.Rollback)
@@ -136,7 +136,7 @@ func TestProgression_PutsTheOldWeightBackAndQuarantinesTheContent(t *testing.T) 
 	}
 }
 
-func TestProgression_NeverGoesBackOntoAnUnhealthySide(t *testing.T) {
+func TestProgression_NeverRollsBackToAnUnhealthyTrack(t *testing.T) {
 	p, router := newProgression(route.Split{}, Spec{Weight: 50, Quarantine: time.Hour}, both(2))
 	p.analyze = func(ctx context.Context, _ time.Time) (analysis.Verdict, error) {
 		p.capacity = func(context.Context) (pods.Capacity, error) {
@@ -145,7 +145,7 @@ func TestProgression_NeverGoesBackOntoAnUnhealthySide(t *testing.T) {
 		return verdictAt(router, 50, analysis.Rollback)(ctx, time.Time{})
 	}
 	err := p.run(t.Context())
-	traffictest.WantExplained(t, err, "were not sent back to the stable side")
+	traffictest.WantExplained(t, err, "were not sent back to the stable track")
 	if router.now.Weight != 50 {
 		t.Errorf("got %v at %d%%, want a halt at 50%%", err, router.now.Weight)
 	}
@@ -161,10 +161,10 @@ func TestProgression_StaysWhereTooLittleIsKnown(t *testing.T) {
 	}
 }
 
-// An autoscaler gives the stable side no more pods than served everything before; it can have that again at once.
-func TestProgression_GoesBackAtOnceToPodsThatServedItBefore(t *testing.T) {
+// An autoscaler gives the stable track no more pods than served everything before; it can have that again at once.
+func TestProgression_RollsBackAtOnceToPodsThatServedItBefore(t *testing.T) {
 	for name, test := range map[string]struct {
-		left int // pods of the stable side when the canary fails
+		left int // pods of the stable track when the canary fails
 		want []int
 	}{
 		"all are there":     {2, []int{50, 0}},
@@ -212,7 +212,7 @@ func TestProgression_ResumesFromTheObservedWeight(t *testing.T) {
 	*p.state = state{Phase: shifting, Baseline: &route.Split{}, Passed: 10, Step: 50}
 	p.analyze = verdictAt(router, 50, analysis.Rollback)
 	if err := p.run(t.Context()); err == nil || router.now.Weight != 0 {
-		t.Errorf("got %v at %d%%, want the step judged again and the split from before the first run", err, router.now.Weight)
+		t.Errorf("got %v at %d%%, want the step analyzed again and the split from before the first run", err, router.now.Weight)
 	}
 }
 

@@ -36,7 +36,7 @@ type state struct {
 	Baseline *route.Split `json:"baseline,omitempty"`
 	Passed   int          `json:"passed,omitempty"`
 	Step     int          `json:"stepWeight,omitempty"`
-	// StableReady is how many pods of the stable side served its share of Baseline.
+	// StableReady is how many pods of the stable track served its share of Baseline.
 	StableReady int `json:"stableReady,omitempty"`
 	// Since is when the analysis of this step began.
 	Since      time.Time    `json:"since,omitzero"`
@@ -67,7 +67,7 @@ func (s *state) returns(seen route.Split) bool {
 	return s.Phase == rollingBack && s.Baseline != nil && seen.Raises(*s.Baseline)
 }
 
-// begin records that steps begin at a split, which so many pods of the stable side serve.
+// begin records that steps begin at a split, which so many pods of the stable track serve.
 func (s *state) begin(baseline route.Split, stableReady int) {
 	s.Phase, s.Baseline, s.Passed, s.Step, s.StableReady, s.Since = shifting, &baseline, baseline.Weight, 0, stableReady, time.Time{}
 }
@@ -89,7 +89,7 @@ func (s *state) finish(raised bool, retryToken string) {
 	}
 }
 
-// fail records that the step has failed; without a quarantine the same content may be tried again.
+// fail records that the step has failed; without a quarantine the same content may be deployed again.
 func (s *state) fail(quarantine *Quarantine, retryToken string) {
 	if quarantine != nil {
 		s.Quarantine = quarantine

@@ -23,7 +23,7 @@ func (t tracks) capacity(ctx context.Context) (pods.Capacity, error) {
 	return t.reader.Capacity(ctx, t.stable, t.canary)
 }
 
-// content names the version that runs on the canary's side, empty where there is none.
+// content names the version that runs on the canary track, empty where there is none.
 func (t tracks) content(ctx context.Context) (string, error) {
 	wanted, err := t.reader.Labels(ctx, t.canary)
 	if err != nil {

@@ -41,7 +41,7 @@ func (t TrackCapacity) needed(share, demand int) int {
 	return out
 }
 
-// short is the side that cannot carry a weight, starting at "from", with its share in percent and the ready pods that it needs. Its name is
+// short is the track that cannot carry a weight, starting at "from", with its share in percent and the ready pods that it needs. Its name is
 // empty where both can.
 func (c Capacity) short(from, weight int) (name string, track TrackCapacity, share, needs int) {
 	demand := c.demand(from)
@@ -59,7 +59,7 @@ func (c Capacity) short(from, weight int) (name string, track TrackCapacity, sha
 	case canaryIsShort && (weight > from || !stableIsShort):
 		return "the canary", c.Canary, weight, canary
 	case stableIsShort:
-		return "the stable side", c.Stable, 100 - weight, stable
+		return "the stable track", c.Stable, 100 - weight, stable
 	}
 	return "", TrackCapacity{}, 0, 0
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestCapacity_NamesTheSideThatIsMissing(t *testing.T) {
+func TestCapacity_NamesTheTrackThatIsMissing(t *testing.T) {
 	up, down := TrackCapacity{Ready: 2, Pods: 2},
 		TrackCapacity{Pods: 2, Lacking: "no ready endpoints of Service a are pod b (CrashLoopBackOff)"}
 	for name, test := range map[string]struct {
@@ -22,18 +22,18 @@ func TestCapacity_NamesTheSideThatIsMissing(t *testing.T) {
 		},
 		"stable on the way up": {
 			Capacity{Stable: down, Canary: up}, 0, 10, 0,
-			"the stable side has 0 pods ready and needs 1 for 90% of the requests: no ready",
+			"the stable track has 0 pods ready and needs 1 for 90% of the requests: no ready",
 		},
 		"stable on the way down": {
 			Capacity{Stable: down, Canary: up}, 100, 0, 100,
-			"the stable side has 0 pods ready and needs 2 for 100% of the requests: no ready",
+			"the stable track has 0 pods ready and needs 2 for 100% of the requests: no ready",
 		},
 		"canary where it is": {
 			Capacity{Stable: up, Canary: down}, 10, 10, 10, "the canary has 0 pods ready and needs 1 for 10% of the requests",
 		},
 		"stable where it is": {
 			Capacity{Stable: down, Canary: up}, 10, 10, 10,
-			"the stable side has 0 pods ready and needs 1 for 90% of the requests",
+			"the stable track has 0 pods ready and needs 1 for 90% of the requests",
 		},
 		"all to the one that is up": {Capacity{Stable: down, Canary: up}, 0, 100, 100, ""},
 	} {
@@ -51,7 +51,7 @@ func both(n int) Capacity {
 }
 
 func TestCapacity_Reach(t *testing.T) {
-	side := func(ready, pods int, grows bool) TrackCapacity {
+	track := func(ready, pods int, grows bool) TrackCapacity {
 		return TrackCapacity{Ready: ready, Pods: pods, Grows: grows}
 	}
 	for name, test := range map[string]struct {
@@ -59,12 +59,12 @@ func TestCapacity_Reach(t *testing.T) {
 		from, to, want int
 		headers        bool
 	}{
-		"equal sides":                      {both(2), 10, 100, 100, false},
-		"nothing ready":                    {Capacity{Stable: side(2, 2, false)}, 0, 10, 0, false},
-		"not all ready":                    {Capacity{Stable: side(4, 4, false), Canary: side(1, 4, false)}, 0, 100, 25, false},
-		"stable shrank":                    {Capacity{Stable: side(2, 2, true), Canary: side(8, 8, true)}, 100, 0, 75, false},
-		"headers without a ready canary":   {Capacity{Stable: side(2, 2, false)}, 0, 0, 0, true},
-		"smaller by what it has, no scale": {Capacity{Stable: side(8, 8, false), Canary: side(2, 2, false)}, 0, 100, 100, false},
+		"equal tracks":                     {both(2), 10, 100, 100, false},
+		"nothing ready":                    {Capacity{Stable: track(2, 2, false)}, 0, 10, 0, false},
+		"not all ready":                    {Capacity{Stable: track(4, 4, false), Canary: track(1, 4, false)}, 0, 100, 25, false},
+		"stable shrank":                    {Capacity{Stable: track(2, 2, true), Canary: track(8, 8, true)}, 100, 0, 75, false},
+		"headers without a ready canary":   {Capacity{Stable: track(2, 2, false)}, 0, 0, 0, true},
+		"smaller by what it has, no scale": {Capacity{Stable: track(8, 8, false), Canary: track(2, 2, false)}, 0, 100, 100, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, missing := test.capacity.Reach(test.from, test.to, test.headers)

@@ -28,7 +28,7 @@ func imported(t testing.TB, config any) *router {
 	return nil
 }
 
-// own is a VirtualService of the split's name that somebody made by hand.
+// own is a VirtualService of the split's name that a user made by hand.
 func own(t testing.TB, http string) *unstructured.Unstructured {
 	t.Helper()
 	live := shared(t, http)
@@ -63,8 +63,8 @@ func TestImport_TakesOverAVirtualServiceMadeByHand(t *testing.T) {
 	}
 	split, changed := found.split()
 	want := Split{Weight: 25, Headers: []HeaderMatch{onTrue}}
-	if !split.Equal(want) || found.marked || len(changed) != 1 { // the weight of the header route is the one thing that ours has not
-		t.Fatalf("read %+v, changed %v, marked %v", split, changed, found.marked)
+	if !split.Equal(want) || found.annotated || len(changed) != 1 { // the weight of the header route is the one thing that ours has not
+		t.Fatalf("read %+v, changed %v, annotated %v", split, changed, found.annotated)
 	}
 	live = set(t, r, live, want)
 	wantRoutes(t, r, live, taken)
@@ -74,7 +74,7 @@ func TestImport_TakesOverAVirtualServiceMadeByHand(t *testing.T) {
 
 	// From now on it is as if we had made it, without the import.
 	ours := planner(t, istioConfig(""))
-	if found, err = ours.look(live); err != nil || !found.marked || found.mark.Instance != "one" {
+	if found, err = ours.look(live); err != nil || !found.annotated || found.annotation.Instance != "one" {
 		t.Fatalf("%+v, %v", found, err)
 	}
 	if split, changed = found.split(); !split.Equal(want) || len(changed) > 0 {
@@ -133,7 +133,7 @@ func TestImport_LeavesWhatIsNoHeaderRouteOfASplit(t *testing.T) {
 	}
 }
 
-func TestImport_RefusesWhatItCannotTell(t *testing.T) {
+func TestImport_RefusesWhatIsAmbiguous(t *testing.T) {
 	t.Parallel()
 	const v1, v2 = "{destination: {host: data-collection, subset: v1}, weight: 90}", "{destination: {host: data-collection, " +
 		"subset: v2}, weight: 10}"
@@ -155,7 +155,7 @@ func TestImport_RefusesWhatItCannotTell(t *testing.T) {
 			t.Fatal(name)
 		}
 	}
-	// A route for one path beside the divided one is told from it.
+	// A route for one path is distinguished from the divided one next to it.
 	found, err := imported(t, istioConfig("")).look(own(t,
 		"  - {match: [{uri: {prefix: /a}}], route: [{destination: {host: data-collection, subset: v1}}]}\n  - {route: ["+v1+", "+v2+"]}"))
 	if err != nil || found.place.base != 1 {
@@ -163,7 +163,7 @@ func TestImport_RefusesWhatItCannotTell(t *testing.T) {
 	}
 }
 
-func TestImport_TakesOverNothingThatIsSomebodysElse(t *testing.T) {
+func TestImport_TakesOverNothingOfAnotherOwner(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*unstructured.Unstructured){
 		"made anew since":  func(live *unstructured.Unstructured) { live.SetUID("another") },
@@ -179,11 +179,12 @@ func TestImport_TakesOverNothingThatIsSomebodysElse(t *testing.T) {
 			t.Fatal(name)
 		}
 	}
-	// A route that is marked for another environment stays its.
+	// A route that has the annotation of another environment stays as it is.
 	config := istioConfig("primary")
 	config.Owner = otherClient()
-	marked := set(t, planner(t, config), shared(t, "  - {name: primary, route: [{destination: {host: data-collection}}]}"), Split{Weight: 10})
-	_, err := imported(t, istioConfig("primary")).look(marked)
+	annotated := set(t, planner(t, config), shared(t, "  - {name: primary, route: [{destination: {host: data-collection}}]}"),
+		Split{Weight: 10})
+	_, err := imported(t, istioConfig("primary")).look(annotated)
 	traffictest.WantError[*ForeignError](t, err, "client client-b, stage prod")
 }
 
@@ -213,7 +214,7 @@ func TestImport_TakesOverAnHTTPRouteMadeByHand(t *testing.T) {
 			t.Fatalf("%s: read %+v", name, split)
 		}
 		live = set(t, r, live, want)
-		if found, err = planner(t, config).look(live); err != nil || !found.marked {
+		if found, err = planner(t, config).look(live); err != nil || !found.annotated {
 			t.Fatalf("%s: %+v, %v", name, found, err)
 		}
 		if split, changed := found.split(); !split.Equal(want) || len(changed) > 0 {

@@ -8,7 +8,7 @@ import (
 	"fmt"
 )
 
-// CheckHeaders finds out whether requests with these headers can be told from the others that come to a route: its own matches
+// CheckHeaders finds out whether requests with these headers can be distinguished from the other requests to a route: its own matches
 // may ask for other values of them. A route that is not there has none. Errors: *HeaderClashError, those of Router.Read.
 func CheckHeaders(ctx context.Context, made Router, headers []HeaderMatch) error {
 	if len(headers) == 0 {

@@ -102,7 +102,7 @@ func canDivide(d dialect, object string, route map[string]any) error {
 	return nil
 }
 
-// original are the destinations to put back when a route is not divided any more: what it has before the first Set. Where it leads to
+// original are the destinations to restore when a route is not divided any more: what it has before the first Set. Where it leads to
 // the canary then already, that part is left out, since the canary's pods are what goes.
 func original(d dialect, route map[string]any) []any {
 	destinations := objectsIn(route[d.destinations()])

@@ -37,19 +37,19 @@ func groupVersions(group string, versions []string) string {
 
 func (e *KindMissingError) Error() string { return explain.Text(e.Explain()) }
 
-// ForeignError says that an object or a route that would have to be ours is somebody else's.
+// ForeignError says that an object or a route that would have to be ours belongs to another owner.
 type ForeignError struct {
 	// Object is for example "VirtualService data-collection".
 	Object string
-	// Whose says who has it, as far as it is known: "client client-b, stage prod"; empty where it has no mark of ours.
+	// Whose says who has it, as far as it is known: "client client-b, stage prod"; empty where it has no annotation of Slipway.
 	Whose string
 }
 
 // Explain returns the three parts of the error.
 func (e *ForeignError) Explain() (happened, observed, advice string) {
-	happened = fmt.Sprintf("%s belongs to somebody else.", explain.Capitalize(e.Object))
+	happened = fmt.Sprintf("%s belongs to another owner.", explain.Capitalize(e.Object))
 	if e.Whose != "" {
-		return happened, fmt.Sprintf("Its mark says that it is managed for %s.", e.Whose),
+		return happened, fmt.Sprintf("Its annotation says that it is managed for %s.", e.Whose),
 			"Use another name. What is managed for another environment or another split is never taken over."
 	}
 	return happened, fmt.Sprintf("It exists, and does not carry the labels of this split (%s, %s).", environment.LabelClient,
@@ -83,8 +83,8 @@ type MissingError struct {
 // Explain returns the three parts of the error.
 func (e *MissingError) Explain() (happened, observed, advice string) {
 	if e.Route == "" {
-		return fmt.Sprintf("%s does not exist.", explain.Capitalize(e.Object)), "The route that should be divided is in it, and it is " +
-				"somebody else's to make.",
+		return fmt.Sprintf("%s does not exist.", explain.Capitalize(e.Object)), "The route that should be divided is in it, and " +
+				"another owner creates it.",
 			"Deploy what makes it first, or leave the route out: then Slipway makes an object of its own."
 	}
 	happened = fmt.Sprintf("%s has no route %s.", explain.Capitalize(e.Object), e.Route)
@@ -96,13 +96,12 @@ func (e *MissingError) Explain() (happened, observed, advice string) {
 		observed += fmt.Sprintf(" %d have no name.", e.Unnamed)
 	}
 	return happened, observed, "Correct the name, or give the route this name where it is defined: a route without a name cannot " +
-		"be told from the others " +
-		"once somebody adds one."
+		"be distinguished from another route without a name."
 }
 
 func (e *MissingError) Error() string { return explain.Text(e.Explain()) }
 
-// AmbiguousError says that a route cannot be told from others.
+// AmbiguousError says that a route cannot be distinguished from others.
 type AmbiguousError struct {
 	Object, Route string
 	// Reason is a sentence.
@@ -159,15 +158,15 @@ type SubsetError struct {
 
 // Explain returns the three parts of the error.
 func (e *SubsetError) Explain() (happened, observed, advice string) {
-	return fmt.Sprintf("Subset %s of host %s is somebody else's.", e.Subset, e.Host),
-		fmt.Sprintf("%s defines it with the labels %s; this split needs %s. Where a subset is defined twice, Istio takes one of them "+
-			"without a word.", e.Object, e.Labels, e.Want),
+	return fmt.Sprintf("Subset %s of host %s belongs to another owner.", e.Subset, e.Host),
+		fmt.Sprintf("%s defines it with the labels %s; this split needs %s. Where a subset is defined twice, Istio silently "+
+			"takes one of them.", e.Object, e.Labels, e.Want),
 		"Give the track another subset name, or the labels of the subset that is there."
 }
 
 func (e *SubsetError) Error() string { return explain.Text(e.Explain()) }
 
-// ConflictError says that an object was changed by somebody else between our reading and our writing. Nothing was written.
+// ConflictError says that another user or program changed an object between our read and our write. Nothing was written.
 type ConflictError struct {
 	Object string
 	Cause  error
@@ -175,7 +174,7 @@ type ConflictError struct {
 
 // Explain returns the three parts of the error.
 func (e *ConflictError) Explain() (happened, observed, advice string) {
-	return fmt.Sprintf("%s was changed by somebody else while it was worked on.", explain.Capitalize(e.Object)),
+	return fmt.Sprintf("Another user or program changed %s during this operation.", e.Object),
 		"It is not any more what was read before. What others wrote was left as it is.",
 		"Apply again: it is read again, and what is to be done is decided again."
 }

@@ -126,7 +126,7 @@ func (f *finder) look(ctx context.Context) (*Found, error) {
 	out := &Found{Config: f.config, Adopt: string(f.live.GetUID())}
 	if by := ownedBy(f.live); by != "" && !f.config.shared() {
 		return nil, f.refuse(fmt.Sprintf("%s is written by %s, which would put its own weights back.", f.object(), by),
-			"Name the one route in it that is divided, with the subsets: …?virtual_service=…&route=…; or let its owner let go of it first.")
+			"Name the one route in it that is divided, with the subsets: …?virtual_service=…&route=…; or ask its owner to remove it first.")
 	}
 	owner := f.owner
 	owner.Adopt, owner.TakeOver = out.Adopt, true
@@ -156,7 +156,7 @@ func (f *finder) look(ctx context.Context) (*Found, error) {
 		return nil, missing(found.routes(), r.ref, r.object())
 	case base == nil || !divided(r.dialect, base):
 		return nil, f.refuse(fmt.Sprintf("%s does not send its requests to the two tracks and nowhere else.", explain.Capitalize(r.Object())),
-			"What is not divided yet needs no import where it is a route of somebody else: declare the resource and apply.")
+			"What is not divided yet needs no import if it is a route of another owner: declare the resource and apply.")
 	case r.dialect.unfit(base) != "":
 		return nil, &ShapeError{Object: r.Object(), Reason: r.dialect.unfit(base)}
 	case !exactWeight(r.dialect, base):

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// findByHand finds the routes of a split that somebody divided without us: the base route by what it was called in the import or,
+// findByHand finds the routes of a split that was divided without Slipway: the base route by what it was called in the import or,
 // in an object that is to be ours, by what it does; the header route by what it does, since it can have any name. Errors:
 // *AmbiguousError.
 func findByHand(d dialect, routes []any, ref reference, shared bool, object string) (place, error) {
@@ -21,7 +21,7 @@ func findByHand(d dialect, routes []any, ref reference, shared bool, object stri
 		found.base, err = findDivided(d, routes, ref, object)
 	case ref.name != "":
 		var named place
-		named, err = find(d, routes, reference{name: ref.name}, mark{}, object)
+		named, err = find(d, routes, reference{name: ref.name}, annotation{}, object)
 		found.base = named.base
 	default:
 		found.base = findPlaceByHand(d, routes, *ref.index, object)
@@ -101,7 +101,7 @@ func findDivided(d dialect, routes []any, ref reference, object string) (int, er
 		"The %ss at places %s send requests to the tracks.", d.word(), strings.Join(places, " and "))}
 }
 
-// leadsHeadersFor reports that a route does what a header route of ours would do for the base route behind it, so that ours can stand in
+// leadsHeadersFor reports that a route does what a header route of ours would do for the base route behind it, so that ours can replace
 // its place: it sends to the canary what the base route matches, where a header has one value, and does nothing else.
 func leadsHeadersFor(d dialect, route, base any, object string) bool {
 	header, _ := route.(map[string]any)

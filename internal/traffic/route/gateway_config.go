@@ -48,7 +48,7 @@ func (c GatewayConfig) Validate() []Problem {
 	case shared && len(c.Parents)+len(c.Hostnames) > 0:
 		out = append(out, Problem{
 			Field: "parents",
-			Text:  "A rule in somebody else's HTTPRoute has the parents and hostnames of that one; leave parents and hostnames out.",
+			Text:  "A rule in an HTTPRoute of another owner has the parents and hostnames of that one; leave parents and hostnames out.",
 		})
 	case !shared && c.HTTPRoute != "" && c.HTTPRoute != c.Owner.Name:
 		out = append(out, Problem{Field: "rule", Text: "An HTTPRoute is named, and no rule in it. An own HTTPRoute has the name of the split."})
@@ -80,7 +80,7 @@ func (c GatewayConfig) Validate() []Problem {
 		if len(track.Labels) > 0 || track.Subset != "" {
 			out = append(out, Problem{
 				Field: track.field + ".labels",
-				Text:  "With the Gateway API, a Service and not labels tells the tracks apart; leave labels and subset out.",
+				Text:  "With the Gateway API, a Service, not labels, distinguishes the tracks; leave labels and subset out.",
 			})
 		}
 	}

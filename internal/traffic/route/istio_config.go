@@ -22,10 +22,10 @@ type IstioConfig struct {
 	// Route is the name of one route in a VirtualService that others own. Only this route is changed, and a header route is put
 	// before it. Empty: the VirtualService is our own.
 	Route string
-	// Gateways and Hosts are for an own VirtualService: Gateways as in Istio, the mesh where empty; Hosts beside Host.
+	// Gateways and Hosts are for an own VirtualService: Gateways as in Istio, the mesh where empty; Hosts are in addition to Host.
 	Gateways, Hosts []string
 	// DestinationRule is the name of the one that gets the subsets, Owner.Name where empty. It is made where it does not exist, and
-	// subsets are added to it where it is somebody else's.
+	// subsets are added to it where it belongs to another owner.
 	DestinationRule string
 	Stable, Canary  Track
 	// Settle is how long a subset must have been there before a route refers to it, and a route gone before its subset goes:
@@ -64,7 +64,7 @@ func (c IstioConfig) Validate() []Problem {
 	if c.Route != "" && len(c.Gateways)+len(c.Hosts) > 0 {
 		out = append(out, Problem{
 			Field: "route",
-			Text:  "A route in somebody else's VirtualService has the gateways and hosts of that one; leave gateways and hosts out.",
+			Text:  "A route in a VirtualService of another owner has the gateways and hosts of that one; leave gateways and hosts out.",
 		})
 	}
 	out = append(out, objectName("virtual_service", c.VirtualService)...)
@@ -86,7 +86,7 @@ func (c IstioConfig) Validate() []Problem {
 		if track.Service != "" || track.Port != 0 {
 			out = append(out, Problem{
 				Field: track.field + ".service",
-				Text:  "With Istio, labels and not a Service tell the tracks apart; leave service and port out.",
+				Text:  "With Istio, labels, not a Service, distinguish the tracks; leave service and port out.",
 			})
 		}
 	}

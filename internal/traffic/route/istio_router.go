@@ -15,7 +15,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 )
 
-// defaultSettle is longer than istiod gathers changes before it tells the proxies (100 ms, at most 10 s under a storm of changes).
+// defaultSettle is longer than istiod gathers changes before it updates the proxies (100 ms, at most 10 s under a storm of changes).
 const defaultSettle = 2 * time.Second
 
 // istioRouter divides a route of a VirtualService, and keeps the subsets that it refers to.
@@ -122,7 +122,7 @@ func (r *istioRouter) prepare(ctx context.Context, split Split) (written bool, e
 
 // check makes the plan of a Set without carrying it out.
 func (r *istioRouter) check(ctx context.Context, split Split) error {
-	r.guarded = false
+	r.checked = false
 	if problems := ValidateSplit(split); len(problems) > 0 {
 		return &InvalidError{Object: r.Object(), Problems: problems}
 	}
@@ -194,7 +194,7 @@ func (r *istioRouter) unfit(ctx context.Context) error {
 	if r.live == nil || !r.shared {
 		return nil
 	}
-	if marked, err := readMarks(r.live); err != nil || len(marked) > 0 {
+	if annotated, err := readAnnotations(r.live); err != nil || len(annotated) > 0 {
 		return err
 	}
 	_, _, err := r.plan(ctx, r.live, Split{})

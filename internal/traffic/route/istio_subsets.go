@@ -60,7 +60,7 @@ func (s *subsets) mayChange(rule *unstructured.Unstructured, name string) bool {
 	if s.owner.owns(rule) {
 		return true
 	}
-	all, err := readMarks(rule)
+	all, err := readAnnotations(rule)
 	return err == nil && slices.Contains(all[s.owner.Name].Subsets, name)
 }
 
@@ -147,7 +147,7 @@ func firstSentence(err error) string {
 	return err.Error()
 }
 
-// ensure makes the subsets that are missing and puts right those that are ours; it reports whether anything was written.
+// ensure makes the subsets that are missing and repairs those that are ours; it reports whether anything was written.
 func (s *subsets) ensure(ctx context.Context) (written bool, err error) {
 	if !s.read {
 		if err := s.load(ctx); err != nil {
@@ -239,7 +239,7 @@ func (s *subsets) sameSubsets(a, b *unstructured.Unstructured) bool {
 	return true
 }
 
-// merge is the patch that adds subsets to a DestinationRule and puts right the labels of ours in it. All else in it stays.
+// merge is the patch that adds subsets to a DestinationRule and repairs the labels of ours in it. All else in it stays.
 func (s *subsets) merge(live *unstructured.Unstructured, add []subset) (*patch, []operation, error) {
 	p := newPatch(live)
 	var tests []operation
@@ -261,17 +261,18 @@ func (s *subsets) merge(live *unstructured.Unstructured, add []subset) (*patch, 
 	if s.owner.owns(live) || len(add) == 0 {
 		return p, tests, nil
 	}
-	all, err := readMarks(live)
+	all, err := readAnnotations(live)
 	if err != nil {
 		return nil, nil, err
 	}
-	m := mark{Client: s.owner.Handle.Client, Stage: s.owner.Handle.Stage, Instance: s.owner.InstanceID, Subsets: all[s.owner.Name].Subsets}
+	m := annotation{Client: s.owner.Handle.Client, Stage: s.owner.Handle.Stage, Instance: s.owner.InstanceID,
+		Subsets: all[s.owner.Name].Subsets}
 	for _, subset := range add {
 		if !slices.Contains(m.Subsets, subset.name) {
 			m.Subsets = append(m.Subsets, subset.name)
 		}
 	}
-	return p, tests, s.remark(p, &m)
+	return p, tests, s.writeAnnotation(p, &m)
 }
 
 // any reports that subsets of ours are there.
@@ -328,19 +329,19 @@ func (s *subsets) takeAway(live *unstructured.Unstructured, names []string) (*pa
 			p.remove(path)
 		}
 	}
-	all, err := readMarks(live)
+	all, err := readAnnotations(live)
 	if err != nil {
 		return nil, nil, err
 	}
-	m, marked := all[s.owner.Name]
-	if !marked {
+	m, annotated := all[s.owner.Name]
+	if !annotated {
 		return p, tests, nil
 	}
 	m.Subsets = slices.DeleteFunc(slices.Clone(m.Subsets), func(name string) bool { return slices.Contains(names, name) })
 	if len(m.Subsets) == 0 {
-		return p, tests, s.remark(p, nil)
+		return p, tests, s.writeAnnotation(p, nil)
 	}
-	return p, tests, s.remark(p, &m)
+	return p, tests, s.writeAnnotation(p, &m)
 }
 
 // referred reports that a VirtualService leads to a subset of our host, in whatever part of it.

@@ -81,11 +81,11 @@ func TestIstio_DividesOneRouteOfASharedVirtualService(t *testing.T) {
 	live = restore(t, r, live)
 	traffictest.WantSame(t, before.Object["spec"], live.Object["spec"])
 	if live.GetAnnotations()[AnnotationSplits] != "" {
-		t.Errorf("our mark is left: %v", live.GetAnnotations())
+		t.Errorf("the annotation is left: %v", live.GetAnnotations())
 	}
 }
 
-func TestIstio_WalksThroughAllWeights(t *testing.T) {
+func TestIstio_SetsEachWeight(t *testing.T) {
 	t.Parallel()
 	r := planner(t, istioConfig("primary"))
 	before := shared(t, "  - {name: primary, route: [{destination: {host: data-collection}}]}")
@@ -112,7 +112,7 @@ func TestIstio_WalksThroughAllWeights(t *testing.T) {
 	traffictest.WantSame(t, before.Object["spec"], restore(t, r, live).Object["spec"])
 }
 
-func TestIstio_RefusesRoutesItCannotTell(t *testing.T) {
+func TestIstio_RefusesAmbiguousRoutes(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		http string
@@ -141,7 +141,7 @@ func TestIstio_RefusesRoutesItCannotTell(t *testing.T) {
 				"  - {name: primary, route: [{destination: {host: data-collection}}]}",
 			func(t *testing.T, err error) { traffictest.WantError[*AmbiguousError](t, err, "app-canary-header") },
 		},
-		"the header route is somebody else's": {
+		"the header route belongs to another owner": {
 			"  - {name: app-canary-header, route: [{destination: {host: data-collection}}]}\n" +
 				"  - {name: primary, route: [{destination: {host: data-collection}}]}",
 			func(t *testing.T, err error) {
@@ -345,7 +345,7 @@ func entry(value any) map[string]any {
 
 func routeList(entries ...any) []any { return entries }
 
-func TestIstio_RestoresWithoutItsMark(t *testing.T) {
+func TestIstio_RestoresWithoutItsAnnotation(t *testing.T) {
 	t.Parallel()
 	r := planner(t, istioConfig("primary"))
 	live := set(t, r, shared(t, "  - {name: primary, route: [{destination: {host: data-collection}}]}"),
@@ -377,7 +377,7 @@ func TestIstio_RefusesAnotherInstanceUnlessItTakesOver(t *testing.T) {
 	config.Owner.TakeOver = true
 	live = set(t, planner(t, config), live, Split{Weight: 10})
 	found, err := planner(t, config).look(live)
-	if err != nil || found.mark.Instance != "two" {
+	if err != nil || found.annotation.Instance != "two" {
 		t.Errorf("%+v, %v", found, err)
 	}
 	config.Owner.Handle.Client = "client-b"
@@ -394,8 +394,8 @@ func TestIstio_TakesOverASplitMadeByHand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if now, changed := found.split(); now.Weight != 20 || len(changed) > 0 || found.marked {
-		t.Errorf("read %+v, changed %v, marked %v", now, changed, found.marked)
+	if now, changed := found.split(); now.Weight != 20 || len(changed) > 0 || found.annotated {
+		t.Errorf("read %+v, changed %v, annotated %v", now, changed, found.annotated)
 	}
 	live = restore(t, r, set(t, r, live, Split{Weight: 20}))
 	// Back to what was there would be on to pods that go.

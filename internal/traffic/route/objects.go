@@ -117,7 +117,7 @@ func (o *objects) all(ctx context.Context, k kind) ([]unstructured.Unstructured,
 	return found.Items, nil
 }
 
-// explain tells a kind that was removed since it was asked for from a cluster that does not answer.
+// explain distinguishes a kind that was removed since the last request from a cluster that does not answer.
 func (o *objects) explain(k kind, err error) error {
 	if apierrors.IsNotFound(err) {
 		o.cluster.Invalidate()
@@ -128,7 +128,7 @@ func (o *objects) explain(k kind, err error) error {
 	return o.cluster.Classify(err)
 }
 
-// create makes an object of our own. Errors: *ConflictError where somebody was faster.
+// create makes an object of our own. Errors: *ConflictError where another run was faster.
 func (o *objects) create(
 	ctx context.Context, k kind, name string, owner Owner, annotations map[string]string, spec map[string]any,
 ) (*unstructured.Unstructured, error) {
@@ -153,7 +153,7 @@ func (o *objects) create(
 	return made, nil
 }
 
-// mostTries is how often a write is tried again because of changes that do not concern it.
+// mostTries is how often a write is repeated because of changes that do not concern it.
 const mostTries = 5
 
 // change writes what plan makes of an object, which was read as live. Where it was changed meanwhile, and same says that this does not

@@ -25,7 +25,7 @@ type Owner struct {
 	InstanceID string
 	TakeOver   bool
 	// Adopt is the UID of an object that was divided by hand and imported: its first Set makes it ours, or the route in it. Another
-	// object, and one that is managed for somebody, is refused as ever.
+	// object, and one that is managed for another environment, is refused as ever.
 	Adopt string
 }
 

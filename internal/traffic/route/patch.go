@@ -65,7 +65,7 @@ func (p *patch) conditional(tests ...operation) []operation {
 	annotations := p.live.GetAnnotations()
 	out := []operation{{Op: "test", Path: "/metadata/uid", Value: string(p.live.GetUID())}}
 	if p.live.GetGeneration() == 0 || len(annotations) == 0 {
-		// Adding the first annotation could wipe one that somebody added meanwhile, which changes no generation.
+		// Adding the first annotation could wipe one that another user added meanwhile, which changes no generation.
 		out = append(out, operation{Op: "test", Path: "/metadata/resourceVersion", Value: p.live.GetResourceVersion()})
 	} else {
 		out = append(out, operation{Op: "test", Path: "/metadata/generation", Value: p.live.GetGeneration()})
@@ -76,7 +76,7 @@ func (p *patch) conditional(tests ...operation) []operation {
 	return append(append(out, tests...), p.operations...)
 }
 
-// sameContent reports that two readings are of one object, with the same spec and the same marks.
+// sameContent reports that two readings are of one object, with the same spec and the same AnnotationSplits.
 func sameContent(a, b *unstructured.Unstructured) bool {
 	return a.GetUID() == b.GetUID() && reflect.DeepEqual(a.Object["spec"], b.Object["spec"]) &&
 		a.GetAnnotations()[AnnotationSplits] == b.GetAnnotations()[AnnotationSplits]

@@ -29,11 +29,11 @@ func (r reference) String() string {
 	return "without a name"
 }
 
-// place is where our routes stand in a list, -1 where they do not.
+// place has the positions of our routes in a list, -1 where there is none.
 type place struct{ base, header int }
 
 // find looks for the base route and the header route. That the base route is not there is no error. Errors: *AmbiguousError.
-func find(d dialect, routes []any, ref reference, m mark, object string) (place, error) {
+func find(d dialect, routes []any, ref reference, m annotation, object string) (place, error) {
 	header, err := findHeader(d, routes, ref, m, object)
 	if err != nil {
 		return place{}, err
@@ -65,7 +65,7 @@ func nameOf(route any) string {
 }
 
 // findHeader finds the header route by its name, or by its content where names are not kept.
-func findHeader(d dialect, routes []any, ref reference, m mark, object string) (int, error) {
+func findHeader(d dialect, routes []any, ref reference, m annotation, object string) (int, error) {
 	found := -1
 	for i, route := range routes {
 		entry, _ := route.(map[string]any)
@@ -84,7 +84,7 @@ func findHeader(d dialect, routes []any, ref reference, m mark, object string) (
 
 // findByIndex finds a rule that has no name. Once it is divided its content counts for more than its place, since others may put rules
 // before it.
-func findByIndex(d dialect, routes []any, ref reference, m mark, header int, object string) (int, error) {
+func findByIndex(d dialect, routes []any, ref reference, m annotation, header int, object string) (int, error) {
 	var places []int
 	for i := range routes {
 		if i != header {
@@ -110,7 +110,7 @@ func findByIndex(d dialect, routes []any, ref reference, m mark, header int, obj
 		}
 	}
 	return 0, &AmbiguousError{Object: object, Route: ref.String(), Reason: fmt.Sprintf(
-		"The %s that was divided has no name, and the one that stands at its place now is another one.", d.word())}
+		"The %s that was divided has no name, and the one at its position now is another one.", d.word())}
 }
 
 func fixedDigest(d dialect, route any) string {

@@ -35,7 +35,7 @@ func (e *RivalError) Explain() (happened, observed, advice string) {
 		arguments = [2]string{"http_route", "rule"}
 	}
 	return fmt.Sprintf("%s was not made: %s has routes for the same requests.", explain.Capitalize(e.Object), e.Rival),
-		fmt.Sprintf("Both are for %s within the mesh, which takes one of the two without a word, so that weights would be without effect.",
+		fmt.Sprintf("Both are for %s within the mesh, which silently takes one of the two, so that weights would have no effect.",
 			e.Host),
 		fmt.Sprintf("Name %s in %s, and in %s what should be divided in it: then only this is changed. Or remove it, if this is to "+
 			"take its place. Nothing was changed.", name, arguments[0], arguments[1])
@@ -43,7 +43,7 @@ func (e *RivalError) Explain() (happened, observed, advice string) {
 
 func (e *RivalError) Error() string { return explain.Text(e.Explain()) }
 
-// meshGateway stands for all proxies of the mesh; a VirtualService that names no gateway is for them.
+// meshGateway means all proxies of the mesh; a VirtualService that names no gateway is for them.
 const meshGateway = "mesh"
 
 // sharedHost is the full name of a host that the mesh has from two VirtualServices, empty where there is none. Those of a gateway
@@ -150,7 +150,7 @@ func CheckRivals(ctx context.Context, made Router) error {
 }
 
 // findRival looks for an object of the namespace that routes requests which ours, not made yet, would be for. Errors: *RivalError.
-// Those that mine says true for are let be. Who may not list them is not refused for that.
+// Those that mine reports true for are left alone. Who may not list them is not refused for that.
 func findRival(ctx context.Context, r *router, mine func(*unstructured.Unstructured) bool) error {
 	all, err := r.all(ctx, r.kind)
 	var forbidden *cluster.ForbiddenError

@@ -12,8 +12,8 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/traffictest"
 )
 
-// Of two VirtualServices for the same requests Istio takes one: an own one is not made beside another.
-func TestIstio_MakesNoRouteBesideAnotherForTheSameRequests(t *testing.T) {
+// Of two VirtualServices for the same requests Istio takes one: an own one is not made next to another.
+func TestIstio_RefusesASecondRouteForTheSameRequests(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		other    string
@@ -109,7 +109,7 @@ func TestSharedService_IsOneWhoseRequestsBothTake(t *testing.T) {
 }
 
 // A second HTTPRoute for all requests of a Service is not made either.
-func TestGateway_MakesNoRouteBesideAnotherForTheSameRequests(t *testing.T) {
+func TestGateway_RefusesASecondRouteForTheSameRequests(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	config := gatewayConfig("", nil)
@@ -152,7 +152,7 @@ func TestCheckRivals_LetsTheSplitBeThatIsReplaced(t *testing.T) {
 	config.Owner.Name = "app"
 	var rival *RivalError
 	if err := b.istio(config).Set(t.Context(), Split{Weight: 10}); !errors.As(err, &rival) {
-		t.Errorf("made beside it: %v", err)
+		t.Errorf("made next to it: %v", err)
 	}
 }
 

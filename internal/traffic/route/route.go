@@ -68,12 +68,12 @@ func (s Split) String() string {
 
 // Observed is a route as it is live.
 type Observed struct {
-	// Exists says that the route is there. An own route is there once Set has made it; a route in a shared object is somebody's.
+	// Exists says that the route is there. An own route is there once Set has made it; a route in a shared object has another owner.
 	Exists bool
-	// Managed says that the route carries our mark: Set was made here, and Restore was not. A route that exists unmanaged may be
+	// Managed says that the route has the annotation of this split: Set was called, and Restore was not. An unmanaged route may be
 	// divided all the same, by hand: its Split can be imported.
 	Managed bool
-	// InstanceID is that of the mark, empty where there is none.
+	// InstanceID is that of the annotation, empty where there is none.
 	InstanceID string
 	// Split is what the route does now, zero where it does not exist or where it sends to neither track by name. Weights that
 	// add up to another sum than 100 are given as percentages of their sum.
@@ -101,8 +101,8 @@ type Router interface {
 	// Set divides the traffic. It makes what is missing, in the order in which no request can fail: subsets before what refers to
 	// them. Where the route divides traffic this way already, nothing is written.
 	Set(ctx context.Context, split Split) error
-	// Restore takes back what Set did: an own route goes, a shared one gets its destination from before the first Set. Then goes
-	// what nothing refers to any more. A route that is gone, or has no mark of ours, is no error.
+	// Restore undoes what Set did: an own route goes, a shared one gets its destination from before the first Set. Then goes
+	// what nothing refers to any more. A route that is gone, or has no annotation of Slipway, is no error.
 	Restore(ctx context.Context) error
 	// Object names the route in messages, for example "route primary of VirtualService data-collection".
 	Object() string

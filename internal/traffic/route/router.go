@@ -24,17 +24,17 @@ type router struct {
 	dialect dialect
 	name    string
 	ref     reference
-	// shared says that the object is somebody else's.
+	// shared says that the object belongs to another owner.
 	shared bool
-	// spec is what an own object has beside its routes, and plain the base route of one, undivided.
+	// spec is what an own object has in addition to its routes, and plain the base route of one, undivided.
 	spec  map[string]any
 	plain map[string]any
 
 	// read says that live is what was read last; it is nil where there is no object.
 	read bool
 	live *unstructured.Unstructured
-	// guarded says that the namespace was found to be the environment's in this operation.
-	guarded bool
+	// checked says that the namespace was found to be the environment's in this operation.
+	checked bool
 }
 
 func (r *router) object() string { return r.kind.name + " " + r.name }
@@ -46,13 +46,13 @@ func (r *router) Object() string {
 
 // guard refuses a namespace that is not the environment's, once for each operation and before anything is written.
 func (r *router) guard(ctx context.Context) error {
-	if r.guarded {
+	if r.checked {
 		return nil
 	}
 	if _, err := environment.Check(ctx, r.cluster, r.owner.Handle); err != nil {
 		return err
 	}
-	r.guarded = true
+	r.checked = true
 	return nil
 }
 
@@ -71,16 +71,16 @@ func (r *router) look(live *unstructured.Unstructured) (*routing, error) {
 	if !r.shared && !adopting && !r.owner.owns(live) {
 		return nil, &ForeignError{Object: r.object(), Whose: whose(live)}
 	}
-	all, err := readMarks(live)
+	all, err := readAnnotations(live)
 	if err != nil {
 		return nil, err
 	}
-	m, marked, err := all.mine(r.owner, r.object(), r.ref.name)
+	m, annotated, err := all.mine(r.owner, r.object(), r.ref.name)
 	if err != nil {
 		return nil, err
 	}
-	adopting = adopting && !marked
-	out := &routing{dialect: r.dialect, ref: r.ref, object: r.object(), live: live, mark: m, marked: marked, adopting: adopting}
+	adopting = adopting && !annotated
+	out := &routing{dialect: r.dialect, ref: r.ref, object: r.object(), live: live, annotation: m, annotated: annotated, adopting: adopting}
 	if adopting {
 		out.place, err = findByHand(r.dialect, routesOf(r.dialect, live), r.ref, r.shared, r.object())
 	} else {
@@ -89,7 +89,7 @@ func (r *router) look(live *unstructured.Unstructured) (*routing, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !marked && !out.headerIsOurs() {
+	if !annotated && !out.headerIsOurs() {
 		return nil, &AmbiguousError{Object: r.object(), Route: r.ref.header, Reason: fmt.Sprintf(
 			"It has a %s of this name already, which does not lead to the canary; this split needs the name for its headers.", r.dialect.word())}
 	}
@@ -107,8 +107,8 @@ func (r *router) Read(ctx context.Context) (Observed, error) {
 	if err != nil {
 		return Observed{}, err
 	}
-	out := Observed{Exists: found.base() != nil, Managed: found.marked, InstanceID: found.mark.Instance}
-	out.Version = digest([]any{r.live.GetUID(), r.live.Object["spec"], found.mark})
+	out := Observed{Exists: found.base() != nil, Managed: found.annotated, InstanceID: found.annotation.Instance}
+	out.Version = digest([]any{r.live.GetUID(), r.live.Object["spec"], found.annotation})
 	out.Split, out.Drift = found.split()
 	if found.adopting {
 		out.Drift = append(out.Drift, found.takenOver(r.shared))
@@ -121,7 +121,7 @@ func (r *router) Read(ctx context.Context) (Observed, error) {
 	return out, nil
 }
 
-// differing are the fields of an own object, beside its routes, that are not as they should be.
+// differing are the fields of an own object, in addition to its routes, that are not as they should be.
 func (r *router) differing(live *unstructured.Unstructured) []string {
 	spec, _ := live.Object["spec"].(map[string]any)
 	var out []string
@@ -151,14 +151,15 @@ func sameMembers(a, b any) bool {
 
 // mayWrite refuses a route that another resource instance has taken over.
 func (r *router) mayWrite(found *routing) error {
-	if got := found.mark.Instance; found.marked && !r.owner.TakeOver && r.owner.InstanceID != "" && got != "" && got != r.owner.InstanceID {
+	got := found.annotation.Instance
+	if found.annotated && !r.owner.TakeOver && r.owner.InstanceID != "" && got != "" && got != r.owner.InstanceID {
 		return errAnotherInstance(found.route(), r.owner.InstanceID, got)
 	}
 	return nil
 }
 
 func (r *router) Set(ctx context.Context, split Split) error {
-	r.guarded = false
+	r.checked = false
 	return r.set(ctx, split)
 }
 
@@ -192,7 +193,7 @@ func (r *router) make(ctx context.Context, split Split) error {
 	if err != nil {
 		return err
 	}
-	text, err := marks{r.owner.Name: m}.text()
+	text, err := annotations{r.owner.Name: m}.text()
 	if err != nil {
 		return err
 	}
@@ -214,13 +215,13 @@ func (r *router) make(ctx context.Context, split Split) error {
 }
 
 // ownRoutes are the routes of an own object.
-func (r *router) ownRoutes(split Split) ([]any, mark, error) {
+func (r *router) ownRoutes(split Split) ([]any, annotation, error) {
 	base := runtime.DeepCopyJSON(r.plain)
 	header, err := headerRoute(r.dialect, r.Object(), r.ref.header, base, split.Headers)
 	if err != nil {
-		return nil, mark{}, err
+		return nil, annotation{}, err
 	}
-	m := mark{Client: r.owner.Handle.Client, Stage: r.owner.Handle.Stage, Instance: r.owner.InstanceID, Route: r.ref.name}
+	m := annotation{Client: r.owner.Handle.Client, Stage: r.owner.Handle.Stage, Instance: r.owner.InstanceID, Route: r.ref.name}
 	base[r.dialect.destinations()] = divide(r.dialect, base, split.Weight)
 	if header == nil {
 		return []any{base}, m, nil
@@ -239,7 +240,7 @@ func (r *router) plan(ctx context.Context, live *unstructured.Unstructured, spli
 		return nil, nil, err
 	}
 	p := newPatch(live)
-	var m mark
+	var m annotation
 	switch {
 	case found.adopting && !r.shared && found.base() == nil:
 		return nil, nil, found.notDivided()
@@ -262,7 +263,7 @@ func (r *router) plan(ctx context.Context, live *unstructured.Unstructured, spli
 		return nil, nil, err
 	}
 	if m.Instance == "" {
-		m.Instance = found.mark.Instance
+		m.Instance = found.annotation.Instance
 	}
 	if !r.shared {
 		for _, field := range r.differing(live) {
@@ -270,7 +271,7 @@ func (r *router) plan(ctx context.Context, live *unstructured.Unstructured, spli
 		}
 		p.annotate(environment.AnnotationInstance, m.Instance)
 	}
-	if err := r.remark(p, &m); err != nil {
+	if err := r.writeAnnotation(p, &m); err != nil {
 		return nil, nil, err
 	}
 	if !p.empty() {
@@ -282,10 +283,10 @@ func (r *router) plan(ctx context.Context, live *unstructured.Unstructured, spli
 }
 
 // remake puts our routes back into an own object out of which others took them, behind what is left.
-func (r *router) remake(p *patch, found *routing, split Split) (mark, error) {
+func (r *router) remake(p *patch, found *routing, split Split) (annotation, error) {
 	routes, m, err := r.ownRoutes(split)
 	if err != nil {
-		return mark{}, err
+		return annotation{}, err
 	}
 	path := "/spec/" + r.dialect.list()
 	if len(found.routes()) == 0 {
@@ -301,9 +302,9 @@ func (r *router) remake(p *patch, found *routing, split Split) (mark, error) {
 	return m, nil
 }
 
-// remark writes our mark, nil takes it away. The marks of other splits stay.
-func (r *router) remark(p *patch, m *mark) error {
-	all, err := readMarks(p.live)
+// writeAnnotation writes the entry of this split in AnnotationSplits; nil removes it. The entries of other splits stay.
+func (r *router) writeAnnotation(p *patch, m *annotation) error {
+	all, err := readAnnotations(p.live)
 	if err != nil {
 		return err
 	}
@@ -326,7 +327,7 @@ func (r *router) remark(p *patch, m *mark) error {
 	return nil
 }
 
-// sameRoute reports that our routes and our mark are the same in two readings. What others did with theirs is their affair.
+// sameRoute reports that our routes and our annotation are the same in two readings. What others did with theirs is their affair.
 func (r *router) sameRoute(a, b *unstructured.Unstructured) bool {
 	if a.GetUID() != b.GetUID() {
 		return false
@@ -339,16 +340,16 @@ func (r *router) sameRoute(a, b *unstructured.Unstructured) bool {
 	if err != nil {
 		return false
 	}
-	return one.marked == other.marked && reflect.DeepEqual(one.mark, other.mark) &&
+	return one.annotated == other.annotated && reflect.DeepEqual(one.annotation, other.annotation) &&
 		reflect.DeepEqual(one.base(), other.base()) && reflect.DeepEqual(one.header(), other.header())
 }
 
 // Prepare has nothing to make: a route names Services, which are not ours.
 func (r *router) Prepare(context.Context, Split) (written bool, err error) { return false, nil }
 
-// Restore takes back what Set did, see Router.
+// Restore undoes what Set did, see Router.
 func (r *router) Restore(ctx context.Context) error {
-	r.guarded = false
+	r.checked = false
 	var err error
 	for range mostTries {
 		err = r.restoreOnce(ctx)
@@ -419,14 +420,14 @@ func (r *router) takeOut(live *unstructured.Unstructured) (*patch, []operation, 
 	p := newPatch(live)
 	if !r.shared {
 		// Requests that no route matches are refused; so the base route stays, and leads where requests went without any route.
-		found.mark.Before, _ = r.plain[r.dialect.destinations()].([]any)
+		found.annotation.Before, _ = r.plain[r.dialect.destinations()].([]any)
 		for label := range r.owner.Labels() {
 			p.remove("/metadata/labels/" + escape(label))
 		}
 		p.annotate(environment.AnnotationInstance, "")
 	}
 	found.undivide(p)
-	if err := r.remark(p, nil); err != nil {
+	if err := r.writeAnnotation(p, nil); err != nil {
 		return nil, nil, err
 	}
 	return p, found.tests(), nil

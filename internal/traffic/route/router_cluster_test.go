@@ -153,7 +153,7 @@ func TestRouters_RefuseObjectsOfOthers(t *testing.T) {
 	b.Put(virtualServices.groupKind(), service)
 	r := b.istio(istioConfig(""))
 	_, err := r.Read(t.Context())
-	traffictest.WantError[*ForeignError](t, err, "VirtualService app belongs to somebody else")
+	traffictest.WantError[*ForeignError](t, err, "VirtualService app belongs to another owner")
 	traffictest.WantError[*ForeignError](t, r.Set(t.Context(), Split{Weight: 1}))
 	if b.Live(destinationRules.groupKind(), "app") != nil {
 		t.Error("the DestinationRule was made for a split that was refused")
@@ -162,7 +162,7 @@ func TestRouters_RefuseObjectsOfOthers(t *testing.T) {
 		t.Error(err)
 	}
 	if b.Live(virtualServices.groupKind(), "app") == nil {
-		t.Error("somebody else's VirtualService was removed")
+		t.Error("a VirtualService of another owner was removed")
 	}
 
 	// Another client's namespace is refused before anything is written.
@@ -238,7 +238,7 @@ spec:
 				b.wantRead(test.router(b), split)
 			}
 
-			// Somebody puts a route before all others, between our reading and our writing.
+			// Another user puts a route before all others, between our reading and our writing.
 			routes := b.routes(test.kind, field)
 			added := entry(original.DeepCopy().Object["spec"])[field].([]any)[0] //nolint:forcetypeassert // the list that was put there
 			entry(added)["name"] = "added"
@@ -265,10 +265,10 @@ spec:
 			changed[timeout] = edited
 			b.replace(test.kind, field, routes)
 			traffictest.WantError[*ConflictError](t, r.Set(t.Context(), Split{Weight: 30, Headers: []HeaderMatch{onTrue}}),
-				"changed by somebody else")
+				"Another user or program changed")
 			traffictest.WantSame(t, routes, b.routes(test.kind, field))
 			if name == "gateway by place" {
-				// Moved, changed, and without a name: nothing tells it from the others any more.
+				// Moved, changed, and without a name: nothing distinguishes it from the others any more.
 				_, err := r.Read(t.Context())
 				traffictest.WantError[*AmbiguousError](t, err)
 				changed[timeout], edited = before, before
@@ -291,8 +291,8 @@ spec:
 			want := append([]any{added}, entry(original.Object["spec"])[field].([]any)...) //nolint:forcetypeassert // as above
 			entry(want[len(want)-1])["name"], entry(want[len(want)-2])[timeout] = "last", edited
 			traffictest.WantSame(t, want, b.routes(test.kind, field))
-			if marks := b.Live(test.kind.groupKind(), "shared").GetAnnotations()[AnnotationSplits]; marks != "" {
-				t.Errorf("our mark is left: %s", marks)
+			if annotations := b.Live(test.kind.groupKind(), "shared").GetAnnotations()[AnnotationSplits]; annotations != "" {
+				t.Errorf("the annotation is left: %s", annotations)
 			}
 			if err := test.router(b).Restore(t.Context()); err != nil {
 				t.Errorf("once more: %v", err)
@@ -341,7 +341,7 @@ spec:
 	spec["subsets"] = append(subsets, map[string]any{"name": "v2", "labels": map[string]any{"version": "v2"}})
 	traffictest.WantSame(t, spec, b.Live(destinationRules.groupKind(), "theirs").Object["spec"])
 
-	// What others did to our subset is seen, and put right by the next Set.
+	// What others did to our subset is seen, and the next Set repairs it.
 	b.Edit(destinationRules.groupKind(), "theirs",
 		`{"spec":{"subsets":[{"name":"eu","labels":{"zone":"eu"}},{"name":"v1","labels":{"version":"v1"}},{"name":"v2",`+
 			`"labels":{"version":"v9"}}]}}`)
@@ -359,7 +359,7 @@ spec:
 	after := b.Live(destinationRules.groupKind(), "theirs")
 	traffictest.WantSame(t, before.Object["spec"], after.Object["spec"])
 	if after.GetAnnotations()[AnnotationSplits] != "" {
-		t.Errorf("our mark is left: %v", after.GetAnnotations())
+		t.Errorf("the annotation is left: %v", after.GetAnnotations())
 	}
 }
 
@@ -423,7 +423,7 @@ func TestRouters_KeepRoutesThatOthersPutIntoAnOwnObject(t *testing.T) {
 		map[string]any{"name": "app", "route": []any{map[string]any{"destination": map[string]any{"host": "data-collection"}}}},
 	}, routesOf(istio{}, left))
 	if b.owner.owns(left) || left.GetAnnotations()[AnnotationSplits] != "" {
-		t.Errorf("our marks are left: %v, %v", left.GetLabels(), left.GetAnnotations())
+		t.Errorf("labels and annotations are left: %v, %v", left.GetLabels(), left.GetAnnotations())
 	}
 }
 

@@ -25,7 +25,7 @@ const (
 	newOne    = "v1.2.0"
 )
 
-// meshed are two versions of the sample service behind one Service, with a Service for each beside it.
+// meshed are two versions of the sample service behind one Service, with a Service for each next to it.
 func (b *bench) meshed() kubernetes.Interface {
 	b.Helper()
 	client, err := b.cluster.Kubernetes()

@@ -63,7 +63,7 @@ func (w *world) set() error {
 		w.t.Fatalf("%v\nread %+v, changed %q", w.log, now, changed)
 	}
 	if at := found.place; len(split.Headers) > 0 && at.header != at.base-1 {
-		w.t.Fatalf("%v\nthe header route stands at %d, the base route at %d", w.log, at.header, at.base)
+		w.t.Fatalf("%v\nthe header route is at %d, the base route at %d", w.log, at.header, at.base)
 	}
 	return nil
 }
@@ -85,7 +85,7 @@ func (w *world) restore() error {
 	return nil
 }
 
-// edit is what somebody else does.
+// edit is what another user does.
 func (w *world) edit() {
 	w.live = w.live.DeepCopy()
 	spec := entry(w.live.Object["spec"])
@@ -94,7 +94,7 @@ func (w *world) edit() {
 	at := w.random.IntN(len(routes))
 	switch what := w.random.IntN(9); {
 	case what == 0:
-		w.log = append(w.log, "mark lost")
+		w.log = append(w.log, "annotation lost")
 		w.live.SetAnnotations(map[string]string{"somebody": "else"})
 	case what == 1 && len(routes) > 1, what == 8 && len(routes) > 1:
 		w.log = append(w.log, fmt.Sprintf("remove %d", at))

@@ -76,7 +76,7 @@ func planner(t testing.TB, config any) *router {
 	if !ok {
 		t.Fatalf("unexpected %T", made)
 	}
-	out.guarded = true
+	out.checked = true
 	return out
 }
 

@@ -19,12 +19,12 @@ type routing struct {
 	dialect dialect
 	ref     reference
 	// object names it in messages.
-	object string
-	live   *unstructured.Unstructured
-	place  place
-	mark   mark
-	marked bool
-	// adopting says that the object was imported and is not marked yet.
+	object     string
+	live       *unstructured.Unstructured
+	place      place
+	annotation annotation
+	annotated  bool
+	// adopting says that the object was imported and has no annotation yet.
 	adopting bool
 }
 
@@ -62,7 +62,7 @@ func (r *routing) split() (Split, []string) {
 	}
 	var changed []string
 	now := Split{Weight: weightOf(r.dialect, base)}
-	if !divided(r.dialect, base) && r.marked {
+	if !divided(r.dialect, base) && r.annotated {
 		changed = append(changed, fmt.Sprintf("the destinations of the %s are no longer those of the two tracks", r.dialect.word()))
 	}
 	if header == nil {
@@ -72,31 +72,31 @@ func (r *routing) split() (Split, []string) {
 	want, err := headerRoute(r.dialect, r.route(), r.ref.header, base, now.Headers)
 	switch {
 	case err != nil || want == nil:
-		changed = append(changed, fmt.Sprintf("the %s for the headers matches none that Slipway can tell", r.dialect.word()))
+		changed = append(changed, fmt.Sprintf("the %s for the headers matches no headers that Slipway can identify", r.dialect.word()))
 	case !reflect.DeepEqual(dropName(want), dropName(header)):
 		changed = append(changed, fmt.Sprintf("the %s for the headers is not a copy of the %s itself", r.dialect.word(), r.dialect.word()))
 	case r.place.header > r.place.base:
-		changed = append(changed, fmt.Sprintf("the %s for the headers does not stand first", r.dialect.word()))
+		changed = append(changed, fmt.Sprintf("the %s for the headers is not the first one", r.dialect.word()))
 	}
 	return now, changed
 }
 
 func dropName(route map[string]any) map[string]any { return withoutField(route, "name") }
 
-// divideBy adds to a patch what makes the routes divide traffic by split, and returns the mark that belongs to it.
-func (r *routing) divideBy(p *patch, split Split, owner Owner, own bool) (mark, error) {
+// divideBy adds to a patch what makes the routes divide traffic by split, and returns the annotation that belongs to it.
+func (r *routing) divideBy(p *patch, split Split, owner Owner, own bool) (annotation, error) {
 	base := r.base()
 	if base == nil {
-		return mark{}, missing(r.routes(), r.ref, r.object)
+		return annotation{}, missing(r.routes(), r.ref, r.object)
 	}
 	if err := canDivide(r.dialect, r.route(), base); err != nil {
-		return mark{}, err
+		return annotation{}, err
 	}
-	m := mark{
+	m := annotation{
 		Client: owner.Handle.Client, Stage: owner.Handle.Stage, Instance: owner.InstanceID, Route: nameOf(base),
-		Before: r.mark.Before, Subsets: r.mark.Subsets,
+		Before: r.annotation.Before, Subsets: r.annotation.Subsets,
 	}
-	if !own && (!r.marked || m.Before == nil || !divided(r.dialect, base)) {
+	if !own && (!r.annotated || m.Before == nil || !divided(r.dialect, base)) {
 		// Also where its owner has written it anew meanwhile.
 		m.Before = original(r.dialect, base)
 	}
@@ -105,7 +105,7 @@ func (r *routing) divideBy(p *patch, split Split, owner Owner, own bool) (mark, 
 	}
 	header, err := headerRoute(r.dialect, r.route(), r.ref.header, base, split.Headers)
 	if err != nil {
-		return mark{}, err
+		return annotation{}, err
 	}
 	if header != nil {
 		m.Header = digest(header)
@@ -148,14 +148,14 @@ func (r *routing) headerIsOurs() bool {
 	return true
 }
 
-// undivide adds to a patch what takes our part out of somebody else's object. The list of routes is never left empty.
+// undivide adds to a patch what removes our part from an object of another owner. The list of routes is never left empty.
 func (r *routing) undivide(p *patch) {
 	base := r.base()
 	field := r.dialect.destinations()
 	if base != nil && divided(r.dialect, base) {
-		before := r.mark.Before
+		before := r.annotation.Before
 		if len(before) == 0 {
-			// The mark is lost. Where the route came from is not known; away from the canary is what matters.
+			// The annotation is lost. Where the route came from is not known; away from the canary is what matters.
 			before = undivided(r.dialect, base)
 		}
 		if !reflect.DeepEqual(before, base[field]) {
@@ -168,7 +168,7 @@ func (r *routing) undivide(p *patch) {
 		p.remove(entryPath(r.dialect, r.place.header))
 	default:
 		// Others took the base route away. The last route stays, and leads where it did before.
-		before := r.mark.Before
+		before := r.annotation.Before
 		if len(before) == 0 {
 			before = undivided(r.dialect, header)
 		}
@@ -187,7 +187,7 @@ func (r *routing) hasOthers() bool {
 	return len(r.routes()) > ours
 }
 
-// tests are that our routes still stand where they were found.
+// tests are that our routes are still where they were found.
 func (r *routing) tests() []operation {
 	var out []operation
 	for _, at := range []int{r.place.header, r.place.base} {
@@ -206,7 +206,7 @@ func (r *routing) takenOver(shared bool) string {
 	return r.object + " is to be taken over, as it was imported"
 }
 
-// claim makes an object ours that somebody else made: its labels, and the name of the route that is divided.
+// claim makes an object ours that another user or program made: its labels, and the name of the route that is divided.
 func (r *routing) claim(p *patch, owner Owner) {
 	labels := owner.Labels()
 	if len(p.live.GetLabels()) == 0 {

@@ -23,7 +23,7 @@ import (
 
 // Use is one route that sends requests to certain pods.
 type Use struct {
-	// Split is the name of the split that the route belongs to, Object what it stands in, for example "VirtualService app".
+	// Split is the name of the split that the route belongs to, Object what contains it, for example "VirtualService app".
 	Split, Object string
 	// Weight is the percentage of the route's requests that its destination gets.
 	Weight int
@@ -103,11 +103,11 @@ func (u *uses) in(ctx context.Context, k kind, d dialect, reaches func(context.C
 	var out []Use
 	for i := range all {
 		object := &all[i]
-		marked, err := readMarks(object)
+		annotated, err := readAnnotations(object)
 		if err != nil {
 			return nil, err
 		}
-		for name, m := range marked {
+		for name, m := range annotated {
 			for _, route := range objectsIn(routesOf(d, object)) {
 				header := isHeader(route, name, m)
 				if !header && !isBase(d, route, m) {
@@ -126,12 +126,12 @@ func (u *uses) in(ctx context.Context, k kind, d dialect, reaches func(context.C
 	return out, nil
 }
 
-func isHeader(route map[string]any, split string, m mark) bool {
+func isHeader(route map[string]any, split string, m annotation) bool {
 	name := nameOf(route)
 	return name == headerRouteName(Owner{Name: split}) || name == "" && m.Header != "" && digest(route) == m.Header
 }
 
-func isBase(d dialect, route map[string]any, m mark) bool {
+func isBase(d dialect, route map[string]any, m annotation) bool {
 	if m.Route != "" {
 		return nameOf(route) == m.Route
 	}

@@ -46,7 +46,7 @@ func TestRoutesTo_FindsWhatSendsToAReleasesPods(t *testing.T) {
 	b.service("data-collection", map[string]string{"app": "dc"})
 	b.service("app-stable", map[string]string{"app": "dc", "version": "v1"})
 	b.service("app-canary", map[string]string{"app": "dc", "version": "v2"})
-	// A route of somebody else, to all of them, is none of ours.
+	// A route of another owner, to all of them, is none of ours.
 	b.Put(virtualServices.groupKind(), shared(t,
 		"  - {name: primary, route: [{destination: {host: data-collection}}]}\n"+
 			"  - {name: other, route: [{destination: {host: data-collection}}]}"))

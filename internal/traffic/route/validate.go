@@ -44,7 +44,7 @@ func (e *InvalidError) Error() string { return explain.Text(e.Explain()) }
 var (
 	// headerName is a token of HTTP, which both the Gateway API and Envoy demand; Istio matches header names in lower case only.
 	headerName = regexp.MustCompile("^[a-z0-9!#$%&'*+.^_`|~-]+$")
-	// headerValue is what may stand in a header: no control characters, no space at either end.
+	// headerValue is what a header may contain: no control characters, no space at either end.
 	headerValue = regexp.MustCompile(`^[!-~\x{80}-\x{10FFFF}]([\t -~\x{80}-\x{10FFFF}]*[!-~\x{80}-\x{10FFFF}])?$`)
 	gatewayName = regexp.MustCompile(`^[a-z0-9.-]+/(\*|[a-z0-9.-]+)$`)
 )
@@ -146,7 +146,7 @@ func hostProblems(field, host string) []Problem {
 	case host == "":
 		return []Problem{{Field: field, Text: "The host is empty."}}
 	case field == "host" && name != host:
-		return []Problem{{Field: field, Text: fmt.Sprintf("%q stands for many hosts; the tracks are behind one Service.", host)}}
+		return []Problem{{Field: field, Text: fmt.Sprintf("%q matches many hosts; the tracks are behind one Service.", host)}}
 	case len(validation.IsDNS1123Subdomain(name)) > 0:
 		return []Problem{{Field: field, Text: fmt.Sprintf("%q is no name of a host.", host)}}
 	}
@@ -163,7 +163,7 @@ func tracks(forStable, forCanary Track) []namedTrack {
 	return []namedTrack{{"stable", forStable}, {"canary", forCanary}}
 }
 
-// trackLabels checks that labels can tell the tracks apart.
+// trackLabels checks that labels distinguish the tracks.
 func trackLabels(forStable, forCanary Track) []Problem {
 	var out []Problem
 	for _, track := range tracks(forStable, forCanary) {

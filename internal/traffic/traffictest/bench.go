@@ -60,7 +60,7 @@ func (b *Bench) Resource(kind schema.GroupKind) dynamic.ResourceInterface {
 	return b.Dynamic.Resource(found.Resource).Namespace(b.Handle.Namespace)
 }
 
-// Put makes an object of somebody else.
+// Put makes an object of another owner.
 func (b *Bench) Put(kind schema.GroupKind, object *unstructured.Unstructured) *unstructured.Unstructured {
 	b.Helper()
 	object.SetNamespace(b.Handle.Namespace)
@@ -73,7 +73,7 @@ func (b *Bench) Put(kind schema.GroupKind, object *unstructured.Unstructured) *u
 	return made
 }
 
-// Edit changes an object as somebody else does, by a merge patch.
+// Edit changes an object as another user does, by a merge patch.
 func (b *Bench) Edit(kind schema.GroupKind, name, merge string, subresources ...string) {
 	b.Helper()
 	options := metav1.PatchOptions{FieldManager: "somebody"}

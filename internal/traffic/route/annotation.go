@@ -15,15 +15,15 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 )
 
-// AnnotationSplits is on each object in which Slipway divides a route: what it divides there, for whom, and how it was before. It stands
+// AnnotationSplits is on each object in which Slipway divides a route: what it divides there, for whom, and how it was before. It is
 // on the object itself, since one patch then writes both or neither.
 const AnnotationSplits = "slipway.dev/splits"
 
-// marks are the content of AnnotationSplits, by the names of the splits.
-type marks map[string]mark
+// annotations are the content of AnnotationSplits: the entries by the names of the splits.
+type annotations map[string]annotation
 
-// mark is what one split did to an object.
-type mark struct {
+// annotation is the entry of one split: what it did to an object.
+type annotation struct {
 	Client   string `json:"client"`
 	Stage    string `json:"stage"`
 	Instance string `json:"instance"`
@@ -35,16 +35,16 @@ type mark struct {
 	Fixed string `json:"fixed,omitempty"`
 	// Header is the digest of the header route, where one was written.
 	Header string `json:"header,omitempty"`
-	// Subsets are those that were added to somebody else's DestinationRule.
+	// Subsets are those that were added to a DestinationRule of another owner.
 	Subsets []string `json:"subsets,omitempty"`
 }
 
-func readMarks(object *unstructured.Unstructured) (marks, error) {
+func readAnnotations(object *unstructured.Unstructured) (annotations, error) {
 	text, ok := object.GetAnnotations()[AnnotationSplits]
 	if !ok {
-		return marks{}, nil
+		return annotations{}, nil
 	}
-	found := marks{}
+	found := annotations{}
 	if err := json.Unmarshal([]byte(text), &found); err != nil {
 		return nil, fmt.Errorf("reading the annotation %s of %s %s: %w", AnnotationSplits, object.GetKind(), object.GetName(), err)
 	}
@@ -76,24 +76,24 @@ func integers(value any) any {
 	return value
 }
 
-func (m marks) text() (string, error) {
-	text, err := json.Marshal(m)
+func (a annotations) text() (string, error) {
+	text, err := json.Marshal(a)
 	if err != nil {
 		return "", fmt.Errorf("writing the annotation %s: %w", AnnotationSplits, err)
 	}
 	return string(text), nil
 }
 
-// mine returns our mark. Errors: *ForeignError where the split of this name, or the route, is managed for somebody else.
-func (m marks) mine(owner Owner, object, route string) (mark, bool, error) {
-	for name, other := range m {
+// mine returns the entry of this split. Errors: *ForeignError if the split of this name, or the route, is managed for another environment.
+func (a annotations) mine(owner Owner, object, route string) (annotation, bool, error) {
+	for name, other := range a {
 		if name != owner.Name && other.Route != "" && other.Route == route {
-			return mark{}, false, &ForeignError{Object: fmt.Sprintf("route %s of %s", route, object), Whose: "the split " + name}
+			return annotation{}, false, &ForeignError{Object: fmt.Sprintf("route %s of %s", route, object), Whose: "the split " + name}
 		}
 	}
-	found, ok := m[owner.Name]
+	found, ok := a[owner.Name]
 	if ok && (found.Client != owner.Handle.Client || found.Stage != owner.Handle.Stage) {
-		return mark{}, false, &ForeignError{Object: object, Whose: fmt.Sprintf("client %s, stage %s", found.Client, found.Stage)}
+		return annotation{}, false, &ForeignError{Object: object, Whose: fmt.Sprintf("client %s, stage %s", found.Client, found.Stage)}
 	}
 	return found, ok, nil
 }

@@ -57,7 +57,7 @@ run "prod_has_the_triggers_of_the_strategy" {
   }
 }
 
-run "a_stage_of_another_name_is_guarded_like_prod" {
+run "a_stage_of_another_name_is_verified_like_prod" {
   command = plan
 
   variables {
@@ -67,7 +67,7 @@ run "a_stage_of_another_name_is_guarded_like_prod" {
 
   assert {
     condition     = slipway_release.app.analysis[0].metric[0].for == "2m"
-    error_message = "The stage is not guarded like prod."
+    error_message = "The stage is not verified like prod."
   }
 }
 
@@ -99,7 +99,7 @@ run "dev_keeps_what_fails" {
 
   assert {
     condition     = length(slipway_release.app.analysis) + length(slipway_release.app.smoke_test) + length(slipway_release.app.rollback) == 0
-    error_message = "A release in dev is guarded."
+    error_message = "A release in dev is verified."
   }
 }
 

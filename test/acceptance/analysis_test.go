@@ -13,8 +13,8 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
 )
 
-// baking starts an apply and returns when the new version is being watched.
-func (c tenant) baking(w *workspace) *process {
+// analyzing starts an apply and returns when the new version is being analyzed.
+func (c tenant) analyzing(w *workspace) *process {
 	c.t.Helper()
 	p := w.start(strings.Fields(applyArgs)...)
 	harness.Eventually(c.t, time.Minute, "the new version is watched", func(ctx context.Context) bool {
@@ -28,23 +28,23 @@ func (c tenant) baking(w *workspace) *process {
 	return p
 }
 
-// Prometheus goes away while a version is watched: nobody knows how it does, so it is left, and judged later.
-func TestBake_AMissingPrometheusLeavesTheVersionInPlace(t *testing.T) {
+// Prometheus goes away while a version is analyzed: the analysis is inconclusive, so the version is left, and verified later.
+func TestAnalysis_AMissingPrometheusLeavesTheVersionInPlace(t *testing.T) {
 	sameWithEveryProgram(t)
 	t.Parallel()
 	c, g, w := served(t)
 	g.extra = `on_inconclusive = "hold"`
 	w.write("main.tf", c.stack("v1.2.0", servedValues, g.hcl()))
-	p := c.baking(w)
+	p := c.analyzing(w)
 	c.losePrometheus()
 	r := p.wait(3 * time.Minute)
 	if r.code == 0 {
-		t.Fatalf("a version that could not be judged was accepted:\n%s", r.text)
+		t.Fatalf("a version whose analysis was inconclusive was accepted:\n%s", r.text)
 	}
 	for _, part := range []string{
-		"could not be judged in its analysis", "error_rate could not be checked for", "the API server answers",
+		"The analysis of revision 2", "was inconclusive", "error_rate could not be checked for", "the API server answers",
 		"Query: (sum(rate(http_requests_total{",
-		"Nothing is changed, as the policy says for this case", "It was left as it is", "Apply again to judge it again; no new revision is made",
+		"Nothing is changed, as the policy says for this case", "It was left as it is", "Apply again to verify it again; no new revision is made",
 	} {
 		if !strings.Contains(unwrap(r.text), part) {
 			t.Errorf("the error does not say %q:\n%s", part, r.text)
@@ -56,13 +56,13 @@ func TestBake_AMissingPrometheusLeavesTheVersionInPlace(t *testing.T) {
 	seen := c.whileServed("", func() { w.apply() })
 	seen.keptAnswering(t)
 	if got := len(c.helmStatuses(t.Context())); got != 2 {
-		t.Errorf("there are %d revisions, want 2: judging again deploys nothing", got)
+		t.Errorf("there are %d revisions, want 2: verifying again deploys nothing", got)
 	}
 	w.noChanges()
 }
 
-// A provider that dies while it watches has decided nothing. The next apply goes on where it was.
-func TestBake_ProviderKilledIsResumed(t *testing.T) {
+// A provider that dies while it watches has decided nothing. The next apply resumes where it was.
+func TestAnalysis_ProviderKilledIsResumed(t *testing.T) {
 	sameWithEveryProgram(t)
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -100,7 +100,7 @@ func TestBake_ProviderKilledIsResumed(t *testing.T) {
 			c, g, w := served(t)
 			g.duration = "20s"
 			w.write("main.tf", c.stack(test.version, servedValues, g.hcl()))
-			p := c.baking(w)
+			p := c.analyzing(w)
 			time.Sleep(time.Second)
 			p.killProvider()
 			if r := p.wait(time.Minute); r.code == 0 {
@@ -112,14 +112,14 @@ func TestBake_ProviderKilledIsResumed(t *testing.T) {
 }
 
 // Watching costs the API server little.
-func TestBake_AsksTheAPIServerSparingly(t *testing.T) {
+func TestAnalysis_AsksTheAPIServerSparingly(t *testing.T) {
 	sameWithEveryProgram(t)
 	t.Parallel()
 	local := localCluster(t)
 	c, g, w := served(t)
 	g.duration = "30s"
 	w.write("main.tf", c.stack("v1.2.0", servedValues, g.hcl()))
-	p := c.baking(w)
+	p := c.analyzing(w)
 	time.Sleep(2 * time.Second)
 	begin := time.Now()
 	time.Sleep(20 * time.Second)

@@ -41,7 +41,8 @@ func (t TrackCapacity) needed(share, demand int) int {
 	return out
 }
 
-// short is the track that cannot carry a weight, starting at "from", with its share in percent and the ready pods that it needs. Its name is
+// short is the track that cannot carry a weight, starting at "from", with its share in percent and the ready pods that it needs.
+// Its name is
 // empty where both can.
 func (c Capacity) short(from, weight int) (name string, track TrackCapacity, share, needs int) {
 	demand := c.demand(from)

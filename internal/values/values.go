@@ -114,6 +114,30 @@ func Get(v map[string]any, path string) (value any, ok bool) {
 	return value, true
 }
 
+// Cut takes what is at a dotted path, written as for Set, out of v, with the maps that this leaves empty. It changes v.
+func Cut(v map[string]any, path string) (value any, ok bool) {
+	return cut(v, splitPath(path))
+}
+
+func cut(v map[string]any, keys []string) (value any, ok bool) {
+	if value, ok = v[keys[0]]; !ok {
+		return nil, false
+	}
+	if len(keys) == 1 {
+		delete(v, keys[0])
+		return value, true
+	}
+	below, isMap := value.(map[string]any)
+	if !isMap {
+		return nil, false
+	}
+	value, ok = cut(below, keys[1:])
+	if ok && len(below) == 0 {
+		delete(v, keys[0])
+	}
+	return value, ok
+}
+
 // Leaves lists the dotted paths of all leaves, sorted. Lists and empty maps are leaves; a dot in a key is written "\.".
 func Leaves(v map[string]any) []string {
 	paths := leaves(nil, nil, v)

@@ -7,7 +7,6 @@ package helmstore
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -16,6 +15,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/redact"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
 )
 
 // Bind returns a client that makes each request under ctx, since Helm's storage driver takes no context.
@@ -63,40 +63,13 @@ func Mask(raw *render.Raw, secret map[string]any) (map[object.Key]string, error)
 	return out, nil
 }
 
-// SplitValues parts values at the paths that were given as secret.
+// SplitValues separates values at the paths that were given as secret, written as values.Leaves writes them.
 func SplitValues(config map[string]any, paths []string) (public, secret map[string]any) {
 	public, secret = object.DeepCopy(config), map[string]any{}
 	for _, path := range paths {
-		if v, ok := cutPath(public, strings.Split(path, ".")); ok {
+		if v, ok := values.Cut(public, path); ok {
 			secret[path] = v
 		}
 	}
 	return public, secret
-}
-
-// cutPath takes a leaf out of a map, and the maps that it leaves empty.
-func cutPath(m map[string]any, path []string) (any, bool) {
-	// A key may itself hold dots, so every way to split the path is checked.
-	for i := range path {
-		key := strings.Join(path[:i+1], ".")
-		v, ok := m[key]
-		if !ok {
-			continue
-		}
-		if i == len(path)-1 {
-			delete(m, key)
-			return v, true
-		}
-		child, ok := v.(map[string]any)
-		if !ok {
-			continue
-		}
-		if found, ok := cutPath(child, path[i+1:]); ok {
-			if len(child) == 0 {
-				delete(m, key)
-			}
-			return found, true
-		}
-	}
-	return nil, false
 }

@@ -9,22 +9,19 @@ import (
 	"strings"
 )
 
-// processDetails distinguishes a process from later ones with the same id: its start time in ticks since boot, and the boot.
+// processDetails distinguishes a process from others with the same id: from later ones by its start time in ticks since boot and the
+// boot, from those of other containers by the PID namespace, since containers may have one host name and start in the same tick. What
+// cannot be read is left out.
 func processDetails(pid int) string {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return ""
-	}
+	namespace, _ := os.Readlink("/proc/self/ns/pid")          // empty where /proc is hidden
+	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id") // likewise
+	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)) // likewise
 	// The second field is the command in parentheses and may hold anything; the start time is the 22nd field, the 20th
 	// after the command.
-	_, after, _ := strings.Cut(string(stat[strings.LastIndexByte(string(stat), ')')+1:]), " ")
-	fields := strings.Fields(after)
-	if len(fields) < 20 {
-		return ""
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	started := ""
+	if len(fields) >= 20 {
+		started = fields[19]
 	}
-	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return fmt.Sprintf(" (started at tick %s)", fields[19])
-	}
-	return fmt.Sprintf(" (started at tick %s of boot %.8s)", fields[19], boot)
+	return fmt.Sprintf("%s %s %s", namespace, boot, started)
 }

@@ -351,10 +351,3 @@ func TestGate_RefusesMutationsOnceTheRightIsGone(t *testing.T) {
 		})
 	}
 }
-
-func TestProcessHolder_NamesTheParentProcess(t *testing.T) {
-	first := processHolder()
-	if !strings.HasPrefix(first, "terraform process ") || first != processHolder() {
-		t.Errorf("holder %q", first)
-	}
-}

@@ -31,11 +31,14 @@ func main() {
 
 	quietUnlessLogged()
 	collectSparsely()
+	changes := &provider.Changes{}
 	var options []tf6server.ServeOpt
 	if *debug {
 		options = append(options, tf6server.WithManagedDebug())
+	} else {
+		go endWithParent(changes)
 	}
-	err := tf6server.Serve("registry.terraform.io/slipway-dev/slipway", provider.NewServer(version), options...)
+	err := tf6server.Serve("registry.terraform.io/slipway-dev/slipway", provider.NewServer(version, changes), options...)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -19,7 +19,7 @@ import (
 
 // testFactories serves the provider of this build.
 var testFactories = map[string]func() (tfprotov6.ProviderServer, error){
-	"slipway": func() (tfprotov6.ProviderServer, error) { return NewServer("test")(), nil },
+	"slipway": func() (tfprotov6.ProviderServer, error) { return NewServer("test", &Changes{})(), nil },
 }
 
 // testKubeconfig is the kubeconfig of the test cluster; without one the test is skipped.

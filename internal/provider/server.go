@@ -19,11 +19,12 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 )
 
-// NewServer returns the constructor of a provider server in Terraform's protocol 6. version is the provider's own.
-func NewServer(version string) func() tfprotov6.ProviderServer {
+// NewServer returns the constructor of a provider server in Terraform's protocol 6. version is the provider's own; changes counts the
+// changes that the server makes.
+func NewServer(version string, changes *Changes) func() tfprotov6.ProviderServer {
 	return func() tfprotov6.ProviderServer {
 		p := &Provider{version: version}
-		return &server{ProviderServer: providerserver.NewProtocol6(p)(), provider: p}
+		return &server{ProviderServer: providerserver.NewProtocol6(p)(), provider: p, changes: changes}
 	}
 }
 
@@ -33,6 +34,7 @@ func NewServer(version string) func() tfprotov6.ProviderServer {
 type server struct {
 	tfprotov6.ProviderServer
 	provider *Provider
+	changes  *Changes
 
 	once    sync.Once
 	release releaseShape

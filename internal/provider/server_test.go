@@ -34,7 +34,7 @@ func planServer(t *testing.T) *server {
 // configuredServer is a server with that configuration of the provider.
 func configuredServer(t *testing.T, configuration body) *server {
 	t.Helper()
-	s, ok := NewServer("test")().(*server)
+	s, ok := NewServer("test", &Changes{})().(*server)
 	if !ok {
 		t.Fatal("NewServer makes another server")
 	}

@@ -5,8 +5,10 @@ package acceptance
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -166,6 +168,40 @@ func TestInstall_SigtermToTheGroup_IsFinishedByTheNextApply(t *testing.T) {
 	w.write("main.tf", c.stack("v1.1.1", quick, ""))
 	w.apply()
 	c.answersWith("v1.1.1")
+	w.noChanges()
+}
+
+// A Terraform that is killed, with nobody to end its provider, leaves no process, and an environment that the next apply finishes.
+func TestUpgrade_TerraformKilled_LeavesNoProvider(t *testing.T) {
+	t.Parallel()
+	c := newTenant(t)
+	w := newWorkspace(t, map[string]string{"main.tf": c.stack("v1.1.1", quick, "")})
+	w.apply()
+
+	w.write("main.tf", c.stack("v1.2.0", slow, ""))
+	p := w.start(strings.Fields(applyArgs)...)
+	harness.Eventually(t, 60*time.Second, "the Deployment is changed",
+		func(ctx context.Context) bool { return strings.HasSuffix(c.image(ctx), ":v1.2.0") })
+	providers := p.providers()
+	if len(providers) == 0 {
+		t.Fatalf("no provider runs:\n%s", p.text())
+	}
+	if err := syscall.Kill(p.cmd.Process.Pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	harness.Eventually(t, time.Minute, "no provider is left", func(context.Context) bool {
+		return !slices.ContainsFunc(providers, func(pid int) bool {
+			_, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)) // One that has ended and is not reaped has none.
+			return err == nil
+		})
+	})
+	if got := c.helmStatuses(t.Context())["2"]; got != "failed" {
+		t.Errorf("Helm's revision 2 is %q after the provider ended, want failed", got)
+	}
+
+	w.write("main.tf", c.stack("v1.2.0", quick, ""))
+	w.apply()
+	c.answersWith("v1.2.0")
 	w.noChanges()
 }
 

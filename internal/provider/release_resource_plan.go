@@ -234,14 +234,21 @@ func (r *ReleaseResource) planChange(ctx context.Context, private privateReader,
 		}
 	}
 	definitions, lines := c.planDefinitions(resp)
+	summary, quarantined := append(c.summarize(ctx, previous, next), lines...), c.quarantined(next)
+	if text := quarantined.ValueString(); text != "" {
+		summary = append([]string{"refused by the apply: " + text}, summary...)
+		resp.Diagnostics.AddWarning("Release "+plan.Name.ValueString()+" in "+handle.Name()+" is quarantined",
+			"The apply refuses this content: "+text+".\n\nChange the version, the chart, the values or the verification, or set retry_token to "+
+				"another text to deploy the same content again.")
+	}
 	planned := map[string]attr.Value{
 		"status":         types.StringValue(statusDeployed),
 		"revision":       types.Int64Unknown(),
 		"objects":        objectsValue(next.Objects, next.Volatile),
 		"drift":          types.MapNull(types.StringType),
-		"change_summary": stringsOrNull(append(c.summarize(ctx, previous, next), lines...)),
+		"change_summary": stringsOrNull(summary),
 		"findings":       stringsOrNull(findingLines(render.Review(next))),
-		"quarantined":    c.quarantined(next),
+		"quarantined":    quarantined,
 		"known_good":     types.StringUnknown(),
 		"verification":   knownAfter(!c.verification.known || c.verification.verifies()),
 		"rollback_ready": knownAfter(!c.verification.known || c.verification.Rollback != nil),

@@ -202,7 +202,7 @@ func reports(version, values string) string {
 func (c tenant) held(w *workspace, version string) {
 	c.t.Helper()
 	text := w.plan()
-	for _, part := range []string{"v1.1.1 → " + version, "+ quarantined "} {
+	for _, part := range []string{"v1.1.1 → " + version, "+ quarantined ", `+ "refused by the apply: ` + version, "is quarantined"} {
 		if !strings.Contains(text, part) {
 			c.t.Errorf("the next plan does not say %q:\n%s", part, text)
 		}

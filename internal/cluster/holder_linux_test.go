@@ -22,7 +22,8 @@ func TestProcessHolder_DiffersBetweenPIDNamespaces(t *testing.T) {
 	t.Parallel()
 	inside := func() string {
 		// The shell is process 1 of its namespace, and stays because it has something to do afterwards.
-		command := exec.CommandContext(t.Context(), "/bin/sh", "-c", `"$0" -test.run '^TestProcessHolder_DiffersBetweenPIDNamespaces$' -test.v; true`,
+		command := exec.CommandContext(t.Context(), "/bin/sh", "-c",
+			`"$0" -test.run '^TestProcessHolder_DiffersBetweenPIDNamespaces$' -test.v; true`,
 			os.Args[0])
 		command.Env = append(os.Environ(), printHolder+"=1")
 		command.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}

@@ -15,7 +15,8 @@ func TestProcessHolder_NamesUserMachineAndParentProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := regexp.MustCompile(fmt.Sprintf(`^\S.* on %s, terraform process %d \(run [0-9a-f]{8}(, \S+)?\)$`, regexp.QuoteMeta(host), os.Getppid()))
+	want := regexp.MustCompile(fmt.Sprintf(`^\S.* on %s, terraform process %d \(run [0-9a-f]{8}(, \S+)?\)$`, regexp.QuoteMeta(host),
+		os.Getppid()))
 	if first := processHolder(); !want.MatchString(first) || first != processHolder() {
 		t.Errorf("holder %q", first)
 	}

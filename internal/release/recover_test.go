@@ -296,7 +296,7 @@ func TestApply_EndsWhereStorageDoesNotKeepWhatIsWritten(t *testing.T) {
 	if err == nil {
 		t.Fatal("it did not fail")
 	}
-	wantText(t, err.Error(), "Release app was not applied", "Revision 1 is pending upgrade", "sh.helm.release.v1.app.*")
+	wantText(t, err.Error(), "Release app was not applied", "Revision 1 is pending install", "sh.helm.release.v1.app.*")
 	b.mustApply(with(t, config("debug")))
 	b.wantEnd(2, "deployed", record.Deployed)
 }

@@ -262,6 +262,11 @@ func (s *session) getReady(ctx context.Context, color string) error {
 	if err != nil {
 		return err
 	}
+	if len(found) == 0 {
+		if err := s.waiter().appear(ctx, color); err != nil {
+			return err
+		}
+	}
 	least, err := s.scaler().up(ctx, found, s.state.Scaled[color], max(1, serving))
 	if err != nil {
 		return err

@@ -464,7 +464,7 @@ func TestBlueGreen_IsAbortedByTheAnnotation(t *testing.T) {
 	}
 }
 
-// A pod that never gets ready is waited for until a user aborts.
+// A pod that does not appear is waited for until a user aborts.
 func TestBlueGreen_IsAbortedWhileItWaits(t *testing.T) {
 	t.Parallel()
 	c := newPair(t)
@@ -473,13 +473,26 @@ func TestBlueGreen_IsAbortedWhileItWaits(t *testing.T) {
 	_, err := Apply(t.Context(), c.target, Spec{Active: Green}, Options{
 		Claim: record.Claim{InstanceID: "one"}, Timeout: time.Minute,
 		Progress: func(text string) {
-			if strings.HasPrefix(text, "waiting until Service app-preview has") {
+			if strings.HasPrefix(text, "waiting until there is a pod of green") {
 				c.abort("it takes too long")
 			}
 		},
 	})
 	traffictest.WantExplained(t, err, "failed before the switch", "aborted by hand: it takes too long")
 	c.wantLive(Blue)
+}
+
+// A wrong label is an error within seconds, and the error shows the right one.
+func TestBlueGreen_NamesTheLabelsThatNoPodHas(t *testing.T) {
+	t.Parallel()
+	c := newPair(t)
+	c.pod(Blue)
+	c.pod(Green)
+	c.target.Label = "trak"
+	_, err := Apply(t.Context(), c.target, Spec{Active: Green}, Options{Claim: record.Claim{InstanceID: "one"}, Timeout: 20 * time.Minute})
+	traffictest.WantExplained(t, err, "Service app was not switched", "has the labels app=app, trak=green",
+		"app=app, "+DefaultLabel+"=blue; app=app",
+		"Set label")
 }
 
 // Two resources of one configuration have the same Service.

@@ -11,6 +11,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/analysis"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/pods"
 )
 
 // abortedError says that the record has the abort annotation.
@@ -59,6 +60,21 @@ func errNotReady(what, seen, service, live string) error {
 		Happened: fmt.Sprintf("The time was over before %s.", what), Observed: strings.TrimSpace(seen),
 		Advice: fmt.Sprintf("Service %s has %s in its selector. See why the pods are not ready, or raise the timeout; then apply again.", service,
 			live),
+	}
+}
+
+// errNoPods says that nothing has the labels of a color. there are the sets of labels of the Service's pods.
+func errNoPods(color, service string, wanted map[string]string, there []string) error {
+	observed := "The Service's selector matches no pod."
+	if len(there) > 0 {
+		observed = "Pods that the Service's selector matches have: " + strings.Join(there, "; ") + "."
+	}
+	return &explain.Error{
+		Happened: fmt.Sprintf("Service %s was not switched: no pod and no Deployment of %s has the labels %s.", service, color,
+			pods.LabelText(wanted)),
+		Observed: observed,
+		Advice: fmt.Sprintf("Set label, and the values of the colors, to what the pods of %s have; or deploy %s before the switch, "+
+			"for example with depends_on.", color, color),
 	}
 }
 

@@ -19,6 +19,9 @@ const (
 	waitPoll = 300 * time.Millisecond
 	// abortEvery is the least time between two looks for the abort annotation.
 	abortEvery = time.Second
+	// appearWithin is how long a color may have neither a pod nor a Deployment. What depends on no other controller is there by then, and
+	// wrong labels are reported soon.
+	appearWithin = 20 * time.Second
 )
 
 // waiter waits for pods of a color.
@@ -99,6 +102,29 @@ func (w waiter) alone(ctx context.Context, service, color string, least int) err
 			text += ", and others: " + strings.Join(others, ", ")
 		}
 		return text + "." + pods.NotReady(own), nil
+	})
+}
+
+// appear waits until a color has a pod or a Deployment.
+func (w waiter) appear(ctx context.Context, color string) error {
+	latest := time.Now().Add(appearWithin)
+	return w.until(ctx, "there is a pod of "+color, func() (string, error) {
+		own, err := w.colors.pods(ctx, color)
+		if err != nil || len(own) > 0 {
+			return "", err
+		}
+		found, err := w.colors.deployments(ctx, color)
+		if err != nil || len(found) > 0 {
+			return "", err
+		}
+		if time.Now().Before(latest) {
+			return "There is none.", nil
+		}
+		there, err := w.colors.reader.LabelSets(ctx, w.colors.common)
+		if err != nil {
+			return "", err
+		}
+		return "", errNoPods(color, w.service, w.colors.labels(&color), there)
 	})
 }
 

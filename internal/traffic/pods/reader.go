@@ -42,9 +42,31 @@ type Reader struct {
 func (r Reader) List(ctx context.Context, wanted map[string]string) ([]corev1.Pod, error) {
 	list, err := r.Client.CoreV1().Pods(r.Namespace).List(ctx, metav1.ListOptions{LabelSelector: labels.Set(wanted).String()})
 	if err != nil {
-		return nil, r.Cluster.Classify(fmt.Errorf("listing the pods with %s in namespace %s: %w", labelText(wanted), r.Namespace, err))
+		return nil, r.Cluster.Classify(fmt.Errorf("listing the pods with %s in namespace %s: %w", LabelText(wanted), r.Namespace, err))
 	}
 	return slices.DeleteFunc(list.Items, func(p corev1.Pod) bool { return p.DeletionTimestamp != nil }), nil
+}
+
+// LabelSets returns the sets of labels of the pods with labels, as text and without those that controllers generate. It returns at most
+// five.
+func (r Reader) LabelSets(ctx context.Context, wanted map[string]string) ([]string, error) {
+	found, err := r.List(ctx, wanted)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, pod := range found {
+		set := maps.Clone(pod.Labels)
+		for _, generated := range []string{appsv1.DefaultDeploymentUniqueLabelKey, appsv1.ControllerRevisionHashLabelKey,
+			appsv1.StatefulSetPodNameLabel,
+			appsv1.PodIndexLabel} {
+			delete(set, generated)
+		}
+		out = append(out, LabelText(set))
+	}
+	slices.Sort(out)
+	out = slices.Compact(out)
+	return out[:min(len(out), 5)], nil
 }
 
 // Deployments returns those whose pods have labels.
@@ -163,7 +185,7 @@ func (r Reader) capacityOf(ctx context.Context, track Track) (out TrackCapacity,
 	}
 	switch {
 	case out.Pods == 0:
-		out.Lacking = fmt.Sprintf("Service %s has no pod with the labels %s", track.Service, labelText(wanted))
+		out.Lacking = fmt.Sprintf("Service %s has no pod with the labels %s", track.Service, LabelText(wanted))
 	case len(waiting) > 0:
 		out.Lacking = fmt.Sprintf("no ready endpoints of Service %s are %s", track.Service, firstFew(waiting))
 	}
@@ -244,6 +266,7 @@ func firstFew(names []string) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
 }
 
-func labelText(set map[string]string) string {
+// LabelText is a set of labels as users write it: "app=x, track=green".
+func LabelText(set map[string]string) string {
 	return strings.ReplaceAll(labels.Set(set).String(), ",", ", ")
 }

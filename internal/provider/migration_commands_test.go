@@ -274,7 +274,7 @@ func TestMigrationCommands_AskTheToolWhereItIsNotKnownWhatRan(t *testing.T) {
 				go func() { deleted <- deleteJob() }()
 			},
 			Config:      config,
-			ExpectError: errorText("the Job was deleted while it ran"),
+			ExpectError: errorText("deleted the Job while it ran"),
 		},
 		resource.TestStep{ // what it had done was enough, says the tool
 			PreConfig: func() {

@@ -151,8 +151,7 @@ func (r *BlueGreenResource) Schema(ctx context.Context, _ resource.SchemaRequest
 			},
 			"planned_steps": schema.ListAttribute{
 				MarkdownDescription: "What the apply does, in order: the analysis on the preview Service, the switch, the analysis after " +
-					"it, what is scaled down. " +
-					"Null where there is nothing to do.",
+					"it, what is scaled down. It stays in the state until the next change.",
 				Computed:    true,
 				ElementType: types.StringType,
 			},

@@ -140,7 +140,7 @@ func (r *BlueGreenResource) Read(ctx context.Context, req resource.ReadRequest, 
 // observe brings what the cluster says into the state.
 func (m *blueGreenModel) observe(seen *bluegreen.Observed) {
 	m.Active = types.StringValue(seen.Active)
-	m.PlannedSteps, m.ScaleDown = types.ListNull(types.StringType), types.StringNull()
+	m.ScaleDown = types.StringNull()
 	m.Verification, m.Quarantined = stringOrNull(seen.Verification), stringOrNull(seen.Quarantined)
 	if seen.ScaleDown {
 		m.ScaleDown = types.StringValue(bluegreen.Opposite(seen.Active))
@@ -182,6 +182,7 @@ func (r *BlueGreenResource) ImportState(ctx context.Context, req resource.Import
 		Service: types.StringValue(s.name), PreviewService: types.StringValue(s.name + previewSuffix),
 		Label:     types.StringValue(bluegreen.DefaultLabel),
 		BlueValue: types.StringValue(bluegreen.Blue), GreenValue: types.StringValue(bluegreen.Green),
+		PlannedSteps:    types.ListNull(types.StringType),
 		PreviewAnalysis: types.ListNull(analysisBlock().NestedObject.Type()), Analysis: types.ListNull(analysisBlock().NestedObject.Type()),
 		Istio: types.ListNull(istioRouteBlock().NestedObject.Type()), HTTPRoute: types.ListNull(httpRouteBlock().NestedObject.Type()),
 		Timeouts: nullTimeouts(),

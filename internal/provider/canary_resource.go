@@ -104,9 +104,10 @@ func (r *CanaryResource) Schema(ctx context.Context, _ resource.SchemaRequest, r
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.UseStateForUnknown()},
 			},
 			"planned_steps": schema.ListAttribute{
-				MarkdownDescription: "What the apply does, in order: each weight and how it is analyzed. Null where there is nothing to do.",
-				Computed:            true,
-				ElementType:         types.StringType,
+				MarkdownDescription: "What the apply does, in order: each weight and how it is analyzed. It stays in the state until the next " +
+					"change.",
+				Computed:    true,
+				ElementType: types.StringType,
 			},
 			"drift": schema.ListAttribute{
 				MarkdownDescription: "What others changed in the route other than weights and headers; the next apply repairs it. After an " +

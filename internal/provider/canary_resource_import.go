@@ -40,7 +40,8 @@ func (r *CanaryResource) ImportState(ctx context.Context, req resource.ImportSta
 	steps, _ := canaryBlocks()["step"].(schema.ListNestedBlock)
 	model := canaryModel{
 		Name: types.StringValue(s.name), Headers: types.MapNull(types.StringType),
-		Step: types.ListNull(steps.NestedObject.Type()), Analysis: types.ListNull(canaryAnalysisBlock().NestedObject.Type()),
+		PlannedSteps: types.ListNull(types.StringType),
+		Step:         types.ListNull(steps.NestedObject.Type()), Analysis: types.ListNull(canaryAnalysisBlock().NestedObject.Type()),
 		Timeouts: nullTimeouts(),
 	}
 	p, uid, diags := openToImport(ctx, r.data, s)

@@ -257,7 +257,7 @@ func (m canaryModel) spec(w canaryWanted, live *cluster.Cluster, handle environm
 func (m *canaryModel) observe(seen *canary.Observed) {
 	m.divided(seen.Route.Split)
 	m.Verification, m.Quarantined = stringOrNull(seen.Verification), stringOrNull(seen.Quarantined)
-	m.PlannedSteps, m.Drift = types.ListNull(types.StringType), stringsOrNull(seen.Route.Drift)
+	m.Drift = stringsOrNull(seen.Route.Drift)
 }
 
 // divided is what a route does. Of two values of one header a map can hold none, so that it holds both as one: it differs from

@@ -262,7 +262,8 @@ func (r *MigrationResource) Schema(ctx context.Context, _ resource.SchemaRequest
 			},
 			"pending": schema.ListAttribute{
 				MarkdownDescription: "The files that the apply runs, in order, and `validate` where the validation is pending; or the " +
-					"phases of `commands`. Unknown when the resource is created, since the database may have some. Null when nothing is pending.",
+					"phases of `commands`. Unknown when the resource is created, since the database may have some. What an apply ran stays in the " +
+					"state until the next change.",
 				Computed:    true,
 				ElementType: types.StringType,
 			},

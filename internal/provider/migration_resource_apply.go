@@ -259,19 +259,21 @@ func (m *migrationModel) refresh(ctx context.Context, p *place, diags *diag.Diag
 	if err := m.refreshPending(ctx, target, names, diags); err != nil {
 		return err
 	}
-	diags.Append(m.refreshValidate(ctx, applied)...)
+	due, d := m.validationDue(ctx, applied, len(names) > 0)
+	diags.Append(d...)
+	if due {
+		m.Pending = stringsOrNull(append(names, string(job.PhaseValidate)))
+	}
 	return nil
 }
 
-// refreshPending puts what is pending into the state, and what it waits for.
+// refreshPending puts what is pending into the state, if anything is, and what it waits for.
 func (m *migrationModel) refreshPending(ctx context.Context, target job.Target, pending []string, diags *diag.Diagnostics) error {
-	var d diag.Diagnostics
-	m.Pending = stringsOrNull(pending)
 	m.BlockedBy = types.ListNull(types.StringType)
 	if len(pending) == 0 {
-		m.Findings = types.ListNull(types.StringType)
-		return nil
+		return nil // what the last apply ran stays in the state: that it is over is no change
 	}
+	m.Pending = stringsOrNull(pending)
 	gate, d := m.gate(ctx)
 	diags.Append(d...)
 	if gate == nil || d.HasError() {

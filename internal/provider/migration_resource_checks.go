@@ -105,8 +105,8 @@ func (m migrationModel) validated(ctx context.Context, digest string) (types.Map
 	return types.MapValueFrom(ctx, types.StringType, out)
 }
 
-// refreshValidate adds the validation to what is pending, after the files of the state were compared with what is applied.
-func (m *migrationModel) refreshValidate(ctx context.Context, applied map[string]string) (diags diag.Diagnostics) {
+// validationDue reports whether what is applied, or is going to be, has not passed the validation yet.
+func (m *migrationModel) validationDue(ctx context.Context, applied map[string]string, pending bool) (due bool, diags diag.Diagnostics) {
 	checksums := map[string]string{}
 	diags.Append(m.Checks.ElementsAs(ctx, &checksums, false)...)
 	var validate []*job.File
@@ -117,13 +117,7 @@ func (m *migrationModel) refreshValidate(ctx context.Context, applied map[string
 	}
 	want, d := m.validated(ctx, job.ValidateDigest(applied, validate))
 	diags.Append(d...)
-	if m.Validate.IsNull() || m.Pending.IsNull() && want.Equal(m.Phases) {
-		return diags
-	}
-	var names []string
-	diags.Append(m.Pending.ElementsAs(ctx, &names, false)...)
-	m.Pending = stringsOrNull(append(names, string(job.PhaseValidate)))
-	return diags
+	return !m.Validate.IsNull() && (pending || !want.Equal(m.Phases)), diags
 }
 
 // planValidate plans whether what is applied after the pending files is validated, and returns what is pending with it.

@@ -259,7 +259,7 @@ func (r *ReleaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 			},
 			"change_summary": schema.ListAttribute{
 				MarkdownDescription: "The planned change in words, for reviewers: `Deployment/data-collection-service: image v1.1.1 → " +
-					"v1.2.0`. Null when nothing changes.",
+					"v1.2.0`. It stays in the state until the next change.",
 				Computed:    true,
 				ElementType: types.StringType,
 			},

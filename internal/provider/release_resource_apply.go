@@ -206,10 +206,9 @@ func (r *ReleaseResource) read(ctx context.Context, req resource.ReadRequest, pr
 	}
 	prior := state.attributes()
 	for name, value := range map[string]attr.Value{
-		"revision":       types.Int64Value(int64(observation.Revision)),
-		"status":         types.StringValue(status),
-		"change_summary": types.ListNull(types.StringType),
-		"quarantined":    types.StringNull(),
+		"revision":    types.Int64Value(int64(observation.Revision)),
+		"status":      types.StringValue(status),
+		"quarantined": types.StringNull(),
 	} {
 		if !value.Equal(prior[name]) {
 			resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root(name), value)...)

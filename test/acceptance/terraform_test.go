@@ -142,12 +142,22 @@ func (w *workspace) refused(args ...string) string {
 	return unwrap(r.text)
 }
 
-// noChanges plans and demands an empty plan.
+// noChanges plans and demands an empty plan, and that a refresh finds nothing that changed outside of Terraform either.
 func (w *workspace) noChanges(args ...string) {
 	w.t.Helper()
+	w.noRefresh(args...)
 	r := w.run(append([]string{"plan", "-no-color", "-input=false", "-detailed-exitcode"}, args...)...)
 	if r.code != 0 {
 		w.t.Fatalf("a second plan has to be empty, got exit code %d:\n%s", r.code, r.text)
+	}
+}
+
+// noRefresh demands that a refresh finds nothing that changed outside of Terraform.
+func (w *workspace) noRefresh(args ...string) {
+	w.t.Helper()
+	r := w.run(append([]string{"plan", "-refresh-only", "-no-color", "-input=false", "-detailed-exitcode"}, args...)...)
+	if r.code != 0 {
+		w.t.Fatalf("a refresh after an apply has to find no changes, got exit code %d:\n%s", r.code, r.text)
 	}
 }
 

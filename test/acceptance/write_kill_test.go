@@ -104,8 +104,8 @@ resource "slipway_database" "this" {
 			t.Errorf("killed at write %d of the removal: %s roles are left: %v", write, left, err)
 		}
 	}
-	least(t, "a database that is made", made, 3)
-	least(t, "a database that is removed", removed, 3)
+	least(t, "a database that is made", made, 2)
+	least(t, "a database that is removed", removed, 2)
 }
 
 // opens demands that a Secret's URL opens the database.

@@ -129,7 +129,7 @@ func (m *testMigration) query(want, sql string) {
 // nothingLeft demands that the cluster has neither a Job nor a Secret with the URL any more.
 func (m *testMigration) nothingLeft() {
 	m.t.Helper()
-	client, deadline := testKubernetes(m.t), time.Now().Add(30*time.Second)
+	client, deadline := testKubernetes(m.t), time.Now().Add(3*time.Minute)
 	for {
 		jobs, err := client.BatchV1().Jobs(m.namespace).List(m.t.Context(), metav1.ListOptions{})
 		if err != nil {

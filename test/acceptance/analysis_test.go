@@ -17,7 +17,7 @@ import (
 func (c tenant) analyzing(w *workspace) *process {
 	c.t.Helper()
 	p := w.start(strings.Fields(applyArgs)...)
-	harness.Eventually(c.t, time.Minute, "the new version is watched", func(ctx context.Context) bool {
+	harness.Eventually(c.t, "the new version is watched", func(ctx context.Context) bool {
 		select {
 		case <-p.done:
 			c.t.Fatalf("the apply ended before the new version was watched:\n%s", p.text())
@@ -37,7 +37,7 @@ func TestAnalysis_AMissingPrometheusLeavesTheVersionInPlace(t *testing.T) {
 	w.write("main.tf", c.stack("v1.2.0", servedValues, g.hcl()))
 	p := c.analyzing(w)
 	c.losePrometheus()
-	r := p.wait(3 * time.Minute)
+	r := p.wait()
 	if r.code == 0 {
 		t.Fatalf("a version whose analysis was inconclusive was accepted:\n%s", r.text)
 	}
@@ -103,7 +103,7 @@ func TestAnalysis_ProviderKilledIsResumed(t *testing.T) {
 			p := c.analyzing(w)
 			time.Sleep(time.Second)
 			p.killProvider()
-			if r := p.wait(time.Minute); r.code == 0 {
+			if r := p.wait(); r.code == 0 {
 				t.Fatalf("the apply succeeded although its provider was killed:\n%s", r.text)
 			}
 			test.after(t, c, g, w)
@@ -124,7 +124,7 @@ func TestAnalysis_AsksTheAPIServerSparingly(t *testing.T) {
 	begin := time.Now()
 	time.Sleep(20 * time.Second)
 	end := time.Now()
-	if r := p.wait(3 * time.Minute); r.code != 0 {
+	if r := p.wait(); r.code != 0 {
 		t.Fatalf("the apply failed:\n%s", r.text)
 	}
 	events, err := local.AuditEvents(begin)

@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -304,7 +303,7 @@ func TestBadRelease_FirstInstallIsReportedAndTakenOver(t *testing.T) {
 	w := newWorkspace(t, map[string]string{"main.tf": c.stack("v1.2.1", servedValues, g.hcl())})
 	p := c.analyzing(w)
 	c.users(20)
-	r := p.wait(3 * time.Minute)
+	r := p.wait()
 	if r.code == 0 {
 		t.Fatalf("the bad release was accepted:\n%s", r.text)
 	}

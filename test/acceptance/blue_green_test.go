@@ -320,7 +320,7 @@ func TestBlueGreen_DoesNotSwitchToWhatFailsBefore(t *testing.T) {
 		[]byte(`{"spec":{"template":{"metadata":{"labels":{"slipway.dev/track":"none"}}}}}`), metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	harness.Eventually(t, 60*time.Second, "there is no blue pod", func(ctx context.Context) bool {
+	harness.Eventually(t, "there is no blue pod", func(ctx context.Context) bool {
 		list, err := harness.Kubernetes(t).CoreV1().Pods(c.namespace).List(ctx, metav1.ListOptions{LabelSelector: trackLabel + "=blue"})
 		return err == nil && len(list.Items) == 0
 	})

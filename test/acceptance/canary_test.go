@@ -209,10 +209,10 @@ func TestCanary_MovesCallsWithoutAFailure(t *testing.T) {
 	w.write("main.tf", c.twoTracks("v1.2.0", splitAt(100, "step {\n weight = 50\n pause = \"8s\"\n}\n")))
 	during(t, users, "from 10 to 50%, where the provider is killed", func() {
 		p := w.start(strings.Fields(applyArgs)...)
-		harness.Eventually(t, time.Minute, "half of the calls go to the canary",
+		harness.Eventually(t, "half of the calls go to the canary",
 			func(ctx context.Context) bool { return c.liveWeight(ctx) == 50 })
 		p.killProvider()
-		if r := p.wait(time.Minute); r.code == 0 {
+		if r := p.wait(); r.code == 0 {
 			t.Fatalf("the apply succeeded although its provider was killed:\n%s", r.text)
 		}
 	})

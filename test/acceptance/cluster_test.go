@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -85,7 +84,7 @@ func (c tenant) get(ctx context.Context, path string) (string, error) {
 // answersWith waits until the service answers with a version.
 func (c tenant) answersWith(version string) {
 	c.t.Helper()
-	harness.Eventually(c.t, 30*time.Second, "the service answers with "+version, func(ctx context.Context) bool {
+	harness.Eventually(c.t, "the service answers with "+version, func(ctx context.Context) bool {
 		text, err := c.get(ctx, "version")
 		return err == nil && strings.Contains(text, `"`+version+`"`)
 	})

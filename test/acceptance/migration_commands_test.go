@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	batchv1 "k8s.io/api/batch/v1"
@@ -69,7 +68,7 @@ func TestMigrationCommands_ProviderKilled_TheNextApplyJoinsTheRun(t *testing.T) 
 			killAt(t, w, c, step{"the tool runs", func(ctx context.Context, _ tenant) bool { return begun(ctx) }})
 			if !test.during {
 				execute("SELECT pg_advisory_unlock(1)")
-				harness.Eventually(t, time.Minute, "the Job has ended", func(ctx context.Context) bool {
+				harness.Eventually(t, "the Job has ended", func(ctx context.Context) bool {
 					jobs := c.jobs(ctx)
 					return len(jobs) == 1 && jobs[0].Status.Succeeded == 1
 				})
@@ -77,10 +76,10 @@ func TestMigrationCommands_ProviderKilled_TheNextApplyJoinsTheRun(t *testing.T) 
 			before := c.lease(t.Context())
 			p := w.start("apply", "-auto-approve", "-no-color", "-input=false")
 			if test.during {
-				harness.Eventually(t, 2*time.Minute, "the next apply has taken over", func(ctx context.Context) bool { return c.lease(ctx) != before })
+				harness.Eventually(t, "the next apply has taken over", func(ctx context.Context) bool { return c.lease(ctx) != before })
 				execute("SELECT pg_advisory_unlock(1)")
 			}
-			if r := p.wait(3 * time.Minute); r.code != 0 {
+			if r := p.wait(); r.code != 0 {
 				t.Fatalf("the next apply failed:\n%s", r.text)
 			}
 			steps, err := server.Psql(t.Context(), "postgres", "SELECT string_agg(step, ', ' ORDER BY step) FROM steps")

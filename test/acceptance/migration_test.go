@@ -16,7 +16,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	batchv1 "k8s.io/api/batch/v1"
@@ -233,7 +232,7 @@ func TestMigration_ProviderKilled_IsFinishedByTheNextApply(t *testing.T) {
 	server := testServer(t)
 	completes := func(m *migrated) {
 		m.unlock()
-		harness.Eventually(m.t, time.Minute, "the Job is complete", func(ctx context.Context) bool {
+		harness.Eventually(m.t, "the Job is complete", func(ctx context.Context) bool {
 			j := m.job(ctx)
 			return j != nil && j.Status.Succeeded == 1
 		})
@@ -261,9 +260,9 @@ func TestMigration_ProviderKilled_IsFinishedByTheNextApply(t *testing.T) {
 			m := newMigrated(t, server)
 			w := newWorkspace(t, map[string]string{"main.tf": m.config()})
 			p := w.start(strings.Fields(applyArgs)...)
-			harness.Eventually(t, time.Minute, s.name, func(ctx context.Context) bool { return s.reached(ctx, m) })
+			harness.Eventually(t, s.name, func(ctx context.Context) bool { return s.reached(ctx, m) })
 			p.killProvider()
-			if r := p.wait(time.Minute); r.code == 0 {
+			if r := p.wait(); r.code == 0 {
 				t.Fatalf("the apply succeeded although its provider was killed:\n%s", r.text)
 			}
 			if s.then != nil {
@@ -273,13 +272,13 @@ func TestMigration_ProviderKilled_IsFinishedByTheNextApply(t *testing.T) {
 			p = w.start(strings.Fields(applyArgs)...)
 			if s.then == nil {
 				// The next apply writes its instance id when it has seen which Jobs run.
-				harness.Eventually(t, 2*time.Minute, "the next apply has taken over, and the second file waits", func(ctx context.Context) bool {
+				harness.Eventually(t, "the next apply has taken over, and the second file waits", func(ctx context.Context) bool {
 					now := m.instance(ctx)
 					return now != "" && now != before && m.waits(ctx)
 				})
 				m.unlock()
 			}
-			if r := p.wait(2 * time.Minute); r.code != 0 {
+			if r := p.wait(); r.code != 0 {
 				t.Fatalf("the next apply ended with %d:\n%s", r.code, r.text)
 			}
 			m.appliedOnce(w)
@@ -306,14 +305,14 @@ func TestMigration_TwoAppliesAtOnce_RunEachFileOnce(t *testing.T) {
 	w.write("main.tf", m.config())
 
 	first := w.start(strings.Fields(applyArgs)...)
-	harness.Eventually(t, time.Minute, "the second file waits", func(ctx context.Context) bool { return m.waits(ctx) })
+	harness.Eventually(t, "the second file waits", func(ctx context.Context) bool { return m.waits(ctx) })
 	second := other.start(strings.Fields(applyArgs)...)
-	harness.Eventually(t, time.Minute, "the other apply is at work", func(context.Context) bool {
+	harness.Eventually(t, "the other apply is at work", func(context.Context) bool {
 		return strings.Contains(second.text(), "slipway_migration.expand: Creating...")
 	})
 	m.unlock()
 	for _, p := range []*process{first, second} {
-		if r := p.wait(2 * time.Minute); r.code != 0 {
+		if r := p.wait(); r.code != 0 {
 			t.Fatalf("an apply ended with %d:\n%s", r.code, r.text)
 		}
 	}

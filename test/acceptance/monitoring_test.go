@@ -48,7 +48,7 @@ func (c tenant) prometheus() string {
 		c.t.Fatal(err)
 	}
 	c.t.Cleanup(func() { c.losePrometheus() })
-	harness.Eventually(c.t, 30*time.Second, "Prometheus answers", func(ctx context.Context) bool {
+	harness.Eventually(c.t, "Prometheus answers", func(ctx context.Context) bool {
 		_, err := services.ProxyGet("http", own.Name, prometheusPort, "/-/ready", nil).DoRaw(ctx)
 		return err == nil
 	})
@@ -123,7 +123,7 @@ func (c tenant) users(rate int) {
 	if _, err := harness.Kubernetes(c.t).CoreV1().Pods(c.namespace).Create(c.t.Context(), pod, metav1.CreateOptions{}); err != nil {
 		c.t.Fatal(err)
 	}
-	harness.Eventually(c.t, 30*time.Second, "the service answers its users", func(context.Context) bool {
+	harness.Eventually(c.t, "the service answers its users", func(context.Context) bool {
 		r := c.served()
 		return r.Requests > r.Failed+rate
 	})
@@ -175,7 +175,7 @@ func (c tenant) whileServed(bad string, do func()) outage {
 	o.during = c.served().Requests - o.before.Requests
 	time.Sleep(time.Second)
 	least := callsPerTransition(c.t)
-	harness.Eventually(c.t, 3*time.Minute, fmt.Sprintf("%d requests were sent", least), func(context.Context) bool {
+	harness.Eventually(c.t, fmt.Sprintf("%d requests were sent", least), func(context.Context) bool {
 		o.after = c.served()
 		return o.after.Requests-o.before.Requests >= least
 	})

@@ -16,7 +16,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -168,7 +167,7 @@ func (r *relay) killed(w *workspace, change int, counts func(relayed) bool, args
 	killed := r.killAt(change, counts, func() *process { return <-started })
 	p := w.start(args...)
 	started <- p
-	ended := p.wait(3 * time.Minute)
+	ended := p.wait()
 	if !killed() {
 		return false
 	}

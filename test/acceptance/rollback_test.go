@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -146,7 +145,7 @@ func TestRollback_OfABadVersionExplainsWhatHappened(t *testing.T) {
 // eventuallyVerifies returns when the new version is being verified.
 func (c tenant) eventuallyVerifies() {
 	c.t.Helper()
-	harness.Eventually(c.t, time.Minute, "the new version is being verified", func(ctx context.Context) bool {
+	harness.Eventually(c.t, "the new version is being verified", func(ctx context.Context) bool {
 		r, ok := c.record(ctx)
 		return ok && r.Phase == "verifying"
 	})
@@ -168,7 +167,7 @@ func TestRollback_ByTheAbortAnnotation(t *testing.T) {
 	if _, err := maps.Patch(t.Context(), "slipway-release-"+releaseName, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	r := p.wait(2 * time.Minute)
+	r := p.wait()
 	if text := unwrap(r.text); r.code == 0 || !strings.Contains(text, "was aborted by hand: orders are lost") ||
 		!strings.Contains(text, "Version v1.1.1 was restored") {
 		t.Errorf("the apply ended with %d:\n%s", r.code, r.text)
@@ -193,7 +192,7 @@ func TestVerification_ResumesAfterAnInterrupt(t *testing.T) {
 	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
-	if r := p.wait(time.Minute); r.code == 0 {
+	if r := p.wait(); r.code == 0 {
 		t.Fatalf("an interrupted verification passed:\n%s", r.text)
 	}
 	if got, ok := w.attribute(app, "verification").(string); !ok || !strings.HasPrefix(got, "unverified since ") ||

@@ -113,7 +113,7 @@ type result struct {
 func (w *workspace) run(args ...string) result {
 	w.t.Helper()
 	p := w.start(args...)
-	return p.wait(5 * time.Minute)
+	return p.wait()
 }
 
 // must runs a command that has to succeed.
@@ -245,9 +245,10 @@ func (p *process) text() string {
 	return p.out.String()
 }
 
-// wait waits for the end of the process.
-func (p *process) wait(limit time.Duration) result {
+// wait waits for the end of the process, for longer than any takes even on a busy machine.
+func (p *process) wait() result {
 	p.t.Helper()
+	const limit = 15 * time.Minute
 	select {
 	case <-p.done:
 	case <-time.After(limit):

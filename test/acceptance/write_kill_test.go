@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -176,7 +175,7 @@ resource "slipway_blue_green" "app" {
 	copyFile(t, w, other, "terraform.tfstate", "terraform.tfstate")
 	w.write("main.tf", config("20", "green", "40"))
 	first, second := w.start(strings.Fields(applyArgs)...), other.start(strings.Fields(applyArgs)...)
-	a, b := first.wait(4*time.Minute), second.wait(4*time.Minute)
+	a, b := first.wait(), second.wait()
 	// One may refuse to overwrite what its plan did not see.
 	if a.code != 0 && b.code != 0 {
 		t.Fatalf("both applies failed:\n%s\n%s", a.text, b.text)

@@ -105,10 +105,13 @@ func Name(prefix string) string {
 	return prefix + "-" + strings.ToLower(rand.Text()[:6])
 }
 
-// Eventually polls until the condition is true. The test fails when that takes longer than limit; what says for what it waited.
-func Eventually(t testing.TB, limit time.Duration, what string, condition func(context.Context) bool) {
+// patience is how long tests wait for something in the cluster. It is far longer than that takes, so that a busy machine fails no test.
+const patience = 5 * time.Minute
+
+// Eventually polls until the condition is true. The test fails when that takes longer than 5 minutes; what says for what it waited.
+func Eventually(t testing.TB, what string, condition func(context.Context) bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for {
 		if condition(ctx) {
@@ -116,7 +119,7 @@ func Eventually(t testing.TB, limit time.Duration, what string, condition func(c
 		}
 		select {
 		case <-ctx.Done():
-			t.Fatalf("gave up after %s waiting until %s", limit, what)
+			t.Fatalf("gave up after %s waiting until %s", patience, what)
 		case <-time.After(100 * time.Millisecond):
 		}
 	}

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -58,7 +57,7 @@ func SamplePod(path string) corev1.PodSpec {
 func ReadyPods(t testing.TB, namespace, selector string, wanted int) {
 	t.Helper()
 	pods := Kubernetes(t).CoreV1().Pods(namespace)
-	Eventually(t, 2*time.Minute, "the pods of "+selector+" are ready", func(ctx context.Context) bool {
+	Eventually(t, "the pods of "+selector+" are ready", func(ctx context.Context) bool {
 		list, err := pods.List(ctx, metav1.ListOptions{LabelSelector: selector})
 		if err != nil {
 			return false

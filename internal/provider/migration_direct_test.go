@@ -16,6 +16,7 @@ import (
 )
 
 func TestMigration_RunsFromTheProvidersProcess(t *testing.T) {
+	t.Parallel()
 	m := newTestMigration(t)
 	// The image does not exist: a Job could not run.
 	const direct = "runner = \"direct\"\n image = \"registry.company.com/nowhere:v0\"\n"
@@ -61,6 +62,7 @@ func TestMigration_RunsFromTheProvidersProcess(t *testing.T) {
 }
 
 func TestMigration_TakesOverATableOfGoose(t *testing.T) {
+	t.Parallel()
 	m := newTestMigration(t)
 	m.write(map[string]string{
 		"00001_orders.sql": createOrders,

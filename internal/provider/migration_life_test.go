@@ -96,6 +96,7 @@ const (
 
 // The Pod of a Job ends in the middle of a statement. Another one resumes, and nothing is done twice.
 func TestMigration_ItsPodIsLost(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("short mode: the program that drives the provider makes no difference to this")
 	}

@@ -168,6 +168,7 @@ func appliedKeys(want ...string) knownvalue.Check {
 const expandAddress = "slipway_migration.expand"
 
 func TestMigration_RunsWhatIsPendingAndResumesAfterAFailure(t *testing.T) {
+	t.Parallel()
 	m := newTestMigration(t)
 	m.write(map[string]string{"00001_orders.sql": createOrders, "00002_index.sql": indexOrders, "00009_drop.sql": dropLegacy})
 	config := m.config(m.block(kindExpand, ""))
@@ -265,6 +266,7 @@ func TestMigration_UnsafeFilesStopThePlan(t *testing.T) {
 }
 
 func TestMigration_ContractWaitsForOldVersions(t *testing.T) {
+	t.Parallel()
 	m := newTestMigration(t)
 	m.write(map[string]string{"00001_orders.sql": createOrders, "00002_drop.sql": dropLegacy})
 	const address = "slipway_migration.contract"

@@ -335,6 +335,7 @@ func TestBlueGreen_DoesNotSwitchToWhatFailsBefore(t *testing.T) {
 // A killed provider leaves a switch at any step; the next apply resumes it.
 func TestBlueGreen_ProviderKilled_IsFinishedByTheNextApply(t *testing.T) {
 	sameWithEveryProgram(t)
+	t.Parallel()
 	phase := func(want string) func(context.Context, tenant) bool {
 		return func(ctx context.Context, c tenant) bool {
 			record, _ := c.switchRecord(ctx)

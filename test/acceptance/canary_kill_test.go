@@ -207,6 +207,7 @@ func least(t *testing.T, what string, kills, want int) {
 // A provider that is killed after any of its changes leaves a route that leads somewhere, and the next apply finishes what it had begun.
 func TestCanary_ProviderKilledAfterEachChange_IsFinishedByTheNextApply(t *testing.T) {
 	sameWithEveryProgram(t)
+	t.Parallel()
 	t.Run("it begins and is removed", func(t *testing.T) {
 		t.Parallel()
 		k := newKillable(t)

@@ -20,6 +20,7 @@ const shortTimeout = `timeouts = { create = "30s", update = "30s" }`
 
 // What only the cluster can refuse ends in an error that reports what a person would otherwise look up with kubectl.
 func TestApply_FailingRollout_ShowsWhatThePodsReport(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		version, values string
 		want            []string

@@ -60,6 +60,7 @@ var upgradeSteps = []step{
 // A provider that is killed in a first install leaves nothing in the state; the next apply takes over what is in the cluster.
 func TestInstall_ProviderKilled_IsFinishedByTheNextApply(t *testing.T) {
 	sameWithEveryProgram(t)
+	t.Parallel()
 	for _, s := range installSteps {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
@@ -78,6 +79,7 @@ func TestInstall_ProviderKilled_IsFinishedByTheNextApply(t *testing.T) {
 // A provider that is killed in an upgrade leaves the old values in the state, so the difference is planned again.
 func TestUpgrade_ProviderKilled_IsFinishedByTheNextApply(t *testing.T) {
 	sameWithEveryProgram(t)
+	t.Parallel()
 	for _, s := range upgradeSteps {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()

@@ -38,6 +38,7 @@ func (c tenant) migration(version, url string) string {
 // or has ended meanwhile, and never starts a second one.
 func TestMigrationCommands_ProviderKilled_TheNextApplyJoinsTheRun(t *testing.T) {
 	sameWithEveryProgram(t)
+	t.Parallel()
 	for _, test := range []struct {
 		name string
 		// release lets the tool continue, when the second apply runs or before.

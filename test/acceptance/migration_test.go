@@ -229,6 +229,7 @@ func (m *migrated) instance(ctx context.Context) string {
 // A provider that is killed while it migrates leaves a Job that continues. The next apply joins it, or asks the database what it has done.
 func TestMigration_ProviderKilled_IsFinishedByTheNextApply(t *testing.T) {
 	sameWithEveryProgram(t)
+	t.Parallel()
 	server := testServer(t)
 	completes := func(m *migrated) {
 		m.unlock()

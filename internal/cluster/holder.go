@@ -23,7 +23,7 @@ var processHolder = sync.OnceValue(func() string {
 	}
 	parent := os.Getppid()
 	digest := fnv.New32a()
-	fmt.Fprint(digest, processDetails(parent))
+	_, _ = digest.Write([]byte(processDetails(parent))) // a hash takes everything
 	run := fmt.Sprintf("run %08x", digest.Sum32())
 	if page := pipelinePage(os.Getenv); page != "" {
 		run += ", " + page

@@ -70,19 +70,11 @@ func Ensure(ctx context.Context, c *cluster.Cluster, spec Spec, options EnsureOp
 	if err != nil {
 		return nil, err
 	}
-	// Another operation of this run may have taken the namespace while this one waited.
-	namespace, err := getNamespace(op.Context(), c, client, spec.Handle)
+	namespace, origin, err := claim(op.Context(), c, client, spec, options)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkTake(spec, namespace, options); err != nil {
-		return nil, err
-	}
-	origin := namespace.GetAnnotations()[annotationOrigin]
-	if origin != originCreated {
-		origin = originAdopted
-	}
-	if err := ensureObjects(op.Context(), c, client, spec, options.InstanceID, origin); err != nil {
+	if err := ensureObjects(op.Context(), c, client, spec); err != nil {
 		return nil, err
 	}
 	return &Ensured{ClusterUID: op.ClusterUID, NamespaceUID: string(namespace.GetUID()), Adopted: origin == originAdopted}, nil
@@ -139,6 +131,30 @@ func takeNamespace(ctx context.Context, c *cluster.Cluster, spec Spec, options E
 	}
 }
 
+// claim writes the owner onto the namespace, if it still may: another operation may have taken it while this one waited for the Lease,
+// and operations of one run share a Lease. So the write holds only for the version that was checked.
+func claim(
+	ctx context.Context, c *cluster.Cluster, client dynamic.Interface, spec Spec, options EnsureOptions,
+) (namespace *unstructured.Unstructured, origin string, err error) {
+	for {
+		namespace, err = getNamespace(ctx, c, client, spec.Handle)
+		if err != nil {
+			return nil, "", err
+		}
+		if err := checkTake(spec, namespace, options); err != nil {
+			return nil, "", err
+		}
+		if origin = namespace.GetAnnotations()[annotationOrigin]; origin != originCreated {
+			origin = originAdopted
+		}
+		object := newObject(namespaces, spec.Handle.Namespace, spec.namespaceLabels(), spec.namespaceAnnotations(options.InstanceID, origin), nil)
+		object.SetResourceVersion(namespace.GetResourceVersion())
+		if err = apply(ctx, c, client.Resource(namespaces), object); !apierrors.IsConflict(err) {
+			return namespace, origin, err
+		}
+	}
+}
+
 // checkTake refuses a namespace that exists already and is not for this resource.
 func checkTake(spec Spec, namespace *unstructured.Unstructured, options EnsureOptions) error {
 	live := namespace.GetAnnotations()[environment.AnnotationInstance]
@@ -178,12 +194,8 @@ func createNamespace(
 	return made, nil
 }
 
-// ensureObjects makes the namespace and all that is in it what spec says.
-func ensureObjects(ctx context.Context, c *cluster.Cluster, client dynamic.Interface, spec Spec, instanceID, origin string) error {
-	labels, annotations := spec.namespaceLabels(), spec.namespaceAnnotations(instanceID, origin)
-	if err := apply(ctx, c, client.Resource(namespaces), newObject(namespaces, spec.Handle.Namespace, labels, annotations, nil)); err != nil {
-		return err
-	}
+// ensureObjects makes all that is in the namespace what spec says.
+func ensureObjects(ctx context.Context, c *cluster.Cluster, client dynamic.Interface, spec Spec) error {
 	if err := ensureServiceAccount(ctx, c, client, spec); err != nil {
 		return err
 	}

@@ -152,12 +152,13 @@ func (w *workspace) noChanges(args ...string) {
 	}
 }
 
-// noRefresh demands that a refresh finds nothing that changed outside of Terraform.
+// noRefresh demands that a refresh finds nothing that changed outside of Terraform. It reads the text: Terraform 1.11 compares numbers
+// by their precision in memory, too, and so its exit code is 2 for any resource with a number (hashicorp/terraform#36403).
 func (w *workspace) noRefresh(args ...string) {
 	w.t.Helper()
-	r := w.run(append([]string{"plan", "-refresh-only", "-no-color", "-input=false", "-detailed-exitcode"}, args...)...)
-	if r.code != 0 {
-		w.t.Fatalf("a refresh after an apply has to find no changes, got exit code %d:\n%s", r.code, r.text)
+	text := w.must(append([]string{"plan", "-refresh-only", "-no-color", "-input=false"}, args...)...)
+	if !strings.Contains(unwrap(text), "still matches the configuration") {
+		w.t.Fatalf("a refresh after an apply has to find no changes:\n%s", text)
 	}
 }
 

@@ -29,7 +29,36 @@ import (
 )
 
 func (b *bench) remove(id string) (bool, error) {
-	return Remove(b.t.Context(), b.target, RemoveOptions{InstanceID: id, ClusterUID: b.uid, Timeout: time.Minute})
+	return Remove(b.t.Context(), b.target, RemoveOptions{InstanceID: id, ClusterUID: b.uid, Timeout: 5 * time.Minute})
+}
+
+// Pods that take their time to end may still use what is removed after the release, such as a database.
+func TestRemove_ReturnsWhenThePodsAreGone(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.mustApply(with(t, map[string]any{"extra": []any{map[string]any{
+		"apiVersion": "apps/v1", "kind": "Deployment", "metadata": map[string]any{"name": "slow"},
+		"spec": map[string]any{
+			"selector": map[string]any{"matchLabels": map[string]any{"app": "slow"}},
+			"template": map[string]any{
+				"metadata": map[string]any{"labels": map[string]any{"app": "slow"}},
+				"spec": map[string]any{
+					"terminationGracePeriodSeconds": 60,
+					"containers": []any{map[string]any{
+						"name": "app", "image": harness.Image(), "imagePullPolicy": "IfNotPresent", "args": []any{"serve"},
+						"lifecycle": map[string]any{"preStop": map[string]any{"sleep": map[string]any{"seconds": 8}}},
+					}},
+				},
+			},
+		},
+	}}}))
+	if forgotten, err := b.remove(b.id); err != nil || forgotten {
+		t.Fatalf("forgotten %v, error %v", forgotten, err)
+	}
+	left, err := b.client.CoreV1().Pods(b.namespace()).List(t.Context(), metav1.ListOptions{})
+	if err != nil || len(left.Items) > 0 {
+		t.Errorf("%d pods are left, error %v", len(left.Items), err)
+	}
 }
 
 func TestRemove_LeavesNothingBehindAndOthersAlone(t *testing.T) {

@@ -255,7 +255,8 @@ func (s *session) uninstall() error {
 	u := action.NewUninstall(s.helm)
 	u.Wait = true
 	u.Timeout = s.op.Timeout()
-	u.DeletionPropagation = "background"
+	// A workload is gone only when its pods are: what comes after, such as the removal of their database, would fail while they end.
+	u.DeletionPropagation = "foreground"
 	_, err := u.Run(s.target.Name)
 	if errors.Is(err, driver.ErrReleaseNotFound) {
 		return nil

@@ -49,15 +49,17 @@ func TestCommand_FromLayersToArtifacts(t *testing.T) {
 	if out, _, err := run(t, dir, "generate", "--check"); err != nil || !strings.Contains(out, "0 files to be written, 144 unchanged") {
 		t.Errorf("%v\n%s", err, out)
 	}
-	if out, _, err := run(t, dir, "explain", "client-f", "prod", "autoscaling.maxReplicas"); err != nil ||
-		!strings.HasPrefix(out, "autoscaling.maxReplicas = 25\n  client-stage ") {
-		t.Errorf("%v\n%s", err, out)
+	for _, environment := range [][]string{{"client-f", "prod"}, {"client-f/prod"}} { // as users write it, and as `slipway list` does
+		arguments := append(append([]string{"explain"}, environment...), "autoscaling.maxReplicas")
+		if out, _, err := run(t, dir, arguments...); err != nil || !strings.HasPrefix(out, "autoscaling.maxReplicas = 25\n  client-stage ") {
+			t.Errorf("%v: %v\n%s", arguments, err, out)
+		}
 	}
 	if _, _, err := run(t, dir, "explain", "client-f", "test"); err == nil ||
 		!strings.Contains(describe(err), "client-f has the stages dev, staging, prod") {
 		t.Errorf("got %v", err)
 	}
-	out, _, err = run(t, dir, "values", "client-f", "prod")
+	out, _, err = run(t, dir, "values", "client-f/prod")
 	written, readErr := os.ReadFile(filepath.Join(dir, "environments/client-f/prod/values.yaml"))
 	if err != nil || readErr != nil || out != string(written) {
 		t.Errorf("%v, %v", err, readErr)

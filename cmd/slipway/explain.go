@@ -63,7 +63,9 @@ func splitEnvironment(arguments []string) []string {
 }
 
 func environmentArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(command *cobra.Command, arguments []string) error { return check(command, splitEnvironment(arguments)) }
+	return func(command *cobra.Command, arguments []string) error {
+		return check(command, splitEnvironment(arguments))
+	}
 }
 
 func newValuesCommand(flags *fleetFlags) *cobra.Command {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -48,7 +49,7 @@ func connect(ctx context.Context, config Config) (*sql.DB, []string, error) {
 		}))
 	db.SetMaxOpenConns(4)
 	if err := db.PingContext(ctx); err != nil {
-		return nil, nil, errors.Join(&ConnectError{Reason: hide(secrets, firstLine(err))}, db.Close())
+		return nil, nil, errors.Join(&ConnectError{Reason: hide(secrets, oneLine(err))}, db.Close())
 	}
 	return db, secrets, nil
 }
@@ -151,9 +152,19 @@ func hide(secrets []string, text string) string {
 	return text
 }
 
-func firstLine(err error) string {
-	line, _, _ := strings.Cut(err.Error(), "\n")
-	return line
+// oneLine is the text of an error on one line. pgx names the reason of each attempt to connect on a line of its own: with TLS and
+// without, where the connection string has no sslmode, and for each address of the host.
+func oneLine(err error) string {
+	var parts []string
+	for line := range strings.Lines(err.Error()) {
+		if line = strings.TrimSpace(line); line != "" && !slices.Contains(parts, line) {
+			parts = append(parts, line)
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return strings.TrimSpace(parts[0] + " " + strings.Join(parts[1:], "; "))
 }
 
 // sessionLost reports that an error is not about the statement, because the session ended or there was none: the run may be retried.

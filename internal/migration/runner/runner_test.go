@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -375,5 +376,20 @@ func TestUp_DoesNotShowThePassword(t *testing.T) {
 	var connect *ConnectError
 	if !errors.As(refused, &connect) {
 		t.Errorf("got %v", refused)
+	}
+}
+
+// Without sslmode there are two attempts, each of which fails for a reason of its own.
+func TestOpen_ReportsWhyEachAttemptToConnectFailed(t *testing.T) {
+	d := newDatabase(t)
+	config := d.config()
+	config.DSN = strings.Replace(config.DSN, server.Password, "wrong", 1)
+	config.DSN = regexp.MustCompile(`[?&]sslmode=\w+`).ReplaceAllString(config.DSN, "")
+	_, refused := Open(t.Context(), config)
+	text := fmt.Sprint(refused)
+	for _, part := range []string{"failed to connect", "server refused TLS connection", "password authentication failed"} {
+		if !strings.Contains(text, part) {
+			t.Errorf("%q is missing in %s", part, text)
+		}
 	}
 }

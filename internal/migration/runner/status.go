@@ -113,11 +113,11 @@ func (r *Runner) check(ctx context.Context, file *sqlfile.File, i int) (err erro
 		case ctx.Err() != nil:
 			return fmt.Errorf("checking %s: %w", file.Name, ctx.Err())
 		case sessionLost(err):
-			return &ConnectError{Reason: hide(r.secrets, firstLine(err))}
+			return &ConnectError{Reason: hide(r.secrets, oneLine(err))}
 		case errors.As(err, &reported) && reported.Code == "25006":
-			return fail("checks may only read: " + hide(r.secrets, firstLine(err)))
+			return fail("checks may only read: " + hide(r.secrets, oneLine(err)))
 		}
-		return fail(hide(r.secrets, firstLine(err)))
+		return fail(hide(r.secrets, oneLine(err)))
 	}
 	conn, err := r.db.Conn(ctx)
 	if err != nil {
@@ -151,7 +151,7 @@ func (r *Runner) check(ctx context.Context, file *sqlfile.File, i int) (err erro
 			targets[c] = &values[c]
 		}
 		if err := rows.Scan(targets...); err != nil {
-			return fail(hide(r.secrets, firstLine(err)))
+			return fail(hide(r.secrets, oneLine(err)))
 		}
 		if len(values) == 0 || !holds(values[0], numeric) {
 			return fail(fmt.Sprintf("row %d is not true but %v", count, values[:min(1, len(values))]))

@@ -100,7 +100,7 @@ func (r *Runner) giveWay(ctx context.Context, name string, attempt int, cause er
 	wait := min(time.Duration(1<<min(attempt, 5))*200*time.Millisecond, 5*time.Second)
 	r.progress.retries++
 	r.log.Warn("a lock was not to be had; trying again", "file", name, "attempt", attempt+1, "wait", wait.String(), "error",
-		hide(r.secrets, firstLine(cause)))
+		hide(r.secrets, oneLine(cause)))
 	if err := r.config.pause(ctx, wait); err != nil {
 		return fmt.Errorf("waiting to try %s again: %w", name, err)
 	}

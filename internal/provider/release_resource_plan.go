@@ -241,12 +241,16 @@ func (r *ReleaseResource) planChange(ctx context.Context, private privateReader,
 			"The apply refuses this content: "+text+".\n\nChange the version, the chart, the values or the verification, or set retry_token to "+
 				"another text to deploy the same content again.")
 	}
+	shown := stringsOrNull(summary)
+	if quarantined.IsUnknown() {
+		shown = types.ListUnknown(types.StringType) // it begins with the quarantine, or not
+	}
 	planned := map[string]attr.Value{
 		"status":         types.StringValue(statusDeployed),
 		"revision":       types.Int64Unknown(),
 		"objects":        objectsValue(next.Objects, next.Volatile),
 		"drift":          types.MapNull(types.StringType),
-		"change_summary": stringsOrNull(summary),
+		"change_summary": shown,
 		"findings":       stringsOrNull(findingLines(render.Review(next))),
 		"quarantined":    quarantined,
 		"known_good":     types.StringUnknown(),

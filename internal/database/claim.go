@@ -18,6 +18,9 @@ type claim struct {
 	Database string `json:"database"`
 	Instance string `json:"instance"`
 	Origin   string `json:"origin"`
+	// DatabaseOrigin is the origin of the database, in the comment on the owner role. It decides whether the database is dropped: its owner
+	// may change the comment on the database.
+	DatabaseOrigin string `json:"database_origin,omitempty"`
 }
 
 const (

@@ -186,7 +186,11 @@ func (e ensuring) roles(ctx context.Context, f *facts) error {
 		case role.claim == nil, role.claim.Origin == originAdopted:
 			origin = originAdopted
 		}
-		comment, err := e.comment(origin)
+		databaseOrigin := ""
+		if name == e.run.spec.OwnerRole {
+			databaseOrigin = e.databaseOrigin(f)
+		}
+		comment, err := e.comment(origin, databaseOrigin)
 		if err != nil {
 			return err
 		}
@@ -206,10 +210,27 @@ func (e ensuring) roles(ctx context.Context, f *facts) error {
 		"GRANT "+ident(e.run.spec.OwnerRole)+" TO CURRENT_USER")
 }
 
-func (e ensuring) comment(origin string) (string, error) {
+// databaseOrigin says whether Slipway made the database. What the comment on the owner role says decides, since only an administrator can
+// write it.
+func (e ensuring) databaseOrigin(f *facts) string {
+	owner := f.roles[e.run.spec.OwnerRole].claim
+	switch {
+	case !f.exists || f.broken:
+		return originCreated
+	case owner != nil && owner.DatabaseOrigin != "":
+		return owner.DatabaseOrigin
+	case owner == nil || owner.Origin == originAdopted:
+		return originAdopted
+	case f.claim != nil && f.claim.of(e.run.spec.Handle):
+		return f.claim.Origin
+	}
+	return originCreated
+}
+
+func (e ensuring) comment(origin, databaseOrigin string) (string, error) {
 	text, err := claim{
 		Client: e.run.spec.Handle.Client, Stage: e.run.spec.Handle.Stage, Database: e.run.spec.Name,
-		Instance: e.run.options.InstanceID, Origin: origin,
+		Instance: e.run.options.InstanceID, Origin: origin, DatabaseOrigin: databaseOrigin,
 	}.comment()
 	if err != nil {
 		return "", fmt.Errorf("writing the comment of database %s: %w", e.run.spec.Name, err)
@@ -234,7 +255,7 @@ func (e ensuring) setPasswords(ctx context.Context, credentials []*credential) e
 
 // database makes the database and closes it to everybody else before it takes its first connection.
 func (e ensuring) database(ctx context.Context, f *facts) error {
-	name := ident(e.run.spec.Name)
+	name, origin := ident(e.run.spec.Name), e.databaseOrigin(f)
 	if f.broken {
 		if err := e.run.admin.exec(ctx, fmt.Sprintf("removing what an interrupted DROP left of database %q", e.run.spec.Name),
 			"DROP DATABASE "+name); err != nil {
@@ -242,22 +263,14 @@ func (e ensuring) database(ctx context.Context, f *facts) error {
 		}
 		f.exists, f.claim = false, nil
 	}
-	origin := originCreated
 	if !f.exists {
 		// It cannot be in a transaction with what follows. That it takes no connections says to the next run that this one did not come further.
 		sql := "CREATE DATABASE " + name + " OWNER " + ident(e.run.spec.OwnerRole) + " ALLOW_CONNECTIONS false"
 		if err := e.run.admin.exec(ctx, fmt.Sprintf("creating database %q", e.run.spec.Name), sql); err != nil {
 			return err
 		}
-	} else if owner := f.roles[e.run.spec.OwnerRole].claim; owner == nil || owner.Origin == originAdopted {
-		origin = originAdopted
-		if f.claim != nil {
-			origin = f.claim.Origin
-		}
-	} else if f.claim != nil && f.claim.of(e.run.spec.Handle) {
-		origin = f.claim.Origin
 	}
-	comment, err := e.comment(origin)
+	comment, err := e.comment(origin, "")
 	if err != nil {
 		return err
 	}

@@ -192,6 +192,22 @@ func TestEnsure_AdoptsOnlyWhenAskedAndNeverDropsIt(t *testing.T) {
 	}
 	c.spec.Adopt, c.options.Create = false, false
 	c.mustEnsure()
+	// Its owner may write the comment on the database, and the next apply does not believe it.
+	owner := c.mustLogin(c.spec.OwnerSecret)
+	forge := func() {
+		t.Helper()
+		if _, err := owner.Exec(t.Context(), "COMMENT ON DATABASE "+ident(c.spec.Name)+" IS "+
+			literal(strings.ReplaceAll(c.psql("postgres", fmt.Sprintf("SELECT shobj_description(oid, 'pg_database') FROM pg_database "+
+				"WHERE datname = '%s'", c.spec.Name)), originAdopted, originCreated))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	forge()
+	c.mustEnsure()
+	forge()
+	if err := owner.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	if err := c.remove(); err != nil {
 		t.Fatal(err)
 	}

@@ -69,9 +69,10 @@ func (m removal) do(ctx context.Context) (forgotten bool, err error) {
 
 func (m removal) drop(ctx context.Context, found *facts) error {
 	name := ident(m.run.spec.Name)
+	// Either comment keeps the database. The owner of the database can change the one on it, and not the one on its role.
 	adopted := found.claim != nil && found.claim.Origin == originAdopted
-	if owner := found.roles[m.run.spec.OwnerRole].claim; owner != nil && owner.Origin == originAdopted && found.claim == nil {
-		adopted = true
+	if owner := found.roles[m.run.spec.OwnerRole].claim; owner != nil {
+		adopted = adopted || owner.DatabaseOrigin == originAdopted || owner.DatabaseOrigin == "" && owner.Origin == originAdopted
 	}
 	if found.exists {
 		if found.owner != m.run.spec.OwnerRole {

@@ -118,7 +118,7 @@ func (w waiter) appear(ctx context.Context, color string) error {
 			return "", err
 		}
 		if time.Now().Before(latest) {
-			return "There is none.", nil
+			return "There is no pod with these labels: " + pods.LabelText(w.colors.labels(&color)) + ".", nil
 		}
 		there, err := w.colors.reader.LabelSets(ctx, w.colors.common)
 		if err != nil {

@@ -115,8 +115,8 @@ func TestUpgrade_CtrlC_StopsAndIsFinishedByTheNextApply(t *testing.T) {
 	w := newWorkspace(t, map[string]string{"main.tf": c.stack("v1.1.1", quick, "")})
 	w.apply()
 
-	// Its rollout takes an hour, so that only the interrupt can end it.
-	w.write("main.tf", c.stack("v1.2.0", strings.Replace(slow, "25s", "1h", 1), `timeouts = { update = "1h" }`))
+	// Its rollout takes longer than its timeout, so that only the interrupt ends it soon.
+	w.write("main.tf", c.stack("v1.2.0", strings.Replace(slow, "25s", "1h", 1), `timeouts = { update = "40m" }`))
 	p := w.start("apply", "-auto-approve", "-no-color", "-input=false")
 	harness.Eventually(t, "the Deployment is changed",
 		func(ctx context.Context) bool { return strings.HasSuffix(c.image(ctx), ":v1.2.0") })

@@ -88,8 +88,7 @@ func begin(ctx context.Context, target Target, options sessionOptions) (*session
 func (s *session) connect(capabilities *cluster.Capabilities) error {
 	var err error
 	s.kube, err = helmkube.New(helmkube.Options{
-		Context: s.op.Context(), Cluster: s.target.Cluster, Config: s.op.Config(operation.WhileItRuns),
-		Release: s.target.Name, Namespace: s.target.Handle.Namespace,
+		Context: s.op.Context(), Target: s.target, Config: s.op.Config(operation.WhileItRuns),
 		Waiter: s.waiter, Ended: s.op.Ended, Redact: s.redact, Doing: s.op.Doing,
 	})
 	if err != nil {
@@ -166,9 +165,12 @@ func (s *session) explain(ran error, number int) error {
 	var (
 		notReady *rollout.NotReadyError
 		refused  *helmkube.RefusedError
+		foreign  *ownership.Error
 	)
 	failure := s.kube.Failure()
 	switch {
+	case errors.As(failure, &foreign):
+		return foreign
 	case errors.As(failure, &notReady) && notReady.Hook:
 		return &HookError{Release: s.target.Name, Revision: number, Event: hookEvent(ran), Cause: s.redact(notReady.Cause),
 			Objects: notReady.Reports}

@@ -126,9 +126,8 @@ func (b *bench) mustApply(spec Spec) installed {
 		}
 	}()
 	kube, err := helmkube.New(helmkube.Options{
-		Context: op.Context(), Cluster: b.target.Cluster, Config: op.Config(operation.WhileItRuns), Release: b.target.Name,
-		Namespace: b.namespace(),
-		Waiter:    waiter, Ended: op.Ended, Redact: func(text string) string { return text }, Doing: op.Doing,
+		Context: op.Context(), Target: b.target, Config: op.Config(operation.WhileItRuns),
+		Waiter: waiter, Ended: op.Ended, Redact: func(text string) string { return text }, Doing: op.Doing,
 	})
 	if err != nil {
 		b.t.Fatal(err)

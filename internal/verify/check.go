@@ -108,8 +108,7 @@ func (e Environment) beginCheck(ctx context.Context, stage string, check Check) 
 // client is Helm's way to the cluster for a part of the check that ends with ctx.
 func (r *checkRun) client(ctx context.Context, writes operation.Writes) (*helmkube.Client, error) {
 	return helmkube.New(helmkube.Options{
-		Context: ctx, Cluster: r.env.Target.Cluster, Config: r.env.Op.Config(writes),
-		Release: r.env.Target.Name, Namespace: r.env.Target.Handle.Namespace,
+		Context: ctx, Target: r.env.Target, Config: r.env.Op.Config(writes),
 		Waiter: r.waiter, Ended: func() error { return r.endOf(ctx) }, Redact: r.env.Secrets.Text, Doing: r.env.Op.Doing,
 	})
 }

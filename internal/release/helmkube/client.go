@@ -44,12 +44,11 @@ var (
 type Options struct {
 	// Context is the operation's: Helm passes none.
 	Context context.Context
-	Cluster *cluster.Cluster
+	// Target is the release whose objects are written.
+	Target ownership.Release
 	// Config makes clients whose writes end with the operation.
 	Config *rest.Config
-	// Release and Namespace say whose objects are written.
-	Release, Namespace string
-	Waiter             *rollout.Waiter
+	Waiter *rollout.Waiter
 	// Ended returns why the operation must stop, nil while it may continue.
 	Ended func() error
 	// Redact takes secrets out of texts; Doing receives what is in progress.
@@ -62,6 +61,7 @@ type Options struct {
 // those of package rollout.
 type Client struct {
 	options     Options
+	guard       *ownership.Guard
 	getter      *restGetter
 	helm        *kube.Client
 	autoscalers autoscale.Source
@@ -82,14 +82,16 @@ type Client struct {
 
 // New makes a client for one Helm action. It is never shared: what went wrong in one action says nothing about another.
 func New(options Options) (*Client, error) {
-	reads, err := options.Cluster.Kubernetes()
+	reads, err := options.Target.Cluster.Kubernetes()
 	if err != nil {
 		return nil, err
 	}
-	getter := &restGetter{cluster: options.Cluster, config: options.Config, namespace: options.Namespace}
+	getter := &restGetter{cluster: options.Target.Cluster, config: options.Config, namespace: options.Target.Handle.Namespace}
 	helm := kube.New(getter)
-	helm.Namespace = options.Namespace
-	return &Client{options: options, getter: getter, helm: helm, autoscalers: autoscale.Live(reads)}, nil
+	helm.Namespace = options.Target.Handle.Namespace
+	return &Client{
+		options: options, guard: ownership.NewGuard(options.Target), getter: getter, helm: helm, autoscalers: autoscale.Live(reads),
+	}, nil
 }
 
 // Configuration is what one Helm action works with: this client, and releases in which each revision is stored.
@@ -166,6 +168,17 @@ func (k *Client) Build(reader io.Reader, hook bool) (kube.ResourceList, error) {
 	return list, nil
 }
 
+// permit refuses what is not to be written, before the first of the objects is. Templates that ask the cluster, and stored releases that
+// another program changed, hold objects that no plan has shown.
+func (k *Client) permit(resources kube.ResourceList) error {
+	for _, info := range resources {
+		if err := k.guard.Check(k.options.Context, k.KeyOf(info), info.Namespace); err != nil {
+			return k.Fail(err)
+		}
+	}
+	return nil
+}
+
 // Create makes hooks, and the objects of a release of which none exists yet.
 func (k *Client) Create(resources kube.ResourceList) (*kube.Result, error) {
 	hook := isHookList(resources)
@@ -175,6 +188,9 @@ func (k *Client) Create(resources kube.ResourceList) (*kube.Result, error) {
 		k.options.Doing("creating " + object.Count(len(resources)))
 	}
 	result := &kube.Result{}
+	if err := k.permit(resources); err != nil {
+		return result, err
+	}
 	for _, info := range resources {
 		if err := k.options.Ended(); err != nil {
 			return result, k.Fail(err)
@@ -194,6 +210,9 @@ func (k *Client) Create(resources kube.ResourceList) (*kube.Result, error) {
 func (k *Client) Update(original, target kube.ResourceList, force bool) (*kube.Result, error) {
 	k.options.Doing("writing " + object.Count(len(target)))
 	result := &kube.Result{}
+	if err := k.permit(target); err != nil {
+		return result, err
+	}
 	bases := []kube.ResourceList{original}
 	for _, info := range k.Attempted {
 		bases = append(bases, kube.ResourceList{info})
@@ -294,7 +313,7 @@ func (k *Client) mayDelete(info *resource.Info) (bool, error) {
 		return false, err
 	}
 	annotations := accessor.GetAnnotations()
-	return ownership.Owns(annotations, k.options.Release, k.options.Namespace) &&
+	return ownership.Owns(annotations, k.options.Target.Name, k.options.Target.Handle.Namespace) &&
 		annotations[kube.ResourcePolicyAnno] != kube.KeepPolicy, nil
 }
 
@@ -311,7 +330,11 @@ func (k *Client) DeleteWithPropagationPolicy(resources kube.ResourceList, policy
 		return result, []error{k.Fail(err)}
 	}
 	doomed := resources
-	if !isHookList(resources) {
+	if isHookList(resources) {
+		if err := k.permit(resources); err != nil {
+			return result, []error{err}
+		}
+	} else {
 		k.options.Doing("deleting " + object.Count(len(resources)))
 		doomed = nil
 		for _, info := range resources {
@@ -373,7 +396,7 @@ func (k *Client) IsReachable() error { return k.Fail(k.options.Ended()) }
 // KeyOf names an object as everywhere in a release.
 func (k *Client) KeyOf(info *resource.Info) object.Key {
 	apiVersion, kind := info.Mapping.GroupVersionKind.ToAPIVersionAndKind()
-	return object.NewKey(apiVersion, kind, info.Namespace, info.Name, k.options.Namespace)
+	return object.NewKey(apiVersion, kind, info.Namespace, info.Name, k.options.Target.Handle.Namespace)
 }
 
 // Match turns a manifest into the form in which objects are waited for. It is no part of a Helm action, and keeps no failure.
@@ -388,7 +411,7 @@ func (k *Client) CreateDefinition(info *resource.Info) (*kube.Result, error) {
 
 // BuildServed builds what the cluster still serves of a stored manifest: kinds that are gone leave nothing to clean up.
 func (k *Client) BuildServed(manifest string) (kube.ResourceList, error) {
-	objects, err := object.ParseManifest(manifest, k.options.Namespace)
+	objects, err := object.ParseManifest(manifest, k.options.Target.Handle.Namespace)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
 )
 
@@ -38,6 +39,18 @@ func TestApply_RefusesWhatALookupPutsIntoTheNamespaceOfAnotherClient(t *testing.
 	wantText(t, asError[*ownership.Error](t, err).Error(), "ConfigMap/intruder", other, `client "client-b"`)
 	b.wantNoConfigMap(other, "intruder")
 	b.wantNoConfigMap(b.namespace(), "own") // all or nothing
+}
+
+// Helm creates what is in crds/ as it is, in the namespace that it names, and no plan shows it.
+func TestRender_RefusesObjectsOtherThanDefinitionsInCRDs(t *testing.T) {
+	t.Parallel()
+	const foreign = "apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: intruder, namespace: client-b}\n"
+	spec := specOfFiles(t, map[string]string{"crds/intruder.yaml": foreign, "templates/own.yaml": ""})
+	_, err := render.Chart(t.Context(), spec, render.Options{ReleaseName: "app", Namespace: "client-a", Install: true, Revision: 1})
+	if err == nil {
+		t.Fatal("it was rendered")
+	}
+	wantText(t, err.Error(), "RoleBinding/client-b/intruder", "crds/intruder.yaml", "Move the object to templates/")
 }
 
 // A stored release can be changed by anyone who may write Secrets in its namespace.

@@ -47,6 +47,9 @@ func Chart(ctx context.Context, spec Spec, options Options) (*Result, error) {
 			anyCluster:   options.Capabilities == nil,
 		},
 	}
+	if _, err := spec.Definitions(); err != nil {
+		return nil, err
+	}
 	var err error
 	if r.raw, err = r.once(ctx, r.in); err != nil {
 		return nil, scrubError(r.scrub, err)
@@ -94,7 +97,7 @@ func Chart(ctx context.Context, spec Spec, options Options) (*Result, error) {
 	return out, nil
 }
 
-// definedKinds are the kinds of the definitions in the crds folders. What is no definition there fails in the apply, not here.
+// definedKinds are the kinds of the definitions in the crds folders. Spec.Definitions has refused what is no definition.
 func definedKinds(ch *helmchart.Chart) map[string]bool {
 	out := map[string]bool{}
 	for _, crd := range ch.CRDObjects() {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/chart"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 )
 
@@ -30,7 +31,8 @@ type Spec struct {
 	ReplaceCRDs bool
 }
 
-// Definitions reads the crds folders of a chart. Other objects in them are left out; the apply makes them where they do not exist.
+// Definitions reads the crds folders of a chart. Other objects in them are an error: Helm creates them without rendering them, so that no
+// plan shows them, and in the namespace that they name.
 func (s Spec) Definitions() ([]Definition, error) {
 	chart, err := s.Chart.Load()
 	if err != nil {
@@ -43,10 +45,15 @@ func (s Spec) Definitions() ([]Definition, error) {
 			return nil, fmt.Errorf("reading the CRDs of %s: %w", file.Filename, err)
 		}
 		for _, o := range objects {
-			if o.Object["kind"] == kindCRD {
-				name, _ := object.NameOf(o.Object)
-				out = append(out, Definition{Name: name, Object: o.Object})
+			if o.Object["kind"] != kindCRD {
+				return nil, &explain.Error{
+					Happened: fmt.Sprintf("Chart %s has %s in %s.", s.Chart.Name, o.Key.Short(), file.Filename),
+					Observed: "The folder crds/ is for CustomResourceDefinitions only: what is in it is not part of the plan.",
+					Advice:   "Move the object to templates/.",
+				}
 			}
+			name, _ := object.NameOf(o.Object)
+			out = append(out, Definition{Name: name, Object: o.Object})
 		}
 	}
 	return out, nil

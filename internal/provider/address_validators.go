@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
 
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 
@@ -40,5 +41,31 @@ func (host) ValidateString(_ context.Context, req validator.StringRequest, resp 
 		resp.Diagnostics.AddAttributeError(req.Path, "Invalid host",
 			fmt.Sprintf("%q is neither a host name nor an IP address. Example: \"client-a-db.example.internal\", without scheme and port.",
 				req.ConfigValue.ValueString()))
+	}
+}
+
+// proxyAddress validates the address of a proxy. It may hold a password, so that no message repeats it.
+type proxyAddress struct{}
+
+func (proxyAddress) Description(context.Context) string {
+	return "must be a URL with the scheme http, https or socks5"
+}
+
+func (v proxyAddress) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
+
+func (proxyAddress) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
+		return
+	}
+	const example = "\n\nExample: \"socks5://localhost:1080\". The value is not shown, since it may hold a password."
+	at, err := url.Parse(req.ConfigValue.ValueString())
+	switch {
+	case err != nil:
+		resp.Diagnostics.AddAttributeError(req.Path, "Invalid address of a proxy", "The value is not a URL."+example)
+	case !slices.Contains([]string{"http", "https", "socks5"}, at.Scheme):
+		resp.Diagnostics.AddAttributeError(req.Path, "Invalid address of a proxy",
+			fmt.Sprintf("The scheme is %q; a proxy is reached by http, https or socks5.", at.Scheme)+example)
+	case at.Hostname() == "":
+		resp.Diagnostics.AddAttributeError(req.Path, "Invalid address of a proxy", "The URL has no host."+example)
 	}
 }

@@ -118,7 +118,9 @@ func connectionAttributes() map[string]schema.Attribute {
 			MarkdownDescription: "Proxy through which the API server is reached: `http://`, `https://` or `socks5://`. Default: the " +
 				"variables `HTTPS_PROXY` and `NO_PROXY`. " +
 				"Example: `\"socks5://localhost:1080\"`.",
-			Optional: true,
+			Optional:   true,
+			Sensitive:  true,
+			Validators: []validator.String{proxyAddress{}},
 		},
 		"exec": schema.SingleNestedAttribute{
 			MarkdownDescription: "Credential plugin, as in a kubeconfig. It has no terminal and no standard input. Default: none. Example: " +

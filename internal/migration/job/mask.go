@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -48,11 +49,34 @@ func newMasker(ctx context.Context, j *jobs) *masker {
 	return m
 }
 
-// add adds a value in the forms in which programs print it; of a URL, its password, too.
+// setting finds passwords in connection strings of keywords (host=db password='x y'), in query strings, and in lines of environment
+// variables.
+var setting = regexp.MustCompile(`(?i)\b\w*(?:password|passwd|pwd|secret|token)\w*\s*=\s*('(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[^\s&;,]+)`)
+
+var escaped = regexp.MustCompile(`\\(.)`)
+
+// settings are the passwords in a value, without quotes and escapes.
+func settings(value string) []string {
+	var out []string
+	for _, match := range setting.FindAllStringSubmatch(value, -1) {
+		text := match[1]
+		if quote := text[0]; len(text) > 1 && (quote == '\'' || quote == '"') {
+			text = escaped.ReplaceAllString(text[1:len(text)-1], "$1")
+		}
+		out = append(out, text)
+		if plain, err := url.QueryUnescape(text); err == nil && plain != text {
+			out = append(out, plain)
+		}
+	}
+	return out
+}
+
+// add adds a value in the forms in which programs print it; of a URL or another connection string, its password, too.
 func (m *masker) add(value string) {
 	values := []string{value, strings.TrimSpace(value)}
 	values = append(values, strings.Split(value, "\n")...)
-	if parsed, err := url.Parse(strings.TrimSpace(value)); err == nil && parsed.User != nil {
+	values = append(values, settings(value)...)
+	if parsed, err := url.Parse(strings.TrimPrefix(strings.TrimSpace(value), "jdbc:")); err == nil && parsed.User != nil {
 		if password, ok := parsed.User.Password(); ok {
 			_, raw, _ := strings.Cut(parsed.User.String(), ":")
 			values = append(values, password, raw)

@@ -71,15 +71,41 @@ func TestObserve_SeesWhatWasChangedAndEnsurePutsItBack(t *testing.T) {
 
 func TestEnsure_SaysThatAnotherClientGetsInThroughAMembership(t *testing.T) {
 	t.Parallel()
+	for name, membership := range map[string]string{
+		"whose rights it inherits": "GRANT $own TO $other",
+		"that it can become":       "ALTER ROLE $other NOINHERIT; GRANT $own TO $other",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			refusesMembership(t, membership)
+		})
+	}
+}
+
+// Not in parallel: such a member gets into the databases of all tests.
+func TestEnsure_SaysThatAnotherClientIsAMemberOfARoleOfTheServer(t *testing.T) {
+	for _, role := range []string{"pg_execute_server_program", "pg_read_all_data"} {
+		member := refusesMembership(t, "ALTER ROLE $other NOINHERIT; GRANT "+role+" TO $other")
+		member.psql("postgres", "REVOKE "+role+" FROM "+ident(member.spec.AppRole))
+	}
+}
+
+// refusesMembership lets the application's role of another client become a member, and returns that client.
+func refusesMembership(t *testing.T, membership string) *testClient {
+	t.Helper()
 	c, other := newTestClient(t), newTestClient(t)
 	c.mustEnsure()
 	other.mustEnsure()
-	c.psql("postgres", fmt.Sprintf("GRANT %q TO %q", c.spec.AppRole, other.spec.AppRole))
+	c.psql("postgres", strings.NewReplacer("$own", ident(c.spec.AppRole), "$other", ident(other.spec.AppRole)).Replace(membership))
 	err := c.ensure()
 	refused, ok := errors.AsType[*IsolationError](err)
 	if !ok || !slices.Equal(refused.Roles, []string{other.spec.AppRole}) {
-		t.Errorf("got %v", err)
+		t.Errorf("%s: got %v", membership, err)
 	}
+	if drift := c.drift(); !slices.ContainsFunc(drift, func(line string) bool { return strings.Contains(line, other.spec.AppRole) }) {
+		t.Errorf("%s: drift %q", membership, drift)
+	}
+	return other
 }
 
 func TestRemove_DropsNothingThatIsProtectedOrUsedOrOfAnotherState(t *testing.T) {

@@ -96,14 +96,24 @@ func (f *facts) inspectRoles(ctx context.Context, conn *pgx.Conn, names ...strin
 	return err
 }
 
+// serverRoles are PostgreSQL's predefined roles whose members reach the data of every database, or the server itself
+// (https://www.postgresql.org/docs/current/predefined-roles.html).
+var serverRoles = []string{
+	"pg_execute_server_program", "pg_read_server_files", "pg_write_server_files", "pg_read_all_data", "pg_write_all_data",
+}
+
+// inspectIntruders finds the roles of other clients that can reach the database: those that may connect, and members of a role that may,
+// also where they do not inherit its rights, since they can become that role.
 func (f *facts) inspectIntruders(ctx context.Context, conn *pgx.Conn, spec Spec) error {
 	rows, err := conn.Query(ctx, `
 		SELECT r.rolname, shobj_description(r.oid, 'pg_authid'),
 		       EXISTS (SELECT FROM aclexplode(d.datacl) a WHERE a.grantee = r.oid)
 		FROM pg_roles r, pg_database d
 		WHERE d.datname = $1 AND NOT r.rolsuper AND r.rolname <> ALL ($2)
-		  AND starts_with(shobj_description(r.oid, 'pg_authid'), $3) AND has_database_privilege(r.oid, d.oid, 'CONNECT')`,
-		spec.Name, []string{spec.OwnerRole, spec.AppRole}, claimPrefix)
+		  AND starts_with(shobj_description(r.oid, 'pg_authid'), $3)
+		  AND (has_database_privilege(r.oid, d.oid, 'CONNECT')
+		       OR EXISTS (SELECT FROM pg_roles p WHERE (p.rolname = ANY ($2) OR p.rolname = ANY ($4)) AND pg_has_role(r.oid, p.oid, 'MEMBER')))`,
+		spec.Name, []string{spec.OwnerRole, spec.AppRole}, claimPrefix, serverRoles)
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ func TestApply_RefusesWhatALookupPutsIntoTheNamespaceOfAnotherClient(t *testing.
 	b := newBench(t)
 	other := otherClient(t)
 	_, err := b.apply(t.Context(), chartSpec(t, "looking", map[string]any{"other": other}))
-	wantText(t, asError[*ownership.Error](t, err).Error(), "ConfigMap/intruder", other, `client "client-b"`)
+	wantText(t, asError[*ownership.Error](t, err).Error(), "ConfigMap/"+other+"/intruder", `client "client-b"`)
 	b.wantNoConfigMap(other, "intruder")
 	b.wantNoConfigMap(b.namespace(), "own") // all or nothing
 }
@@ -72,6 +72,6 @@ func TestRemove_RunsNoHookInTheNamespaceOfAnotherClient(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = b.remove(b.id)
-	wantText(t, asError[*ownership.Error](t, err).Error(), "ConfigMap/intruder", other)
+	wantText(t, asError[*ownership.Error](t, err).Error(), "ConfigMap/"+other+"/intruder")
 	b.wantNoConfigMap(other, "intruder")
 }

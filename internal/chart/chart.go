@@ -62,6 +62,7 @@ func (c *Chart) Load() (*helmchart.Chart, error) {
 	if err != nil {
 		return nil, invalid(c.place, err)
 	}
+	dropForeignReferences(parsed)
 	// Helm reads the folder charts/ in random order.
 	dependencies := parsed.Dependencies()
 	slices.SortFunc(dependencies, func(a, b *helmchart.Chart) int {

@@ -46,7 +46,7 @@ func share(config *rest.Config, userAgent string) (*rest.Config, error) {
 		Host:      config.Host,
 		APIPath:   config.APIPath,
 		UserAgent: userAgent,
-		Transport: &patience{next: client.Transport},
+		Transport: &retries{next: &patience{next: client.Transport}, pause: sleep},
 		// No limit on our side: the API server has priority and fairness, and client-go's default of 5 requests a second
 		// would slow down a plan of many releases.
 		QPS: -1,

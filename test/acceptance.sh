@@ -19,7 +19,7 @@ fi
 
 # Not from go's cache of results, which does not see that the cluster or the provider's program are other ones.
 # More tests at once than processors: most of the time they wait for pods.
-flags=(-count 1 -p 2 -parallel 6 -timeout 60m)
+flags=(-count 1 -p 2 -parallel 4 -timeout 60m)
 if [[ -n ${RUN:-} ]]; then
 	flags+=(-run "$RUN")
 fi

@@ -48,3 +48,17 @@ func HoldLease(t testing.TB, namespace string, while time.Duration) {
 		}
 	})
 }
+
+// LeaseCostsNoTime lets another run hold the Lease of a namespace for longer than an operation's timeout, and demands that the operation
+// waits for it and has its whole time afterwards. operation names it in the messages of the test.
+func LeaseCostsNoTime(t testing.TB, namespace string, timeout time.Duration, operation string, run func() error) {
+	t.Helper()
+	HoldLease(t, namespace, timeout+2*time.Second)
+	began := time.Now()
+	if err := run(); err != nil {
+		t.Errorf("%s: %v", operation, err)
+	}
+	if waited := time.Since(began); waited < timeout {
+		t.Errorf("%s did not wait for the other run: it ended after %s", operation, waited)
+	}
+}

@@ -54,29 +54,15 @@ func TestOperation_WaitingForTheLeaseDoesNotReduceItsTime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, test := range []struct {
-		name    string
-		timeout time.Duration
-		run     func(timeout time.Duration) error
-	}{
-		{"Ensure", 12 * time.Second, func(timeout time.Duration) error {
-			_, err := Ensure(t.Context(), c, spec, EnsureOptions{InstanceID: "one", Update: true, Timeout: timeout})
-			return err
-		}},
-		{"Remove", 25 * time.Second, func(timeout time.Duration) error {
-			_, err := Remove(t.Context(), c, spec.Handle, RemoveOptions{InstanceID: "one", NamespaceUID: ensured.NamespaceUID, Timeout: timeout})
-			return err
-		}},
-	} {
-		harness.HoldLease(t, spec.Handle.Namespace, test.timeout+2*time.Second)
-		began := time.Now()
-		if err := test.run(test.timeout); err != nil {
-			t.Errorf("%s: %v", test.name, err)
-		}
-		if waited := time.Since(began); waited < test.timeout {
-			t.Errorf("%s did not wait for the other run: it ended after %s", test.name, waited)
-		}
-	}
+	const quick, slow = 12 * time.Second, 25 * time.Second
+	harness.LeaseCostsNoTime(t, spec.Handle.Namespace, quick, "Ensure", func() error {
+		_, err := Ensure(t.Context(), c, spec, EnsureOptions{InstanceID: "one", Update: true, Timeout: quick})
+		return err
+	})
+	harness.LeaseCostsNoTime(t, spec.Handle.Namespace, slow, "Remove", func() error {
+		_, err := Remove(t.Context(), c, spec.Handle, RemoveOptions{InstanceID: "one", NamespaceUID: ensured.NamespaceUID, Timeout: slow})
+		return err
+	})
 }
 
 func TestRemove_DistinguishesADeadlineFromAnInterrupt(t *testing.T) {

@@ -19,26 +19,12 @@ func TestOperation_WaitingForTheLeaseDoesNotReduceItsTime(t *testing.T) {
 	c.until("stable serves", func(now pods.Capacity) bool { return now.Stable.Ready == 1 })
 	c.mustApply(Spec{})
 	options := c.options(12*time.Second, nil)
-	for _, test := range []struct {
-		name string
-		run  func() error
-	}{
-		{"Apply", func() error {
-			_, err := Apply(t.Context(), c.target, Spec{}, options)
-			return err
-		}},
-		{"Remove", func() error {
-			_, err := Remove(t.Context(), c.target, options)
-			return err
-		}},
-	} {
-		harness.HoldLease(t, c.Handle.Namespace, options.Timeout+2*time.Second)
-		began := time.Now()
-		if err := test.run(); err != nil {
-			t.Errorf("%s: %v", test.name, err)
-		}
-		if waited := time.Since(began); waited < options.Timeout {
-			t.Errorf("%s did not wait for the other run: it ended after %s", test.name, waited)
-		}
-	}
+	harness.LeaseCostsNoTime(t, c.Handle.Namespace, options.Timeout, "Apply", func() error {
+		_, err := Apply(t.Context(), c.target, Spec{}, options)
+		return err
+	})
+	harness.LeaseCostsNoTime(t, c.Handle.Namespace, options.Timeout, "Remove", func() error {
+		_, err := Remove(t.Context(), c.target, options)
+		return err
+	})
 }

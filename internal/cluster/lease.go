@@ -156,10 +156,8 @@ func (s *session) renew(ctx context.Context) {
 	defer close(s.stopped)
 	pause := s.lock.timing.renew
 	for {
-		select {
-		case <-ctx.Done():
+		if sleep(ctx, pause) != nil {
 			return
-		case <-time.After(pause):
 		}
 		sent := time.Now()
 		err := s.lock.renew(ctx)

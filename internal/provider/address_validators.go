@@ -57,15 +57,18 @@ func (proxyAddress) ValidateString(_ context.Context, req validator.StringReques
 	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
 		return
 	}
-	const example = "\n\nExample: \"socks5://localhost:1080\". The value is not shown, since it may hold a password."
 	at, err := url.Parse(req.ConfigValue.ValueString())
+	problem := ""
 	switch {
 	case err != nil:
-		resp.Diagnostics.AddAttributeError(req.Path, "Invalid address of a proxy", "The value is not a URL."+example)
+		problem = "The value is not a URL."
 	case !slices.Contains([]string{"http", "https", "socks5"}, at.Scheme):
-		resp.Diagnostics.AddAttributeError(req.Path, "Invalid address of a proxy",
-			fmt.Sprintf("The scheme is %q; a proxy is reached by http, https or socks5.", at.Scheme)+example)
+		problem = fmt.Sprintf("The scheme is %q; a proxy is reached by http, https or socks5.", at.Scheme)
 	case at.Hostname() == "":
-		resp.Diagnostics.AddAttributeError(req.Path, "Invalid address of a proxy", "The URL has no host."+example)
+		problem = "The URL has no host."
+	default:
+		return
 	}
+	resp.Diagnostics.AddAttributeError(req.Path, "Invalid address of a proxy",
+		problem+"\n\nExample: \"socks5://localhost:1080\". The value is not shown, since it may hold a password.")
 }

@@ -20,7 +20,8 @@ func TestReadiness_IsStricterThanTheUsualReaders(t *testing.T) {
 		trouble string
 	}{
 		{name: "a deployment whose change was not seen",
-			object: `{apiVersion: apps/v1, kind: Deployment, metadata: {generation: 2}, spec: {replicas: 1}, status: {observedGeneration: 1, replicas: 1, updatedReplicas: 1, availableReplicas: 1}}`},
+			object: `{apiVersion: apps/v1, kind: Deployment, metadata: {generation: 2}, spec: {replicas: 1},
+                status: {observedGeneration: 1, replicas: 1, updatedReplicas: 1, availableReplicas: 1}}`},
 		{name: "a deployment that is done", object: `{apiVersion: apps/v1, kind: Deployment, metadata: {generation: 2}, spec: {replicas: 2}, status: {observedGeneration: 2, replicas: 2, updatedReplicas: 2, availableReplicas: 2}}`, ready: true},
 		{name: "a deployment with an old pod", object: `{apiVersion: apps/v1, kind: Deployment, spec: {replicas: 2}, status: {replicas: 3, updatedReplicas: 2, availableReplicas: 3}}`},
 		{name: "one replica that may be unavailable", object: `{apiVersion: apps/v1, kind: Deployment, spec: {replicas: 1, strategy: {rollingUpdate: {maxUnavailable: 1}}}, status: {replicas: 1, updatedReplicas: 1}}`},

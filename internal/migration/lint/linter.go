@@ -61,8 +61,8 @@ type transaction struct {
 	// perhaps is true if it depends on the tool whether the file is wrapped.
 	perhaps bool
 
-	locked    []string        // existing tables that were locked strongly, in order
-	lockedAt  map[string]int  // and at which line
+	locked    []string // existing tables whose writes it blocks, in the order in which it locked them
+	locks     map[string]tableLock
 	enumAdded map[string]bool // values
 }
 

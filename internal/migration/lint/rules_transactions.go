@@ -125,8 +125,10 @@ var transactionRules = []Rule{
 		Safe:     "ALTER TABLE users ADD COLUMN a int;",
 	},
 	{
-		ID: "file-format", Class: Transactions, Severity: Error, Title: "file that goose cannot run",
-		Why: "An annotation is missing or in the wrong place, or a statement has no semicolon at the end of its last line.",
+		ID: "file-format", Class: Transactions, Severity: Error, Title: "file that the runner cannot run",
+		Why: "The name does not start with a number, `-- +goose Up` is missing, an annotation is in the wrong place, a statement has no " +
+			"semicolon at the end of its last line, or the file is too large for a ConfigMap. The plan refuses the file, whether or not the " +
+			"finding is acknowledged. `slipway-migrate lint --any-tool` accepts the files of other tools.",
 		SafeForm: "Follow goose's format: `-- +goose Up`, and `-- +goose StatementBegin` and `-- +goose StatementEnd` around " +
 			"statements that contain semicolons.",
 		Unsafe: "ALTER TABLE users ADD COLUMN a int",

@@ -30,7 +30,8 @@ func compareVolatility(t *testing.T, server *postgres.Server) {
 			}
 		case steadyFunctions[name]:
 			known++
-			if strings.Contains(volatility, "v") {
+			// In PostgreSQL 14, timezone of a timetz is volatile; those of timestamps are not.
+			if strings.Contains(volatility, "v") && name != "timezone" {
 				t.Errorf("%s is volatile", name)
 			}
 		}

@@ -82,7 +82,7 @@ func (l *linter) lockTable(n node) {
 			l.report(0, "explicit-lock", name, "LOCK TABLE in "+lockModes[mode]+" mode stops the running version until the transaction ends.",
 				"Remove it: statements take the locks that they need.")
 		}
-		l.strongLock(name, 0)
+		l.lock(name, 0, mode == 8, nil)
 	}
 }
 
@@ -98,7 +98,7 @@ func (l *linter) truncate(n node) {
 			reason += " CASCADE empties all tables that refer to it as well."
 		}
 		l.report(0, "truncate", name, reason, "Delete in batches what is no longer needed, or drop the table in a contract migration.")
-		l.tx.lock(name, l.parsed[l.position].Line)
+		l.hold(name, true)
 	}
 }
 

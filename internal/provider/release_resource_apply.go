@@ -6,6 +6,7 @@ package provider
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
@@ -158,6 +159,9 @@ func (r *ReleaseResource) apply(ctx context.Context, plan releaseModel, writeOnl
 	if result.outcome != nil {
 		for _, recovered := range result.outcome.Recovered {
 			diags.AddWarning("Release "+plan.Name.ValueString()+" was found half done", recovered)
+		}
+		if len(result.outcome.Unserved) > 0 {
+			diags.AddWarning("Release "+plan.Name.ValueString()+" has Services without an endpoint", strings.Join(result.outcome.Unserved, "\n"))
 		}
 		if unchecked := result.outcome.Unchecked; unchecked != "" {
 			diags.AddWarning("Release "+plan.Name.ValueString()+" was accepted without all its checks", unchecked+

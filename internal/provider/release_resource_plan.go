@@ -280,6 +280,7 @@ func (r *ReleaseResource) planChange(ctx context.Context, private privateReader,
 		r.findAnother(ctx, resp, target, c.key(next), c.verification.RetryToken)
 	}
 	c.askAhead(ctx, resp, target, next)
+	c.reviewConnections(ctx, resp, target, next)
 	r.tryDefinitions(ctx, &resp.Diagnostics, target, c.spec)
 	r.try(ctx, resp, target, previous, next, state != nil && state.Status.ValueString() == statusModified)
 }

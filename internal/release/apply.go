@@ -246,6 +246,9 @@ func (a *applyRun) deploy(seen situation) error {
 		a.recovered("revision %d was uninstalled before with its history kept; the release was installed again over it", seen.last.number)
 	}
 	a.outcome.Recovered = append(a.outcome.Recovered, notes...)
+	if err := (endpoints{run: a}).before(seen); err != nil {
+		return err
+	}
 	if err := a.journal().begin(seen); err != nil {
 		return err
 	}

@@ -62,6 +62,7 @@ func splitAt(weight int, more string) string {
 	return fmt.Sprintf(`
 resource "slipway_canary" "app" {
   environment = slipway_environment.this
+  data_plane  = "proxyless"
   name        = "data-collection"
   weight      = %d
   headers     = { canary = "true" }

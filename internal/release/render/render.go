@@ -67,6 +67,7 @@ func Chart(ctx context.Context, spec Spec, options Options) (*Result, error) {
 		DependsOnCapabilities: pure.All.Text&purity.UsesCapabilities != 0,
 		Raw:                   r.raw,
 		Secrets:               r.scrub,
+		namespace:             options.Namespace,
 	}
 	if err := masks.fill(out); err != nil {
 		return nil, err

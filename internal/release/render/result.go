@@ -56,6 +56,9 @@ type Result struct {
 	Brings map[string]bool
 	// Secrets finds the secrets of the spec, and the data of rendered Secrets, in texts.
 	Secrets *redact.Secrets
+
+	// namespace is that of the release.
+	namespace string
 }
 
 // Diverges compares a rendering with the entries that a plan showed, both masked. Volatile objects are left out: the plan

@@ -51,6 +51,8 @@ type Waiter struct {
 	// Valid returns why nothing may be done any more, although the context has not ended; nil: nothing says so.
 	Valid  func() error
 	Graces Graces
+	// Endpoints makes Ready wait for the endpoints of Services as well; nil: it does not.
+	Endpoints *Endpoints
 	// Redact takes secrets out of a text; nil: there are none.
 	Redact func(string) string
 	// Say passes on a sentence on a topic, Doing what is in progress. Both may be nil.
@@ -63,7 +65,7 @@ type Waiter struct {
 	Blamed bool
 }
 
-// Ready waits until all objects of a release are ready in one and the same look.
+// Ready waits until all objects of a release are ready in one and the same look, and then until its Services have endpoints.
 func (w *Waiter) Ready(ctx context.Context, resources kube.ResourceList) error {
 	var all []*watched
 	for _, info := range resources {
@@ -72,7 +74,10 @@ func (w *Waiter) Ready(ctx context.Context, resources kube.ResourceList) error {
 		}
 	}
 	w.doing("waiting for " + object.Count(len(all)) + " to become ready")
-	return w.wait(ctx, all, false)
+	if err := w.wait(ctx, all, false); err != nil {
+		return err
+	}
+	return w.serve(ctx, resources)
 }
 
 // Hooks waits until the Jobs and Pods among hooks have ended well. Other kinds are done when they are made.

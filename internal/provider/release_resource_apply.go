@@ -143,6 +143,8 @@ func (r *ReleaseResource) apply(ctx context.Context, plan releaseModel, writeOnl
 	options.CorrectDrift = plan.CorrectDrift.ValueBool()
 	options.IgnoreDrift, d = plan.ignoreRules(ctx)
 	diags.Append(d...)
+	options.Taking, _, d = plan.taking(ctx)
+	diags.Append(d...)
 	spec := plan.spec(c, source, l)
 	definitions, err := render.Definitions(spec)
 	if err != nil {

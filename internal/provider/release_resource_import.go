@@ -72,6 +72,9 @@ func importedModel(handle environment.Handle, name, clusterUID string, imported 
 		// Where a move is allowed is the configuration's to say.
 		AllowClusterMove: types.StringNull(),
 
+		TakeOwnership:     types.BoolNull(),
+		TakeOwnershipFrom: types.ListNull(types.StringType),
+
 		Analysis:   nullBlock("analysis"),
 		SmokeTest:  nullBlock("smoke_test"),
 		Acceptance: nullBlock("acceptance"),

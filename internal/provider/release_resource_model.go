@@ -41,6 +41,9 @@ type releaseModel struct {
 
 	AllowClusterMove types.String `tfsdk:"allow_cluster_move"`
 
+	TakeOwnership     types.Bool `tfsdk:"take_ownership"`
+	TakeOwnershipFrom types.List `tfsdk:"take_ownership_from"`
+
 	Analysis   types.List   `tfsdk:"analysis"`
 	SmokeTest  types.List   `tfsdk:"smoke_test"`
 	Acceptance types.List   `tfsdk:"acceptance"`

@@ -18,13 +18,9 @@ import (
 func (c change) summarize(ctx context.Context, previous map[object.Key]string, next *render.Result) []string {
 	plan, state := c.plan, c.state
 	if state == nil {
-		line := fmt.Sprintf("install chart %s", plan.ChartVersion.ValueString())
-		if v := plan.Version.ValueString(); v != "" {
-			line = fmt.Sprintf("install %s (chart %s)", v, plan.ChartVersion.ValueString())
-		}
-		return []string{line + ": " + objectCount(len(next.Objects))}
+		return c.installs(len(next.Objects))
 	}
-	var lines []string
+	lines := c.takes.lines()
 	if !plan.Version.Equal(state.Version) {
 		lines = append(lines, fmt.Sprintf("version %s → %s", orNone(state.Version), orNone(plan.Version)))
 	}
@@ -54,6 +50,25 @@ func (c change) summarize(ctx context.Context, previous map[object.Key]string, n
 	}
 	lines = append(sorted(lines), object.Summary(before, stable)...)
 	return append(lines, c.onFailure(next)...)
+}
+
+// installs says what a create does: it installs, takes over what runs, or both.
+func (c change) installs(objects int) []string {
+	what := "chart " + c.plan.ChartVersion.ValueString()
+	if v := c.plan.Version.ValueString(); v != "" {
+		what = fmt.Sprintf("%s (%s)", v, what)
+	}
+	lines := c.takes.lines()
+	switch created := objects - len(c.takes.objects); {
+	case len(lines) == 0:
+		return []string{"install " + what + ": " + objectCount(objects)}
+	case created == 0:
+		return append(lines, "deploy "+what)
+	case created == 1:
+		return append(lines, "deploy "+what+": 1 new object")
+	default:
+		return append(lines, fmt.Sprintf("deploy %s: %d new objects", what, created))
+	}
 }
 
 // history says what the plan has to do with the release's past: what is repaired, and what is restored.

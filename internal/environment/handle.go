@@ -63,7 +63,9 @@ func (h Handle) CheckOwner(labels map[string]string) error {
 }
 
 // Unclaimed reports that the labels of a namespace name neither a client nor a stage.
-func Unclaimed(labels map[string]string) bool { return labels[LabelClient] == "" && labels[LabelStage] == "" }
+func Unclaimed(labels map[string]string) bool {
+	return labels[LabelClient] == "" && labels[LabelStage] == ""
+}
 
 // SystemNamespace reports a namespace that belongs to Kubernetes itself: the prefix kube- is reserved for its own. What an
 // environment does to a namespace, and denying ingress first of all, would break the cluster there.

@@ -100,4 +100,3 @@ func (t *run) attemptsAt(live map[string]any) []any {
 	}
 	return out
 }
-

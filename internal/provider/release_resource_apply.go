@@ -202,8 +202,13 @@ func (r *ReleaseResource) read(ctx context.Context, req resource.ReadRequest, pr
 	if record := observation.Record; record != nil && record.InstanceID != state.ID.ValueString() {
 		resp.Diagnostics.Append(p.anotherOwner(p.record(), record.InstanceID, state.ID.ValueString()))
 	}
+	if observation.Proven, err = release.Proven(ctx, releaseIn(p), observation); err != nil {
+		resp.Diagnostics.Append(p.subject.notRead(err))
+		return
+	}
 	status := observation.Status
-	if observation.Outside() && status == statusDeployed {
+	imported := observation.Record == nil && state.ValuesDigest.IsNull() // What another program made is no change of what Slipway made.
+	if observation.Outside() && status == statusDeployed && !imported {
 		status = statusModified
 	}
 	prior := state.attributes()

@@ -33,6 +33,9 @@ func (r *ReleaseResource) ImportState(ctx context.Context, req resource.ImportSt
 		return
 	}
 	imported, err := release.Import(ctx, releaseIn(p))
+	if err == nil {
+		imported.Observation.Proven, err = release.Proven(ctx, releaseIn(p), imported.Observation)
+	}
 	if err != nil {
 		resp.Diagnostics.Append(p.subject.failed("import", err))
 		return

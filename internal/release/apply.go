@@ -48,6 +48,8 @@ type applyRun struct {
 
 	// foreign says why the release is not this resource's; nil where it is.
 	foreign error
+	// proven is what another program deployed and what runs; nil where there is a record.
+	proven *record.KnownGood
 	// mayDeploy says that no irreversible migration forbids the content.
 	mayDeploy bool
 	// hooksEnded is the revision whose hooks this apply has waited for; 0 at first.
@@ -325,6 +327,11 @@ func (a *applyRun) lookAt(ctx context.Context) error {
 	seen, revisions, found, err := observe(ctx, a.target)
 	if err != nil {
 		return err
+	}
+	if a.found == nil && !found.Exists() {
+		if a.proven, err = Proven(ctx, a.target, seen); err != nil {
+			return err
+		}
 	}
 	a.found, a.revisions = found, revisions
 	a.outcome.Revision, a.outcome.Status = seen.Revision, seen.Status

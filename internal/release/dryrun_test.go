@@ -95,7 +95,7 @@ func TestDryRun_ReportsWhatTheAPIServerWouldRefuse(t *testing.T) {
 		{"taken name", map[string]any{"extra": strings.Replace(configMapYAML("b"), "one", "theirs", 1)}, "v1/ConfigMap/theirs", "AlreadyExists",
 			[]string{"Helm release other in namespace elsewhere"}},
 		{"name taken by hand", map[string]any{"extra": strings.Replace(configMapYAML("b"), "one", "handmade", 1)}, "v1/ConfigMap/handmade",
-			"AlreadyExists", []string{"no Helm release", "slipway-test"}},
+			"AlreadyExists", []string{"no Helm release", "slipway-test", "take_ownership = true"}},
 		{"missing account", map[string]any{"extra": podWith("serviceAccountName: nobody")}, "v1/Pod/p", "Forbidden", []string{"nobody"}},
 		{"missing namespace", map[string]any{"extra": strings.Replace(configMapYAML("b"), "name: one",
 			"name: one\n  namespace: does-not-exist-anywhere", 1)},

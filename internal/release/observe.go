@@ -140,8 +140,22 @@ type Observation struct {
 	Record *record.Release
 	// Cleared says that a user has unblocked the content.
 	Cleared bool
+	// Proven is the deployed revision of a release without a record, where its objects were found to be ready; see Proven. Only who asks for it
+	// sets it.
+	Proven *record.KnownGood
 	// Foreign says that the newest revision was made by another program and is taken over by the create that is planned.
 	Foreign bool
+}
+
+// KnownGood are the revisions that are known to work, newest first.
+func (o *Observation) KnownGood() []record.KnownGood {
+	switch {
+	case o.Record != nil:
+		return o.Record.KnownGood
+	case o.Proven != nil:
+		return []record.KnownGood{*o.Proven}
+	}
+	return nil
 }
 
 // Absent reports that neither a revision nor a record is there.

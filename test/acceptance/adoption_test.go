@@ -100,8 +100,8 @@ func (c tenant) withoutHelm(manager string, change func(*unstructured.Unstructur
 	return objects
 }
 
-// pods are the UIDs of the pods that run, sorted.
-func (c tenant) pods(ctx context.Context) []string {
+// podUIDs are the UIDs of the pods that run, sorted.
+func (c tenant) podUIDs(ctx context.Context) []string {
 	c.t.Helper()
 	list, err := harness.Kubernetes(c.t).CoreV1().Pods(c.namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
@@ -118,12 +118,12 @@ func (c tenant) pods(ctx context.Context) []string {
 // appliedInPlace applies a configuration and demands that no pod was made again, and that a second plan is silent.
 func (c tenant) appliedInPlace(w *workspace) {
 	c.t.Helper()
-	before := c.pods(c.t.Context())
+	before := c.podUIDs(c.t.Context())
 	if len(before) == 0 {
 		c.t.Fatal("nothing runs")
 	}
 	w.apply()
-	if after := c.pods(c.t.Context()); !slices.Equal(before, after) {
+	if after := c.podUIDs(c.t.Context()); !slices.Equal(before, after) {
 		c.t.Errorf("the pods were %v and are %v", before, after)
 	}
 	policies, err := harness.Kubernetes(c.t).NetworkingV1().NetworkPolicies(c.namespace).List(c.t.Context(), metav1.ListOptions{})

@@ -93,6 +93,7 @@ func Begin(ctx context.Context, options Options) (*Operation, error) {
 }
 
 func (options Options) withDefaults() Options {
+	options.Handle.Adopting = false // What may be planned for a namespace without an owner is not written to one.
 	if options.Timeout <= 0 {
 		options.Timeout = DefaultTimeout
 	}

@@ -185,6 +185,23 @@ func (r *ReleaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 				Default:    stringdefault.StaticString(defaultOnPending),
 				Validators: []validator.String{stringvalidator.OneOf("recover", "fail")},
 			},
+			"take_ownership": schema.BoolAttribute{
+				MarkdownDescription: "Take over objects that run already and that the chart renders: those made by `kubectl`, Argo CD, Flux or " +
+					"another program, and a Helm release of this name that Slipway did not make. The plan lists each of them with its owner, and " +
+					"says whose pods are replaced. Fields that the chart does not set stay. Objects of another Helm release are refused unless " +
+					"`take_ownership_from` names it. Default: `false`. Example: `true`.",
+				Optional: true,
+			},
+			"take_ownership_from": schema.ListAttribute{
+				MarkdownDescription: "Other Helm releases in the namespace of which objects are taken over. Their records still list the objects: " +
+					"remove the records after the apply, without `helm uninstall`. Default: none. Example: `[\"old-release\"]`.",
+				Optional:    true,
+				ElementType: types.StringType,
+				Validators: []validator.List{
+					listvalidator.SizeAtLeast(1), listvalidator.AlsoRequires(path.MatchRoot("take_ownership")),
+					listvalidator.ValueStringsAre(stringvalidator.RegexMatches(releaseNamePattern, releaseNameRule)),
+				},
+			},
 			"max_history": schema.Int64Attribute{
 				MarkdownDescription: "How many revisions of the release are kept; at least 2. The deployed revision, the last known-good " +
 					"one, the one before it, and " +

@@ -42,6 +42,9 @@ type releaseModel struct {
 	AllowClusterMove types.String `tfsdk:"allow_cluster_move"`
 	LookupNamespaces types.Set    `tfsdk:"lookup_namespaces"`
 
+	TakeOwnership     types.Bool `tfsdk:"take_ownership"`
+	TakeOwnershipFrom types.List `tfsdk:"take_ownership_from"`
+
 	Analysis   types.List   `tfsdk:"analysis"`
 	SmokeTest  types.List   `tfsdk:"smoke_test"`
 	Acceptance types.List   `tfsdk:"acceptance"`

@@ -63,6 +63,9 @@ func (j journal) newRecord() *record.Release {
 	if j.run.options.Verification.Verifies() {
 		next.Key, next.PolicyHash = j.run.key, j.run.options.Verification.Hash()
 	}
+	if j.run.proven != nil {
+		next.KnownGood = []record.KnownGood{*j.run.proven}
+	}
 	if before := j.run.found.Content; before != nil {
 		next.KnownGood, next.Runs, next.Unserved = before.KnownGood, before.Runs, before.Unserved
 		if q := before.Quarantine; q != nil && !j.run.found.Cleared() && q.Key != j.run.key && time.Now().Before(q.Expires) {

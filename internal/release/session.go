@@ -41,6 +41,8 @@ type session struct {
 	secrets *redact.Secrets
 	// lookups are the namespaces, besides the release's own, in which templates may read.
 	lookups []string
+	// taking says which running objects may be taken over.
+	taking ownership.Taking
 }
 
 // sessionOptions are what the callers of begin give.
@@ -91,7 +93,7 @@ func (s *session) connect(capabilities *cluster.Capabilities) error {
 	var err error
 	s.kube, err = helmkube.New(helmkube.Options{
 		Context: s.op.Context(), Target: s.target, Config: s.op.Config(operation.WhileItRuns),
-		Waiter: s.waiter, Lookups: s.lookups, Ended: s.op.Ended, Redact: s.redact, Doing: s.op.Doing,
+		Waiter: s.waiter, Lookups: s.lookups, Taking: s.taking, Ended: s.op.Ended, Redact: s.redact, Doing: s.op.Doing,
 	})
 	if err != nil {
 		return err
@@ -196,7 +198,7 @@ func (s *session) explain(ran error, number int) error {
 	text := s.redact(explain.Library(ran))
 	if strings.Contains(text, "exists and cannot be imported into the current release") {
 		return &ownership.Error{Release: s.target.Name, Namespace: s.target.Handle.Namespace, Reason: text,
-			Advice: "Remove that object, or leave it out of the chart, or give it to this release by Helm's label and annotations. " +
+			Advice: "Set take_ownership = true to take the object over as it runs, or leave it out of the chart, or give it another name. " +
 				"Apply again then."}
 	}
 	if cluster.IsTransient(ran) {

@@ -48,6 +48,10 @@ func (a attempt) text() string {
 	return fmt.Sprintf("HTTP %d (%s)", a.response.StatusCode, http.StatusText(a.response.StatusCode))
 }
 
+// auditID is a header of each answer of an API server, also of those that it passes on from services. Where it is missing, something in
+// front of the API server has answered.
+const auditID = "Audit-Id"
+
 // fateOf tells what fails for a moment from what lasts.
 func fateOf(request *http.Request, response *http.Response, err error) fate {
 	if err != nil {

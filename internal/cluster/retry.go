@@ -52,8 +52,8 @@ type retries struct {
 	limits patienceFor
 	// pause waits, or returns an error when ctx ends first.
 	pause func(ctx context.Context, d time.Duration) error
-	// answered says that the server has answered a request of this process.
-	answered atomic.Bool
+	// answered says that the server has answered a request of this process, marked that its answers carry auditID.
+	answered, marked atomic.Bool
 }
 
 func newRetries(next http.RoundTripper) *retries {
@@ -62,7 +62,7 @@ func newRetries(next http.RoundTripper) *retries {
 
 // RoundTrip implements http.RoundTripper.
 func (r *retries) RoundTrip(request *http.Request) (*http.Response, error) {
-	if isForwarded(request) {
+	if isForwarded(request) && request.Method != http.MethodGet {
 		return r.next.RoundTrip(request)
 	}
 	sent, err := newWrite(request)
@@ -93,6 +93,9 @@ func (r *retries) RoundTrip(request *http.Request) (*http.Response, error) {
 		}
 		if err := t.permitted(); err != nil {
 			return nil, err
+		}
+		if a.response != nil {
+			_ = a.response.Body.Close() // It is not used.
 		}
 		if done := t.alreadyDone(); done != nil {
 			return done, nil
@@ -140,7 +143,10 @@ func (t *trial) once(request *http.Request) attempt {
 	response, err := t.next.RoundTrip(request)
 	if err == nil {
 		t.answered.Store(true)
-		if !isWatch(request) || response.StatusCode != http.StatusOK {
+		if response.Header.Get(auditID) != "" {
+			t.marked.Store(true)
+		}
+		if !isForwarded(request) && (!isWatch(request) || response.StatusCode != http.StatusOK) {
 			err = receive(response)
 		}
 	}
@@ -149,6 +155,9 @@ func (t *trial) once(request *http.Request) attempt {
 		a.response = nil
 	}
 	a.fate = fateOf(request, a.response, err)
+	if a.response != nil && isForwarded(request) && (!t.marked.Load() || a.response.Header.Get(auditID) != "") {
+		a.fate = settled // It is the answer of a service, or of the API server about it.
+	}
 	if a.fate != settled {
 		t.failure = a.text()
 	}
@@ -194,7 +203,7 @@ func (t *trial) until(a attempt) time.Time {
 	limit := time.Duration(0)
 	switch {
 	case a.response == nil:
-	case isGroup(t.request.URL.Path):
+	case isGroup(t.request.URL.Path), isForwarded(t.request):
 		limit = t.limits.group
 	case a.response.StatusCode == http.StatusInternalServerError:
 		limit = t.limits.failing
@@ -216,10 +225,14 @@ func (t *trial) permitted() error {
 
 // giveUp reports what lasted, and for how long it was tried.
 func (t *trial) giveUp(a attempt) (*http.Response, error) {
-	if t.attempts == 1 && a.err != nil {
+	forwarded := isForwarded(t.request)
+	if t.attempts == 1 && a.err != nil && !forwarded {
 		return nil, a.err
 	}
-	if a.err != nil {
+	if a.err != nil || forwarded {
+		if a.response != nil {
+			_ = a.response.Body.Close() // It is not used.
+		}
 		return nil, &OutageError{Tried: time.Since(t.began), Attempts: t.attempts, Cause: t.failure}
 	}
 	// client-go would begin anew.

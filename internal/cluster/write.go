@@ -50,7 +50,8 @@ func placeOf(path string) place {
 	return p
 }
 
-// isForwarded reports a request that the API server passes on, to a service, a pod or a node: its answer is theirs.
+// isForwarded reports a request that the API server passes on, to a service, a pod or a node. Its answer is theirs, and is not waited for
+// to its end.
 func isForwarded(request *http.Request) bool {
 	return slices.Contains([]string{"proxy", "log", "exec", "attach", "portforward"}, placeOf(request.URL.Path).subresource)
 }

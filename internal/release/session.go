@@ -162,6 +162,8 @@ func (s *session) explain(ran error, number int) error {
 		return &CanceledError{Release: s.target.Name, Revision: number, During: s.op.Now(), Cause: cause}
 	case isOwnError(ran):
 		return ran
+	case errors.Is(cause, operation.ErrDeadline) && s.waiter.Silence != nil:
+		return s.waiter.Silence // It says nothing about the revision.
 	case errors.Is(cause, operation.ErrDeadline):
 		return &DeadlineError{Release: s.target.Name, Revision: number, Timeout: s.op.Timeout(), During: s.op.Now(), Objects: s.waiter.Pending,
 			blamed: s.waiter.Blamed}
@@ -171,6 +173,7 @@ func (s *session) explain(ran error, number int) error {
 		refused  *helmkube.RefusedError
 		foreign  *ownership.Error
 		read     *helmkube.LookupError
+		gate     *cluster.GateError
 	)
 	failure := s.kube.Failure()
 	switch {
@@ -186,8 +189,10 @@ func (s *session) explain(ran error, number int) error {
 			kind: notReady.Kind}
 	case cause != nil:
 		return cause // The Lease was lost, and with it the right to write.
+	case errors.As(failure, &gate):
+		return gate.Cause // Likewise: it could not be renewed for long.
 	case errors.As(failure, &refused) && cluster.IsTransient(refused.Cause):
-		return s.target.Cluster.Classify(refused.Cause)
+		return s.unwritten(refused, number)
 	case errors.As(failure, &refused) && refused.Hook:
 		return &HookError{Release: s.target.Name, Revision: number, Event: hookEvent(ran), Cause: s.redact(refused.Error())}
 	case errors.As(failure, &refused):
@@ -205,6 +210,15 @@ func (s *session) explain(ran error, number int) error {
 		return s.target.Cluster.Classify(ran)
 	}
 	return fmt.Errorf("writing revision %d of release %s: %s", number, s.target.Name, text)
+}
+
+// unwritten says that the cluster, and not the revision, is the reason why an object could not be written.
+func (s *session) unwritten(refused *helmkube.RefusedError, number int) error {
+	classified := s.target.Cluster.Classify(refused.Cause)
+	if _, explained := explain.As(classified); explained {
+		return classified
+	}
+	return fmt.Errorf("writing revision %d of release %s: %s", number, s.target.Name, s.redact(refused.Error()))
 }
 
 // isOwnError reports that an error says what it means already.

@@ -35,6 +35,8 @@ const (
 	podsEvery = 3 * time.Second
 	// noPodsAfter is how long a workload may be without pods before its events are asked why.
 	noPodsAfter = 4 * time.Second
+	// askTimeout bounds one look at all objects. It keeps the progress going while the API server does not answer.
+	askTimeout = 40 * time.Second
 	// blameTimeout bounds the look at the pods of objects that were not ready in time.
 	blameTimeout = 20 * time.Second
 )
@@ -63,6 +65,8 @@ type Waiter struct {
 	Pending []ObjectReport
 	// Blamed says that some of them had pods that ran and were not ready: the version is slow, not the cluster.
 	Blamed bool
+	// Silence is why the API server did not answer when a wait ran out of time; nil where it did. Nothing is known about the objects then.
+	Silence error
 }
 
 // Ready waits until all objects of a release are ready in one and the same look, and then until its Services have endpoints.
@@ -107,11 +111,13 @@ func (w *Waiter) Gone(ctx context.Context, resources kube.ResourceList) error {
 			}
 			return err
 		}
-		if err := w.reader().fetchEach(ctx, open); err != nil {
-			if ctx.Err() != nil {
-				continue
-			}
-			return w.Classify(err)
+		answered, err := w.ask(ctx, open, func(ctx context.Context) error { return w.reader().fetchEach(ctx, open) })
+		if err != nil && ctx.Err() == nil {
+			return err
+		}
+		if !answered {
+			Pause(ctx, PollEvery)
+			continue
 		}
 		var still []*watched
 		for _, o := range open {
@@ -139,6 +145,10 @@ func (w *Waiter) PodEnd(ctx context.Context, name string) (corev1.PodPhase, erro
 			return corev1.PodUnknown, context.Cause(ctx)
 		}
 		pod, err := w.Kubernetes.CoreV1().Pods(w.Namespace).Get(ctx, name, metav1.GetOptions{})
+		if cluster.IsOutage(err) {
+			Pause(ctx, PollEvery)
+			continue
+		}
 		if err != nil {
 			return corev1.PodUnknown, fmt.Errorf("reading Pod/%s: %w", name, err)
 		}
@@ -212,7 +222,7 @@ func (w *Waiter) wait(ctx context.Context, all []*watched, hook bool) error {
 	if len(all) == 0 {
 		return w.ended(ctx)
 	}
-	w.Pending = nil
+	w.Pending, w.Silence = nil, nil
 	open := all
 	for {
 		if err := w.ended(ctx); err != nil {
@@ -264,25 +274,37 @@ func (w *Waiter) stop(ctx context.Context, cause error, open []*watched, hook bo
 
 // look reads objects and assesses them. An API server that does not answer for a while is waited for like everything else.
 func (w *Waiter) look(ctx context.Context, all []*watched, hook bool) error {
-	err := w.reader().fetch(ctx, all)
-	if err == nil {
+	_, err := w.ask(ctx, all, func(ctx context.Context) error {
+		if err := w.reader().fetch(ctx, all); err != nil {
+			return err
+		}
 		for _, o := range all {
-			if err = w.assess(ctx, o, hook); err != nil {
-				break
+			if err := w.assess(ctx, o, hook); err != nil {
+				return err
 			}
 		}
-	}
-	if err == nil {
 		return nil
+	})
+	return err
+}
+
+// ask reads, and reports whether the API server has answered. While it does not, its silence is the status of the objects.
+func (w *Waiter) ask(ctx context.Context, all []*watched, read func(context.Context) error) (answered bool, err error) {
+	asking, stop := context.WithTimeout(ctx, askTimeout)
+	defer stop()
+	err = read(asking)
+	switch {
+	case err == nil:
+		w.Silence = nil
+		return true, nil
+	case !cluster.IsOutage(err) && (asking.Err() == nil || ctx.Err() != nil):
+		return false, w.Classify(err)
 	}
-	var unreachable *cluster.UnreachableError
-	if errors.As(w.Classify(err), &unreachable) {
-		for _, o := range all {
-			o.status = status{text: "the API server does not answer: " + explain.Library(err)}
-		}
-		return nil
+	w.Silence = w.Classify(err)
+	for _, o := range all {
+		o.status = status{text: "the API server does not answer: " + explain.Library(err)}
 	}
-	return w.Classify(err)
+	return false, nil
 }
 
 // assess sets the status of one object: by itself, then by the pods that it made for its present template.

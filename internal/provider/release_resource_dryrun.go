@@ -55,8 +55,10 @@ func (r *ReleaseResource) findAnother(
 
 // try asks the API server what it would say, and passes it on as errors and warnings.
 func (r *ReleaseResource) try(ctx context.Context, resp *resource.ModifyPlanResponse, target release.Target,
-	previous map[object.Key]string, next *render.Result, outside bool,
+	previous map[object.Key]string, next *render.Result, state *releaseModel,
 ) {
+	outside := state != nil && state.Status.ValueString() == statusModified
+	advice := "Change the chart or its values, or what refuses them in the cluster." + destroyInSpite(state != nil)
 	what := "release " + target.Name
 	result, err := dryrun.Run(ctx, target, previous, next, outside)
 	var missing *environment.NamespaceMissingError
@@ -78,10 +80,8 @@ func (r *ReleaseResource) try(ctx context.Context, resp *resource.ModifyPlanResp
 	for _, refusal := range result.Refusals {
 		resp.Diagnostics.AddError(
 			fmt.Sprintf("Cannot apply %s of %s in %s/%s", refusal.Object, what, target.Handle.Client, target.Handle.Stage),
-			fmt.Sprintf("The API server of the cluster refuses the object in a dry run (%s):\n\n%s\n\n"+
-				"Change the chart or its values, or what refuses them in the cluster. To destroy in spite of this error, run terraform "+
-				"destroy -refresh=false.",
-				refusal.Reason, refusal.Message))
+			fmt.Sprintf("The API server of the cluster refuses the object in a dry run (%s):\n\n%s\n\n%s",
+				refusal.Reason, refusal.Message, advice))
 	}
 	if lines := overwriteLines(result.Overwrites); len(lines) > 0 {
 		resp.Diagnostics.AddWarning("Release "+target.Name+" will overwrite changes made in the cluster",
@@ -91,6 +91,14 @@ func (r *ReleaseResource) try(ctx context.Context, resp *resource.ModifyPlanResp
 	if len(result.Skipped) > 0 {
 		resp.Diagnostics.AddWarning("Release "+target.Name+" was validated only in part", strings.Join(result.Skipped, "\n"))
 	}
+}
+
+// destroyInSpite is the advice for an error that also stops a destroy, which refreshes first. What does not exist yet needs none.
+func destroyInSpite(exists bool) string {
+	if !exists {
+		return ""
+	}
+	return " To destroy in spite of this error, run terraform destroy -refresh=false."
 }
 
 // notValidated says why a plan shows nothing of what the cluster would say.

@@ -260,6 +260,7 @@ func (r *ReleaseResource) planChange(ctx context.Context, private privateReader,
 	if !c.checkVerification(resp, next) {
 		return
 	}
+	c.warnOfUnusedRules(ctx, resp, next)
 	planned["custom_resource_definitions"] = definitions
 	planned["manifest_digest"] = types.StringValue(next.Digest)
 	if len(next.Volatile) > 0 {
@@ -280,8 +281,8 @@ func (r *ReleaseResource) planChange(ctx context.Context, private privateReader,
 		r.findAnother(ctx, resp, target, c.key(next), c.verification.RetryToken)
 	}
 	c.askAhead(ctx, resp, target, next)
-	r.tryDefinitions(ctx, &resp.Diagnostics, target, c.spec)
-	r.try(ctx, resp, target, previous, next, state != nil && state.Status.ValueString() == statusModified)
+	r.tryDefinitions(ctx, &resp.Diagnostics, target, c)
+	r.try(ctx, resp, target, previous, next, state)
 }
 
 // knownAfter is a value that shows in the apply, or null where there will be none.

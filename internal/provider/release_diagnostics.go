@@ -27,7 +27,9 @@ func chartDiagnostic(err error) diag.Diagnostic {
 	var unreachable *chart.UnreachableError
 	switch {
 	case errors.As(err, &source):
-		at, advice = at.AtName(source.Field), "Correct the attribute."
+		// The sentence begins with the attribute's name, which keeps its case.
+		return diag.NewAttributeErrorDiagnostic(at.AtName(source.Field), "Cannot get the chart",
+			source.Error()+".\n\nCorrect chart."+source.Field+".")
 	case errors.As(err, &missing):
 		advice = "Correct the chart's repository, name or version."
 		switch {
@@ -60,6 +62,12 @@ func chartDiagnostic(err error) diag.Diagnostic {
 // valuesDiagnostics are the problems that the chart's schema and its known keys find in the values.
 func valuesDiagnostics(c *chart.Chart, l layers) (diags diag.Diagnostics) {
 	for _, problem := range c.ValidateValues(l.merged()) {
+		if problem.Unknown && l.onlyVersionAt(problem.Path) {
+			diags.AddAttributeError(path.Root("version_path"), fmt.Sprintf("Chart %s %s has no value at version_path", c.Name, c.Version),
+				fmt.Sprintf("version = %q is written to the values at version_path = %q: %s\n\nSet version_path to the key from which the "+
+					"chart's templates take the image tag.", l.version, l.versionPath, ended(problem.Text)))
+			continue
+		}
 		text, source := problem.Text, "values or values_files"
 		for name, secret := range map[string]map[string]any{"sensitive_values": l.sensitive, "values_wo": l.writeOnly} {
 			if _, ok := values.Get(secret, problem.Path); !ok || problem.Path == "" {

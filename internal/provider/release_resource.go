@@ -91,16 +91,13 @@ func (r *ReleaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 			"chart": schema.SingleNestedAttribute{
 				MarkdownDescription: "Where the chart comes from: either `path`, or `repository`, `name` and `version`.",
 				Required:            true,
+				Validators:          []validator.Object{chartSource{}},
 				Attributes: map[string]schema.Attribute{
 					"path": schema.StringAttribute{
 						MarkdownDescription: "Chart directory or packed `.tgz` file, relative to the directory in which Terraform runs; use " +
 							"`\"${path.module}/…\"` in modules. Example: `\"charts/data-collection-service\"`.",
-						Optional: true,
-						Validators: []validator.String{
-							stringvalidator.LengthAtLeast(1),
-							stringvalidator.ExactlyOneOf(path.MatchRelative().AtParent().AtName("repository")),
-							stringvalidator.ConflictsWith(path.MatchRelative().AtParent().AtName("name"), path.MatchRelative().AtParent().AtName("version")),
-						},
+						Optional:   true,
+						Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
 					},
 					"repository": schema.StringAttribute{
 						MarkdownDescription: "Chart repository: `\"https://…\"` with an `index.yaml`, or an OCI registry as " +
@@ -109,7 +106,6 @@ func (r *ReleaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 						Optional: true,
 						Validators: []validator.String{
 							stringvalidator.RegexMatches(regexp.MustCompile(`^(https?|oci)://.+`), "must start with https://, http:// or oci://"),
-							stringvalidator.AlsoRequires(path.MatchRelative().AtParent().AtName("name"), path.MatchRelative().AtParent().AtName("version")),
 						},
 					},
 					"name": schema.StringAttribute{
@@ -166,7 +162,7 @@ func (r *ReleaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 			"values_wo": schema.DynamicAttribute{
 				MarkdownDescription: "Secret values as an object, merged last. Write-only: never in plan or state, sent again with every " +
 					"update; may be ephemeral. Whatever depends on " +
-					"them is masked. A change of them alone is seen only when `values_wo_version` changes. Example: `{ apiToken = var.api_token }`.",
+					"them is masked. A change of them alone is seen only when `values_wo_version` changes; the plan warns if that is missing. Example: `{ apiToken = var.api_token }`.",
 				Optional:  true,
 				WriteOnly: true,
 			},

@@ -62,6 +62,7 @@ func warnOfAnother(resp *resource.ModifyPlanResponse, target release.Target, see
 func (c change) try(ctx context.Context, resp *resource.ModifyPlanResponse, target release.Target,
 	previous map[object.Key]string, next *render.Result,
 ) {
+	advice := "Change the chart or its values, or what refuses them in the cluster." + destroyInSpite(c.state != nil)
 	what := "release " + target.Name
 	options := dryrun.Options{Taking: c.taking}
 	if c.state != nil {
@@ -89,10 +90,8 @@ func (c change) try(ctx context.Context, resp *resource.ModifyPlanResponse, targ
 	for _, refusal := range result.Refusals {
 		resp.Diagnostics.AddError(
 			fmt.Sprintf("Cannot apply %s of %s in %s/%s", refusal.Object, what, target.Handle.Client, target.Handle.Stage),
-			fmt.Sprintf("The API server of the cluster refuses the object in a dry run (%s):\n\n%s\n\n"+
-				"Change the chart or its values, or what refuses them in the cluster. To destroy in spite of this error, run terraform "+
-				"destroy -refresh=false.",
-				refusal.Reason, refusal.Message))
+			fmt.Sprintf("The API server of the cluster refuses the object in a dry run (%s):\n\n%s\n\n%s",
+				refusal.Reason, refusal.Message, advice))
 	}
 	c.warnOfTakeover(resp, target, result.Takeovers)
 	if lines := overwriteLines(result.Overwrites); len(lines) > 0 {
@@ -103,6 +102,14 @@ func (c change) try(ctx context.Context, resp *resource.ModifyPlanResponse, targ
 	if len(result.Skipped) > 0 {
 		resp.Diagnostics.AddWarning("Release "+target.Name+" was validated only in part", strings.Join(result.Skipped, "\n"))
 	}
+}
+
+// destroyInSpite is the advice for an error that also stops a destroy, which refreshes first. What does not exist yet needs none.
+func destroyInSpite(exists bool) string {
+	if !exists {
+		return ""
+	}
+	return " To destroy in spite of this error, run terraform destroy -refresh=false."
 }
 
 // notValidated says why a plan shows nothing of what the cluster would say.

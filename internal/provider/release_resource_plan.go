@@ -275,6 +275,7 @@ func (r *ReleaseResource) planChange(ctx context.Context, private privateReader,
 	if !c.checkVerification(resp, next) {
 		return
 	}
+	c.warnOfUnusedRules(ctx, resp, next)
 	planned["custom_resource_definitions"] = definitions
 	planned["manifest_digest"] = types.StringValue(next.Digest)
 	if len(next.Volatile) > 0 {
@@ -295,7 +296,7 @@ func (r *ReleaseResource) planChange(ctx context.Context, private privateReader,
 	}
 	c.askAhead(ctx, resp, target, next)
 	c.reviewConnections(ctx, resp, target, next)
-	r.tryDefinitions(ctx, &resp.Diagnostics, target, c.spec)
+	r.tryDefinitions(ctx, &resp.Diagnostics, target, c)
 	c.try(ctx, resp, target, previous, next)
 }
 

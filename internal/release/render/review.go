@@ -21,6 +21,7 @@ const (
 	ruleNoPreStopDelay   = "no-prestop-delay"
 	ruleReplicasAndHPA   = "replicas-and-hpa"
 	ruleConfigNotNoticed = "config-not-noticed"
+	ruleSecretValidated  = "secret-validated"
 )
 
 // reviewed is one object under review.
@@ -45,7 +46,7 @@ func Review(r *Result) []Finding {
 		_, kind, namespace, name := key.Parts()
 		all = append(all, reviewed{key, namespace, kind, name, fields})
 	}
-	var out []Finding
+	out := slices.Clone(r.Unproven)
 	for _, w := range all {
 		if object.PodTemplate(w.fields) == nil || w.kind == "Job" || w.kind == "CronJob" {
 			continue

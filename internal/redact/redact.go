@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 )
@@ -107,7 +108,7 @@ func (s *Secrets) Complete() {
 		switch {
 		case len(form) >= minSecret:
 			long = append(long, form)
-		case len(form) >= minToken && form != "true" && form != "null":
+		case len(form) >= minToken && form != "true" && form != "null" && utf8.ValidString(form):
 			short = append(short, regexp.QuoteMeta(form))
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"hash/fnv"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -21,11 +22,11 @@ type dice struct{ state uint64 }
 
 func newDice(variant int, of ...string) *dice {
 	h := fnv.New64a()
-	for _, text := range of {
+	for _, text := range append(of, strconv.Itoa(variant)) {
 		_, _ = h.Write([]byte(text)) // a hash never fails
 		_, _ = h.Write([]byte{0})
 	}
-	return &dice{h.Sum64() + uint64(variant)*0x9e3779b97f4a7c15}
+	return &dice{h.Sum64()}
 }
 
 // upTo is a number from 0 to n-1.

@@ -410,6 +410,7 @@ func (d *Comparison) Differences() *Differences {
 	slices.SortFunc(out.Found, func(a, b Difference) int {
 		return strings.Compare(string(a.Object)+"\x00"+a.Path, string(b.Object)+"\x00"+b.Path)
 	})
+	out.Found = slices.Compact(out.Found) // several leaves below one mask
 	for _, text := range d.skipped {
 		out.Skipped = append(out.Skipped, d.Secrets.Text(text))
 	}

@@ -22,6 +22,7 @@ const (
 	ruleNoPreStopDelay   = "no-prestop-delay"
 	ruleReplicasAndHPA   = "replicas-and-hpa"
 	ruleConfigNotNoticed = "config-not-noticed"
+	ruleSecretValidated  = "secret-validated"
 )
 
 // reviewed is one object under review.
@@ -77,7 +78,7 @@ func reviewedOf(r *Result, hooks bool) []reviewed {
 // It works on what is shown, so that findings hold no secret.
 func Review(r *Result) []Finding {
 	all := reviewedOf(r, false) // hooks are gone before the rollout
-	var out []Finding
+	out := slices.Clone(r.Unproven)
 	for _, w := range all {
 		if w.isCore("Service") {
 			out = append(out, reviewTargetPorts(w, all)...)

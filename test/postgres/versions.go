@@ -43,9 +43,12 @@ func packages() map[int]string {
 }
 
 // OnEachVersion runs a test as a subtest for each version, with a server of this version, and skips the versions that are not
-// in the cache.
+// in the cache. The run of the integration tests does not repeat it, since no cluster has a part in it.
 func OnEachVersion(t *testing.T, test func(t *testing.T, version int, server *Server)) {
 	t.Helper()
+	if os.Getenv("SLIPWAY_TEST_KUBECONFIG") != "" {
+		t.Skip("the unit tests run on each version of PostgreSQL: unset SLIPWAY_TEST_KUBECONFIG")
+	}
 	for _, version := range Versions() {
 		t.Run(fmt.Sprintf("PostgreSQL %d", version), func(t *testing.T) {
 			test(t, version, forTest(t, Options{Version: version}))

@@ -235,6 +235,9 @@ func (l *linter) dropConstraint(t *table, name string, contract, cascade bool) {
 	c := t.constraints[name]
 	delete(t.constraints, name)
 	delete(l.schema.indexes, name)
+	if c != nil && c.kind == "CONSTR_NOTNULL" && len(c.columns) == 1 {
+		t.column(c.columns[0]).notNull = false
+	}
 	if l.schema.unused(t.name) || contract || c != nil && c.new {
 		return
 	}

@@ -29,6 +29,9 @@ func (d *userType) constrain(domain string, def node) {
 
 // resolve is the type below a domain, and whether a value must meet constraints to be of the domain.
 func (s *schema) resolve(t columnType) (base columnType, constrained bool) {
+	if integer, is := serialTypes[t.name]; is {
+		t.name = integer
+	}
 	for range 20 { // domains of domains
 		domain := s.types[t.name]
 		if domain == nil || domain.kind != "domain" || domain.base.name == "" {

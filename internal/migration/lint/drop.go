@@ -71,6 +71,13 @@ func (l *linter) dropIndex(n node, name string) {
 		l.raise()
 		return
 	}
+	if i == nil && strings.HasSuffix(name, "_pkey") {
+		l.report(0, "drop-constraint", name, "An index of this name belongs to a primary key, and PostgreSQL refuses to drop it without the "+
+			"constraint: the file fails.",
+			"ALTER TABLE … DROP CONSTRAINT "+name+" in a contract migration, when no running version relies on it.")
+		l.raise()
+		return
+	}
 	delete(l.schema.indexes, name)
 	l.schema.dropped["OBJECT_INDEX "+name] = true
 	if i != nil && l.schema.unused(i.table) {
@@ -226,6 +233,7 @@ func (l *linter) rename(n node) {
 			delete(t.constraints, n.text("subname"))
 			t.constraints[to] = c // and its index, if it has one
 		}
+		l.strongLock(name, 0)
 		return
 	case "OBJECT_TRIGGER", "OBJECT_POLICY", "OBJECT_RULE", "OBJECT_DOMCONSTRAINT", "OBJECT_STATISTIC_EXT":
 		return
@@ -237,21 +245,11 @@ func (l *linter) rename(n node) {
 		}
 		l.schema.renameColumn(t, n.text("subname"), to)
 	case "OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW", "OBJECT_FOREIGN_TABLE":
-		t := l.schema.table(name)
-		delete(l.schema.tables, name)
 		full := to
 		if schema, _, found := strings.Cut(name, "."); found {
 			full = schema + "." + to
 		}
-		moved := *t
-		moved.name = full
-		l.schema.tables[full] = &moved
-		l.schema.movePartition(name, full)
-		for _, i := range l.schema.indexes {
-			if i.table == name {
-				i.table = full
-			}
-		}
+		l.schema.moveTable(name, full)
 		if !unused && l.viewLater(name) {
 			l.warn(0, "rename", object, "The view of the old name replaces the table, but not for everything: locks, COPY, TRUNCATE, "+
 				"triggers and ON CONFLICT of the running version may fail on it.",
@@ -291,6 +289,20 @@ func (l *linter) rename(n node) {
 	}
 }
 
+// moveTable gives a table another name.
+func (s *schema) moveTable(name, full string) {
+	moved := *s.table(name)
+	delete(s.tables, name)
+	moved.name = full
+	s.tables[full] = &moved
+	s.movePartition(name, full)
+	for _, i := range s.indexes {
+		if i.table == name {
+			i.table = full
+		}
+	}
+}
+
 // viewLater reports whether a later statement of the same transaction makes a view of the name.
 func (l *linter) viewLater(name string) bool {
 	return (l.tx.wrapped || l.tx.perhaps) && l.recreated("OBJECT_VIEW", name)
@@ -306,6 +318,10 @@ func (l *linter) moveSchema(n node) {
 	}
 	if l.schema.created[n.text("objectType")+" "+name] {
 		return
+	}
+	if full := qualified(n.text("newschema"), lastName(name)); n.text("objectType") == "OBJECT_TABLE" {
+		l.schema.moveTable(name, full)
+		defer l.strongLock(full, 0)
 	}
 	l.report(0, "move-schema", name, "The running version does not find it in the schema "+n.text("newschema")+".",
 		"Make a view of the old name in the same transaction, or add the new one next to the old one and drop the old one in a "+

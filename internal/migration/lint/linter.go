@@ -64,6 +64,7 @@ type transaction struct {
 
 	locked    []string // existing tables whose writes it blocks, in the order in which it locked them
 	locks     map[string]tableLock
+	several   bool            // it was reported that it locks several
 	enumAdded map[string]bool // values
 }
 

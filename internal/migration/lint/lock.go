@@ -34,16 +34,17 @@ func (l *linter) lock(name string, offset int, reads bool, with []string) {
 	if name == "" || l.schema.unused(name) || name == placeholder || l.tx == nil {
 		return
 	}
-	before := l.tx.locked
+	others := slices.DeleteFunc(slices.Clone(l.tx.locked), func(other string) bool { return slices.Contains(with, other) })
 	_, locked := l.tx.locks[name]
 	l.hold(name, reads)
-	if locked || len(before) != 1 || slices.Contains(with, before[0]) {
+	if locked || len(others) == 0 || l.tx.several {
 		return
 	}
-	if other := l.tx.locks[before[0]]; l.tx.wrapped || other.line == l.tx.locks[name].line {
+	if other := l.tx.locks[others[0]]; l.tx.wrapped || other.line == l.tx.locks[name].line {
+		l.tx.several = true
 		l.report(offset, "many-tables-locked", name, fmt.Sprintf("The transaction locks %s while it still holds the lock on %s (line "+
 			"%d): while it waits for one, the other is blocked, and with a session that takes them in the other order it deadlocks.",
-			name, before[0], other.line), "Change one table in a transaction: a file for each, also for each foreign key of a new table.")
+			name, others[0], other.line), "Change one table in a transaction: a file for each, also for each foreign key of a new table.")
 	}
 }
 

@@ -61,7 +61,11 @@ func (l *linter) rewriteCommand(kind string, n node) {
 
 func (l *linter) refresh(n node) {
 	name := relationName(n.child("relation"))
-	if n.flag("concurrent") || l.schema.free(name) {
+	if l.schema.free(name) || n.flag("skipData") {
+		return
+	}
+	if n.flag("concurrent") {
+		l.readUnderLock(name)
 		return
 	}
 	l.report(0, "refresh-blocks-reads", name, "Nothing can read the materialized view until its query is done.",

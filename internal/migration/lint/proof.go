@@ -37,7 +37,11 @@ func intersection(sets []columnSet) columnSet {
 func notNullIf(value bool, kind string, n node) columnSet {
 	switch kind {
 	case "NullTest":
-		if (n.text("nulltesttype") == "IS_NOT_NULL") == value {
+		present := n.text("nulltesttype") == "IS_NOT_NULL"
+		if row, fields := n.any("arg"); row == "RowExpr" && present && value { // all of its fields are
+			return columnsOf(fields.each("args"))
+		}
+		if present == value {
 			return columnOf(n, "arg")
 		}
 	case "A_Expr":
@@ -65,6 +69,16 @@ func columnOf(n node, key string) columnSet {
 		return columnSet{name: true}
 	}
 	return nil
+}
+
+func columnsOf(items []wrapped) columnSet {
+	names := columnSet{}
+	for _, item := range items {
+		if name := columnRef(item.kind, item.node); name != "" {
+			names[name] = true
+		}
+	}
+	return names
 }
 
 // columnsIn are the names of the columns that an expression uses.

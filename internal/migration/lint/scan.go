@@ -71,6 +71,9 @@ func (l *linter) readsWhole(n node, few bool) string {
 		return table
 	}
 	sources := slices.Concat(n.each("fromClause"), n.each("usingClause"))
+	if kind, source := n.any("sourceRelation"); source != nil { // of MERGE
+		sources = append(sources, wrapped{kind, source})
+	}
 	where, condition := n.any("whereClause")
 	tables := l.tablesOf(n, sources)
 	if len(tables) == 0 || l.stopsEarly(n, tables) {

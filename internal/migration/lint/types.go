@@ -66,9 +66,12 @@ func (t columnType) String() string {
 	return text
 }
 
-func (t columnType) serial() bool {
-	return slices.Contains([]string{"serial", "bigserial", "smallserial", "serial2", "serial4", "serial8"}, t.name)
+// serialTypes are the integers that the columns get.
+var serialTypes = map[string]string{
+	"serial": "int4", "serial4": "int4", "bigserial": "int8", "serial8": "int8", "smallserial": "int2", "serial2": "int2",
 }
+
+func (t columnType) serial() bool { return serialTypes[t.name] != "" }
 
 // verdict of a change of type.
 type verdict int

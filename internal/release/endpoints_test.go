@@ -160,3 +160,26 @@ func TestReviewConnections_AsksTheClusterForPodsOfOthers(t *testing.T) {
 		t.Errorf("found %+v", found)
 	}
 }
+
+// The number of pods is the autoscaler's: without it the API server makes one pod, and the others would start after the apply.
+func TestApply_EndsWithThePodsThatTheAutoscalerGives(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	least := func(n int) map[string]any {
+		return map[string]any{"replicas": nil, "extra": []any{map[string]any{
+			"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": map[string]any{"name": "app"},
+			"spec": map[string]any{"minReplicas": n, "maxReplicas": 5, "scaleTargetRef": map[string]any{
+				"apiVersion": "apps/v1", "kind": "Deployment", "name": "app"}},
+		}}}
+	}
+	for _, n := range []int{2, 3} {
+		b.mustApply(with(t, least(n)))
+		d, err := b.client.AppsV1().Deployments(b.namespace()).Get(t.Context(), "app", metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d.Status.AvailableReplicas < int32(n) {
+			t.Errorf("after the apply %d pods are available, want %d: %+v", d.Status.AvailableReplicas, n, d.Status)
+		}
+	}
+}

@@ -221,6 +221,9 @@ func (k *Client) Create(resources kube.ResourceList) (*kube.Result, error) {
 		k.options.Doing("running the hook " + shortNames(resources))
 	} else {
 		k.options.Doing("creating " + object.Count(len(resources)))
+		if err := startScaled(resources); err != nil {
+			return &kube.Result{}, k.Fail(err)
+		}
 	}
 	result := &kube.Result{}
 	if err := k.permit(resources); err != nil {

@@ -25,6 +25,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/operation"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/autoscale"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 )
 
@@ -69,12 +70,20 @@ type Waiter struct {
 	Silence error
 }
 
-// Ready waits until all objects of a release are ready in one and the same look, and then until its Services have endpoints.
+// Ready waits until all objects of a release are ready, with the least number of pods that their autoscalers give them, in one and the same look, and then until its Services have endpoints.
 func (w *Waiter) Ready(ctx context.Context, resources kube.ResourceList) error {
+	least := map[autoscale.Target]int64{}
+	for _, info := range resources {
+		if o, ok := info.Object.(*unstructured.Unstructured); ok {
+			autoscale.AddLeast(least, info.Namespace, o.Object)
+		}
+	}
 	var all []*watched
 	for _, info := range resources {
 		if isWaitable(info) {
-			all = append(all, newWatched(info))
+			o := newWatched(info)
+			o.least = least[autoscale.Target{Namespace: info.Namespace, Kind: info.Mapping.GroupVersionKind.Kind, Name: info.Name}]
+			all = append(all, o)
 		}
 	}
 	w.doing("waiting for " + object.Count(len(all)) + " to become ready")
@@ -321,6 +330,9 @@ func (w *Waiter) assess(ctx context.Context, o *watched, hook bool) error {
 	}
 	if hook {
 		s = hookStatus(o.live, s)
+	}
+	if s.ready {
+		s = o.scaled(s)
 	}
 	o.status = s
 	if s.ready || s.unseen || s.trouble != nil && s.trouble.grace == 0 {

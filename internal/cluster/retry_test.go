@@ -91,6 +91,12 @@ func TestRetries_EachVerbPassesEachFault(t *testing.T) {
 				stringAt(api.objects[testConfigMaps+"/x"], "metadata", "resourceVersion"))
 			return c.CoreV1().ConfigMaps("a").Patch(ctx, "x", types.MergePatchType, []byte(patch), metav1.PatchOptions{})
 		},
+		"applied configuration with a version": func(ctx context.Context, c kubernetes.Interface, api *testAPI) (*corev1.ConfigMap, error) {
+			api.seed("x", "old")
+			patch := fmt.Sprintf(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"resourceVersion":%q},"data":{"key":"new"}}`,
+				stringAt(api.objects[testConfigMaps+"/x"], "metadata", "resourceVersion"))
+			return c.CoreV1().ConfigMaps("a").Patch(ctx, "x", types.ApplyPatchType, []byte(patch), metav1.PatchOptions{FieldManager: FieldManager})
+		},
 		"JSON patch with a test": func(ctx context.Context, c kubernetes.Interface, api *testAPI) (*corev1.ConfigMap, error) {
 			api.seed("x", "old")
 			return c.CoreV1().ConfigMaps("a").Patch(ctx, "x", types.JSONPatchType,

@@ -30,6 +30,9 @@ func (t *trial) settle(refusal *http.Response) *http.Response {
 	default:
 		return nil
 	}
+	if t.write.part != "" {
+		return nil // A subresource has another form than what is sent to it.
+	}
 	live, raw := t.live()
 	if live == nil {
 		return nil

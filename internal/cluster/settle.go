@@ -4,6 +4,7 @@
 package cluster
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"io"
@@ -116,7 +117,7 @@ func (t *trial) manager() string {
 	if manager := t.request.URL.Query().Get("fieldManager"); manager != "" {
 		return manager
 	}
-	agent, _, _ := strings.Cut(t.request.Header.Get("User-Agent"), "/")
+	agent, _, _ := strings.Cut(cmp.Or(t.request.Header.Get("User-Agent"), t.agent), "/")
 	return agent
 }
 

@@ -4,6 +4,7 @@
 package cluster
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -205,7 +206,8 @@ func (api *testAPI) put(path string, content map[string]any, request *http.Reque
 		metadata["creationTimestamp"] = created.UTC().Format(time.RFC3339)
 		manager := "another"
 		if request != nil {
-			manager = request.URL.Query().Get("fieldManager")
+			// Without a field manager, the API server takes the user agent, which the transport below adds.
+			manager = cmp.Or(request.URL.Query().Get("fieldManager"), "slipway")
 		}
 		metadata["managedFields"] = []any{map[string]any{"manager": manager}}
 	}

@@ -18,7 +18,7 @@ import (
 // holderOn is a Terraform run whose API server is api.
 func holderOn(api *testAPI, holder string) *Cluster {
 	return &Cluster{
-		config: &rest.Config{Host: api.URL, Transport: newRetries(&http.Transport{}), QPS: -1, UserAgent: "slipway/1"},
+		config: &rest.Config{Host: api.URL, Transport: newRetries(&http.Transport{}, "slipway/1"), QPS: -1, UserAgent: "slipway/1"},
 		leases: map[string]*sharedLease{}, timing: shortTiming, holder: holder,
 	}
 }
@@ -127,7 +127,7 @@ func TestGate_WritesWaitForTheRenewal(t *testing.T) {
 	gone.Store(true)
 	time.Sleep(shortTiming.valid + 300*time.Millisecond)
 	time.AfterFunc(200*time.Millisecond, func() { gone.Store(false) })
-	client := api.client(t, Gate(t.Context(), lease, newRetries(&http.Transport{})))
+	client := api.client(t, Gate(t.Context(), lease, newRetries(&http.Transport{}, "slipway/1")))
 	if _, err := client.CoreV1().ConfigMaps("a").Create(t.Context(), testObject("x", "new"), metav1.CreateOptions{}); err != nil {
 		t.Error(err)
 	}

@@ -49,6 +49,7 @@ var defaultPatience = patienceFor{
 // passes the gate again before each repetition.
 type retries struct {
 	next   http.RoundTripper
+	agent  string // the user agent that is added below
 	limits patienceFor
 	// pause waits, or returns an error when ctx ends first.
 	pause func(ctx context.Context, d time.Duration) error
@@ -56,8 +57,8 @@ type retries struct {
 	answered, marked atomic.Bool
 }
 
-func newRetries(next http.RoundTripper) *retries {
-	return &retries{next: next, limits: defaultPatience, pause: sleep}
+func newRetries(next http.RoundTripper, userAgent string) *retries {
+	return &retries{next: next, agent: userAgent, limits: defaultPatience, pause: sleep}
 }
 
 // RoundTrip implements http.RoundTripper.

@@ -29,7 +29,7 @@ const testConfigMaps = "/api/v1/namespaces/a/configmaps"
 
 // quickRetries does not wait, and gives up after so many pauses.
 func quickRetries(pauses int) *retries {
-	r := newRetries(&patience{next: &http.Transport{DisableKeepAlives: true}})
+	r := newRetries(&patience{next: &http.Transport{DisableKeepAlives: true}}, "slipway/1")
 	n := 0
 	r.pause = func(context.Context, time.Duration) error {
 		if n++; n > pauses {
@@ -78,6 +78,9 @@ func TestRetries_EachVerbPassesEachFault(t *testing.T) {
 		"create": func(ctx context.Context, c kubernetes.Interface, _ *testAPI) (*corev1.ConfigMap, error) {
 			return c.CoreV1().ConfigMaps("a").Create(ctx, testObject("x", "new"), metav1.CreateOptions{FieldManager: FieldManager})
 		},
+		"create without a field manager": func(ctx context.Context, c kubernetes.Interface, _ *testAPI) (*corev1.ConfigMap, error) {
+			return c.CoreV1().ConfigMaps("a").Create(ctx, testObject("x", "new"), metav1.CreateOptions{})
+		},
 		"update with a version": func(ctx context.Context, c kubernetes.Interface, api *testAPI) (*corev1.ConfigMap, error) {
 			api.seed("x", "old")
 			object := testObject("x", "new")
@@ -90,6 +93,12 @@ func TestRetries_EachVerbPassesEachFault(t *testing.T) {
 			patch := fmt.Sprintf(`{"metadata":{"resourceVersion":%q},"data":{"key":"new"}}`,
 				stringAt(api.objects[testConfigMaps+"/x"], "metadata", "resourceVersion"))
 			return c.CoreV1().ConfigMaps("a").Patch(ctx, "x", types.MergePatchType, []byte(patch), metav1.PatchOptions{})
+		},
+		"applied configuration with a version": func(ctx context.Context, c kubernetes.Interface, api *testAPI) (*corev1.ConfigMap, error) {
+			api.seed("x", "old")
+			patch := fmt.Sprintf(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"resourceVersion":%q},"data":{"key":"new"}}`,
+				stringAt(api.objects[testConfigMaps+"/x"], "metadata", "resourceVersion"))
+			return c.CoreV1().ConfigMaps("a").Patch(ctx, "x", types.ApplyPatchType, []byte(patch), metav1.PatchOptions{FieldManager: FieldManager})
 		},
 		"JSON patch with a test": func(ctx context.Context, c kubernetes.Interface, api *testAPI) (*corev1.ConfigMap, error) {
 			api.seed("x", "old")
@@ -370,7 +379,7 @@ func TestRetries_TellAServiceFromWhatIsInFront(t *testing.T) {
 				}
 			}))
 			t.Cleanup(server.Close)
-			transport := newRetries(&http.Transport{})
+			transport := newRetries(&http.Transport{}, "slipway/1")
 			transport.limits.group = time.Second
 			get := func(path string) (*http.Response, error) {
 				request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+path, nil)
@@ -432,7 +441,7 @@ func TestRetries_ReportWhatLasts(t *testing.T) {
 			t.Parallel()
 			api := newTestAPI(t)
 			api.fault = func(int, *http.Request) fault { return test.kind }
-			transport := newRetries(&http.Transport{DisableKeepAlives: true})
+			transport := newRetries(&http.Transport{DisableKeepAlives: true}, "slipway/1")
 			transport.limits = limits
 			began := time.Now()
 			_, err := api.client(t, transport).CoreV1().ConfigMaps("a").Get(t.Context(), "x", metav1.GetOptions{})
@@ -471,7 +480,7 @@ func TestRetries_WaitForAnAPIServerThatIsGone(t *testing.T) {
 		t.Cleanup(func() { _ = server.Close() })
 		_ = server.Serve(back) // It ends with the test.
 	})
-	client, err := NewKubernetes(&rest.Config{Host: "http://" + address, Transport: newRetries(&http.Transport{}), QPS: -1})
+	client, err := NewKubernetes(&rest.Config{Host: "http://" + address, Transport: newRetries(&http.Transport{}, "slipway/1"), QPS: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -489,7 +498,7 @@ func TestRetries_DoNotWaitForWhatLasts(t *testing.T) {
 	server := httptest.NewTLSServer(http.NotFoundHandler())
 	t.Cleanup(server.Close)
 	for name, address := range map[string]string{"certificate": server.URL, "name": "http://api.client-a.invalid"} {
-		transport := newRetries(&http.Transport{})
+		transport := newRetries(&http.Transport{}, "slipway/1")
 		transport.pause = func(context.Context, time.Duration) error { t.Errorf("%s: it is tried again", name); return nil }
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address+"/api", nil)
 		if err != nil {
@@ -535,7 +544,7 @@ func TestRetries_EndWithTheContext(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	ctx, cancel := context.WithCancel(t.Context())
-	transport := newRetries(http.DefaultTransport)
+	transport := newRetries(http.DefaultTransport, "slipway/1")
 	transport.pause = func(ctx context.Context, _ time.Duration) error {
 		cancel()
 		return sleep(ctx, time.Hour)
@@ -561,7 +570,7 @@ func TestRetries_EndWithTheOperation(t *testing.T) {
 	api.fault = func(int, *http.Request) fault { return unavailable }
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
-	client := api.client(t, Gate(ctx, nil, newRetries(&http.Transport{})))
+	client := api.client(t, Gate(ctx, nil, newRetries(&http.Transport{}, "slipway/1")))
 	began := time.Now()
 	_, err := client.CoreV1().ConfigMaps("a").Create(context.WithoutCancel(ctx), testObject("x", "new"), metav1.CreateOptions{})
 	if err == nil || time.Since(began) > 20*time.Second {

@@ -4,6 +4,7 @@
 package cluster
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"io"
@@ -29,6 +30,9 @@ func (t *trial) settle(refusal *http.Response) *http.Response {
 	case creates, updates, patches:
 	default:
 		return nil
+	}
+	if t.write.part != "" {
+		return nil // A subresource has another form than what is sent to it.
 	}
 	live, raw := t.live()
 	if live == nil {
@@ -113,7 +117,7 @@ func (t *trial) manager() string {
 	if manager := t.request.URL.Query().Get("fieldManager"); manager != "" {
 		return manager
 	}
-	agent, _, _ := strings.Cut(t.request.Header.Get("User-Agent"), "/")
+	agent, _, _ := strings.Cut(cmp.Or(t.request.Header.Get("User-Agent"), t.agent), "/")
 	return agent
 }
 

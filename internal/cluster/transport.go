@@ -47,7 +47,7 @@ func share(config *rest.Config, userAgent string) (*rest.Config, error) {
 		Host:      config.Host,
 		APIPath:   config.APIPath,
 		UserAgent: userAgent,
-		Transport: newRetries(&patience{next: client.Transport}),
+		Transport: newRetries(&patience{next: client.Transport}, userAgent),
 		// No limit on our side: the API server has priority and fairness, and client-go's default of 5 requests a second
 		// would slow down a plan of many releases.
 		QPS: -1,

@@ -82,13 +82,13 @@ const (
 type write struct {
 	// verb is empty for a request without an effect that could be repeated: a read, a dry run, an access review.
 	verb verb
-	// name and path are those of the object.
-	name, path string
+	// name and path are those of the object, part is that of its subresource.
+	name, path, part string
 	// content is the object or the patch that is sent, as JSON; nil for a deletion, and for a list of patch operations.
 	content map[string]any
 	// operations are those of a JSON patch.
 	operations []patchOperation
-	// strategic says that content is a strategic merge patch, which names only some members of a list.
+	// strategic says that content names only some members of a list, as strategic merge patches and applied configurations do.
 	strategic bool
 	options   metav1.DeleteOptions
 	// repeatable says that it may be sent again although the server may have carried it out.
@@ -111,7 +111,7 @@ func newWrite(request *http.Request) (*write, error) {
 		return nil, err
 	}
 	at := placeOf(request.URL.Path)
-	w := &write{name: at.name, path: request.URL.Path}
+	w := &write{name: at.name, path: request.URL.Path, part: at.subresource}
 	if !again || at.resource == "" {
 		return w, nil
 	}
@@ -145,7 +145,7 @@ func (w *write) patch(contentType string, body []byte) {
 	media, _, _ := mime.ParseMediaType(contentType) // A type that cannot be read is none of these.
 	switch types.PatchType(media) {
 	case types.ApplyPatchType:
-		w.repeatable = true
+		w.content, w.strategic, w.repeatable = contentOf(body), true, true
 	case types.MergePatchType, types.StrategicMergePatchType:
 		w.content, w.strategic = contentOf(body), media == string(types.StrategicMergePatchType)
 		w.repeatable = w.content != nil

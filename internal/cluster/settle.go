@@ -213,7 +213,7 @@ func (t *trial) read() (*http.Response, map[string]any, []byte) {
 	request.URL.Path, request.URL.RawPath, request.URL.RawQuery = t.write.path, "", ""
 	request.Header.Set("Accept", "application/json")
 	request.Header.Del("Content-Type")
-	response, err := t.retries.RoundTrip(request)
+	response, err := t.RoundTrip(request)
 	if err != nil {
 		return nil, nil, nil
 	}

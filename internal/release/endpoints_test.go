@@ -4,6 +4,7 @@
 package release
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -19,12 +20,17 @@ import (
 // services are objects of the test chart.
 func services(all ...any) map[string]any { return map[string]any{"extra": all} }
 
+func objectOf(v any) map[string]any {
+	object, _ := v.(map[string]any)
+	return object
+}
+
 // targeting gives a Service the targetPort, and fields of its spec.
 func targeting(service map[string]any, targetPort any, fields ...any) map[string]any {
-	spec := service["spec"].(map[string]any)
+	spec := objectOf(service["spec"])
 	spec["ports"] = []any{map[string]any{"name": "http", "port": 80, "targetPort": targetPort}}
 	for i := 0; i < len(fields); i += 2 {
-		spec[fields[i].(string)] = fields[i+1]
+		spec[fmt.Sprint(fields[i])] = fields[i+1]
 	}
 	return service
 }
@@ -61,7 +67,7 @@ func TestApply_FailsIfAServiceHasNoEndpoint(t *testing.T) {
 func TestApply_SucceedsIfNothingIsToAnswerForAService(t *testing.T) {
 	t.Parallel()
 	optional := serviceTo("spare", "nobody")
-	optional["metadata"].(map[string]any)["annotations"] = map[string]any{"slipway.dev/endpoints": "optional"}
+	objectOf(optional["metadata"])["annotations"] = map[string]any{"slipway.dev/endpoints": "optional"}
 	job := map[string]any{"apiVersion": "batch/v1", "kind": "CronJob", "metadata": map[string]any{"name": "nightly"}, "spec": map[string]any{
 		"schedule": "0 0 1 1 *", "jobTemplate": map[string]any{"spec": map[string]any{"template": map[string]any{
 			"metadata": map[string]any{"labels": map[string]any{"app": "nightly"}},
@@ -136,7 +142,7 @@ func TestApply_LeavesAServiceThatHadNoEndpointBefore(t *testing.T) {
 	if !strings.Contains(text, "Service/web") || strings.Contains(text, "Service/old") {
 		t.Errorf("it says %s", text)
 	}
-	if outcome, err = b.apply(t.Context(), with(t, services(serviceTo("web", "app"), serviceTo("old", "gone")), config("info"))); err != nil {
+	if _, err = b.apply(t.Context(), with(t, services(serviceTo("web", "app"), serviceTo("old", "gone")), config("info"))); err != nil {
 		t.Error(err)
 	}
 }

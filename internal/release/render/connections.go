@@ -43,7 +43,7 @@ func portsOf(service map[string]any) []servicePort {
 		fields, _ := item.(map[string]any)
 		p := servicePort{protocol: "TCP"}
 		p.name, _ = fields["name"].(string)
-		p.number, _ = wholeNumber(fields["port"])
+		p.number = wholeNumber(fields["port"])
 		p.target, _ = fields["targetPort"].(string)
 		if protocol, _ := fields["protocol"].(string); protocol != "" {
 			p.protocol = protocol
@@ -53,9 +53,13 @@ func portsOf(service map[string]any) []servicePort {
 	return out
 }
 
-func wholeNumber(v any) (int64, bool) {
+// wholeNumber is a number of a port, 0 where it is none.
+func wholeNumber(v any) int64 {
 	n, err := strconv.ParseInt(fmt.Sprint(v), 10, 64)
-	return n, err == nil
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 func portTexts[T fmt.Stringer](ports []T) string {
@@ -95,7 +99,7 @@ func declaredPorts(template map[string]any) []containerPort {
 			fields, _ := item.(map[string]any)
 			p := containerPort{protocol: "TCP"}
 			p.name, _ = fields["name"].(string)
-			p.number, _ = wholeNumber(fields["containerPort"])
+			p.number = wholeNumber(fields["containerPort"])
 			if protocol, _ := fields["protocol"].(string); protocol != "" {
 				p.protocol = protocol
 			}
@@ -224,7 +228,7 @@ func backendsOf(route reviewed) []backend {
 			b.service, _ = fields["name"].(string)
 			b.name, _, _ = unstructured.NestedString(fields, "port", "name")
 			number, _, _ := unstructured.NestedFieldNoCopy(fields, "port", "number")
-			b.number, _ = wholeNumber(number)
+			b.number = wholeNumber(number)
 			out = append(out, b)
 		})
 	case group == "gateway.networking.k8s.io":
@@ -239,7 +243,7 @@ func backendsOf(route reviewed) []backend {
 			if namespace, _ := fields["namespace"].(string); namespace != "" {
 				b.namespace = route.inKey(namespace)
 			}
-			b.number, _ = wholeNumber(fields["port"])
+			b.number = wholeNumber(fields["port"])
 			out = append(out, b)
 		}
 		eachMap(route.fields["spec"], "backendRefs", add)
@@ -257,7 +261,7 @@ func backendsOf(route reviewed) []backend {
 				b.namespace = route.inKey(namespace)
 			}
 			number, _, _ := unstructured.NestedFieldNoCopy(fields, "port", "number")
-			b.number, _ = wholeNumber(number)
+			b.number = wholeNumber(number)
 			out = append(out, b)
 		}
 		eachMap(route.fields["spec"], "destination", add)

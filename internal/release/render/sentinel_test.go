@@ -80,7 +80,7 @@ func TestSentinel_VariantsAndLeavesDiffer(t *testing.T) {
 	if of(1, "a") == of(2, "a") || of(1, "a") == of(1, "b") {
 		t.Error("two sentinels are the same")
 	}
-	if of(1, "a") != of(1, "a") {
+	if first, second := of(1, "a"), of(1, "a"); first != second {
 		t.Error("a sentinel differs from itself")
 	}
 }

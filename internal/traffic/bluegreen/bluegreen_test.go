@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	helmrelease "helm.sh/helm/v3/pkg/release"
-	"helm.sh/helm/v3/pkg/storage/driver"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -26,6 +24,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/pods"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/route"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/traffictest"
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
 )
 
 func TestReplicasToServe(t *testing.T) {
@@ -379,12 +378,7 @@ func (c *pair) renderedByHelm(selector string) {
 		metav1.PatchOptions{FieldManager: "somebody"}); err != nil {
 		c.Fatal(err)
 	}
-	stored := &helmrelease.Release{Name: "shop", Namespace: c.Handle.Namespace, Version: 1, Info: &helmrelease.Info{Status: helmrelease.StatusDeployed},
-		Manifest: "apiVersion: v1\nkind: Service\nmetadata: {name: app}\nspec: {selector: " + selector + "}\n"}
-	storage := driver.NewSecrets(c.Kubernetes.CoreV1().Secrets(c.Handle.Namespace))
-	if err := storage.Create("sh.helm.release.v1.shop.v1", stored); err != nil {
-		c.Fatal(err)
-	}
+	harness.StoreRelease(c, c.Handle.Namespace, "shop", "apiVersion: v1\nkind: Service\nmetadata: {name: app}\nspec: {selector: "+selector+"}\n")
 }
 
 func TestBlueGreen_RefusesWhatIsNotItsOwn(t *testing.T) {

@@ -5,10 +5,8 @@ package bluegreen
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
-	"helm.sh/helm/v3/pkg/storage/driver"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -63,23 +61,13 @@ func renderedLabel(ctx context.Context, client kubernetes.Interface, service *co
 	if name == "" || namespace != service.Namespace {
 		return "", false, nil
 	}
-	found, err := driver.NewSecrets(helmstore.Bind(ctx, client.CoreV1().Secrets(namespace))).Query(
-		map[string]string{"owner": "helm", "name": name, "status": "deployed"})
-	switch {
-	case errors.Is(err, driver.ErrReleaseNotFound), cluster.LacksRight(err):
-		return "", false, nil
-	case err != nil:
-		return "", false, fmt.Errorf("reading the deployed revision of release %s: %w", name, err)
+	manifest, err := helmstore.DeployedManifest(ctx, client, namespace, name)
+	if err != nil || manifest == "" {
+		return "", false, err
 	}
-	newest := found[0]
-	for _, r := range found {
-		if r.Version > newest.Version {
-			newest = r
-		}
-	}
-	objects, err := object.ParseManifest(newest.Manifest, namespace)
+	objects, err := object.ParseManifest(manifest, namespace)
 	if err != nil {
-		return "", false, fmt.Errorf("reading the manifest of revision %d of release %s: %w", newest.Version, name, err)
+		return "", false, fmt.Errorf("reading the manifest of release %s: %w", name, err)
 	}
 	for _, o := range objects {
 		if o.Key == object.NewKey("v1", "Service", namespace, service.Name, namespace) {

@@ -397,6 +397,9 @@ func (a *applyRun) runHelm(s situation) (*helmrelease.Release, error) {
 		upgrade.Description = fmt.Sprintf("Upgraded by Slipway (%s)", a.op.Holder())
 		result, err = upgrade.Run(a.target.Name, chart, content{run: a}.values())
 	}
+	if err != nil {
+		err = render.HideEngineError(a.spec, err)
+	}
 	if err != nil && result != nil && result.Info != nil && result.Info.Status == helmrelease.StatusDeployed {
 		// Only the last write of the storage failed, which settle repeats.
 		return result, nil

@@ -4,9 +4,7 @@
 package render
 
 import (
-	"maps"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
@@ -28,31 +26,34 @@ func (m *masks) addDerived(scrub *redact.Secrets, out *Result) {
 	if m.brace == nil {
 		return
 	}
-	var b strings.Builder
-	for _, key := range slices.Sorted(maps.Keys(out.Objects)) {
-		b.WriteString(string(key))
-		b.WriteString(out.Objects[key])
+	var raw, shown []map[string]any
+	for i, key := range m.keys {
+		if o, err := object.Decode(out.Objects[key]); err == nil {
+			raw, shown = append(raw, m.raw.Objects[i].Object), append(shown, o)
+		}
 	}
-	shown := b.String()
+	AddDerived(scrub, raw, shown, m.public.has)
+}
+
+// AddDerived makes scrub find the texts that raw objects have where the shown ones are masked, each with the one at its index. Texts
+// that are public, or shown elsewhere, stay. The caller completes scrub.
+func AddDerived(scrub *redact.Secrets, raw, shown []map[string]any, public func(text string) bool) {
+	var b strings.Builder
+	for _, o := range shown {
+		allTexts(o, func(text string) {
+			b.WriteString(text)
+			b.WriteByte('\n')
+		})
+	}
+	visible := b.String()
 	found := map[string]bool{}
 	add := func(text string, least int) {
-		if len(text) >= least && len(found) < maxDerived && !m.public.has(text) && !strings.Contains(shown, text) {
+		if len(text) >= least && len(found) < maxDerived && !public(text) && !strings.Contains(visible, text) {
 			found[text] = true
 		}
 	}
-	for i, key := range m.keys {
-		o := m.raw.Objects[i]
-		if key != o.Key {
-			if name, namespace := object.NameOf(o.Object); strings.Contains(string(key), object.MaskSecret) {
-				add(name, minPart)
-				add(namespace, minPart)
-			}
-		}
-		masked, err := object.Decode(out.Objects[key])
-		if err != nil {
-			continue
-		}
-		maskedTexts(o.Object, masked, func(text string) {
+	for i, o := range raw {
+		maskedTexts(o, shown[i], func(text string) {
 			for line := range strings.Lines(text) {
 				add(strings.TrimSpace(line), minPart)
 				for _, word := range wordOfLeaf.FindAllString(line, -1) {

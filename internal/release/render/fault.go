@@ -102,7 +102,12 @@ func (r *renderer) withoutSecrets(ctx context.Context, err error) error {
 	if len(others) < variants {
 		return found.with(hiddenMessage)
 	}
-	return found.with(r.scrub.Text(common(found.text, others)))
+	text := r.scrub.Text(common(found.text, others))
+	// Where the chart takes a secret apart, it may be only the weaker sentinels that lead to the same place.
+	if newBrace(public, leaves, &perturbation{}).finds(strings.ReplaceAll(text, object.MaskSecret, "")) {
+		text = hiddenMessage
+	}
+	return found.with(text)
 }
 
 // safePlaces takes names out of an error that are not those of the chart's templates: a text that tpl executes can look like a place.
@@ -172,6 +177,42 @@ func commonPart(text string, others []string) string {
 		begin = strings.ToValidUTF8(begin, "")
 	}
 	return begin + object.MaskSecret + end
+}
+
+// Others are values of a release with other secrets in place of its own.
+type Others struct {
+	Values []map[string]any
+	public *publicText
+}
+
+// OtherSecrets replaces the secrets of spec, and the keys that only the secrets have. What a check says of all of these values too does
+// not depend on the secrets. The error is that of loading the chart.
+func OtherSecrets(spec Spec) (*Others, error) {
+	r := &renderer{spec: spec}
+	ch, err := r.load()
+	if err != nil {
+		return nil, err
+	}
+	out := &Others{public: newPublicText(r.in, ch, spec.Values)}
+	changes := map[string]change{}
+	for _, leaf := range secretLeaves(spec.Sensitive, spec.WriteOnly) {
+		changes[leaf.path] = change{form: everyCharacter}
+	}
+	for variant := 1; variant <= variants; variant++ {
+		in, _ := r.replaced(&sentinels{public: out.public, variant: variant, changes: changes, keys: true})
+		out.Values = append(out.Values, in.Values)
+	}
+	return out, nil
+}
+
+// Public reports a path of which all keys are known without the secrets.
+func (o *Others) Public(path string) bool {
+	for key := range strings.SplitSeq(path, ".") {
+		if key != "" && !o.public.knows(key) {
+			return false
+		}
+	}
+	return true
 }
 
 // HideEngineError returns what may be shown of an error of Helm's own rendering in an apply. What lookup finds then is not known here,

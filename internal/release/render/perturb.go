@@ -19,6 +19,9 @@ const (
 	variants      = 2
 )
 
+// keysOfTheValues names the top of the secret values.
+const keysOfTheValues = "the keys of the values"
+
 // perturbation is the search for renderings in which all secrets are replaced.
 type perturbation struct {
 	renderer *renderer
@@ -268,7 +271,7 @@ func (p *perturbation) openNames() string {
 		}
 		name := strings.Join(path, ".")
 		if name == "" {
-			name = "the keys of the values"
+			name = keysOfTheValues
 		}
 		if !slices.Contains(names, name) {
 			names = append(names, name)

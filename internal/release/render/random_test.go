@@ -89,7 +89,8 @@ func checkRandomChart(t *testing.T, seed int) (outcome randomOutcome) {
 		if len(r.Unproven) > 0 {
 			outcome.unproven++
 		}
-		shown = textsOf(r) + strings.Join(object.Summary(nil, r.Objects), "\n") + strings.Join(object.Summary(r.Objects, nil), "\n") + driftOf(t, r)
+		shown = strings.Join(slices.Concat([]string{textsOf(r)}, object.Summary(nil, r.Objects), object.Summary(r.Objects, nil),
+			[]string{driftOf(t, r)}), "\n")
 		for _, text := range r.Objects {
 			one, _ := object.Decode(text)
 			masked, leaves := countLeaves(one)
@@ -126,7 +127,7 @@ func textsOf(r *Result) string {
 }
 
 // prose is what the messages consist of.
-var prose = (&perturbation{renderer: &renderer{}, public: &publicText{}}).findings([]string{""})[0].Text + hiddenMessage + object.MaskSecret +
+var prose = (&perturbation{renderer: &renderer{}, public: &publicText{}}).findings([]string{""})[0].Text + hiddenMessage + object.MaskSecret + keysOfTheValues +
 	"does not render runtime error slice bounds calling executing at template wrong type for value; expected string nil pointer evaluating interface can't " +
 	"evaluate field in type not a number unable to parse invalid syntax the rendered text is not yaml: line of the rendered document did not " +
 	"find expected key mapping values are not allowed in this context could not found duplicate rendered twice by the object has no kind " +

@@ -11,8 +11,6 @@ import (
 // columnSet is a set of the columns of one table.
 type columnSet map[string]bool
 
-func (s columnSet) sorted() []string { return slices.Sorted(maps.Keys(s)) }
-
 func union(sets []columnSet) columnSet {
 	all := columnSet{}
 	for _, set := range sets {

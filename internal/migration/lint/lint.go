@@ -182,7 +182,8 @@ func refusals(history, pending []*sqlfile.File) ([]Finding, map[string]bool) {
 }
 
 const (
-	fileFormatAdvice = "Follow goose's format: a number above 0 at the start of the name, '-- +goose Up', statements that end in a semicolon at " +
+	fileFormatAdvice = "Follow goose's format: a number above 0 at the start of the name, '-- +goose Up', statements " +
+		"that end in a semicolon at " +
 		"the end of a line, and '-- +goose StatementBegin' and '-- +goose StatementEnd' around those that hold semicolons."
 	duplicateAdvice = "Give the file a number of its own, higher than all others."
 )

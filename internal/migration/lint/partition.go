@@ -66,7 +66,8 @@ func (l *linter) scansDefault(parent *table, b bound) {
 	if rest.proves(false, b, parent.key) || l.validatedUnseen(rest) || l.dropsCheckLater(name) {
 		return
 	}
-	l.report(0, "attach-scans", name, fmt.Sprintf("PostgreSQL reads all rows of the default partition %s under an ACCESS EXCLUSIVE lock, to see "+
+	l.report(0, "attach-scans", name, fmt.Sprintf("PostgreSQL reads all rows of the default partition %s under an ACCESS "+
+		"EXCLUSIVE lock, to see "+
 		"that none belongs into the new partition: nothing can use %s until then.", name, name),
 		"Before it, in earlier transactions: ALTER TABLE "+name+" ADD CONSTRAINT … CHECK (no row is within the new partition's bounds) NOT "+
 			"VALID, then VALIDATE CONSTRAINT.")

@@ -51,7 +51,8 @@ $$;
 
 var transactionRules = []Rule{
 	{
-		ID: "concurrently-in-transaction", Class: Transactions, Severity: Error, Title: "statement that PostgreSQL refuses in a transaction, or in this form",
+		ID: "concurrently-in-transaction", Class: Transactions, Severity: Error, Title: "statement that PostgreSQL refuses " +
+			"in a transaction, or in this form",
 		Why: "PostgreSQL refuses CONCURRENTLY, VACUUM, CREATE DATABASE and some other statements in a transaction. A tool that " +
 			"wraps files in a transaction causes this. It also refuses `DROP INDEX CONCURRENTLY` of several indexes, or with CASCADE.",
 		SafeForm: "Put the statement into its own file that disables the transaction, without BEGIN and COMMIT. Drop one index in a statement.",

@@ -134,7 +134,9 @@ func (r *CanaryResource) apply(
 }
 
 // checkProxies looks for the proxies that the plan could not see, because the namespace or its pods did not exist.
-func (r *CanaryResource) checkProxies(ctx context.Context, plan *canaryModel, wanted canaryWanted, run canaryRun, p *place) diag.Diagnostics {
+func (r *CanaryResource) checkProxies(
+	ctx context.Context, plan *canaryModel, wanted canaryWanted, run canaryRun, p *place,
+) diag.Diagnostics {
 	from := route.Split{}
 	if run.planned != nil {
 		from = run.planned.Split
@@ -143,7 +145,8 @@ func (r *CanaryResource) checkProxies(ctx context.Context, plan *canaryModel, wa
 		return nil
 	}
 	handle := p.subject.handle
-	router, err := wanted.route.Router(p.live, nil, route.Owner{Handle: handle, Name: plan.Name.ValueString(), TakeOver: true, Adopt: run.adopt})
+	owner := route.Owner{Handle: handle, Name: plan.Name.ValueString(), TakeOver: true, Adopt: run.adopt}
+	router, err := wanted.route.Router(p.live, nil, owner)
 	if err != nil {
 		return nil //nolint:nilerr // The apply says so.
 	}

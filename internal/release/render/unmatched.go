@@ -103,7 +103,9 @@ func (o reviewed) selectingBy(kind string, among []reviewed, has func(reviewed) 
 }
 
 // selecting returns what is unmatched where a selector matches none of the rendered objects.
-func (o reviewed) selecting(kind string, selector labels.Selector, among []reviewed, has func(reviewed) labels.Set, cure string) []Unmatched {
+func (o reviewed) selecting(
+	kind string, selector labels.Selector, among []reviewed, has func(reviewed) labels.Set, cure string,
+) []Unmatched {
 	var there []string
 	for _, other := range among {
 		if other.namespace != o.namespace {

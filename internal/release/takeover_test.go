@@ -109,14 +109,14 @@ func TestApply_TakesOverWhatRunsAndLeavesItsPodsAlone(t *testing.T) {
 func TestApply_TakesNothingOfAReleaseThatIsNotNamed(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	other := with(t, map[string]any{"deployment": false})
+	other := specOfFiles(t, map[string]string{"templates/config.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: fixed}\n"})
 	b.foreignInstall(other, "other")
 	_, err := b.apply(t.Context(), other, taking())
 	wantError[*ownership.Error](t, err)
 	wantText(t, err.Error(), "belongs to the Helm release other", `take_ownership_from = ["other"]`)
 	b.uid = ""
 	b.mustApply(other, taking("other"))
-	live, err := b.client.CoreV1().ConfigMaps(b.namespace()).Get(t.Context(), "app", metav1.GetOptions{})
+	live, err := b.client.CoreV1().ConfigMaps(b.namespace()).Get(t.Context(), "fixed", metav1.GetOptions{})
 	if err != nil || live.Annotations[ownership.AnnotationReleaseName] != "app" {
 		t.Errorf("the object belongs to %v, %v", live.Annotations, err)
 	}

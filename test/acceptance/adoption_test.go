@@ -190,8 +190,12 @@ import {
   id = "%s/%s/%s"
 }
 `, app, harness.Context(t), c.namespace, releaseName)
-	w := newWorkspace(t, map[string]string{"main.tf": c.stack("v1.1.1", quick, "") + block})
-	wantAll(t, w.refused("plan", "-no-color", "-input=false"), "does not belong to an environment yet", "adopt = true")
+	w := newWorkspace(t, map[string]string{"main.tf": c.adoption("v1.1.1", "")})
+	id := harness.Context(t) + "/" + c.namespace
+	for address, of := range map[string]string{app: id + "/" + releaseName, environment: id} {
+		wantAll(t, w.refused("import", "-no-color", "-input=false", address, of), "does not belong to an environment yet", "adopt = true",
+			"The command terraform import does not read them")
+	}
 
 	w.write("main.tf", c.adoption("v1.1.1", "rollback {}")+block)
 	text := unwrap(w.plan())

@@ -106,7 +106,7 @@ func TestLease_IsWatchedAnewAfterAnOutage(t *testing.T) {
 		t.Errorf("taken over from a run that lives: %v", err)
 	}
 	cancel()
-	if err := <-taken; !isA[*HeldError](err) && !errors.Is(err, context.Canceled) && !isA[*UnreachableError](err) {
+	if err := <-taken; !isA[*HeldError](err) && !errors.Is(err, context.Canceled) && !IsOutage(err) {
 		t.Errorf("the other run: %v", err)
 	}
 	if err := lease.Release(t.Context()); err != nil {

@@ -162,7 +162,8 @@ func (r *ReleaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 			"values_wo": schema.DynamicAttribute{
 				MarkdownDescription: "Secret values as an object, merged last. Write-only: never in plan or state, sent again with every " +
 					"update; may be ephemeral. Whatever depends on " +
-					"them is masked. A change of them alone is seen only when `values_wo_version` changes; the plan warns if that is missing. Example: `{ apiToken = var.api_token }`.",
+					"them is masked. A change of them alone is seen only when `values_wo_version` changes; the plan warns if that is missing. " +
+					"Example: `{ apiToken = var.api_token }`.",
 				Optional:  true,
 				WriteOnly: true,
 			},

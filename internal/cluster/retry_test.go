@@ -51,7 +51,12 @@ func (api *testAPI) client(t *testing.T, transport http.RoundTripper) kubernetes
 
 func (api *testAPI) seed(name, value string) types.UID {
 	path := testConfigMaps + "/" + name
-	api.put(path, map[string]any{"kind": "ConfigMap", "apiVersion": "v1", "data": map[string]any{"key": value}}, nil, time.Now().Add(-time.Hour))
+	api.put(
+		path,
+		map[string]any{"kind": "ConfigMap", "apiVersion": "v1", "data": map[string]any{"key": value}},
+		nil,
+		time.Now().Add(-time.Hour),
+	)
 	return types.UID(stringAt(api.objects[path], "metadata", "uid"))
 }
 

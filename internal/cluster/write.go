@@ -59,7 +59,8 @@ func isForwarded(request *http.Request) bool {
 // isWatch reports a read whose answer has no end.
 func isWatch(request *http.Request) bool {
 	watch := request.URL.Query().Get("watch")
-	return request.Method == http.MethodGet && (watch != "" && watch != "false" && watch != "0" || strings.Contains(request.URL.Path, "/watch/"))
+	return request.Method == http.MethodGet &&
+		(watch != "" && watch != "false" && watch != "0" || strings.Contains(request.URL.Path, "/watch/"))
 }
 
 // isGroup reports the question which resources one API group has.

@@ -79,8 +79,13 @@ func adoptsRole(ctx context.Context, client kubernetes.Interface, spec Spec, c c
 	case secret != nil:
 		return fmt.Sprintf("%s: its password stays, and Secret %s, which holds it, is taken over.", line, secret.Name), nil
 	}
-	return fmt.Sprintf("%s: it gets a new password. Sessions stay, and programs with the old password cannot open new ones. To keep it, put it "+
-		"into Secret %s under the key %s before the apply.", line, c.secret, keyPassword), nil
+	return fmt.Sprintf(
+		"%s: it gets a new password. Sessions stay, and programs with the old password cannot open new ones. To keep it, put it "+
+			"into Secret %s under the key %s before the apply.",
+		line,
+		c.secret,
+		keyPassword,
+	), nil
 }
 
 // otherUsers are roles with sessions in a database that are neither its owner nor its application.
@@ -141,7 +146,8 @@ func passwordsIn(data map[string][]byte) []string {
 	return slices.Compact(out)
 }
 
-// sharing gives object what a Secret has that was there before Slipway: its other keys stay, with a new password where they held the old one.
+// sharing gives object what a Secret has that was there before Slipway: its other keys stay, with a new password where they held the old
+// one.
 func sharing(object, live *corev1.Secret) *corev1.Secret {
 	if live == nil || live.Annotations[annotationOrigin] != originAdopted {
 		return object

@@ -65,7 +65,6 @@ func (f *Fleet) placesOf(e *Environment, r *Resolved) []place {
 		if err == nil && err2 == nil && cluster != "" && namespace != "" {
 			key := hostOf(cluster)
 			add("namespace", key+"\x00"+namespace, fmt.Sprintf("namespace %s of cluster %s", namespace, cluster))
-			clusters = append(clusters, key)
 		}
 	}
 	for _, d := range e.databases() {

@@ -60,7 +60,8 @@ func TestGenerate_RefusesTwoEnvironmentsInOnePlace(t *testing.T) {
 		"two clusters":   {"context = \"a\"\nnamespace = \"orders\"\n", "context = \"b\"\nnamespace = \"orders\"\n", ""},
 		"no namespace":   {"context = \"shared\"\n", "context = \"shared\"\n", ""},
 		"database": {
-			"database = { host = \"db.example.com\", name = \"orders\" }\n", "database = { host = \"DB.example.com.\", port = 5432, name = \"orders\" }\n",
+			"database = { host = \"db.example.com\", name = \"orders\" }\n",
+			"database = { host = \"DB.example.com.\", port = 5432, name = \"orders\" }\n",
 			"database orders of server db.example.com:5432",
 		},
 		"database, in flat variables": {
@@ -121,7 +122,8 @@ func TestGenerate_ComparesPlacesWithCachedClients(t *testing.T) {
 }
 
 func TestGenerate_WarnsOfWavesOverTagsThatNobodyHas(t *testing.T) {
-	description := strings.Replace(small["clients/fleet.yaml"], "lists:", "waves:\n  - {name: first, select: rnig=canary}\n  - {name: rest}\nlists:", 1)
+	description := strings.Replace(small["clients/fleet.yaml"], "lists:",
+		"waves:\n  - {name: first, select: rnig=canary}\n  - {name: rest}\nlists:", 1)
 	dir := small.with(files{"clients/fleet.yaml": description}).write(t)
 	cache := filepath.Join(t.TempDir(), "cache")
 	for range 2 { // the second run knows the tags from the cache

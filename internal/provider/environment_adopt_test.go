@@ -53,7 +53,10 @@ func TestEnvironment_AnAdoptedNamespaceStaysOpen(t *testing.T) {
 				t.Fatal(err)
 			}
 			for attribute, want := range map[string]string{"ingress": tc.ingress, "egress": tc.egress} {
-				found, _, err := tftypes.WalkAttributePath(planned, tftypes.NewAttributePath().WithAttributeName("network").WithAttributeName(attribute))
+				found, _, err := tftypes.WalkAttributePath(
+					planned,
+					tftypes.NewAttributePath().WithAttributeName("network").WithAttributeName(attribute),
+				)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -122,8 +122,13 @@ func (r *ReleaseResource) modifyPlan(
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	r.planChange(ctx, private, resp, change{plan: plan, state: state, handle: handle, spec: plan.spec(c, source, l), verification: verification,
-		taking: taking, takes: takeovers{unseen: !known}})
+	r.planChange(
+		ctx,
+		private,
+		resp,
+		change{plan: plan, state: state, handle: handle, spec: plan.spec(c, source, l), verification: verification,
+			taking: taking, takes: takeovers{unseen: !known}},
+	)
 }
 
 // movesToAnotherCluster compares the cluster with the recorded one. Another one is an error unless the configuration allows to

@@ -56,8 +56,8 @@ func (c change) summarize(ctx context.Context, previous map[object.Key]string, n
 	return append(lines, c.onFailure(next)...)
 }
 
-// withoutMasked leaves out of a comparison what one of the sides masks. Of what another program installed, an import masks what is in Secrets;
-// a rendering masks whatever depends on a secret value, such as a checksum.
+// withoutMasked leaves out of a comparison what one of the sides masks. Of what another program installed, an import masks what is in
+// Secrets; a rendering masks whatever depends on a secret value, such as a checksum.
 func withoutMasked(before, after map[object.Key]string) (map[object.Key]string, map[object.Key]string) {
 	before, after = maps.Clone(before), maps.Clone(after)
 	for key, text := range before {

@@ -111,12 +111,20 @@ func (c change) warnOfTakeover(resp *resource.ModifyPlanResponse, target release
 		}
 		if o := taken.Owner; o.Kind == ownership.OwnerOtherRelease && !others[o.Name] {
 			others[o.Name] = true
-			releases = append(releases, fmt.Sprintf("Helm release %s still lists what is taken from it, and `helm uninstall` would delete it. After the "+
-				"apply, remove its records: kubectl -n %s delete secret -l owner=helm,name=%s", o.Name, o.Namespace, o.Name))
+			releases = append(
+				releases,
+				fmt.Sprintf("Helm release %s still lists what is taken from it, and `helm uninstall` would delete it. After the "+
+					"apply, remove its records: kubectl -n %s delete secret -l owner=helm,name=%s", o.Name, o.Namespace, o.Name),
+			)
 		}
 	}
-	resp.Diagnostics.AddWarning(fmt.Sprintf("Release %s takes over what runs in %s", target.Name, target.Handle.Name()),
-		strings.Join(lines, "\n")+"\n\nFields that the chart does not set stay. From the apply on, a destroy of the release removes these objects.")
+	resp.Diagnostics.AddWarning(
+		fmt.Sprintf("Release %s takes over what runs in %s", target.Name, target.Handle.Name()),
+		strings.Join(
+			lines,
+			"\n",
+		)+"\n\nFields that the chart does not set stay. From the apply on, a destroy of the release removes these objects.",
+	)
 	if len(deployed) > 0 {
 		resp.Diagnostics.AddWarning(fmt.Sprintf("Another program deploys objects of release %s", target.Name), strings.Join(deployed, "\n\n"))
 	}
@@ -149,10 +157,14 @@ func takeoverText(taken dryrun.Takeover) string {
 func deployerText(d ownership.Owner) string {
 	if d.Kind == ownership.OwnerFlux {
 		return fmt.Sprintf("Flux (%s) writes its objects again when they change, and removes them when they leave its repository.\n"+
-			"Before the apply, suspend it: flux suspend kustomization %s. To give the objects up, set prune: false in it, and delete it.", d.Name, d.Name)
+			"Before the apply, suspend it: flux suspend kustomization %s. To give the objects up, set prune: false in it, and delete it.",
+			d.Name, d.Name)
 	}
-	return fmt.Sprintf("Argo CD's Application %[1]s must neither heal nor prune these objects: it would write them again when they change, and "+
-		"remove them when they leave its repository.\n"+
-		"Before the apply, turn its automation off: argocd app set %[1]s --sync-policy none. After the apply, delete the Application "+
-		"without its objects: argocd app delete %[1]s --cascade=false.", d.Name)
+	return fmt.Sprintf(
+		"Argo CD's Application %[1]s must neither heal nor prune these objects: it would write them again when they change, and "+
+			"remove them when they leave its repository.\n"+
+			"Before the apply, turn its automation off: argocd app set %[1]s --sync-policy none. After the apply, delete the Application "+
+			"without its objects: argocd app delete %[1]s --cascade=false.",
+		d.Name,
+	)
 }

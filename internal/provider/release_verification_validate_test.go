@@ -288,10 +288,12 @@ func TestReleaseVerification_WhatMakesNoSenseIsRefusedAtItsArgument(t *testing.T
 			body{"chart": body{"repository": "https://a", "name": "b", "version": "^1.2"}}, "chart.version", `chart.version: "^1.2" is no exact version`,
 		},
 		"an element of a list by its place": {
-			body{"detect_drift": true, "drift_ignore": body{"paths": []any{"spec.template.spec.containers[0].image"}}}, "drift_ignore[0]", "containers[app]",
+			body{"detect_drift": true, "drift_ignore": body{"paths": []any{"spec.template.spec.containers[0].image"}}},
+			"drift_ignore[0]", "containers[app]",
 		},
 		"an element of a list by its place in a pointer": {
-			body{"detect_drift": true, "drift_ignore": body{"paths": []any{"/spec/template/spec/containers/0/image"}}}, "drift_ignore[0]", "containers[app]",
+			body{"detect_drift": true, "drift_ignore": body{"paths": []any{"/spec/template/spec/containers/0/image"}}},
+			"drift_ignore[0]", "containers[app]",
 		},
 		"values_wo without a version": {
 			body{"values_wo": unknown}, "values_wo", "values_wo_version is not set",

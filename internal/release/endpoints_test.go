@@ -121,7 +121,9 @@ func TestApply_LeavesAServiceThatHadNoEndpointBefore(t *testing.T) {
 	before := []any{serviceTo("web", "app"), serviceTo("old", "app")}
 	b.mustApply(with(t, services(before...)), verified(watchesPods(2*time.Second)))
 	patch := []byte(`{"spec":{"selector":{"app":"gone"}}}`)
-	if _, err := b.client.CoreV1().Services(b.namespace()).Patch(t.Context(), "old", types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+	if _, err := b.client.CoreV1().
+		Services(b.namespace()).
+		Patch(t.Context(), "old", types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	after := with(t, services(serviceTo("web", "app"), serviceTo("old", "gone")), config("debug"))
@@ -161,8 +163,10 @@ func TestReviewConnections_AsksTheClusterForPodsOfOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	found := ReviewConnections(t.Context(), b.target, rendering)
-	if len(found.Unmatched) != 1 || !strings.HasPrefix(found.Unmatched[0], "Service/nobody: its selector app=nobody matches no rendered pod") ||
-		found.Unread != "" || slices.Contains(found.Unserved, "nobody:http") {
+	if len(found.Unmatched) != 1 ||
+		!strings.HasPrefix(found.Unmatched[0], "Service/nobody: its selector app=nobody matches no rendered pod") ||
+		found.Unread != "" ||
+		slices.Contains(found.Unserved, "nobody:http") {
 		t.Errorf("found %+v", found)
 	}
 }

@@ -140,8 +140,8 @@ type Observation struct {
 	Record *record.Release
 	// Cleared says that a user has unblocked the content.
 	Cleared bool
-	// Proven is the deployed revision of a release without a record, where its objects were found to be ready; see Proven. Only who asks for it
-	// sets it.
+	// Proven is the deployed revision of a release without a record, where its objects were found to be ready; see Proven. Only who asks for
+	// it sets it.
 	Proven *record.KnownGood
 	// Foreign says that the newest revision was made by another program and is taken over by the create that is planned.
 	Foreign bool

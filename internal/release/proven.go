@@ -19,8 +19,8 @@ import (
 )
 
 // Proven returns the deployed revision of a release without a record, as one that is known to work, if all of its objects are ready now:
-// another program made it, and it runs. It is nil otherwise. It costs nothing where there is a record, else one request for the revision and
-// one for each object with pods. Errors as from cluster.Classify.
+// another program made it, and it runs. It is nil otherwise. It costs nothing where there is a record, else one request for the revision
+// and one for each object with pods. Errors as from cluster.Classify.
 func Proven(ctx context.Context, target Target, seen *Observation) (*record.KnownGood, error) {
 	if seen.Record != nil || seen.Deployed == 0 || seen.Deployed != seen.Revision {
 		return nil, nil

@@ -215,7 +215,12 @@ func TestAdoption_TakesOverAReleaseOfHelmWithoutAnImport(t *testing.T) {
 	c.helmInstalls(false)
 	c.answersWith("v1.1.1")
 	w := newWorkspace(t, map[string]string{"main.tf": c.adoption("v1.1.1", "take_ownership = true")})
-	wantAll(t, unwrap(w.plan()), "takes over Helm release "+releaseName+", revision 1", "Deployment/"+releaseName+" (Helm release "+releaseName+")")
+	wantAll(
+		t,
+		unwrap(w.plan()),
+		"takes over Helm release "+releaseName+", revision 1",
+		"Deployment/"+releaseName+" (Helm release "+releaseName+")",
+	)
 	c.appliedInPlace(w)
 }
 

@@ -48,7 +48,11 @@ type faults struct {
 }
 
 func newFaults(seed uint64, rate int) *faults {
-	return &faults{random: rand.New(rand.NewPCG(seed, seed)), rate: rate, failed: map[string]int{}} //nolint:gosec // A seed makes it repeatable.
+	return &faults{
+		random: rand.New(rand.NewPCG(seed, seed)),
+		rate:   rate,
+		failed: map[string]int{},
+	} //nolint:gosec // A seed makes it repeatable.
 }
 
 // choose says how a request fails; empty: not at all.

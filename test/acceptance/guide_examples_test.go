@@ -114,7 +114,10 @@ func TestGuide_ExamplesAreValid(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(w.dir, "cluster"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	w.write("cluster/outputs.tf", "output \"endpoint\" {\n  value = \"https://cluster.example.com\"\n}\noutput \"ca_certificate\" {\n  value = \"none\"\n}\n")
+	w.write(
+		"cluster/outputs.tf",
+		"output \"endpoint\" {\n  value = \"https://cluster.example.com\"\n}\noutput \"ca_certificate\" {\n  value = \"none\"\n}\n",
+	)
 	checked := 0
 	for _, file := range files {
 		g := readGuide(t, strings.TrimSuffix(filepath.Base(file), ".md"))

@@ -100,7 +100,10 @@ func TestGuide_GettingStarted(t *testing.T) {
 	}
 	copyTree(t, harness.SampleChart(), filepath.Join(s.dir, "charts", "data-collection-service"))
 	s.write("main.tf", files[0])
-	s.write("clients/values.yaml", "autoscaling: {enabled: false}\nreplicaCount: 1\npreStopSleepSeconds: 2\nterminationGracePeriodSeconds: 4\n")
+	s.write(
+		"clients/values.yaml",
+		"autoscaling: {enabled: false}\nreplicaCount: 1\npreStopSleepSeconds: 2\nterminationGracePeriodSeconds: 4\n",
+	)
 	ofB := strings.NewReplacer("client-a", "client-b")
 	for _, client := range []string{"client-a", "client-b"} {
 		s.write("clients/"+client+"/values.yaml", "config: {CLIENT: "+client+"}\n")

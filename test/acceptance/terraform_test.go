@@ -90,7 +90,13 @@ func newWorkspace(t *testing.T, files map[string]string) *workspace {
 	for name, content := range files {
 		w.write(name, content)
 	}
-	w.env = append(environ(), "TF_CLI_CONFIG_FILE="+filepath.Join(w.dir, "cli.tfrc"), "CHECKPOINT_DISABLE=1", "TF_IN_AUTOMATION=1", "TF_VAR_kubeconfig="+kubeconfig)
+	w.env = append(
+		environ(),
+		"TF_CLI_CONFIG_FILE="+filepath.Join(w.dir, "cli.tfrc"),
+		"CHECKPOINT_DISABLE=1",
+		"TF_IN_AUTOMATION=1",
+		"TF_VAR_kubeconfig="+kubeconfig,
+	)
 	return w
 }
 

@@ -84,7 +84,8 @@ func errRunning(migration string, one *batchv1.Job) error {
 }
 
 // notStarted is the advice for a Job whose pod cannot start.
-const notStarted = "Nothing was run. Correct what keeps the pod from starting, and apply again: for an image that cannot be pulled, its name " +
+const notStarted = "Nothing was run. Correct what keeps the pod from starting, and apply again: for an image that cannot be pulled, " +
+	"its name " +
 	"and tag, and the right of the namespace's ServiceAccount or pull secret to pull it."
 
 // RunError is a Job that did not apply all that was pending.

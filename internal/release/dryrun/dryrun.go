@@ -215,7 +215,11 @@ func (t *run) object(ctx context.Context, key object.Key, o object.Rendered) err
 					"first, or drops it, as this plan may have it; else give one of the two another name", key)
 				return nil
 			}
-			t.answers.refuse(key, "AlreadyExists", fmt.Sprintf("The object exists in the cluster, and %s. %s", reason, strings.TrimSuffix(cure, ".")))
+			t.answers.refuse(
+				key,
+				"AlreadyExists",
+				fmt.Sprintf("The object exists in the cluster, and %s. %s", reason, strings.TrimSuffix(cure, ".")),
+			)
 			return nil
 		}
 		// Helm takes for the old state what it is about to write.

@@ -58,7 +58,8 @@ func (w *overwriteSearch) all(base, live, result map[string]any) ([]Overwrite, e
 	return w.found, nil
 }
 
-// compare compares one place of base, live and result. masks are what may be shown of the place, attempts what failed revisions wrote there.
+// compare compares one place of base, live and result. masks are what may be shown of the place, attempts what failed revisions wrote
+// there.
 func (w *overwriteSearch) compare(path string, base, live, result any, masks, attempts []any) {
 	switch base := base.(type) {
 	case nil:

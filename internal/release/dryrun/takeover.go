@@ -36,8 +36,8 @@ type Takeover struct {
 // ErrUnseen means that what runs could not be read for lack of a right.
 var ErrUnseen = errors.New("what runs cannot be read for lack of a right")
 
-// Running lists the rendered objects that exist in the cluster already and that the release may take over, in the order of their keys. Hooks
-// are not among them. Errors: ErrUnseen, others as from cluster.Classify.
+// Running lists the rendered objects that exist in the cluster already and that the release may take over, in the order of their keys.
+// Hooks are not among them. Errors: ErrUnseen, others as from cluster.Classify.
 func Running(ctx context.Context, target ownership.Release, next *render.Result, taking ownership.Taking) ([]Takeover, error) {
 	client, err := target.Cluster.Metadata()
 	if err != nil {
@@ -133,12 +133,20 @@ func (t *run) refuseTakeover(key object.Key, taken *Takeover, live *unstructured
 	if !apierrors.IsInvalid(err) {
 		return t.answers.refusedBy(key, "", err)
 	}
-	text := fmt.Sprintf("%s\n\nThe object runs (%s) and would be taken over; these fields of it cannot be changed.", cluster.AnswerText(err), taken.Owner)
+	text := fmt.Sprintf(
+		"%s\n\nThe object runs (%s) and would be taken over; these fields of it cannot be changed.",
+		cluster.AnswerText(err),
+		taken.Owner,
+	)
 	if selector := selectorText(live); selector != "" {
 		text += " Its selector is " + selector + "."
 	}
-	t.answers.refuse(key, "Invalid", text+" Set the chart's values so that it renders these fields as they run, for example its selector labels "+
-		"or nameOverride. Or give the object another name: both run then, until the old one is removed by hand")
+	t.answers.refuse(
+		key,
+		"Invalid",
+		text+" Set the chart's values so that it renders these fields as they run, for example its selector labels "+
+			"or nameOverride. Or give the object another name: both run then, until the old one is removed by hand",
+	)
 	return nil
 }
 

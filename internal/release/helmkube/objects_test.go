@@ -141,7 +141,12 @@ func TestStartScaled_MakesWorkloadsWithTheLeastOfTheirAutoscaler(t *testing.T) {
 	for _, info := range target {
 		want := map[string]int64{"open": 3, "set": 1}[info.Name]
 		o, _ := info.Object.(*unstructured.Unstructured)
-		if got, _, _ := unstructured.NestedInt64(o.Object, "spec", "replicas"); info.Mapping.GroupVersionKind.Kind == "Deployment" && got != want {
+		if got, _, _ := unstructured.NestedInt64(
+			o.Object,
+			"spec",
+			"replicas",
+		); info.Mapping.GroupVersionKind.Kind == "Deployment" &&
+			got != want {
 			t.Errorf("%s has %d replicas, want %d", info.Name, got, want)
 		}
 	}

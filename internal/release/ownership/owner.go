@@ -177,6 +177,7 @@ func (t Taking) Refusal(r Release, owner Owner) (reason, cure string) {
 	if t.Allowed {
 		return "", ""
 	}
-	return "it belongs to no Helm release: it was made by " + owner.String(), "Set take_ownership = true to take it over as it runs, or give " +
-		"it another name."
+	return "it belongs to no Helm release: it was made by " + owner.String(),
+		"Set take_ownership = true to take it over as it runs, or give " +
+			"it another name."
 }

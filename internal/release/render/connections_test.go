@@ -23,7 +23,8 @@ spec:
         - {name: job, image: b, ports: [{name: early, containerPort: 1}]}
         - {name: proxy, image: b, restartPolicy: Always, ports: [{name: admin, containerPort: 9901}]}
       containers:
-        - {name: a, image: b, lifecycle: {preStop: {sleep: {seconds: 5}}}, ports: [{name: http, containerPort: 8080}, {name: dns, containerPort: 53, protocol: UDP}]}
+        - {name: a, image: b, lifecycle: {preStop: {sleep: {seconds: 5}}},
+           ports: [{name: http, containerPort: 8080}, {name: dns, containerPort: 53, protocol: UDP}]}
 `
 
 func serviceOf(spec string) string {
@@ -37,8 +38,12 @@ func TestReview_FindsPortsThatDoNotExist(t *testing.T) {
 		return strings.NewReplacer("%s\nkind: %s", apiVersion+"\nkind: "+kind, "spec: %s", "spec: "+spec).Replace(route)
 	}
 	ingress := func(port string) string {
-		return of("networking.k8s.io/v1", "Ingress", "{rules: [{http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {"+port+
-			"}}}}]}}]}")
+		return of(
+			"networking.k8s.io/v1",
+			"Ingress",
+			"{rules: [{http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {"+port+
+				"}}}}]}}]}",
+		)
 	}
 	gateway := func(ref string) string {
 		return of("gateway.networking.k8s.io/v1", "HTTPRoute", "{rules: [{backendRefs: [{"+ref+"}]}]}")

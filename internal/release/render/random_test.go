@@ -42,7 +42,8 @@ func TestRender_ShowsNoPartOfASecretOfARandomChart(t *testing.T) {
 			break
 		}
 	}
-	t.Logf("FIGURE %d random charts in %s: %d rendered, %d failed with an error, %d with templates that validate a secret, %d of %d leaves masked",
+	t.Logf("FIGURE %d random charts in %s: %d rendered, %d failed with an error, %d with templates that validate a secret, "+
+		"%d of %d leaves masked",
 		count, time.Since(began).Round(time.Millisecond), total.rendered, total.failed, total.unproven, total.masked, total.leaves)
 	if !t.Failed() && (total.rendered < count/3 || total.unproven < count/50 || total.failed < count/50 || total.masked == total.leaves) {
 		t.Error("the charts show too little of what can happen")
@@ -98,7 +99,8 @@ func checkRandomChart(t *testing.T, seed int) (outcome randomOutcome) {
 			outcome.leaves += leaves
 		}
 	}
-	allowed := strings.ToLower(strings.Join(slices.Collect(maps.Values(files)), "\n") + " sample/templates/.yaml live shop jasper count 3 " + prose)
+	allowed := strings.ToLower(strings.Join(slices.Collect(maps.Values(files)), "\n") +
+		" sample/templates/.yaml live shop jasper count 3 " + prose)
 	for _, secret := range c.texts {
 		if part := partIn(shown, secret, allowed); part != "" {
 			var b strings.Builder
@@ -127,13 +129,17 @@ func textsOf(r *Result) string {
 }
 
 // prose is what the messages consist of.
-var prose = (&perturbation{renderer: &renderer{}, public: &publicText{}}).findings([]string{""})[0].Text + hiddenMessage + object.MaskSecret + keysOfTheValues +
-	"does not render runtime error slice bounds calling executing at template wrong type for value; expected string nil pointer evaluating interface can't " +
-	"evaluate field in type not a number unable to parse invalid syntax the rendered text is not yaml: line of the rendered document did not " +
+var prose = (&perturbation{renderer: &renderer{}, public: &publicText{}}).findings([]string{""})[0].Text +
+	hiddenMessage + object.MaskSecret + keysOfTheValues +
+	"does not render runtime error slice bounds calling executing at template wrong type for value; expected string nil " +
+	"pointer evaluating interface can't " +
+	"evaluate field in type not a number unable to parse invalid syntax the rendered text is not yaml: line of the rendered " +
+	"document did not " +
 	"find expected key mapping values are not allowed in this context could not found duplicate rendered twice by the object has no kind " +
 	"apiversion metadata added removed objects missing replaced with differs uses depends on everything (release revision) of its output " +
 	"could not find expected while parsing block scanning simple index out of range slice bounds conversion exceeds reflect cannot json: " +
-	"runtime error slice bounds unmarshal unexpected end input character looking beginning value string into go map[string]interface {} converting yaml to json"
+	"runtime error slice bounds unmarshal unexpected end input character looking beginning value string into go " +
+	"map[string]interface {} converting yaml to json"
 
 // partIn is a part of a secret in what is shown that is not public: as it is in any case, in hex, or in base64.
 func partIn(shown, secret, allowed string) string {
@@ -153,7 +159,8 @@ func partIn(shown, secret, allowed string) string {
 		if strings.Contains(lower, part) {
 			return part
 		}
-		if hexed := hex.EncodeToString([]byte(string([]rune(secret)[i:min(i+4, utf8.RuneCountInString(secret))]))); len(hexed) >= 8 && strings.Contains(lower, hexed) {
+		four := string([]rune(secret)[i:min(i+4, utf8.RuneCountInString(secret))])
+		if hexed := hex.EncodeToString([]byte(four)); len(hexed) >= 8 && strings.Contains(lower, hexed) {
 			return hexed
 		}
 	}
@@ -161,7 +168,8 @@ func partIn(shown, secret, allowed string) string {
 		for shift := range 3 {
 			// Only the middle does not depend on what is around.
 			encoded := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("\x00", shift) + secret[i:i+7]))
-			if middle := strings.TrimRight(encoded, "=")[[]int{0, 2, 3}[shift] : (shift+7)*8/6]; strings.Contains(shown, middle) && !strings.Contains(allowed, strings.ToLower(middle)) {
+			middle := strings.TrimRight(encoded, "=")[[]int{0, 2, 3}[shift] : (shift+7)*8/6]
+			if strings.Contains(shown, middle) && !strings.Contains(allowed, strings.ToLower(middle)) {
 				return middle
 			}
 		}
@@ -245,7 +253,7 @@ func (c *randomChart) valueAt(path string) string {
 // quickSpec is specWith without a folder for each chart.
 func quickSpec(t testing.TB, files map[string]string) Spec {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "slipway-chart-")
+	dir, err := os.MkdirTemp("", "slipway-chart-") //nolint:usetesting // Thousands of folders would be left until the end of the test.
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -115,7 +115,12 @@ func (c *randomChart) addMap() {
 		c.texts = append(c.texts, key, secret)
 	}
 	c.secrets["tokens"] = m
-	c.paths = append(c.paths, `(keys $.Values.tokens | sortAlpha | join ",")`, `(toJson $.Values.tokens)`, `(values $.Values.tokens | sortAlpha | first)`)
+	c.paths = append(
+		c.paths,
+		`(keys $.Values.tokens | sortAlpha | join ",")`,
+		`(toJson $.Values.tokens)`,
+		`(values $.Values.tokens | sortAlpha | first)`,
+	)
 }
 
 // text is an expression for a text that is made of a secret.
@@ -145,21 +150,65 @@ func (c *randomChart) function(e string) string {
 	n, m := c.d.upTo(4), 4+c.d.upTo(12)
 	switch c.d.upTo(12) {
 	case 0:
-		return "(" + e + " | " + c.pick("upper", "lower", "title", "untitle", "swapcase", "camelcase", "snakecase", "kebabcase", "nospace", "initials") + ")"
+		return "(" + e + " | " + c.pick(
+			"upper",
+			"lower",
+			"title",
+			"untitle",
+			"swapcase",
+			"camelcase",
+			"snakecase",
+			"kebabcase",
+			"nospace",
+			"initials",
+		) + ")"
 	case 1:
 		return "(" + e + " | " + c.pick(fmt.Sprintf("trunc %d", m), fmt.Sprintf("trunc -%d", m), fmt.Sprintf("substr %d %d", n, n+m),
 			fmt.Sprintf("abbrev %d", m+4)) + ")"
 	case 2:
-		return "(" + e + " | " + c.pick("b64enc", "b32enc", "b64dec", "sha1sum", "sha256sum", "adler32sum", "sha256sum | trunc 8", "sha1sum | substr 3 9") + ")"
+		return "(" + e + " | " + c.pick(
+			"b64enc",
+			"b32enc",
+			"b64dec",
+			"sha1sum",
+			"sha256sum",
+			"adler32sum",
+			"sha256sum | trunc 8",
+			"sha1sum | substr 3 9",
+		) + ")"
 	case 3:
-		return fmt.Sprintf("(splitList %q %s | %s)", c.pick("_", "-", ":", "/", "@", "\n", " ", "."), e, c.pick("first", "last", `join "+"`, "reverse | first", "toJson"))
+		return fmt.Sprintf(
+			"(splitList %q %s | %s)",
+			c.pick("_", "-", ":", "/", "@", "\n", " ", "."),
+			e,
+			c.pick("first", "last", `join "+"`, "reverse | first", "toJson"),
+		)
 	case 4:
 		return fmt.Sprintf("(splitList \"\" %s | reverse | join %q)", e, c.pick("", "", "x"))
 	case 5:
-		return fmt.Sprintf("(printf %q %s %s)", c.pick("%s-%s", "%q/%s", "%x%.4s", "%10s|%s", "%.6s%.7s"), e, c.pick(e, "(.Values.plain | toString)", `"lit"`))
+		return fmt.Sprintf(
+			"(printf %q %s %s)",
+			c.pick("%s-%s", "%q/%s", "%x%.4s", "%10s|%s", "%.6s%.7s"),
+			e,
+			c.pick(e, "(.Values.plain | toString)", `"lit"`),
+		)
 	case 6:
-		return "(" + e + " | " + c.pick("quote", "squote", "repeat 2", `trimPrefix "sk_live_"`, `trimSuffix "="`, `trimAll "-"`, `replace "-" "."`,
-			`regexReplaceAll "[0-9]" "" `, `regexFind "[A-Za-z]{4,}"`, `regexReplaceAll "[A-Za-z]+" "z"`, "toJson", "toYaml", "trim", "wrap 20") + ")"
+		return "(" + e + " | " + c.pick(
+			"quote",
+			"squote",
+			"repeat 2",
+			`trimPrefix "sk_live_"`,
+			`trimSuffix "="`,
+			`trimAll "-"`,
+			`replace "-" "."`,
+			`regexReplaceAll "[0-9]" "" `,
+			`regexFind "[A-Za-z]{4,}"`,
+			`regexReplaceAll "[A-Za-z]+" "z"`,
+			"toJson",
+			"toYaml",
+			"trim",
+			"wrap 20",
+		) + ")"
 	case 7:
 		return "(" + c.pick("fromJson", "fromYaml") + " " + e + " | " + c.pick("toJson", "toYaml", "keys | sortAlpha | join \",\"") + ")"
 	case 8:
@@ -169,16 +218,28 @@ func (c *randomChart) function(e string) string {
 	case 9:
 		return fmt.Sprintf("(ternary %s %s %s)", e, c.pick(`"no"`, e), c.condition(e))
 	case 10:
-		return fmt.Sprintf("(%s)", c.pick("default \"x\" "+e, "coalesce \"\" "+e, "list "+e+" .Values.plain | join \"/\"", "dict \"k\" "+e+" | toJson",
-			"merge (dict \"a\" "+e+") (dict \"b\" 1) | toJson", "pick (dict \"a\" "+e+" \"b\" 1) \"a\" | toJson", "get (dict \"a\" "+e+") \"a\"",
-			"tpl \"{{ . }}\" "+e, "urlJoin (dict \"scheme\" \"http\" \"host\" (lower "+e+") \"path\" \"/\")"))
+		return fmt.Sprintf(
+			"(%s)",
+			c.pick("default \"x\" "+e, "coalesce \"\" "+e, "list "+e+" .Values.plain | join \"/\"", "dict \"k\" "+e+" | toJson",
+				"merge (dict \"a\" "+e+") (dict \"b\" 1) | toJson", "pick (dict \"a\" "+e+" \"b\" 1) \"a\" | toJson", "get (dict \"a\" "+e+") \"a\"",
+				"tpl \"{{ . }}\" "+e, "urlJoin (dict \"scheme\" \"http\" \"host\" (lower "+e+") \"path\" \"/\")"),
+		)
 	}
 	return e
 }
 
 func (c *randomChart) condition(e string) string {
-	return "(" + c.pick("eq "+e+" \"x\"", "ne "+e+" \"x\"", "hasPrefix \"sk_\" "+e, "contains \"5\" "+e, "regexMatch \"^[a-z]\" "+e, "gt (len "+e+") 9",
-		"lt (len "+e+") 12", "empty "+e, "eq "+e+" "+c.paths[0]+"") + ")"
+	return "(" + c.pick(
+		"eq "+e+" \"x\"",
+		"ne "+e+" \"x\"",
+		"hasPrefix \"sk_\" "+e,
+		"contains \"5\" "+e,
+		"regexMatch \"^[a-z]\" "+e,
+		"gt (len "+e+") 9",
+		"lt (len "+e+") 12",
+		"empty "+e,
+		"eq "+e+" "+c.paths[0]+"",
+	) + ")"
 }
 
 // statement is text with an action in it, as a leaf below indent.
@@ -209,7 +270,8 @@ func (c *randomChart) validation() string {
 		fmt.Sprintf(`{{ if ne (toString %s | sha256sum | trunc 2) %q }}{{ fail "other" }}{{ end }}`, path, c.digestOf(path)),
 		fmt.Sprintf(`{{ $_ := required "is needed" (ternary "x" "" (eq (toString %s | trunc 3 | sha1sum) %q)) }}`, path, c.digestOf(path+"3")),
 		`{{ if contains "postgres" (toString `+path+`) }}{{ $_ := required "host" (urlParse `+path+`).host }}{{ end }}`,
-		`{{ if hasPrefix "{" (toString `+path+`) }}{{ $_ := required "user" (fromJson `+path+`).user }}{{ end }}`)
+		`{{ if hasPrefix "{" (toString `+path+`) }}{{ $_ := required "user" (fromJson `+path+`).user }}{{ end }}`,
+	)
 }
 
 // digestOf is filled in once the chart is there, see fillDigests.
@@ -243,7 +305,13 @@ func (c *randomChart) file(i int) string {
 	}
 	if c.one(4) {
 		b.WriteString("---\n{{ if " + c.condition(c.text()) + " }}\n")
-		object(c.pick(fmt.Sprintf("if%d", i), fmt.Sprintf("\"i%d-{{ %s | toString | lower | regexReplaceAll \"[^a-z]\" \"\" }}\"", i, c.pick(c.paths...))), "")
+		object(
+			c.pick(
+				fmt.Sprintf("if%d", i),
+				fmt.Sprintf("\"i%d-{{ %s | toString | lower | regexReplaceAll \"[^a-z]\" \"\" }}\"", i, c.pick(c.paths...)),
+			),
+			"",
+		)
 		b.WriteString("{{ end }}\n")
 	}
 	if c.one(6) {

@@ -70,7 +70,8 @@ type Waiter struct {
 	Silence error
 }
 
-// Ready waits until all objects of a release are ready, with the least number of pods that their autoscalers give them, in one and the same look, and then until its Services have endpoints.
+// Ready waits until all objects of a release are ready, with the least number of pods that their autoscalers give them, in one and the
+// same look, and then until its Services have endpoints.
 func (w *Waiter) Ready(ctx context.Context, resources kube.ResourceList) error {
 	least := map[autoscale.Target]int64{}
 	for _, info := range resources {

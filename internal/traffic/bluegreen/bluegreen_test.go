@@ -373,12 +373,19 @@ func (c *pair) choose(value string) {
 // renderedByHelm stores a release with the Service, whose selector is given.
 func (c *pair) renderedByHelm(selector string) {
 	c.Helper()
-	patch := []byte(`{"metadata":{"annotations":{"meta.helm.sh/release-name":"shop","meta.helm.sh/release-namespace":"` + c.Handle.Namespace + `"}}}`)
+	patch := []byte(
+		`{"metadata":{"annotations":{"meta.helm.sh/release-name":"shop","meta.helm.sh/release-namespace":"` + c.Handle.Namespace + `"}}}`,
+	)
 	if _, err := c.Kubernetes.CoreV1().Services(c.Handle.Namespace).Patch(c.Context(), "app", types.MergePatchType, patch,
 		metav1.PatchOptions{FieldManager: "somebody"}); err != nil {
 		c.Fatal(err)
 	}
-	harness.StoreRelease(c, c.Handle.Namespace, "shop", "apiVersion: v1\nkind: Service\nmetadata: {name: app}\nspec: {selector: "+selector+"}\n")
+	harness.StoreRelease(
+		c,
+		c.Handle.Namespace,
+		"shop",
+		"apiVersion: v1\nkind: Service\nmetadata: {name: app}\nspec: {selector: "+selector+"}\n",
+	)
 }
 
 func TestBlueGreen_RefusesWhatIsNotItsOwn(t *testing.T) {

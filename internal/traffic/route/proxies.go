@@ -169,8 +169,12 @@ func (m meshed) problem() (found, cure string) {
 	case asking && running == 0:
 		return "", ""
 	case asking:
-		return fmt.Sprintf("Namespace %s asks for sidecars, and none of its %s has the container %s. Pods that started before the label have none.",
-			name, count(running, "running pod"), sidecars[0]), "Restart the pods of the clients."
+		return fmt.Sprintf(
+			"Namespace %s asks for sidecars, and none of its %s has the container %s. Pods that started before the label have none.",
+			name,
+			count(running, "running pod"),
+			sidecars[0],
+		), "Restart the pods of the clients."
 	}
 	return fmt.Sprintf("Namespace %s has none of the labels %s=enabled, %s and %s=ambient; it has %s. None of its %s has the container %s.",
 			name, labelInjection, labelRevision, labelDataPlane, m.meshLabels(), count(running, "running pod"), sidecars[0]),

@@ -61,7 +61,11 @@ func TestMeshed_SaysWhyNoProxyDividesRequests(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m := meshed{namespace: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Labels: tc.labels}}, pods: tc.pods, services: tc.services}
+			m := meshed{
+				namespace: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Labels: tc.labels}},
+				pods:      tc.pods,
+				services:  tc.services,
+			}
 			found, cure := m.problem()
 			if (found == "") != (tc.found == nil) || !strings.HasPrefix(cure, tc.cure) || (cure == "") != (tc.cure == "") {
 				t.Errorf("found %q, cure %q", found, cure)

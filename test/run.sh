@@ -46,6 +46,7 @@ builder=$!
 
 step "PostgreSQL"
 test/postgres/install.sh
+test/postgres/install-versions.sh
 
 step "unit tests"
 test/unit.sh

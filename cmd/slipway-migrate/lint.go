@@ -20,14 +20,15 @@ import (
 
 const lintUsage = `usage: slipway-migrate lint [options] DIR|FILE... [options]
 
-Analyzes the SQL migrations of the directories and the files, as one set in the order of their numbers. Exit code 0: no
-errors (there may be warnings); 1: errors; 2: wrong arguments, or files that cannot be read.
+Analyzes the SQL migrations of the directories and the files, as one set in the order of their numbers. Files that the plan
+refuses are errors. Exit code 0: no errors (there may be warnings); 1: errors; 2: wrong arguments, or files that cannot be read.
 
   --format text|json     default text
   --postgres 14..18      version of the server; by default, forms of all versions are accepted
   --small-table NAME     a table that is read in milliseconds; may be given several times
   --applied VERSION      files up to this number are applied already: they are read, not analyzed
   --kind expand|contract contract: all files remove what no running version uses
+  --any-tool             accept files of other tools, which slipway_migration refuses
   --rules                print the rules and end; with --format markdown, the page that explains them
 `
 
@@ -43,6 +44,7 @@ func runLint(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	})
 	applied := flags.Int64("applied", -1, "")
 	kind := flags.String("kind", "expand", "")
+	anyTool := flags.Bool("any-tool", false, "")
 	printRules := flags.Bool("rules", false, "")
 
 	paths, err := parseMixed(flags, args)
@@ -61,7 +63,7 @@ func runLint(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	case *kind != "expand" && *kind != "contract":
 		return usageError("the kind is expand or contract, not %q", *kind)
 	}
-	options.Contract = *kind == "contract"
+	options.Contract, options.Runnable = *kind == "contract", !*anyTool
 	files, err := readFiles(paths)
 	if err != nil {
 		return &exitError{code: exitUsage, err: err}

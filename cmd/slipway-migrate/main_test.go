@@ -13,6 +13,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/lint"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/runner"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/sqlfile"
 	"github.com/slipway-dev/terraform-provider-slipway/test/postgres"
 )
 
@@ -41,26 +42,51 @@ func TestLint_ReportsFindingsByItsExitCode(t *testing.T) {
 		"00001_a.sql": "-- +goose Up\nALTER TABLE a ADD COLUMN b int;\n",
 		"00002_b.sql": "-- +goose Up\n\nALTER TABLE a DROP COLUMN c;\n",
 	})
+	const fine = "-- +goose Up\nALTER TABLE a ADD COLUMN b int;\n"
+	plain := migrations(t, map[string]string{"00001_a.sql": "ALTER TABLE a ADD COLUMN b int;\n"})
+	unnumbered := migrations(t, map[string]string{"first.sql": fine})
+	acknowledged := migrations(t, map[string]string{"first.sql": "-- slipway:allow-file file-format reason=\"x\"\n" + fine})
+	mixed := migrations(t, map[string]string{"00001_a.sql": "ALTER TABLE a ADD COLUMN b int;\n", "00002_b.sql": fine})
+	double := migrations(t, map[string]string{"2_a.sql": fine, "2_b.sql": fine})
+	below := t.TempDir()
+	if err := os.Mkdir(filepath.Join(below, "1_a"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(below, "1_a", "1_a.sql"), []byte(fine), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	large := migrations(t, map[string]string{"00001_a.sql": fine + strings.Repeat("-- more\n", sqlfile.MaxSize/8)})
+	unfinished := migrations(t, map[string]string{"00001_a.sql": "-- +goose Up\nALTER TABLE a ADD COLUMN b int\n"})
 	for name, test := range map[string]struct {
 		args []string
 		code int
 		out  string
 	}{
-		"safe":               {[]string{"lint", safe}, exitDone, "0 errors"},
-		"warnings":           {[]string{"lint", warned}, exitDone, "1 warning"},
-		"unsafe":             {[]string{"lint", unsafe}, exitFailed, "00002_b.sql:3: error: drop-column (a.c)"},
-		"applied":            {[]string{"lint", unsafe, "--applied", "2"}, exitDone, "0 files"},
-		"contract":           {[]string{"lint", "--kind", "contract", unsafe}, exitDone, "0 errors"},
-		"a file":             {[]string{"lint", filepath.Join(unsafe, "00002_b.sql"), "--format=text"}, exitFailed, "drop-column"},
-		"no directory":       {[]string{"lint"}, exitUsage, ""},
-		"not there":          {[]string{"lint", filepath.Join(safe, "nowhere")}, exitUsage, ""},
-		"empty":              {[]string{"lint", t.TempDir()}, exitUsage, ""},
-		"unknown format":     {[]string{"lint", safe, "--format", "xml"}, exitUsage, ""},
-		"unknown option":     {[]string{"lint", safe, "--frmat", "text"}, exitUsage, ""},
-		"unknown PostgreSQL": {[]string{"lint", safe, "--postgres", "9"}, exitUsage, ""},
-		"rules":              {[]string{"lint", "--rules"}, exitDone, "drop-column"},
-		"no command":         {nil, exitUsage, ""},
-		"unknown command":    {[]string{"down"}, exitUsage, ""},
+		"safe":                {[]string{"lint", safe}, exitDone, "0 errors"},
+		"warnings":            {[]string{"lint", warned}, exitDone, "1 warning"},
+		"unsafe":              {[]string{"lint", unsafe}, exitFailed, "00002_b.sql:3: error: drop-column (a.c)"},
+		"no annotation":       {[]string{"lint", plain}, exitFailed, "00001_a.sql:1: error: file-format"},
+		"another tool":        {[]string{"lint", plain, "--any-tool"}, exitDone, "0 errors"},
+		"no number":           {[]string{"lint", unnumbered}, exitFailed, "first.sql:1: error: file-format"},
+		"acknowledged":        {[]string{"lint", acknowledged}, exitFailed, "1 error"},
+		"applied, unnumbered": {[]string{"lint", mixed, "--applied", "1"}, exitFailed, "1 error"},
+		"two of one number":   {[]string{"lint", double}, exitFailed, "2_b.sql:1: error: duplicate-version"},
+		"applied twice":       {[]string{"lint", double, "--applied", "2"}, exitFailed, "duplicate-version"},
+		"below":               {[]string{"lint", below}, exitFailed, "in a directory of its own"},
+		"too large":           {[]string{"lint", large}, exitFailed, "at most"},
+		"no semicolon":        {[]string{"lint", unfinished}, exitFailed, "1 error"},
+		"applied":             {[]string{"lint", unsafe, "--applied", "2"}, exitDone, "0 files"},
+		"contract":            {[]string{"lint", "--kind", "contract", unsafe}, exitDone, "0 errors"},
+		"a file":              {[]string{"lint", filepath.Join(unsafe, "00002_b.sql"), "--format=text"}, exitFailed, "drop-column"},
+		"no directory":        {[]string{"lint"}, exitUsage, ""},
+		"not there":           {[]string{"lint", filepath.Join(safe, "nowhere")}, exitUsage, ""},
+		"empty":               {[]string{"lint", t.TempDir()}, exitUsage, ""},
+		"unknown format":      {[]string{"lint", safe, "--format", "xml"}, exitUsage, ""},
+		"unknown option":      {[]string{"lint", safe, "--frmat", "text"}, exitUsage, ""},
+		"unknown PostgreSQL":  {[]string{"lint", safe, "--postgres", "9"}, exitUsage, ""},
+		"rules":               {[]string{"lint", "--rules"}, exitDone, "drop-column"},
+		"no command":          {nil, exitUsage, ""},
+		"unknown command":     {[]string{"down"}, exitUsage, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, stdout, stderr := call(t, test.args...)

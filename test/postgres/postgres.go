@@ -41,6 +41,8 @@ type Options struct {
 	Address string
 	// Port is the TCP port. 0: a free one.
 	Port int
+	// Version is the major version, one of Versions. 0: that of the machine.
+	Version int
 }
 
 // Server is a running PostgreSQL server. Clients need the password.
@@ -51,6 +53,7 @@ type Server struct {
 	Password string
 
 	bin, dir string
+	psql     string       // the client's program
 	reserved net.Listener // the port; nil where the caller chose it
 	account  *syscall.Credential
 	process  *exec.Cmd
@@ -60,7 +63,12 @@ type Server struct {
 // ForTest starts a server that ends with the test, and skips the test where PostgreSQL is not installed.
 func ForTest(t *testing.T) *Server {
 	t.Helper()
-	server, err := Start(t.Context(), Options{})
+	return forTest(t, Options{})
+}
+
+func forTest(t *testing.T, options Options) *Server {
+	t.Helper()
+	server, err := Start(t.Context(), options)
 	if errors.Is(err, ErrNotInstalled) {
 		t.Skip(err)
 	}
@@ -88,13 +96,18 @@ func Start(ctx context.Context, options Options) (_ *Server, err error) {
 	}
 	s := &Server{
 		Address: cmp.Or(options.Address, "127.0.0.1"), Port: options.Port, User: superuser, Password: "canary-" + filepath.Base(dir),
-		bin: bin, dir: dir,
+		bin: bin, dir: dir, psql: filepath.Join(bin, "psql"),
 	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Remove())
 		}
 	}()
+	if options.Version != 0 { // whose package has no psql: that of the machine serves all versions
+		if s.bin, err = s.copyCached(options.Version); err != nil {
+			return nil, err
+		}
+	}
 	if s.Port == 0 {
 		if s.Port, s.reserved, err = reservePort(ctx, s.Address); err != nil {
 			return nil, err
@@ -204,7 +217,7 @@ func (s *Server) Remove() error {
 
 // Psql runs SQL as the superuser and returns what it prints, without headers.
 func (s *Server) Psql(ctx context.Context, database, sql string) (string, error) {
-	command := exec.CommandContext(ctx, filepath.Join(s.bin, "psql"), "--no-psqlrc", "--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1",
+	command := exec.CommandContext(ctx, s.psql, "--no-psqlrc", "--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1",
 		"--command", sql)
 	command.Env = append(os.Environ(), "PGHOST="+s.Address, "PGPORT="+strconv.Itoa(s.Port), "PGUSER="+s.User, "PGPASSWORD="+s.Password,
 		"PGDATABASE="+database)

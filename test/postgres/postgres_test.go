@@ -4,6 +4,7 @@
 package postgres
 
 import (
+	"strconv"
 	"testing"
 )
 
@@ -35,4 +36,16 @@ func TestRun_ServesTheSameDataAgainAfterAStop(t *testing.T) {
 	if got, err := server.Psql(t.Context(), "postgres", "select count(*) from kept"); err != nil || got != "0" {
 		t.Errorf("count is %q, %v", got, err)
 	}
+}
+
+func TestOnEachVersion_StartsAServerOfThatVersion(t *testing.T) {
+	if got := Versions(); len(got) != 5 || got[0] != 14 || got[4] != 18 {
+		t.Errorf("versions %v", got)
+	}
+	OnEachVersion(t, func(t *testing.T, version int, server *Server) {
+		got, err := server.Psql(t.Context(), "postgres", "SELECT current_setting('server_version_num')::int / 10000")
+		if err != nil || got != strconv.Itoa(version) {
+			t.Errorf("version %s, %v", got, err)
+		}
+	})
 }

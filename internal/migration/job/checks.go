@@ -44,8 +44,8 @@ func ReadChecks(paths []string) ([]*File, error) {
 			return nil, wrong(file.Problem.Error())
 		case len(file.Statements) == 0:
 			return nil, wrong(runner.NothingToCheck)
-		case file.Size > maxChunk:
-			return nil, wrong(fmt.Sprintf("it has %d bytes, and at most %d can travel to the cluster in a ConfigMap", file.Size, maxChunk))
+		case file.Size > sqlfile.MaxSize:
+			return nil, wrong(fmt.Sprintf("it has %d bytes, and at most %d can travel to the cluster in a ConfigMap", file.Size, sqlfile.MaxSize))
 		}
 		seen[name] = true
 		out = append(out, &File{File: file, Content: content, from: path})

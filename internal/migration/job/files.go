@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/sqlfile"
 )
@@ -21,12 +20,6 @@ type File struct {
 
 	from string // path, of files of ReadChecks
 }
-
-// Limits of what travels in ConfigMaps. Kubernetes refuses a ConfigMap above 1 MiB.
-const (
-	maxChunk = 900 << 10
-	maxTotal = 8 << 20
-)
 
 // Directory is a directory of migrations, read.
 type Directory struct {
@@ -47,13 +40,14 @@ func Read(dir string, contract bool) (*Directory, error) {
 		return nil, &FilesError{Directory: dir, Reason: "it holds no file whose name ends in .sql"}
 	}
 	out := &Directory{}
-	for i, file := range parsed {
-		if err := runnable(dir, file); err != nil {
-			return nil, err
+	for _, refused := range sqlfile.Refusals(parsed) {
+		reason := refused.Reason
+		if refused.Line > 0 {
+			reason = fmt.Sprintf("line %d: %s", refused.Line, reason)
 		}
-		if i > 0 && file.Version == parsed[i-1].Version {
-			return nil, &FilesError{Directory: dir, Reason: fmt.Sprintf("%s and %s have the same number", parsed[i-1].Name, file.Name)}
-		}
+		return nil, &FilesError{Directory: dir, File: refused.File, Reason: reason}
+	}
+	for _, file := range parsed {
 		content, err := fs.ReadFile(os.DirFS(dir), file.Name)
 		if err != nil {
 			return nil, &FilesError{Directory: dir, Reason: err.Error()}
@@ -66,26 +60,6 @@ func Read(dir string, contract bool) (*Directory, error) {
 		}
 	}
 	return out, nil
-}
-
-func runnable(dir string, file *sqlfile.File) error {
-	reason := ""
-	switch {
-	case filepath.Base(file.Name) != file.Name:
-		reason = "it is in a directory of its own; put all files into one directory"
-	case file.Version <= 0:
-		reason = "its name does not start with a number above 0, which says when it runs"
-	case file.Problem != nil:
-		reason = fmt.Sprintf("line %d: %s", file.Problem.Line, file.Problem.Reason)
-	case file.Format != sqlfile.Goose:
-		reason = "it does not say \"-- +goose Up\", without which the runner does not know where the migration begins"
-	case file.Size > maxChunk:
-		reason = fmt.Sprintf("it has %d bytes, and at most %d fit into a ConfigMap; load data that large by other "+
-			"means, and keep the migration to the schema", file.Size, maxChunk)
-	default:
-		return nil
-	}
-	return &FilesError{Directory: dir, File: file.Name, Reason: reason}
 }
 
 // Checksums are the names of files with their checksums.
@@ -115,16 +89,15 @@ func Pending(files []*File, applied map[string]string) ([]*File, error) {
 	if len(edited) > 0 {
 		return nil, &EditedError{Files: edited}
 	}
-	total := 0
+	todo := make([]*sqlfile.File, 0, len(pending))
 	for _, file := range pending {
 		if file.Version < newest {
 			return nil, &LateError{File: file.Name, Newest: newest}
 		}
-		total += file.Size
+		todo = append(todo, file.File)
 	}
-	if total > maxTotal {
-		return nil, &FilesError{Reason: fmt.Sprintf("the pending files have %d bytes together, and at most %d can travel to the cluster", total,
-			maxTotal)}
+	if reason := sqlfile.RefusedTogether(todo); reason != "" {
+		return nil, &FilesError{Reason: reason}
 	}
 	return pending, nil
 }

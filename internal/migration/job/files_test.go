@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/sqlfile"
 )
 
 func directory(t *testing.T, files map[string]string) string {
@@ -64,7 +66,7 @@ func TestRead_RefusesWhatCannotBeRun(t *testing.T) {
 		"no number":    {files: map[string]string{"first.sql": up}, want: "does not start with a number"},
 		"same number":  {files: map[string]string{"1_a.sql": up, "01_b.sql": up}, want: "the same number"},
 		"another tool": {files: map[string]string{"1.sql": "SELECT 1;\n"}, want: "+goose Up"},
-		"too large":    {files: map[string]string{"1.sql": up + strings.Repeat("-- more\n", maxChunk/8)}, want: "at most"},
+		"too large":    {files: map[string]string{"1.sql": up + strings.Repeat("-- more\n", sqlfile.MaxSize/8)}, want: "at most"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Read(directory(t, test.files), false)

@@ -111,9 +111,9 @@ func (f fileJob) configMaps(known map[string]string) ([]*corev1.ConfigMap, error
 // chunks are files in as many ConfigMaps as it takes. A label says which volume of the Job they belong to.
 func (f fileJob) chunks(name, volume string, files []*File) []*corev1.ConfigMap {
 	var out []*corev1.ConfigMap
-	size := maxChunk + 1
+	size := sqlfile.MaxSize + 1
 	for _, file := range files {
-		if size+len(file.Content) > maxChunk {
+		if size+len(file.Content) > sqlfile.MaxSize {
 			meta := f.target.meta(fmt.Sprintf("%s-%d", name, len(out)))
 			meta.Labels[labelVolume] = volume
 			out = append(out, &corev1.ConfigMap{ObjectMeta: meta, Immutable: new(true), BinaryData: map[string][]byte{}})

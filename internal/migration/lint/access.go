@@ -84,17 +84,21 @@ func (l *linter) tableRule(kind string, n node) {
 	switch kind {
 	case "CreateTrigStmt":
 		l.schema.created["OBJECT_TRIGGER "+name+"."+n.text("trigname")] = true
+		l.writeLock(name, 0)
 	case "CreatePolicyStmt":
 		l.schema.created["OBJECT_POLICY "+name+"."+n.text("policy_name")] = true
+		l.strongLock(name, 0)
 	case "AlterPolicyStmt":
 		if !l.schema.unused(name) {
 			l.report(0, "row-security", name, "The running version sees other rows, or may write others, at once.",
 				"Add a policy next to it, deploy, and drop the old one in a contract migration.")
 		}
+		l.strongLock(name, 0)
 	case "RuleStmt":
 		if !l.schema.unused(name) && !l.schema.table(name).view {
 			l.report(0, "rule-on-table", name,
 				"A rule rewrites the statements of the running version, under an ACCESS EXCLUSIVE lock while it is made.", "Use a trigger.")
+			l.strongLock(name, 0)
 		}
 	}
 }

@@ -3,16 +3,19 @@
 
 package lint
 
-import (
-	"fmt"
-	"slices"
-)
+import "slices"
 
 // harmless are the commands of ALTER TABLE with a weak lock, or with one so short that no application notices it.
 var harmless = map[string]bool{
 	"AT_SetStatistics": true, "AT_SetOptions": true, "AT_ResetOptions": true, "AT_SetRelOptions": true, "AT_ResetRelOptions": true,
 	"AT_ValidateConstraint": true, "AT_AttachPartition": true, "AT_DetachPartition": true, "AT_DetachPartitionFinalize": true,
 	"AT_ClusterOn": true, "AT_DropCluster": true, "AT_ReplicaIdentity": true,
+}
+
+// writesOnly are the commands of ALTER TABLE whose lock blocks writes, but not reads.
+var writesOnly = map[string]bool{
+	"AT_EnableTrig": true, "AT_EnableTrigAll": true, "AT_EnableTrigUser": true, "AT_EnableAlwaysTrig": true, "AT_EnableReplicaTrig": true,
+	"AT_DisableTrig": true, "AT_DisableTrigAll": true, "AT_DisableTrigUser": true,
 }
 
 func (l *linter) alterTable(n node, newForms forms) {
@@ -27,28 +30,27 @@ func (l *linter) alterTable(n node, newForms forms) {
 		return
 	}
 	t := l.schema.table(name)
-	strong := false
-	droppedCheck := map[string]bool{} // columns whose proof of NOT NULL this statement drops
+	dropped := map[string]bool{} // constraints that this statement drops
+	strong, reads := false, false
 	for _, command := range n.each("cmds") {
-		cmd := command.node
-		if cmd.text("subtype") == "AT_DropConstraint" {
-			if c := t.constraints[cmd.text("name")]; c != nil && c.notNull != "" {
-				droppedCheck[c.notNull] = true
-			}
+		cmd, subtype := command.node, command.node.text("subtype")
+		_, def := cmd.any("def")
+		if subtype == "AT_DropConstraint" {
+			dropped[cmd.text("name")] = true
 		}
+		strong = strong || !harmless[subtype]
+		reads = reads || !harmless[subtype] && !(subtype == "AT_AddConstraint" && def.text("contype") == "CONSTR_FOREIGN") && !writesOnly[subtype]
+	}
+	// PostgreSQL takes the strongest lock that a command needs before it runs the first one.
+	if strong {
+		l.lock(name, 0, reads, nil)
 	}
 	for _, command := range n.each("cmds") {
-		cmd := command.node
-		subtype := cmd.text("subtype")
-		strong = strong || !harmless[subtype]
-		l.alterCommand(t, subtype, cmd, newForms, droppedCheck)
-	}
-	if strong {
-		l.strongLock(name, 0)
+		l.alterCommand(t, command.node.text("subtype"), command.node, newForms, dropped)
 	}
 }
 
-func (l *linter) alterCommand(t *table, subtype string, cmd node, newForms forms, droppedCheck map[string]bool) {
+func (l *linter) alterCommand(t *table, subtype string, cmd node, newForms forms, dropped map[string]bool) {
 	_, def := cmd.any("def")
 	name := cmd.text("name")
 	object := t.name + "." + name
@@ -69,7 +71,7 @@ func (l *linter) alterCommand(t *table, subtype string, cmd node, newForms forms
 	case "AT_DropConstraint":
 		l.dropConstraint(t, name, contract, cmd.text("behavior") == "DROP_CASCADE")
 	case "AT_SetNotNull":
-		l.setNotNull(t, name, droppedCheck)
+		l.setNotNull(t, name, dropped)
 	case "AT_DropNotNull":
 		c := t.column(name)
 		if !unused && !c.new && !contract {
@@ -128,13 +130,14 @@ func (l *linter) alterCommand(t *table, subtype string, cmd node, newForms forms
 	case "AT_AttachPartition":
 		l.attach(t, def)
 	case "AT_DetachPartition":
+		defer l.schema.detach(t, relationName(def.child("name")))
 		if !unused && !def.flag("concurrent") {
 			l.report(0, "detach-blocks", t.name, "DETACH PARTITION holds ACCESS EXCLUSIVE locks on the parent and the partition: nothing "+
 				"reads or writes "+t.name+", and it waits for all that runs on it.",
 				"ALTER TABLE … DETACH PARTITION … CONCURRENTLY, in a file of its own with '-- +goose NO TRANSACTION'.")
 			l.strongLock(t.name, 0)
 		}
-		if def.flag("concurrent") && t.hasDefault {
+		if _, has := t.defaultPartition(); has && def.flag("concurrent") {
 			l.report(0, "detach-blocks", t.name, "PostgreSQL refuses to detach a partition CONCURRENTLY while the table has a DEFAULT partition.",
 				"Detach the DEFAULT partition first, at a quiet time.")
 		}
@@ -190,95 +193,6 @@ func (l *linter) alterOther(n node, objtype, name string) {
 	}
 }
 
-func (l *linter) addColumn(t *table, def node, newForms forms) {
-	unused, small := l.schema.unused(t.name), l.schema.isSmall(t.name)
-	existed := t.columns[def.text("colname")]
-	c := t.define(def)
-	name := def.text("colname")
-	object := t.name + "." + name
-	offset := def.location()
-	for _, item := range def.each("constraints") {
-		if kind := item.node.text("contype"); kind == "CONSTR_CHECK" || kind == "CONSTR_FOREIGN" {
-			added := l.note(t, item.node, newForms)
-			if len(added.columns) == 0 {
-				added.columns = []string{name}
-			}
-		}
-	}
-	if unused || existed != nil && existed.known && existed.new {
-		return
-	}
-	c.required = c.notNull
-	if c.typ.name == "json" {
-		l.report(offset, "json-column", object, "json has no equality: SELECT DISTINCT and UNION over the table fail once it has such a column.",
-			"Use jsonb.")
-	}
-	const addEmpty = "Add the column without it, ALTER COLUMN … SET DEFAULT for new rows, and fill the old rows in batches."
-	if c.typ.serial() && !small {
-		l.report(offset, "serial-rewrites", object, "Every row gets a number: "+t.name+" is rewritten under an ACCESS EXCLUSIVE lock.",
-			"Add a plain column, create a sequence, SET DEFAULT nextval(…), and number the old rows in batches.")
-	}
-	if domain := l.schema.types[c.typ.name]; domain != nil && domain.constrained && !small {
-		l.report(offset, "default-rewrites", object, "A column of a domain with constraints rewrites "+t.name+" under an ACCESS EXCLUSIVE lock.",
-			"Use the plain type and a CHECK constraint NOT VALID.")
-	}
-	generated := false
-	for _, item := range def.each("constraints") {
-		k, at := item.node, item.node.location()
-		switch k.text("contype") {
-		case "CONSTR_DEFAULT":
-			kind, expression := k.any("raw_expr")
-			c.hasDefault = !isNull(kind, expression)
-			if what := l.volatile(kind, expression); what != "" && !small {
-				l.report(at, "default-rewrites", object, what+" gives each row another value: "+t.name+" is rewritten under an ACCESS EXCLUSIVE lock.",
-					addEmpty)
-			}
-		case "CONSTR_IDENTITY":
-			if !small {
-				l.report(at, "serial-rewrites", object, "Every row gets a number: "+t.name+" is rewritten under an ACCESS EXCLUSIVE lock.",
-					"Add a plain column, number the old rows in batches, make it NOT NULL through a validated CHECK, then ADD GENERATED … AS IDENTITY.")
-			}
-		case "CONSTR_GENERATED":
-			generated = true
-			if !newForms.virtual[at] && !small {
-				l.report(at, "generated-rewrites", object,
-					"A stored generated column is computed for every row: "+t.name+" is rewritten under an ACCESS EXCLUSIVE lock.",
-					"Add a plain column, keep it up to date with a trigger or in the application, and fill the old rows in batches; from "+
-						"PostgreSQL 18 on, a VIRTUAL column costs nothing.")
-			}
-		case "CONSTR_UNIQUE", "CONSTR_PRIMARY":
-			if !small {
-				l.report(at, "constraint-builds-index", object, "The index of the constraint is built under an ACCESS EXCLUSIVE lock: "+
-					"nothing reads or writes "+t.name+" until then.",
-					"Add the column alone, CREATE UNIQUE INDEX CONCURRENTLY, then ADD CONSTRAINT … USING INDEX.")
-			}
-		case "CONSTR_CHECK":
-			if !small && !k.flag("skip_validation") {
-				l.report(at, "check-scans", object, "All rows are read for the CHECK under an ACCESS EXCLUSIVE lock.",
-					"Add the column alone, ADD CONSTRAINT … CHECK … NOT VALID, and VALIDATE CONSTRAINT in a later transaction.")
-			}
-		case "CONSTR_FOREIGN":
-			if target := relationName(k.child("pktable")); !small {
-				l.report(at, "foreign-key-scans", object, fmt.Sprintf("The foreign key locks %s against all use and %s against writes; with "+
-					"a default, all rows are checked as long.", t.name, target),
-					"Add the column alone, ADD CONSTRAINT … FOREIGN KEY … NOT VALID, and VALIDATE CONSTRAINT in a later transaction.")
-			}
-		}
-	}
-	if c.notNull && !c.hasDefault && !generated && !c.typ.serial() {
-		l.report(offset, "column-required", object, "The statement fails if "+t.name+" has rows, and else the INSERTs of the running "+
-			"version fail, which do not know the column.",
-			"Give the column a constant DEFAULT, or let it be null until no old version writes.")
-	}
-}
-
-func isNull(kind string, n node) bool {
-	if kind == "TypeCast" {
-		kind, n = n.any("arg")
-	}
-	return kind == "A_Const" && n.flag("isnull")
-}
-
 func (l *linter) columnDefault(t *table, name string, def node) {
 	c := t.column(name)
 	if def != nil {
@@ -307,7 +221,7 @@ func (l *linter) columnDefault(t *table, name string, def node) {
 
 func (l *linter) dropColumn(t *table, name string, contract bool) {
 	c := t.columns[name]
-	delete(t.columns, name)
+	l.schema.dropColumnFacts(t, name)
 	if l.schema.unused(t.name) || contract || c != nil && c.new {
 		return
 	}
@@ -320,6 +234,10 @@ func (l *linter) dropColumn(t *table, name string, contract bool) {
 func (l *linter) dropConstraint(t *table, name string, contract, cascade bool) {
 	c := t.constraints[name]
 	delete(t.constraints, name)
+	delete(l.schema.indexes, name)
+	if c != nil && c.kind == "CONSTR_NOTNULL" && len(c.columns) == 1 {
+		t.column(c.columns[0]).notNull = false
+	}
 	if l.schema.unused(t.name) || contract || c != nil && c.new {
 		return
 	}

@@ -178,11 +178,17 @@ func (b *blockReader) node(kind string, n node) {
 	case "PLpgSQL_stmt_loop", "PLpgSQL_stmt_while", "PLpgSQL_stmt_fori", "PLpgSQL_stmt_fors", "PLpgSQL_stmt_dynfors", "PLpgSQL_stmt_foreach_a",
 		"PLpgSQL_stmt_forc":
 		outer := b.loop
+		if _, expression := n.any("query"); kind == "PLpgSQL_stmt_fors" && expression != nil {
+			b.query(expression.text("query")) // as a statement before the loop
+		}
 		b.loop = &loop{commits: contains(map[string]any(n), "PLpgSQL_stmt_commit") || outer != nil && outer.commits}
 		b.read(map[string]any(n))
 		b.loop = outer
 	case "PLpgSQL_stmt_execsql":
 		_, expression := n.any("sqlstmt")
+		b.query(expression.text("query"))
+	case "PLpgSQL_stmt_perform":
+		_, expression := n.any("expr")
 		b.query(expression.text("query"))
 	case "PLpgSQL_stmt_dynexecute":
 		_, expression := n.any("query")

@@ -15,10 +15,16 @@ func (l *linter) addConstraint(t *table, def node, newForms forms) {
 	added := l.note(t, def, newForms)
 	if added.kind == "CONSTR_FOREIGN" {
 		target := relationName(def.child("pktable"))
+		l.lockTarget(t, def)
 		if !unused && t.partitioned && notValid && !newForms.notEnforced && l.options.Postgres > 0 && l.options.Postgres < 18 {
 			l.report(offset, "wrong-version", t.name,
 				"Before PostgreSQL 18, a foreign key on a partitioned table cannot be NOT VALID: the statement fails.",
 				"Add the foreign key NOT VALID to each partition, validate it there, then add it to the parent.")
+		}
+		if unused && t.filled && !notValid && !l.schema.free(target) {
+			l.report(offset, "foreign-key-scans", t.name, fmt.Sprintf("All rows that the files put into %s are looked up in %s, while nothing can "+
+				"write to %s.", t.name, target, target),
+				"Add the foreign key before the rows, or ADD CONSTRAINT … NOT VALID, and VALIDATE CONSTRAINT in a later transaction.")
 		}
 		if unused {
 			return
@@ -43,7 +49,7 @@ func (l *linter) addConstraint(t *table, def node, newForms forms) {
 			return
 		}
 		if added.kind == "CONSTR_PRIMARY" {
-			l.primaryKeyUsing(t, using, offset)
+			l.primaryKeyUsing(t, added.columns, offset)
 		}
 	case "CONSTR_EXCLUSION":
 		l.report(offset, "exclusion-constraint", t.name, "The index of an EXCLUDE constraint is built under an ACCESS EXCLUSIVE lock, "+
@@ -56,7 +62,7 @@ func (l *linter) addConstraint(t *table, def node, newForms forms) {
 				"ADD CONSTRAINT … CHECK … NOT VALID, and VALIDATE CONSTRAINT in a later transaction.")
 		}
 	case "CONSTR_NOTNULL":
-		if !notValid && !t.provesNotNull(added.columns[0]) {
+		if !notValid && !t.provesNotNull(added.columns[0], nil) {
 			l.report(offset, "not-null-scans", t.name+"."+added.columns[0], "All rows are read under an ACCESS EXCLUSIVE lock: nothing "+
 				"reads or writes "+t.name+" until then.",
 				"ADD CONSTRAINT … NOT NULL … NOT VALID, and VALIDATE CONSTRAINT in a later transaction.")
@@ -64,14 +70,11 @@ func (l *linter) addConstraint(t *table, def node, newForms forms) {
 	}
 }
 
-func (l *linter) primaryKeyUsing(t *table, using string, offset int) {
-	i := l.schema.indexes[using]
-	if i == nil {
-		return
-	}
-	for _, name := range i.columns {
+// primaryKeyUsing takes the columns of the index, which are none if no file shows it.
+func (l *linter) primaryKeyUsing(t *table, columns []string, offset int) {
+	for _, name := range columns {
 		c := t.columns[name]
-		if c == nil || !c.known || t.provesNotNull(name) || c.nullProof() {
+		if c == nil || !c.known || t.provesNotNull(name, nil) || c.nullProof() {
 			continue
 		}
 		l.report(offset, "primary-key-scans", t.name+"."+name, fmt.Sprintf("%s may be null: PostgreSQL reads all rows under an ACCESS "+
@@ -85,18 +88,17 @@ func (c *column) nullProof() bool { return c.notNull && c.typ.name != "" && !c.b
 
 func (l *linter) validate(t *table, name string) {
 	c := t.constraints[name]
-	if c == nil {
-		// A constraint of an existing table, with unknown content.
+	if c != nil && (c.validated || c.notEnforced) { // the latter is refused
 		return
 	}
-	if !c.validated && c.tx != nil && c.tx == l.tx && (l.tx.wrapped || c.at == l.position) && !l.schema.free(t.name) {
-		lock := "an ACCESS EXCLUSIVE lock"
-		if c.kind == "CONSTR_FOREIGN" {
-			lock = "locks against writes, on both tables,"
-		}
-		l.report(0, "validate-in-same-transaction", t.name, "Adding the constraint took "+lock+" and the transaction keeps it while "+
-			"VALIDATE reads all rows: NOT VALID has no benefit.",
-			"VALIDATE CONSTRAINT in a file of its own, which runs in a later transaction.")
+	// A constraint that no file shows may be one that is not valid.
+	if locked, held, ok := l.whileLocked(); ok && !l.schema.free(t.name) {
+		l.report(0, "validate-in-same-transaction", t.name, fmt.Sprintf("VALIDATE reads all rows of %s while the transaction holds the lock "+
+			"on %s that it took in line %d: %s %s until then, and NOT VALID has no benefit.", t.name, locked, held.line, held.blocks(), locked),
+			"VALIDATE CONSTRAINT as the only command of a statement, in a file of its own, which runs in a later transaction.")
+	}
+	if c == nil {
+		return
 	}
 	c.validated = true
 	if c.kind == "CONSTR_NOTNULL" && len(c.columns) == 1 {
@@ -104,7 +106,7 @@ func (l *linter) validate(t *table, name string) {
 	}
 }
 
-func (l *linter) setNotNull(t *table, name string, droppedCheck map[string]bool) {
+func (l *linter) setNotNull(t *table, name string, dropped map[string]bool) {
 	c := t.column(name)
 	was := c.notNull
 	c.notNull = true
@@ -119,11 +121,11 @@ func (l *linter) setNotNull(t *table, name string, droppedCheck map[string]bool)
 		"NULL, which reads nothing; then DROP CONSTRAINT in a statement of its own. From PostgreSQL 18 on: ADD CONSTRAINT … NOT NULL " +
 		"%[1]s NOT VALID, then VALIDATE CONSTRAINT."
 	switch {
-	case t.provesNotNull(name) && droppedCheck[name]:
+	case t.provesNotNull(name, dropped):
+	case t.provesNotNull(name, nil):
 		l.report(0, "not-null-scans", object, "The CHECK that shows that there are no nulls is dropped by the same statement: "+
 			"PostgreSQL does not use it, and reads all rows under an ACCESS EXCLUSIVE lock.",
 			"DROP CONSTRAINT in a statement of its own, after SET NOT NULL.")
-	case t.provesNotNull(name):
 	case l.proofDroppedLater(t, name), l.proofValidatedUnseen(t, name):
 	default:
 		l.report(0, "not-null-scans", object, "All rows are read under an ACCESS EXCLUSIVE lock: nothing reads or writes "+t.name+" until then.",
@@ -175,78 +177,4 @@ func matches(name string, parts ...string) bool {
 		}
 	}
 	return false
-}
-
-func (l *linter) attach(parent *table, def node) {
-	child := l.schema.table(relationName(def.child("name")))
-	isDefault := def.child("bound").flag("is_default")
-	if isDefault {
-		defer func() { parent.hasDefault = true }()
-	}
-	if l.schema.free(child.name) || l.schema.unused(parent.name) {
-		return
-	}
-	for _, c := range child.constraints {
-		if c.kind == "CONSTR_CHECK" && c.validated {
-			return
-		}
-	}
-	for _, before := range l.parsed[:l.position] {
-		if before.kind != "AlterTableStmt" || relationName(before.node.child("relation")) != child.name {
-			continue
-		}
-		for _, command := range before.node.each("cmds") {
-			if command.node.text("subtype") == "AT_ValidateConstraint" && child.constraints[command.node.text("name")] == nil {
-				return // added in unknown files
-			}
-		}
-	}
-	if l.dropsCheckLater(child.name) {
-		return
-	}
-	l.report(0, "attach-scans", parent.name, "PostgreSQL reads all rows of "+child.name+", which nothing can use meanwhile, to see "+
-		"that they belong into the partition.",
-		"Before it, in earlier transactions: ALTER TABLE "+child.name+" ADD CONSTRAINT … CHECK (the partition's bounds, and NOT NULL) "+
-			"NOT VALID, then VALIDATE CONSTRAINT; after it, drop the constraint. A DEFAULT partition needs the opposite CHECK.")
-}
-
-// dropsCheckLater reports whether a later statement drops a constraint of the table, as after an ATTACH that it made cheap.
-func (l *linter) dropsCheckLater(name string) bool {
-	for _, later := range l.parsed[min(l.position+1, len(l.parsed)):] {
-		if later.kind != "AlterTableStmt" || relationName(later.node.child("relation")) != name {
-			continue
-		}
-		for _, command := range later.node.each("cmds") {
-			if command.node.text("subtype") == "AT_DropConstraint" {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func (l *linter) alterDomain(n node) {
-	name := joined(n.names("typeName"))
-	known := l.schema.types[name]
-	if known != nil && known.new {
-		known.constrained = true
-		return
-	}
-	_, def := n.any("def")
-	switch n.text("subtype") {
-	case "C":
-		if !def.flag("skip_validation") {
-			l.report(def.location(), "domain-scans", name, "Every table with a column of the domain is read under a lock, one after the other.",
-				"ALTER DOMAIN … ADD CONSTRAINT … NOT VALID, and VALIDATE CONSTRAINT in a later transaction.")
-		}
-	case "O":
-		l.report(0, "domain-scans", name, "Every table with a column of the domain is read under a lock, and NOT NULL of a domain "+
-			"cannot be added NOT VALID.", "ALTER DOMAIN … ADD CONSTRAINT … CHECK (VALUE IS NOT NULL) NOT VALID, and VALIDATE CONSTRAINT "+
-			"in a later transaction.")
-	}
-	if known == nil {
-		known = &userType{kind: "domain"}
-		l.schema.types[name] = known
-	}
-	known.constrained = true
 }

@@ -5,6 +5,8 @@ package lint
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -16,10 +18,8 @@ func (l *linter) addRelation(relation node, view bool) *table {
 	if known, exists := l.schema.tables[name]; exists && !known.new && len(known.columns) > 0 && !l.schema.dropped["OBJECT_TABLE "+name] {
 		return known // CREATE OR REPLACE, or IF NOT EXISTS
 	}
-	t := &table{
-		name: name, new: true, view: view, temporary: relation.text("relpersistence") == "t",
-		columns: map[string]*column{}, constraints: map[string]*constraint{},
-	}
+	t := newTable(name)
+	t.new, t.view, t.temporary = true, view, relation.text("relpersistence") == "t"
 	l.schema.tables[name] = t
 	return t
 }
@@ -29,42 +29,75 @@ func (l *linter) createTable(n node, newForms forms) {
 	if t == nil || !t.new {
 		return
 	}
-	t.partitioned = n.child("partspec") != nil
+	t.defined = true
+	if spec := n.child("partspec"); spec != nil {
+		t.partitioned, t.key = true, partitionKey(spec)
+	}
 	for _, element := range n.each("tableElts") {
 		switch element.kind {
 		case "ColumnDef":
 			t.define(element.node)
+			for _, item := range element.node.each("constraints") {
+				if kind := item.node.text("contype"); kind == "CONSTR_CHECK" || kind == "CONSTR_FOREIGN" {
+					l.noteOfColumn(t, element.node.text("colname"), item.node, newForms)
+				}
+			}
 		case "Constraint":
 			l.note(t, element.node, newForms)
+		case "TableLikeClause":
+			t.copyColumns(l.schema.table(relationName(element.node.child("relation"))), element.node.number("options"))
 		}
 	}
 	for _, parent := range n.each("inhRelations") {
-		// A partition has the columns of its parent.
 		of := l.schema.table(relationName(parent.node))
-		for name, inherited := range of.columns {
-			copied := *inherited
-			t.columns[name] = &copied
-		}
-		if n.child("partbound").flag("is_default") {
-			of.hasDefault = true
+		t.copyColumns(of, likeConstraints)
+		if bounds := n.child("partbound"); bounds != nil {
+			l.createPartition(of, t, bounds)
 		}
 	}
 	for _, element := range n.each("tableElts") {
-		if element.kind != "ColumnDef" {
-			continue
+		constraints := []wrapped{element}
+		if element.kind == "ColumnDef" {
+			constraints = element.node.each("constraints")
 		}
-		for _, c := range element.node.each("constraints") {
+		for _, c := range constraints {
 			if c.node.text("contype") == "CONSTR_FOREIGN" {
-				l.referenced(c.node)
+				l.lockTarget(t, c.node)
 			}
 		}
 	}
 }
 
-// referenced records that a new foreign key briefly locks the table that it refers to against writes.
-func (l *linter) referenced(n node) {
-	if target := relationName(n.child("pktable")); target != "" {
-		l.schema.table(target)
+// likeConstraints is PostgreSQL's bit of LIKE … INCLUDING CONSTRAINTS.
+const likeConstraints = 1 << 2
+
+// copyColumns takes over the columns of another table as LIKE and PARTITION OF do.
+func (t *table) copyColumns(of *table, options int) {
+	for name, c := range of.columns {
+		copied := *c
+		t.columns[name] = &copied
+	}
+	for name, c := range of.constraints {
+		if c.kind == "CONSTR_CHECK" && options&likeConstraints != 0 {
+			copied := *c
+			copied.notNull, copied.uses, copied.columns = maps.Clone(c.notNull), maps.Clone(c.uses), slices.Clone(c.columns)
+			copied.validated = !c.notEnforced
+			t.constraints[name] = &copied
+		}
+	}
+}
+
+// createTableAs analyzes CREATE TABLE AS and CREATE MATERIALIZED VIEW.
+func (l *linter) createTableAs(n node) {
+	into := n.child("into")
+	_, query := n.any("query")
+	t := l.addRelation(into.child("rel"), n.text("objtype") == "OBJECT_MATVIEW")
+	if into.flag("skipData") {
+		return
+	}
+	l.reads(query)
+	if t != nil && t.new {
+		t.filled = l.selectsMany(query)
 	}
 }
 
@@ -98,7 +131,9 @@ func (t *table) define(def node) *column {
 
 // note records a table constraint.
 func (l *linter) note(t *table, n node, newForms forms) *constraint {
-	c := &constraint{kind: n.text("contype"), validated: !n.flag("skip_validation"), tx: l.tx, at: l.position, new: true}
+	c := &constraint{kind: n.text("contype"), new: true}
+	c.notEnforced = newForms.unenforced[n.location()]
+	c.validated = !n.flag("skip_validation") && !c.notEnforced
 	switch c.kind {
 	case "CONSTR_FOREIGN":
 		c.columns = n.names("fk_attrs")
@@ -109,14 +144,15 @@ func (l *linter) note(t *table, n node, newForms forms) *constraint {
 		if i := l.schema.indexes[using]; i != nil {
 			c.columns = i.columns
 		}
+		delete(l.schema.indexes, using) // it has the name of the constraint from now on
 	}
 	if c.kind == "CONSTR_CHECK" {
 		kind, expression := n.any("raw_expr")
-		c.notNull = provenNotNull(kind, expression)
+		c.expression, c.uses, c.notNull = wrapped{kind, expression}, columnsIn(n, "raw_expr"), notNullIf(true, kind, expression)
 	}
 	name := constraintName(n, t, strings.Join(c.columns, "_"))
 	if columnName, is := newForms.notNull[n.text("conname")]; is && c.kind == "CONSTR_CHECK" {
-		c.kind, c.columns, c.notNull = "CONSTR_NOTNULL", []string{columnName}, ""
+		c.kind, c.columns, c.notNull = "CONSTR_NOTNULL", []string{columnName}, nil
 		if c.validated {
 			t.column(columnName).notNull = true
 		}
@@ -132,10 +168,26 @@ func (l *linter) note(t *table, n node, newForms forms) *constraint {
 	return c
 }
 
+// noteOfColumn records a constraint in the definition of a column.
+func (l *linter) noteOfColumn(t *table, column string, n node, newForms forms) {
+	c := l.note(t, n, newForms)
+	if len(c.columns) > 0 {
+		return
+	}
+	if n.text("conname") == "" {
+		delete(t.constraints, constraintName(n, t, ""))
+		t.constraints[constraintName(n, t, column)] = c
+	}
+	c.columns = []string{column}
+}
+
 // constraintName is the name of a constraint, or PostgreSQL's default name.
 func constraintName(n node, t *table, columns string) string {
 	if name := n.text("conname"); name != "" {
 		return name
+	}
+	if using := n.text("indexname"); using != "" {
+		return using
 	}
 	base := lastName(t.name)
 	switch n.text("contype") {
@@ -147,22 +199,6 @@ func constraintName(n node, t *table, columns string) string {
 		return base + "_" + columns + "_fkey"
 	}
 	return base + "_" + columns + "_check"
-}
-
-// provenNotNull is the column c of an expression c IS NOT NULL, also as a part of a conjunction; else "".
-func provenNotNull(kind string, n node) string {
-	switch {
-	case kind == "NullTest" && n.text("nulltesttype") == "IS_NOT_NULL":
-		kind, arg := n.any("arg")
-		return columnRef(kind, arg)
-	case kind == "BoolExpr" && n.text("boolop") == "AND_EXPR":
-		for _, arg := range n.each("args") {
-			if name := provenNotNull(arg.kind, arg.node); name != "" {
-				return name
-			}
-		}
-	}
-	return ""
 }
 
 // columnRef is the name of the column that an expression is, or "".
@@ -180,7 +216,8 @@ func columnRef(kind string, n node) string {
 func (l *linter) createIndex(n node) {
 	name := relationName(n.child("relation"))
 	t := l.schema.table(name)
-	i := &index{table: t.name, new: true, unique: n.flag("unique")}
+	i := &index{table: t.name, new: true, unique: n.flag("unique"), enforces: n.flag("unique")}
+	i.uses = columnsIn(n, "indexParams", "whereClause")
 	for _, element := range n.each("indexParams") {
 		i.columns = append(i.columns, element.node.text("name"))
 	}
@@ -206,7 +243,8 @@ func (l *linter) createIndex(n node) {
 				"leaves an invalid index next to the new one.",
 				"Give the index a name.")
 		}
-	case n.child("relation").flag("inh"): // ON ONLY is used only for partitioned tables, and builds nothing there
+	// On a partitioned table, ON ONLY builds nothing. A table that no file shows is taken for one.
+	case n.child("relation").flag("inh") || t.defined && !t.partitioned:
 		if !l.schema.isSmall(name) {
 			advice := "CREATE INDEX CONCURRENTLY, in a file of its own with '-- +goose NO TRANSACTION'."
 			if t.partitioned {
@@ -215,7 +253,7 @@ func (l *linter) createIndex(n node) {
 			l.report(offset, "index-blocks-writes", name,
 				"CREATE INDEX holds a SHARE lock: nothing can be written to "+name+" until the index is built.", advice)
 		}
-		l.strongLock(name, offset)
+		l.writeLock(name, offset)
 	}
 	if label == "" {
 		label = strings.Join(append([]string{lastName(t.name)}, i.columns...), "_") + "_idx"

@@ -5,6 +5,7 @@ package lint
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -30,7 +31,17 @@ const dropAdvice = "Drop it in a contract migration (slipway_migration with kind
 func (l *linter) drop(n node) {
 	removed := n.text("removeType")
 	cascade := n.text("behavior") == "DROP_CASCADE"
-	for _, object := range n.each("objects") {
+	objects := n.each("objects")
+	if n.flag("concurrent") && (cascade || len(objects) > 1) {
+		what := "several indexes at once"
+		if cascade {
+			what = "with CASCADE"
+		}
+		l.report(0, "concurrently-in-transaction", "", "PostgreSQL refuses DROP INDEX CONCURRENTLY "+what+", and the file fails.",
+			"Drop one index in a statement, without CASCADE: DROP INDEX CONCURRENTLY a; DROP INDEX CONCURRENTLY b.")
+		return
+	}
+	for _, object := range objects {
 		name := objectName(object)
 		switch removed {
 		case "OBJECT_INDEX":
@@ -53,9 +64,31 @@ func (l *linter) dropIndex(n node, name string) {
 		}
 		return
 	}
+	if t, c := l.schema.constraintOf(name); c != nil && !l.schema.unused(t.name) {
+		l.report(0, "drop-constraint", name, "The index belongs to the constraint of that name of "+t.name+", and PostgreSQL refuses to drop it "+
+			"without the constraint: the file fails.",
+			"ALTER TABLE "+t.name+" DROP CONSTRAINT "+name+" in a contract migration, when no running version relies on it.")
+		l.raise()
+		return
+	}
+	if i == nil && strings.HasSuffix(name, "_pkey") {
+		l.report(0, "drop-constraint", name, "An index of this name belongs to a primary key, and PostgreSQL refuses to drop it without the "+
+			"constraint: the file fails.",
+			"ALTER TABLE … DROP CONSTRAINT "+name+" in a contract migration, when no running version relies on it.")
+		l.raise()
+		return
+	}
 	delete(l.schema.indexes, name)
 	l.schema.dropped["OBJECT_INDEX "+name] = true
-	if n.flag("concurrent") || i != nil && (i.new && l.unusedTable(i.table) || l.schema.free(i.table)) {
+	if i != nil && l.schema.unused(i.table) {
+		return
+	}
+	if i != nil && i.enforces && !i.new && !l.contract() && !l.schema.hasIndexLike(i) {
+		l.report(0, "drop-constraint", i.table, "The index enforces uniqueness: without it, duplicates can be written, and ON CONFLICT of the "+
+			"running version fails.",
+			"Build the index that replaces it first, or drop it in a contract migration, when no running version relies on it.")
+	}
+	if n.flag("concurrent") || i != nil && l.schema.isSmall(i.table) {
 		return
 	}
 	l.report(0, "index-drop-blocks", name, "DROP INDEX waits for all queries of the table under an ACCESS EXCLUSIVE lock, and "+
@@ -66,11 +99,36 @@ func (l *linter) dropIndex(n node, name string) {
 	}
 }
 
-func (l *linter) unusedTable(name string) bool { return l.schema.unused(name) }
+// constraintOf is the constraint whose index has a name.
+func (s *schema) constraintOf(name string) (*table, *constraint) {
+	for _, t := range s.tables {
+		c := t.constraints[name]
+		if c != nil && (c.kind == "CONSTR_UNIQUE" || c.kind == "CONSTR_PRIMARY" || c.kind == "CONSTR_EXCLUSION") {
+			return t, c
+		}
+	}
+	return nil, nil
+}
+
+// hasIndexLike reports whether another unique index, or a constraint, covers the columns of a unique index.
+func (s *schema) hasIndexLike(i *index) bool {
+	for _, other := range s.indexes {
+		if other != i && other.table == i.table && other.unique && slices.Equal(other.columns, i.columns) {
+			return true
+		}
+	}
+	for _, c := range s.table(i.table).constraints {
+		if (c.kind == "CONSTR_UNIQUE" || c.kind == "CONSTR_PRIMARY") && slices.Equal(c.columns, i.columns) {
+			return true
+		}
+	}
+	return false
+}
 
 func (l *linter) dropTable(name string, cascade bool) {
 	t := l.schema.tables[name]
 	delete(l.schema.tables, name)
+	l.schema.forgetPartition(name)
 	if t != nil && (t.new || t.temporary) || l.contract() {
 		return
 	}
@@ -79,10 +137,7 @@ func (l *linter) dropTable(name string, cascade bool) {
 		reason += " CASCADE takes views and foreign keys of other tables with it."
 	}
 	l.report(0, "drop-table", name, reason, dropAdvice)
-	if l.tx != nil {
-		line := l.parsed[l.position].Line
-		l.tx.lock(name, line)
-	}
+	l.hold(name, true)
 }
 
 func (l *linter) dropObject(removed, name string, cascade bool) {
@@ -176,35 +231,25 @@ func (l *linter) rename(n node) {
 		t := l.schema.table(name)
 		if c := t.constraints[n.text("subname")]; c != nil {
 			delete(t.constraints, n.text("subname"))
-			t.constraints[to] = c
+			t.constraints[to] = c // and its index, if it has one
 		}
+		l.strongLock(name, 0)
 		return
 	case "OBJECT_TRIGGER", "OBJECT_POLICY", "OBJECT_RULE", "OBJECT_DOMCONSTRAINT", "OBJECT_STATISTIC_EXT":
 		return
 	case "OBJECT_COLUMN":
 		t := l.schema.table(name)
 		object = name + "." + n.text("subname")
-		c := t.columns[n.text("subname")]
-		delete(t.columns, n.text("subname"))
-		if c != nil {
-			t.columns[to] = c
+		if c := t.columns[n.text("subname")]; c != nil {
 			unused = unused || c.new
 		}
+		l.schema.renameColumn(t, n.text("subname"), to)
 	case "OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW", "OBJECT_FOREIGN_TABLE":
-		t := l.schema.table(name)
-		delete(l.schema.tables, name)
 		full := to
 		if schema, _, found := strings.Cut(name, "."); found {
 			full = schema + "." + to
 		}
-		moved := *t
-		moved.name = full
-		l.schema.tables[full] = &moved
-		for _, i := range l.schema.indexes {
-			if i.table == name {
-				i.table = full
-			}
-		}
+		l.schema.moveTable(name, full)
 		if !unused && l.viewLater(name) {
 			l.warn(0, "rename", object, "The view of the old name replaces the table, but not for everything: locks, COPY, TRUNCATE, "+
 				"triggers and ON CONFLICT of the running version may fail on it.",
@@ -244,6 +289,20 @@ func (l *linter) rename(n node) {
 	}
 }
 
+// moveTable gives a table another name.
+func (s *schema) moveTable(name, full string) {
+	moved := *s.table(name)
+	delete(s.tables, name)
+	moved.name = full
+	s.tables[full] = &moved
+	s.movePartition(name, full)
+	for _, i := range s.indexes {
+		if i.table == name {
+			i.table = full
+		}
+	}
+}
+
 // viewLater reports whether a later statement of the same transaction makes a view of the name.
 func (l *linter) viewLater(name string) bool {
 	return (l.tx.wrapped || l.tx.perhaps) && l.recreated("OBJECT_VIEW", name)
@@ -259,6 +318,10 @@ func (l *linter) moveSchema(n node) {
 	}
 	if l.schema.created[n.text("objectType")+" "+name] {
 		return
+	}
+	if full := qualified(n.text("newschema"), lastName(name)); n.text("objectType") == "OBJECT_TABLE" {
+		l.schema.moveTable(name, full)
+		defer l.strongLock(full, 0)
 	}
 	l.report(0, "move-schema", name, "The running version does not find it in the schema "+n.text("newschema")+".",
 		"Make a view of the old name in the same transaction, or add the new one next to the old one and drop the old one in a "+

@@ -4,6 +4,7 @@
 package lint
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/sqlfile"
@@ -19,13 +20,15 @@ type forms struct {
 	// virtual are the offsets, in the rewritten statement, of GENERATED for virtual columns.
 	virtual     map[int]bool
 	notEnforced bool
-	enforced    bool // ALTER CONSTRAINT … ENFORCED
+	// unenforced are the offsets, in the rewritten statement, of the constraints that are NOT ENFORCED.
+	unenforced map[int]bool
+	enforced   bool // ALTER CONSTRAINT … ENFORCED
 }
 
 // rewriteNewForms replaces forms of later versions by forms of PostgreSQL 17, so that the statement can be parsed. Line ends keep
 // their positions.
 func rewriteNewForms(sql string) (string, forms) {
-	found := forms{notNull: map[string]string{}, virtual: map[int]bool{}}
+	found := forms{notNull: map[string]string{}, virtual: map[int]bool{}, unenforced: map[int]bool{}}
 	var tokens []sqlfile.Token
 	for _, token := range sqlfile.Tokens(sql) {
 		if token.Kind != sqlfile.Comment {
@@ -99,7 +102,9 @@ func rewriteNewForms(sql string) (string, forms) {
 		case is(i, "not", "enforced"):
 			note(18, "NOT ENFORCED", i)
 			found.notEnforced = true
-			if alterTable {
+			first, ofTable := constraintStart(sql, tokens, i)
+			found.unenforced[out.Len()+tokens[first].Start-written] = true
+			if alterTable && ofTable {
 				replace(i, i+1, "NOT VALID")
 			} else {
 				replace(i, i+1, "")
@@ -121,6 +126,36 @@ func rewriteNewForms(sql string) (string, forms) {
 	}
 	out.WriteString(sql[written:])
 	return out.String(), found
+}
+
+// constraintStart is the index of the first token of the constraint that contains the token at index end, as the parser reports its
+// location, and whether it is a constraint of the table after ADD.
+func constraintStart(sql string, tokens []sqlfile.Token, end int) (first int, ofTable bool) {
+	is := func(i int, words ...string) bool {
+		return i >= 0 && slices.ContainsFunc(words, func(word string) bool { return strings.EqualFold(sql[tokens[i].Start:tokens[i].End], word) })
+	}
+	depth := 0
+	first = end
+	for i := end - 1; i >= 0; i-- {
+		switch {
+		case is(i, ")"):
+			depth++
+		case is(i, "(") && depth == 0, is(i, ",") && depth == 0:
+			return first, false
+		case is(i, "("):
+			depth--
+		case depth == 0 && is(i, "check", "references", "foreign"):
+			first = i
+			if is(i-2, "constraint") {
+				first = i - 2
+			}
+			if is(i, "references") && !is(first, "constraint") {
+				continue // perhaps of FOREIGN KEY
+			}
+			return first, is(first-1, "add")
+		}
+	}
+	return first, false
 }
 
 // closing is the index of the parenthesis that closes the one at index open, or the number of tokens.

@@ -34,6 +34,8 @@ type Options struct {
 	SmallTables []string
 	// Contract says that all files remove what only old versions use, and that no old version runs. A file can also declare it.
 	Contract bool
+	// Runnable reports all files that the plan and the runner refuse, also those of the history. No acknowledgement applies to that.
+	Runnable bool
 	// Acknowledgements in addition to those in the files.
 	Acknowledgements []Acknowledgement
 	// Now decides which acknowledgements have expired. The zero time means the current time.
@@ -112,13 +114,21 @@ func Lint(ctx context.Context, history, pending []*sqlfile.File, options Options
 		}
 	}
 	report := &Report{Files: len(pending), Findings: []Finding{}}
+	order := map[string]int{}
+	for i, file := range slices.Concat(history, pending) {
+		order[file.Name] = i
+	}
+	var refused map[string]bool
+	if options.Runnable {
+		report.Findings, refused = refusals(history, pending)
+	}
 	if len(pending) == 0 {
 		return report, nil
 	}
 	if options.Now.IsZero() {
 		options.Now = time.Now()
 	}
-	l := &linter{options: options, schema: newSchema(options.SmallTables), used: map[ackKey]bool{}}
+	l := &linter{options: options, schema: newSchema(options.SmallTables), used: map[ackKey]bool{}, refused: refused}
 	for _, file := range history {
 		if err := l.file(ctx, file); err != nil {
 			return nil, err
@@ -127,11 +137,11 @@ func Lint(ctx context.Context, history, pending []*sqlfile.File, options Options
 	l.schema.age()
 	l.analyzing = true
 	for i, file := range pending {
-		if file.Version >= 0 && i > 0 && pending[i-1].Version == file.Version && file.Format == sqlfile.Goose {
+		if !refused[file.Name] && file.Version >= 0 && i > 0 && pending[i-1].Version == file.Version && file.Format == sqlfile.Goose {
 			l.current = file
 			l.reportAt(1, "duplicate-version", "", fmt.Sprintf("%s has the version %d too, and goose refuses to run two files of one version.",
 				pending[i-1].Name, file.Version),
-				"Give the file a number of its own, higher than all others.")
+				duplicateAdvice)
 		}
 		if err := l.file(ctx, file); err != nil {
 			return nil, err
@@ -141,12 +151,39 @@ func Lint(ctx context.Context, history, pending []*sqlfile.File, options Options
 	l.unusedOptions()
 	releaseMemory()
 	report.Findings = append(report.Findings, l.findings...)
-	order := map[string]int{}
-	for i, file := range pending {
-		order[file.Name] = i
-	}
 	slices.SortStableFunc(report.Findings, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(order[a.File], order[b.File]), cmp.Compare(a.Line, b.Line))
 	})
 	return report, nil
 }
+
+// refusals are the findings about files that the plan and the runner refuse, and the names of these files.
+func refusals(history, pending []*sqlfile.File) ([]Finding, map[string]bool) {
+	findings, refused := []Finding{}, map[string]bool{}
+	add := func(rule string, line int, file, reason, safeForm string) {
+		known := rulesByID[rule]
+		findings = append(findings, Finding{
+			File: file, Line: line, Rule: rule, Class: known.Class, Severity: known.Severity,
+			Reason: "The plan and the runner refuse the file: " + reason + ".", SafeForm: safeForm,
+		})
+	}
+	for _, refusal := range sqlfile.Refusals(slices.Concat(history, pending)) {
+		refused[refusal.File] = true
+		rule, safeForm := "file-format", fileFormatAdvice
+		if refusal.Duplicate {
+			rule, safeForm = "duplicate-version", duplicateAdvice
+		}
+		add(rule, max(refusal.Line, 1), refusal.File, refusal.Reason, safeForm)
+	}
+	if reason := sqlfile.RefusedTogether(pending); reason != "" {
+		add("file-format", 1, pending[len(pending)-1].Name, reason, "Apply the files in several steps, and load large data by other means.")
+	}
+	return findings, refused
+}
+
+const (
+	fileFormatAdvice = "Follow goose's format: a number above 0 at the start of the name, '-- +goose Up', statements " +
+		"that end in a semicolon at " +
+		"the end of a line, and '-- +goose StatementBegin' and '-- +goose StatementEnd' around those that hold semicolons."
+	duplicateAdvice = "Give the file a number of its own, higher than all others."
+)

@@ -21,6 +21,7 @@ type linter struct {
 	analyzing bool // false for the history
 	findings  []Finding
 	used      map[ackKey]bool
+	refused   map[string]bool // files that are reported as a whole
 
 	current *sqlfile.File
 	tx      *transaction
@@ -61,8 +62,9 @@ type transaction struct {
 	// perhaps is true if it depends on the tool whether the file is wrapped.
 	perhaps bool
 
-	locked    []string        // existing tables that were locked strongly, in order
-	lockedAt  map[string]int  // and at which line
+	locked    []string // existing tables whose writes it blocks, in the order in which it locked them
+	locks     map[string]tableLock
+	several   bool            // it was reported that it locks several
 	enumAdded map[string]bool // values
 }
 
@@ -70,10 +72,8 @@ func (l *linter) file(ctx context.Context, file *sqlfile.File) error {
 	l.current = file
 	l.reported, l.utc = map[string]bool{}, false
 	l.parsed = l.parsed[:0]
-	if file.Problem != nil {
-		l.reportAt(file.Problem.Line, "file-format", "", "goose cannot run the file: "+file.Problem.Reason+".",
-			"Follow goose's format: '-- +goose Up', statements that end in a semicolon at the end of a line, and '-- +goose "+
-				"StatementBegin' and '-- +goose StatementEnd' around those that hold semicolons.")
+	if file.Problem != nil && !l.refused[file.Name] {
+		l.reportAt(file.Problem.Line, "file-format", "", "goose cannot run the file: "+file.Problem.Reason+".", fileFormatAdvice)
 	}
 	for _, note := range file.Notes {
 		if note.Problem != "" {

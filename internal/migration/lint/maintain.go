@@ -61,7 +61,11 @@ func (l *linter) rewriteCommand(kind string, n node) {
 
 func (l *linter) refresh(n node) {
 	name := relationName(n.child("relation"))
-	if n.flag("concurrent") || l.schema.free(name) {
+	if l.schema.free(name) || n.flag("skipData") {
+		return
+	}
+	if n.flag("concurrent") {
+		l.readUnderLock(name)
 		return
 	}
 	l.report(0, "refresh-blocks-reads", name, "Nothing can read the materialized view until its query is done.",
@@ -82,7 +86,7 @@ func (l *linter) lockTable(n node) {
 			l.report(0, "explicit-lock", name, "LOCK TABLE in "+lockModes[mode]+" mode stops the running version until the transaction ends.",
 				"Remove it: statements take the locks that they need.")
 		}
-		l.strongLock(name, 0)
+		l.lock(name, 0, mode == 8, nil)
 	}
 }
 
@@ -98,7 +102,7 @@ func (l *linter) truncate(n node) {
 			reason += " CASCADE empties all tables that refer to it as well."
 		}
 		l.report(0, "truncate", name, reason, "Delete in batches what is no longer needed, or drop the table in a contract migration.")
-		l.tx.lock(name, l.parsed[l.position].Line)
+		l.hold(name, true)
 	}
 }
 

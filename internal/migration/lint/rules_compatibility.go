@@ -31,9 +31,10 @@ var compatibilityRules = []Rule{
 		Safe:     "DROP VIEW active_users;\nCREATE VIEW active_users AS SELECT id, email FROM users;",
 	},
 	{
-		ID: "drop-constraint", Class: Compatible, Severity: Warning, Title: "primary key or unique constraint dropped",
+		ID: "drop-constraint", Class: Compatible, Severity: Warning, Title: "primary key, unique constraint or unique index dropped",
 		Why: "Duplicates become possible, and `ON CONFLICT` of the running version fails. Without a primary key, logical " +
-			"replication also fails. Dropping a primary key is an error, dropping a unique constraint a warning.",
+			"replication also fails. Dropping a primary key is an error, dropping a unique constraint or index a warning. `DROP INDEX` " +
+			"of a constraint's index is an error, because PostgreSQL refuses it.",
 		SafeForm: "Drop the constraint in a contract migration. Replace a primary key in one `ALTER TABLE … ADD … USING INDEX`.",
 		Unsafe:   "ALTER TABLE users DROP CONSTRAINT users_email_key;",
 		Safe:     atTheEnd("ALTER TABLE users DROP CONSTRAINT users_email_key;"),

@@ -6,7 +6,8 @@ package lint
 var lockRules = []Rule{
 	{
 		ID: "index-blocks-writes", Class: Locks, Severity: Error, Title: "CREATE INDEX without CONCURRENTLY",
-		Why: "The SHARE lock blocks all writes to the table until the index is built.",
+		Why: "The SHARE lock blocks all writes to the table until the index is built, also with `ON ONLY` on a table without " +
+			"partitions. A table that was filled and attached as a partition is in use from then on.",
 		SafeForm: "Use `CREATE INDEX CONCURRENTLY` in its own file without a transaction. On a partitioned table, create the index " +
 			"`ON ONLY` the parent, create one index CONCURRENTLY on each partition, then use `ALTER INDEX … ATTACH PARTITION`.",
 		Unsafe: "CREATE INDEX orders_customer ON orders (customer_id);",
@@ -61,7 +62,9 @@ var lockRules = []Rule{
 	},
 	{
 		ID: "foreign-key-scans", Class: Locks, Severity: Error, Title: "foreign key without NOT VALID",
-		Why:      "PostgreSQL checks all rows, and blocks writes to both tables during the check.",
+		Why: "PostgreSQL checks all rows, and blocks writes to both tables during the check. A new column without a default has " +
+			"no rows to check, but its statement blocks all use of the table while it waits for the lock on the other one (a warning). " +
+			"The rows of a new table are checked, too, if the files fill it first.",
 		SafeForm: "Use `ADD CONSTRAINT … FOREIGN KEY … NOT VALID`, and `VALIDATE CONSTRAINT` in a later transaction.",
 		Unsafe:   "ALTER TABLE orders ADD CONSTRAINT orders_customer FOREIGN KEY (customer_id) REFERENCES customers (id);",
 		Safe: "-- 00001_key.sql\n-- +goose Up\n" +
@@ -70,7 +73,9 @@ var lockRules = []Rule{
 	},
 	{
 		ID: "not-null-scans", Class: Locks, Severity: Error, Title: "SET NOT NULL without a validated constraint",
-		Why: "PostgreSQL reads all rows under an ACCESS EXCLUSIVE lock, unless a validated CHECK proves that there are no nulls.",
+		Why: "PostgreSQL reads all rows under an ACCESS EXCLUSIVE lock, unless a validated CHECK proves that there are no nulls. It " +
+			"accepts `c IS NOT NULL` and `NOT (c IS NULL)`, also as parts of AND, but no comparison, no `coalesce` and no constraint " +
+			"that is NOT ENFORCED.",
 		SafeForm: "Add a CHECK that is NOT VALID, and use `VALIDATE CONSTRAINT` in a later transaction. `SET NOT NULL` then reads no " +
 			"rows. Drop the constraint in a separate statement. From PostgreSQL 18, `ADD CONSTRAINT … NOT NULL … NOT VALID` and " +
 			"`VALIDATE CONSTRAINT` have the same effect.",
@@ -107,9 +112,11 @@ var lockRules = []Rule{
 	{
 		ID: "type-change", Class: Locks, Severity: Error, Title: "column type changed with a rewrite, or narrowed",
 		Why: "PostgreSQL rewrites the table and its indexes under an ACCESS EXCLUSIVE lock, or existing values no longer fit. " +
-			"These changes need no rewrite: a longer varchar, varchar to text, a numeric with more digits and the same scale, " +
-			"more precision of a time, and cidr to inet. The linter knows the old type from the earlier files. If they do not " +
-			"show it, a change to text or varchar is only a warning.",
+			"These changes need no rewrite: a longer varchar, between text, varchar and citext, a numeric with more digits and the " +
+			"same scale, more precision of a time or an interval, xml to text, cidr to inet, and a domain without constraints instead " +
+			"of its type. PostgreSQL still reads all rows if it has to check a CHECK of the column again, or to build an index again: " +
+			"one with other operators, with an expression, or with a condition on the column. The linter knows the old type from the " +
+			"earlier files. If they do not show it, a change to text or varchar is only a warning.",
 		SafeForm: "Add a column of the new type, keep it in sync with a trigger or the application, and backfill it in batches. Then " +
 			"switch the reads, and drop the old column in a contract migration.",
 		Unsafe: "ALTER TABLE orders ALTER COLUMN id TYPE bigint;",
@@ -131,10 +138,12 @@ var lockRules = []Rule{
 		Safe:     "REFRESH MATERIALIZED VIEW CONCURRENTLY sales;",
 	},
 	{
-		ID: "attach-scans", Class: Locks, Severity: Error, Title: "ATTACH PARTITION without a validated CHECK",
-		Why: "PostgreSQL reads all rows of the new partition and blocks its use during the scan.",
+		ID: "attach-scans", Class: Locks, Severity: Error, Title: "new partition without a validated CHECK",
+		Why: "`ATTACH PARTITION` reads all rows of the new partition and blocks its use during the scan. If the table has a DEFAULT " +
+			"partition, `ATTACH PARTITION` and `CREATE TABLE … PARTITION OF` also read all rows of that one under an ACCESS EXCLUSIVE " +
+			"lock.",
 		SafeForm: "Add a CHECK with the partition's bounds as NOT VALID, and use `VALIDATE CONSTRAINT`, both in earlier transactions. " +
-			"You can drop the CHECK afterwards.",
+			"The CHECK of a DEFAULT partition excludes these bounds. You can drop the CHECK afterwards.",
 		Unsafe: "ALTER TABLE logs ATTACH PARTITION logs_2027 FOR VALUES FROM ('2027-01-01') TO ('2028-01-01');",
 		Safe: "-- 00001_check.sql\n-- +goose Up\n" +
 			"ALTER TABLE logs_2027 ADD CONSTRAINT in_2027 CHECK (at IS NOT NULL AND at >= '2027-01-01' AND at < '2028-01-01') NOT VALID;\n" +

@@ -1,7 +1,7 @@
 // Copyright (c) The Slipway Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package lint_test
+package lint
 
 import (
 	"regexp"
@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/lint"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/sqlfile"
 )
 
@@ -34,26 +33,35 @@ func exampleFiles(example string) []*sqlfile.File {
 }
 
 func TestRules_ExamplesAreSafeAndUnsafeAsDeclared(t *testing.T) {
-	for _, rule := range lint.Rules() {
+	for _, rule := range Rules() {
 		t.Run(rule.ID, func(t *testing.T) {
 			if rule.Why == "" || rule.SafeForm == "" || rule.Title == "" || rule.Class == "" || rule.Severity == "" {
 				t.Errorf("it is not complete: %+v", rule)
 			}
 			if rule.Unsafe != "" {
-				report := analyze(t, lint.Options{}, exampleFiles(rule.Unsafe)...)
-				open := ruleNames(report.Errors())
-				if rule.Severity == lint.Warning {
-					open = ruleNames(report.Warnings())
+				report := lintExample(t, rule.Unsafe)
+				open := rulesOf(report.Errors())
+				if rule.Severity == Warning {
+					open = rulesOf(report.Warnings())
 				}
 				if !slices.Contains(open, rule.ID) {
-					t.Errorf("the rule does not report its unsafe example: %s", describe(report))
+					t.Errorf("the rule does not report its unsafe example: %+v", report.Findings)
 				}
 			}
 			if rule.Safe != "" {
-				if report := analyze(t, lint.Options{}, exampleFiles(rule.Safe)...); len(report.Findings) > 0 {
-					t.Errorf("the safe example is not: %s", describe(report))
+				if report := lintExample(t, rule.Safe); len(report.Findings) > 0 {
+					t.Errorf("the safe example is not: %+v", report.Findings)
 				}
 			}
 		})
 	}
+}
+
+func lintExample(t *testing.T, example string) *Report {
+	t.Helper()
+	report, err := Lint(t.Context(), nil, exampleFiles(example), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return report
 }

@@ -39,9 +39,11 @@ $$;
 -- +goose StatementEnd`,
 	},
 	{
-		ID: "backfill-under-lock", Class: Data, Severity: Error, Title: "backfill in the transaction of a change that locks a table",
-		Why:      "The transaction holds the lock of the change during the whole backfill, and nobody can use the table.",
-		SafeForm: "Put the change and the backfill into separate files, and run the backfill in batches.",
+		ID: "backfill-under-lock", Class: Data, Severity: Error, Title: "long statement in the transaction of a change that locks a table",
+		Why: "The transaction holds the lock of the change while the statement writes or reads all rows of a table, and nobody can " +
+			"use the locked table, or write to it. This applies to UPDATE, INSERT, SELECT, COPY, CREATE TABLE AS and materialized " +
+			"views. A foreign key, also of a new table, locks the table that it refers to against writes, and so does a trigger.",
+		SafeForm: "Put the change and the statement into separate files, and run a backfill in batches.",
 		Unsafe:   "ALTER TABLE users ADD COLUMN country text;\nUPDATE users SET country = 'DE';",
 		Safe:     "ALTER TABLE users ADD COLUMN country text;",
 	},
@@ -49,10 +51,11 @@ $$;
 
 var transactionRules = []Rule{
 	{
-		ID: "concurrently-in-transaction", Class: Transactions, Severity: Error, Title: "statement that cannot run in a transaction",
+		ID: "concurrently-in-transaction", Class: Transactions, Severity: Error, Title: "statement that PostgreSQL refuses " +
+			"in a transaction, or in this form",
 		Why: "PostgreSQL refuses CONCURRENTLY, VACUUM, CREATE DATABASE and some other statements in a transaction. A tool that " +
-			"wraps files in a transaction causes this.",
-		SafeForm: "Put the statement into its own file that disables the transaction, without BEGIN and COMMIT.",
+			"wraps files in a transaction causes this. It also refuses `DROP INDEX CONCURRENTLY` of several indexes, or with CASCADE.",
+		SafeForm: "Put the statement into its own file that disables the transaction, without BEGIN and COMMIT. Drop one index in a statement.",
 		Unsafe:   "CREATE INDEX CONCURRENTLY orders_customer ON orders (customer_id);",
 		Safe:     "-- +goose NO TRANSACTION\n-- +goose Up\nCREATE INDEX CONCURRENTLY orders_customer ON orders (customer_id);",
 	},
@@ -69,9 +72,10 @@ var transactionRules = []Rule{
 	},
 	{
 		ID: "validate-in-same-transaction", Class: Transactions, Severity: Error,
-		Title:    "constraint added and validated in one transaction",
-		Why:      "The transaction holds the lock of ADD CONSTRAINT while VALIDATE reads all rows, so NOT VALID has no benefit.",
-		SafeForm: "Put VALIDATE CONSTRAINT into its own file.",
+		Title: "constraint validated in a transaction that locks a table",
+		Why: "The transaction holds the lock of ADD CONSTRAINT, or of another change, while VALIDATE reads all rows, so NOT VALID has no " +
+			"benefit. The other commands of one ALTER TABLE take their lock before VALIDATE runs.",
+		SafeForm: "Put VALIDATE CONSTRAINT into its own file, as the only command of its statement.",
 		Unsafe: "ALTER TABLE orders ADD CONSTRAINT total_positive CHECK (total >= 0) NOT VALID;\n" +
 			"ALTER TABLE orders VALIDATE CONSTRAINT total_positive;",
 		Safe: "-- 00001_check.sql\n-- +goose Up\n" +
@@ -91,8 +95,9 @@ var transactionRules = []Rule{
 		ID: "many-tables-locked", Class: Transactions, Severity: Warning, Title: "several tables locked in one transaction",
 		Why: "While the transaction waits for the second lock, it blocks the first table. It deadlocks with a session that takes " +
 			"the locks in the other order.",
-		SafeForm: "Use one file per table. Put several changes of one table into one ALTER TABLE.",
-		Unsafe:   "ALTER TABLE users ADD COLUMN a int;\nALTER TABLE orders ADD COLUMN a int;",
+		SafeForm: "Use one file per table, also for each foreign key of a new table, which locks the table that it refers to. Put several " +
+			"changes of one table into one ALTER TABLE.",
+		Unsafe: "ALTER TABLE users ADD COLUMN a int;\nALTER TABLE orders ADD COLUMN a int;",
 		Safe: "-- 00001_users.sql\n-- +goose Up\nALTER TABLE users ADD COLUMN a int;\n-- 00002_orders.sql\n-- +goose Up\n" +
 			"ALTER TABLE orders ADD COLUMN a int;",
 	},
@@ -121,8 +126,10 @@ var transactionRules = []Rule{
 		Safe:     "ALTER TABLE users ADD COLUMN a int;",
 	},
 	{
-		ID: "file-format", Class: Transactions, Severity: Error, Title: "file that goose cannot run",
-		Why: "An annotation is missing or in the wrong place, or a statement has no semicolon at the end of its last line.",
+		ID: "file-format", Class: Transactions, Severity: Error, Title: "file that the runner cannot run",
+		Why: "The name does not start with a number, `-- +goose Up` is missing, an annotation is in the wrong place, a statement has no " +
+			"semicolon at the end of its last line, or the file is too large for a ConfigMap. The plan refuses the file, whether or not the " +
+			"finding is acknowledged. `slipway-migrate lint --any-tool` accepts the files of other tools.",
 		SafeForm: "Follow goose's format: `-- +goose Up`, and `-- +goose StatementBegin` and `-- +goose StatementEnd` around " +
 			"statements that contain semicolons.",
 		Unsafe: "ALTER TABLE users ADD COLUMN a int",

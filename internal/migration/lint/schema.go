@@ -19,6 +19,7 @@ type schema struct {
 	// dropped are the objects that the current transaction dropped, by kind and name.
 	dropped map[string]bool
 	small   map[string]bool
+	tx      *transaction // the current one
 }
 
 type table struct {
@@ -26,8 +27,14 @@ type table struct {
 	new         bool // created by the pending files: not in use yet
 	temporary   bool
 	view        bool // view or materialized view
+	defined     bool // a file shows its columns
+	filled      bool // created by the pending files, which put rows into it that nobody counted
 	partitioned bool
-	hasDefault  bool // a DEFAULT partition
+	key         []string // columns of the partition key; nil if unknown, or an expression
+	// partitions are the bounds of the known partitions, by name.
+	partitions  map[string]bound
+	parent      string       // of a partition
+	attached    *transaction // that made a new table a partition of one that is in use
 	columns     map[string]*column
 	constraints map[string]*constraint
 }
@@ -46,24 +53,28 @@ type constraint struct {
 	kind      string // CONSTR_CHECK and so on
 	columns   []string
 	validated bool
-	// notNull is the column of a CHECK (c IS NOT NULL).
-	notNull string
-	tx      *transaction // that added it; nil for those of the history
-	at      int          // the statement that added it, in its file
-	new     bool
+	// expression of a CHECK, the columns that it uses, and those that it proves to be not null.
+	expression    wrapped
+	uses, notNull columnSet
+	notEnforced   bool
+	new           bool
 }
 
 type index struct {
-	table   string
-	new     bool
-	columns []string
-	unique  bool
+	table    string
+	new      bool
+	columns  []string
+	unique   bool      // over all rows
+	enforces bool      // uniqueness, also of a part of the rows
+	uses     columnSet // columns in its expressions and its condition
 }
 
 type userType struct {
-	kind        string // "enum", "domain", "composite", "range"
-	new         bool
-	constrained bool // a domain with constraints
+	kind string // "enum", "domain", "composite", "range"
+	new  bool
+	// base type and constraints of a domain.
+	base        columnType
+	constraints map[string]bool
 }
 
 type function struct {
@@ -97,12 +108,12 @@ func newSchema(small []string) *schema {
 // age makes all known objects part of the history.
 func (s *schema) age() {
 	for _, t := range s.tables {
-		t.new = false
+		t.new, t.filled, t.attached = false, false, nil
 		for _, c := range t.columns {
 			c.new, c.required = false, false
 		}
 		for _, c := range t.constraints {
-			c.new, c.tx = false, nil
+			c.new = false
 		}
 	}
 	for _, i := range s.indexes {
@@ -119,7 +130,8 @@ func (s *schema) age() {
 
 func (s *schema) begin(id int) *transaction {
 	s.dropped = map[string]bool{}
-	return &transaction{id: id, lockedAt: map[string]int{}, enumAdded: map[string]bool{}}
+	s.tx = &transaction{id: id, locks: map[string]tableLock{}, enumAdded: map[string]bool{}}
+	return s.tx
 }
 
 // table returns the entry of a table, or a new entry for an existing table about which nothing is known.
@@ -135,21 +147,26 @@ func (s *schema) table(name string) *table {
 			}
 		}
 	}
-	t := &table{name: name, columns: map[string]*column{}, constraints: map[string]*constraint{}}
+	t := newTable(name)
 	s.tables[name] = t
 	return t
 }
 
-// free reports whether a table can be changed without restrictions: it is new, temporary, or declared small.
-func (s *schema) free(name string) bool {
-	t := s.table(name)
-	return t.new || t.temporary || s.isSmall(name)
+func newTable(name string) *table {
+	return &table{name: name, columns: map[string]*column{}, constraints: map[string]*constraint{}, partitions: map[string]bound{}}
 }
 
-// unused reports whether a table is not in use yet.
+// free reports whether a table can be changed without restrictions: it is new, temporary, or declared small.
+func (s *schema) free(name string) bool {
+	return s.unused(name) || s.isSmall(name)
+}
+
+// unused reports whether a table is not in use yet. A new table with rows is in use after the transaction that made it a partition
+// of a table in use.
 func (s *schema) unused(name string) bool {
 	t := s.table(name)
-	return t.new || t.temporary
+	live := t.filled && t.attached != nil && t.attached != s.tx
+	return t.temporary || t.new && !live
 }
 
 func (s *schema) isSmall(name string) bool {
@@ -163,22 +180,4 @@ func (t *table) column(name string) *column {
 		t.columns[name] = c
 	}
 	return c
-}
-
-// provesNotNull reports whether a validated CHECK proves that a column has no nulls.
-func (t *table) provesNotNull(column string) bool {
-	for _, c := range t.constraints {
-		if c.notNull == column && c.validated {
-			return true
-		}
-	}
-	return false
-}
-
-// lock records a strong lock on an existing table until the end of the transaction.
-func (tx *transaction) lock(name string, line int) {
-	if _, locked := tx.lockedAt[name]; !locked {
-		tx.lockedAt[name] = line
-		tx.locked = append(tx.locked, name)
-	}
 }

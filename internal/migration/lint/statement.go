@@ -19,14 +19,12 @@ func (l *linter) analyze(kind string, n node, newForms forms) {
 	case "CreateStmt":
 		l.createTable(n, newForms)
 	case "CreateTableAsStmt":
-		into := n.child("into").child("rel")
-		l.addRelation(into, n.text("objtype") == "OBJECT_MATVIEW")
+		l.createTableAs(n)
 	case "SelectStmt":
-		if into := n.child("intoClause"); into != nil {
-			l.addRelation(into.child("rel"), false)
-		}
 		l.selectStatement(n)
 		l.calls(n)
+	case "CopyStmt":
+		l.copy(n)
 	case "CallStmt":
 		l.calls(n)
 	case "ViewStmt":
@@ -50,7 +48,7 @@ func (l *linter) analyze(kind string, n node, newForms forms) {
 	case "CreateRangeStmt":
 		l.schema.types[joined(n.names("typeName"))] = &userType{kind: "range", new: true}
 	case "CreateDomainStmt":
-		l.schema.types[joined(n.names("domainname"))] = &userType{kind: "domain", new: true, constrained: len(n.each("constraints")) > 0}
+		l.createDomain(n)
 	case "AlterDomainStmt":
 		l.alterDomain(n)
 	case "AlterEnumStmt":
@@ -101,25 +99,6 @@ func (l *linter) analyze(kind string, n node, newForms forms) {
 	}
 	l.enumUse(kind, n)
 	l.longNames(kind)
-}
-
-// strongLock records that a statement locks an existing table against writes or all use until the end of its transaction.
-func (l *linter) strongLock(name string, offset int) {
-	if l.schema.unused(name) || name == placeholder || l.tx == nil {
-		return
-	}
-	line := l.fixedLine
-	if line == 0 {
-		line = l.parsed[l.position].Line
-	}
-	others := slices.DeleteFunc(slices.Clone(l.tx.locked), func(other string) bool { return other == name })
-	first := len(others) == 1 && !slices.Contains(l.tx.locked, name)
-	l.tx.lock(name, line)
-	if first && l.tx.wrapped {
-		l.report(offset, "many-tables-locked", name, fmt.Sprintf("The transaction locks %s while it still holds the lock on %s (line "+
-			"%d): while it waits for one, the other is blocked, and with a session that takes them in the other order it deadlocks.",
-			name, others[0], l.tx.lockedAt[others[0]]), "Change one table in a transaction: a file for each.")
-	}
 }
 
 func (l *linter) transactionControl(n node) {

@@ -25,7 +25,11 @@ func (l *linter) write(kind string, n node) {
 		}
 	}
 	name := relationName(n.child("relation"))
-	if name == "" || l.schema.free(name) || l.isCTE(n, name) {
+	if name == "" || l.isCTE(n, name) {
+		return
+	}
+	if l.schema.free(name) {
+		l.fills(kind, name, n)
 		return
 	}
 	bounded := contains(map[string]any(n), "CurrentOfExpr") || hasLimit(n)
@@ -54,6 +58,9 @@ func (l *linter) write(kind string, n node) {
 	}[kind]
 	switch {
 	case bounded && (l.loop == nil || l.loop.commits):
+		if table := l.readsInside(n); table != "" {
+			l.readUnderLock(table)
+		}
 		return
 	case bounded:
 		l.warn(0, "write-whole-table", name, "The loop works in batches, but in one transaction: all rows stay locked until its end, "+
@@ -62,20 +69,26 @@ func (l *linter) write(kind string, n node) {
 		l.report(0, "write-whole-table", name,
 			verb+" as many rows as there are, in one transaction: they stay locked until its end, replicas lag, and the table grows.", batchAdvice)
 	}
-	if l.tx != nil && l.tx.wrapped && len(l.tx.locked) > 0 {
-		locked := l.tx.locked[0]
+	if locked, held, ok := l.whileLocked(); ok && l.tx.wrapped {
 		l.report(0, "backfill-under-lock", name, fmt.Sprintf("The transaction holds the lock on %s that it took in line %d for as "+
-			"long as this statement runs: nothing can use %s until all rows are written.", locked, l.tx.lockedAt[locked], locked),
-			"Put the change of the table and the backfill into files of their own, and write in batches.")
+			"long as this statement runs: %s %s until all rows are written.", locked, held.line, held.blocks(), locked), backfillAdvice)
 	}
 }
 
-// selectStatement analyzes the writes in the WITH clause of a query.
-func (l *linter) selectStatement(n node) {
-	for _, cte := range n.child("withClause").each("ctes") {
-		if inner, query := cte.node.any("ctequery"); inner != "SelectStmt" && inner != "" {
-			l.write(inner, query)
+const backfillAdvice = "Put the change of the table and the backfill into files of their own, and write in batches."
+
+// fills records that a statement puts rows into a new table, or changes them. What it reads for that may be long.
+func (l *linter) fills(kind, name string, n node) {
+	if kind == "InsertStmt" {
+		_, query := n.any("selectStmt")
+		l.reads(query)
+		if l.selectsMany(query) {
+			l.schema.table(name).filled = true
 		}
+		return
+	}
+	if table := l.readsWhole(n, !l.schema.table(name).filled); table != "" {
+		l.readUnderLock(table)
 	}
 }
 

@@ -1,3 +1,4 @@
+-- corpus: warnings many-tables-locked
 -- +goose Up
 CREATE TABLE order_notes (
     id bigserial PRIMARY KEY,

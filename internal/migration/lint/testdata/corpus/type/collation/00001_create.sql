@@ -1,4 +1,3 @@
--- corpus: errors type-change
 -- corpus: history
 -- +goose Up
 CREATE TABLE users (id bigint PRIMARY KEY, name text);

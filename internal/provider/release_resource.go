@@ -194,6 +194,7 @@ func (r *ReleaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 				Default:    int64default.StaticInt64(defaultMaxHistory),
 				Validators: []validator.Int64{int64validator.AtLeast(2)},
 			},
+			"lookup_namespaces": lookupAttribute(),
 			"allow_cluster_move": clusterMoveAttribute("UID of the cluster that the release is allowed to move to together with its " +
 				"environment, as in `slipway_environment`. " +
 				"It is then installed there; what is in the old cluster is forgotten, not removed."),

@@ -71,6 +71,7 @@ func importedModel(handle environment.Handle, name, clusterUID string, imported 
 		Timeouts:        nullTimeouts(),
 		// Where a move is allowed is the configuration's to say.
 		AllowClusterMove: types.StringNull(),
+		LookupNamespaces: types.SetNull(types.StringType),
 
 		Analysis:   nullBlock("analysis"),
 		SmokeTest:  nullBlock("smoke_test"),

@@ -40,6 +40,7 @@ type releaseModel struct {
 	Timeouts        timeouts.Value `tfsdk:"timeouts"`
 
 	AllowClusterMove types.String `tfsdk:"allow_cluster_move"`
+	LookupNamespaces types.Set    `tfsdk:"lookup_namespaces"`
 
 	Analysis   types.List   `tfsdk:"analysis"`
 	SmokeTest  types.List   `tfsdk:"smoke_test"`
@@ -240,6 +241,8 @@ func (m releaseModel) spec(c *chart.Chart, source chart.Source, l layers) releas
 		WriteOnly:   l.writeOnly,
 		CreateCRDs:  m.CRDs.ValueString() != crdsSkip,
 		ReplaceCRDs: m.CRDs.ValueString() == crdsCreateReplace,
+
+		LookupNamespaces: m.lookupNamespaces(),
 	}
 }
 

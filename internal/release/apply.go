@@ -76,6 +76,7 @@ func (a *applyRun) apply(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, a.op.Finish()) }()
 	a.started = time.Now().UTC()
 	a.session.secrets = redact.New(a.spec.Sensitive, a.spec.WriteOnly)
+	a.session.lookups = a.spec.LookupNamespaces
 
 	err = a.underLease()
 	switch {

@@ -21,10 +21,10 @@ type RoutedError struct {
 func (e *RoutedError) Explain() (happened, observed, advice string) {
 	return fmt.Sprintf("Release %s was not removed: requests are still sent to its pods.", e.Release),
 		strings.Join(e.Uses, "\n"),
-		"Move the traffic away first: set the weight of the split to 0 or 100 so that this release has none, or remove the split, or make the " +
-			"other color active, and apply. " +
-			"In a configuration where the split or the switch depends on the release, and the release has create_before_destroy, Terraform does " +
-			"both in this order."
+		"Keep the release in the configuration, or put it back, and move the traffic away: set the weight of the split so that this release " +
+			"has no requests and remove the headers of the split, or make the other color active. Apply. Then remove the release and apply " +
+			"again. One apply does both in this order only if the release has had create_before_destroy = true since before, and no apply has " +
+			"failed to remove it."
 }
 
 func (e *RoutedError) Error() string { return explain.Text(e.Explain()) }

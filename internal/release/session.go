@@ -39,6 +39,8 @@ type session struct {
 	// storage lets tests make Helm's storage fail; nil leaves it.
 	storage func(driver.Driver) driver.Driver
 	secrets *redact.Secrets
+	// lookups are the namespaces, besides the release's own, in which templates may read.
+	lookups []string
 }
 
 // sessionOptions are what the callers of begin give.
@@ -89,7 +91,7 @@ func (s *session) connect(capabilities *cluster.Capabilities) error {
 	var err error
 	s.kube, err = helmkube.New(helmkube.Options{
 		Context: s.op.Context(), Target: s.target, Config: s.op.Config(operation.WhileItRuns),
-		Waiter: s.waiter, Ended: s.op.Ended, Redact: s.redact, Doing: s.op.Doing,
+		Waiter: s.waiter, Lookups: s.lookups, Ended: s.op.Ended, Redact: s.redact, Doing: s.op.Doing,
 	})
 	if err != nil {
 		return err
@@ -166,11 +168,14 @@ func (s *session) explain(ran error, number int) error {
 		notReady *rollout.NotReadyError
 		refused  *helmkube.RefusedError
 		foreign  *ownership.Error
+		read     *helmkube.LookupError
 	)
 	failure := s.kube.Failure()
 	switch {
 	case errors.As(failure, &foreign):
 		return foreign
+	case errors.As(failure, &read):
+		return read
 	case errors.As(failure, &notReady) && notReady.Hook:
 		return &HookError{Release: s.target.Name, Revision: number, Event: hookEvent(ran), Cause: s.redact(notReady.Cause),
 			Objects: notReady.Reports}

@@ -49,6 +49,8 @@ type Options struct {
 	// Config makes clients whose writes end with the operation.
 	Config *rest.Config
 	Waiter *rollout.Waiter
+	// Lookups are the namespaces, besides the release's own, in which templates may read with lookup.
+	Lookups []string
 	// Ended returns why the operation must stop, nil while it may continue.
 	Ended func() error
 	// Redact takes secrets out of texts; Doing receives what is in progress.
@@ -97,7 +99,7 @@ func New(options Options) (*Client, error) {
 // Configuration is what one Helm action works with: this client, and releases in which each revision is stored.
 func (k *Client) Configuration(releases *storage.Storage, capabilities *chartutil.Capabilities) *action.Configuration {
 	return &action.Configuration{
-		RESTClientGetter: k.getter,
+		RESTClientGetter: &lookupGetter{restGetter: k.getter, client: k},
 		Releases:         releases,
 		KubeClient:       k,
 		Capabilities:     capabilities,

@@ -26,9 +26,19 @@ func NewGuard(release Release) *Guard {
 	return &Guard{release: release, seen: map[string]environment.Handle{}}
 }
 
-// Check refuses an object in the namespace of another client or stage. Namespaces that are nobody's are allowed: charts put monitoring
-// objects there. So are those that may not be read, in which the cluster's own rights decide. Errors: *Error, those of cluster.Classify.
+// Check refuses to write an object in the namespace of another client or stage. Namespaces that are nobody's are allowed: charts put
+// monitoring objects there. So are those that may not be read, in which the cluster's own rights decide. Errors: *Error, those of
+// cluster.Classify.
 func (g *Guard) Check(ctx context.Context, key object.Key, namespace string) error {
+	return g.check(ctx, fmt.Sprintf("Object %s is", key), "written", namespace)
+}
+
+// CheckRead is Check for objects that a template reads, for example "secrets".
+func (g *Guard) CheckRead(ctx context.Context, resource, namespace string) error {
+	return g.check(ctx, fmt.Sprintf("A template of the chart reads %s", resource), "read", namespace)
+}
+
+func (g *Guard) check(ctx context.Context, what, done, namespace string) error {
 	if namespace == "" || namespace == g.release.Handle.Namespace {
 		return nil
 	}
@@ -43,9 +53,8 @@ func (g *Guard) Check(ctx context.Context, key object.Key, namespace string) err
 	}
 	return &Error{
 		Release: g.release.Name, Namespace: g.release.Handle.Namespace,
-		Reason: fmt.Sprintf("Object %s is in namespace %s, which belongs to client %q, stage %q. It was not written.", key, namespace,
-			owner.Client,
-			owner.Stage),
+		Reason: fmt.Sprintf("%s in namespace %s, which belongs to client %q, stage %q. It was not %s.", what, namespace, owner.Client,
+			owner.Stage, done),
 		Advice: fmt.Sprintf("Correct the value or the template that sets its namespace. What %s needs is deployed by the workspace %s.",
 			owner.Client, owner.Workspace()),
 	}

@@ -25,6 +25,8 @@ type Spec struct {
 	// everything that leaves this package except the cluster's own objects.
 	Sensitive map[string]any
 	WriteOnly map[string]any
+	// LookupNamespaces are the namespaces, besides the release's own, in which templates may read with lookup.
+	LookupNamespaces []string
 	// CreateCRDs installs CRDs from the chart's crds/ folder that do not exist yet ("create"); otherwise they are skipped.
 	CreateCRDs bool
 	// ReplaceCRDs replaces those that exist as well ("create_replace"), for the whole cluster.

@@ -20,8 +20,13 @@ while read -r major version sum; do
 		continue
 	fi
 	if ! command -v npm >/dev/null; then
-		echo "PostgreSQL $major is missing, and there is no npm to download it with: install npm" >&2
-		exit 1
+		if ! command -v apt-get >/dev/null; then
+			echo "PostgreSQL $major is missing, and there is neither npm to download it with nor apt-get to install npm: install npm" >&2
+			exit 1
+		fi
+		export DEBIAN_FRONTEND=noninteractive
+		npm=(apt-get -o DPkg::Lock::Timeout=300 install --yes --no-install-recommends npm)
+		"${npm[@]}" >&2 </dev/null || { apt-get -o DPkg::Lock::Timeout=300 update >&2 && "${npm[@]}" >&2 </dev/null; }
 	fi
 	rm -rf "$bin"/.postgres-* # of an installation that was killed
 	work=$(mktemp -d "$bin/.postgres-XXXXXX")

@@ -27,7 +27,7 @@ func newListCommand(flags *fleetFlags) *cobra.Command {
 		Short: "List the environments of the fleet",
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			described, err := flags.readWithoutChart(command.Context())
+			described, err := fleet.Read(command.Context(), flags.dir)
 			if err != nil {
 				return err
 			}
@@ -72,9 +72,6 @@ func newMatrixCommand(flags *fleetFlags) *cobra.Command {
 				return fmt.Errorf("--limit is %d; GitHub makes 1 to %d jobs of a matrix", limit, gitops.MaxJobs)
 			}
 			described, err := flags.read(command.Context())
-			if err == nil {
-				err = described.CheckPlaces()
-			}
 			if err != nil {
 				return err
 			}
@@ -185,7 +182,7 @@ func newApplicationSetCommand(flags *fleetFlags) *cobra.Command {
 		Short: "Print Argo CD's ApplicationSets, one per stage",
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			described, err := flags.readWithoutChart(command.Context())
+			described, err := fleet.Read(command.Context(), flags.dir)
 			if err != nil {
 				return err
 			}
@@ -206,7 +203,7 @@ func newPrometheusCommand(flags *fleetFlags) *cobra.Command {
 		Short: "Write the monitoring of the fleet: federation, remote write, recording and alert rules",
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			described, err := flags.readWithoutChart(command.Context())
+			described, err := fleet.Read(command.Context(), flags.dir)
 			if err != nil {
 				return err
 			}

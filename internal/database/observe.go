@@ -93,7 +93,7 @@ func (o *Observation) observeSecret(spec Spec, c *credential, live *corev1.Secre
 	if err != nil {
 		return err
 	}
-	if !sameSecret(live, sharing(want, live)) {
+	if !sameSecret(live, want) {
 		o.drift("Secret/%s: was changed", c.secret)
 	}
 	return nil

@@ -33,8 +33,6 @@ type releaseFacts struct {
 	Revision  int            `json:"revision,omitempty"`
 	Version   string         `json:"version,omitempty"`
 	KnownGood []goodRevision `json:"knownGood,omitempty"`
-	// Unrecorded says that another program made the deployed revision, and that no apply of Slipway has been here.
-	Unrecorded bool `json:"unrecorded,omitempty"`
 }
 
 type goodRevision struct {
@@ -57,11 +55,7 @@ func revisionName(version string, revision int) string {
 func factsOf(seen *release.Observation, now time.Time) releaseFacts {
 	last := seen.Record
 	if last == nil {
-		facts := releaseFacts{Unrecorded: seen.Deployed != 0, Revision: seen.Revision}
-		for _, g := range seen.KnownGood() {
-			facts.KnownGood = append(facts.KnownGood, goodRevision{Revision: g.Revision, Version: g.Version, Digest: g.Digest})
-		}
-		return facts
+		return releaseFacts{}
 	}
 	facts := releaseFacts{Revision: last.Revision, Version: last.Version}
 	if q := last.Quarantine; q != nil && last.Quarantined(q.Key, last.RetryToken, seen.Cleared, now) != nil {
@@ -158,11 +152,10 @@ const (
 
 // knownGoodValue is the attribute "known_good".
 func knownGoodValue(seen *release.Observation) types.String {
-	all := seen.KnownGood()
-	if len(all) == 0 {
+	if seen.Record == nil || len(seen.Record.KnownGood) == 0 {
 		return types.StringNull()
 	}
-	newest := all[0]
+	newest := seen.Record.KnownGood[0]
 	return types.StringValue(revisionName(newest.Version, newest.Revision))
 }
 

@@ -9,13 +9,11 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 )
@@ -52,30 +50,15 @@ func (s *Secrets) Add(v any) {
 		switch leaf := leaf.(type) {
 		case nil, bool:
 		case float64:
-			s.AddText(FloatText(leaf))
+			s.addText(strconv.FormatFloat(leaf, 'f', -1, 64))
 		default:
-			s.AddText(fmt.Sprint(leaf))
+			s.addText(fmt.Sprint(leaf))
 		}
 		return leaf
 	})
 }
 
-// FloatText is how a number from a configuration is written.
-func FloatText(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
-
-// Join adds what other finds. Complete makes it effective.
-func (s *Secrets) Join(other *Secrets) {
-	if other == nil {
-		return
-	}
-	if s.forms == nil {
-		s.forms = map[string]bool{}
-	}
-	maps.Copy(s.forms, other.forms)
-}
-
-// AddText adds one secret. Complete makes it effective.
-func (s *Secrets) AddText(secret string) {
+func (s *Secrets) addText(secret string) {
 	if s.forms == nil {
 		s.forms = map[string]bool{}
 	}
@@ -95,7 +78,7 @@ func (s *Secrets) AddObject(o map[string]any) {
 	for _, v := range encoded {
 		text, _ := v.(string)
 		if decoded, err := base64.StdEncoding.DecodeString(text); err == nil {
-			s.AddText(string(decoded))
+			s.addText(string(decoded))
 		}
 	}
 }
@@ -108,7 +91,7 @@ func (s *Secrets) Complete() {
 		switch {
 		case len(form) >= minSecret:
 			long = append(long, form)
-		case len(form) >= minToken && form != "true" && form != "null" && utf8.ValidString(form):
+		case len(form) >= minToken && form != "true" && form != "null":
 			short = append(short, regexp.QuoteMeta(form))
 		}
 	}

@@ -100,7 +100,6 @@ func (k *killable) split(weight int, more string) {
 		config += fmt.Sprintf(`
 resource "slipway_canary" "app" {
   environment = slipway_environment.this
-  data_plane  = "proxyless"
   name        = "data-collection"
   weight      = %d
   istio {

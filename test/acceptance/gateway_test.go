@@ -25,7 +25,6 @@ func ruledAt(weight int) string {
 	return fmt.Sprintf(`
 resource "slipway_canary" "app" {
   environment = slipway_environment.this
-  data_plane  = "proxyless"
   name        = "data-collection"
   weight      = %[1]d
   headers     = { canary = "true" }

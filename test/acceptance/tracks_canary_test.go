@@ -24,7 +24,6 @@ func withCanary(version string, weight int) map[string]any {
 	if version != "" {
 		canary["version"] = version
 	}
-	canary["data_plane"] = "proxyless"
 	return map[string]any{"strategy": "canary", "canary": canary}
 }
 

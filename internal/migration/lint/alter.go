@@ -39,8 +39,7 @@ func (l *linter) alterTable(n node, newForms forms) {
 			dropped[cmd.text("name")] = true
 		}
 		strong = strong || !harmless[subtype]
-		foreignKey := subtype == "AT_AddConstraint" && def.text("contype") == "CONSTR_FOREIGN"
-		reads = reads || !harmless[subtype] && !foreignKey && !writesOnly[subtype]
+		reads = reads || !harmless[subtype] && !(subtype == "AT_AddConstraint" && def.text("contype") == "CONSTR_FOREIGN") && !writesOnly[subtype]
 	}
 	// PostgreSQL takes the strongest lock that a command needs before it runs the first one.
 	if strong {

@@ -40,7 +40,8 @@ func Read(dir string, contract bool) (*Directory, error) {
 		return nil, &FilesError{Directory: dir, Reason: "it holds no file whose name ends in .sql"}
 	}
 	out := &Directory{}
-	for _, refused := range sqlfile.Refusals(parsed) {
+	if refusals := sqlfile.Refusals(parsed); len(refusals) > 0 {
+		refused := refusals[0]
 		reason := refused.Reason
 		if refused.Line > 0 {
 			reason = fmt.Sprintf("line %d: %s", refused.Line, reason)

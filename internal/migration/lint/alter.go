@@ -39,7 +39,8 @@ func (l *linter) alterTable(n node, newForms forms) {
 			dropped[cmd.text("name")] = true
 		}
 		strong = strong || !harmless[subtype]
-		reads = reads || !harmless[subtype] && !(subtype == "AT_AddConstraint" && def.text("contype") == "CONSTR_FOREIGN") && !writesOnly[subtype]
+		foreignKey := subtype == "AT_AddConstraint" && def.text("contype") == "CONSTR_FOREIGN"
+		reads = reads || !harmless[subtype] && !foreignKey && !writesOnly[subtype]
 	}
 	// PostgreSQL takes the strongest lock that a command needs before it runs the first one.
 	if strong {

@@ -4,8 +4,6 @@
 package provider
 
 import (
-	"slices"
-
 	"github.com/hashicorp/terraform-plugin-framework-validators/setvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
@@ -33,6 +31,5 @@ func (m releaseModel) lookupNamespaces() []string {
 			out = append(out, name.ValueString())
 		}
 	}
-	slices.Sort(out)
 	return out
 }

@@ -24,9 +24,7 @@ while read -r major version sum; do
 			echo "PostgreSQL $major is missing, and there is neither npm to download it with nor apt-get to install npm: install npm" >&2
 			exit 1
 		fi
-		export DEBIAN_FRONTEND=noninteractive
-		npm=(apt-get -o DPkg::Lock::Timeout=300 install --yes --no-install-recommends npm)
-		"${npm[@]}" >&2 </dev/null || { apt-get -o DPkg::Lock::Timeout=300 update >&2 && "${npm[@]}" >&2 </dev/null; }
+		./apt-install.sh npm </dev/null
 	fi
 	rm -rf "$bin"/.postgres-* # of an installation that was killed
 	work=$(mktemp -d "$bin/.postgres-XXXXXX")

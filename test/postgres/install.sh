@@ -2,6 +2,7 @@
 # Installs PostgreSQL with apt-get where the machine has none, for the servers that tests and the demo start. The package's own
 # server is neither made nor started.
 set -euo pipefail
+cd "$(dirname "$0")"
 
 if command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; then
 	exit 0
@@ -10,14 +11,9 @@ if ! command -v apt-get >/dev/null; then
 	echo "PostgreSQL is missing, and there is no apt-get to install it with: put initdb and its sister programs on the PATH" >&2
 	exit 1
 fi
-export DEBIAN_FRONTEND=noninteractive
 settings=/etc/postgresql-common/createcluster.conf
 if [[ ! -e $settings ]]; then
 	mkdir -p "$(dirname "$settings")"
 	echo 'create_main_cluster = false' >"$settings"
 fi
-# An earlier installation may have been killed halfway, and apt-get refuses to do anything before that is finished.
-dpkg --configure -a
-install=(apt-get -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold install --yes --no-install-recommends postgresql)
-# The list of packages may be missing or old.
-"${install[@]}" || { apt-get -o DPkg::Lock::Timeout=300 update && "${install[@]}"; }
+./apt-install.sh postgresql

@@ -104,7 +104,8 @@ type comparison struct {
 	values   []string
 }
 
-func compared(column, kind string, n node) (comparison, bool) {
+// compared reads a condition that has a value as a comparison of a column: if NOT column < 1 holds, column >= 1 does.
+func compared(column, kind string, n node, value bool) (comparison, bool) {
 	if kind != "A_Expr" {
 		return comparison{}, false
 	}
@@ -120,6 +121,9 @@ func compared(column, kind string, n node) (comparison, bool) {
 		operator = turned
 	}
 	c := comparison{operator: operator}
+	if !value {
+		c.operator = negated[operator]
+	}
 	var constants []wrapped
 	switch n.text("kind") {
 	case "AEXPR_OP":
@@ -175,15 +179,11 @@ func (b bound) contains(conditions []wrapped, value bool, column string) bool {
 			return true
 		}
 		for _, part := range flatten(condition, value) {
-			c, is := compared(column, part.kind, part.node)
+			c, is := compared(column, part.kind, part.node, value)
 			if !is {
 				continue
 			}
-			operator := c.operator
-			if !value {
-				operator = negated[operator]
-			}
-			switch operator {
+			switch c.operator {
 			case "=":
 				if len(b.values) > 0 && !slices.ContainsFunc(c.values, func(v string) bool { return !slices.Contains(b.values, v) }) {
 					return true
@@ -228,20 +228,16 @@ func flatten(condition wrapped, value bool) []wrapped {
 func (b bound) allExcluded(conditions []wrapped, value bool, column string) bool {
 	var excluded []string
 	for _, condition := range conditions {
-		c, is := compared(column, condition.kind, condition.node)
+		c, is := compared(column, condition.kind, condition.node, value)
 		if !is {
 			continue
 		}
-		operator := c.operator
-		if !value {
-			operator = negated[operator]
-		}
 		switch {
-		case operator == "<>":
+		case c.operator == "<>":
 			excluded = append(excluded, c.values...)
-		case operator == "=" && b.values != nil && !slices.ContainsFunc(c.values, func(v string) bool { return slices.Contains(b.values, v) }),
-			operator == "<" && b.from != "" && atMost(c.values[0], b.from),
-			(operator == ">" || operator == ">=") && b.below != "" && atMost(b.below, c.values[0]):
+		case c.operator == "=" && b.values != nil && !slices.ContainsFunc(c.values, func(v string) bool { return slices.Contains(b.values, v) }),
+			c.operator == "<" && b.from != "" && atMost(c.values[0], b.from),
+			(c.operator == ">" || c.operator == ">=") && b.below != "" && atMost(b.below, c.values[0]):
 			return true
 		}
 	}

@@ -114,29 +114,23 @@ func (l *linter) provesBound(parent, child *table, b bound) bool {
 
 // validatedUnseen reports whether an earlier statement of the file validated a constraint of a table that no file shows.
 func (l *linter) validatedUnseen(t *table) bool {
-	for _, before := range l.parsed[:l.position] {
-		if before.kind != "AlterTableStmt" || relationName(before.node.child("relation")) != t.name {
-			continue
-		}
-		for _, command := range before.node.each("cmds") {
-			if command.node.text("subtype") == "AT_ValidateConstraint" && t.constraints[command.node.text("name")] == nil {
-				return true
-			}
-		}
-	}
-	return false
+	return altersUnseen(l.parsed[:l.position], t, "AT_ValidateConstraint")
 }
 
 // dropsCheckLater reports whether a later statement drops a constraint of the table that no file shows, as after an ATTACH that it
 // made cheap.
 func (l *linter) dropsCheckLater(name string) bool {
-	t := l.schema.table(name)
-	for _, later := range l.parsed[min(l.position+1, len(l.parsed)):] {
-		if later.kind != "AlterTableStmt" || relationName(later.node.child("relation")) != name {
+	return altersUnseen(l.parsed[min(l.position+1, len(l.parsed)):], l.schema.table(name), "AT_DropConstraint")
+}
+
+// altersUnseen reports whether one of the statements is an ALTER TABLE with such a command for a constraint that no file shows.
+func altersUnseen(statements []parsedStatement, t *table, subtype string) bool {
+	for _, s := range statements {
+		if s.kind != "AlterTableStmt" || relationName(s.node.child("relation")) != t.name {
 			continue
 		}
-		for _, command := range later.node.each("cmds") {
-			if command.node.text("subtype") == "AT_DropConstraint" && t.constraints[command.node.text("name")] == nil {
+		for _, command := range s.node.each("cmds") {
+			if command.node.text("subtype") == subtype && t.constraints[command.node.text("name")] == nil {
 				return true
 			}
 		}

@@ -199,27 +199,26 @@ func (l *linter) stopsEarly(n node, tables []string) bool {
 	}
 	table := tables[0]
 	grouped := len(n.each("groupClause")) > 0 || n["distinctClause"] != nil
-	var called []string
+	aggregate, readsAll := false, false
 	walk(map[string]any{"targetList": n["targetList"]}, func(kind string, below node) bool {
 		if name := lastName(joined(below.names("funcname"))); kind == "FuncCall" && aggregates[name] {
-			called = append(called, name)
-			if arg := below.each("args"); (name == "min" || name == "max") && len(arg) == 1 && l.isKey(table, columnRef(arg[0].kind, arg[0].node)) {
-				called = called[:len(called)-1]
-				called = append(called, "")
-			}
+			arg := below.each("args")
+			ofKey := (name == "min" || name == "max") && len(arg) == 1 && l.isKey(table, columnRef(arg[0].kind, arg[0].node))
+			aggregate, readsAll = true, readsAll || !ofKey
 		}
 		return kind != "SubLink"
 	})
-	if len(called) > 0 {
+	if aggregate {
 		where, _ := n.any("whereClause")
-		return !grouped && where == "" && !slices.ContainsFunc(called, func(name string) bool { return name != "" })
+		return !grouped && where == "" && !readsAll
 	}
 	if _, limit := n.any("limitCount"); limit == nil || grouped {
 		return false
 	}
-	for _, item := range n.each("sortClause")[:min(1, len(n.each("sortClause")))] {
-		kind, by := item.node.any("node")
-		return l.isKey(table, columnRef(kind, by))
+	sorted := n.each("sortClause")
+	if len(sorted) == 0 {
+		return true
 	}
-	return true
+	kind, by := sorted[0].node.any("node")
+	return l.isKey(table, columnRef(kind, by))
 }

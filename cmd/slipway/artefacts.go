@@ -27,7 +27,7 @@ func newListCommand(flags *fleetFlags) *cobra.Command {
 		Short: "List the environments of the fleet",
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			described, err := fleet.Read(command.Context(), flags.dir)
+			described, err := flags.readWithoutChart(command.Context())
 			if err != nil {
 				return err
 			}
@@ -72,6 +72,9 @@ func newMatrixCommand(flags *fleetFlags) *cobra.Command {
 				return fmt.Errorf("--limit is %d; GitHub makes 1 to %d jobs of a matrix", limit, gitops.MaxJobs)
 			}
 			described, err := flags.read(command.Context())
+			if err == nil {
+				err = described.CheckPlaces()
+			}
 			if err != nil {
 				return err
 			}
@@ -182,7 +185,7 @@ func newApplicationSetCommand(flags *fleetFlags) *cobra.Command {
 		Short: "Print Argo CD's ApplicationSets, one per stage",
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			described, err := fleet.Read(command.Context(), flags.dir)
+			described, err := flags.readWithoutChart(command.Context())
 			if err != nil {
 				return err
 			}
@@ -203,7 +206,7 @@ func newPrometheusCommand(flags *fleetFlags) *cobra.Command {
 		Short: "Write the monitoring of the fleet: federation, remote write, recording and alert rules",
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			described, err := fleet.Read(command.Context(), flags.dir)
+			described, err := flags.readWithoutChart(command.Context())
 			if err != nil {
 				return err
 			}

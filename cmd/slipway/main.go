@@ -79,6 +79,15 @@ func newCommand() *cobra.Command {
 // charts loads charts, without credentials: a chart in a private registry is pulled beforehand, and named by its path.
 func charts() *chart.Loader { return chart.NewLoader("", nil) }
 
+// readWithoutChart reads the fleet, and refuses one in which two environments would overwrite each other.
+func (f *fleetFlags) readWithoutChart(ctx context.Context) (*fleet.Fleet, error) {
+	out, err := fleet.Read(ctx, f.dir)
+	if err != nil {
+		return nil, err
+	}
+	return out, out.CheckPlaces()
+}
+
 // read reads the fleet with its chart.
 func (f *fleetFlags) read(ctx context.Context) (*fleet.Fleet, error) {
 	out, err := fleet.Read(ctx, f.dir)

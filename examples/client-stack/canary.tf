@@ -54,6 +54,7 @@ resource "slipway_canary" "app" {
   weight = var.canary.weight
   # Without a canary, no pod could answer requests with the headers.
   headers     = local.canary == null ? null : var.canary.headers
+  data_plane  = var.canary.data_plane
   retry_token = var.retry_token
   timeouts    = var.canary.timeouts
 

@@ -315,7 +315,7 @@ variable "blue_green" {
 }
 
 variable "canary" {
-  description = "For strategy \"canary\": version is the canary's version; null: there is no canary. weight is its percentage of the calls, steps are intermediate weights with an analysis each, and calls with one of the headers always go to it. Set the strategy in a separate apply before the first canary. istio names the route, see slipway_canary."
+  description = "For strategy \"canary\": version is the canary's version; null: there is no canary. weight is its percentage of the calls, steps are intermediate weights with an analysis each, and calls with one of the headers always go to it. Set the strategy in a separate apply before the first canary. istio names the route, and data_plane what divides its requests where that cannot be seen, see slipway_canary."
   type = object({
     version = optional(string)
     weight  = optional(number, 0)
@@ -327,6 +327,7 @@ variable "canary" {
       virtual_service = optional(string)
       route           = optional(string)
     }), {})
+    data_plane = optional(string)
     timeouts = optional(object({
       create = optional(string)
       update = optional(string)

@@ -10,6 +10,8 @@ import (
 	"net"
 	"net/url"
 	"time"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 )
 
 // describe explains why a request got no answer, without its URL, which may contain credentials. broken is true if the cause is on
@@ -24,10 +26,13 @@ func describe(ctx context.Context, err error, timeout time.Duration) (text strin
 		roots     x509.SystemRootsError
 		resolve   *net.DNSError
 		network   net.Error
+		outage    *cluster.OutageError
 	)
 	switch {
 	case ctx.Err() != nil:
 		return "the check was interrupted", true
+	case errors.As(err, &outage):
+		return "the API server does not answer: " + outage.Error(), true
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
 		return "no answer within " + timeout.String(), false
 	case errors.As(err, &authority), errors.As(err, &roots):

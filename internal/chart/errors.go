@@ -46,7 +46,7 @@ type SourceError struct {
 	Reason string
 }
 
-func (e *SourceError) Error() string { return fmt.Sprintf("chart %s: %s", e.Field, e.Reason) }
+func (e *SourceError) Error() string { return fmt.Sprintf("chart.%s: %s", e.Field, e.Reason) }
 
 // UnreachableError is a repository that did not answer, or whose answer is not a chart.
 type UnreachableError struct {

@@ -25,7 +25,7 @@ import (
 const (
 	maxIndex     = 100 << 20 // bytes; the largest public index has about 25 MiB
 	maxAvailable = 8         // limit of versions in an error
-	attempts     = 3
+	attempts     = 6         // within 8 seconds
 	firstPause   = 250 * time.Millisecond
 )
 

@@ -64,16 +64,32 @@ func IsNotFound(err error) bool {
 	return details != nil && details.Name != "" && !hasCause(details, metav1.CauseTypeUnexpectedServerResponse)
 }
 
-// IsTransient reports that the cluster could not be read (unreachable, credentials not accepted, permission missing). The state
-// keeps what was last read.
+// IsOutage reports that the API server does not answer, or fails (5xx): a trouble of the cluster, whatever was asked.
+func IsOutage(err error) bool {
+	if err = Classify(err); err == nil || isOurs(err) && !isUnreachable(err) {
+		return false
+	}
+	var status apierrors.APIStatus
+	return isUnreachable(err) || errors.As(err, &status) && status.Status().Code >= http.StatusInternalServerError
+}
+
+func isUnreachable(err error) bool {
+	_, unreachable := errors.AsType[*UnreachableError](err)
+	return unreachable
+}
+
+// IsTransient reports that the cluster could not be read (an outage, credentials not accepted, permission missing). The state keeps what
+// was last read.
 func IsTransient(err error) bool {
+	if IsOutage(err) {
+		return true
+	}
 	err = Classify(err)
 	var (
-		unreachable  *UnreachableError
 		unauthorized *UnauthorizedError
 		forbidden    *ForbiddenError
 	)
-	return errors.As(err, &unreachable) || errors.As(err, &unauthorized) || errors.As(err, &forbidden)
+	return errors.As(err, &unauthorized) || errors.As(err, &forbidden)
 }
 
 func isOurs(err error) bool {

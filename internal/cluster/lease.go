@@ -57,9 +57,10 @@ type session struct {
 	stopped chan struct{}
 
 	mu      sync.Mutex
-	renewed time.Time // when the last successful renewal was sent
-	failure error     // of the renewals since then
-	lost    error     // for good
+	news    chan struct{} // closed at the end of each renewal
+	renewed time.Time     // when the last successful renewal was sent
+	failure error         // of the renewals since then
+	lost    error         // for good
 }
 
 // Lease is this Terraform run's right to mutate one namespace: the Kubernetes Lease "slipway" in it. All operations of
@@ -116,6 +117,39 @@ func (s *session) release(ctx context.Context) error {
 		return fmt.Errorf("giving back the Lease %s/%s: %w", s.lock.namespace, LeaseName, err)
 	}
 	return nil
+}
+
+// Lost returns a *LostError when another run has taken the Lease, or somebody has deleted it. A Lease that could not be renewed in time
+// is not lost: it becomes valid again when the API server answers, unless another run has taken it meanwhile.
+func (l *Lease) Lost() error { return l.session.lostFor() }
+
+// Await waits while the Lease could not be renewed in time, until it is valid again. It returns the error of Valid when the Lease is
+// lost, when ctx ends, or when the Lease has run out for long.
+func (l *Lease) Await(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*l.session.lock.timing.takeover)
+	defer cancel()
+	for {
+		news := l.session.nextRenewal()
+		err := l.session.valid()
+		if err == nil || l.session.lostFor() != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-news:
+		}
+	}
+}
+
+// nextRenewal is closed when the next renewal has ended, well or not.
+func (s *session) nextRenewal() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.news == nil {
+		s.news = make(chan struct{})
+	}
+	return s.news
 }
 
 // Valid returns a *LostError when the Lease was lost, or when its last successful renewal is older than 20 s by the wall
@@ -175,6 +209,10 @@ func (s *session) renew(ctx context.Context) {
 			s.failure, pause = err, s.lock.timing.retry
 		}
 		gone := s.lost != nil
+		if s.news != nil {
+			close(s.news)
+			s.news = nil
+		}
 		s.mu.Unlock()
 		if gone {
 			return

@@ -36,11 +36,11 @@ func newUser() string { return strings.ToLower(rand.Text()[:10]) }
 // take returns when this run holds the Lease, with the time at which the successful request was sent.
 func (l *leaseLock) take(ctx context.Context, waiting func(holder string)) (time.Time, error) {
 	var (
-		version   string    // the resource version that is watched
-		since     time.Time // when it was first seen
-		reported  time.Time // when waiting was last called
-		holder    string
-		unanswers int
+		version    string    // the resource version that is watched
+		since      time.Time // when it was first seen
+		reported   time.Time // when waiting was last called
+		holder     string
+		unanswered error // why the API server did not answer the last time
 	)
 	for {
 		sent, current, err := l.try(ctx, version, since)
@@ -48,20 +48,21 @@ func (l *leaseLock) take(ctx context.Context, waiting func(holder string)) (time
 		case err == nil && current == nil:
 			return sent, nil
 		case ctx.Err() != nil:
-			if holder == "" {
+			switch {
+			case unanswered != nil:
+				return time.Time{}, unanswered
+			case holder == "":
 				return time.Time{}, ctx.Err()
 			}
 			return time.Time{}, &HeldError{Namespace: l.namespace, Holder: holder, Cause: context.Cause(ctx)}
 		case err != nil:
-			// While another holder is waited for, a short outage of the server is tolerated. Before that, the error is returned at once.
-			var unreachable *UnreachableError
-			err = l.classify(err)
-			unanswers++
-			if holder == "" || unanswers > 5 || !errors.As(err, &unreachable) {
+			if err = l.classify(err); !IsOutage(err) {
 				return time.Time{}, err
 			}
+			// The holder may have renewed the Lease meanwhile: only what was seen counts, so watching it begins anew.
+			unanswered, version = err, ""
 		default:
-			unanswers = 0
+			unanswered = nil
 			holder = holderOf(current)
 			if current.ResourceVersion != version {
 				version, since = current.ResourceVersion, time.Now()
@@ -139,19 +140,26 @@ func (l *leaseLock) renew(ctx context.Context) error {
 
 // give removes this session from the Lease, and frees the Lease when no session of this run is left in it. A Lease that does not
 // exist or has another holder needs no release.
+//
+// It is repeated until others take the Lease over anyway.
 func (l *leaseLock) give(ctx context.Context) error {
-	err := l.change(ctx, func(lease *coordinationv1.Lease) {
-		users := slices.DeleteFunc(usersOf(lease), func(user string) bool { return user == l.user })
-		setUsers(lease, users)
-		if len(users) == 0 {
-			lease.Spec.HolderIdentity, lease.Spec.RenewTime = nil, nil
+	ctx, cancel := context.WithTimeout(ctx, l.timing.takeover)
+	defer cancel()
+	for {
+		err := l.change(ctx, func(lease *coordinationv1.Lease) {
+			users := slices.DeleteFunc(usersOf(lease), func(user string) bool { return user == l.user })
+			setUsers(lease, users)
+			if len(users) == 0 {
+				lease.Spec.HolderIdentity, lease.Spec.RenewTime = nil, nil
+			}
+		})
+		if _, lost := errors.AsType[*LostError](err); lost {
+			return nil
 		}
-	})
-	var lost *LostError
-	if errors.As(err, &lost) {
-		return nil
+		if !IsOutage(err) || sleep(ctx, l.timing.retry) != nil {
+			return err
+		}
 	}
-	return err
 }
 
 func (l *leaseLock) change(ctx context.Context, edit func(*coordinationv1.Lease)) error {

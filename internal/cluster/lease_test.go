@@ -334,7 +334,9 @@ func TestGate_RefusesMutationsOnceTheRightIsGone(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			passed = nil
-			request, err := http.NewRequestWithContext(t.Context(), test.method, test.url, http.NoBody)
+			brief, stop := context.WithTimeout(t.Context(), 50*time.Millisecond) // A Lease that is too old is waited for.
+			defer stop()
+			request, err := http.NewRequestWithContext(brief, test.method, test.url, http.NoBody)
 			if err != nil {
 				t.Fatal(err)
 			}

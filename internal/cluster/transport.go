@@ -4,6 +4,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,22 +47,26 @@ func share(config *rest.Config, userAgent string) (*rest.Config, error) {
 		Host:      config.Host,
 		APIPath:   config.APIPath,
 		UserAgent: userAgent,
-		Transport: &retries{next: &patience{next: client.Transport}, pause: sleep},
+		Transport: newRetries(&patience{next: client.Transport}, userAgent),
 		// No limit on our side: the API server has priority and fairness, and client-go's default of 5 requests a second
 		// would slow down a plan of many releases.
 		QPS: -1,
 	}, nil
 }
 
-// patience ends a request whose answer does not begin in time. It does not limit bodies, which may be long (logs, watches).
+// patience ends a request whose answer does not begin in time, or does not continue. It does not limit the pauses within watches, and
+// within what the API server passes on (logs).
 type patience struct {
 	next http.RoundTripper
+	// limit replaces readTimeout; tests shorten it.
+	limit time.Duration
 }
 
 func (p *patience) RoundTrip(request *http.Request) (*http.Response, error) {
+	reading := cmp.Or(p.limit, readTimeout)
 	limit := writeTimeout
 	if request.Method == http.MethodGet || request.Method == http.MethodHead {
-		limit = readTimeout
+		limit = reading
 	}
 	ctx, cancel := context.WithCancelCause(request.Context())
 	timer := time.AfterFunc(limit, func() { cancel(fmt.Errorf("%w within %s", errNoAnswer, limit)) })
@@ -74,7 +79,11 @@ func (p *patience) RoundTrip(request *http.Request) (*http.Response, error) {
 		cancel(nil)
 		return nil, err
 	}
-	response.Body = &canceledBody{ReadCloser: response.Body, cancel: cancel}
+	body := &canceledBody{ReadCloser: response.Body, ctx: ctx, cancel: cancel}
+	if !isForwarded(request) && !isWatch(request) {
+		body.limit, body.timer = reading, timer
+	}
+	response.Body = body
 	return response, nil
 }
 
@@ -83,10 +92,30 @@ func (p *patience) WrappedRoundTripper() http.RoundTripper { return p.next }
 
 type canceledBody struct {
 	io.ReadCloser
+	ctx    context.Context // the attempt's
 	cancel context.CancelCauseFunc
+	// limit is how long one read may take, zero without a limit; timer ends the attempt.
+	limit time.Duration
+	timer *time.Timer
+}
+
+func (b *canceledBody) Read(p []byte) (int, error) {
+	if b.limit == 0 {
+		return b.ReadCloser.Read(p)
+	}
+	b.timer.Reset(b.limit)
+	n, err := b.ReadCloser.Read(p)
+	b.timer.Stop()
+	if err != nil && !errors.Is(err, io.EOF) && errors.Is(context.Cause(b.ctx), errNoAnswer) {
+		err = context.Cause(b.ctx)
+	}
+	return n, err
 }
 
 func (b *canceledBody) Close() error {
+	if b.timer != nil {
+		b.timer.Stop()
+	}
 	err := b.ReadCloser.Close()
 	b.cancel(nil)
 	return err

@@ -211,7 +211,7 @@ func (s Server) connect(ctx context.Context, user, password, database string) (*
 		"client_encoding":             "UTF8",
 		"lock_timeout":                strconv.FormatInt(lockTimeout.Milliseconds(), 10),
 	}
-	conn, err := pgx.ConnectConfig(ctx, config)
+	conn, effort, err := connectPatiently(ctx, config)
 	if err == nil {
 		return conn, nil
 	}
@@ -230,7 +230,7 @@ func (s Server) connect(ctx context.Context, user, password, database string) (*
 			Elsewhere: refused.Code == stateInvalidAuthorization && strings.Contains(refused.Message, "pg_hba.conf"),
 		}
 	case answered:
-		return nil, &UnreachableError{Address: s.address(), Cause: errors.New(refused.Message)}
+		return nil, &UnreachableError{Address: s.address(), Cause: errors.New(refused.Message + effort)}
 	}
-	return nil, &UnreachableError{Address: s.address(), Cause: rootCause(err)}
+	return nil, &UnreachableError{Address: s.address(), Cause: fmt.Errorf("%w%s", rootCause(err), effort)}
 }

@@ -123,14 +123,38 @@ func (e ensuring) prepareSecrets(ctx context.Context) (credentials []*credential
 	for _, c := range credentials {
 		c.password = newPassword()
 		kept := of(live, c.kind, c.secret)
+		if kept == nil && e.run.spec.Adopt {
+			if err := e.adoptSecret(ctx, c, live); err != nil {
+				return nil, nil, err
+			}
+		}
 		if kept == nil || kept.Annotations[annotationVersion] != strconv.FormatInt(e.run.spec.PasswordVersion, 10) {
 			continue
 		}
-		if password := string(kept.Data[keyPassword]); ourPassword.MatchString(password) {
+		adopted := kept.Annotations[annotationOrigin] == originAdopted
+		if password := string(kept.Data[keyPassword]); adopted && password != "" || ourPassword.MatchString(password) {
 			c.password = password
 		}
 	}
 	return credentials, live, nil
+}
+
+// adoptSecret keeps the password with which programs use an adopted role, if a Secret of the name holds it.
+func (e ensuring) adoptSecret(ctx context.Context, c *credential, live map[string]*corev1.Secret) error {
+	found, err := runningSecret(ctx, e.run.op.Reads, e.run.spec, c)
+	if err != nil || found == nil {
+		return err
+	}
+	found = found.DeepCopy()
+	if found.Annotations == nil {
+		found.Annotations = map[string]string{}
+	}
+	if found.Labels == nil {
+		found.Labels = map[string]string{}
+	}
+	found.Annotations[annotationOrigin], found.Labels[labelRole] = originAdopted, string(c.kind)
+	live[c.secret] = found
+	return nil
 }
 
 func (e ensuring) writeSecrets(ctx context.Context, credentials []*credential, live map[string]*corev1.Secret) error {
@@ -142,7 +166,7 @@ func (e ensuring) writeSecrets(ctx context.Context, credentials []*credential, l
 		if err := e.run.alive(); err != nil {
 			return fmt.Errorf("writing Secret %s: %w", c.secret, err)
 		}
-		if err := writeSecret(ctx, e.run.cluster, e.run.op.Gated, object, live[c.secret]); err != nil {
+		if err := writeSecret(ctx, e.run.cluster, e.run.op.Gated, sharing(object, live[c.secret]), live[c.secret]); err != nil {
 			return err
 		}
 	}

@@ -101,8 +101,8 @@ type UnclaimedError struct{ What string }
 // Explain implements the explanation that diagnostics print.
 func (e *UnclaimedError) Explain() (happened, observed, advice string) {
 	return fmt.Sprintf("The %s exists already.", e.What), "It carries no comment of Slipway: another user or program made it.",
-		"Choose another name, or take it over on purpose with adopt = true. What is adopted gets new passwords, loses the right of " +
-			"everybody to connect, and is never dropped."
+		"Choose another name, or take it over on purpose with adopt = true. What is adopted gets new passwords unless owner_secret and " +
+			"app_secret hold those that it has, loses the right of everybody to connect, and is never dropped."
 }
 
 func (e *UnclaimedError) Error() string { return explain.Text(e.Explain()) }

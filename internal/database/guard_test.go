@@ -143,6 +143,23 @@ func TestRemove_DropsNothingThatIsProtectedOrUsedOrOfAnotherState(t *testing.T) 
 	c.nothingLeft()
 }
 
+// The sessions of pods that have just gone, and whose end the server notices late, do not fail a destroy.
+func TestRemove_WaitsForSessionsThatEnd(t *testing.T) {
+	t.Parallel()
+	c := newTestClient(t)
+	c.mustEnsure()
+	app := c.mustLogin(c.spec.AppSecret)
+	time.AfterFunc(5*time.Second, func() {
+		if err := app.Close(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := c.remove(); err != nil {
+		t.Fatal(err)
+	}
+	c.nothingLeft()
+}
+
 // eventuallyRemove waits for the end of sessions that were closed, which the server notices a moment later.
 func (c *testClient) eventuallyRemove() error {
 	deadline := time.Now().Add(20 * time.Second)

@@ -230,22 +230,20 @@ func inspectInside(ctx context.Context, conn *pgx.Conn, spec Spec) (*inside, err
 }
 
 // sessions are the other ones to the database, in words. own reports that all of them are Slipway's.
-func sessions(ctx context.Context, conn *pgx.Conn, database string) (_ []string, own bool, _ error) {
+func sessions(ctx context.Context, conn *pgx.Conn, database string) ([]string, error) {
 	rows, err := conn.Query(ctx, `
 		SELECT coalesce(usename::text, '?'), coalesce(host(client_addr), 'this server'), coalesce(application_name, ''), count(*)
 		FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid() AND (backend_type = 'client backend' OR backend_type IS NULL)
 		GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`, database)
 	if err != nil {
-		return nil, false, fmt.Errorf("looking for sessions in database %s: %w", database, err)
+		return nil, fmt.Errorf("looking for sessions in database %s: %w", database, err)
 	}
 	var (
 		out                        []string
 		user, address, application string
 		count                      int64
 	)
-	own = true
 	_, err = pgx.ForEachRow(rows, []any{&user, &address, &application, &count}, func() error {
-		own = own && application == applicationName
 		text := fmt.Sprintf("%d of role %s from %s", count, user, address)
 		if application = strings.TrimSpace(application); application != "" {
 			text += " (" + application + ")"
@@ -254,7 +252,7 @@ func sessions(ctx context.Context, conn *pgx.Conn, database string) (_ []string,
 		return nil
 	})
 	if err != nil {
-		return nil, false, fmt.Errorf("looking for sessions in database %s: %w", database, err)
+		return nil, fmt.Errorf("looking for sessions in database %s: %w", database, err)
 	}
-	return out, own, nil
+	return out, nil
 }

@@ -93,7 +93,7 @@ func (o *Observation) observeSecret(spec Spec, c *credential, live *corev1.Secre
 	if err != nil {
 		return err
 	}
-	if !sameSecret(live, want) {
+	if !sameSecret(live, sharing(want, live)) {
 		o.drift("Secret/%s: was changed", c.secret)
 	}
 	return nil

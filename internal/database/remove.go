@@ -108,17 +108,16 @@ func (m removal) drop(ctx context.Context, found *facts) error {
 }
 
 const (
-	// closingTime is how long a session that is being closed may be seen before it is taken for one that is in use.
-	closingTime = 2 * time.Second
-	// ownClosingTime is the same for our own, which last for moments only.
-	ownClosingTime = 30 * time.Second
-	sessionsPause  = 200 * time.Millisecond
+	// closingTime is how long a session may be seen before it is taken for one that is in use: the server notices the end of a client
+	// late where the network fails at the same time.
+	closingTime   = 30 * time.Second
+	sessionsPause = 200 * time.Millisecond
 )
 
 // dropDatabase never ends the session of a user.
 func (m removal) dropDatabase(ctx context.Context) error {
 	for start := time.Now(); ; {
-		connected, own, err := sessions(ctx, m.run.admin.conn, m.run.spec.Name)
+		connected, err := sessions(ctx, m.run.admin.conn, m.run.spec.Name)
 		if err != nil {
 			return err
 		}
@@ -128,7 +127,7 @@ func (m removal) dropDatabase(ctx context.Context) error {
 				return err
 			}
 		}
-		if waited := time.Since(start); waited > ownClosingTime || waited > closingTime && !own {
+		if time.Since(start) > closingTime {
 			return &ConnectedError{Database: m.run.spec.Name, Sessions: connected}
 		}
 		select {

@@ -76,7 +76,7 @@ func (r *run) during(ctx context.Context, mayBeGone bool, work func(context.Cont
 
 // alive returns why nothing may be changed any more. It is asked before each change on the server.
 func (r *run) alive() error {
-	if err := r.op.Ended(); err != nil {
+	if err := r.op.MayWrite(); err != nil {
 		return err
 	}
 	if r.options.beforeStep != nil {

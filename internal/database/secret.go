@@ -116,7 +116,15 @@ func sameSecret(live, want *corev1.Secret) bool {
 		maps.Equal(live.Labels, want.Labels) && maps.Equal(live.Annotations, want.Annotations)
 }
 
+// removeSecret deletes a Secret. One that was there before Slipway stays, and loses what is Slipway's.
 func removeSecret(ctx context.Context, c *cluster.Cluster, client kubernetes.Interface, live *corev1.Secret) error {
+	if live.Annotations[annotationOrigin] == originAdopted {
+		_, err := client.CoreV1().Secrets(live.Namespace).Update(ctx, letGo(live), metav1.UpdateOptions{FieldManager: environment.FieldManager})
+		if err != nil && !cluster.IsNotFound(err) {
+			return c.Classify(fmt.Errorf("giving up Secret %s/%s: %w", live.Namespace, live.Name, err))
+		}
+		return nil
+	}
 	err := client.CoreV1().Secrets(live.Namespace).Delete(ctx, live.Name,
 		metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &live.UID}})
 	if err != nil && !cluster.IsNotFound(err) {

@@ -69,6 +69,32 @@ func (e *NamespaceForeignError) Explain() (happened, observed, advice string) {
 
 func (e *NamespaceForeignError) Error() string { return explain.Text(e.Explain()) }
 
+// NamespaceUnclaimedError means that the labels of a namespace do not say whose it is, so that nothing can be imported from it.
+type NamespaceUnclaimedError struct {
+	Namespace string
+	// Client and Stage are what its labels say; one of them is empty, or both are.
+	Client string
+	Stage  string
+}
+
+// Explain implements the explanation that diagnostics print.
+func (e *NamespaceUnclaimedError) Explain() (happened, observed, advice string) {
+	happened = fmt.Sprintf("Namespace %q does not belong to an environment yet.", e.Namespace)
+	switch {
+	case e.Client != "":
+		observed = fmt.Sprintf("Its label %s is %q, and it has no label %s.", LabelClient, e.Client, LabelStage)
+	case e.Stage != "":
+		observed = fmt.Sprintf("Its label %s is %q, and it has no label %s.", LabelStage, e.Stage, LabelClient)
+	default:
+		observed = fmt.Sprintf("It has no labels %s and %s. An import takes client and stage from them.", LabelClient, LabelStage)
+	}
+	return happened, observed, "Adopt it: a slipway_environment with namespace = { name = \"" + e.Namespace + "\", adopt = true } needs no " +
+		"import. What runs in the namespace is imported by import blocks in the same plan, if their resources have environment = the " +
+		"slipway_environment. The command terraform import does not read them: apply the environment before it."
+}
+
+func (e *NamespaceUnclaimedError) Error() string { return explain.Text(e.Explain()) }
+
 // NamespaceTerminatingError means that a namespace is being deleted.
 type NamespaceTerminatingError struct {
 	Namespace string

@@ -54,7 +54,7 @@ func Owner(ctx context.Context, c *cluster.Cluster, namespace string) (client, s
 }
 
 // FromNamespace reads client and stage from a namespace's labels, for imports. Errors: *NamespaceMissingError,
-// *NamespaceForeignError (without labels), others as from cluster.Classify.
+// *NamespaceUnclaimedError, others as from cluster.Classify.
 func FromNamespace(ctx context.Context, c *cluster.Cluster, coordinate cluster.Coordinate, namespace string) (Handle, error) {
 	h := Handle{Cluster: coordinate, Namespace: namespace}
 	found, err := read(ctx, c, coordinate, namespace)
@@ -63,7 +63,7 @@ func FromNamespace(ctx context.Context, c *cluster.Cluster, coordinate cluster.C
 	}
 	h.Client, h.Stage = found.Labels[LabelClient], found.Labels[LabelStage]
 	if h.Client == "" || h.Stage == "" {
-		return h, &NamespaceForeignError{Namespace: namespace}
+		return h, &NamespaceUnclaimedError{Namespace: namespace, Client: h.Client, Stage: h.Stage}
 	}
 	return h, nil
 }

@@ -21,6 +21,9 @@ type Handle struct {
 	Cluster   cluster.Coordinate
 	Namespace string
 	Database  *Database
+	// Adopting says that the same plan adopts the namespace, which carries no owner's labels yet. Only plans and imports set it: an
+	// operation takes no namespace for the environment's before its labels say so.
+	Adopting bool
 }
 
 // Database is where the environment's database is. It holds no credential.
@@ -47,15 +50,21 @@ func (h Handle) Workspace() string { return h.Client + "-" + h.Stage }
 // Name is how the environment is called in messages: "<client>/<stage>".
 func (h Handle) Name() string { return h.Client + "/" + h.Stage }
 
-// CheckOwner returns a *NamespaceForeignError unless the labels of the handle's namespace name its client and its stage.
+// CheckOwner returns a *NamespaceForeignError unless the labels of the handle's namespace name its client and its stage, or the same
+// plan adopts a namespace without an owner.
 func (h Handle) CheckOwner(labels map[string]string) error {
-	if labels[LabelClient] == h.Client && labels[LabelStage] == h.Stage {
+	if labels[LabelClient] == h.Client && labels[LabelStage] == h.Stage || h.Adopting && Unclaimed(labels) {
 		return nil
 	}
 	return &NamespaceForeignError{
 		Namespace: h.Namespace, Client: h.Client, Stage: h.Stage,
 		OwnerClient: labels[LabelClient], OwnerStage: labels[LabelStage],
 	}
+}
+
+// Unclaimed reports that the labels of a namespace name neither a client nor a stage.
+func Unclaimed(labels map[string]string) bool {
+	return labels[LabelClient] == "" && labels[LabelStage] == ""
 }
 
 // SystemNamespace reports a namespace that belongs to Kubernetes itself: the prefix kube- is reserved for its own. What an

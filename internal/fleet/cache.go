@@ -22,6 +22,9 @@ type clientEntry struct {
 	Outputs []input
 	// Folder is the stamp of the client's folder in the generated tree, if it contained only folders of Stages.
 	Folder stamp
+	// Places and Tags (their names) are compared with those of all other clients.
+	Places []place
+	Tags   []string
 }
 
 // isCurrent compares all files of a client with the cached fingerprints. Files in folder belong to this client only.
@@ -51,7 +54,7 @@ func (c *clientEntry) isCurrent(o *observer, folder string) bool {
 // basis is the fingerprint of what all clients depend on: engine, description and chart.
 func (f *Fleet) basis(description []byte) (sum, error) {
 	hash := sha256.New()
-	_, _ = fmt.Fprintf(hash, "engine %d, cache 2, program %s\n", Engine, program())
+	_, _ = fmt.Fprintf(hash, "engine %d, cache 3, program %s\n", Engine, program())
 	own := sha256.Sum256(description)
 	hash.Write(own[:])
 	if f.Chart != nil {

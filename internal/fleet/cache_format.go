@@ -44,6 +44,16 @@ func encodeCache(basis sum, clients map[string]clientEntry) []byte {
 		files(entry.Inputs)
 		files(entry.Outputs)
 		writeStamp(entry.Folder)
+		out = binary.AppendUvarint(out, uint64(len(entry.Places)))
+		for _, p := range entry.Places {
+			text(p.Stage)
+			text(p.Key)
+			text(p.Text)
+		}
+		out = binary.AppendUvarint(out, uint64(len(entry.Tags)))
+		for _, tag := range entry.Tags {
+			text(tag)
+		}
 	}
 	return out
 }
@@ -63,6 +73,12 @@ func decodeCache(content []byte, basis sum) map[string]clientEntry {
 			entry.Stages = append(entry.Stages, r.text())
 		}
 		entry.Inputs, entry.Outputs, entry.Folder = r.files(), r.files(), r.stamp()
+		for range r.count() {
+			entry.Places = append(entry.Places, place{Stage: r.text(), Key: r.text(), Text: r.text()})
+		}
+		for range r.count() {
+			entry.Tags = append(entry.Tags, r.text())
+		}
 		clients[name] = entry
 	}
 	if r.broken || r.rest != "" {

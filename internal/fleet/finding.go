@@ -29,6 +29,7 @@ const (
 	RuleTrap     = "trap"     // an unquoted text that YAML reads as something else
 	RuleSecret   = "secret"   // a text that looks like a secret
 	RuleForeign  = "foreign"  // one client's account, host, bucket or name in another's values
+	RulePlace    = "place"    // a namespace, database or host name of two environments
 	RuleOutlier  = "outlier"  // a value that nearly all others have otherwise
 	RuleUseless  = "useless"  // a value that changes nothing anywhere
 	RuleSelector = "selector" // a selector over a tag that no environment has

@@ -355,8 +355,8 @@ func TestResolveAll_FindsWhatIsWrong(t *testing.T) {
 				"clients/acme/client.yaml":   "facts: {account_id: \"0123\", context: shared, namespace: orders}\nstages: {prod: }\n",
 				"clients/globex/client.yaml": "facts: {account_id: \"0456\", context: shared, namespace: orders}\nstages: {prod: }\n",
 			},
-			RuleForeign, "globex/client.yaml",
-			"namespace orders of cluster shared is where acme/prod goes, and globex/prod as well", 2,
+			RulePlace, "globex/client.yaml",
+			"namespace orders of cluster shared is the place of acme/prod and of globex/prod", 2,
 		},
 		"a misspelled tag": {
 			files{"clients/acme/client.yaml": strings.Replace(small["clients/acme/client.yaml"], "{ring", "{teir: gold, ring", 1)},

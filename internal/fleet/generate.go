@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -186,6 +187,7 @@ func (f *Fleet) generateClient(name string) (*clientWork, error) {
 	}
 	out := &clientWork{resolved: len(environments)}
 	for _, e := range environments {
+		out.entry.addTags(e)
 		r, err := f.resolve(e, used)
 		if err != nil {
 			finding, ok := fileFinding(f.Dir, err, e)
@@ -196,6 +198,7 @@ func (f *Fleet) generateClient(name string) (*clientWork, error) {
 			continue
 		}
 		out.findings = append(out.findings, r.Findings...)
+		out.entry.Places = append(out.entry.Places, f.placesOf(e, r)...)
 		folder := filepath.Join(f.Dir, f.Output, e.Client, e.Stage)
 		out.add(filepath.Join(folder, ValuesFile), f.YAML(r))
 		if f.GitOps != nil {
@@ -214,6 +217,27 @@ func (f *Fleet) generateClient(name string) (*clientWork, error) {
 	}
 	out.entry.Inputs = used.files
 	return out, nil
+}
+
+// acrossClients finds what only the comparison of all clients shows, cached ones included.
+func (f *Fleet) acrossClients(names []string, work []*clientWork) []Finding {
+	all, tags := &claims{dir: f.Dir}, selectable()
+	for i, w := range work {
+		all.add(names[i], w.entry.Places)
+		for _, tag := range w.entry.Tags {
+			tags[tag] = true
+		}
+	}
+	return append(all.found, f.waveSelectors(tags)...)
+}
+
+// addTags adds the names of an environment's tags.
+func (c *clientEntry) addTags(e *Environment) {
+	for _, tag := range slices.Sorted(maps.Keys(e.Tags)) {
+		if !slices.Contains(c.Tags, tag) {
+			c.Tags = append(c.Tags, tag)
+		}
+	}
 }
 
 func (w *clientWork) add(path string, content []byte) {
@@ -323,6 +347,7 @@ func (f *Fleet) finish(
 	}); err != nil {
 		return nil, err
 	}
+	out.Findings = append(out.Findings, f.acrossClients(names, work)...)
 	files := 0
 	out.read = int(seen.reads.Load())
 	for _, w := range work {

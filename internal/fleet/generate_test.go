@@ -101,7 +101,7 @@ func TestGenerate_WithCacheDoesWhatItDoesWithout(t *testing.T) {
 
 func compareCached(t *testing.T, now time.Time) {
 	dir := small.with(files{"clients/fleet.yaml": small["clients/fleet.yaml"] + "gitops: {repository: https://example.com/x, " +
-		"cluster: \"{client}\", target_namespace: orders}\n"}).write(t)
+		"cluster: \"{client}\", target_namespace: \"orders-{stage}\"}\n"}).write(t)
 	cache := filepath.Join(t.TempDir(), "cache")
 	steps := []struct {
 		name     string

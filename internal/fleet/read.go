@@ -47,6 +47,9 @@ type Environment struct {
 	// Wave is the position of its wave in the rollout, from 0.
 	Wave     int    `json:"wave"`
 	WaveName string `json:"wave_name"`
+
+	// nested are texts and numbers in objects of the environment's Terraform variables: "cluster.context".
+	nested map[string]string
 }
 
 // Name is "client-a/prod".

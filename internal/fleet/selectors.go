@@ -49,14 +49,26 @@ func (e *UnknownTagError) Error() string {
 // CheckSelector refuses a selector over a tag that no environment has, or over a stage that does not exist. Errors: *UnknownTagError,
 // *UnknownStageError.
 func (f *Fleet) CheckSelector(selector Selector) error {
-	if selector.Selector == nil {
-		return nil
-	}
-	known := map[string]bool{"client": true, "stage": true}
+	return f.checkSelector(selector, f.selectable())
+}
+
+// selectable are the names that selectors can use whatever tags there are.
+func selectable() map[string]bool { return map[string]bool{"client": true, "stage": true} }
+
+// selectable adds the tags of all environments.
+func (f *Fleet) selectable() map[string]bool {
+	known := selectable()
 	for _, e := range f.Environments {
 		for tag := range e.Tags {
 			known[tag] = true
 		}
+	}
+	return known
+}
+
+func (f *Fleet) checkSelector(selector Selector, known map[string]bool) error {
+	if selector.Selector == nil {
+		return nil
 	}
 	requirements, _ := selector.Requirements()
 	for _, requirement := range requirements {
@@ -79,12 +91,10 @@ func (f *Fleet) CheckSelector(selector Selector) error {
 // exist before its first client.
 func (f *Fleet) selectors() []Finding {
 	var findings []Finding
+	known := f.selectable()
 	check := func(what string, selector Selector) {
-		if err := f.CheckSelector(selector); err != nil {
-			findings = append(findings, Finding{
-				Rule: RuleSelector, Severity: SeverityWarning, Text: fmt.Sprintf("%s: %v", what, err),
-				Origin: values.Origin{File: filepath.Join(f.Dir, FileName), Line: selector.line},
-			})
+		if err := f.checkSelector(selector, known); err != nil {
+			findings = append(findings, f.selectorFinding(selector, fmt.Sprintf("%s: %v", what, err)))
 		}
 	}
 	for _, layer := range f.Layers {
@@ -93,8 +103,30 @@ func (f *Fleet) selectors() []Finding {
 	for _, required := range f.Required {
 		check("required "+required.Path, required.Select)
 	}
+	return append(findings, f.waveSelectors(known)...)
+}
+
+func (f *Fleet) selectorFinding(selector Selector, text string) Finding {
+	return Finding{
+		Rule: RuleSelector, Severity: SeverityWarning, Text: text,
+		Origin: values.Origin{File: filepath.Join(f.Dir, FileName), Line: selector.line},
+	}
+}
+
+// waveSelectors finds waves over tags that no environment has. If no wave but the last one selects by something known, a release
+// reaches all environments at once.
+func (f *Fleet) waveSelectors(known map[string]bool) []Finding {
+	var findings []Finding
 	for _, wave := range f.Waves {
-		check("wave "+wave.Name, wave.Select)
+		if err := f.checkSelector(wave.Select, known); err != nil {
+			findings = append(findings, f.selectorFinding(wave.Select, fmt.Sprintf("wave %s: %v", wave.Name, err)))
+		}
+	}
+	if n := len(findings); n > 0 && n >= len(f.Waves)-1 {
+		for i := range findings {
+			findings[i].Text += fmt.Sprintf("; a release reaches all environments together, in wave %s: set the tag in %s of the clients",
+				f.Waves[len(f.Waves)-1].Name, clientFileName)
+		}
 	}
 	return findings
 }

@@ -94,37 +94,3 @@ func (f *Fleet) unreadIn(client string, known map[string]bool) ([]Finding, error
 	}
 	return findings, nil
 }
-
-// destinations finds environments that would overwrite each other: two in one namespace of one cluster.
-func (f *Fleet) destinations() []Finding {
-	first := map[string]*Environment{}
-	var findings []Finding
-	for _, e := range f.Environments {
-		cluster, namespace := e.Facts["context"], e.Facts["namespace"]
-		if f.GitOps != nil {
-			var err error
-			if cluster, err = f.expand(e, f.GitOps.Cluster); err != nil {
-				continue // reported where environments are generated
-			}
-			if namespace, err = f.expand(e, f.GitOps.TargetNamespace); err != nil {
-				continue
-			}
-		}
-		if cluster == "" || namespace == "" {
-			continue
-		}
-		other, taken := first[cluster+"\x00"+namespace]
-		if !taken {
-			first[cluster+"\x00"+namespace] = e
-			continue
-		}
-		findings = append(findings, Finding{
-			Rule: RuleForeign, Severity: SeverityError, Key: "namespace", Origin: values.Origin{
-				File: filepath.Join(f.Dir, e.Client, clientFileName),
-			},
-			Text:         fmt.Sprintf("namespace %s of cluster %s is where %s goes, and %s as well", namespace, cluster, other.Name(), e.Name()),
-			Environments: []string{other.Name(), e.Name()},
-		})
-	}
-	return findings
-}

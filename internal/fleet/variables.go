@@ -69,9 +69,33 @@ func (f *Fleet) readVariables(e *Environment, used *inputs) (found bool, err err
 			e.Facts[name] = fmt.Sprint(value.True())
 		case cty.Number:
 			e.Facts[name] = numberText(value.AsBigFloat())
+		default:
+			f.nest(e, name, value)
 		}
 	}
 	return true, nil
+}
+
+// nest keeps what objects contain, without what looks like a secret. It is no fact, since facts have plain names.
+func (f *Fleet) nest(e *Environment, name string, value cty.Value) {
+	if value.IsNull() || !value.IsKnown() {
+		return
+	}
+	switch {
+	case value.Type() == cty.String && !f.looksSecret([]string{name}, value.AsString()), value.Type() == cty.Number:
+		if e.nested == nil {
+			e.nested = map[string]string{}
+		}
+		if value.Type() == cty.Number {
+			e.nested[name] = numberText(value.AsBigFloat())
+		} else {
+			e.nested[name] = value.AsString()
+		}
+	case value.Type().IsObjectType():
+		for key, below := range value.AsValueMap() {
+			f.nest(e, name+"."+key, below)
+		}
+	}
 }
 
 func numberText(n *big.Float) string { return n.Text('f', -1) }

@@ -151,7 +151,7 @@ func (f *Fleet) ResolveAll(ctx context.Context) (*Whole, error) {
 	findings = append(findings, f.foreign(out.Resolved)...)
 	findings = append(findings, f.outliers(out.Resolved)...)
 	findings = append(findings, f.useless(out.Resolved)...)
-	findings = append(findings, f.destinations()...)
+	findings = append(findings, f.sharedPlaces(out.Resolved)...)
 	findings = append(findings, f.selectors()...)
 	findings = append(findings, f.misspelledTags()...)
 	unread, err := f.unread()

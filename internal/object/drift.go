@@ -14,7 +14,7 @@ import (
 
 // Drift is one leaf in which a live object differs from the repaired object.
 type Drift struct {
-	// Path is that of Change.
+	// Path is that of Change. Where a part of the object is masked as a whole, it ends there.
 	Path string
 	// Live and Restored are nil where the leaf is missing. Both are MaskSecret where either may be a secret; a leaf that is
 	// missing stays nil.
@@ -39,8 +39,12 @@ func Drifts(live, restored, shown map[string]any, ignored func(Drift) bool) []Dr
 			if ignored != nil && ignored(d) {
 				continue
 			}
-			if masked(shown, leaf.path) || secret && isSecretData(leaf.path) {
+			above, hidden := masked(shown, leaf.path)
+			if hidden || secret && isSecretData(leaf.path) {
 				d.Live, d.Restored = maskPresent(d.Live), maskPresent(d.Restored)
+			}
+			if hidden {
+				d.Path = leaf.path[:above].String()
 			}
 			out = append(out, d)
 		}
@@ -152,16 +156,21 @@ func quantity(v any) (resource.Quantity, bool) {
 	return resource.Quantity{}, false
 }
 
-// masked reports that a path of a shown object is masked or below a mask.
-func masked(shown map[string]any, path treePath) bool {
+// masked reports that a path of a shown object is masked or below a mask, and how much of the path leads to the mask: what is below it
+// may be made of secrets too. An element that a list with masks does not have may be one whose name is masked.
+func masked(shown map[string]any, path treePath) (above int, hidden bool) {
 	var at any = shown
-	for _, step := range path {
+	for i, step := range path {
 		if at == MaskSecret {
-			return true
+			return i, true
 		}
-		at = child(at, step)
+		next := child(at, step)
+		if next == nil && step.element && HasMask(at, MaskSecret) {
+			return i, true
+		}
+		at = next
 	}
-	return HasMask(at, MaskSecret)
+	return len(path), HasMask(at, MaskSecret)
 }
 
 // child follows one step of a path; nil if there is nothing.

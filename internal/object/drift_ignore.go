@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -29,12 +30,22 @@ func (r IgnoreRule) Check() error {
 		return fmt.Errorf("the name %q is no pattern: %w", r.Name, err)
 	}
 	for _, text := range r.Paths {
-		if _, err := splitPath(text); err != nil {
+		parts, err := splitPath(text)
+		if err != nil {
 			return err
+		}
+		for i, part := range parts[1:] {
+			if _, err := strconv.Atoi(part); err == nil && slices.Contains(namedLists, parts[i]) {
+				return fmt.Errorf("the path %q names an element of %s by its place, which matches nothing: elements of %s go by their names, "+
+					"as in %s[app]", text, parts[i], parts[i], parts[i])
+			}
 		}
 	}
 	return nil
 }
+
+// namedLists are fields of pods whose elements always have names, so that Drift.Path never contains their places.
+var namedLists = []string{"containers", "initContainers", "ephemeralContainers", "volumes", "env", "imagePullSecrets"}
 
 // Covers reports that a rule ignores a drift of an object.
 func (r IgnoreRule) Covers(key Key, d Drift) bool {

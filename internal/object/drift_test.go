@@ -58,7 +58,7 @@ func TestDrifts_AreLeavesThatReallyDiffer(t *testing.T) {
 		},
 		{
 			"below a mask", `{"spec":{"a":{"b":"x"}}}`, `{"spec":{"a":{"b":"y"}}}`, `{"spec":"(sensitive value)"}`,
-			"spec.a.b: (sensitive value) → (sensitive value)",
+			"spec: (sensitive value) → (sensitive value)",
 		},
 		{
 			"an element of a masked list", `{"args":["x"]}`, `{"args":["y"]}`, `{"args":["(sensitive value)"]}`,
@@ -175,4 +175,19 @@ func FuzzIgnoreRule(f *testing.F) {
 			t.Errorf("%q is refused and covers something", text)
 		}
 	})
+}
+
+func TestDrifts_ShowsNothingBelowAMask(t *testing.T) {
+	shown := decode(t, `{"data":"(sensitive value)","spec":{"env":[{"name":"(sensitive value)","value":"(sensitive value)"},{"name":"b",`+
+		`"value":"x"}]}}`)
+	live := decode(t, `{"data":{"kiwi1":"a"},"spec":{"env":[{"name":"kiwi2","value":"kiwi3"},{"name":"b","value":"y"}]}}`)
+	restored := decode(t, `{"data":{"kiwi1":"kiwi4","kiwi5":"b"},"spec":{"env":[{"name":"kiwi2","value":"kiwi6"},{"name":"b","value":"x"}]}}`)
+	var texts []string
+	for _, d := range Drifts(live, restored, shown, nil) {
+		texts = append(texts, d.Path+" "+LeafText(d.Live)+" "+LeafText(d.Restored))
+	}
+	got := strings.Join(texts, "\n")
+	if strings.Contains(got, "kiwi") || !strings.Contains(got, `spec.env[b].value "y" "x"`) || !strings.Contains(got, "data ") {
+		t.Errorf("got\n%s", got)
+	}
 }

@@ -17,13 +17,13 @@ const (
 	// WhileItRuns ends with the operation's context and with the Lease.
 	WhileItRuns Writes = iota
 	// WhileHeld ends only with the Lease, for what is recorded or rolled back after the operation's context has ended. Each request
-	// is limited to 20 s.
+	// is limited to a minute.
 	WhileHeld
 )
 
 // durableTimeout bounds each request that may be made after the operation's context has ended: Helm's storage, for example, passes
 // no context of its own.
-const durableTimeout = 20 * time.Second
+const durableTimeout = time.Minute
 
 // timeLimit bounds a request including its body.
 type timeLimit struct {

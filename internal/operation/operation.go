@@ -31,6 +31,9 @@ const (
 	// DefaultCleanup is how long an operation without a limit of its own may write and read after its context has ended. Terraform
 	// kills a provider some seconds after the second interrupt, so it is short.
 	DefaultCleanup = 20 * time.Second
+	// calmCleanup is the least time while nobody interrupts: an API server that is gone for a moment must not cost the record of what
+	// happened.
+	calmCleanup = 2 * time.Minute
 )
 
 // Options describe an operation.
@@ -66,7 +69,7 @@ type Operation struct {
 	// Gated refuses writes as soon as the operation's context has ended or the Lease is lost.
 	Gated kubernetes.Interface
 	// Durable refuses writes only when the Lease is lost: another run may be at work then. It records what happened, and rolls back,
-	// after the context has ended. Each of its requests is limited to 20 s.
+	// after the context has ended. Each of its requests is limited to a minute.
 	Durable kubernetes.Interface
 
 	options Options
@@ -93,6 +96,7 @@ func Begin(ctx context.Context, options Options) (*Operation, error) {
 }
 
 func (options Options) withDefaults() Options {
+	options.Handle.Adopting = false // What may be planned for a namespace without an owner is not written to one.
 	if options.Timeout <= 0 {
 		options.Timeout = DefaultTimeout
 	}
@@ -211,7 +215,7 @@ func (o *Operation) Renew(limit time.Duration) error {
 }
 
 // Ended returns why the operation must stop: the cause of its context's end, or that the Lease is lost. It is nil while the operation
-// may continue. What writes to something else than the cluster asks it before each write.
+// may continue.
 func (o *Operation) Ended() error {
 	if o.ctx.Err() != nil {
 		return context.Cause(o.ctx)
@@ -219,12 +223,26 @@ func (o *Operation) Ended() error {
 	return o.Lost()
 }
 
-// Lost returns a *cluster.LostError when the Lease is lost, and nil while it is held.
+// Lost returns a *cluster.LostError when the Lease is lost, and nil while it is held. It is held while it only could not be renewed in
+// time: writes wait then.
 func (o *Operation) Lost() error {
 	if o.lease == nil {
 		return nil
 	}
-	return o.lease.Valid()
+	return o.lease.Lost()
+}
+
+// MayWrite returns why nothing may be written any more, as Ended does. It waits while the Lease could not be renewed in time. What writes
+// to something else than the cluster asks it before each write.
+func (o *Operation) MayWrite() error {
+	if err := o.Ended(); err != nil || o.lease == nil {
+		return err
+	}
+	err := o.lease.Await(o.ctx)
+	if o.ctx.Err() != nil {
+		return context.Cause(o.ctx)
+	}
+	return err
 }
 
 // Interrupted reports that Terraform was interrupted. It is false where the operation's own timeout has passed first.
@@ -259,12 +277,24 @@ func (o *Operation) Dynamic(writes Writes) (dynamic.Interface, error) {
 }
 
 // Afterward returns a context for what has to be done although the operation's own has ended: recording what happened, rolling back.
-// limit is how long it may take, Options.Cleanup where zero.
+// limit is how long it may take. Where it is zero, that is Options.Cleanup from the interrupt on, and two minutes while there is none.
 func (o *Operation) Afterward(limit time.Duration) (context.Context, context.CancelFunc) {
-	if limit <= 0 {
-		limit = o.options.Cleanup
+	base := context.WithoutCancel(o.caller)
+	switch {
+	case limit > 0:
+		return context.WithTimeout(base, limit)
+	case o.caller.Err() != nil:
+		return context.WithTimeout(base, o.options.Cleanup)
 	}
-	return context.WithTimeout(context.WithoutCancel(o.caller), limit)
+	ctx, cancel := context.WithTimeout(base, max(calmCleanup, o.options.Cleanup))
+	stop := context.AfterFunc(o.caller, func() {
+		select {
+		case <-ctx.Done():
+		case <-time.After(o.options.Cleanup):
+			cancel()
+		}
+	})
+	return ctx, func() { stop(); cancel() }
 }
 
 // Say reports a sentence at once.

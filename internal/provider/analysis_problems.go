@@ -6,6 +6,7 @@ package provider
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -75,13 +76,12 @@ func configDiagnostics(summary string, problems []verify.ConfigProblem) (diags d
 			continue // what follows from the first
 		}
 		seen[at.String()] = true
-		detail := capitalized(p.Text)
-		if steps := at.Steps(); len(steps) > 0 {
-			if argument, ok := steps[len(steps)-1].(path.PathStepAttributeName); ok {
-				detail = string(argument) + ": " + p.Text
-			}
+		// Terraform shows the first line of the resource for a block, not which of several blocks it is.
+		where := at.String()
+		if p.Name != "" {
+			where += fmt.Sprintf(" (%q)", p.Name)
 		}
-		diags.AddAttributeError(at, summary, detail)
+		diags.AddAttributeError(at, summary, where+": "+p.Text)
 	}
 	return diags
 }

@@ -132,6 +132,7 @@ func (r *BlueGreenResource) Schema(ctx context.Context, _ resource.SchemaRequest
 				MarkdownDescription: "Any text. Changing it releases pods from quarantine that failed before. Example: `\"the database is back\"`.",
 				Optional:            true,
 			},
+			"data_plane": dataPlaneAttribute(" of the route, with `istio` or `http_route`"),
 			"allow_cluster_move": clusterMoveAttribute("UID of the cluster that the switch is allowed to move to together with its " +
 				"environment, as in `slipway_environment`. " +
 				"The color is then made live there; what is in the old cluster is forgotten, not removed."),

@@ -80,6 +80,9 @@ func (r *BlueGreenResource) apply(
 	if diags.HasError() {
 		return nil, diags
 	}
+	if diags.Append(plan.checkProxies(ctx, "apply", p.live, s.handle, state)...); diags.HasError() {
+		return nil, diags
+	}
 	result, err := bluegreen.Apply(ctx, target, plan.spec(analyses, p.live, s.handle, p.say), bluegreen.Options{
 		Claim:      record.Claim{InstanceID: plan.ID.ValueString(), Create: create, MadeInThisRun: r.data.madeInThisRun},
 		ClusterUID: plan.ClusterUID.ValueString(),

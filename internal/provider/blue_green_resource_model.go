@@ -34,6 +34,7 @@ type blueGreenModel struct {
 	KeepPrevious    types.String   `tfsdk:"keep_previous"`
 	Quarantine      types.String   `tfsdk:"quarantine"`
 	RetryToken      types.String   `tfsdk:"retry_token"`
+	DataPlane       types.String   `tfsdk:"data_plane"`
 	PreviewAnalysis types.List     `tfsdk:"preview_analysis"`
 	Analysis        types.List     `tfsdk:"analysis"`
 	Istio           types.List     `tfsdk:"istio"`

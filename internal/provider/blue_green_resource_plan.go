@@ -67,6 +67,12 @@ func (r *BlueGreenResource) plan(ctx context.Context, plan, state *blueGreenMode
 	}
 	diags.Append(analyses.validate()...)
 	diags.Append(plan.checkRoute(ctx, handle)...)
+	if !plan.DataPlane.IsNull() && !plan.DataPlane.IsUnknown() && len(plan.Istio.Elements())+len(plan.HTTPRoute.Elements()) == 0 &&
+		!plan.Istio.IsUnknown() && !plan.HTTPRoute.IsUnknown() {
+		diags.AddAttributeError(path.Root("data_plane"), "data_plane is about a route",
+			fmt.Sprintf("It is %q, and there is neither a block istio nor a block http_route: the Service's selector is switched, which needs no "+
+				"proxy.\n\nLeave it out.", plan.DataPlane.ValueString()))
+	}
 	if analyses.known {
 		diags.Append(plan.checkTimeouts(ctx, state, analyses)...)
 	}
@@ -74,7 +80,10 @@ func (r *BlueGreenResource) plan(ctx context.Context, plan, state *blueGreenMode
 		return diags
 	}
 	plan.describe(state, analyses)
-	if state == nil {
+	if live, err := r.data.Connections.Cluster(ctx, handle.Cluster); known && err == nil {
+		diags.Append(plan.checkProxies(ctx, "plan", live, handle, state)...)
+	}
+	if state == nil || diags.HasError() {
 		return diags
 	}
 	if known && sameIdentity(ctx, plan.Environment, state.Environment) && state.ClusterUID.ValueString() != "" {

@@ -190,3 +190,22 @@ func (m blueGreenModel) checkRoute(ctx context.Context, handle environment.Handl
 	}
 	return diags
 }
+
+// checkProxies says whether the route that is switched reaches a proxy: an error where another color is to become live by it.
+func (m blueGreenModel) checkProxies(
+	ctx context.Context, verb string, live *cluster.Cluster, handle environment.Handle, state *blueGreenModel,
+) diag.Diagnostics {
+	if !m.DataPlane.IsNull() || m.Active.IsUnknown() {
+		return nil
+	}
+	makes, diags := m.route(ctx, live, m.owner(handle, true))
+	if makes == nil || diags.HasError() {
+		return nil
+	}
+	router, err := makes(nil)
+	if err != nil {
+		return nil //nolint:nilerr // The apply says so.
+	}
+	switches := state == nil || !m.Active.Equal(state.Active)
+	return checkDataPlane(ctx, verb, m.what(), handle, router, m.DataPlane, switches)
+}

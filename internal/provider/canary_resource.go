@@ -86,6 +86,7 @@ func (r *CanaryResource) Schema(ctx context.Context, _ resource.SchemaRequest, r
 				MarkdownDescription: "Any text. Changing it releases pods from quarantine that failed before. Example: `\"the database is back\"`.",
 				Optional:            true,
 			},
+			"data_plane": dataPlaneAttribute(""),
 			"allow_cluster_move": clusterMoveAttribute("UID of the cluster that the split is allowed to move to together with its " +
 				"environment, as in `slipway_environment`. " +
 				"The requests are then divided there, from nothing; the route in the old cluster is forgotten, not removed."),

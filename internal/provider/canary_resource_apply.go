@@ -115,6 +115,9 @@ func (r *CanaryResource) apply(
 	if diags.HasError() {
 		return nil, diags
 	}
+	if diags.Append(r.checkProxies(ctx, plan, wanted, run, p)...); diags.HasError() {
+		return nil, diags
+	}
 	result, err := canary.Apply(ctx, canaryIn(p, wanted.route, run.adopt), plan.spec(wanted, p.live, s.handle, p.say), canary.Options{
 		Claim:      record.Claim{InstanceID: plan.ID.ValueString(), Create: run.create, MadeInThisRun: r.data.madeInThisRun},
 		ClusterUID: plan.ClusterUID.ValueString(),
@@ -128,6 +131,26 @@ func (r *CanaryResource) apply(
 	}
 	plan.ClusterUID = types.StringValue(result.ClusterUID)
 	return result, diags
+}
+
+// checkProxies looks for the proxies that the plan could not see, because the namespace or its pods did not exist.
+func (r *CanaryResource) checkProxies(
+	ctx context.Context, plan *canaryModel, wanted canaryWanted, run canaryRun, p *place,
+) diag.Diagnostics {
+	from := route.Split{}
+	if run.planned != nil {
+		from = run.planned.Split
+	}
+	if !wanted.split.Raises(from) {
+		return nil
+	}
+	handle := p.subject.handle
+	owner := route.Owner{Handle: handle, Name: plan.Name.ValueString(), TakeOver: true, Adopt: run.adopt}
+	router, err := wanted.route.Router(p.live, nil, owner)
+	if err != nil {
+		return nil //nolint:nilerr // The apply says so.
+	}
+	return checkDataPlane(ctx, "apply", plan.what(), handle, router, plan.DataPlane, true)
 }
 
 // Read sees which weights are in effect. It writes nothing.

@@ -35,6 +35,7 @@ type canaryModel struct {
 	Headers     types.Map      `tfsdk:"headers"`
 	Quarantine  types.String   `tfsdk:"quarantine"`
 	RetryToken  types.String   `tfsdk:"retry_token"`
+	DataPlane   types.String   `tfsdk:"data_plane"`
 	Istio       types.List     `tfsdk:"istio"`
 	GatewayAPI  types.List     `tfsdk:"gateway_api"`
 	Stable      types.List     `tfsdk:"stable"`

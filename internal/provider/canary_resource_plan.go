@@ -137,6 +137,9 @@ func (r *CanaryResource) plan(ctx context.Context, plan, state *canaryModel, wan
 		if wanted.known && wanted.split.Raises(from) && !diags.HasError() {
 			diags.Append(r.askAhead(ctx, plan, handle, wanted.analysis)...)
 		}
+		if wanted.known && !wanted.split.Equal(route.Split{}) && !diags.HasError() {
+			diags.Append(r.lookForProxies(ctx, plan, handle, wanted, adopt, wanted.split.Raises(from))...)
+		}
 	}
 	return diags
 }
@@ -254,6 +257,21 @@ func (r *CanaryResource) look(
 		diags.Append(atRouter(errorDiagnostic("plan", plan.what(), handle, err), err, wanted.route))
 	}
 	return diags
+}
+
+// lookForProxies says whether the route divides anything.
+func (r *CanaryResource) lookForProxies(
+	ctx context.Context, plan *canaryModel, handle environment.Handle, wanted canaryWanted, adopt string, raises bool,
+) diag.Diagnostics {
+	live, err := r.data.Connections.Cluster(ctx, handle.Cluster)
+	if err != nil || plan.DataPlane.IsUnknown() { // Read has said so.
+		return nil
+	}
+	router, err := wanted.route.Router(live, nil, route.Owner{Handle: handle, Name: plan.Name.ValueString(), TakeOver: true, Adopt: adopt})
+	if err != nil {
+		return nil //nolint:nilerr // look has said so.
+	}
+	return checkDataPlane(ctx, "plan", plan.what(), handle, router, plan.DataPlane, raises)
 }
 
 // askAhead validates the queries of the analysis before a request goes to the canary.

@@ -145,8 +145,10 @@ func (r *DatabaseResource) Schema(ctx context.Context, _ resource.SchemaRequest,
 				Validators: []validator.Int64{int64validator.AtLeast(1)},
 			},
 			"adopt": schema.BoolAttribute{
-				MarkdownDescription: "Take over a database and roles that exist and are nobody's. They get new passwords, and everybody " +
-					"else loses the right to connect. On destroy they only lose Slipway's comments. What is another client's is never taken " +
+				MarkdownDescription: "Take over a database and roles that exist and are nobody's. A role keeps its password if the Secret of the " +
+					"name (`owner_secret`, `app_secret`) exists and holds it, under a key with `pass` in its name or in a URL; the Secret is taken " +
+					"over with its other keys. Else the role gets a new password. Everybody else loses the right to connect. The plan lists what " +
+					"is taken over. On destroy they only lose Slipway's comments. What is another client's is never taken " +
 					"over. Default: `false`. Example: `true`.",
 				Optional: true,
 			},

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -142,9 +143,16 @@ func (r *DatabaseResource) planLive(
 		return diags
 	}
 	err = database.Preflight(ctx, spec, options)
+	var taken []string
+	if err == nil && plan.Adopt.ValueBool() && state == nil {
+		taken, err = database.Takeover(ctx, live, spec, options.AdminPassword)
+	}
+	if len(taken) > 0 {
+		diags.AddWarning("The "+plan.what()+" in "+spec.Handle.Name()+" takes over what is on the server", strings.Join(taken, "\n"))
+	}
 	switch {
 	case err == nil:
-	case database.IsTransient(err):
+	case database.IsTransient(err), cluster.IsTransient(err):
 		untried(err)
 	default:
 		diags.Append(errorDiagnostic("plan", plan.what(), spec.Handle, err))

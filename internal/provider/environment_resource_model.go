@@ -5,11 +5,13 @@ package provider
 
 import (
 	"context"
+	"maps"
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
 
@@ -119,6 +121,32 @@ func defaultNetwork() types.Object {
 
 func (m environmentModel) handle(ctx context.Context) (environment.Handle, bool, diag.Diagnostics) {
 	return handleModel{Client: m.Client, Stage: m.Stage, Cluster: m.Cluster, Namespace: m.Namespace, Database: m.Database}.handle(ctx)
+}
+
+// adoptedNetwork is the attribute "network" of a plan. An adopted namespace is closed only if the configuration says so: pods run in it,
+// and nothing says who sends them requests.
+func (m environmentModel) adoptedNetwork(ctx context.Context, config tfsdk.Config, diags *diag.Diagnostics) types.Object {
+	adopt, _ := m.Namespace.Attributes()["adopt"].(types.Bool)
+	if !m.Namespace.IsUnknown() && !adopt.IsUnknown() && !adopt.ValueBool() || m.Network.IsUnknown() {
+		return m.Network
+	}
+	var configured types.Object
+	var ingress types.String
+	diags.Append(config.GetAttribute(ctx, path.Root("network"), &configured)...)
+	if !configured.IsNull() && !configured.IsUnknown() {
+		diags.Append(config.GetAttribute(ctx, path.Root("network").AtName("ingress"), &ingress)...)
+	}
+	if !ingress.IsNull() || diags.HasError() {
+		return m.Network
+	}
+	attributes := maps.Clone(m.Network.Attributes())
+	attributes["ingress"] = types.StringValue(namespace.TrafficAllow)
+	if m.Namespace.IsUnknown() || adopt.IsUnknown() {
+		attributes["ingress"] = types.StringUnknown()
+	}
+	out, d := types.ObjectValue(networkTypes, attributes)
+	diags.Append(d...)
+	return out
 }
 
 // adopt is false where it is not set or not known yet.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -41,6 +42,11 @@ func (r *EnvironmentResource) ModifyPlan(ctx context.Context, req resource.Modif
 		return
 	}
 	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("drift"), types.ListNull(types.StringType))...)
+	plan.Network = plan.adoptedNetwork(ctx, req.Config, &resp.Diagnostics)
+	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("network"), plan.Network)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
 
 	if eks, ok := plan.Cluster.Attributes()["eks"]; ok && !eks.IsNull() {
 		resp.Diagnostics.Append(environmentDiagnostic("plan", environment.Handle{}, &cluster.UnsupportedError{What: "cluster.eks"}))
@@ -95,7 +101,10 @@ func (r *EnvironmentResource) planLive(ctx context.Context, req resource.ModifyP
 			open := namespace.Network{Ingress: namespace.TrafficAllow, Egress: namespace.TrafficAllow}
 			spec = namespace.Spec{Handle: handle, Adopt: plan.adopt(), Network: open}
 		}
-		err = namespace.Preflight(ctx, live, spec, options)
+		var found namespace.Takeover
+		if found, err = namespace.Preflight(ctx, live, spec, options); err == nil {
+			r.planTakeover(ctx, resp, live, handle, found)
+		}
 	}
 	switch {
 	case err == nil:
@@ -105,6 +114,28 @@ func (r *EnvironmentResource) planLive(ctx context.Context, req resource.ModifyP
 			"Whether the namespace may be taken shows only in the apply, because the cluster could not be asked.\n\n"+detailOf(err))
 	default:
 		resp.Diagnostics.Append(environmentDiagnostic("plan", handle, err))
+	}
+}
+
+// planTakeover shows what the environment takes over, and tells the rest of the plan whose the namespace is going to be.
+func (r *EnvironmentResource) planTakeover(
+	ctx context.Context, resp *resource.ModifyPlanResponse, live *cluster.Cluster, handle environment.Handle, found namespace.Takeover,
+) {
+	if found.Unclaimed {
+		if uid, err := live.UID(ctx); err == nil {
+			r.data.adoptions.add(uid, handle)
+		}
+		runs := "Nothing runs in it."
+		if len(found.Workloads) > 0 {
+			runs = "In it run:\n" + strings.Join(found.Workloads, "\n")
+		}
+		resp.Diagnostics.AddWarning("The environment "+handle.Name()+" takes over namespace "+handle.Namespace,
+			"The namespace exists, and belongs to no client. "+runs+"\n\nThe apply labels the namespace. It does not touch what runs in it, "+
+				"and never deletes the namespace.")
+	}
+	if len(found.Effects) > 0 {
+		resp.Diagnostics.AddWarning("The environment "+handle.Name()+" changes things for pods that run in namespace "+handle.Namespace,
+			strings.Join(found.Effects, "\n\n"))
 	}
 }
 

@@ -141,7 +141,8 @@ func namespaceAttribute() schema.SingleNestedAttribute {
 			"name": name,
 			"adopt": schema.BoolAttribute{
 				MarkdownDescription: "Take the namespace over where it exists and is nobody's. It is then never deleted: on destroy it only " +
-					"loses what Slipway put there. " +
+					"loses what Slipway put there. What runs in it is left alone, and so is its network unless `network.ingress` or " +
+					"`network.egress` says `\"deny\"`. Releases, splits and databases of the same plan can be imported or taken over. " +
 					"A namespace of another client is never taken over. Default: `false`. Example: `true`.",
 				Optional: true,
 			},
@@ -222,14 +223,15 @@ func networkAttribute() schema.SingleNestedAttribute {
 	return schema.SingleNestedAttribute{
 		MarkdownDescription: "NetworkPolicies of the namespace. Pods of the namespace always reach each other; probes of the kubelet " +
 			"get through. They have an effect only where the " +
-			"cluster enforces network policies. Default: `{ ingress = \"deny\", egress = \"allow\" }`. Example: `{ load_balancer_cidrs = " +
+			"cluster enforces network policies. Default: `{ ingress = \"deny\", egress = \"allow\" }`; with `namespace.adopt = true`, " +
+			"`ingress` is `\"allow\"` unless it is set. Example: `{ load_balancer_cidrs = " +
 			"[\"10.0.0.0/16\"], prometheus = { namespace = \"monitoring\" } }`.",
 		Optional: true,
 		Computed: true,
 		Default:  objectdefault.StaticValue(defaultNetwork()),
 		Attributes: map[string]schema.Attribute{
 			"ingress": traffic("What may reach the pods from outside the namespace: `\"deny\"` leaves only what the presets open, "+
-				"`\"allow\"` everything. Default: `\"deny\"`. Example: `\"allow\"`.", namespace.TrafficDeny),
+				"`\"allow\"` everything. Default: `\"deny\"`, with `namespace.adopt = true` `\"allow\"`. Example: `\"allow\"`.", namespace.TrafficDeny),
 			"egress": traffic("What the pods may reach outside the namespace: `\"deny\"` leaves only what the presets open, `\"allow\"` "+
 				"everything. Default: `\"allow\"`. Example: `\"deny\"`.", namespace.TrafficAllow),
 			"dns": schema.BoolAttribute{

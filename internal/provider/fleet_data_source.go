@@ -127,6 +127,10 @@ func (*FleetDataSource) Read(ctx context.Context, req datasource.ReadRequest, re
 		resp.Diagnostics.AddAttributeError(path.Root("directory"), "Cannot read the fleet", detailOf(err))
 		return
 	}
+	if err := described.CheckPlaces(); err != nil {
+		resp.Diagnostics.AddAttributeError(path.Root("directory"), "Cannot use the fleet", detailOf(err))
+		return
+	}
 	if err := described.CheckSelector(selector); err != nil {
 		resp.Diagnostics.AddAttributeError(path.Root("select"), "Cannot read the fleet", ended(capitalized(err.Error())))
 		return

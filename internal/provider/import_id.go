@@ -36,12 +36,13 @@ func (f importForm) parse(id string) (subject, diag.Diagnostics) {
 	return subject{noun: f.noun, name: name, handle: at, base: path.Root("environment")}, nil
 }
 
-// openToImport opens the place of an import. Client and stage come from the namespace's labels, the UID is that of the cluster.
+// openToImport opens the place of an import. Client and stage come from the namespace's labels, or from the environment that the same
+// plan adopts it for. The UID is that of the cluster.
 func openToImport(ctx context.Context, data *Data, s subject) (p *place, uid string, diags diag.Diagnostics) {
 	live, err := data.Connections.Cluster(ctx, s.handle.Cluster)
 	if err == nil {
 		var found environment.Handle
-		if found, err = environment.FromNamespace(ctx, live, s.handle.Cluster, s.handle.Namespace); err == nil {
+		if found, err = data.ownerForImport(ctx, live, s.handle); err == nil {
 			s.handle = found
 			diags.Append(guardPlanAt(s.base, data, s.handle)...)
 			uid, err = live.UID(ctx)

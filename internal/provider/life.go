@@ -137,7 +137,7 @@ func (p *place) read(ctx context.Context, resp *resource.ReadResponse, found boo
 
 // check fails where the namespace does not exist, or belongs to another environment.
 func (p *place) check(ctx context.Context) error {
-	_, err := environment.Check(ctx, p.live, p.subject.handle)
+	_, err := environment.Check(ctx, p.live, p.data.planned(ctx, p.live, p.subject.handle))
 	return err
 }
 

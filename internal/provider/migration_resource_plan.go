@@ -244,8 +244,8 @@ func (m *migrationModel) planFindings(ctx context.Context, dir *job.Directory, p
 		}
 		diags.AddAttributeError(path.Root("directory"), fmt.Sprintf("Unsafe migrations: the linter found %d", len(found)),
 			strings.Join(texts, "\n\n")+"\n\nNothing was run. Rewrite them in the safe form, or accept one with its reason: a comment "+
-				"above the statement, -- slipway:allow RULE reason=\"…\", or an entry in acknowledge. "+
-				"To destroy all the same: terraform destroy -refresh=false.")
+				"above the statement, -- slipway:allow RULE reason=\"…\", or an entry in acknowledge."+
+				destroyInSpite(!m.ID.IsUnknown()))
 		return diags
 	}
 	var texts []string

@@ -51,6 +51,7 @@ type Data struct {
 
 	// instances are the instance ids of what this run has created or attempted to create.
 	instances sync.Map
+	adoptions adoptions
 }
 
 // newInstance returns the instance id of a resource that this run creates. It is remembered, since no other resource of the run

@@ -6,6 +6,7 @@ package provider
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/chart"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
 )
 
@@ -27,7 +29,9 @@ func chartDiagnostic(err error) diag.Diagnostic {
 	var unreachable *chart.UnreachableError
 	switch {
 	case errors.As(err, &source):
-		at, advice = at.AtName(source.Field), "Correct the attribute."
+		// The sentence begins with the attribute's name, which keeps its case.
+		return diag.NewAttributeErrorDiagnostic(at.AtName(source.Field), "Cannot get the chart",
+			source.Error()+".\n\nCorrect chart."+source.Field+".")
 	case errors.As(err, &missing):
 		advice = "Correct the chart's repository, name or version."
 		switch {
@@ -57,22 +61,51 @@ func chartDiagnostic(err error) diag.Diagnostic {
 	return diag.NewAttributeErrorDiagnostic(at, "Cannot get the chart", detail)
 }
 
-// valuesDiagnostics are the problems that the chart's schema and its known keys find in the values.
+// valuesDiagnostics are the problems that the chart's schema and its known keys find in the values. A problem that depends on a secret
+// is told without what was found.
 func valuesDiagnostics(c *chart.Chart, l layers) (diags diag.Diagnostics) {
-	for _, problem := range c.ValidateValues(l.merged()) {
+	problems := c.ValidateValues(l.merged())
+	if len(problems) == 0 {
+		return nil
+	}
+	others, err := render.OtherSecrets(render.Spec{Chart: c, Values: l.public, Sensitive: l.sensitive, WriteOnly: l.writeOnly})
+	if err != nil {
+		diags.Append(chartDiagnostic(err))
+		return diags
+	}
+	var found [][]chart.Problem
+	for _, v := range others.Values {
+		found = append(found, c.ValidateValues(v))
+	}
+	for _, problem := range problems {
+		if problem.Unknown && l.onlyVersionAt(problem.Path) {
+			diags.AddAttributeError(path.Root("version_path"), fmt.Sprintf("Chart %s %s has no value at version_path", c.Name, c.Version),
+				fmt.Sprintf("version = %q is written to the values at version_path = %q: %s\n\nSet version_path to the key from which the "+
+					"chart's templates take the image tag.", l.version, l.versionPath, ended(problem.Text)))
+			continue
+		}
 		text, source := problem.Text, "values or values_files"
 		for name, secret := range map[string]map[string]any{"sensitive_values": l.sensitive, "values_wo": l.writeOnly} {
 			if _, ok := values.Get(secret, problem.Path); !ok || problem.Path == "" {
 				continue
 			}
 			source = name
-			if !problem.Unknown {
-				text = problem.Path + ": the (sensitive) value does not fit the chart's schema"
-			}
+		}
+		depends := slices.ContainsFunc(found, func(other []chart.Problem) bool { return !slices.Contains(other, problem) })
+		if depends && source == "values or values_files" {
+			source = "sensitive_values or values_wo"
+		}
+		switch secret := strings.HasPrefix(source, "sensitive_values") || source == "values_wo"; {
+		case depends && !others.Public(problem.Path):
+			text = "A sensitive value, or a key of one, does not fit the chart's schema"
+		case depends && problem.Path == "":
+			text = "The (sensitive) values do not fit the chart's schema"
+		case depends || secret && !problem.Unknown:
+			text = problem.Path + ": the (sensitive) value does not fit the chart's schema"
 		}
 		summary := fmt.Sprintf("Chart %s %s does not accept the values", c.Name, c.Version)
 		detail := fmt.Sprintf("%s\n\nCorrect it in %s.", ended(withoutSecrets(text, l)), source)
-		if source == "sensitive_values" || source == "values_wo" {
+		if source != "values or values_files" {
 			// Terraform quotes the line of the configuration that a path points at, with what is in it.
 			diags.AddError(summary, detail)
 			continue

@@ -234,7 +234,7 @@ func TestRelease_RevisionMadeOutsideIsRepaired(t *testing.T) {
 			Config: config,
 			ConfigPlanChecks: plans(
 				plancheck.ExpectResourceAction(testReleaseAddress, plancheck.ResourceActionUpdate),
-				says("revision 1 is modified: it is repaired"),
+				says("revision 1 has no record of Slipway: what is configured is restored"),
 			),
 		},
 		resource.TestStep{Config: config, ConfigPlanChecks: plans(plancheck.ExpectEmptyPlan())},

@@ -91,16 +91,13 @@ func (r *ReleaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 			"chart": schema.SingleNestedAttribute{
 				MarkdownDescription: "Where the chart comes from: either `path`, or `repository`, `name` and `version`.",
 				Required:            true,
+				Validators:          []validator.Object{chartSource{}},
 				Attributes: map[string]schema.Attribute{
 					"path": schema.StringAttribute{
 						MarkdownDescription: "Chart directory or packed `.tgz` file, relative to the directory in which Terraform runs; use " +
 							"`\"${path.module}/…\"` in modules. Example: `\"charts/data-collection-service\"`.",
-						Optional: true,
-						Validators: []validator.String{
-							stringvalidator.LengthAtLeast(1),
-							stringvalidator.ExactlyOneOf(path.MatchRelative().AtParent().AtName("repository")),
-							stringvalidator.ConflictsWith(path.MatchRelative().AtParent().AtName("name"), path.MatchRelative().AtParent().AtName("version")),
-						},
+						Optional:   true,
+						Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
 					},
 					"repository": schema.StringAttribute{
 						MarkdownDescription: "Chart repository: `\"https://…\"` with an `index.yaml`, or an OCI registry as " +
@@ -109,7 +106,6 @@ func (r *ReleaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 						Optional: true,
 						Validators: []validator.String{
 							stringvalidator.RegexMatches(regexp.MustCompile(`^(https?|oci)://.+`), "must start with https://, http:// or oci://"),
-							stringvalidator.AlsoRequires(path.MatchRelative().AtParent().AtName("name"), path.MatchRelative().AtParent().AtName("version")),
 						},
 					},
 					"name": schema.StringAttribute{
@@ -166,7 +162,8 @@ func (r *ReleaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 			"values_wo": schema.DynamicAttribute{
 				MarkdownDescription: "Secret values as an object, merged last. Write-only: never in plan or state, sent again with every " +
 					"update; may be ephemeral. Whatever depends on " +
-					"them is masked. A change of them alone is seen only when `values_wo_version` changes. Example: `{ apiToken = var.api_token }`.",
+					"them is masked. A change of them alone is seen only when `values_wo_version` changes; the plan warns if that is missing. " +
+					"Example: `{ apiToken = var.api_token }`.",
 				Optional:  true,
 				WriteOnly: true,
 			},
@@ -184,6 +181,23 @@ func (r *ReleaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 				Computed:   true,
 				Default:    stringdefault.StaticString(defaultOnPending),
 				Validators: []validator.String{stringvalidator.OneOf("recover", "fail")},
+			},
+			"take_ownership": schema.BoolAttribute{
+				MarkdownDescription: "Take over objects that run already and that the chart renders: those made by `kubectl`, Argo CD, Flux or " +
+					"another program, and a Helm release of this name that Slipway did not make. The plan lists each of them with its owner, and " +
+					"says whose pods are replaced. Fields that the chart does not set stay. Objects of another Helm release are refused unless " +
+					"`take_ownership_from` names it. Default: `false`. Example: `true`.",
+				Optional: true,
+			},
+			"take_ownership_from": schema.ListAttribute{
+				MarkdownDescription: "Other Helm releases in the namespace of which objects are taken over. Their records still list the objects: " +
+					"remove the records after the apply, without `helm uninstall`. Default: none. Example: `[\"old-release\"]`.",
+				Optional:    true,
+				ElementType: types.StringType,
+				Validators: []validator.List{
+					listvalidator.SizeAtLeast(1), listvalidator.AlsoRequires(path.MatchRoot("take_ownership")),
+					listvalidator.ValueStringsAre(stringvalidator.RegexMatches(releaseNamePattern, releaseNameRule)),
+				},
 			},
 			"max_history": schema.Int64Attribute{
 				MarkdownDescription: "How many revisions of the release are kept; at least 2. The deployed revision, the last known-good " +

@@ -6,6 +6,7 @@ package provider
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
@@ -143,6 +144,8 @@ func (r *ReleaseResource) apply(ctx context.Context, plan releaseModel, writeOnl
 	options.CorrectDrift = plan.CorrectDrift.ValueBool()
 	options.IgnoreDrift, d = plan.ignoreRules(ctx)
 	diags.Append(d...)
+	options.Taking, _, d = plan.taking(ctx)
+	diags.Append(d...)
 	spec := plan.spec(c, source, l)
 	definitions, err := render.Definitions(spec)
 	if err != nil {
@@ -158,6 +161,9 @@ func (r *ReleaseResource) apply(ctx context.Context, plan releaseModel, writeOnl
 	if result.outcome != nil {
 		for _, recovered := range result.outcome.Recovered {
 			diags.AddWarning("Release "+plan.Name.ValueString()+" was found half done", recovered)
+		}
+		if len(result.outcome.Unserved) > 0 {
+			diags.AddWarning("Release "+plan.Name.ValueString()+" has Services without an endpoint", strings.Join(result.outcome.Unserved, "\n"))
 		}
 		if unchecked := result.outcome.Unchecked; unchecked != "" {
 			diags.AddWarning("Release "+plan.Name.ValueString()+" was accepted without all its checks", unchecked+
@@ -200,8 +206,13 @@ func (r *ReleaseResource) read(ctx context.Context, req resource.ReadRequest, pr
 	if record := observation.Record; record != nil && record.InstanceID != state.ID.ValueString() {
 		resp.Diagnostics.Append(p.anotherOwner(p.record(), record.InstanceID, state.ID.ValueString()))
 	}
+	if observation.Proven, err = release.Proven(ctx, releaseIn(p), observation); err != nil {
+		resp.Diagnostics.Append(p.subject.notRead(err))
+		return
+	}
 	status := observation.Status
-	if observation.Outside() && status == statusDeployed {
+	imported := observation.Record == nil && state.ValuesDigest.IsNull() // What another program made is no change of what Slipway made.
+	if observation.Outside() && status == statusDeployed && !imported {
 		status = statusModified
 	}
 	prior := state.attributes()

@@ -104,8 +104,8 @@ func (c change) planDefinitions(resp *resource.ModifyPlanResponse) (value types.
 }
 
 // tryDefinitions asks the cluster what replacing the chart's CustomResourceDefinitions would do.
-func (r *ReleaseResource) tryDefinitions(ctx context.Context, diags *diag.Diagnostics, target release.Target, spec release.Spec) {
-	result, err := dryrun.Definitions(ctx, target, spec)
+func (r *ReleaseResource) tryDefinitions(ctx context.Context, diags *diag.Diagnostics, target release.Target, c change) {
+	result, err := dryrun.Definitions(ctx, target, c.spec)
 	if err != nil {
 		diags.Append(notValidated(target.Name, err))
 		return
@@ -113,7 +113,7 @@ func (r *ReleaseResource) tryDefinitions(ctx context.Context, diags *diag.Diagno
 	for _, refusal := range result.Refusals {
 		_, _, _, name := refusal.Object.Parts()
 		diags.AddError(fmt.Sprintf("Cannot replace CustomResourceDefinition %s for release %s in %s", name, target.Name, target.Handle.Name()),
-			capitalized(refusal.Message)+"\n\nTo destroy in spite of this error, run terraform destroy -refresh=false.")
+			strings.TrimSpace(capitalized(refusal.Message)+"\n\n"+strings.TrimSpace(destroyInSpite(c.state != nil))))
 	}
 	if len(result.Changes) > 0 {
 		diags.AddWarning("Release "+target.Name+" writes CustomResourceDefinitions of the whole cluster",

@@ -25,6 +25,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/drift"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
 // driftAttributes are those of slipway_release that are about live differences.
@@ -148,6 +149,26 @@ func (m releaseModel) ignoreRules(ctx context.Context) (rules []object.IgnoreRul
 		rules = append(rules, rule)
 	}
 	return rules, diags
+}
+
+// warnOfUnusedRules warns of blocks drift_ignore that apply to no object: a misspelled kind or name ignores nothing.
+func (c change) warnOfUnusedRules(ctx context.Context, resp *resource.ModifyPlanResponse, next *render.Result) {
+	if next.VolatileSet != "" || !wholly(c.plan.DriftIgnore) {
+		return
+	}
+	rules, diags := c.plan.ignoreRules(ctx)
+	resp.Diagnostics.Append(diags...)
+	for i, rule := range rules {
+		used := false
+		for key := range next.Objects {
+			used = used || rule.CoversObject(key)
+		}
+		if !used {
+			resp.Diagnostics.AddAttributeWarning(path.Root("drift_ignore").AtListIndex(i), "A drift_ignore has no effect",
+				fmt.Sprintf("drift_ignore[%d]: the chart renders no object of kind = %q and name = %q.\n\nCorrect kind and name; both are "+
+					"compared with upper and lower case. An empty one matches all.", i, rule.Kind, rule.Name))
+		}
+	}
 }
 
 // readDrift compares what is live where that was asked for and there is one deployed revision to compare with: what is half done,

@@ -22,29 +22,34 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
-// findAnother says before a create what the apply would find under the release's name: the release of another owner is an
-// error, and one of Slipway that works is a warning, because the create takes it over. What cannot be read is left to the dry run,
-// which says so.
-func (r *ReleaseResource) findAnother(
-	ctx context.Context, resp *resource.ModifyPlanResponse, target release.Target, key, retryToken string,
-) {
-	seen, err := release.ObserveForCreate(ctx, target)
-	var ownership *ownership.Error
+// observeForCreate says what is there under the name of a release that is created; nil with an error among the diagnostics, or where it
+// could not be seen.
+func observeForCreate(
+	ctx context.Context, resp *resource.ModifyPlanResponse, target release.Target, taking ownership.Taking,
+) *release.Observation {
+	seen, err := release.ObserveForCreate(ctx, target, taking)
+	var foreignRelease *ownership.Error
 	var foreign *record.ForeignError
 	var newer *record.NewerError
 	switch {
-	case errors.As(err, &ownership), errors.As(err, &foreign), errors.As(err, &newer):
+	case errors.As(err, &foreignRelease), errors.As(err, &foreign), errors.As(err, &newer):
 		resp.Diagnostics.Append(errorDiagnostic("install", "release "+target.Name, target.Handle, err))
-	case err == nil && seen.Working():
+		return nil
+	case err != nil:
+		return nil // The dry run fails likewise, and is reported.
+	}
+	return seen
+}
+
+// warnOfAnother warns where a release that is created exists already, or would be refused.
+func warnOfAnother(resp *resource.ModifyPlanResponse, target release.Target, seen *release.Observation, key, retryToken string) {
+	if seen.Working() {
 		resp.Diagnostics.AddWarning("Release "+target.Name+" exists already, and is taken over",
 			fmt.Sprintf("Revision %d of it is deployed in namespace %s; chart %s %s, put there by %s.\n\n"+
 				"That is as it should be where this plan replaces it, or where its state was lost. Where the resource only got another name in the "+
 				"configuration, a moved block keeps the release running. Where another slipway_release has this name, this one would overwrite it: "+
 				"give this one another name.",
 				seen.Deployed, target.Handle.Namespace, seen.Record.Chart.Name, seen.Record.Chart.Version, seen.Record.Holder))
-	}
-	if err != nil {
-		return
 	}
 	// A create has no state from which the plan could take it, so it is no planned attribute here.
 	if q := seen.Record.Quarantined(key, retryToken, seen.Cleared, time.Now()); q != nil {
@@ -54,11 +59,18 @@ func (r *ReleaseResource) findAnother(
 }
 
 // try asks the API server what it would say, and passes it on as errors and warnings.
-func (r *ReleaseResource) try(ctx context.Context, resp *resource.ModifyPlanResponse, target release.Target,
-	previous map[object.Key]string, next *render.Result, outside bool,
+func (c change) try(ctx context.Context, resp *resource.ModifyPlanResponse, target release.Target,
+	previous map[object.Key]string, next *render.Result,
 ) {
+	advice := "Change the chart or its values, or what refuses them in the cluster." + destroyInSpite(c.state != nil)
 	what := "release " + target.Name
-	result, err := dryrun.Run(ctx, target, previous, next, outside)
+	options := dryrun.Options{Taking: c.taking}
+	if c.state != nil {
+		status := c.state.Status.ValueString()
+		options.Outside = status == statusModified
+		options.Attempted = status != statusModified && status != statusDeployed
+	}
+	result, err := dryrun.Run(ctx, target, previous, next, options)
 	var missing *environment.NamespaceMissingError
 	var foreign *environment.NamespaceForeignError
 	var ownership *ownership.Error
@@ -78,11 +90,10 @@ func (r *ReleaseResource) try(ctx context.Context, resp *resource.ModifyPlanResp
 	for _, refusal := range result.Refusals {
 		resp.Diagnostics.AddError(
 			fmt.Sprintf("Cannot apply %s of %s in %s/%s", refusal.Object, what, target.Handle.Client, target.Handle.Stage),
-			fmt.Sprintf("The API server of the cluster refuses the object in a dry run (%s):\n\n%s\n\n"+
-				"Change the chart or its values, or what refuses them in the cluster. To destroy in spite of this error, run terraform "+
-				"destroy -refresh=false.",
-				refusal.Reason, refusal.Message))
+			fmt.Sprintf("The API server of the cluster refuses the object in a dry run (%s):\n\n%s\n\n%s",
+				refusal.Reason, refusal.Message, advice))
 	}
+	c.warnOfTakeover(resp, target, result.Takeovers)
 	if lines := overwriteLines(result.Overwrites); len(lines) > 0 {
 		resp.Diagnostics.AddWarning("Release "+target.Name+" will overwrite changes made in the cluster",
 			strings.Join(lines, "\n")+"\n\nThese fields differ live from what was rendered last; the apply overwrites them. Take them "+
@@ -91,6 +102,14 @@ func (r *ReleaseResource) try(ctx context.Context, resp *resource.ModifyPlanResp
 	if len(result.Skipped) > 0 {
 		resp.Diagnostics.AddWarning("Release "+target.Name+" was validated only in part", strings.Join(result.Skipped, "\n"))
 	}
+}
+
+// destroyInSpite is the advice for an error that also stops a destroy, which refreshes first. What does not exist yet needs none.
+func destroyInSpite(exists bool) string {
+	if !exists {
+		return ""
+	}
+	return " To destroy in spite of this error, run terraform destroy -refresh=false."
 }
 
 // notValidated says why a plan shows nothing of what the cluster would say.

@@ -33,6 +33,9 @@ func (r *ReleaseResource) ImportState(ctx context.Context, req resource.ImportSt
 		return
 	}
 	imported, err := release.Import(ctx, releaseIn(p))
+	if err == nil {
+		imported.Observation.Proven, err = release.Proven(ctx, releaseIn(p), imported.Observation)
+	}
 	if err != nil {
 		resp.Diagnostics.Append(p.subject.failed("import", err))
 		return
@@ -72,6 +75,9 @@ func importedModel(handle environment.Handle, name, clusterUID string, imported 
 		// Where a move is allowed is the configuration's to say.
 		AllowClusterMove: types.StringNull(),
 		LookupNamespaces: types.SetNull(types.StringType),
+
+		TakeOwnership:     types.BoolNull(),
+		TakeOwnershipFrom: types.ListNull(types.StringType),
 
 		Analysis:   nullBlock("analysis"),
 		SmokeTest:  nullBlock("smoke_test"),

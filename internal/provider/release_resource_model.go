@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
@@ -41,6 +42,9 @@ type releaseModel struct {
 
 	AllowClusterMove types.String `tfsdk:"allow_cluster_move"`
 	LookupNamespaces types.Set    `tfsdk:"lookup_namespaces"`
+
+	TakeOwnership     types.Bool `tfsdk:"take_ownership"`
+	TakeOwnershipFrom types.List `tfsdk:"take_ownership_from"`
 
 	Analysis   types.List   `tfsdk:"analysis"`
 	SmokeTest  types.List   `tfsdk:"smoke_test"`
@@ -132,6 +136,22 @@ type layers struct {
 	// public is values_files, version and values, merged; sensitive and writeOnly come over it.
 	public, sensitive, writeOnly map[string]any
 	digest                       string
+	// version is written to versionPath; both are empty if no version is set. configured is public without it.
+	version, versionPath string
+	configured           map[string]any
+}
+
+// onlyVersionAt reports that at a dotted path the values contain nothing but the version.
+func (l layers) onlyVersionAt(at string) bool {
+	if l.version == "" || at == "" || at != l.versionPath && !strings.HasPrefix(l.versionPath, at+".") {
+		return false
+	}
+	for _, layer := range []map[string]any{l.configured, l.sensitive, l.writeOnly} {
+		if _, set := values.Get(layer, at); set {
+			return false
+		}
+	}
+	return true
 }
 
 // merged is what the chart gets.
@@ -173,6 +193,7 @@ func (m releaseModel) layers(ctx context.Context, writeOnly types.Dynamic) (l la
 		return layers{}, false, diags
 	}
 	l.public = values.Merge(all...)
+	l.configured = values.Merge(l.public, inline)
 	if v := m.Version.ValueString(); v != "" {
 		public, err := values.Set(l.public, m.VersionPath.ValueString(), v)
 		if err != nil {
@@ -185,7 +206,7 @@ func (m releaseModel) layers(ctx context.Context, writeOnly types.Dynamic) (l la
 					fmt.Sprint(other)))
 			return layers{}, false, diags
 		}
-		l.public = public
+		l.public, l.version, l.versionPath = public, v, m.VersionPath.ValueString()
 	}
 	l.public = values.Merge(l.public, inline)
 	digest, err := digestOf(l.public)

@@ -18,6 +18,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 )
 
@@ -116,8 +117,18 @@ func (r *ReleaseResource) modifyPlan(
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	r.planChange(ctx, private, resp,
-		change{plan: plan, state: state, handle: handle, spec: plan.spec(c, source, l), verification: verification})
+	taking, known, diags := plan.taking(ctx)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	r.planChange(
+		ctx,
+		private,
+		resp,
+		change{plan: plan, state: state, handle: handle, spec: plan.spec(c, source, l), verification: verification,
+			taking: taking, takes: takeovers{unseen: !known}},
+	)
 }
 
 // movesToAnotherCluster compares the cluster with the recorded one. Another one is an error unless the configuration allows to
@@ -177,6 +188,10 @@ type change struct {
 	spec         release.Spec
 	verification verificationReading
 	facts        releaseFacts
+	// taking says which running objects are taken over, takes those that the plan found, and seen what a create found of the release.
+	taking ownership.Taking
+	takes  takeovers
+	seen   *release.Observation
 }
 
 // planChange renders, shows reviewers what changes, and runs it dry on the API server.
@@ -233,6 +248,11 @@ func (r *ReleaseResource) planChange(ctx context.Context, private privateReader,
 			return
 		}
 	}
+	target := release.Target{Cluster: live, Handle: handle, Name: plan.Name.ValueString()}
+	if unreachable == nil {
+		target.Handle = r.data.planned(ctx, live, handle)
+	}
+	c.findTakeovers(ctx, resp, target, previous, next, unreachable)
 	definitions, lines := c.planDefinitions(resp)
 	summary, quarantined := append(c.summarize(ctx, previous, next), lines...), c.quarantined(next)
 	if text := quarantined.ValueString(); text != "" {
@@ -242,8 +262,8 @@ func (r *ReleaseResource) planChange(ctx context.Context, private privateReader,
 				"another text to deploy the same content again.")
 	}
 	shown := stringsOrNull(summary)
-	if quarantined.IsUnknown() {
-		shown = types.ListUnknown(types.StringType) // it begins with the quarantine, or not
+	if quarantined.IsUnknown() || c.takes.unseen {
+		shown = types.ListUnknown(types.StringType) // it begins with the quarantine or with what is taken over, or not
 	}
 	planned := map[string]attr.Value{
 		"status":         types.StringValue(statusDeployed),
@@ -260,6 +280,7 @@ func (r *ReleaseResource) planChange(ctx context.Context, private privateReader,
 	if !c.checkVerification(resp, next) {
 		return
 	}
+	c.warnOfUnusedRules(ctx, resp, next)
 	planned["custom_resource_definitions"] = definitions
 	planned["manifest_digest"] = types.StringValue(next.Digest)
 	if len(next.Volatile) > 0 {
@@ -275,13 +296,13 @@ func (r *ReleaseResource) planChange(ctx context.Context, private privateReader,
 		resp.Diagnostics.Append(notValidated(plan.Name.ValueString(), unreachable))
 		return
 	}
-	target := release.Target{Cluster: live, Handle: handle, Name: plan.Name.ValueString()}
-	if state == nil {
-		r.findAnother(ctx, resp, target, c.key(next), c.verification.RetryToken)
+	if c.seen != nil {
+		warnOfAnother(resp, target, c.seen, c.key(next), c.verification.RetryToken)
 	}
 	c.askAhead(ctx, resp, target, next)
-	r.tryDefinitions(ctx, &resp.Diagnostics, target, c.spec)
-	r.try(ctx, resp, target, previous, next, state != nil && state.Status.ValueString() == statusModified)
+	c.reviewConnections(ctx, resp, target, next)
+	r.tryDefinitions(ctx, &resp.Diagnostics, target, c)
+	c.try(ctx, resp, target, previous, next)
 }
 
 // knownAfter is a value that shows in the apply, or null where there will be none.

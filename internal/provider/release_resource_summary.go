@@ -6,6 +6,7 @@ package provider
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
@@ -18,13 +19,9 @@ import (
 func (c change) summarize(ctx context.Context, previous map[object.Key]string, next *render.Result) []string {
 	plan, state := c.plan, c.state
 	if state == nil {
-		line := fmt.Sprintf("install chart %s", plan.ChartVersion.ValueString())
-		if v := plan.Version.ValueString(); v != "" {
-			line = fmt.Sprintf("install %s (chart %s)", v, plan.ChartVersion.ValueString())
-		}
-		return []string{line + ": " + objectCount(len(next.Objects))}
+		return c.installs(len(next.Objects))
 	}
-	var lines []string
+	lines := c.takes.lines()
 	if !plan.Version.Equal(state.Version) {
 		lines = append(lines, fmt.Sprintf("version %s → %s", orNone(state.Version), orNone(plan.Version)))
 	}
@@ -52,8 +49,46 @@ func (c change) summarize(ctx context.Context, previous map[object.Key]string, n
 		}
 		stable[k] = v
 	}
+	if c.facts.Unrecorded {
+		before, stable = withoutMasked(before, stable)
+	}
 	lines = append(sorted(lines), object.Summary(before, stable)...)
 	return append(lines, c.onFailure(next)...)
+}
+
+// withoutMasked leaves out of a comparison what one of the sides masks. Of what another program installed, an import masks what is in
+// Secrets; a rendering masks whatever depends on a secret value, such as a checksum.
+func withoutMasked(before, after map[object.Key]string) (map[object.Key]string, map[object.Key]string) {
+	before, after = maps.Clone(before), maps.Clone(after)
+	for key, text := range before {
+		next, there := after[key]
+		if !there {
+			continue
+		}
+		if one, other, err := object.AlignMasks(text, next); err == nil {
+			before[key], after[key] = one, other
+		}
+	}
+	return before, after
+}
+
+// installs says what a create does: it installs, takes over what runs, or both.
+func (c change) installs(objects int) []string {
+	what := "chart " + c.plan.ChartVersion.ValueString()
+	if v := c.plan.Version.ValueString(); v != "" {
+		what = fmt.Sprintf("%s (%s)", v, what)
+	}
+	lines := c.takes.lines()
+	switch created := objects - len(c.takes.objects); {
+	case len(lines) == 0:
+		return []string{"install " + what + ": " + objectCount(objects)}
+	case created == 0:
+		return append(lines, "deploy "+what)
+	case created == 1:
+		return append(lines, "deploy "+what+": 1 new object")
+	default:
+		return append(lines, fmt.Sprintf("deploy %s: %d new objects", what, created))
+	}
 }
 
 // history says what the plan has to do with the release's past: what is repaired, and what is restored.
@@ -61,12 +96,19 @@ func (c change) history(next *render.Result) []string {
 	var lines []string
 	revision, verification := c.state.Revision.ValueInt64(), c.state.Verification.ValueString()
 	switch {
+	case c.state.Status.ValueString() == statusModified && c.facts.Unrecorded:
+		lines = append(lines, fmt.Sprintf("revision %d has no record of Slipway: what is configured is restored", revision))
+	case c.state.Status.ValueString() == statusModified:
+		lines = append(lines, fmt.Sprintf("revision %d was made outside Slipway: what is configured is restored", revision))
 	case c.state.Status.ValueString() != statusDeployed:
 		lines = append(lines, fmt.Sprintf("revision %d is %s: it is repaired", revision, c.state.Status.ValueString()))
 	case !settled(*c.state) && c.state.ManifestDigest.ValueString() == next.Digest:
 		lines = append(lines, fmt.Sprintf("revision %d is %s: it is verified again", revision, verification))
 	case !settled(*c.state):
 		lines = append(lines, fmt.Sprintf("revision %d is %s", revision, verification))
+	}
+	if c.facts.Unrecorded && c.state.Status.ValueString() == statusDeployed {
+		lines = append(lines, fmt.Sprintf("takes over revision %d, which another program made", revision))
 	}
 	if good, back := c.facts.back(c.plan.Version.ValueString(), next.Digest); back {
 		line := "rollback to known-good " + good.String()

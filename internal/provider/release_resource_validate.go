@@ -38,6 +38,35 @@ func (r *ReleaseResource) ValidateConfig(ctx context.Context, req resource.Valid
 	}
 	_, diags := configuredVerification(ctx, req.Config, configured)
 	resp.Diagnostics.Append(diags...)
+	resp.Diagnostics.Append(withoutEffect(ctx, req.Config)...)
+}
+
+// withoutEffect warns of arguments that do nothing unless another one is set.
+func withoutEffect(ctx context.Context, config attributeGetter) (diags diag.Diagnostics) {
+	var secrets types.Dynamic
+	var version types.Int64
+	var ignored types.List
+	var detect, correct types.Bool
+	for name, target := range map[string]any{
+		"values_wo": &secrets, "values_wo_version": &version, "drift_ignore": &ignored, "detect_drift": &detect, "correct_drift": &correct,
+	} {
+		diags.Append(config.GetAttribute(ctx, path.Root(name), target)...)
+	}
+	if diags.HasError() {
+		return diags
+	}
+	if !secrets.IsNull() && version.IsNull() {
+		diags.AddAttributeWarning(path.Root("values_wo"), "A change of values_wo alone is not rolled out",
+			"values_wo_version is not set. The state does not contain values_wo, so that the plan cannot see that they changed.\n\n"+
+				"Set values_wo_version = 1, and raise it with each change of values_wo.")
+	}
+	off := func(b types.Bool) bool { return !b.IsUnknown() && !b.ValueBool() }
+	if len(ignored.Elements()) > 0 && off(detect) && off(correct) {
+		diags.AddAttributeWarning(path.Root("drift_ignore"), "drift_ignore has no effect",
+			"Neither detect_drift nor correct_drift is true, so that live objects are not compared at all.\n\n"+
+				"Set detect_drift = true, or remove the blocks drift_ignore.")
+	}
+	return diags
 }
 
 // configuredVerification reads and checks the verification, as far as it is known.

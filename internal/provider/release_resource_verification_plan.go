@@ -16,9 +16,15 @@ import (
 
 // checkVerification refuses a verification that does not fit what is rendered.
 func (c change) checkVerification(resp *resource.ModifyPlanResponse, next *render.Result) bool {
-	watched := c.verification.Analysis
-	if watched == nil || !c.verification.known {
+	if !c.verification.known {
 		return true
+	}
+	if next.VolatileSet == "" {
+		resp.Diagnostics.Append(verificationDiagnostics(c.verification.ValidateHooks(next.Raw.Hooks))...)
+	}
+	watched := c.verification.Analysis
+	if watched == nil {
+		return !resp.Diagnostics.HasError()
 	}
 	resp.Diagnostics.Append(verificationDiagnostics(watched.ValidateObjects(next.Objects))...)
 	if watched.UsesVersion() && c.plan.Version.IsNull() {

@@ -33,6 +33,8 @@ type releaseFacts struct {
 	Revision  int            `json:"revision,omitempty"`
 	Version   string         `json:"version,omitempty"`
 	KnownGood []goodRevision `json:"knownGood,omitempty"`
+	// Unrecorded says that another program made the deployed revision, and that no apply of Slipway has been here.
+	Unrecorded bool `json:"unrecorded,omitempty"`
 }
 
 type goodRevision struct {
@@ -55,7 +57,11 @@ func revisionName(version string, revision int) string {
 func factsOf(seen *release.Observation, now time.Time) releaseFacts {
 	last := seen.Record
 	if last == nil {
-		return releaseFacts{}
+		facts := releaseFacts{Unrecorded: seen.Deployed != 0, Revision: seen.Revision}
+		for _, g := range seen.KnownGood() {
+			facts.KnownGood = append(facts.KnownGood, goodRevision{Revision: g.Revision, Version: g.Version, Digest: g.Digest})
+		}
+		return facts
 	}
 	facts := releaseFacts{Revision: last.Revision, Version: last.Version}
 	if q := last.Quarantine; q != nil && last.Quarantined(q.Key, last.RetryToken, seen.Cleared, now) != nil {
@@ -152,10 +158,11 @@ const (
 
 // knownGoodValue is the attribute "known_good".
 func knownGoodValue(seen *release.Observation) types.String {
-	if seen.Record == nil || len(seen.Record.KnownGood) == 0 {
+	all := seen.KnownGood()
+	if len(all) == 0 {
 		return types.StringNull()
 	}
-	newest := seen.Record.KnownGood[0]
+	newest := all[0]
 	return types.StringValue(revisionName(newest.Version, newest.Revision))
 }
 

@@ -274,9 +274,35 @@ func TestReleaseVerification_WhatMakesNoSenseIsRefusedAtItsArgument(t *testing.T
 			body{"smoke_test": body{"name": "a", "http": body{"service": body{"name": "a", "port": "80", "path": "readyz"}}}},
 			"smoke_test[0].http[0].service[0].path", "slash",
 		},
-		"a test of nothing": {body{"smoke_test": body{"name": "a"}}, "smoke_test[0]", "helm_test, http and job"},
+		"a test of nothing": {body{"smoke_test": body{"name": "a"}}, "smoke_test[0]", `smoke_test[0] ("a"): it has none of helm_test, http and job. Add one of these blocks.`},
+		"one of five tests of nothing": {
+			body{"smoke_test": []any{
+				body{"name": "a", "job": job}, body{"name": "b", "job": job}, body{"name": "c", "job": job}, body{"name": "d"},
+				body{"name": "e", "job": job},
+			}}, "smoke_test[3]", `smoke_test[3] ("d"): it has none of`,
+		},
+		"a chart without path and repository":      {body{"chart": body{}}, "chart", "chart has neither path nor repository."},
+		"a chart with path and repository":         {body{"chart": body{"path": "a", "repository": "https://a"}}, "chart.repository", "chart.repository: cannot be given together with path"},
+		"a chart of a repository without its name": {body{"chart": body{"repository": "https://a", "version": "1.0.0"}}, "chart.name", "chart.name: the name of the chart"},
+		"a chart with a range of versions": {
+			body{"chart": body{"repository": "https://a", "name": "b", "version": "^1.2"}}, "chart.version", `chart.version: "^1.2" is no exact version`,
+		},
+		"an element of a list by its place": {
+			body{"detect_drift": true, "drift_ignore": body{"paths": []any{"spec.template.spec.containers[0].image"}}},
+			"drift_ignore[0]", "containers[app]",
+		},
+		"an element of a list by its place in a pointer": {
+			body{"detect_drift": true, "drift_ignore": body{"paths": []any{"/spec/template/spec/containers/0/image"}}},
+			"drift_ignore[0]", "containers[app]",
+		},
+		"values_wo without a version": {
+			body{"values_wo": unknown}, "values_wo", "values_wo_version is not set",
+		},
+		"ignored drift without detection": {
+			body{"drift_ignore": body{"kind": "Deployment"}}, "drift_ignore", "detect_drift",
+		},
 		"a test of two kinds": {
-			body{"smoke_test": body{"name": "a", "job": job, "helm_test": body{}}}, "smoke_test[0]", "Exactly one",
+			body{"smoke_test": body{"name": "a", "job": job, "helm_test": body{}}}, "smoke_test[0]", "it has helm_test and job. Keep one",
 		},
 		"two tests of one name": {
 			body{"smoke_test": []any{body{"name": "a", "job": job}, body{"name": "a", "job": job}}}, "smoke_test[1].name",

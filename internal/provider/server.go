@@ -38,6 +38,9 @@ type server struct {
 
 	once    sync.Once
 	release releaseShape
+
+	typesOnce sync.Once
+	types     schemaTypes
 }
 
 // releaseShape is what the schema of slipway_release says about its values.
@@ -96,6 +99,12 @@ func (s *server) staysAsItIs(ctx context.Context, req *tfprotov6.PlanResourceCha
 
 // releaseType is the name of the resource type in Terraform.
 const releaseType = "slipway_release"
+
+// schemaTypes are collected once.
+func (s *server) schemaTypes(ctx context.Context) schemaTypes {
+	s.typesOnce.Do(func() { s.types = schemaTypesOf(ctx, s.provider) })
+	return s.types
+}
 
 // releaseShape is made once.
 func (s *server) releaseShape(ctx context.Context) releaseShape {

@@ -66,6 +66,8 @@ type Release struct {
 	// SecretPaths are the dotted paths of the values that were given as sensitive or write-only, so that an import leaves them out.
 	// The values themselves are not here.
 	SecretPaths []string `json:"secretPaths,omitempty"`
+	// Unserved are ports of Services that had no ready endpoint before the revision was written, for example "web:http".
+	Unserved []string `json:"unserved,omitempty"`
 }
 
 // Verification says how far the verification of a revision came.

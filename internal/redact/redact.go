@@ -9,11 +9,13 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 )
@@ -50,15 +52,30 @@ func (s *Secrets) Add(v any) {
 		switch leaf := leaf.(type) {
 		case nil, bool:
 		case float64:
-			s.addText(strconv.FormatFloat(leaf, 'f', -1, 64))
+			s.AddText(FloatText(leaf))
 		default:
-			s.addText(fmt.Sprint(leaf))
+			s.AddText(fmt.Sprint(leaf))
 		}
 		return leaf
 	})
 }
 
-func (s *Secrets) addText(secret string) {
+// FloatText is how a number from a configuration is written.
+func FloatText(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
+
+// Join adds what other finds. Complete makes it effective.
+func (s *Secrets) Join(other *Secrets) {
+	if other == nil {
+		return
+	}
+	if s.forms == nil {
+		s.forms = map[string]bool{}
+	}
+	maps.Copy(s.forms, other.forms)
+}
+
+// AddText adds one secret. Complete makes it effective.
+func (s *Secrets) AddText(secret string) {
 	if s.forms == nil {
 		s.forms = map[string]bool{}
 	}
@@ -78,7 +95,7 @@ func (s *Secrets) AddObject(o map[string]any) {
 	for _, v := range encoded {
 		text, _ := v.(string)
 		if decoded, err := base64.StdEncoding.DecodeString(text); err == nil {
-			s.addText(string(decoded))
+			s.AddText(string(decoded))
 		}
 	}
 }
@@ -91,7 +108,7 @@ func (s *Secrets) Complete() {
 		switch {
 		case len(form) >= minSecret:
 			long = append(long, form)
-		case len(form) >= minToken && form != "true" && form != "null":
+		case len(form) >= minToken && form != "true" && form != "null" && utf8.ValidString(form):
 			short = append(short, regexp.QuoteMeta(form))
 		}
 	}

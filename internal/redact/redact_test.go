@@ -10,6 +10,16 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 )
 
+func TestSecrets_TakeBytesThatAreNoText(t *testing.T) {
+	t.Parallel()
+	s := &Secrets{}
+	s.AddObject(map[string]any{"apiVersion": "v1", "kind": "Secret", "data": map[string]any{"a": "947vNg==", "b": "YWI="}})
+	s.Complete()
+	if got := s.Text("an ab"); got != "an "+object.MaskSecret {
+		t.Errorf("got %q", got)
+	}
+}
+
 func FuzzSecrets(f *testing.F) {
 	f.Add("hunter2!", "before ", " after")
 	f.Add("line one\nline two", "", "")

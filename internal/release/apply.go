@@ -20,6 +20,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/redact"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/dryrun"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/rollout"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/verify"
@@ -47,6 +48,8 @@ type applyRun struct {
 
 	// foreign says why the release is not this resource's; nil where it is.
 	foreign error
+	// proven is what another program deployed and what runs; nil where there is a record.
+	proven *record.KnownGood
 	// mayDeploy says that no irreversible migration forbids the content.
 	mayDeploy bool
 	// hooksEnded is the revision whose hooks this apply has waited for; 0 at first.
@@ -99,6 +102,7 @@ func (a *applyRun) begin(ctx context.Context) (err error) {
 		return err
 	}
 	a.op = a.session.op
+	a.session.taking = a.options.Taking
 	a.outcome.ClusterUID, a.outcome.NamespaceUID = a.op.ClusterUID, a.op.NamespaceUID
 	return nil
 }
@@ -246,6 +250,9 @@ func (a *applyRun) deploy(seen situation) error {
 		a.recovered("revision %d was uninstalled before with its history kept; the release was installed again over it", seen.last.number)
 	}
 	a.outcome.Recovered = append(a.outcome.Recovered, notes...)
+	if err := (endpoints{run: a}).before(seen); err != nil {
+		return err
+	}
 	if err := a.journal().begin(seen); err != nil {
 		return err
 	}
@@ -325,6 +332,11 @@ func (a *applyRun) lookAt(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if a.found == nil && !found.Exists() {
+		if a.proven, err = Proven(ctx, a.target, seen); err != nil {
+			return err
+		}
+	}
 	a.found, a.revisions = found, revisions
 	a.outcome.Revision, a.outcome.Status = seen.Revision, seen.Status
 	return nil
@@ -338,7 +350,7 @@ func (a *applyRun) checkOwner() error {
 	if a.found.Exists() || update {
 		return a.found.Check(record.Claim{InstanceID: a.options.InstanceID, Create: !update, MadeInThisRun: a.options.MadeInThisRun})
 	}
-	return checkUnrecorded(a.target, a.revisions)
+	return checkUnrecorded(a.target, a.revisions, a.options.Taking)
 }
 
 // runHelm installs or upgrades. It never uses RunWithContext, which returns while a goroutine of it still writes: Run ends
@@ -366,6 +378,7 @@ func (a *applyRun) runHelm(s situation) (*helmrelease.Release, error) {
 		install.DisableOpenAPIValidation = true
 		install.Timeout = a.op.Timeout()
 		install.Labels = labels
+		install.TakeOwnership = a.options.Taking.Allowed
 		install.Description = fmt.Sprintf("Installed by Slipway (%s)", a.op.Holder())
 		result, err = install.Run(chart, content{run: a}.values())
 	} else {
@@ -380,8 +393,12 @@ func (a *applyRun) runHelm(s situation) (*helmrelease.Release, error) {
 		upgrade.DisableOpenAPIValidation = true
 		upgrade.Timeout = a.op.Timeout()
 		upgrade.Labels = labels
+		upgrade.TakeOwnership = a.options.Taking.Allowed
 		upgrade.Description = fmt.Sprintf("Upgraded by Slipway (%s)", a.op.Holder())
 		result, err = upgrade.Run(a.target.Name, chart, content{run: a}.values())
+	}
+	if err != nil {
+		err = render.HideEngineError(a.spec, err)
 	}
 	if err != nil && result != nil && result.Info != nil && result.Info.Status == helmrelease.StatusDeployed {
 		// Only the last write of the storage failed, which settle repeats.
@@ -407,6 +424,8 @@ type ApplyOptions struct {
 	PlannedChartDigest string
 	// Timeout for hooks and readiness together.
 	Timeout time.Duration
+	// Taking says which running objects are taken over, and whether a Helm release of this name that Slipway did not make is.
+	Taking ownership.Taking
 	// FailOnPending refuses to recover a pending release of another tool (on_pending = "fail").
 	FailOnPending bool
 	// MaxHistory is how many revisions are kept (default 10); the deployed, the newest known-good and the one before, and

@@ -48,9 +48,8 @@ func (c content) render(s situation, capabilities *cluster.Capabilities) error {
 		return err
 	}
 	c.run.rendering, c.run.outcome.Rendering = rendering, rendering
-	for _, o := range rendering.Raw.Objects {
-		c.run.session.secrets.AddObject(o.Object)
-	}
+	// What the chart has made of the secrets is one too.
+	c.run.session.secrets.Join(rendering.Secrets)
 	c.run.session.secrets.Complete()
 	if c.run.options.Planned == nil {
 		return nil

@@ -221,6 +221,8 @@ func (c *correcting) refusal(o *drift.Object, verb string, err error) error {
 		return nil
 	case c.op.Ended() != nil:
 		return c.op.Ended()
+	case cluster.IsOutage(err):
+		return c.target.Cluster.Classify(fmt.Errorf("correcting %s: %w", o.Key.Short(), err))
 	}
 	return &CorrectionError{Release: c.target.Name, Problem: c.session.redact(fmt.Sprintf("The API server refused to %s %s: %s", verb,
 		o.Key.Short(), cluster.AnswerText(err)))}

@@ -22,7 +22,7 @@ func TestDryRun_ReportsWhatARevisionFromOutsideChanged(t *testing.T) {
 	if quiet := b.dryRun(previous, ours); len(quiet.Overwrites) != 0 {
 		t.Errorf("nothing differs from what was rendered last, and yet: %v", quiet.Overwrites)
 	}
-	result, err := dryrun.Run(t.Context(), b.target, previous, rendered(t, ours, b.options(false, 3)), true)
+	result, err := dryrun.Run(t.Context(), b.target, previous, rendered(t, ours, b.options(false, 3)), dryrun.Options{Outside: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func TestDryRun_LeavesObjectsOfAnotherReleaseOfSlipwayToTheApply(t *testing.T) {
 	renamed := b.target
 	renamed.Name = "renamed"
 	next := rendered(t, spec, render.Options{ReleaseName: "renamed", Namespace: b.namespace(), Install: true, Revision: 1})
-	result, err := dryrun.Run(t.Context(), renamed, nil, next, false)
+	result, err := dryrun.Run(t.Context(), renamed, nil, next, dryrun.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,11 +74,11 @@ func TestApply_RefusesTwoReleasesOfOneNameInOneRun(t *testing.T) {
 
 func TestObserveForCreate_RefusesAReleaseOfOthers(t *testing.T) {
 	b := newBench(t)
-	seen, err := ObserveForCreate(t.Context(), b.target)
+	seen, err := ObserveForCreate(t.Context(), b.target, ownership.Taking{})
 	if err != nil || !seen.Absent() {
 		t.Fatalf("nothing is there, and yet: %+v, %v", seen, err)
 	}
 	b.foreignInstall(with(t), "app")
-	_, err = ObserveForCreate(t.Context(), b.target)
+	_, err = ObserveForCreate(t.Context(), b.target, ownership.Taking{})
 	wantError[*ownership.Error](t, err)
 }

@@ -71,7 +71,7 @@ func (b *bench) deployed(spec Spec) map[object.Key]string {
 
 func (b *bench) dryRun(previous map[object.Key]string, spec Spec) *dryrun.Result {
 	b.t.Helper()
-	result, err := dryrun.Run(b.t.Context(), b.target, previous, rendered(b.t, spec, b.options(false, 2)), false)
+	result, err := dryrun.Run(b.t.Context(), b.target, previous, rendered(b.t, spec, b.options(false, 2)), dryrun.Options{})
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func TestDryRun_ReportsWhatTheAPIServerWouldRefuse(t *testing.T) {
 		{"taken name", map[string]any{"extra": strings.Replace(configMapYAML("b"), "one", "theirs", 1)}, "v1/ConfigMap/theirs", "AlreadyExists",
 			[]string{"Helm release other in namespace elsewhere"}},
 		{"name taken by hand", map[string]any{"extra": strings.Replace(configMapYAML("b"), "one", "handmade", 1)}, "v1/ConfigMap/handmade",
-			"AlreadyExists", []string{"no Helm release", "slipway-test"}},
+			"AlreadyExists", []string{"no Helm release", "slipway-test", "take_ownership = true"}},
 		{"missing account", map[string]any{"extra": podWith("serviceAccountName: nobody")}, "v1/Pod/p", "Forbidden", []string{"nobody"}},
 		{"missing namespace", map[string]any{"extra": strings.Replace(configMapYAML("b"), "name: one",
 			"name: one\n  namespace: does-not-exist-anywhere", 1)},
@@ -362,7 +362,7 @@ func TestDryRun_ReportsMissingRightsWithoutAnError(t *testing.T) {
 	var result *dryrun.Result
 	b.eventually("the rights reach the authorizer", func() bool {
 		var forbidden *cluster.ForbiddenError
-		result, err = dryrun.Run(t.Context(), target, previous, next, false)
+		result, err = dryrun.Run(t.Context(), target, previous, next, dryrun.Options{})
 		return !errors.As(err, &forbidden)
 	})
 	if err != nil || len(result.Refusals) > 0 {
@@ -393,7 +393,7 @@ func TestDryRun_NamespaceMissing(t *testing.T) {
 	next := rendered(t, dryRunChart(t, nil), b.options(true, 1))
 	target := b.target
 	target.Handle.Namespace = "slipway-is-not-there"
-	_, err := dryrun.Run(t.Context(), target, nil, next, false)
+	_, err := dryrun.Run(t.Context(), target, nil, next, dryrun.Options{})
 	wantError[*environment.NamespaceMissingError](t, err)
 }
 
@@ -401,7 +401,7 @@ func TestDryRun_UnchangedObjectsCostNothing(t *testing.T) {
 	spec := specOfFiles(t, map[string]string{"templates/one.yaml": configMapYAML("b")})
 	next := rendered(t, spec, optionsOfInstall("live"))
 	// There is no cluster to ask.
-	result, err := dryrun.Run(t.Context(), Target{}, next.Objects, next, false)
+	result, err := dryrun.Run(t.Context(), Target{}, next.Objects, next, dryrun.Options{})
 	if err != nil || len(result.Refusals)+len(result.Overwrites)+len(result.Skipped) > 0 {
 		t.Errorf("result %+v, error %v", result, err)
 	}

@@ -27,6 +27,7 @@ func (j journal) begin(s situation) error {
 	if s.installs() {
 		next.Phase = record.Installing
 	}
+	next.Unserved = j.run.session.waiter.Endpoints.Without
 	run := j.newRun(s)
 	run.Revision = s.next()
 	next.Begin(run)
@@ -62,8 +63,11 @@ func (j journal) newRecord() *record.Release {
 	if j.run.options.Verification.Verifies() {
 		next.Key, next.PolicyHash = j.run.key, j.run.options.Verification.Hash()
 	}
+	if j.run.proven != nil {
+		next.KnownGood = []record.KnownGood{*j.run.proven}
+	}
 	if before := j.run.found.Content; before != nil {
-		next.KnownGood, next.Runs = before.KnownGood, before.Runs
+		next.KnownGood, next.Runs, next.Unserved = before.KnownGood, before.Runs, before.Unserved
 		if q := before.Quarantine; q != nil && !j.run.found.Cleared() && q.Key != j.run.key && time.Now().Before(q.Expires) {
 			next.Quarantine, next.RetryToken = q, before.RetryToken
 		}

@@ -47,7 +47,7 @@ func TestRelease_PutsNothingIntoTheNamespaceOfAnotherClient(t *testing.T) {
 				spec := specOfFiles(t, map[string]string{"templates/config.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: stray\n" +
 					"  namespace: " + theirs + hook + "\n"})
 				next := rendered(t, spec, b.options(true, 1))
-				_, planned := dryrun.Run(t.Context(), b.target, nil, next, false)
+				_, planned := dryrun.Run(t.Context(), b.target, nil, next, dryrun.Options{})
 				_, applied := b.apply(t.Context(), spec)
 				for _, err := range []error{planned, applied} {
 					var ownership *ownership.Error

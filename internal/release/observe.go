@@ -97,32 +97,34 @@ func observe(ctx context.Context, target Target) (*Observation, []revision, *rec
 }
 
 // ObserveForCreate is Observe for a plan that creates the release. Errors in addition to those of Observe: *ownership.Error where the
-// release is not ours, *record.NewerError.
-func ObserveForCreate(ctx context.Context, target Target) (*Observation, error) {
+// release is not ours and is not taken over, *record.NewerError.
+func ObserveForCreate(ctx context.Context, target Target, taking ownership.Taking) (*Observation, error) {
 	seen, revisions, found, err := observe(ctx, target)
 	if err != nil {
 		return nil, err
 	}
 	if !found.Exists() {
-		if err := checkUnrecorded(target, revisions); err != nil {
+		if err := checkUnrecorded(target, revisions, taking); err != nil {
 			return nil, err
 		}
+		seen.Foreign = len(revisions) > 0 && !revisions[len(revisions)-1].byHandle(target.Handle)
 	}
 	return seen, nil
 }
 
-// checkUnrecorded refuses a release without a record that does not carry our labels either.
-func checkUnrecorded(target Target, revisions []revision) error {
+// checkUnrecorded refuses a release without a record that does not carry our labels either, unless it is taken over. One that carries
+// those of another environment never is.
+func checkUnrecorded(target Target, revisions []revision, taking ownership.Taking) error {
 	if len(revisions) == 0 {
 		return nil
 	}
 	last := revisions[len(revisions)-1]
-	if last.status == helmrelease.StatusUninstalled || last.byHandle(target.Handle) {
+	if last.status == helmrelease.StatusUninstalled || last.byHandle(target.Handle) || taking.Allowed && environment.Unclaimed(last.labels) {
 		return nil
 	}
 	return &ownership.Error{Release: target.Name, Namespace: target.Handle.Namespace, Revision: last.number, Status: last.status.String(),
 		Advice: fmt.Sprintf(
-			"Import it (id %s/%s/%s), give this release another name, or uninstall the other one.",
+			"Import it (id %s/%s/%s), or set take_ownership = true to take it over, or give this release another name.",
 			target.Handle.Cluster.Context, target.Handle.Namespace, target.Name)}
 }
 
@@ -138,6 +140,22 @@ type Observation struct {
 	Record *record.Release
 	// Cleared says that a user has unblocked the content.
 	Cleared bool
+	// Proven is the deployed revision of a release without a record, where its objects were found to be ready; see Proven. Only who asks for
+	// it sets it.
+	Proven *record.KnownGood
+	// Foreign says that the newest revision was made by another program and is taken over by the create that is planned.
+	Foreign bool
+}
+
+// KnownGood are the revisions that are known to work, newest first.
+func (o *Observation) KnownGood() []record.KnownGood {
+	switch {
+	case o.Record != nil:
+		return o.Record.KnownGood
+	case o.Proven != nil:
+		return []record.KnownGood{*o.Proven}
+	}
+	return nil
 }
 
 // Absent reports that neither a revision nor a record is there.

@@ -34,7 +34,7 @@ const (
 // shortGraces let tests of failures end soon.
 var shortGraces = &rollout.Graces{
 	Image: 5 * time.Second, Config: 5 * time.Second, Refused: 5 * time.Second, Unschedulable: 5 * time.Second, Vanished: 5 * time.Second,
-	Crashes: 1,
+	Unserved: 5 * time.Second, Crashes: 1,
 }
 
 // bench is a namespace on the test cluster with everything to work on a release in it.

@@ -23,6 +23,8 @@ type Outcome struct {
 	Recovered []string
 	// Unchecked says why a version was accepted although not all of its checks could be made; empty in the usual case.
 	Unchecked string
+	// Unserved are sentences about Services that have no ready endpoint; empty in the usual case.
+	Unserved []string
 	// Rendering is what was installed, or was to be.
 	Rendering *render.Result
 	// Kind is "install", "upgrade" or "rollback" (an earlier known-good version was deployed again); empty where nothing was done.

@@ -212,6 +212,7 @@ const rollbackTries = 3
 // is a *RollbackError.
 func (r rollback) restoreRevision(failed int, good record.KnownGood) (int, error) {
 	r.run.op.Say("rolling back revision %d to revision %d (%s)", failed, good.Revision, good.Version)
+	r.run.session.waiter.Endpoints = &rollout.Endpoints{Without: r.run.found.Content.Unserved}
 	var failure error
 	for try := range rollbackTries {
 		if try > 0 {

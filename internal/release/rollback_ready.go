@@ -25,10 +25,11 @@ type Readiness struct {
 // requests: the revision, and the annotations of irreversible migrations. Whether other releases have taken over objects meanwhile is
 // asked only by the rollback itself. Errors say that it cannot be seen.
 func RollbackReady(ctx context.Context, target Target, seen *Observation) (Readiness, error) {
-	good, known := seen.Record.Before(0)
-	if !known {
+	all := seen.KnownGood()
+	if len(all) == 0 {
 		return Readiness{Why: "There is no revision that is known to work."}, nil
 	}
+	good := all[0]
 	out := Readiness{Revision: good.Revision, Version: good.Version}
 	client, err := target.Cluster.Kubernetes()
 	if err != nil {

@@ -18,9 +18,12 @@ import (
 
 func TestRollback_TakesNothingThatBelongsToAnotherRelease(t *testing.T) {
 	t.Parallel()
-	shared := map[string]any{"extra": []any{serviceFor("app"), serviceFor("shared")}}
+	shared := map[string]any{"extra": []any{serviceFor("app"), serviceTo("shared", "app")}}
 	only := func() Spec {
-		return with(t, map[string]any{"deployment": false, "extra": []any{serviceFor("shared")}, "config": map[string]any{"level": "other"}})
+		return with(
+			t,
+			map[string]any{"deployment": false, "extra": []any{serviceTo("shared", "app")}, "config": map[string]any{"level": "other"}},
+		)
 	}
 	owner := func(b *bench) string {
 		s, err := b.client.CoreV1().Services(b.namespace()).Get(t.Context(), "shared", metav1.GetOptions{})

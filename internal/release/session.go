@@ -41,6 +41,8 @@ type session struct {
 	secrets *redact.Secrets
 	// lookups are the namespaces, besides the release's own, in which templates may read.
 	lookups []string
+	// taking says which running objects may be taken over.
+	taking ownership.Taking
 }
 
 // sessionOptions are what the callers of begin give.
@@ -91,7 +93,7 @@ func (s *session) connect(capabilities *cluster.Capabilities) error {
 	var err error
 	s.kube, err = helmkube.New(helmkube.Options{
 		Context: s.op.Context(), Target: s.target, Config: s.op.Config(operation.WhileItRuns),
-		Waiter: s.waiter, Lookups: s.lookups, Ended: s.op.Ended, Redact: s.redact, Doing: s.op.Doing,
+		Waiter: s.waiter, Lookups: s.lookups, Taking: s.taking, Ended: s.op.Ended, Redact: s.redact, Doing: s.op.Doing,
 	})
 	if err != nil {
 		return err
@@ -160,6 +162,8 @@ func (s *session) explain(ran error, number int) error {
 		return &CanceledError{Release: s.target.Name, Revision: number, During: s.op.Now(), Cause: cause}
 	case isOwnError(ran):
 		return ran
+	case errors.Is(cause, operation.ErrDeadline) && s.waiter.Silence != nil:
+		return s.waiter.Silence // It says nothing about the revision.
 	case errors.Is(cause, operation.ErrDeadline):
 		return &DeadlineError{Release: s.target.Name, Revision: number, Timeout: s.op.Timeout(), During: s.op.Now(), Objects: s.waiter.Pending,
 			blamed: s.waiter.Blamed}
@@ -169,6 +173,7 @@ func (s *session) explain(ran error, number int) error {
 		refused  *helmkube.RefusedError
 		foreign  *ownership.Error
 		read     *helmkube.LookupError
+		gate     *cluster.GateError
 	)
 	failure := s.kube.Failure()
 	switch {
@@ -184,8 +189,10 @@ func (s *session) explain(ran error, number int) error {
 			kind: notReady.Kind}
 	case cause != nil:
 		return cause // The Lease was lost, and with it the right to write.
+	case errors.As(failure, &gate):
+		return gate.Cause // Likewise: it could not be renewed for long.
 	case errors.As(failure, &refused) && cluster.IsTransient(refused.Cause):
-		return s.target.Cluster.Classify(refused.Cause)
+		return s.unwritten(refused, number)
 	case errors.As(failure, &refused) && refused.Hook:
 		return &HookError{Release: s.target.Name, Revision: number, Event: hookEvent(ran), Cause: s.redact(refused.Error())}
 	case errors.As(failure, &refused):
@@ -196,13 +203,22 @@ func (s *session) explain(ran error, number int) error {
 	text := s.redact(explain.Library(ran))
 	if strings.Contains(text, "exists and cannot be imported into the current release") {
 		return &ownership.Error{Release: s.target.Name, Namespace: s.target.Handle.Namespace, Reason: text,
-			Advice: "Remove that object, or leave it out of the chart, or give it to this release by Helm's label and annotations. " +
+			Advice: "Set take_ownership = true to take the object over as it runs, or leave it out of the chart, or give it another name. " +
 				"Apply again then."}
 	}
 	if cluster.IsTransient(ran) {
 		return s.target.Cluster.Classify(ran)
 	}
 	return fmt.Errorf("writing revision %d of release %s: %s", number, s.target.Name, text)
+}
+
+// unwritten says that the cluster, and not the revision, is the reason why an object could not be written.
+func (s *session) unwritten(refused *helmkube.RefusedError, number int) error {
+	classified := s.target.Cluster.Classify(refused.Cause)
+	if _, explained := explain.As(classified); explained {
+		return classified
+	}
+	return fmt.Errorf("writing revision %d of release %s: %s", number, s.target.Name, s.redact(refused.Error()))
 }
 
 // isOwnError reports that an error says what it means already.

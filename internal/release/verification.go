@@ -127,6 +127,9 @@ func (v verification) accept(stored *helmrelease.Release, note string) error {
 		return err
 	}
 	v.run.outcome.Unchecked = note
+	if e := v.run.session.waiter.Endpoints; e != nil {
+		v.run.outcome.Unserved = e.Left
+	}
 	v.run.journal().prune()
 	return nil
 }

@@ -331,8 +331,11 @@ func TestApply_StopsWhenWhatItRestoredFailsToo(t *testing.T) {
 }
 
 // serviceFor is a Service for the pods of a release, as one of the chart's extra objects.
-func serviceFor(app string) map[string]any {
-	return map[string]any{"apiVersion": "v1", "kind": "Service", "metadata": map[string]any{"name": app}, "spec": map[string]any{
+func serviceFor(app string) map[string]any { return serviceTo(app, app) }
+
+// serviceTo is a Service of the pods of an application.
+func serviceTo(name, app string) map[string]any {
+	return map[string]any{"apiVersion": "v1", "kind": "Service", "metadata": map[string]any{"name": name}, "spec": map[string]any{
 		"selector": map[string]any{"app": app}, "ports": []any{map[string]any{"name": "http", "port": 8080}},
 	}}
 }

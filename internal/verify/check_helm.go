@@ -35,7 +35,7 @@ type helmTests struct{ run *checkRun }
 
 // do returns nil if all tests have passed.
 func (t helmTests) do() error {
-	tests, err := chosenTests(t.run.env.Release, t.run.check.HelmTest.Filter)
+	tests, err := chosenTests(t.run.env.Release.Hooks, t.run.check.HelmTest.Filter)
 	if err != nil {
 		return t.run.notMade(err.Error())
 	}
@@ -48,11 +48,36 @@ func (t helmTests) do() error {
 	return t.drop(tests, helmrelease.HookSucceeded)
 }
 
-// chosenTests are the tests of a release that a filter names, in the order in which they run.
-func chosenTests(stored *helmrelease.Release, filter []string) ([]*helmrelease.Hook, error) {
+// ValidateHooks says at plan time which helm_test the rendered hooks of a chart cannot satisfy: *CheckConfigError.
+func (g Policy) ValidateHooks(hooks []*helmrelease.Hook) error {
+	p := &problems{block: "smoke_test"}
+	check := func(c Check) {
+		if c.HelmTest == nil {
+			return
+		}
+		if _, err := chosenTests(hooks, c.HelmTest.Filter); err != nil {
+			p.add(true, "helm_test", "%s. Add the test to the chart, or use http or job here.", err)
+		}
+	}
+	for i, test := range g.SmokeTests {
+		p.index, p.name = i, test.Name
+		check(test)
+	}
+	if g.Acceptance != nil {
+		p.block, p.index, p.name = "acceptance", 0, ""
+		check(*g.Acceptance)
+	}
+	if len(p.list) == 0 {
+		return nil
+	}
+	return &CheckConfigError{Problems: p.list}
+}
+
+// chosenTests are those of the hooks that are tests and that a filter names, in the order in which they run.
+func chosenTests(hooks []*helmrelease.Hook, filter []string) ([]*helmrelease.Hook, error) {
 	var tests []*helmrelease.Hook
 	var names []string
-	for _, h := range stored.Hooks {
+	for _, h := range hooks {
 		if !slices.Contains(h.Events, helmrelease.HookTest) {
 			continue
 		}

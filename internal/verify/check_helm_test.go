@@ -79,7 +79,11 @@ func TestHelmTest_RunsByWeightAndLeavesTheStoredReleaseAlone(t *testing.T) {
 	if before.ResourceVersion != after.ResourceVersion {
 		t.Error("the stored release was written")
 	}
-	if tests, err := chosenTests(env.Release, nil); err != nil || len(tests) != 3 || tests[0].Name != "first" || tests[1].Name != "other" {
+	if tests, err := chosenTests(
+		env.Release.Hooks,
+		nil,
+	); err != nil || len(tests) != 3 || tests[0].Name != "first" ||
+		tests[1].Name != "other" {
 		t.Errorf("order: %v, %v", tests, err)
 	}
 

@@ -81,13 +81,13 @@ func (g Policy) ValidateChecks() error {
 	p := &problems{block: "smoke_test"}
 	names := map[string]bool{}
 	for i, check := range g.SmokeTests {
-		p.index = i
+		p.index, p.name = i, check.Name
 		p.add(names[check.Name], "name", "two smoke tests are called %q.", check.Name)
 		names[check.Name] = true
 		p.check(check)
 	}
 	if g.Acceptance != nil {
-		p.block, p.index = "acceptance", 0
+		p.block, p.index, p.name = "acceptance", 0, ""
 		p.check(*g.Acceptance)
 	}
 	if len(p.list) == 0 {

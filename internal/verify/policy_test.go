@@ -22,6 +22,6 @@ func TestPolicy_ValidateChecks(t *testing.T) {
 		Acceptance: &Check{Job: &JobCheck{Env: map[string]string{"SLIPWAY_STAGE": "x", "a b": "x"}}},
 	}
 	wantText(t, asError[*CheckConfigError](t, bad.ValidateChecks()).Error(),
-		"smoke_test[0]: exactly one", "smoke_test[1].name: two", "smoke_test[1]: exactly one", "smoke_test[1].timeout", "smoke_test[1].http.url",
+		`smoke_test[0] ("a"): it has none`, `smoke_test[1].name ("a"): two`, `smoke_test[1] ("a"): it has helm_test and http`, "smoke_test[1].timeout", "smoke_test[1].http.url",
 		"smoke_test[2].http.contains", "acceptance[0].name", "acceptance[0].job.image", `"a b" is not`, "SLIPWAY_STAGE is set by Slipway")
 }

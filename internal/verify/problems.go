@@ -21,20 +21,30 @@ type ConfigProblem struct {
 	// "analysis.prometheus"; Index is its place among its kind.
 	Block string
 	Index int
+	// Name is the argument name of the block; empty if it has none.
+	Name string
 	// Field is the argument within the block, for example "service.port"; empty where it is the block itself.
 	Field string
 	// Text says what is wrong and what to do, without values that may be secret.
 	Text string
 }
 
+// Where names the argument, or the block: smoke_test[2].http.url ("ready").
+func (p ConfigProblem) Where() string {
+	where := fmt.Sprintf("%s[%d]", p.Block, p.Index)
+	if p.Field != "" {
+		where += "." + p.Field
+	}
+	if p.Name != "" {
+		where += fmt.Sprintf(" (%q)", p.Name)
+	}
+	return where
+}
+
 func problemText(problems []ConfigProblem) string {
 	lines := make([]string, 0, len(problems))
 	for _, p := range problems {
-		where := fmt.Sprintf("%s[%d]", p.Block, p.Index)
-		if p.Field != "" {
-			where += "." + p.Field
-		}
-		lines = append(lines, where+": "+p.Text)
+		lines = append(lines, p.Where()+": "+p.Text)
 	}
 	return strings.Join(lines, "\n")
 }
@@ -43,25 +53,29 @@ func problemText(problems []ConfigProblem) string {
 type problems struct {
 	block string
 	index int
+	name  string
 	list  []ConfigProblem
 }
 
 func (p *problems) add(wrong bool, field, format string, values ...any) {
 	if wrong {
-		p.list = append(p.list, ConfigProblem{Block: p.block, Index: p.index, Field: field, Text: fmt.Sprintf(format, values...)})
+		p.list = append(p.list,
+			ConfigProblem{Block: p.block, Index: p.index, Name: p.name, Field: field, Text: fmt.Sprintf(format, values...)})
 	}
 }
 
 func (p *problems) check(c Check) {
 	p.add(strings.TrimSpace(c.Name) == "", "name", "it has no name.")
 	p.add(c.Timeout < 0, "timeout", "it is negative.")
-	kinds := 0
-	for _, set := range []bool{c.HelmTest != nil, c.HTTP != nil, c.Job != nil} {
+	var kinds []string
+	for kind, set := range map[string]bool{"helm_test": c.HelmTest != nil, "http": c.HTTP != nil, "job": c.Job != nil} {
 		if set {
-			kinds++
+			kinds = append(kinds, kind)
 		}
 	}
-	p.add(kinds != 1, "", "exactly one of helm_test, http and job is needed, and there are %d.", kinds)
+	slices.Sort(kinds)
+	p.add(len(kinds) == 0, "", "it has none of helm_test, http and job. Add one of these blocks.")
+	p.add(len(kinds) > 1, "", "it has %s. Keep one of these blocks.", strings.Join(kinds, " and "))
 	if c.HTTP != nil {
 		p.request("http.", c.HTTP)
 		p.add(c.HTTP.Contains != "" && slices.ContainsFunc(c.HTTP.Statuses, bodiless), "http.contains",

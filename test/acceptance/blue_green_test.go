@@ -35,8 +35,7 @@ type color struct {
 // twoColors is the configuration of an environment with the colors and the switch between them. Blue has what both share.
 func (c tenant) twoColors(active, extra string, tracks ...color) string {
 	var out strings.Builder
-	head, _, _ := strings.Cut(c.stack("v1.1.1", quick, ""), `resource "slipway_release"`)
-	out.WriteString(head)
+	out.WriteString(c.head())
 	var releases []string
 	for _, track := range tracks {
 		name, role := releaseName, "all"

@@ -108,6 +108,7 @@ func edgeAt(weight int) string {
 	return fmt.Sprintf(`
 resource "slipway_canary" "app" {
   environment = slipway_environment.this
+  data_plane  = "proxyless"
   name        = "data-collection"
   weight      = %d
   headers     = { canary = "true" }

@@ -76,6 +76,7 @@ func importedSplit(resource, name, route, stable, canary string) string {
 	return fmt.Sprintf(`
 resource "slipway_canary" %q {
   environment = slipway_environment.this
+  data_plane  = "proxyless"
   name        = %q
   weight      = 10
   %s

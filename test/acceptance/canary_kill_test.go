@@ -100,6 +100,7 @@ func (k *killable) split(weight int, more string) {
 		config += fmt.Sprintf(`
 resource "slipway_canary" "app" {
   environment = slipway_environment.this
+  data_plane  = "proxyless"
   name        = "data-collection"
   weight      = %d
   istio {

@@ -22,11 +22,15 @@ import (
 
 var virtualServices = schema.GroupVersionResource{Group: "networking.istio.io", Version: "v1", Resource: "virtualservices"}
 
-// twoTracks is the configuration of an environment with a stable release, a canary, and what else is given.
-func (c tenant) twoTracks(canaryVersion, extra string) string {
-	head, _, _ := strings.Cut(c.stack("v1.1.1", quick, ""), `resource "slipway_release"`)
-	track := func(resource, name, version, role string) string {
-		return fmt.Sprintf(`
+// track is a release of the sample chart that is one of two tracks: stable or canary, blue or green. The first of the two has what both
+// share. more goes into its block.
+func (c tenant) track(resource, version, more string) string {
+	name, role := releaseName, "all"
+	after, second := map[string]string{"canary": "slipway_release.stable", "green": "slipway_release.blue"}[resource]
+	if second {
+		name, role = releaseName+"-"+resource, "track"
+	}
+	return fmt.Sprintf(`
 resource "slipway_release" %[1]q {
   environment = slipway_environment.this
   name        = %[2]q
@@ -37,10 +41,20 @@ resource "slipway_release" %[1]q {
     slipway = { role = %[5]q, app = %[6]q, track = %[1]q }
   }
   depends_on  = [%[7]s]
+  %[8]s
 }
-`, resource, name, harness.SampleChart(), version, role, releaseName, map[bool]string{true: "slipway_release.stable"}[role == "track"])
-	}
-	return head + track("stable", releaseName, "v1.1.1", "all") + track("canary", releaseName+"-canary", canaryVersion, "track") + extra
+`, resource, name, harness.SampleChart(), version, role, releaseName, after, more)
+}
+
+// head is the configuration of the provider and of the environment.
+func (c tenant) head() string {
+	head, _, _ := strings.Cut(c.stack("v1.1.1", quick, ""), `resource "slipway_release"`)
+	return head
+}
+
+// twoTracks is the configuration of an environment with a stable release, a canary, and what else is given.
+func (c tenant) twoTracks(canaryVersion, extra string) string {
+	return c.head() + c.track("stable", "v1.1.1", "") + c.track("canary", canaryVersion, "") + extra
 }
 
 // splitAt is a slipway_canary on an own VirtualService.
@@ -48,6 +62,7 @@ func splitAt(weight int, more string) string {
 	return fmt.Sprintf(`
 resource "slipway_canary" "app" {
   environment = slipway_environment.this
+  data_plane  = "proxyless"
   name        = "data-collection"
   weight      = %d
   headers     = { canary = "true" }

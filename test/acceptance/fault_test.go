@@ -69,6 +69,10 @@ func TestApply_FailingUpdate_StateShowsWhatIsLive(t *testing.T) {
 	if text := w.plan(); !strings.Contains(text, "image v1.1.1 → no-such-tag") {
 		t.Errorf("the next plan does not show the same difference again:\n%s", text)
 	}
+	w.write("main.tf", c.stack("v1.2.0", quick, shortTimeout))
+	if text := unwrap(w.plan()); strings.Contains(text, "overwrite changes made in the cluster") {
+		t.Errorf("the plan takes what the failed update wrote for a change by hand:\n%s", text)
+	}
 	w.write("main.tf", c.stack("v1.1.1", quick, shortTimeout))
 	if text := w.plan(); !strings.Contains(text, "revision 2 is failed: it is repaired") {
 		t.Errorf("going back to the old version does not plan to put the failed revision right:\n%s", text)

@@ -25,6 +25,7 @@ func ruledAt(weight int) string {
 	return fmt.Sprintf(`
 resource "slipway_canary" "app" {
   environment = slipway_environment.this
+  data_plane  = "proxyless"
   name        = "data-collection"
   weight      = %[1]d
   headers     = { canary = "true" }

@@ -7,8 +7,8 @@ import (
 	"errors"
 	"io"
 	"log"
+	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"path/filepath"
@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -31,6 +32,13 @@ type relay struct {
 	// kubeconfig leads through the relay, with the context's own name.
 	kubeconfig string
 	next       http.RoundTripper
+	handler    http.Handler
+	// faults lets requests fail; nil where none does.
+	faults *faults
+
+	serving sync.Mutex
+	address string
+	server  *http.Server // nil while nothing listens
 
 	mu   sync.Mutex
 	seen []relayed
@@ -68,17 +76,15 @@ func newRelay(t *testing.T) *relay {
 	if r.next, err = rest.TransportFor(config); err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(&httputil.ReverseProxy{
+	r.handler = &httputil.ReverseProxy{
 		Rewrite:   func(p *httputil.ProxyRequest) { p.SetURL(target) },
 		Transport: r, FlushInterval: -1, ErrorLog: log.New(io.Discard, "", 0), // who asked is gone
-	})
-	t.Cleanup(func() {
-		server.CloseClientConnections()
-		server.Close()
-	})
+	}
+	r.listen("127.0.0.1:0")
+	t.Cleanup(r.hangUp)
 	name := harness.Context(t)
 	through := clientcmdapi.NewConfig()
-	through.Clusters[name] = &clientcmdapi.Cluster{Server: server.URL}
+	through.Clusters[name] = &clientcmdapi.Cluster{Server: "http://" + r.address}
 	through.AuthInfos[name] = &clientcmdapi.AuthInfo{}
 	through.Contexts[name] = &clientcmdapi.Context{Cluster: name, AuthInfo: name}
 	through.CurrentContext = name
@@ -86,6 +92,40 @@ func newRelay(t *testing.T) *relay {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// listen begins to serve at an address.
+func (r *relay) listen(address string) {
+	r.serving.Lock()
+	defer r.serving.Unlock()
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		r.t.Errorf("the relay cannot listen: %v", err)
+		return
+	}
+	r.address = listener.Addr().String()
+	r.server = &http.Server{Handler: r, ReadHeaderTimeout: time.Minute}
+	server := r.server
+	go func() { _ = server.Serve(listener) }() // It ends with hangUp.
+}
+
+// hangUp closes all connections, and refuses new ones.
+func (r *relay) hangUp() {
+	r.serving.Lock()
+	defer r.serving.Unlock()
+	if r.server != nil {
+		_ = r.server.Close() // The clients see what happens.
+	}
+	r.server = nil
+}
+
+// ServeHTTP implements http.Handler.
+func (r *relay) ServeHTTP(w http.ResponseWriter, request *http.Request) {
+	if r.faults == nil {
+		r.handler.ServeHTTP(w, request)
+		return
+	}
+	r.faults.serve(w, request, r.handler)
 }
 
 // RoundTrip passes a request on.

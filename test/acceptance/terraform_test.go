@@ -90,10 +90,21 @@ func newWorkspace(t *testing.T, files map[string]string) *workspace {
 	for name, content := range files {
 		w.write(name, content)
 	}
-	w.env = append(slices.DeleteFunc(os.Environ(), func(kv string) bool {
-		return strings.HasPrefix(kv, "TF_") || strings.HasPrefix(kv, "KUBECONFIG=")
-	}), "TF_CLI_CONFIG_FILE="+filepath.Join(w.dir, "cli.tfrc"), "CHECKPOINT_DISABLE=1", "TF_IN_AUTOMATION=1", "TF_VAR_kubeconfig="+kubeconfig)
+	w.env = append(
+		environ(),
+		"TF_CLI_CONFIG_FILE="+filepath.Join(w.dir, "cli.tfrc"),
+		"CHECKPOINT_DISABLE=1",
+		"TF_IN_AUTOMATION=1",
+		"TF_VAR_kubeconfig="+kubeconfig,
+	)
 	return w
+}
+
+// environ is this process's environment without what would steer Terraform or name a cluster.
+func environ() []string {
+	return slices.DeleteFunc(os.Environ(), func(kv string) bool {
+		return strings.HasPrefix(kv, "TF_") || strings.HasPrefix(kv, "KUBECONFIG=")
+	})
 }
 
 func (w *workspace) write(name, content string) {

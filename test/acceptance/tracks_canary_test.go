@@ -24,6 +24,7 @@ func withCanary(version string, weight int) map[string]any {
 	if version != "" {
 		canary["version"] = version
 	}
+	canary["data_plane"] = "proxyless"
 	return map[string]any{"strategy": "canary", "canary": canary}
 }
 

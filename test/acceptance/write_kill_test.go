@@ -141,6 +141,7 @@ resource "slipway_database" "this" {
 
 resource "slipway_canary" "app" {
   environment = slipway_environment.this
+  data_plane  = "proxyless"
   name        = "data-collection"
   weight      = %[4]s
   istio {

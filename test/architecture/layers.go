@@ -10,7 +10,8 @@ package architecture
 var layers = [][]string{
 	{"explain"},
 	{"object", "values", "cluster", "migration/sqlfile"},
-	{"chart", "analysis", "task", "redact", "migration/lint", "migration/runner", "release/autoscale", "release/purity", "release/threeway"},
+	{"chart", "analysis", "task", "redact", "migration/lint", "migration/runner", "release/autoscale", "release/purity", "release/reach",
+		"release/threeway"},
 	{"environment", "fleet", "migration/lint/corpus"},
 	{"record", "gitops", "release/ownership"},
 	{"operation", "release/render"},

@@ -152,7 +152,12 @@ func (r usersReport) showCalls(s *screen) error {
 
 // canaryLines are what the var-file says of the versions.
 func canaryLines(stable, canary string, weight int) string {
-	return fmt.Sprintf("app_version = %q\nstrategy    = \"canary\"\ncanary      = { version = %q, weight = %d }", stable, canary, weight)
+	return fmt.Sprintf(
+		"app_version = %q\nstrategy    = \"canary\"\ncanary      = { version = %q, weight = %d, data_plane = \"proxyless\" }",
+		stable,
+		canary,
+		weight,
+	)
 }
 
 // showSplit plans for client B and shows what becomes of the split; the new release is as long as any.

@@ -15,23 +15,26 @@ import (
 
 // Preflight reports at plan what Ensure would refuse: a namespace that may not be taken, or an object in it of another
 // owner. A spec of which only the handle is known is enough for the first. What it cannot ask is an error as from
-// cluster.Classify.
-func Preflight(ctx context.Context, c *cluster.Cluster, spec Spec, options EnsureOptions) error {
+// cluster.Classify. Of a namespace that exists and may be taken, it says what Ensure finds there.
+func Preflight(ctx context.Context, c *cluster.Cluster, spec Spec, options EnsureOptions) (Takeover, error) {
 	client, err := c.Dynamic()
 	if err != nil {
-		return err
+		return Takeover{}, err
 	}
 	namespace, err := getNamespace(ctx, c, client, spec.Handle)
 	if _, missing := errors.AsType[*environment.NamespaceMissingError](err); missing {
-		return nil
+		return Takeover{}, nil
 	}
 	if err != nil {
-		return err
+		return Takeover{}, err
 	}
 	if err := checkTake(spec, namespace, options); err != nil {
-		return err
+		return Takeover{}, err
 	}
-	return checkObjects(ctx, c, client, spec)
+	if err := checkObjects(ctx, c, client, spec); err != nil {
+		return Takeover{}, err
+	}
+	return takeover(ctx, c, client, spec, namespace)
 }
 
 // checkObjects refuses what Ensure would refuse when it comes to the objects in the namespace.

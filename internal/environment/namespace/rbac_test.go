@@ -82,7 +82,7 @@ func TestRBAC_DeployersDeployAndPlannersOnlyTry(t *testing.T) {
 	defer cancel()
 
 	// A planner plans an environment that is not there yet, and cannot make it.
-	if err := Preflight(ctx, planner, spec, EnsureOptions{}); err != nil {
+	if _, err := Preflight(ctx, planner, spec, EnsureOptions{}); err != nil {
 		t.Errorf("planning a new environment: %v", err)
 	}
 	if _, err := Ensure(ctx, planner, spec, EnsureOptions{InstanceID: "p"}); !isA[*cluster.ForbiddenError](err) {

@@ -94,6 +94,7 @@ func (c *commandRun) takeOverJobs() error {
 		if joined {
 			c.run.op.Say("waiting for the Job %s, which an earlier run has started", j.Name)
 		}
+		c.run.jobs.remember(j)
 		err := c.finish(j.Name, work)
 		if failed, ok := errors.AsType[*PhaseError](err); ok && !failed.StillRuns &&
 			(!joined || work.phase == PhaseStatus || work.version != c.commands.Version) {
@@ -196,7 +197,7 @@ func (c *commandRun) outcome(name string, work phaseWork) *PhaseError {
 	}
 	j, stopped := c.run.jobs.wait(name)
 	if stopped != nil {
-		out.Reason, out.StillRuns, out.gone = stopped.reason, stopped.cause != nil, stopped.gone
+		out.Reason, out.StillRuns, out.gone, out.Idle = stopped.reason, stopped.cause != nil, stopped.gone, stopped.idle
 		out.Events, out.Log, out.ExitCode = c.run.jobs.evidence(name)
 		return out
 	}

@@ -50,6 +50,8 @@ type PhaseError struct {
 	Log                       []string // the tail
 	// StillRuns says that the Job may still run: the next apply waits for it.
 	StillRuns bool
+	// Idle says that the command did not start.
+	Idle bool
 	// gone says that it is not known how the Job ended.
 	gone bool
 }
@@ -82,7 +84,9 @@ func (e *PhaseError) Explain() (happened, observed, advice string) {
 		PhaseValidate: "What was run is recorded, and is not run again. Fix it and apply again: it begins with this phase. Or " +
 			"give a new version that repairs the schema.",
 	}[e.Phase]
-	if e.StillRuns {
+	if e.Idle {
+		advice = notStarted
+	} else if e.StillRuns {
 		advice = "Apply again: it waits for the Job, and takes over how it ends."
 	}
 	return happened, strings.Join(seen, "\n\n"), advice

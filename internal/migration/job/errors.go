@@ -83,6 +83,11 @@ func errRunning(migration string, one *batchv1.Job) error {
 	}
 }
 
+// notStarted is the advice for a Job whose pod cannot start.
+const notStarted = "Nothing was run. Correct what keeps the pod from starting, and apply again: for an image that cannot be pulled, " +
+	"its name " +
+	"and tag, and the right of the namespace's ServiceAccount or pull secret to pull it."
+
 // RunError is a Job that did not apply all that was pending.
 type RunError struct {
 	Job, Namespace string // no Job: it ran in this process
@@ -94,6 +99,8 @@ type RunError struct {
 	Events         []string
 	Log            []string // the tail
 	Retry          bool
+	// Idle says that the program of the Job did not start.
+	Idle bool
 }
 
 func (e *RunError) Error() string {
@@ -161,6 +168,9 @@ func (e *RunError) Explain() (happened, observed, advice string) {
 			"nothing that is applied."
 	} else if e.Failure != nil && e.Failure.Advice != "" {
 		advice = e.Failure.Advice + "\n\n" + advice
+	}
+	if e.Idle {
+		advice = notStarted
 	}
 	if e.Retry {
 		advice = "Apply again: it resumes where it was."

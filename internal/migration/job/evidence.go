@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -21,19 +22,35 @@ const (
 	maxEvents   = 5
 )
 
-// warnings are the events about a Job and its pods.
-func warnings(ctx context.Context, client kubernetes.Interface, namespace, job string, mask *masker) []string {
-	list, err := client.CoreV1().Events(namespace).List(ctx, metav1.ListOptions{FieldSelector: "type=Warning"})
+// warnings are the events about a Job and its pods, without those about earlier Jobs of its name.
+func (j *jobs) warnings(ctx context.Context, name string, pods []corev1.Pod, mask *masker) []string {
+	list, err := j.op.Reads.CoreV1().Events(j.target.Handle.Namespace).List(ctx, metav1.ListOptions{FieldSelector: "type=Warning"})
 	if err != nil {
 		return []string{"(they could not be read: " + err.Error() + ")"}
 	}
 	var out []string
 	for i := range list.Items {
-		if e := &list.Items[i]; strings.HasPrefix(e.InvolvedObject.Name, job) && len(out) < maxEvents {
+		if e := &list.Items[i]; j.isAbout(e, name, pods) && len(out) < maxEvents {
 			out = append(out, mask.text(e.InvolvedObject.Kind+"/"+e.InvolvedObject.Name+": "+e.Reason+": "+strings.TrimSpace(e.Message)))
 		}
 	}
 	return out
+}
+
+// isAbout reports that an event is about a Job or one of its pods.
+func (j *jobs) isAbout(e *corev1.Event, name string, pods []corev1.Pod) bool {
+	about := e.InvolvedObject
+	this, known := j.waited[name]
+	switch {
+	case !strings.HasPrefix(about.Name, name):
+		return false
+	case !known || about.UID == this.UID:
+		return true
+	case slices.ContainsFunc(pods, func(pod corev1.Pod) bool { return pod.UID == about.UID }):
+		return true
+	}
+	// Pods that are gone can only be distinguished by the time.
+	return len(pods) == 0 && about.Kind == "Pod" && !e.CreationTimestamp.Before(&this.CreationTimestamp)
 }
 
 // logTail is the end of a pod's log, without secrets.

@@ -39,6 +39,16 @@ type jobs struct {
 	op      *operation.Operation
 	// secretKeys are those whose values the program could print, in addition to the database's URL.
 	secretKeys []SecretKey
+	// waited are the Jobs that this run has started or waits for. Jobs of earlier runs had the same names.
+	waited map[string]metav1.ObjectMeta
+}
+
+// remember distinguishes a Job from earlier ones of its name.
+func (j *jobs) remember(one *batchv1.Job) {
+	if j.waited == nil {
+		j.waited = map[string]metav1.ObjectMeta{}
+	}
+	j.waited[one.Name] = one.ObjectMeta
 }
 
 // list reads those that exist.
@@ -65,6 +75,7 @@ func (j *jobs) finish(left []batchv1.Job) error {
 		one := &left[i]
 		if runs(one) {
 			j.op.Say("waiting for the Job %s, which an earlier run has started", one.Name)
+			j.remember(one)
 			if _, err := j.report(one.Name); err != nil && j.op.Context().Err() != nil {
 				return err
 			}
@@ -94,6 +105,7 @@ func (j *jobs) start(object *batchv1.Job, maps []*corev1.ConfigMap) error {
 	if err != nil {
 		return failed("the Job "+name, err)
 	}
+	j.remember(made)
 	owner := metav1.OwnerReference{APIVersion: "batch/v1", Kind: "Job", Name: made.Name, UID: made.UID}
 	for _, m := range maps {
 		m.OwnerReferences = []metav1.OwnerReference{owner}
@@ -143,13 +155,14 @@ func replace(create, remove func() error) error {
 type stopped struct {
 	reason string
 	gone   bool  // another user has deleted it: how it ended is not known
+	idle   bool  // its program did not start
 	cause  error // of the end of the wait; the Job may still run
 }
 
 // wait returns a Job when it has ended.
 func (j *jobs) wait(name string) (*batchv1.Job, *stopped) {
 	ctx := j.op.Context()
-	stuck := time.Time{}
+	stuck, waits := time.Time{}, ""
 	var lastErr error
 	for {
 		one, err := j.op.Reads.BatchV1().Jobs(j.target.Handle.Namespace).Get(ctx, name, metav1.GetOptions{})
@@ -163,6 +176,9 @@ func (j *jobs) wait(name string) (*batchv1.Job, *stopped) {
 			return one, nil
 		default:
 			problem, err := j.startProblem(one)
+			if err == nil {
+				waits = problem
+			}
 			switch {
 			case err != nil:
 				lastErr = err
@@ -171,11 +187,14 @@ func (j *jobs) wait(name string) (*batchv1.Job, *stopped) {
 			case stuck.IsZero():
 				stuck = time.Now()
 			case time.Since(stuck) > startGrace:
-				return nil, &stopped{reason: problem}
+				return nil, &stopped{reason: problem, idle: true}
 			}
 		}
 		select {
 		case <-ctx.Done():
+			if waits != "" {
+				return nil, &stopped{reason: waits + "; the time for it is over", idle: true, cause: context.Cause(ctx)}
+			}
 			reason := "it was not done in time, or interrupted; the Job may still run, and the next apply waits for it"
 			if lastErr != nil {
 				reason += "; the last answer of the cluster was: " + lastErr.Error()
@@ -192,6 +211,13 @@ func (j *jobs) report(name string) (*runner.Report, error) {
 	switch {
 	case stopped == nil:
 		return j.read(one)
+	case stopped.idle:
+		failure := j.failure(name, stopped.reason, nil, false)
+		failure.Idle = true
+		if stopped.cause != nil {
+			return nil, errors.Join(failure, stopped.cause)
+		}
+		return nil, failure
 	case stopped.cause != nil:
 		return nil, errors.Join(j.failure(name, stopped.reason, nil, true), stopped.cause)
 	}
@@ -266,7 +292,7 @@ func (j *jobs) remove(ctx context.Context, name string) error {
 	return nil
 }
 
-// pods of a Job, oldest first.
+// pods of a Job, oldest first, without those of earlier Jobs of its name.
 func (j *jobs) pods(name string) ([]corev1.Pod, error) {
 	ctx, stop := j.op.Afterward(0)
 	defer stop()
@@ -274,6 +300,12 @@ func (j *jobs) pods(name string) ([]corev1.Pod, error) {
 		metav1.ListOptions{LabelSelector: "batch.kubernetes.io/job-name=" + name})
 	if err != nil {
 		return nil, j.target.Cluster.Classify(fmt.Errorf("listing pods of Job %s: %w", name, err))
+	}
+	if known, ok := j.waited[name]; ok {
+		list.Items = slices.DeleteFunc(list.Items, func(pod corev1.Pod) bool {
+			owner := metav1.GetControllerOf(&pod)
+			return owner != nil && owner.UID != known.UID
+		})
 	}
 	slices.SortFunc(list.Items, func(a, b corev1.Pod) int { return a.CreationTimestamp.Compare(b.CreationTimestamp.Time) })
 	return list.Items, nil
@@ -325,5 +357,5 @@ func (j *jobs) evidence(name string) (events, log []string, exitCode *int32) {
 			}
 		}
 	}
-	return warnings(ctx, j.op.Reads, j.target.Handle.Namespace, name, mask), log, exitCode
+	return j.warnings(ctx, name, pods, mask), log, exitCode
 }

@@ -6,6 +6,7 @@ package autoscale
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -46,6 +47,34 @@ func AddRendered(targets map[Target]bool, namespace string, o map[string]any) {
 	if name != "" {
 		targets[Target{namespace, kind, name}] = true
 	}
+}
+
+// AddLeast adds the least number of pods that a HorizontalPodAutoscaler gives its workload; other objects, and those that leave it at one,
+// add nothing.
+func AddLeast(least map[Target]int64, namespace string, o map[string]any) {
+	targets := map[Target]bool{}
+	AddRendered(targets, namespace, o)
+	value, found, err := unstructured.NestedFieldNoCopy(o, "spec", "minReplicas")
+	n, isNumber := wholeNumber(value)
+	if !found || err != nil || !isNumber || n < 2 {
+		return
+	}
+	for target := range targets {
+		least[target] = n
+	}
+}
+
+func wholeNumber(v any) (int64, bool) {
+	switch v := v.(type) {
+	case int64:
+		return v, true
+	case float64:
+		return int64(v), true
+	case json.Number:
+		n, err := v.Int64()
+		return n, err == nil
+	}
+	return 0, false
 }
 
 // AddLive adds the workloads that the live HorizontalPodAutoscalers of a namespace scale.

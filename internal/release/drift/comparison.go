@@ -45,6 +45,8 @@ type Comparison struct {
 	stored map[object.Identity]map[string]any
 	// Secrets knows the secrets of the release once stored is there; nil before.
 	Secrets *redact.Secrets
+	// secretive says that some of the release's values are secret.
+	secretive bool
 	// hide says that stored cannot be read, so that live values may be secrets.
 	hide bool
 
@@ -121,6 +123,7 @@ func (d *Comparison) takeStored(ctx context.Context) error {
 	for _, o := range d.Objects {
 		o.Want = d.stored[d.identify(o.shown)]
 	}
+	d.learnDerived()
 	return cluster.Parallel(ctx, d.Objects, d.compareHere)
 }
 
@@ -162,24 +165,46 @@ func (d *Comparison) listStored(ctx context.Context) error {
 	if err := d.ReadStored(ctx); err != nil {
 		return err
 	}
+	secretive := d.secretKinds()
 	for _, o := range d.stored {
 		key, err := object.KeyOf(o, d.target.Handle.Namespace)
 		if err != nil {
 			return fmt.Errorf("reading the objects of revision %d of release %s: %w", d.options.Revision, d.target.Name, err)
 		}
 		var shown map[string]any
-		if text, known := d.options.Rendered[key]; known {
+		text, known := d.options.Rendered[key]
+		switch hidden := secretKey(o); {
+		case known:
 			if shown, err = object.Decode(text); err != nil {
 				return err
 			}
 			shown = withoutStringData(shown)
-		} else {
+		case secretive[hidden] || d.options.Rendered == nil && d.secretive:
+			// Its name may be made of a secret, and nothing says what else of it is.
+			key, shown = hidden, shellOf(o)
+		case secretive[object.MaskSecret]: // Its kind may be made of one.
+			key, shown = object.MaskSecret, shellOf(o)
+			shown["apiVersion"], shown["kind"] = object.MaskSecret, object.MaskSecret
+		default:
 			shown, _ = d.Secrets.Mask(object.MaskSecretData(o)).(map[string]any)
 		}
 		d.add(&Object{Key: object.Key(d.Secrets.Text(string(key))), shown: shown, Want: o})
 	}
 	slices.SortFunc(d.Objects, func(a, b *Object) int { return compareKeys(a.Key, b.Key) })
+	d.learnDerived()
 	return nil
+}
+
+// learnDerived keeps out of the texts what the chart has made of secrets.
+func (d *Comparison) learnDerived() {
+	var raw, shown []map[string]any
+	for _, o := range d.Objects {
+		if o.Want != nil && o.shown != nil {
+			raw, shown = append(raw, o.Want), append(shown, o.shown)
+		}
+	}
+	render.AddDerived(d.Secrets, raw, shown, func(string) bool { return false })
+	d.Secrets.Complete()
 }
 
 func (d *Comparison) add(o *Object) {
@@ -252,7 +277,7 @@ func (d *Comparison) ReadStored(ctx context.Context) error {
 		return fmt.Errorf("reading the objects of revision %d of release %s: %w", d.options.Revision, d.target.Name, err)
 	}
 	_, secret := helmstore.SplitValues(found.Config, d.options.SecretPaths)
-	d.Secrets = helmstore.SecretsOf(raw, secret)
+	d.Secrets, d.secretive = helmstore.SecretsOf(raw, secret), len(secret) > 0
 	d.stored = map[object.Identity]map[string]any{}
 	for _, o := range raw.Objects {
 		if !o.Hook {
@@ -410,6 +435,7 @@ func (d *Comparison) Differences() *Differences {
 	slices.SortFunc(out.Found, func(a, b Difference) int {
 		return strings.Compare(string(a.Object)+"\x00"+a.Path, string(b.Object)+"\x00"+b.Path)
 	})
+	out.Found = slices.Compact(out.Found) // several leaves below one mask
 	for _, text := range d.skipped {
 		out.Skipped = append(out.Skipped, d.Secrets.Text(text))
 	}

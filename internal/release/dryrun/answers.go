@@ -26,6 +26,7 @@ type answers struct {
 	mu         sync.Mutex
 	refusals   []Refusal
 	overwrites []Overwrite
+	takeovers  []Takeover
 	skipped    map[string][]string // by reason
 }
 
@@ -37,6 +38,12 @@ func (a *answers) overwrite(found []Overwrite) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.overwrites = append(a.overwrites, found...)
+}
+
+func (a *answers) takeOver(taken Takeover) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.takeovers = append(a.takeovers, taken)
 }
 
 func (a *answers) refuse(key object.Key, reason, message string) {
@@ -54,13 +61,14 @@ func (a *answers) skip(reason string, key object.Key) {
 }
 
 func (a *answers) result() *Result {
-	out := &Result{Refusals: a.refusals, Overwrites: a.overwrites}
+	out := &Result{Refusals: a.refusals, Overwrites: a.overwrites, Takeovers: a.takeovers}
 	slices.SortFunc(out.Refusals, func(x, y Refusal) int {
 		return strings.Compare(string(x.Object)+"\x00"+x.Message, string(y.Object)+"\x00"+y.Message)
 	})
 	slices.SortFunc(out.Overwrites, func(x, y Overwrite) int {
 		return strings.Compare(string(x.Object)+"\x00"+x.Path, string(y.Object)+"\x00"+y.Path)
 	})
+	slices.SortFunc(out.Takeovers, func(x, y Takeover) int { return strings.Compare(string(x.Object), string(y.Object)) })
 	for _, reason := range slices.Sorted(maps.Keys(a.skipped)) {
 		names := a.skipped[reason]
 		slices.Sort(names)

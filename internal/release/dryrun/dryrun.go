@@ -6,13 +6,11 @@ package dryrun
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
-	"helm.sh/helm/v3/pkg/storage/driver"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -24,7 +22,6 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/record"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/autoscale"
-	"github.com/slipway-dev/terraform-provider-slipway/internal/release/helmstore"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/threeway"
@@ -35,14 +32,15 @@ type run struct {
 	target   ownership.Release
 	previous map[object.Key]string
 	next     *render.Result
-	// outside says that the deployed revision is not the one that previous shows.
-	outside bool
+	Options
 
 	objects dynamic.Interface
 	client  kubernetes.Interface
 	mapper  meta.RESTMapper
 	// base are the objects of the deployed revision as they were rendered, without hooks; empty where nothing is deployed.
 	base map[object.Identity]map[string]any
+	// attempts are those of the revisions after it, which failed or did not end.
+	attempts []map[object.Identity]map[string]any
 	// scaled are the workloads whose replicas an autoscaler sets.
 	scaled map[autoscale.Target]bool
 
@@ -53,12 +51,12 @@ type run struct {
 // Run validates the objects of next that differ from previous (nil on create) with dry runs: Helm's own three-way patch with
 // dryRun=All for what exists, POST for what does not, one Pod per changed pod template, and quota arithmetic over
 // (replicas + surge). Unchanged objects cost nothing; work is bounded-parallel. Nothing is written. The base of the
-// three-way patch is the stored manifest of the deployed revision. outside says that this revision was not made by Slipway:
-// then everything in which it differs from next is validated, and what it changed since previous counts as overwritten. Errors
-// only for what prevents the dry run as a whole (cluster.Classify).
-func Run(ctx context.Context, target ownership.Release, previous map[object.Key]string, next *render.Result,
-	outside bool) (*Result, error) {
-	t := &run{target: target, previous: previous, next: next, outside: outside, answers: newAnswers(next)}
+// three-way patch is the stored manifest of the deployed revision. Errors only for what prevents the dry run as a whole
+// (cluster.Classify).
+func Run(
+	ctx context.Context, target ownership.Release, previous map[object.Key]string, next *render.Result, options Options,
+) (*Result, error) {
+	t := &run{target: target, previous: previous, next: next, Options: options, answers: newAnswers(next)}
 	t.pods = &podCheck{run: t}
 	if !t.anythingToRun() {
 		return &Result{}, nil
@@ -94,7 +92,7 @@ func Run(ctx context.Context, target ownership.Release, previous map[object.Key]
 
 // anythingToRun is whether an object differs, or may differ where the plan shows only a mask.
 func (t *run) anythingToRun() bool {
-	if t.outside {
+	if t.Outside {
 		return true
 	}
 	for key, text := range t.next.Objects {
@@ -123,7 +121,7 @@ func (t *run) changed() []object.Key {
 		o := t.next.ByKey[key]
 		stored, there := t.base[t.identify(o.Object)]
 		masked := strings.Contains(t.next.Objects[key], object.MaskSecret)
-		if (t.outside && !o.Hook || there && masked) && !object.SameValue(stored, o.Object) {
+		if (t.Outside && !o.Hook || there && masked) && !object.SameValue(stored, o.Object) {
 			out = append(out, key)
 		}
 	}
@@ -177,41 +175,6 @@ func (t *run) readAutoscalers(ctx context.Context, changed []object.Key) error {
 	return nil
 }
 
-// readBase reads the manifest of the deployed revision, which is what Helm takes for the old state. Without the right to read
-// it the dry run continues: what is live is then compared with what is rendered only.
-func (t *run) readBase(ctx context.Context) error {
-	t.base = map[object.Identity]map[string]any{}
-	secrets := helmstore.Bind(ctx, t.client.CoreV1().Secrets(t.target.Handle.Namespace))
-	found, err := driver.NewSecrets(secrets).Query(map[string]string{"owner": "helm", "name": t.target.Name, "status": "deployed"})
-	switch {
-	case errors.Is(err, driver.ErrReleaseNotFound):
-		return nil
-	case cluster.LacksRight(err):
-		t.answers.skip("the deployed revision cannot be read (no right to list Secrets), so fields that the chart no longer sets are not "+
-			"validated",
-			"all objects")
-		return nil
-	case err != nil:
-		return t.target.Cluster.Classify(fmt.Errorf("reading the deployed revision of release %s: %w", t.target.Name, err))
-	}
-	newest := found[0]
-	for _, r := range found {
-		if r.Version > newest.Version {
-			newest = r
-		}
-	}
-	objects, err := object.ParseManifest(newest.Manifest, t.target.Handle.Namespace)
-	if err != nil {
-		return fmt.Errorf("reading the manifest of revision %d of release %s: %w", newest.Version, t.target.Name, err)
-	}
-	for _, o := range objects {
-		t.base[t.identify(o.Object)] = o.Object
-		t.next.Secrets.AddObject(o.Object)
-	}
-	t.next.Secrets.Complete()
-	return nil
-}
-
 // object tries one object: a POST where it does not exist, else the patch that Helm would send. The error is one that hinders
 // the whole dry run.
 func (t *run) object(ctx context.Context, key object.Key, o object.Rendered) error {
@@ -243,22 +206,26 @@ func (t *run) object(ctx context.Context, key object.Key, o object.Rendered) err
 		return nil
 	}
 	base, stored := t.base[t.identify(o.Object)]
+	var taken *Takeover
 	if !stored {
-		if owner := t.foreignOwner(live); owner != "" {
+		if reason, cure := t.Taking.Refusal(t.target, t.target.OwnerOf(live)); reason != "" {
 			if sibling := t.siblingOwner(ctx, live); sibling != "" {
 				t.answers.skip("not validated, since release "+sibling+" of this environment has it. The apply succeeds where that release is "+
 					"removed or replaced "+
 					"first, or drops it, as this plan may have it; else give one of the two another name", key)
 				return nil
 			}
-			t.answers.refuse(key, "AlreadyExists", fmt.Sprintf("the name is taken: the object exists in the cluster and belongs to %s. "+
-				"Give it another name, or let its owner drop it first", owner))
+			t.answers.refuse(
+				key,
+				"AlreadyExists",
+				fmt.Sprintf("The object exists in the cluster, and %s. %s", reason, strings.TrimSuffix(cure, ".")),
+			)
 			return nil
 		}
 		// Helm takes for the old state what it is about to write.
-		base = target
+		base, taken = target, takeoverOf(t.target, key, live)
 	}
-	return t.patch(ctx, client, mapping, key, o, base, target, live, stored)
+	return t.patch(ctx, client, mapping, key, o, base, target, live, taken)
 }
 
 func (t *run) create(ctx context.Context, client dynamic.ResourceInterface, key object.Key, o object.Rendered,
@@ -279,7 +246,7 @@ func (t *run) create(ctx context.Context, client dynamic.ResourceInterface, key 
 // patch tries the patch from base to target. Where no deployed revision stored the object, as after a first install that failed,
 // it is unknown which of its values belong to others.
 func (t *run) patch(ctx context.Context, client dynamic.ResourceInterface, mapping *meta.RESTMapping, key object.Key, o object.Rendered,
-	base, target map[string]any, live *unstructured.Unstructured, stored bool,
+	base, target map[string]any, live *unstructured.Unstructured, taken *Takeover,
 ) error {
 	if _, ns := object.NameOf(target); ns != "" {
 		base = object.DeepCopy(base)
@@ -300,11 +267,18 @@ func (t *run) patch(ctx context.Context, client dynamic.ResourceInterface, mappi
 		result, err = client.Patch(ctx, live.GetName(), kind, patch, metav1.PatchOptions{
 			DryRun: []string{metav1.DryRunAll}, FieldManager: environment.FieldManager, FieldValidation: metav1.FieldValidationStrict,
 		})
+		if err != nil && taken != nil {
+			return t.refuseTakeover(key, taken, live, err)
+		}
 		if err != nil {
 			return t.answers.refusedBy(key, "", err)
 		}
 	}
-	if stored {
+	if taken != nil {
+		if err := t.changes(taken, o.Object, live, result); err != nil {
+			return err
+		}
+	} else {
 		found, err := (&overwriteSearch{run: t, key: key}).all(base, live.Object, result.Object)
 		if err != nil {
 			return err
@@ -313,25 +287,6 @@ func (t *run) patch(ctx context.Context, client dynamic.ResourceInterface, mappi
 	}
 	t.pods.add(key, o, base, result.Object, live.Object)
 	return nil
-}
-
-// foreignOwner says to whom an object belongs; empty where Helm would take it for this release's.
-func (t *run) foreignOwner(live *unstructured.Unstructured) string {
-	annotations := live.GetAnnotations()
-	name, namespace := annotations[ownership.AnnotationReleaseName], annotations[ownership.AnnotationReleaseNamespace]
-	ours := name == t.target.Name && namespace == t.target.Handle.Namespace
-	switch {
-	case ours && live.GetLabels()[ownership.LabelManagedBy] == ownership.ManagedByHelm:
-		return ""
-	case name != "" && !ours:
-		return fmt.Sprintf("the Helm release %s in namespace %s", name, namespace)
-	case live.GetLabels()[ownership.LabelManagedBy] != "" && live.GetLabels()[ownership.LabelManagedBy] != ownership.ManagedByHelm:
-		return fmt.Sprintf("%q (label %s), not to a Helm release", live.GetLabels()[ownership.LabelManagedBy], ownership.LabelManagedBy)
-	}
-	if managers := live.GetManagedFields(); len(managers) > 0 {
-		return fmt.Sprintf("no Helm release (it was made by %s)", managers[0].Manager)
-	}
-	return "no Helm release"
 }
 
 // siblingOwner is another release of Slipway in the same namespace that has an object; empty where there is none, or where
@@ -365,12 +320,25 @@ func (t *run) whyNotServed(o object.Rendered) string {
 		gvk.GroupVersion())
 }
 
+// Options say what a dry run starts from.
+type Options struct {
+	// Outside says that the deployed revision was not made by Slipway: everything in which it differs from next is validated, and what it
+	// changed since previous counts as overwritten.
+	Outside bool
+	// Attempted says that revisions after the deployed one failed, or did not end.
+	Attempted bool
+	// Taking says which running objects are taken over.
+	Taking ownership.Taking
+}
+
 // Result is the API server's answer to a rendering that is not applied yet.
 type Result struct {
 	// Refusals would fail the apply: schema errors, immutable fields, admission, quota, Pod Security, a name that is taken.
 	Refusals []Refusal
 	// Overwrites are live differences that the apply would reset: hand edits, replicas that an HPA owns.
 	Overwrites []Overwrite
+	// Takeovers are running objects that no revision of the release has yet.
+	Takeovers []Takeover
 	// Skipped says in words what could not be validated and why (no right to dry-run, the kind is not served yet).
 	Skipped []string
 }

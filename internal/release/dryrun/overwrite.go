@@ -21,7 +21,7 @@ type overwriteSearch struct {
 
 // all lists the leaves that others changed in the cluster since the deployed revision was rendered, and that
 // the apply would change again. A leaf that base does not set is none of the release's: what the apply does to it is in the
-// rendering's own difference.
+// rendering's own difference. What a failed revision has written is no change of others.
 func (w *overwriteSearch) all(base, live, result map[string]any) ([]Overwrite, error) {
 	masks := []any{}
 	for _, text := range []string{w.run.previous[w.key], w.run.next.Objects[w.key]} {
@@ -34,7 +34,7 @@ func (w *overwriteSearch) all(base, live, result map[string]any) ([]Overwrite, e
 		}
 		masks = append(masks, shown)
 	}
-	if w.run.outside && w.run.previous[w.key] != "" {
+	if w.run.Outside && w.run.previous[w.key] != "" {
 		rendered, err := object.DecodeNumbers(w.run.previous[w.key])
 		if err != nil {
 			return nil, err
@@ -42,29 +42,31 @@ func (w *overwriteSearch) all(base, live, result map[string]any) ([]Overwrite, e
 		base = rendered
 	}
 	masks = append(masks, object.MaskSecretData(base))
+	attempts := w.run.attemptsAt(live)
 	for _, field := range slices.Sorted(maps.Keys(base)) {
 		switch field {
 		case "apiVersion", "kind", "status":
 		case "metadata":
 			for _, part := range []string{"labels", "annotations"} {
 				w.compare("metadata."+part, inMap(inMap(base, field), part), inMap(inMap(live, field), part), inMap(inMap(result, field), part),
-					below(below(masks, field), part))
+					below(below(masks, field), part), below(below(attempts, field), part))
 			}
 		default:
-			w.compare(field, base[field], live[field], result[field], below(masks, field))
+			w.compare(field, base[field], live[field], result[field], below(masks, field), below(attempts, field))
 		}
 	}
 	return w.found, nil
 }
 
-// compare compares one place of base, live and result. masks are what may be shown of the place.
-func (w *overwriteSearch) compare(path string, base, live, result any, masks []any) {
+// compare compares one place of base, live and result. masks are what may be shown of the place, attempts what failed revisions wrote
+// there.
+func (w *overwriteSearch) compare(path string, base, live, result any, masks, attempts []any) {
 	switch base := base.(type) {
 	case nil:
 		return
 	case map[string]any:
 		for _, k := range slices.Sorted(maps.Keys(base)) {
-			w.compare(path+fieldPath(k), base[k], inMap(live, k), inMap(result, k), below(masks, k))
+			w.compare(path+fieldPath(k), base[k], inMap(live, k), inMap(result, k), below(masks, k), below(attempts, k))
 		}
 		return
 	case []any:
@@ -72,12 +74,13 @@ func (w *overwriteSearch) compare(path string, base, live, result any, masks []a
 			for _, item := range base {
 				id := inMap(item, merge)
 				w.compare(fmt.Sprintf("%s[%s=%v]", path, merge, id), item, inList(live, merge, id), inList(result, merge, id),
-					belowItem(masks, merge, id))
+					belowItem(masks, merge, id), belowItem(attempts, merge, id))
 			}
 			return
 		}
 	}
-	if object.SameValue(live, result) || object.SameValue(base, live) || base == object.MaskRevision {
+	if object.SameValue(live, result) || object.SameValue(base, live) || base == object.MaskRevision ||
+		slices.ContainsFunc(attempts, func(written any) bool { return object.SameValue(written, live) }) {
 		return
 	}
 	if slices.ContainsFunc(masks, func(m any) bool { return object.HasMask(m, object.MaskSecret) }) {

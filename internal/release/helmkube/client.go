@@ -37,6 +37,7 @@ import (
 var (
 	_ kube.Interface                    = (*Client)(nil)
 	_ kube.InterfaceExt                 = (*Client)(nil)
+	_ kube.InterfaceThreeWayMerge       = (*Client)(nil)
 	_ kube.InterfaceDeletionPropagation = (*Client)(nil)
 )
 
@@ -56,6 +57,8 @@ type Options struct {
 	// Redact takes secrets out of texts; Doing receives what is in progress.
 	Redact func(string) string
 	Doing  func(string)
+	// Taking says which running objects are taken over. Without it, Helm itself refuses what does not carry its labels.
+	Taking ownership.Taking
 }
 
 // Client is Helm's way to the cluster. Helm passes no context and waits with readers that call a failed Pod ready; here
@@ -178,7 +181,37 @@ func (k *Client) permit(resources kube.ResourceList) error {
 			return k.Fail(err)
 		}
 	}
+	if !k.options.Taking.Allowed || isHookList(resources) {
+		return nil
+	}
+	for _, info := range resources {
+		if err := k.permitTaking(info); err != nil {
+			return k.Fail(err)
+		}
+	}
 	return nil
+}
+
+// permitTaking refuses an object that exists and has an owner from whom it is not taken over. Helm takes over whatever exists.
+func (k *Client) permitTaking(info *resource.Info) error {
+	live, err := resource.NewHelper(info.Client, info.Mapping).Get(info.Namespace, info.Name)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return &RefusedError{Object: k.KeyOf(info), Verb: "read", Cause: err}
+	}
+	accessor, err := meta.Accessor(live)
+	if err != nil {
+		return err
+	}
+	target := k.options.Target
+	reason, cure := k.options.Taking.Refusal(target, target.OwnerOf(accessor))
+	if reason == "" {
+		return nil
+	}
+	return &ownership.Error{Release: target.Name, Namespace: target.Handle.Namespace,
+		Reason: fmt.Sprintf("%s exists, and %s. Nothing was written.", k.KeyOf(info).Short(), reason), Advice: cure}
 }
 
 // Create makes hooks, and the objects of a release of which none exists yet.
@@ -188,6 +221,9 @@ func (k *Client) Create(resources kube.ResourceList) (*kube.Result, error) {
 		k.options.Doing("running the hook " + shortNames(resources))
 	} else {
 		k.options.Doing("creating " + object.Count(len(resources)))
+		if err := startScaled(resources); err != nil {
+			return &kube.Result{}, k.Fail(err)
+		}
 	}
 	result := &kube.Result{}
 	if err := k.permit(resources); err != nil {
@@ -250,12 +286,22 @@ func (k *Client) Update(original, target kube.ResourceList, force bool) (*kube.R
 	return result, k.removeAttempted(target, result)
 }
 
+// UpdateThreeWayMerge writes target over objects that exist and are taken over.
+func (k *Client) UpdateThreeWayMerge(original, target kube.ResourceList, force bool) (*kube.Result, error) {
+	return k.Update(original, target, force)
+}
+
 // updateOne lets Helm compute and send the patch of one object. Where failed revisions touched it, what they had written
 // counts as original too, or their fields would stay for ever.
 func (k *Client) updateOne(original kube.ResourceList, info *resource.Info, force bool) (*kube.Result, error) {
 	var before kube.ResourceList
-	if base := original.Get(info); base != nil {
+	base := original.Get(info)
+	if base != nil {
 		before.Append(base)
+	}
+	if base == info {
+		// It is taken over: what is written is compared with what is live, of custom resources too.
+		return k.helm.UpdateThreeWayMerge(before, kube.ResourceList{info}, force)
 	}
 	attempted := k.Attempted.Filter(func(other *resource.Info) bool { return sameObject(other, info) })
 	if len(attempted) == 0 {

@@ -147,6 +147,36 @@ func dropHPAReplicas(ctx context.Context, source autoscale.Source, original, tar
 	return nil
 }
 
+// startScaled gives workloads that are to be made, and leave their number of pods to an autoscaler of the same release, the least that it
+// will give them. The API server would make one pod, and the others would start when the apply has ended.
+func startScaled(target kube.ResourceList) error {
+	least := map[autoscale.Target]int64{}
+	for _, info := range target {
+		fields, err := fieldsOf(info)
+		if err != nil {
+			return err
+		}
+		autoscale.AddLeast(least, info.Namespace, fields)
+	}
+	for _, info := range target {
+		n := least[autoscale.Target{Namespace: info.Namespace, Kind: info.Mapping.GroupVersionKind.Kind, Name: info.Name}]
+		fields, err := fieldsOf(info)
+		if err != nil {
+			return err
+		}
+		given, _, _ := unstructured.NestedFieldNoCopy(fields, "spec", "replicas")
+		if n == 0 || given != nil {
+			continue
+		}
+		fields = object.DeepCopy(fields)
+		if err := unstructured.SetNestedField(fields, n, "spec", "replicas"); err != nil {
+			return fmt.Errorf("setting the replicas of %s/%s: %w", info.Mapping.GroupVersionKind.Kind, info.Name, err)
+		}
+		info.Object = &unstructured.Unstructured{Object: fields}
+	}
+	return nil
+}
+
 func dropReplicas(info *resource.Info) error {
 	fields, err := fieldsOf(info)
 	if err != nil {

@@ -117,3 +117,37 @@ func TestThreeWayPatch_IsOfTheTypeThatHelmSends(t *testing.T) {
 		})
 	}
 }
+
+func TestStartScaled_MakesWorkloadsWithTheLeastOfTheirAutoscaler(t *testing.T) {
+	scaler := func(target string, least any) *resource.Info {
+		spec := map[string]any{"scaleTargetRef": map[string]any{"kind": "Deployment", "name": target}}
+		if least != nil {
+			spec["minReplicas"] = least
+		}
+		return infoOf("autoscaling/v2", "HorizontalPodAutoscaler", target, spec)
+	}
+	deployment := func(name string, spec map[string]any) *resource.Info {
+		return infoOf("apps/v1", "Deployment", name, spec)
+	}
+	target := kube.ResourceList{
+		deployment("open", map[string]any{}), scaler("open", int64(3)),
+		deployment("set", map[string]any{"replicas": int64(1)}), scaler("set", int64(3)),
+		deployment("one", map[string]any{}), scaler("one", nil),
+		deployment("alone", map[string]any{}),
+	}
+	if err := startScaled(target); err != nil {
+		t.Fatal(err)
+	}
+	for _, info := range target {
+		want := map[string]int64{"open": 3, "set": 1}[info.Name]
+		o, _ := info.Object.(*unstructured.Unstructured)
+		if got, _, _ := unstructured.NestedInt64(
+			o.Object,
+			"spec",
+			"replicas",
+		); info.Mapping.GroupVersionKind.Kind == "Deployment" &&
+			got != want {
+			t.Errorf("%s has %d replicas, want %d", info.Name, got, want)
+		}
+	}
+}

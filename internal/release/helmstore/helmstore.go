@@ -6,12 +6,16 @@ package helmstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
+	"helm.sh/helm/v3/pkg/storage/driver"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 
+	"github.com/slipway-dev/terraform-provider-slipway/internal/cluster"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/redact"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/render"
@@ -21,6 +25,26 @@ import (
 // Bind returns a client that makes each request under ctx, since Helm's storage driver takes no context.
 func Bind(ctx context.Context, client typedcorev1.SecretInterface) typedcorev1.SecretInterface {
 	return boundSecrets{SecretInterface: client, ctx: ctx}
+}
+
+// DeployedManifest is the manifest of the newest revision of a release that Helm calls deployed; empty where there is none, or where it
+// may not be read.
+func DeployedManifest(ctx context.Context, client kubernetes.Interface, namespace, name string) (string, error) {
+	found, err := driver.NewSecrets(Bind(ctx, client.CoreV1().Secrets(namespace))).Query(
+		map[string]string{"owner": "helm", "name": name, "status": "deployed"})
+	switch {
+	case errors.Is(err, driver.ErrReleaseNotFound), cluster.LacksRight(err):
+		return "", nil
+	case err != nil:
+		return "", fmt.Errorf("reading the deployed revision of release %s: %w", name, err)
+	}
+	newest := found[0]
+	for _, r := range found {
+		if r.Version > newest.Version {
+			newest = r
+		}
+	}
+	return newest.Manifest, nil
 }
 
 // boundSecrets adds a context to the requests of Helm's storage driver.

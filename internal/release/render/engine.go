@@ -34,6 +34,8 @@ type Input struct {
 	anyCluster bool
 	// Perturbed renderings have inputs that nobody gave: neither the schema nor the chart's kubeVersion is checked.
 	Perturbed bool
+	// rewrite changes the chart after the values have switched subcharts off. It may be nil.
+	rewrite func(*helmchart.Chart)
 }
 
 // Raw is what Helm would store, with secrets in clear. It stays inside this package.
@@ -61,6 +63,9 @@ func Once(ctx context.Context, ch *helmchart.Chart, in Input) (*Raw, error) {
 	if err := chartutil.ProcessDependenciesWithMerge(ch, values); err != nil {
 		return nil, &TemplateError{Chart: name, File: path.Join(name, "Chart.yaml"), Cause: "its dependencies cannot be processed: " +
 			err.Error()}
+	}
+	if in.rewrite != nil {
+		in.rewrite(ch)
 	}
 	scope, err := chartutil.ToRenderValuesWithSchemaValidation(ch, values, chartutil.ReleaseOptions{
 		Name:      in.ReleaseName,

@@ -4,14 +4,10 @@
 package render
 
 import (
-	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
-
-	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
-	"github.com/slipway-dev/terraform-provider-slipway/internal/redact"
 )
 
 // TemplateError says that a chart does not render. It holds no secret.
@@ -120,35 +116,4 @@ func number(digits string) int {
 		return 0 // no position in the text
 	}
 	return n
-}
-
-// scrubError returns an error of rendering without secrets in it. Typed errors keep their type.
-func scrubError(s *redact.Secrets, err error) error {
-	var template *TemplateError
-	var schema *SchemaError
-	var parse *object.ParseError
-	var duplicate *object.DuplicateKeyError
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &template):
-		clean := *template
-		clean.Cause = s.Text(clean.Cause)
-		return &clean
-	case errors.As(err, &schema):
-		clean := *schema
-		clean.Problems = s.Text(clean.Problems)
-		return &clean
-	case errors.As(err, &parse):
-		clean := *parse
-		clean.Reason = s.Text(clean.Reason)
-		return &clean
-	case errors.As(err, &duplicate):
-		clean := *duplicate
-		clean.Key = object.Key(s.Text(string(clean.Key)))
-		return &clean
-	case s.Finds(err.Error()):
-		return errors.New(s.Text(err.Error()))
-	}
-	return err
 }

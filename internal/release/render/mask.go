@@ -5,52 +5,44 @@ package render
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/redact"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/purity"
 )
-
-// maxStubborn is how many secret leaves are replaced one by one where the chart does not render with all of them replaced.
-const maxStubborn = 40
 
 // masks is what the perturbed renderings say of which leaves depend on secrets and on the revision.
 type masks struct {
-	raw *Raw
+	raw    *Raw
+	public *publicText
 	// secret are renderings with sentinels in place of secrets, revision with another revision.
 	secret   []*Raw
 	revision []*Raw
-	// stubborn finds the secrets for which no sentinel renders; nil where there is none.
-	stubborn *redact.Secrets
+	// skeleton is a rendering without what can depend on a secret for which there is no sentinel; nil if there is none.
+	skeleton *Raw
+	// hidden are templates of which nothing is shown.
+	hidden map[string]bool
+	// unproven say which templates are concerned by the two.
+	unproven []Finding
+	brace    *brace
 	// writeOnly says that write-only values are among the secrets: the apply may get others than the plan.
 	writeOnly bool
 	// keys of raw.objects, with what depends on a secret or the revision masked. Filled by fill.
 	keys []object.Key
 }
 
-type secretLeaf struct {
-	path  string
-	value any
-}
-
-// secretLeaves are the leaves that can hide something.
-func secretLeaves(secrets ...map[string]any) []secretLeaf {
-	var out []secretLeaf
-	for _, values := range secrets {
-		redact.MapLeaves(values, "", func(path string, leaf any) any {
-			if leaf != nil && leaf != "" {
-				out = append(out, secretLeaf{path, leaf})
-			}
-			return leaf
-		})
-	}
-	return out
-}
-
 // fill writes the masked objects and notes, and what is to be said of their set.
 func (m *masks) fill(out *Result) error {
 	objects := m.raw.Objects
 	secret, missing, appeared := partnersIn(objects, m.secret)
+	if m.skeleton != nil {
+		also, _, _ := partnersIn(objects, []*Raw{m.skeleton})
+		for i := range secret {
+			secret[i] = append(secret[i], also[i]...)
+		}
+	}
 	revision, _, _ := partnersIn(objects, m.revision)
 	if m.writeOnly && (missing || appeared) {
 		out.VolatileSet = "which objects there are depends on a write-only value"
@@ -59,8 +51,14 @@ func (m *masks) fill(out *Result) error {
 	out.ByKey = make(map[object.Key]object.Rendered, len(objects))
 	m.keys = make([]object.Key, len(objects))
 	for i, o := range objects {
-		masked := m.mask(o, secret[i], revision[i])
 		key := m.key(o, secret[i], revision[i])
+		masked, ok := m.brace.mask(m.mask(o, secret[i], revision[i])).(map[string]any)
+		switch {
+		case !ok:
+			masked = m.shell(o.Object)
+		case strings.Contains(string(key), object.MaskSecret):
+			masked = withoutName(masked)
+		}
 		for n := 2; ; n++ {
 			if _, taken := out.Objects[key]; !taken {
 				break
@@ -138,14 +136,9 @@ func pair(base, other []object.Rendered) (partners []*object.Rendered, extra []*
 
 func (m *masks) mask(o object.Rendered, secret, revision []*object.Rendered) any {
 	shown := object.MaskSecretData(o.Object)
-	if m.stubborn != nil {
-		if masked, ok := m.stubborn.Mask(shown).(map[string]any); ok {
-			shown = masked
-		}
-	}
 	variants, all := dataOf(secret)
-	if !all {
-		return shell(shown)
+	if !all || m.hidden[o.Source] {
+		return m.shell(shown)
 	}
 	hidden, _ := object.MaskDifferences(o.Object, object.MaskSecret, variants...)
 	variants, _ = dataOf(revision)
@@ -166,16 +159,39 @@ func dataOf(partners []*object.Rendered) (out []map[string]any, all bool) {
 	return out, all
 }
 
-// shell shows of an object, whose very presence depends on a secret, only that it is there.
-func shell(o map[string]any) map[string]any {
+// shell shows of an object, whose very presence depends on a secret, only that there is one of its kind.
+func (m *masks) shell(o map[string]any) map[string]any {
 	out := make(map[string]any, len(o))
-	for field := range o {
+	for field, v := range o {
 		out[field] = object.MaskSecret
+		if field == "apiVersion" || field == "kind" {
+			out[field] = m.kind(v)
+		}
 	}
-	out["apiVersion"], out["kind"] = o["apiVersion"], o["kind"]
-	if metadata, ok := o["metadata"].(map[string]any); ok {
-		out["metadata"] = map[string]any{"name": metadata["name"]}
+	return out
+}
+
+// kind is an API version or a kind that the chart itself names.
+func (m *masks) kind(v any) any {
+	if text, ok := v.(string); ok && m.public.knows(text) {
+		return text
 	}
+	return object.MaskSecret
+}
+
+// withoutName masks the name and namespace of an object whose key is masked.
+func withoutName(o map[string]any) map[string]any {
+	metadata, ok := o["metadata"].(map[string]any)
+	if !ok {
+		return o
+	}
+	out, named := maps.Clone(o), maps.Clone(metadata)
+	for _, field := range []string{"name", "namespace"} {
+		if _, there := named[field]; there {
+			named[field] = object.MaskSecret
+		}
+	}
+	out["metadata"] = named
 	return out
 }
 
@@ -219,11 +235,16 @@ func at(list []any, i int) any {
 // number alone: "batch/v1/Job/migrate-(release revision)").
 func (m *masks) key(o object.Rendered, secret, revision []*object.Rendered) object.Key {
 	apiVersion, kind, _, _ := o.Key.Parts()
-	renamed := m.stubborn != nil && m.stubborn.Finds(string(o.Key))
+	renamed, missing := m.brace.finds(string(o.Key)), m.hidden[o.Source]
 	for _, p := range secret {
-		renamed = renamed || (p != nil && p.Key != o.Key)
+		missing = missing || p == nil
+		renamed = renamed || p != nil && p.Key != o.Key
 	}
-	if renamed {
+	if missing {
+		apiVersion, _ = m.kind(apiVersion).(string)
+		kind, _ = m.kind(kind).(string)
+	}
+	if renamed || missing {
 		return object.Key(apiVersion + "/" + kind + "/" + object.MaskSecret)
 	}
 	if len(revision) > 0 && revision[0] != nil && revision[0].Key != o.Key {
@@ -264,8 +285,21 @@ func (m *masks) notes(scrub *redact.Secrets) string {
 		}
 	}
 	mask(m.secret, object.MaskSecret)
+	if m.skeleton != nil {
+		mask([]*Raw{m.skeleton}, object.MaskSecret)
+	}
+	for name := range m.hidden {
+		if strings.HasSuffix(name, purity.NotesFile) {
+			return object.MaskSecret
+		}
+	}
 	if len(lines) > 1 || lines[0] != object.MaskSecret {
 		mask(m.revision, object.MaskRevision)
+	}
+	for i, line := range lines {
+		if m.brace.finds(line) {
+			lines[i] = object.MaskSecret
+		}
 	}
 	return scrub.Text(strings.Join(lines, "\n"))
 }

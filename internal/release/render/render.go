@@ -28,6 +28,8 @@ type renderer struct {
 	in    Input
 	scrub *redact.Secrets
 	raw   *Raw
+	// public is set with raw.
+	public *publicText
 }
 
 // Chart renders offline, exactly as Helm stores it (same order, same parsing), and renders again with perturbed inputs
@@ -52,11 +54,12 @@ func Chart(ctx context.Context, spec Spec, options Options) (*Result, error) {
 	}
 	var err error
 	if r.raw, err = r.once(ctx, r.in); err != nil {
-		return nil, scrubError(r.scrub, err)
+		return nil, r.withoutSecrets(ctx, err)
 	}
+	r.public = newPublicText(r.in, r.raw.chart, spec.Values)
 	pure, err := purity.Analyze(r.raw.chart, r.raw.values)
 	if err != nil {
-		return nil, scrubError(r.scrub, err)
+		return nil, r.withoutSecrets(ctx, err)
 	}
 	masks, err := r.masks(ctx)
 	if err != nil {
@@ -67,6 +70,7 @@ func Chart(ctx context.Context, spec Spec, options Options) (*Result, error) {
 		DependsOnCapabilities: pure.All.Text&purity.UsesCapabilities != 0,
 		Raw:                   r.raw,
 		Secrets:               r.scrub,
+		namespace:             options.Namespace,
 	}
 	if err := masks.fill(out); err != nil {
 		return nil, err
@@ -87,7 +91,9 @@ func Chart(ctx context.Context, spec Spec, options Options) (*Result, error) {
 	for _, o := range r.raw.Objects {
 		r.scrub.AddObject(o.Object)
 	}
+	masks.addDerived(r.scrub, out)
 	r.scrub.Complete()
+	out.Unproven = masks.unproven
 	if spec.CreateCRDs || spec.ReplaceCRDs {
 		out.Brings = definedKinds(r.raw.chart)
 	}
@@ -124,25 +130,36 @@ func DefinedKind(o map[string]any) string {
 
 // once renders a fresh copy of the chart.
 func (r *renderer) once(ctx context.Context, in Input) (*Raw, error) {
+	ch, err := r.load()
+	if err != nil {
+		return nil, err
+	}
+	return Once(ctx, ch, in)
+}
+
+func (r *renderer) load() (*helmchart.Chart, error) {
 	ch, err := r.spec.Chart.Load()
 	if err != nil {
 		return nil, fmt.Errorf("loading chart %s: %w", r.spec.Chart.Name, err)
 	}
-	return Once(ctx, ch, in)
+	return ch, nil
 }
 
 // perturbed renders with a changed input that nobody gave. A chart may refuse such an input, and then it says nothing about
 // what is rendered with the real one: the result is nil. The error is only that of an ended context.
 func (r *renderer) perturbed(ctx context.Context, in Input) (*Raw, error) {
+	raw, _, err := r.attempt(ctx, in)
+	return raw, err
+}
+
+// attempt is perturbed, with what the chart said if it refused the input.
+func (r *renderer) attempt(ctx context.Context, in Input) (raw *Raw, refused, err error) {
 	in.Perturbed = true
-	raw, err := r.once(ctx, in)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		return nil, nil //nolint:nilerr // the chart does not accept this input
+	raw, refused = r.once(ctx, in)
+	if refused != nil && ctx.Err() != nil {
+		return nil, nil, context.Cause(ctx)
 	}
-	return raw, nil
+	return raw, refused, nil
 }
 
 // The last two alternatives are .Release handed on as a whole.
@@ -291,7 +308,7 @@ func (r *renderer) perturbCapabilities(ctx context.Context, v *volatility) error
 }
 
 func (r *renderer) masks(ctx context.Context) (*masks, error) {
-	m := &masks{raw: r.raw, writeOnly: len(r.spec.WriteOnly) > 0}
+	m := &masks{raw: r.raw, public: r.public, writeOnly: len(r.spec.WriteOnly) > 0}
 	if err := r.perturbSecrets(ctx, m); err != nil {
 		return nil, err
 	}
@@ -314,59 +331,4 @@ func (r *renderer) masks(ctx context.Context) (*masks, error) {
 		}
 	}
 	return m, nil
-}
-
-// perturbSecrets renders with sentinels in place of all secrets at once. A chart that refuses them (it takes the secret
-// apart, or checks it) gets other shapes of sentinels, then one secret replaced at a time. A secret that no sentinel can replace
-// is left to a search for it in the rendered text.
-func (r *renderer) perturbSecrets(ctx context.Context, m *masks) error {
-	leaves := secretLeaves(r.spec.Sensitive, r.spec.WriteOnly)
-	if len(leaves) == 0 {
-		return nil
-	}
-	for _, s := range shapes {
-		found, err := r.withSecrets(ctx, s, nil)
-		if err != nil || found != nil {
-			m.secret = found
-			return err
-		}
-	}
-	stubborn := &redact.Secrets{}
-	for i, leaf := range leaves {
-		var found []*Raw
-		for _, s := range shapes {
-			if i >= maxStubborn || found != nil {
-				break
-			}
-			var err error
-			if found, err = r.withSecrets(ctx, s, func(path string) bool { return path == leaf.path }); err != nil {
-				return err
-			}
-		}
-		m.secret = append(m.secret, found...)
-		if found == nil {
-			stubborn.Add(leaf.value)
-		}
-	}
-	if stubborn.Complete(); !stubborn.Empty() {
-		m.stubborn = stubborn
-	}
-	return nil
-}
-
-// withSecrets renders twice, with two sentinels in place of each chosen secret; nil where the chart refuses one of them.
-func (r *renderer) withSecrets(ctx context.Context, s shape, chosen func(path string) bool) ([]*Raw, error) {
-	var out []*Raw
-	for shift := 1; shift <= 2; shift++ {
-		in := r.in
-		in.Values = mergeSecrets(r.spec, func(secrets map[string]any) map[string]any {
-			return withSentinels(secrets, s, shift, chosen)
-		})
-		raw, err := r.perturbed(ctx, in)
-		if err != nil || raw == nil {
-			return nil, err
-		}
-		out = append(out, raw)
-	}
-	return out, nil
 }

@@ -43,6 +43,9 @@ type Result struct {
 	VolatileSet string
 	// DependsOnCapabilities says that some template asks for .Capabilities.
 	DependsOnCapabilities bool
+	// Unproven are the templates of which everything is masked that can depend on a secret, since the chart does not render with
+	// another one.
+	Unproven []Finding
 	// Digest is object.Digest of Objects without the volatile ones.
 	Digest string
 	// Notes is NOTES.txt, masked like objects.
@@ -56,6 +59,9 @@ type Result struct {
 	Brings map[string]bool
 	// Secrets finds the secrets of the spec, and the data of rendered Secrets, in texts.
 	Secrets *redact.Secrets
+
+	// namespace is that of the release.
+	namespace string
 }
 
 // Diverges compares a rendering with the entries that a plan showed, both masked. Volatile objects are left out: the plan
@@ -97,7 +103,8 @@ func (r *Result) steady() map[object.Key]string {
 
 // Finding is a remark of the chart review.
 type Finding struct {
-	Rule   string // for example "no-prestop-delay"
+	Rule string // for example "no-prestop-delay"
+	// Object is the object, or the template, that the finding is about.
 	Object object.Key
 	Text   string // what and the cure
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/autoscale"
@@ -21,32 +22,68 @@ const (
 	ruleNoPreStopDelay   = "no-prestop-delay"
 	ruleReplicasAndHPA   = "replicas-and-hpa"
 	ruleConfigNotNoticed = "config-not-noticed"
+	ruleSecretValidated  = "secret-validated"
 )
 
 // reviewed is one object under review.
 type reviewed struct {
-	key       object.Key
-	namespace string
-	kind      string
-	name      string
-	fields    map[string]any
+	key        object.Key
+	apiVersion string
+	// namespace is empty for the release's own, which releaseNamespace names.
+	namespace, releaseNamespace string
+	kind                        string
+	name                        string
+	fields                      map[string]any
 }
 
-// Review looks for what makes rollouts lose requests or capacity: pods behind a Service without preStop delay, replicas
-// next to an HPA, config that pods do not notice (no checksum annotation and no hashed name).
-// It works on what is shown, so that findings hold no secret.
-func Review(r *Result) []Finding {
+// group is the API group, empty for the core group.
+func (o reviewed) group() string {
+	group, _, grouped := strings.Cut(o.apiVersion, "/")
+	if !grouped {
+		return ""
+	}
+	return group
+}
+
+func (o reviewed) isCore(kind string) bool { return o.kind == kind && o.group() == "" }
+
+// inKey is a namespace as keys have it.
+func (o reviewed) inKey(namespace string) string {
+	if namespace == o.releaseNamespace {
+		return ""
+	}
+	return namespace
+}
+
+func (o reviewed) labels() labels.Set {
+	return templateLabels(o.fields)
+}
+
+// reviewedOf are the rendered objects as they are shown, hooks only where they are asked for.
+func reviewedOf(r *Result, hooks bool) []reviewed {
 	var all []reviewed
 	for _, key := range slices.Sorted(maps.Keys(r.Objects)) {
 		fields, err := object.DecodeNumbers(r.Objects[key])
-		if err != nil || r.ByKey[key].Hook {
-			continue // hooks are gone before the rollout
+		if err != nil || r.ByKey[key].Hook && !hooks {
+			continue
 		}
-		_, kind, namespace, name := key.Parts()
-		all = append(all, reviewed{key, namespace, kind, name, fields})
+		apiVersion, kind, namespace, name := key.Parts()
+		all = append(all, reviewed{key, apiVersion, namespace, r.namespace, kind, name, fields})
 	}
-	var out []Finding
+	return all
+}
+
+// Review looks for what makes rollouts lose requests or capacity: pods behind a Service without preStop delay, replicas
+// next to an HPA, config that pods do not notice (no checksum annotation and no hashed name), and for ports that do not exist.
+// It works on what is shown, so that findings hold no secret.
+func Review(r *Result) []Finding {
+	all := reviewedOf(r, false) // hooks are gone before the rollout
+	out := slices.Clone(r.Unproven)
 	for _, w := range all {
+		if w.isCore("Service") {
+			out = append(out, reviewTargetPorts(w, all)...)
+		}
+		out = append(out, reviewBackends(w, all)...)
 		if object.PodTemplate(w.fields) == nil || w.kind == "Job" || w.kind == "CronJob" {
 			continue
 		}

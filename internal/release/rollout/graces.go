@@ -21,6 +21,7 @@ type Graces struct {
 	Refused       time.Duration // pods that are not even created (quota, admission)
 	Unschedulable time.Duration // a pod without a node; new nodes take minutes
 	Vanished      time.Duration // an object that is gone
+	Unserved      time.Duration // a Service that can have no endpoint
 	Crashes       int32         // restarts after which a crash loop is one
 }
 
@@ -31,6 +32,7 @@ var DefaultGraces = Graces{
 	Refused:       15 * time.Second,
 	Unschedulable: 4 * time.Minute,
 	Vanished:      5 * time.Second,
+	Unserved:      20 * time.Second,
 	Crashes:       2,
 }
 

@@ -10,7 +10,6 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -86,7 +85,7 @@ func (r reader) fetchGroup(ctx context.Context, p place, group []*watched) error
 	}
 	if len(group) == 1 {
 		live, err := client.Get(ctx, group[0].info.Name, metav1.GetOptions{})
-		if apierrors.IsNotFound(err) {
+		if cluster.IsNotFound(err) {
 			live, err = nil, nil
 		}
 		if err != nil {

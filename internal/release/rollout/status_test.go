@@ -6,6 +6,7 @@ package rollout
 import (
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -99,5 +100,32 @@ func TestPodTrouble_CountsCrashesOfThisOperation(t *testing.T) {
 	crashing.Status.ContainerStatuses[0].RestartCount = 1
 	if got := DefaultGraces.podTrouble(crashing, nil); got != nil {
 		t.Errorf("a service that crashed once while it waited for its database was given up: %+v", got)
+	}
+}
+
+func TestScaled_WaitsForTheLeastThatAnAutoscalerGives(t *testing.T) {
+	watchedWith := func(replicas, least int64) *watched {
+		return &watched{least: least, live: &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"replicas": replicas}}}}
+	}
+	for name, tc := range map[string]struct {
+		replicas, least int64
+		ready           bool
+	}{
+		"fewer":                 {1, 2, false},
+		"as many":               {2, 2, true},
+		"more":                  {5, 2, true},
+		"scaled to zero":        {0, 2, true},
+		"without an autoscaler": {1, 0, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := watchedWith(tc.replicas, tc.least).scaled(status{ready: true}); got.ready != tc.ready || !got.ready && got.text == "" {
+				t.Errorf("got %+v", got)
+			}
+		})
+	}
+	late := watchedWith(1, 2)
+	late.few = time.Now().Add(-scaledWithin)
+	if !late.scaled(status{ready: true}).ready {
+		t.Error("an autoscaler that does not act is waited for without end")
 	}
 }

@@ -27,6 +27,8 @@ const (
 	troubleUnschedulable = "unschedulable"
 	troubleVanished      = "vanished"
 	troubleDisrupted     = "disrupted"
+	// troubleUnserved is a Service without a ready endpoint.
+	troubleUnserved = "unserved"
 )
 
 // NotReadyError ends a wait early: what was seen does not heal.

@@ -25,6 +25,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/explain"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/object"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/operation"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/release/autoscale"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/release/ownership"
 )
 
@@ -35,6 +36,8 @@ const (
 	podsEvery = 3 * time.Second
 	// noPodsAfter is how long a workload may be without pods before its events are asked why.
 	noPodsAfter = 4 * time.Second
+	// askTimeout bounds one look at all objects. It keeps the progress going while the API server does not answer.
+	askTimeout = 40 * time.Second
 	// blameTimeout bounds the look at the pods of objects that were not ready in time.
 	blameTimeout = 20 * time.Second
 )
@@ -51,6 +54,8 @@ type Waiter struct {
 	// Valid returns why nothing may be done any more, although the context has not ended; nil: nothing says so.
 	Valid  func() error
 	Graces Graces
+	// Endpoints makes Ready wait for the endpoints of Services as well; nil: it does not.
+	Endpoints *Endpoints
 	// Redact takes secrets out of a text; nil: there are none.
 	Redact func(string) string
 	// Say passes on a sentence on a topic, Doing what is in progress. Both may be nil.
@@ -61,18 +66,32 @@ type Waiter struct {
 	Pending []ObjectReport
 	// Blamed says that some of them had pods that ran and were not ready: the version is slow, not the cluster.
 	Blamed bool
+	// Silence is why the API server did not answer when a wait ran out of time; nil where it did. Nothing is known about the objects then.
+	Silence error
 }
 
-// Ready waits until all objects of a release are ready in one and the same look.
+// Ready waits until all objects of a release are ready, with the least number of pods that their autoscalers give them, in one and the
+// same look, and then until its Services have endpoints.
 func (w *Waiter) Ready(ctx context.Context, resources kube.ResourceList) error {
+	least := map[autoscale.Target]int64{}
+	for _, info := range resources {
+		if o, ok := info.Object.(*unstructured.Unstructured); ok {
+			autoscale.AddLeast(least, info.Namespace, o.Object)
+		}
+	}
 	var all []*watched
 	for _, info := range resources {
 		if isWaitable(info) {
-			all = append(all, newWatched(info))
+			o := newWatched(info)
+			o.least = least[autoscale.Target{Namespace: info.Namespace, Kind: info.Mapping.GroupVersionKind.Kind, Name: info.Name}]
+			all = append(all, o)
 		}
 	}
 	w.doing("waiting for " + object.Count(len(all)) + " to become ready")
-	return w.wait(ctx, all, false)
+	if err := w.wait(ctx, all, false); err != nil {
+		return err
+	}
+	return w.serve(ctx, resources)
 }
 
 // Hooks waits until the Jobs and Pods among hooks have ended well. Other kinds are done when they are made.
@@ -102,11 +121,13 @@ func (w *Waiter) Gone(ctx context.Context, resources kube.ResourceList) error {
 			}
 			return err
 		}
-		if err := w.reader().fetchEach(ctx, open); err != nil {
-			if ctx.Err() != nil {
-				continue
-			}
-			return w.Classify(err)
+		answered, err := w.ask(ctx, open, func(ctx context.Context) error { return w.reader().fetchEach(ctx, open) })
+		if err != nil && ctx.Err() == nil {
+			return err
+		}
+		if !answered {
+			Pause(ctx, PollEvery)
+			continue
 		}
 		var still []*watched
 		for _, o := range open {
@@ -134,6 +155,10 @@ func (w *Waiter) PodEnd(ctx context.Context, name string) (corev1.PodPhase, erro
 			return corev1.PodUnknown, context.Cause(ctx)
 		}
 		pod, err := w.Kubernetes.CoreV1().Pods(w.Namespace).Get(ctx, name, metav1.GetOptions{})
+		if cluster.IsOutage(err) {
+			Pause(ctx, PollEvery)
+			continue
+		}
 		if err != nil {
 			return corev1.PodUnknown, fmt.Errorf("reading Pod/%s: %w", name, err)
 		}
@@ -207,7 +232,7 @@ func (w *Waiter) wait(ctx context.Context, all []*watched, hook bool) error {
 	if len(all) == 0 {
 		return w.ended(ctx)
 	}
-	w.Pending = nil
+	w.Pending, w.Silence = nil, nil
 	open := all
 	for {
 		if err := w.ended(ctx); err != nil {
@@ -259,25 +284,37 @@ func (w *Waiter) stop(ctx context.Context, cause error, open []*watched, hook bo
 
 // look reads objects and assesses them. An API server that does not answer for a while is waited for like everything else.
 func (w *Waiter) look(ctx context.Context, all []*watched, hook bool) error {
-	err := w.reader().fetch(ctx, all)
-	if err == nil {
+	_, err := w.ask(ctx, all, func(ctx context.Context) error {
+		if err := w.reader().fetch(ctx, all); err != nil {
+			return err
+		}
 		for _, o := range all {
-			if err = w.assess(ctx, o, hook); err != nil {
-				break
+			if err := w.assess(ctx, o, hook); err != nil {
+				return err
 			}
 		}
-	}
-	if err == nil {
 		return nil
+	})
+	return err
+}
+
+// ask reads, and reports whether the API server has answered. While it does not, its silence is the status of the objects.
+func (w *Waiter) ask(ctx context.Context, all []*watched, read func(context.Context) error) (answered bool, err error) {
+	asking, stop := context.WithTimeout(ctx, askTimeout)
+	defer stop()
+	err = read(asking)
+	switch {
+	case err == nil:
+		w.Silence = nil
+		return true, nil
+	case !cluster.IsOutage(err) && (asking.Err() == nil || ctx.Err() != nil):
+		return false, w.Classify(err)
 	}
-	var unreachable *cluster.UnreachableError
-	if errors.As(w.Classify(err), &unreachable) {
-		for _, o := range all {
-			o.status = status{text: "the API server does not answer: " + explain.Library(err)}
-		}
-		return nil
+	w.Silence = w.Classify(err)
+	for _, o := range all {
+		o.status = status{text: "the API server does not answer: " + explain.Library(err)}
 	}
-	return w.Classify(err)
+	return false, nil
 }
 
 // assess sets the status of one object: by itself, then by the pods that it made for its present template.
@@ -294,6 +331,9 @@ func (w *Waiter) assess(ctx context.Context, o *watched, hook bool) error {
 	}
 	if hook {
 		s = hookStatus(o.live, s)
+	}
+	if s.ready {
+		s = o.scaled(s)
 	}
 	o.status = s
 	if s.ready || s.unseen || s.trouble != nil && s.trouble.grace == 0 {

@@ -4,6 +4,7 @@
 package rollout
 
 import (
+	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -25,6 +26,29 @@ type watched struct {
 	// podsAt is when the pods were last looked at, and podTrouble what was found.
 	podsAt     time.Time
 	podTrouble *trouble
+	// least is how many pods an autoscaler of the release will give the workload, 0 where that is not known. few is when it was first seen
+	// to have fewer, although it was ready.
+	least int64
+	few   time.Time
+}
+
+// scaledWithin is how long an autoscaler may take to raise a workload to its least number of pods: it looks every 15 seconds.
+const scaledWithin = time.Minute
+
+// scaled is the status of a ready workload with its autoscaler in mind: pods that it adds at once would not be ready after the apply. One
+// that does not act in time is not waited for, and one whose workload is scaled to zero is off.
+func (o *watched) scaled(ready status) status {
+	replicas, found, err := unstructured.NestedInt64(o.live.Object, "spec", "replicas")
+	if err != nil || !found || replicas == 0 || replicas >= o.least {
+		return ready
+	}
+	if o.few.IsZero() {
+		o.few = time.Now()
+	}
+	if time.Since(o.few) >= scaledWithin {
+		return ready
+	}
+	return status{unseen: true, text: fmt.Sprintf("%d pods wanted, and its autoscaler has not raised them to %d yet", replicas, o.least)}
 }
 
 func newWatched(info *resource.Info) *watched {

@@ -65,9 +65,9 @@ func Apply(ctx context.Context, target Target, spec Spec, options Options) (_ *R
 	return result, err
 }
 
-// Remove removes the preview Service and the record. The live Service stays as it is, and so do all pods. forgotten says that the record
-// belongs to another resource, so that nothing was removed. Errors: those of operation.Begin and record.Read, others as from
-// cluster.Classify.
+// Remove takes the color out of the live Service's selector, and removes the preview Service and the record. All pods stay, and so does a
+// route. forgotten says that the record belongs to another resource, so that nothing was removed. Errors: those of operation.Begin and
+// record.Read, *route.ConflictError, others as from cluster.Classify.
 func Remove(ctx context.Context, target Target, options Options) (forgotten bool, err error) {
 	s, err := beginSession(ctx, target, options, true)
 	if err != nil {
@@ -83,6 +83,9 @@ func Remove(ctx context.Context, target Target, options Options) (forgotten bool
 	}
 	if s.stored.InstanceID() != options.Claim.InstanceID {
 		return true, nil
+	}
+	if err := s.release(run); err != nil {
+		return false, err
 	}
 	if err := s.preview().remove(run); err != nil {
 		return false, err

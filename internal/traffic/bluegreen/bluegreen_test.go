@@ -24,6 +24,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/pods"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/route"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/traffic/traffictest"
+	"github.com/slipway-dev/terraform-provider-slipway/test/harness"
 )
 
 func TestReplicasToServe(t *testing.T) {
@@ -308,6 +309,83 @@ func TestRoutesTo_FindsTheLiveColor(t *testing.T) {
 	if found := uses(Green); len(found) > 0 {
 		t.Errorf("after the switch was removed: %v", found)
 	}
+}
+
+// A color that stayed in the selector would keep every later version with other labels from its requests.
+func TestRemove_TakesTheColorOutOfTheSelector(t *testing.T) {
+	t.Parallel()
+	remove := func(c *pair) {
+		c.Helper()
+		forgotten, err := Remove(t.Context(), c.target, Options{Claim: record.Claim{InstanceID: "one"}, Timeout: time.Minute})
+		if err != nil || forgotten {
+			c.Fatalf("forgotten %v, %v", forgotten, err)
+		}
+	}
+	c := newPair(t)
+	c.pod(Green)
+	c.mustApply(Spec{Active: Green})
+	remove(c)
+	if got := c.service().Spec.Selector; len(got) != 1 || got["app"] != "app" {
+		t.Errorf("the selector is %v", got)
+	}
+
+	// What another user has written since is left alone.
+	c.mustApply(Spec{Active: Green})
+	c.choose(`"purple"`)
+	remove(c)
+	if got := c.service().Spec.Selector[DefaultLabel]; got != "purple" {
+		t.Errorf("the selector has %q", got)
+	}
+}
+
+// The chart renders blue. Its color comes back only if pods of it can answer.
+func TestRemove_RestoresTheColorThatTheChartRenders(t *testing.T) {
+	t.Parallel()
+	c := newPair(t)
+	c.choose(`"blue"`)
+	c.renderedByHelm(`{app: app, ` + DefaultLabel + `: blue}`)
+	c.pod(Green)
+	remove := func() {
+		t.Helper()
+		if _, err := Remove(t.Context(), c.target, Options{Claim: record.Claim{InstanceID: "one"}, Timeout: time.Minute}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.mustApply(Spec{Active: Green})
+	remove()
+	c.wantLive(Green)
+	c.pod(Blue)
+	c.mustApply(Spec{Active: Green})
+	remove()
+	c.wantLive(Blue)
+}
+
+// choose writes the color into the selector as another user does.
+func (c *pair) choose(value string) {
+	c.Helper()
+	patch := []byte(`{"spec":{"selector":{"` + DefaultLabel + `":` + value + `}}}`)
+	if _, err := c.Kubernetes.CoreV1().Services(c.Handle.Namespace).Patch(c.Context(), "app", types.MergePatchType, patch,
+		metav1.PatchOptions{FieldManager: "somebody"}); err != nil {
+		c.Fatal(err)
+	}
+}
+
+// renderedByHelm stores a release with the Service, whose selector is given.
+func (c *pair) renderedByHelm(selector string) {
+	c.Helper()
+	patch := []byte(
+		`{"metadata":{"annotations":{"meta.helm.sh/release-name":"shop","meta.helm.sh/release-namespace":"` + c.Handle.Namespace + `"}}}`,
+	)
+	if _, err := c.Kubernetes.CoreV1().Services(c.Handle.Namespace).Patch(c.Context(), "app", types.MergePatchType, patch,
+		metav1.PatchOptions{FieldManager: "somebody"}); err != nil {
+		c.Fatal(err)
+	}
+	harness.StoreRelease(
+		c,
+		c.Handle.Namespace,
+		"shop",
+		"apiVersion: v1\nkind: Service\nmetadata: {name: app}\nspec: {selector: "+selector+"}\n",
+	)
 }
 
 func TestBlueGreen_RefusesWhatIsNotItsOwn(t *testing.T) {

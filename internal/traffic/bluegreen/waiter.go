@@ -41,6 +41,7 @@ type waiter struct {
 func (w waiter) until(ctx context.Context, what string, look func() (missing string, err error)) error {
 	last := ""
 	var asked time.Time
+	var silence error // why the API server did not answer the last look
 	for {
 		if time.Since(asked) >= abortEvery {
 			asked = time.Now()
@@ -54,6 +55,9 @@ func (w waiter) until(ctx context.Context, what string, look func() (missing str
 		}
 		if err != nil && ctx.Err() == nil && !cluster.IsTransient(err) {
 			return err
+		}
+		if silence = nil; cluster.IsOutage(err) {
+			silence = err
 		}
 		switch {
 		case err != nil && ctx.Err() != nil:
@@ -70,6 +74,9 @@ func (w waiter) until(ctx context.Context, what string, look func() (missing str
 		case <-ctx.Done():
 			if w.interrupted() {
 				return fmt.Errorf("waiting until %s: %w", what, context.Cause(ctx))
+			}
+			if silence != nil {
+				return fmt.Errorf("waiting until %s: %w", what, silence) // It says nothing about the color.
 			}
 			return errNotReady(what, last, w.service, w.live())
 		}

@@ -122,7 +122,7 @@ func TestEnvironment_WaitsForAnotherRunUntilItIsDead(t *testing.T) {
 						t.Fatal(err)
 					}
 				},
-				Config: environmentConfig(t, client, namespace, changed),
+				Config: environmentConfig(t, client, namespace, unprotected+`timeouts = { update = "5m" }`),
 			},
 		},
 	})

@@ -66,10 +66,11 @@ func TestAnalysis_ProviderKilledIsResumed(t *testing.T) {
 	sameWithEveryProgram(t)
 	t.Parallel()
 	for name, test := range map[string]struct {
-		version string
-		after   func(t *testing.T, c tenant, g guard, w *workspace)
+		version  string
+		duration string
+		after    func(t *testing.T, c tenant, g guard, w *workspace)
 	}{
-		"a good version": {"v1.2.0", func(t *testing.T, c tenant, _ guard, w *workspace) {
+		"a good version": {"v1.2.0", "20s", func(t *testing.T, c tenant, _ guard, w *workspace) {
 			begun := time.Now()
 			w.apply()
 			t.Logf("FIGURE %s: the next apply took %.1f s", t.Name(), time.Since(begun).Seconds())
@@ -79,7 +80,7 @@ func TestAnalysis_ProviderKilledIsResumed(t *testing.T) {
 			c.answersWith("v1.2.0")
 			w.noChanges()
 		}},
-		"a bad version": {"v1.2.1", func(t *testing.T, c tenant, g guard, w *workspace) {
+		"a bad version": {"v1.2.1", untilRefused, func(t *testing.T, c tenant, g guard, w *workspace) {
 			// Long enough for Prometheus to have seen what the rule needs while nobody asked it.
 			time.Sleep(8 * time.Second)
 			text := w.refused(strings.Fields(applyArgs)...)
@@ -98,7 +99,7 @@ func TestAnalysis_ProviderKilledIsResumed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c, g, w := served(t)
-			g.duration = "20s"
+			g.duration = test.duration
 			w.write("main.tf", c.stack(test.version, servedValues, g.hcl()))
 			p := c.analyzing(w)
 			time.Sleep(time.Second)

@@ -21,13 +21,22 @@ import (
 type guard struct {
 	prometheus string // name of the Service
 	duration   string // of the analysis
+	validation string // how long the target of a rollback is validated
 	extra      string // in the block analysis
 	smoke      bool
 	more       string // in the block of the release
 }
 
+// Durations of analyses.
+const (
+	// passes is that of a version that is good: it lasts the whole of it.
+	passes = "10s"
+	// untilRefused is that of a version that is bad: it ends with the sample that decides, which may come late on a slow machine.
+	untilRefused = "5m"
+)
+
 func (c tenant) guard() guard {
-	return guard{prometheus: c.prometheus(), duration: "10s"}
+	return guard{prometheus: c.prometheus(), duration: passes, validation: "5s"}
 }
 
 // hcl is what goes into the block of the release.
@@ -74,16 +83,16 @@ func (g guard) hcl() string {
   }
   %s
   rollback {
-    validation = "5s"
+    validation = %q
   }
   %s
-`, g.duration, g.extra, g.prometheus, smoke, g.more)
+`, g.duration, g.extra, g.prometheus, smoke, g.validation, g.more)
 }
 
 // servedValues are those of a release with users: two pods, so that one can be replaced while the other answers, which it does
 // until nobody sends it requests any more.
-const servedValues = `{ autoscaling = { enabled = false }, replicaCount = 2, preStopSleepSeconds = 2, ` +
-	`terminationGracePeriodSeconds = 10, test = { retry = "3s" } }`
+const servedValues = `{ autoscaling = { enabled = false }, replicaCount = 2, preStopSleepSeconds = 6, ` +
+	`terminationGracePeriodSeconds = 20, test = { retry = "3s" } }`
 
 func withValues(hcl string) string {
 	return strings.TrimSuffix(servedValues, "}") + ", " + hcl + " }"
@@ -132,8 +141,8 @@ func TestBadRelease_IsRolledBackAutomatically(t *testing.T) {
 			t.Parallel()
 			c, g, w := served(t)
 			g.smoke, g.more = test.smoke, test.more
-			if test.golden == "bad-release-half-way" {
-				g.duration = "20s"
+			if test.more == "" {
+				g.duration = untilRefused
 			}
 
 			w.write("main.tf", c.stack(test.version, test.values, g.hcl()))
@@ -168,6 +177,7 @@ func TestBadRelease_IsRolledBackAutomatically(t *testing.T) {
 			}
 
 			// The way out: a version that is repaired.
+			g.duration = passes
 			w.write("main.tf", c.stack("v1.2.0", servedValues, g.hcl()))
 			better := c.whileServed("", func() { w.apply() })
 			better.keptAnswering(t)
@@ -242,6 +252,7 @@ func TestBadRelease_WhoseTargetIsUnhealthyTooIsLeftAndReported(t *testing.T) {
 	t.Parallel()
 	c := newTenant(t)
 	g := c.guard()
+	g.duration, g.validation = untilRefused, untilRefused
 	shared := withValues(`database = { existingSecret = "shared" }`)
 	w := newWorkspace(t, map[string]string{"main.tf": environmentOnly(c.stack("v1.1.1", shared, ""))})
 	w.apply()
@@ -272,6 +283,7 @@ func TestBadRelease_WhoseTargetIsUnhealthyTooIsLeftAndReported(t *testing.T) {
 
 	// The user who repaired it reports it.
 	c.shared("ERROR_SHARE", "0")
+	g.duration = passes
 	g.more = `retry_token = "the database is well again"`
 	w.write("main.tf", c.stack("v1.2.0", shared, g.hcl()))
 	w.apply()
@@ -300,6 +312,7 @@ func TestBadRelease_FirstInstallIsReportedAndTakenOver(t *testing.T) {
 	t.Parallel()
 	c := newTenant(t)
 	g := c.guard()
+	g.duration = untilRefused
 	w := newWorkspace(t, map[string]string{"main.tf": c.stack("v1.2.1", servedValues, g.hcl())})
 	p := c.analyzing(w)
 	c.users(20)
@@ -314,6 +327,7 @@ func TestBadRelease_FirstInstallIsReportedAndTakenOver(t *testing.T) {
 	}
 	golden(t, "bad-release-first-install", timeless(c, errorsOf(r.text)))
 
+	g.duration = passes
 	w.write("main.tf", c.stack("v1.2.0", servedValues, g.hcl()))
 	w.apply()
 	c.answersWith("v1.2.0")

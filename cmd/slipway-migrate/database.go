@@ -16,6 +16,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/runner"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/sqlfile"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/regularfile"
 )
 
 const databaseUsage = `usage: slipway-migrate up|status|check [options] DIR|FILE... [options]
@@ -102,7 +103,7 @@ func (o *databaseOptions) prepare() error {
 	}
 	o.config.DSN = os.Getenv("DATABASE_URL")
 	if o.dsnFile != "" {
-		content, err := os.ReadFile(o.dsnFile)
+		content, err := regularfile.Read(o.dsnFile, 64<<10)
 		if err != nil {
 			return err
 		}
@@ -114,7 +115,7 @@ func (o *databaseOptions) prepare() error {
 	if o.manifest == "" {
 		return nil
 	}
-	content, err := os.ReadFile(o.manifest)
+	content, err := regularfile.Read(o.manifest, sqlfile.MaxRead)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/lint"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/sqlfile"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/regularfile"
 )
 
 const lintUsage = `usage: slipway-migrate lint [options] DIR|FILE... [options]
@@ -131,7 +132,7 @@ func readFiles(paths []string) ([]*sqlfile.File, error) {
 			files = append(files, inside...)
 			continue
 		}
-		content, err := os.ReadFile(path)
+		content, err := regularfile.Read(path, sqlfile.MaxRead)
 		if err != nil {
 			return nil, err
 		}

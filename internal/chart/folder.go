@@ -15,11 +15,12 @@ import (
 
 	"helm.sh/helm/v3/pkg/chart/loader"
 
+	"github.com/slipway-dev/terraform-provider-slipway/internal/regularfile"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
 )
 
-// maxArchive is the size limit of a packed chart in bytes; Helm itself limits the unpacked size.
-const maxArchive = 100 << 20
+// MaxArchive is the size limit of a packed chart in bytes; Helm itself limits the unpacked size.
+const MaxArchive = 100 << 20
 
 // folderOnce is a chart from a path, and the fingerprint of its files when it was read.
 type folderOnce struct {
@@ -80,16 +81,10 @@ func readFolder(given, path string) (*Chart, error) {
 }
 
 func readArchiveFile(given, path string) (*Chart, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, &SourceError{Field: "path", Reason: fmt.Sprintf("cannot read %s: %v", given, cause(err))}
+	archive, err := regularfile.Read(path, MaxArchive)
+	if large, ok := errors.AsType[*regularfile.TooLargeError](err); ok {
+		return nil, &InvalidError{Chart: given, Reason: large.Error() + ", and a packed chart has at most that", Err: err}
 	}
-	if info.Size() > maxArchive {
-		return nil, &InvalidError{
-			Chart: given, Reason: fmt.Sprintf("the file has %d bytes; a packed chart has at most %d", info.Size(), maxArchive),
-		}
-	}
-	archive, err := os.ReadFile(path)
 	if err != nil {
 		return nil, &SourceError{Field: "path", Reason: fmt.Sprintf("cannot read %s: %v", given, cause(err))}
 	}

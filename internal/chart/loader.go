@@ -42,7 +42,7 @@ func NewLoader(cacheDir string, registries []Registry) *Loader {
 		}
 	}
 	client := newHTTPClient()
-	oci := ociRegistries{client: client, credentials: registries}
+	oci := ociRegistries{client: client, credentials: registries, limit: MaxArchive}
 	return &Loader{
 		cache:        cache{folder: cacheDir},
 		folders:      folders{read: map[string]folderOnce{}},

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -16,12 +17,15 @@ import (
 	"oras.land/oras-go/v2/errdef"
 	"oras.land/oras-go/v2/registry/remote/auth"
 	"oras.land/oras-go/v2/registry/remote/errcode"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/regularfile"
 )
 
 // ociRegistries downloads charts from OCI registries.
 type ociRegistries struct {
 	client      *http.Client
 	credentials credentials
+	limit       int64 // bytes of one answer
 }
 
 // pull downloads a packed chart from an OCI registry.
@@ -60,7 +64,9 @@ func (o ociRegistries) pullReference(ctx context.Context, source Source, referen
 func (o ociRegistries) newClient(ctx context.Context, reference string) (*registry.Client, *Registry, error) {
 	host, _, _ := strings.Cut(reference, "/")
 	options := []registry.ClientOption{
-		registry.ClientOptHTTPClient(&http.Client{Transport: contextTransport{ctx: ctx, base: o.client.Transport}}),
+		registry.ClientOptHTTPClient(&http.Client{
+			Transport: contextTransport{ctx: ctx, base: o.client.Transport, limit: o.limit}, CheckRedirect: o.client.CheckRedirect,
+		}),
 	}
 	if isLoopback(host) {
 		options = append(options, registry.ClientOptPlainHTTP())
@@ -93,9 +99,15 @@ func isLoopback(hostPort string) bool {
 func pullError(ctx context.Context, source Source, reference string, hadCredential bool, err error) error {
 	address := "oci://" + strings.TrimSuffix(reference, ":"+tagOf(reference))
 	var response *errcode.ErrorResponse
+	var large *regularfile.TooLargeError
 	switch {
 	case ctx.Err() != nil:
 		return &UnreachableError{Address: address, Err: context.Cause(ctx)}
+	case errors.As(err, &large):
+		return &InvalidError{
+			Chart: address + ":" + tagOf(reference), Err: err,
+			Reason: "what the registry sends has more than " + regularfile.Size(large.Limit) + ", and a packed chart has at most that",
+		}
 	case errors.Is(err, auth.ErrBasicCredentialNotFound):
 		return &UnauthorizedError{Address: address, HadCredential: false}
 	case errors.As(err, &response) && (response.StatusCode == http.StatusUnauthorized || response.StatusCode == http.StatusForbidden):
@@ -120,12 +132,36 @@ func tagOf(reference string) string {
 	return reference[strings.LastIndex(reference, ":")+1:]
 }
 
-// contextTransport ends requests with a context that their sender does not have.
+// contextTransport ends requests with a context that their sender does not have, and limits the answers: the client reads them into memory.
 type contextTransport struct {
-	ctx  context.Context
-	base http.RoundTripper
+	ctx   context.Context
+	base  http.RoundTripper
+	limit int64
 }
 
 func (t contextTransport) RoundTrip(request *http.Request) (*http.Response, error) {
-	return t.base.RoundTrip(request.WithContext(t.ctx))
+	response, err := t.base.RoundTrip(request.WithContext(t.ctx))
+	if err != nil {
+		return nil, err
+	}
+	if response.ContentLength > t.limit {
+		return nil, errors.Join(&regularfile.TooLargeError{Limit: t.limit}, response.Body.Close())
+	}
+	response.Body = &limitedBody{ReadCloser: response.Body, limit: t.limit, left: t.limit}
+	return response, nil
+}
+
+// limitedBody fails beyond its limit; io.LimitReader would silently end the answer there.
+type limitedBody struct {
+	io.ReadCloser
+	limit, left int64
+}
+
+// Read implements io.Reader.
+func (b *limitedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return n, &regularfile.TooLargeError{Limit: b.limit}
+	}
+	return n, err
 }

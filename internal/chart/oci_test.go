@@ -169,3 +169,15 @@ func TestOCI_UsesPlainHTTPForLoopbackOnly(t *testing.T) {
 		}
 	}
 }
+
+func TestOCI_LimitsWhatARegistrySends(t *testing.T) {
+	r := newRegistry(t)
+	r.push(t, pack(t, webChart(nil)), "1.2.0")
+	l := newTestLoader(t)
+	l.registries.limit = 100
+	_, err := l.Get(t.Context(), r.source("1.2.0"), "")
+	var large *InvalidError
+	if !errors.As(err, &large) || !strings.Contains(err.Error(), "has more than 100 bytes") {
+		t.Errorf("got %v", err)
+	}
+}

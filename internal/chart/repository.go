@@ -19,6 +19,7 @@ import (
 
 	"helm.sh/helm/v3/pkg/repo"
 
+	"github.com/slipway-dev/terraform-provider-slipway/internal/regularfile"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
 )
 
@@ -30,7 +31,7 @@ const (
 )
 
 func newHTTPClient() *http.Client {
-	return &http.Client{Transport: &http.Transport{
+	return &http.Client{CheckRedirect: keepTLS, Transport: &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
 		TLSHandshakeTimeout:   10 * time.Second,
@@ -38,6 +39,18 @@ func newHTTPClient() *http.Client {
 		IdleConnTimeout:       30 * time.Second,
 		ForceAttemptHTTP2:     true,
 	}}
+}
+
+// keepTLS refuses a redirect from https to http. Go sends the credential again if only the host stays the same, and without TLS anyone
+// can read it, and put another chart in the place of the one that was asked for.
+func keepTLS(request *http.Request, via []*http.Request) error {
+	if len(via) >= 10 {
+		return errors.New("it redirects more than 10 times")
+	}
+	if request.URL.Scheme != "https" && via[len(via)-1].URL.Scheme == "https" {
+		return fmt.Errorf("it redirects from https to %s://%s; use the final address if it is right", request.URL.Scheme, request.URL.Host)
+	}
+	return nil
 }
 
 // repositories downloads charts from repositories with an index.yaml. Safe for concurrent use.
@@ -75,7 +88,7 @@ func (r *repositories) download(ctx context.Context, source Source) ([]byte, err
 		if reference, ok := strings.CutPrefix(address, "oci://"); ok {
 			return r.registries.pullReference(ctx, source, reference)
 		}
-		archive, status, err := r.get(ctx, address, maxArchive)
+		archive, status, err := r.get(ctx, address, MaxArchive)
 		switch {
 		case err != nil:
 			failure = err
@@ -231,7 +244,7 @@ func (r *repositories) getOnce(ctx context.Context, address string, limit int64)
 		return nil, 0, unreachable(shown, err)
 	}
 	if int64(len(content)) > limit {
-		return nil, 0, &InvalidError{Chart: shown, Reason: fmt.Sprintf("it has more than %d bytes", limit)}
+		return nil, 0, &InvalidError{Chart: shown, Reason: "it has more than " + regularfile.Size(limit)}
 	}
 	return content, response.StatusCode, nil
 }

@@ -377,3 +377,23 @@ func TestLoader_AnotherCallersContextEndsNothing(t *testing.T) {
 	close(release)
 	group.Wait()
 }
+
+// Go keeps the credential in a redirect to the same host, also where that leaves TLS.
+func TestRepository_FollowsNoRedirectFromHTTPSToHTTP(t *testing.T) {
+	t.Parallel()
+	plain := newRepository(t, map[string][]byte{"web-1.2.0.tgz": pack(t, webChart(nil))})
+	secure := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		http.Redirect(w, request, plain.url+request.URL.Path, http.StatusFound)
+	}))
+	t.Cleanup(secure.Close)
+	l := newTestLoader(t, Registry{URL: secure.URL, Username: "robot", Password: "hunter2-canary"})
+	l.repositories.client.Transport = secure.Client().Transport
+	_, err := l.Get(t.Context(), Source{Repository: secure.URL, Name: "web", Version: "1.2.0"}, "")
+	var unreachable *UnreachableError
+	if !errors.As(err, &unreachable) || !strings.Contains(err.Error(), "it redirects from https to "+plain.url) {
+		t.Errorf("got %v", err)
+	}
+	if n := plain.requests.Load(); n != 0 {
+		t.Errorf("%d requests were sent without TLS", n)
+	}
+}

@@ -13,6 +13,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/chart"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/regularfile"
 )
 
 // clientEntry is the cache's record of a client: the inputs of its files, and their fingerprints.
@@ -68,7 +71,7 @@ func (f *Fleet) basis(description []byte) (sum, error) {
 				if err != nil || entry.IsDir() {
 					return err
 				}
-				content, err := os.ReadFile(file)
+				content, err := regularfile.Read(file, chart.MaxArchive)
 				if err != nil {
 					return err
 				}

@@ -7,7 +7,9 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io/fs"
-	"os"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/regularfile"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/values"
 )
 
 // sum is the fingerprint of a content.
@@ -53,11 +55,5 @@ func (in *inputs) note(path string, s sum) {
 	in.files = append(in.files, input{Path: path, Sum: s})
 }
 
-// readFile reads a file of the description. What could make a reader wait for ever, such as a named pipe or a terminal, is refused.
-func readFile(path string) ([]byte, error) {
-	const waits = fs.ModeNamedPipe | fs.ModeSocket | fs.ModeDevice | fs.ModeCharDevice
-	if info, err := os.Stat(path); err == nil && info.Mode()&waits != 0 {
-		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("it is a named pipe, a socket or a device, not a regular file")}
-	}
-	return os.ReadFile(path)
-}
+// readFile reads a file of the description.
+func readFile(path string) ([]byte, error) { return regularfile.Read(path, values.MaxSize) }

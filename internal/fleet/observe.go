@@ -96,7 +96,7 @@ func (o *observer) isSame(known *input, s *sight) bool {
 	}
 	s.reading.Do(func() {
 		o.reads.Add(1)
-		content, err := os.ReadFile(known.Path)
+		content, err := readFile(known.Path)
 		s.sum, s.readErr = fingerprint(content), err
 	})
 	if s.readErr != nil || s.sum != known.Sum {

@@ -8,14 +8,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"sigs.k8s.io/yaml"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/regularfile"
 )
+
+// MaxSize is the number of bytes that a file of values may have. Helm stores those of a release in a Secret of at most 1 MiB, packed.
+const MaxSize = 32 << 20
 
 // FileError is an invalid or unreadable values file.
 type FileError struct {
@@ -38,7 +42,7 @@ func (e *FileError) Unwrap() error { return e.Err }
 // they are integral, so that templates print 1000000 and not 1e+06. Duplicate keys, a second document, a top level that is not a
 // map, and text that is not UTF-8 are *FileError with file and line. So is a file that cannot be read.
 func ReadFile(path string) (map[string]any, error) {
-	content, err := os.ReadFile(path)
+	content, err := regularfile.Read(path, MaxSize)
 	if err != nil {
 		return nil, unreadable(path, err)
 	}

@@ -9,12 +9,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"slices"
 	"strings"
 
 	yamlnode "go.yaml.in/yaml/v3"
 	"sigs.k8s.io/yaml"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/regularfile"
 )
 
 // Layer is a file of values in which the place of every value is known.
@@ -55,7 +56,7 @@ const maxExact = int64(1) << 53
 
 // ReadLayer reads a file as ParseLayer does. Errors are *FileError.
 func ReadLayer(name, path string) (*Layer, error) {
-	content, err := os.ReadFile(path)
+	content, err := regularfile.Read(path, MaxSize)
 	if err != nil {
 		return nil, unreadable(path, err)
 	}

@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -16,6 +15,7 @@ import (
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/lint"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/runner"
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/sqlfile"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/regularfile"
 )
 
 var checkName = regexp.MustCompile(`^[-_a-zA-Z0-9][-._a-zA-Z0-9]{0,252}$`)
@@ -30,7 +30,7 @@ func ReadChecks(paths []string) ([]*File, error) {
 		wrong := func(reason string) error {
 			return &FilesError{Directory: filepath.Dir(path), File: name, Reason: reason}
 		}
-		content, err := os.ReadFile(path)
+		content, err := regularfile.Read(path, sqlfile.MaxRead)
 		if err != nil {
 			return nil, wrong(err.Error())
 		}

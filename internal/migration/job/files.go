@@ -7,10 +7,10 @@ package job
 
 import (
 	"fmt"
-	"io/fs"
-	"os"
+	"path/filepath"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/migration/sqlfile"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/regularfile"
 )
 
 // File is a migration with its content.
@@ -49,7 +49,7 @@ func Read(dir string, contract bool) (*Directory, error) {
 		return nil, &FilesError{Directory: dir, File: refused.File, Reason: reason}
 	}
 	for _, file := range parsed {
-		content, err := fs.ReadFile(os.DirFS(dir), file.Name)
+		content, err := regularfile.Read(filepath.Join(dir, filepath.FromSlash(file.Name)), sqlfile.MaxRead)
 		if err != nil {
 			return nil, &FilesError{Directory: dir, Reason: err.Error()}
 		}

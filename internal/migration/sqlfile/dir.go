@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/regularfile"
 )
 
 // ReadDir reads the SQL files of a directory in the order in which they run: by the number at the start of their
@@ -50,7 +52,7 @@ func ReadFS(fsys fs.FS) ([]*File, error) {
 		if isDownMigration(name) {
 			continue
 		}
-		content, err := fs.ReadFile(fsys, name)
+		content, err := regularfile.ReadFS(fsys, name, MaxRead)
 		if err != nil {
 			return nil, fmt.Errorf("reading migration %s: %w", name, err)
 		}

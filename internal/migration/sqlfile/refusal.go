@@ -11,6 +11,7 @@ import (
 // Limits of what travels to the cluster in ConfigMaps. Kubernetes refuses a ConfigMap above 1 MiB.
 const (
 	MaxSize  = 900 << 10 // of one file
+	MaxRead  = 16 << 20  // of one file that is read at all
 	MaxTotal = 8 << 20   // of all pending files
 )
 

@@ -53,11 +53,18 @@ type Raw struct {
 }
 
 // Once renders a chart, which it takes over and changes, in the steps of Helm's install and upgrade, but with an
-// engine that has no connection: lookup finds nothing.
+// engine that has no connection: lookup finds nothing. Templates that do not end, or take too much, are a *TemplateError.
 func Once(ctx context.Context, ch *helmchart.Chart, in Input) (*Raw, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}
+	if err := tryOut(ctx, ch, in); err != nil {
+		return nil, err
+	}
+	return within(ctx, ch.Name(), func() (*Raw, error) { return renderOnce(ch, in) })
+}
+
+func renderOnce(ch *helmchart.Chart, in Input) (*Raw, error) {
 	name := ch.Name()
 	values := object.DeepCopy(in.Values)
 	if err := chartutil.ProcessDependenciesWithMerge(ch, values); err != nil {
@@ -93,7 +100,11 @@ func Once(ctx context.Context, ch *helmchart.Chart, in Input) (*Raw, error) {
 		return nil, templateError(name, err)
 	}
 	out := &Raw{chart: ch, values: merged}
+	size := 0
 	for file, text := range files {
+		if size += len(text); size > maxText {
+			return nil, errTooMuchText(name)
+		}
 		if strings.HasSuffix(file, purity.NotesFile) {
 			if file == path.Join(ch.Name(), "templates", purity.NotesFile) {
 				out.Notes = text

@@ -5,6 +5,8 @@ package provider
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,6 +24,8 @@ var (
 	_ resource.ResourceWithConfigure   = (*EnvironmentResource)(nil)
 	_ resource.ResourceWithModifyPlan  = (*EnvironmentResource)(nil)
 	_ resource.ResourceWithImportState = (*EnvironmentResource)(nil)
+
+	_ resource.ResourceWithValidateConfig = (*EnvironmentResource)(nil)
 )
 
 // NewEnvironmentResource is the constructor that the provider registers.
@@ -46,6 +50,26 @@ func (r *EnvironmentResource) Metadata(_ context.Context, req resource.MetadataR
 // Configure takes the connections that all resources share.
 func (r *EnvironmentResource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
 	r.data = configuredData(req.ProviderData, &resp.Diagnostics)
+}
+
+// ValidateConfig warns of a quota that refuses pods.
+func (r *EnvironmentResource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
+	var quota, limits types.Object
+	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("resource_quota"), &quota)...)
+	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("limit_range"), &limits)...)
+	if resp.Diagnostics.HasError() || quota.IsNull() || !wholly(quota) || !wholly(limits) {
+		return
+	}
+	read := reader{ctx: ctx, diags: &resp.Diagnostics}
+	var hard quotaModel
+	read.object(quota, &hard)
+	missing := namespace.Undefaulted(read.strings(hard.Hard), read.limitRange(limits))
+	if len(missing) > 0 && !resp.Diagnostics.HasError() {
+		resp.Diagnostics.AddAttributeWarning(path.Root("resource_quota"), "The quota refuses pods that do not say what they need",
+			fmt.Sprintf("The quota counts %[1]s, and limit_range gives no default. Kubernetes refuses each pod with a container that does "+
+				"not set %[1]s, also the pods of hooks and migrations.\n\nSet limit_range = { default_request = { … } }, or default for "+
+				"limits, unless every container sets it.", strings.Join(missing, " and ")))
+	}
 }
 
 // Create makes the namespace and its objects, or takes over what an earlier Create of the same client and stage left. On

@@ -47,3 +47,28 @@ func resourceProblem(name string, known []string, prefixes ...string) string {
 	}
 	return "is no resource that Kubernetes knows. Known are " + strings.Join(known, ", ") + ", and names with a slash"
 }
+
+// Undefaulted lists the resources of a quota that each container must set, since limits give no default for them: Kubernetes refuses pods
+// that do not. A LimitRange without defaults takes them from max, and requests also from min.
+// See https://kubernetes.io/docs/concepts/policy/resource-quotas/.
+func Undefaulted(quota map[string]string, limits *LimitRange) []string {
+	if limits == nil {
+		limits = &LimitRange{}
+	}
+	given := func(resource string, sources ...map[string]string) bool {
+		return slices.ContainsFunc(sources, func(source map[string]string) bool { return source[resource] != "" })
+	}
+	var out []string
+	for _, resource := range containerResources {
+		_, plain := quota[resource]
+		_, requests := quota["requests."+resource]
+		_, bounds := quota["limits."+resource]
+		if (plain || requests) && !given(resource, limits.DefaultRequest, limits.Default, limits.Max, limits.Min) {
+			out = append(out, "requests."+resource)
+		}
+		if bounds && !given(resource, limits.Default, limits.Max) {
+			out = append(out, "limits."+resource)
+		}
+	}
+	return out
+}

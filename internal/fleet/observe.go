@@ -6,7 +6,6 @@ package fleet
 import (
 	"errors"
 	"io/fs"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"

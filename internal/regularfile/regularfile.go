@@ -23,11 +23,10 @@ func (e *TooLargeError) Error() string { return "it has more than " + Size(e.Lim
 
 // Size is a number of bytes for people: "900 KiB", "100 MiB".
 func Size(bytes int64) string {
-	if bytes >= 1<<20 && bytes%(1<<20) == 0 {
-		return fmt.Sprintf("%d MiB", bytes>>20)
-	}
-	if bytes >= 1<<10 && bytes%(1<<10) == 0 {
-		return fmt.Sprintf("%d KiB", bytes>>10)
+	for i, unit := range []string{"GiB", "MiB", "KiB"} {
+		if shift := 30 - 10*i; bytes >= 1<<shift && bytes%(1<<shift) == 0 {
+			return fmt.Sprintf("%d %s", bytes>>shift, unit)
+		}
 	}
 	return fmt.Sprintf("%d bytes", bytes)
 }

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -27,6 +28,7 @@ func status(code int, reason metav1.StatusReason, message string) string {
 
 // What a server answers to GET of a namespace, as client-go reports it, and what it is taken for.
 func TestClassify_Answers(t *testing.T) {
+	t.Parallel()
 	forbidden := `namespaces "data-collection-client-a" is forbidden: User "ci" cannot get resource "namespaces" in API group "" ` +
 		`in the namespace "data-collection-client-a"`
 	tests := map[string]struct {
@@ -56,6 +58,7 @@ func TestClassify_Answers(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if test.json {
 					w.Header().Set("Content-Type", "application/json")
@@ -91,7 +94,10 @@ func getNamespace(t *testing.T, connection Connection) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = client.Resource(namespaceResource).Get(t.Context(), "data-collection-client-a", metav1.GetOptions{})
+	// Without a deadline, what may pass is tried for a minute.
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	_, err = client.Resource(namespaceResource).Get(ctx, "data-collection-client-a", metav1.GetOptions{})
 	if err == nil {
 		t.Fatal("no error")
 	}
@@ -112,6 +118,7 @@ func TestClassify_MissingPermissionNamesUserAndResource(t *testing.T) {
 }
 
 func TestClassify_ConnectionsThatFail(t *testing.T) {
+	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -119,9 +126,9 @@ func TestClassify_ConnectionsThatFail(t *testing.T) {
 	closed := listener.Addr().String()
 	_ = listener.Close()
 	plain := httptest.NewServer(http.NotFoundHandler())
-	defer plain.Close()
+	t.Cleanup(plain.Close)
 	foreign := httptest.NewTLSServer(http.NotFoundHandler())
-	defer foreign.Close()
+	t.Cleanup(foreign.Close)
 
 	tests := map[string]struct {
 		connection Connection
@@ -140,6 +147,7 @@ func TestClassify_ConnectionsThatFail(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			err := getNamespace(t, test.connection)
 			got := Classify(err)
 			if !test.want(got) {

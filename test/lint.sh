@@ -7,7 +7,6 @@ failed=0
 for module in "$root" "$root/examples/data-collection"; do
 	cd "$module"
 	"$root/tools/lint/lint.sh" run --config "$root/.golangci.yml" ./... || failed=1
-	go vet ./... || failed=1
 done
 
 cd "$root"

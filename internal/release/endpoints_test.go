@@ -38,17 +38,20 @@ func targeting(service map[string]any, targetPort any, fields ...any) map[string
 func TestApply_FailsIfAServiceHasNoEndpoint(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		service map[string]any
-		says    []string
+		service, corrected map[string]any
+		says               []string
 	}{
-		"a selector that matches no pod": {serviceTo("web", "nobody"), []string{
+		"a selector that matches no pod": {serviceTo("web", "nobody"), serviceTo("web", "app"), []string{
 			"Service/web: port http (8080) has no ready endpoint: its selector app=nobody matches no pod",
 			"selector app=nobody, ports http (8080)", "has the labels app=app", "Correct the selector", "slipway.dev/endpoints: optional",
 		}},
-		"a targetPort that names no port": {targeting(serviceTo("web", "app"), "htpp"), []string{
+		"a targetPort that names no port": {targeting(serviceTo("web", "app"), "htpp"), serviceTo("web", "app"), []string{
 			"port http (80 → htpp) has no ready endpoint: targetPort htpp is the name of no container port", "Set targetPort",
 		}},
-		"a headless Service": {targeting(serviceTo("web", "nobody"), 8080, "clusterIP", "None"), []string{"matches no pod"}},
+		"a headless Service": {
+			targeting(serviceTo("web", "nobody"), 8080, "clusterIP", "None"), targeting(serviceTo("web", "app"), 8080, "clusterIP", "None"),
+			[]string{"matches no pod"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -58,7 +61,7 @@ func TestApply_FailsIfAServiceHasNoEndpoint(t *testing.T) {
 			// What a failed revision left is no measure of what was there before.
 			_, err = b.apply(t.Context(), with(t, services(tc.service)))
 			wantError[*RolloutError](t, err)
-			b.mustApply(with(t, services(serviceTo("web", "app"))))
+			b.mustApply(with(t, services(tc.corrected)))
 			b.wantEnd(3, "deployed", record.Deployed)
 		})
 	}

@@ -299,12 +299,13 @@ func (k *Client) updateOne(original kube.ResourceList, info *resource.Info, forc
 	if base != nil {
 		before.Append(base)
 	}
-	if base == info {
+	attempted := k.Attempted.Filter(func(other *resource.Info) bool { return sameObject(other, info) })
+	switch {
+	case len(attempted) > 0:
+	case base == info:
 		// It is taken over: what is written is compared with what is live, of custom resources too.
 		return k.helm.UpdateThreeWayMerge(before, kube.ResourceList{info}, force)
-	}
-	attempted := k.Attempted.Filter(func(other *resource.Info) bool { return sameObject(other, info) })
-	if len(attempted) == 0 {
+	default:
 		return k.helm.Update(before, kube.ResourceList{info}, force)
 	}
 	merged, err := mergeOriginals(append(before, attempted...))

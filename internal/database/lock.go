@@ -46,7 +46,8 @@ func lockDatabase(ctx context.Context, conn *pgx.Conn, database string, waiting 
 
 func tryLock(ctx context.Context, conn *pgx.Conn, database string) (taken bool, err error) {
 	key := rand.Int32() //nolint:gosec // unlikely to be the key of another session; nothing depends on its being secret
-	if err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock(hashtext($1), $2)", lockPrefix+database, key).Scan(&taken); err != nil || !taken {
+	err = conn.QueryRow(ctx, "SELECT pg_try_advisory_lock(hashtext($1), $2)", lockPrefix+database, key).Scan(&taken)
+	if err != nil || !taken {
 		return false, err
 	}
 	// An administrator is whom Preflight lets work here.

@@ -79,6 +79,10 @@ type NamespaceUnclaimedError struct {
 
 // Explain implements the explanation that diagnostics print.
 func (e *NamespaceUnclaimedError) Explain() (happened, observed, advice string) {
+	if SystemNamespace(e.Namespace) {
+		return fmt.Sprintf("Namespace %q cannot belong to an environment.", e.Namespace),
+			"Kubernetes reserves names that begin with kube- for its own namespaces.", "Name the namespace of the environment."
+	}
 	happened = fmt.Sprintf("Namespace %q does not belong to an environment yet.", e.Namespace)
 	switch {
 	case e.Client != "":

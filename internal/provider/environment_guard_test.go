@@ -293,7 +293,8 @@ func TestEnvironment_ImportRefusesBadIDs(t *testing.T) {
 			`There is no cluster context "arn:aws:eks:eu-west-1:1:cluster/x".`,
 		},
 		"missing namespace": {config, testContext(t) + "/no-such-namespace", `Namespace "no-such-namespace" does not exist.`},
-		"nobody's":          {config, testContext(t) + "/kube-system", "another user or program made it"},
+		"nobody's":          {config, testContext(t) + "/default", "does not belong to an environment yet"},
+		"Kubernetes' own":   {config, testContext(t) + "/kube-system", "cannot belong to an environment"},
 		"another client's":  {other, testContext(t) + "/" + namespace, "must not touch client"},
 	}
 	makeNamespace(t, namespace, map[string]string{environment.LabelClient: client, environment.LabelStage: "prod"})

@@ -53,7 +53,9 @@ func (r *EnvironmentResource) Configure(_ context.Context, req resource.Configur
 }
 
 // ValidateConfig warns of a quota that refuses pods.
-func (r *EnvironmentResource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
+func (r *EnvironmentResource) ValidateConfig(
+	ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse,
+) {
 	var quota, limits types.Object
 	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("resource_quota"), &quota)...)
 	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("limit_range"), &limits)...)

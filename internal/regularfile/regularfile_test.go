@@ -54,7 +54,9 @@ func TestRead_RefusesWhatHasNoEndOrTooManyBytes(t *testing.T) {
 
 func TestSize_IsForPeople(t *testing.T) {
 	t.Parallel()
-	for bytes, want := range map[int64]string{4: "4 bytes", 900 << 10: "900 KiB", 100 << 20: "100 MiB", 1 << 30: "1 GiB", 1<<20 + 1: "1048577 bytes"} {
+	for bytes, want := range map[int64]string{
+		4: "4 bytes", 900 << 10: "900 KiB", 100 << 20: "100 MiB", 1 << 30: "1 GiB", 1<<20 + 1: "1048577 bytes",
+	} {
 		if got := Size(bytes); got != want {
 			t.Errorf("%d: %s", bytes, got)
 		}

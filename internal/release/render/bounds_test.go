@@ -23,7 +23,9 @@ func renderText(ctx context.Context, t *testing.T, template string, values map[s
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Once(ctx, ch, Input{Values: values, ReleaseName: "app", Namespace: "web", Install: true, Revision: 1, Capabilities: HelmCapabilities(nil)})
+	return Once(ctx, ch, Input{
+		Values: values, ReleaseName: "app", Namespace: "web", Install: true, Revision: 1, Capabilities: HelmCapabilities(nil),
+	})
 }
 
 const inConfigMap = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  a: "

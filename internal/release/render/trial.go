@@ -111,7 +111,8 @@ func tryOut(ctx context.Context, ch *helmchart.Chart, in Input) error {
 		return errUnbounded(ch.Name(), "the templates need more than "+regularfile.Size(maxMemory)+
 			" of memory; look for until, untilStep, seq or repeat with a large number")
 	case ended && strings.Contains(said.String(), "stack exceeds"):
-		return errUnbounded(ch.Name(), "the templates call each other without end; look for a value that tpl renders and that calls tpl with itself")
+		return errUnbounded(ch.Name(),
+			"the templates call each other without end; look for a value that tpl renders and that calls tpl with itself")
 	}
 	return fmt.Errorf("trying the templates of chart %s in another process: %w", ch.Name(), err)
 }

@@ -237,14 +237,14 @@ func TestBlueGreen_SwitchesWithoutAFailedRequest(t *testing.T) {
 		t.Errorf("green has %d replicas, want the 2 from before", n)
 	}
 
-	// Imported, and destroyed: the traffic stays.
+	// Imported, and destroyed: the Service selects what its chart says, which is the pods of both colors.
 	w.must("state", "rm", colors)
 	w.must("import", "-no-color", "-input=false", colors, harness.Context(t)+"/"+c.namespace+"/"+releaseName)
 	if got := w.attribute(colors, "active"); got != "green" {
 		t.Errorf("imported active = %v, want green", got)
 	}
 	c.whileServed("", func() { w.must("destroy", "-auto-approve", "-no-color", "-input=false", "-target="+colors) }).keptAnswering(t)
-	c.wantSelected(releaseName, "green")
+	c.wantSelected(releaseName, "")
 	if _, err := harness.Kubernetes(t).CoreV1().Services(c.namespace).Get(t.Context(), previewName, metav1.GetOptions{}); err == nil {
 		t.Error("the preview Service is left")
 	}

@@ -248,6 +248,7 @@ spec:
 	if got := w.attribute("slipway_canary.edge", "id"); got != before {
 		t.Errorf("the id is %v, want that of the record, %v", got, before)
 	}
+	w.apply() // data_plane is nowhere but in the configuration.
 	w.noChanges()
 	unmoved()
 

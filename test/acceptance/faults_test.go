@@ -188,9 +188,17 @@ func faultyStack(t *testing.T, server *postgres.Server, seed uint64) (operations
 		}
 		t.Logf("FIGURE %s: %s took %.0f s", t.Name(), name, time.Since(began).Seconds())
 	}
+	// What the service cannot do without.
+	records, err := os.ReadFile(filepath.Join(repository, "examples", "data-collection", "migrations", "00001_expand_records.sql"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, step := range faultySteps {
 		for i := range step.files {
 			text := fmt.Sprintf("-- +goose Up\nCREATE TABLE step_%d (id bigint PRIMARY KEY);\n", i+1)
+			if i == 0 {
+				text = string(records)
+			}
 			if err := os.WriteFile(filepath.Join(migrations, fmt.Sprintf("%05d_step.sql", i+1)), []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}

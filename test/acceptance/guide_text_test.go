@@ -105,5 +105,6 @@ func (g guide) follow(step, block string) string {
 
 // hurry shortens the times of an example to seconds: how long an analysis lasts does not change what the example does.
 func hurry(block string) string {
-	return regexp.MustCompile(`"\d+m"`).ReplaceAllString(block, `"4s"`)
+	block = regexp.MustCompile(`(?m)^( *)duration = "\d+m"$`).ReplaceAllString(block, "${1}duration = \"6s\"\n${1}interval = \"1s\"")
+	return regexp.MustCompile(`"\d+m"`).ReplaceAllString(block, `"6s"`)
 }

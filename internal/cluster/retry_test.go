@@ -114,6 +114,12 @@ func TestRetries_EachVerbPassesEachFault(t *testing.T) {
 			api.seed("x", "old")
 			return nil, c.CoreV1().ConfigMaps("a").Delete(ctx, "x", metav1.DeleteOptions{})
 		},
+		// Its options have neither kind nor version.
+		"delete as Helm does": func(ctx context.Context, c kubernetes.Interface, api *testAPI) (*corev1.ConfigMap, error) {
+			api.seed("x", "old")
+			return nil, c.CoreV1().RESTClient().Delete().Namespace("a").Resource("configmaps").Name("x").
+				SetHeader("Content-Type", "application/json").Body([]byte(`{"propagationPolicy":"Background"}`)).Do(ctx).Error()
+		},
 		"delete with a UID": func(ctx context.Context, c kubernetes.Interface, api *testAPI) (*corev1.ConfigMap, error) {
 			uid := api.seed("x", "old")
 			return nil, c.CoreV1().ConfigMaps("a").Delete(ctx, "x", metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}})

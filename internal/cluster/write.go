@@ -161,12 +161,15 @@ func (w *write) patch(contentType string, body []byte) {
 func (w *write) remove(at place, body []byte) {
 	w.verb = deletes
 	if len(body) > 0 {
-		decoded, _, err := scheme.Codecs.UniversalDeserializer().Decode(body, nil, nil)
-		options, ok := decoded.(*metav1.DeleteOptions)
-		if err != nil || !ok {
-			return
+		// Clients write the group and version of the object, which need not be one that is known here.
+		if json.Unmarshal(body, &w.options) != nil {
+			decoded, _, err := scheme.Codecs.UniversalDeserializer().Decode(body, nil, nil)
+			options, ok := decoded.(*metav1.DeleteOptions)
+			if err != nil || !ok {
+				return
+			}
+			w.options = *options
 		}
-		w.options = *options
 	}
 	w.options.TypeMeta = metav1.TypeMeta{Kind: "DeleteOptions", APIVersion: "v1"}
 	w.repeatable = at.name != "" && at.subresource == ""

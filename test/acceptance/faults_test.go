@@ -45,6 +45,8 @@ type faults struct {
 	all    int
 	failed map[string]int
 	turn   int
+	// log is how each request failed.
+	log []string
 }
 
 func newFaults(seed uint64, rate int) *faults {
@@ -56,7 +58,7 @@ func newFaults(seed uint64, rate int) *faults {
 }
 
 // choose says how a request fails; empty: not at all.
-func (f *faults) choose() string {
+func (f *faults) choose(request *http.Request) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.all++
@@ -66,11 +68,19 @@ func (f *faults) choose() string {
 	way := waysToFail[f.turn%len(waysToFail)]
 	f.turn++
 	f.failed[way]++
+	f.log = append(f.log, fmt.Sprintf("%s: %s %s", way, request.Method, request.URL))
 	return way
 }
 
+// since are the failures after the first n.
+func (f *faults) since(n int) []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.log[n:])
+}
+
 func (f *faults) serve(w http.ResponseWriter, request *http.Request, next http.Handler) {
-	switch way := f.choose(); way {
+	switch way := f.choose(request); way {
 	case "":
 		next.ServeHTTP(w, request)
 	case resetBefore:
@@ -174,7 +184,7 @@ func faultyStack(t *testing.T, server *postgres.Server, seed uint64) (operations
 	}
 	run := func(name string, outage bool, args ...string) {
 		operations++
-		began := time.Now()
+		began, before := time.Now(), len(between.faults.since(0))
 		p := w.start(args...)
 		if outage {
 			time.Sleep(6 * time.Second)
@@ -184,7 +194,7 @@ func faultyStack(t *testing.T, server *postgres.Server, seed uint64) (operations
 		}
 		if r := p.wait(); r.code != 0 {
 			failures++
-			t.Errorf("%s failed:\n%s", name, r.text)
+			t.Errorf("%s failed:\n%s\nThese requests failed:\n%s", name, r.text, strings.Join(between.faults.since(before), "\n"))
 		}
 		t.Logf("FIGURE %s: %s took %.0f s", t.Name(), name, time.Since(began).Seconds())
 	}
@@ -205,6 +215,10 @@ func faultyStack(t *testing.T, server *postgres.Server, seed uint64) (operations
 		}
 		inputs := maps.Clone(more)
 		maps.Copy(inputs, step.more)
+		if step.outage {
+			// An analysis that the outage covers would be inconclusive, and rightly so.
+			inputs["analysis"] = map[string]any{"duration": "40s", "interval": "1s"}
+		}
 		c.inputs(w, step.version, inputs)
 		run(step.name, step.outage, strings.Fields(applyArgs)...)
 		if t.Failed() {

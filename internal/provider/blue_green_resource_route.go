@@ -42,7 +42,8 @@ type httpRouteModel struct {
 }
 
 const routeText = " Instead of the Service's selector, which then has the pods of both colors. Adding, changing or removing the " +
-	"block replaces the resource, which moves no traffic; on destroy the route stays as it is."
+	"block replaces the resource. Adding it takes the label out of the selector, so that both colors get requests until the route " +
+	"exists: add it while one color runs, or one version on both. On destroy the route stays as it is."
 
 // istioRouteBlock and httpRouteBlock name the route that is switched instead of the selector.
 func istioRouteBlock() schema.ListNestedBlock {

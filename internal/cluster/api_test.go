@@ -60,6 +60,20 @@ func newTestAPI(t *testing.T) *testAPI {
 	return api
 }
 
+// failsBy says how each request fails from now on.
+func (api *testAPI) failsBy(kind func(n int, request *http.Request) fault) {
+	api.mu.Lock()
+	defer api.mu.Unlock()
+	api.fault = kind
+}
+
+// requests is how many there were.
+func (api *testAPI) requests() int {
+	api.mu.Lock()
+	defer api.mu.Unlock()
+	return api.n
+}
+
 // ServeHTTP implements http.Handler.
 func (api *testAPI) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	body, _ := io.ReadAll(request.Body)

@@ -27,12 +27,12 @@ func holderOn(api *testAPI, holder string) *Cluster {
 func failing(api *testAPI) *atomic.Bool {
 	var gone atomic.Bool
 	ways := []fault{unavailable, resetBefore, internalBefore, resetAfter, tooMany, cutOff}
-	api.fault = func(n int, _ *http.Request) fault {
+	api.failsBy(func(n int, _ *http.Request) fault {
 		if gone.Load() {
 			return ways[n%len(ways)]
 		}
 		return well
-	}
+	})
 	return &gone
 }
 
@@ -142,7 +142,7 @@ func TestLease_IsNeverHeldTwiceThroughFailingRequests(t *testing.T) {
 	for range 10 {
 		api := newTestAPI(t)
 		ways := []fault{resetAfter, well, internalAfter, resetBefore, cutOff, well}
-		api.fault = func(n int, _ *http.Request) fault { return ways[n%len(ways)] }
+		api.failsBy(func(n int, _ *http.Request) fault { return ways[n%len(ways)] })
 		ctx, cancel := context.WithTimeout(t.Context(), 2*shortTiming.request)
 		held := make(chan *Lease, 2)
 		for _, name := range []string{"run one", "run two"} {

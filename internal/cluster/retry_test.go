@@ -432,8 +432,8 @@ func TestRetries_PassTheGateAgain(t *testing.T) {
 	if !isA[*GateError](err) || !isA[*LostError](err) {
 		t.Errorf("got %v", err)
 	}
-	if api.n != 1 {
-		t.Errorf("%d requests were sent", api.n)
+	if n := api.requests(); n != 1 {
+		t.Errorf("%d requests were sent", n)
 	}
 }
 
@@ -459,8 +459,8 @@ func TestRetries_ReportWhatLasts(t *testing.T) {
 			if err == nil || !IsOutage(err) || !strings.Contains(err.Error(), test.want) && !strings.Contains(err.Error(), "closed before") {
 				t.Errorf("got %v", err)
 			}
-			if test.kind != tooManyLater && !strings.Contains(err.Error(), fmt.Sprintf("(tried %d times in ", api.n)) {
-				t.Errorf("after %d requests it does not say how often it was tried: %v", api.n, err)
+			if test.kind != tooManyLater && !strings.Contains(err.Error(), fmt.Sprintf("(tried %d times in ", api.requests())) {
+				t.Errorf("after %d requests it does not say how often it was tried: %v", api.requests(), err)
 			}
 			if took := time.Since(began); took > 20*limits.outage {
 				t.Errorf("it was tried for %s", took)

@@ -27,6 +27,9 @@ const (
 func lockDatabase(ctx context.Context, conn *pgx.Conn, database string, waiting func()) error {
 	for reported := false; ; reported = true {
 		taken, err := tryLock(ctx, conn, database)
+		if err != nil && ctx.Err() != nil {
+			return errBusy(database, context.Cause(ctx))
+		}
 		if err != nil {
 			return fmt.Errorf("locking database %s: %w", database, err)
 		}

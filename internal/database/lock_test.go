@@ -65,7 +65,7 @@ func TestLock_WaitsForAnotherAdministratorUntilTheTimeIsUp(t *testing.T) {
 	if err := lockDatabase(ctx, second, "held", func() { said++ }); err == nil || said != 1 {
 		t.Errorf("got %v, and said %d times that it waits", err, said)
 	}
-	if err := lockDatabase(t.Context(), second, "another", nil); err != nil {
+	if err := lockDatabase(t.Context(), connected(t, server.User, server.Password), "another", nil); err != nil {
 		t.Errorf("another database: %v", err)
 	}
 }

@@ -21,7 +21,7 @@ type Options struct {
 	MadeInThisRun func(id string) bool
 	ClusterUID    string // empty: not compared
 	AdminPassword string
-	// Timeout is for everything but the wait for other runs. 0: the default of package operation.
+	// Timeout is for everything but the wait for other runs in the namespace. 0: the default of package operation.
 	Timeout time.Duration
 	// Protected refuses with a *ProtectedError what would really be dropped.
 	Protected bool

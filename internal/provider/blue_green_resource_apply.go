@@ -168,6 +168,9 @@ func (r *BlueGreenResource) Delete(ctx context.Context, req resource.DeleteReque
 	}
 	target, diags := state.target(ctx, p.live, s.handle, false)
 	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
 	forgotten, err := bluegreen.Remove(ctx, target, bluegreen.Options{
 		Claim: record.Claim{InstanceID: state.ID.ValueString()}, ClusterUID: state.ClusterUID.ValueString(), Timeout: timeout, Progress: p.say,
 	})

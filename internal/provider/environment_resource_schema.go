@@ -91,11 +91,11 @@ func (r *EnvironmentResource) Schema(ctx context.Context, _ resource.SchemaReque
 				"cluster is forgotten, not removed."),
 			"timeouts": timeouts.Attributes(ctx, timeouts.Opts{
 				Create: true, Update: true, Delete: true,
-				CreateDescription: "How long creating may take, with waiting for a namespace that is being deleted and for another run, at " +
-					"least 45 seconds, for example `\"10m\"`. Default: `\"5m\"`.",
-				UpdateDescription: "How long an update may take, with waiting for another run, at least 45 seconds, for example `\"10m\"`. " +
+				CreateDescription: "How long creating may take, without waiting for another run, for example `\"10m\"`. " +
 					"Default: `\"5m\"`.",
-				DeleteDescription: "How long it may take until the namespace is gone, at least 45 seconds, for example `\"20m\"`. Default: `\"10m\"`.",
+				UpdateDescription: "How long an update may take, without waiting for another run, for example `\"10m\"`. " +
+					"Default: `\"5m\"`.",
+				DeleteDescription: "How long it may take until the namespace is gone, for example `\"20m\"`. Default: `\"10m\"`.",
 			}),
 
 			"id": schema.StringAttribute{

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -236,14 +237,24 @@ func (r *removal) strip(ctx context.Context, client dynamic.Interface) error {
 
 var leases = schema.GroupVersionResource{Group: "coordination.k8s.io", Version: "v1", Resource: "leases"}
 
-// removeLease removes the last object of ours from an adopted namespace.
+// removeLease removes the last object of ours from an adopted namespace, after this run has given it back. One that another run has taken
+// meanwhile stays.
 func removeLease(ctx context.Context, c *cluster.Cluster, h environment.Handle) error {
 	client, err := c.Dynamic()
 	if err != nil {
 		return err
 	}
-	err = client.Resource(leases).Namespace(h.Namespace).Delete(ctx, cluster.LeaseName, metav1.DeleteOptions{})
-	if err != nil && !cluster.IsNotFound(err) {
+	in := client.Resource(leases).Namespace(h.Namespace)
+	found, err := in.Get(ctx, cluster.LeaseName, metav1.GetOptions{})
+	if err == nil {
+		holder, _, _ := unstructured.NestedString(found.Object, "spec", "holderIdentity")
+		if holder != "" {
+			return nil
+		}
+		uid, version := found.GetUID(), found.GetResourceVersion()
+		err = in.Delete(ctx, cluster.LeaseName, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid, ResourceVersion: &version}})
+	}
+	if err != nil && !cluster.IsNotFound(err) && !apierrors.IsConflict(err) {
 		return c.Classify(fmt.Errorf("deleting Lease %s/%s: %w", h.Namespace, cluster.LeaseName, err))
 	}
 	return nil

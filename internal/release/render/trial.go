@@ -33,7 +33,7 @@ const (
 	// trialVariable makes a program that renders the process that tries.
 	trialVariable = "SLIPWAY_RENDER_TRIAL"
 	// trialStack is more than the thousand nested includes need that Helm allows.
-	trialStack = 128 << 20
+	trialStack = 32 << 20
 	// exitMemory is how a trial says that it took too much memory.
 	exitMemory = 3
 )

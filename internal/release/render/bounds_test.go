@@ -84,7 +84,7 @@ func TestOnce_RendersWhatOnlyLooksUnbounded(t *testing.T) {
 			`{{ define "down" }}{{ if gt (int .) 0 }}{{ range list . }}{{ include "down" (sub (int .) 1) }}{{ end }}{{ end }}{{ end }}` +
 				`{{ include "down" 950 }}{{ tpl .Values.x . }}`, "deep", map[string]any{"x": `{{ tpl "deep" . }}`},
 		},
-		"a list of many":                     {`{{ until 1000000 | len }}`, "1000000", nil},
+		"a list of many": {`{{ until 1000000 | len }}`, "1000000", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

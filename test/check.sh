@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The quick checks, for each push: they need neither root nor a cluster. `make test` runs these and everything that needs one.
+# The quick checks, for each push: they need neither root nor a cluster. `make test` needs both, and leaves out the
+# race detector and the fuzz targets.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export CHECKPOINT_DISABLE=1

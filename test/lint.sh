@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks all Go code that is the project's own, and the format of all Terraform code.
+# Checks the Go code of the provider and of the sample service, and the format of all Terraform code.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 

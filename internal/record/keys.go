@@ -3,7 +3,7 @@
 
 // Package record keeps what Slipway did in an environment, for the next run, which may be another process on another machine. Each
 // record is a ConfigMap in the environment's namespace. The package owns how a record is stored, whose it is, which versions of it are
-// understood, and every label and annotation that more than one package reads.
+// understood, and the labels and annotations of records and of what belongs to them. Those of a namespace are in package environment.
 package record
 
 // Labels of records, and of what belongs to them. The value is the name of the release, canary, Service or migration.

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -99,7 +98,7 @@ func isLoopback(hostPort string) bool {
 func pullError(ctx context.Context, source Source, reference string, hadCredential bool, err error) error {
 	address := "oci://" + strings.TrimSuffix(reference, ":"+tagOf(reference))
 	var response *errcode.ErrorResponse
-	var large *regularfile.TooLargeError
+	var large *http.MaxBytesError
 	switch {
 	case ctx.Err() != nil:
 		return &UnreachableError{Address: address, Err: context.Cause(ctx)}
@@ -145,23 +144,8 @@ func (t contextTransport) RoundTrip(request *http.Request) (*http.Response, erro
 		return nil, err
 	}
 	if response.ContentLength > t.limit {
-		return nil, errors.Join(&regularfile.TooLargeError{Limit: t.limit}, response.Body.Close())
+		return nil, errors.Join(&http.MaxBytesError{Limit: t.limit}, response.Body.Close())
 	}
-	response.Body = &limitedBody{ReadCloser: response.Body, limit: t.limit, left: t.limit}
+	response.Body = http.MaxBytesReader(nil, response.Body, t.limit)
 	return response, nil
-}
-
-// limitedBody fails beyond its limit; io.LimitReader would silently end the answer there.
-type limitedBody struct {
-	io.ReadCloser
-	limit, left int64
-}
-
-// Read implements io.Reader.
-func (b *limitedBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if b.left -= int64(n); b.left < 0 {
-		return n, &regularfile.TooLargeError{Limit: b.limit}
-	}
-	return n, err
 }

@@ -7,9 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -33,47 +31,7 @@ const (
 	stateObjectInUse           = "55006"
 	stateNotOpen               = "55000"
 	stateDependentObjects      = "2BP01"
-	stateStarting              = "57P03"
-	stateStopping              = "57P01"
-	stateTooManyConnections    = "53300"
 )
-
-// patience is how long a server that fails to answer is asked again: longer than a failover takes.
-const patience = 30 * time.Second
-
-// connectPatiently connects, and again where the failure may pass. effort says how often it was tried, for errors; empty for once.
-func connectPatiently(ctx context.Context, config *pgx.ConnConfig) (_ *pgx.Conn, effort string, err error) {
-	began, pause := time.Now(), 250*time.Millisecond
-	for n := 1; ; n++ {
-		conn, err := pgx.ConnectConfig(ctx, config)
-		if err == nil || !passes(err) || ctx.Err() != nil {
-			return conn, "", err
-		}
-		if time.Since(began)+pause > patience {
-			return nil, fmt.Sprintf(" (tried %d times in %s)", n, time.Since(began).Round(time.Second)), err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, "", err
-		case <-time.After(pause):
-		}
-		pause = min(2*pause, 4*time.Second)
-	}
-}
-
-// passes reports that a server cannot be reached, starts, stops, or has no connection left. All of that may pass.
-func passes(err error) bool {
-	if refused, answered := errors.AsType[*pgconn.PgError](err); answered {
-		return slices.Contains([]string{stateStarting, stateStopping, stateTooManyConnections}, refused.Code)
-	}
-	if name, ok := errors.AsType[*net.DNSError](err); ok {
-		return !name.IsNotFound
-	}
-	if operation, ok := errors.AsType[*net.OpError](err); ok {
-		return operation.Op != "remote error" && operation.Op != "local error" // TLS
-	}
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
-}
 
 // rootCause leaves out the settings that pgx puts in front.
 func rootCause(err error) error {

@@ -25,6 +25,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/slipway-dev/terraform-provider-slipway/internal/environment"
+	"github.com/slipway-dev/terraform-provider-slipway/internal/postgres"
 )
 
 // Server is a PostgreSQL server as an administrator reaches it. It holds no credential.
@@ -211,7 +212,11 @@ func (s Server) connect(ctx context.Context, user, password, database string) (*
 		"client_encoding":             "UTF8",
 		"lock_timeout":                strconv.FormatInt(lockTimeout.Milliseconds(), 10),
 	}
-	conn, effort, err := connectPatiently(ctx, config)
+	var conn *pgx.Conn
+	effort, err := postgres.Patiently(ctx, func() (err error) {
+		conn, err = pgx.ConnectConfig(ctx, config)
+		return err
+	})
 	if err == nil {
 		return conn, nil
 	}

@@ -190,29 +190,36 @@ var digestLike = regexp.MustCompile(`^(?:[0-9a-fA-F]{32,}|[A-Za-z0-9+/_-]{43,}={
 // Mask masks every leaf in which a secret is found, and what looks like a digest. It is the last resort for a
 // secret for which no sentinel renders, and cannot see a secret that a template has changed in another way.
 func (s *Secrets) Mask(v any) any {
+	return MaskWhere(v, s.Finds, func(leaf any) bool {
+		if text, ok := leaf.(string); ok {
+			return s.Finds(text) || digestLike.MatchString(text)
+		}
+		return s.Finds(fmt.Sprint(leaf))
+	})
+}
+
+// MaskWhere copies maps and lists, with the mask in place of each text or number that leaf reports, and of each map with a key that key
+// reports.
+func MaskWhere(v any, key func(string) bool, leaf func(any) bool) any {
 	switch v := v.(type) {
 	case map[string]any:
 		out := make(map[string]any, len(v))
 		for k, child := range v {
-			if s.Finds(k) {
+			if key(k) {
 				return object.MaskSecret
 			}
-			out[k] = s.Mask(child)
+			out[k] = MaskWhere(child, key, leaf)
 		}
 		return out
 	case []any:
 		out := make([]any, len(v))
 		for i, child := range v {
-			out[i] = s.Mask(child)
+			out[i] = MaskWhere(child, key, leaf)
 		}
 		return out
-	case string:
-		if s.Finds(v) || digestLike.MatchString(v) {
-			return object.MaskSecret
-		}
 	case bool, nil:
 	default:
-		if s.Finds(fmt.Sprint(v)) {
+		if leaf(v) {
 			return object.MaskSecret
 		}
 	}

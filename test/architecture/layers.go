@@ -8,7 +8,7 @@ package architecture
 // layers lists the packages below internal/, from the lowest layer to the highest. A package may import packages of lower layers. It
 // never imports a sibling, which is another package of its own layer.
 var layers = [][]string{
-	{"explain", "regularfile"},
+	{"explain", "postgres", "regularfile"},
 	{"object", "values", "cluster", "migration/sqlfile"},
 	{"chart", "analysis", "task", "redact", "migration/lint", "migration/runner", "release/autoscale", "release/purity", "release/reach",
 		"release/threeway"},

@@ -8,16 +8,15 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/slipway-dev/terraform-provider-slipway/internal/postgres"
 )
 
 // ApplicationName is the name of a runner in pg_stat_activity.
@@ -51,43 +50,10 @@ func connect(ctx context.Context, config Config) (*sql.DB, []string, error) {
 			return endWithClient(ctx, conn)
 		}))
 	db.SetMaxOpenConns(4)
-	if err := ping(ctx, db); err != nil {
+	if _, err := postgres.Patiently(ctx, func() error { return db.PingContext(ctx) }); err != nil {
 		return nil, nil, errors.Join(&ConnectError{Reason: hide(secrets, oneLine(err))}, db.Close())
 	}
 	return db, secrets, nil
-}
-
-// patience is how long a server that fails to answer is asked again: longer than a failover takes.
-const patience = 30 * time.Second
-
-// ping connects, and again where the server cannot be reached, starts, stops, or has no connection left.
-func ping(ctx context.Context, db *sql.DB) error {
-	began, pause := time.Now(), 250*time.Millisecond
-	for {
-		err := db.PingContext(ctx)
-		if err == nil || !passes(err) || time.Since(began)+pause > patience {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(pause):
-		}
-		pause = min(2*pause, 4*time.Second)
-	}
-}
-
-func passes(err error) bool {
-	if reported, answered := errors.AsType[*pgconn.PgError](err); answered {
-		return slices.Contains([]string{"57P01", "57P03", "53300"}, reported.Code)
-	}
-	if name, ok := errors.AsType[*net.DNSError](err); ok {
-		return !name.IsNotFound
-	}
-	if operation, ok := errors.AsType[*net.OpError](err); ok {
-		return operation.Op != "remote error" && operation.Op != "local error" // TLS
-	}
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // endWithClient makes the server check every 5 seconds whether this program is still connected. Otherwise a statement whose runner

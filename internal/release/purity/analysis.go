@@ -81,17 +81,26 @@ func VisitCharts(ch *helmchart.Chart, visit func(*helmchart.Chart)) {
 
 // EachString calls visit with each string in a tree of maps and lists.
 func EachString(v any, visit func(string)) {
+	EachScalar(v, func(v any) {
+		if text, ok := v.(string); ok {
+			visit(text)
+		}
+	})
+}
+
+// EachScalar calls visit with each value in a tree that is neither a map nor a list.
+func EachScalar(v any, visit func(any)) {
 	switch v := v.(type) {
-	case string:
-		visit(v)
 	case map[string]any:
 		for _, child := range v {
-			EachString(child, visit)
+			EachScalar(child, visit)
 		}
 	case []any:
 		for _, child := range v {
-			EachString(child, visit)
+			EachScalar(child, visit)
 		}
+	default:
+		visit(v)
 	}
 }
 

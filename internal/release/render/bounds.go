@@ -29,6 +29,10 @@ func errUnbounded(chart, what string) error {
 	return &TemplateError{Chart: chart, File: path.Join(chart, "templates"), Cause: what}
 }
 
+func errEndless(chart string) error {
+	return errUnbounded(chart, fmt.Sprintf("the templates do not end within %s; look for a loop over a large number", maxTime))
+}
+
 func errTooMuchText(chart string) error {
 	return errUnbounded(chart, "the templates make more than "+regularfile.Size(maxText))
 }
@@ -55,6 +59,6 @@ func within[T any](ctx context.Context, chart string, work func() (T, error)) (T
 		if cause := context.Cause(ctx); !errors.Is(cause, errTooLong) {
 			return none, cause
 		}
-		return none, errUnbounded(chart, fmt.Sprintf("the templates do not end within %s; look for a loop over a large number", maxTime))
+		return none, errEndless(chart)
 	}
 }

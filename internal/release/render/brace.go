@@ -104,33 +104,12 @@ func (b *brace) mask(v any) any {
 	if b == nil {
 		return v
 	}
-	switch v := v.(type) {
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for key, child := range v {
-			if b.finds(key) {
-				return object.MaskSecret
-			}
-			out[key] = b.mask(child)
+	return redact.MaskWhere(v, b.finds, func(leaf any) bool {
+		if text, ok := leaf.(string); ok {
+			return text != object.MaskSecret && text != object.MaskRevision && b.finds(text)
 		}
-		return out
-	case []any:
-		out := make([]any, len(v))
-		for i, child := range v {
-			out[i] = b.mask(child)
-		}
-		return out
-	case string:
-		if v != object.MaskSecret && v != object.MaskRevision && b.finds(v) {
-			return object.MaskSecret
-		}
-	case bool, nil:
-	default:
-		if b.finds(textOf(v)) {
-			return object.MaskSecret
-		}
-	}
-	return v
+		return b.finds(textOf(leaf))
+	})
 }
 
 // textOf is how templates print a value.

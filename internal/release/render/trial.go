@@ -106,7 +106,7 @@ func tryOut(ctx context.Context, ch *helmchart.Chart, in Input) error {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case limited.Err() != nil:
-		return errUnbounded(ch.Name(), fmt.Sprintf("the templates do not end within %s; look for a loop over a large number", maxTime))
+		return errEndless(ch.Name())
 	case ended && (exit.ExitCode() == exitMemory || strings.Contains(said.String(), "out of memory")):
 		return errUnbounded(ch.Name(), "the templates need more than "+regularfile.Size(maxMemory)+
 			" of memory; look for until, untilStep, seq or repeat with a large number")
@@ -138,7 +138,8 @@ var (
 func mayBeUnbounded(ch *helmchart.Chart, values map[string]any) bool {
 	var nested, length, large bool
 	usesTpl := false
-	text := func(s string) {
+	scalar := func(v any) {
+		s := fmt.Sprint(v)
 		nested = nested || strings.Contains(s, "{{") && callsTemplates.MatchString(s)
 		length = length || strings.Contains(s, "{{") && makesLength.MatchString(s)
 		large = large || largeNumber.MatchString(s)
@@ -151,29 +152,12 @@ func mayBeUnbounded(ch *helmchart.Chart, values map[string]any) bool {
 			large = large || largeNumber.Match(t.Data)
 		}
 		for _, f := range c.Files {
-			text(string(f.Data))
+			scalar(string(f.Data))
 		}
-		eachScalar(c.Values, text)
+		purity.EachScalar(c.Values, scalar)
 	})
-	eachScalar(values, text)
+	purity.EachScalar(values, scalar)
 	return usesTpl && nested || length && large
-}
-
-// eachScalar calls visit with each text and number of a tree of maps and lists.
-func eachScalar(v any, visit func(string)) {
-	switch v := v.(type) {
-	case map[string]any:
-		for _, child := range v {
-			eachScalar(child, visit)
-		}
-	case []any:
-		for _, child := range v {
-			eachScalar(child, visit)
-		}
-	case nil, bool:
-	default:
-		visit(fmt.Sprint(v))
-	}
 }
 
 // firstBytes keeps the beginning of what is written.
